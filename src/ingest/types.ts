@@ -1,0 +1,30 @@
+import type { RecordId, SignedRecord } from '../record/types.ts'
+
+export type Origin = 'http' | 'gossip' | 'sync' | 'import'
+
+/** Verdict on one record (docs/protocol.md, `POST /v2/records`). */
+export interface IngestResult {
+  /** Null where the payload is so broken that it has none. */
+  readonly id: RecordId | null
+  readonly status: 'stored' | 'pending' | 'duplicate' | 'superseded' | 'refused' | 'invalid'
+  /** Of a closed set; present for `refused` and `invalid`. */
+  readonly code?: string
+  /** For people: what is wrong and what to do. */
+  readonly message?: string
+  /** Present for `refused`: whether offering it again later can help. */
+  readonly retry?: boolean
+}
+
+export interface Ingest {
+  /**
+   * The only door for records. Resolves when every accepted record is on disk (fsync), with one result per record in order.
+   *
+   * @param records payload bytes, and 64-byte signatures (65 with v are taken where `origin` is `http` or `import`)
+   * @param options.atomic if any record is invalid, none of the others is appended (they get `refused`, code `batch_invalid`)
+   * @throws IngestBusyError (ingest/errors.ts) when the queue is full: nothing was taken, try again later
+   */
+  submit(
+    records: readonly SignedRecord[],
+    options: { readonly origin: Origin; readonly atomic?: boolean },
+  ): Promise<IngestResult[]>
+}

@@ -1,0 +1,27 @@
+import type { SignedRecord } from '../record/types.ts'
+
+/** One connected peer, as `GET /v2/peers` shows it. */
+export interface PeerInfo {
+  readonly peer_id: string
+  /** Multiaddrs of the open connections. */
+  readonly addresses: readonly string[]
+  readonly direction: 'inbound' | 'outbound'
+  /** Whether the peer is in the gossip mesh or subscribed to the topic of this network. */
+  readonly gossip: boolean
+  /** Unix seconds of the oldest open connection. */
+  readonly connected_at: number
+  /** What the peer says it runs, where identify told. */
+  readonly agent: string | null
+}
+
+export interface Network {
+  readonly peerId: string
+  /** Multiaddrs to dial this node, each with `/p2p/<peer id>`. Empty before `start`. */
+  addresses(): string[]
+  peers(): PeerInfo[]
+  /** Queues records for gossip; they leave in batches, by size and a few milliseconds. Never throws. */
+  publish(records: readonly SignedRecord[]): void
+  start(): Promise<void>
+  /** Sends what is queued, closes all connections. */
+  stop(): Promise<void>
+}

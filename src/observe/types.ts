@@ -1,0 +1,26 @@
+import type { Logger as PinoLogger } from 'pino'
+
+/** Structured log: `log.info({ peer }, 'connected')`. Children are made with `log.child({ part: 'network' })`. */
+export type Logger = PinoLogger
+
+export type GossipVerdict = 'accept' | 'ignore' | 'reject'
+
+/** What the parts report; `observe/metrics.ts` keeps it for `GET /metrics`. Durations in seconds. */
+export interface Metrics {
+  /** Verdicts on records, by origin (`http`, `gossip`, …) and status (`stored`, `invalid`, …). */
+  records(origin: string, status: string, count: number): void
+  /** One durable commit. */
+  commit(seconds: number, records: number): void
+  /** One gossip message validated. */
+  gossipReceived(verdict: GossipVerdict, seconds: number): void
+  /** One gossip message sent. */
+  gossipSent(records: number, bytes: number): void
+  /** One HTTP answer; `route` is the pattern, not the address. */
+  http(route: string, method: string, statusCode: number, seconds: number): void
+  /** Values read when metrics are scraped. */
+  gauge(name: string, help: string, read: () => number): void
+  /** Counts rows that failed their check on read. */
+  corruption(kind: string): void
+  /** The Prometheus text exposition. */
+  expose(): Promise<{ contentType: string; text: string }>
+}
