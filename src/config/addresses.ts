@@ -1,0 +1,30 @@
+import { multiaddr } from '@multiformats/multiaddr'
+
+export interface HostPort {
+  readonly host: string
+  readonly port: number
+}
+
+/** `HOST:PORT` or `[IPv6]:PORT`; undefined where the text is neither. */
+export function parseHostPort(text: string): HostPort | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(text)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  return host === undefined || port > 65_535 ? undefined : { host, port }
+}
+
+export function formatHostPort({ host, port }: HostPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** What is wrong with a multiaddr, or undefined where it names a TCP address. */
+export function multiaddrProblem(text: string): string | undefined {
+  try {
+    const names = multiaddr(text)
+      .getComponents()
+      .map((component) => component.name)
+    return names.includes('tcp') ? undefined : 'it is not a TCP address'
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}

@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { Errors } from 'typebox/value'
+
+import { multiaddrProblem, parseHostPort } from './addresses.ts'
+import type { HostPort } from './addresses.ts'
+import { CONFIG_VARIABLE, NODE_VARIABLE } from './environment-variables.ts'
+import type { EnvironmentVariables } from './environment-variables.ts'
+import { ConfigError } from './errors.ts'
+import { defaultConfigText } from './package-files.ts'
+import { CONFIG_KEYS, configSchema, variableOf } from './schema.ts'
+import type { ConfigKey, ConfigValues } from './schema.ts'
+
+/** Configuration, checked and ready for use. */
+export interface Config {
+  /** Absolute path. */
+  readonly dataDir: string
+  readonly http: HostPort
+  /** Multiaddrs. */
+  readonly listen: readonly string[]
+  /** Multiaddrs. */
+  readonly peers: readonly string[]
+  readonly network: string
+  readonly logLevel: ConfigValues['log_level']
+  readonly logFormat: ConfigValues['log_format']
+}
+
+export interface ConfigSources {
+  /** From the command line, by key; `config` names a file. Keys that are undefined were not given. */
+  readonly flags: { readonly [key in ConfigKey | 'config']?: string | readonly string[] | undefined }
+  readonly env: EnvironmentVariables
+  /** Relative paths count from here. */
+  readonly cwd: string
+}
+
+/** One key's value and where it came from, for error messages. */
+interface Sourced {
+  readonly value: unknown
+  readonly source: string
+}
+
+const VARIABLE_PREFIX = 'AVATAR_KV_'
+const LIST_KEYS: readonly ConfigKey[] = ['listen', 'peers']
+/** Values in error messages are cut here: a whole file may have been given by mistake. */
+const MAX_SHOWN_CHARACTERS = 200
+
+/**
+ * Reads the configuration. For each key the first of these that has it counts: flags, environment variables, the file
+ * named by `--config` or `AVATAR_KV_CONFIG`, `config/default.json`. A variable that is empty counts as not set.
+ *
+ * @throws ConfigError on an unknown key or variable, a bad value, or a file that cannot be read
+ */
+export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
+  const values = new Map<string, Sourced>()
+  const take = (entries: Iterable<[string, unknown]>, source: (key: string) => string): void => {
+    for (const [key, value] of entries) {
+      if (!isConfigKey(key)) {
+        throw new ConfigError(
+          'unknown_key',
+          `Unknown configuration key ${show(key)} in ${source(key)}. Keys: ${CONFIG_KEYS.join(', ')}.`,
+        )
+      }
+      values.set(key, { value, source: source(key) })
+    }
+  }
+
+  take(Object.entries(parseObject(defaultConfigText(), 'config/default.json')), () => 'config/default.json')
+  const file = flags.config ?? (env[CONFIG_VARIABLE] || undefined)
+  if (typeof file === 'string') {
+    const path = resolve(cwd, file)
+    take(Object.entries(parseObject(readText(path), path)), () => path)
+  }
+  take(fromVariables(env), (key) => `the environment variable ${VARIABLE_PREFIX}${key.toUpperCase()}`)
+  take(
+    Object.entries(flags).filter(([key, value]) => key !== 'config' && value !== undefined),
+    (key) => `the command line (--${key === 'peers' ? 'peer' : key.replaceAll('_', '-')})`,
+  )
+  return check(values, cwd)
+}
+
+function isConfigKey(key: string): key is ConfigKey {
+  return (CONFIG_KEYS as string[]).includes(key)
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new ConfigError(
+      'unreadable_file',
+      `Cannot read the configuration file ${path}: ${String((error as Error).message)}`,
+    )
+  }
+}
+
+function parseObject(text: string, source: string): object {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new ConfigError(
+      'bad_file',
+      `The configuration file ${source} is not JSON: ${String((error as Error).message)}`,
+    )
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ConfigError(
+      'bad_file',
+      `The configuration file ${source} must hold one JSON object, such as {"network":"main"}.`,
+    )
+  }
+  return value
+}
+
+function fromVariables(env: EnvironmentVariables): [string, unknown][] {
+  const known = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]))
+  const entries: [string, unknown][] = []
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith(VARIABLE_PREFIX) || name === CONFIG_VARIABLE || name === NODE_VARIABLE) continue
+    const key = known.get(name)
+    if (key === undefined) {
+      const names = [...known.keys(), CONFIG_VARIABLE, NODE_VARIABLE]
+      throw new ConfigError('unknown_key', `Unknown environment variable ${show(name)}. Known: ${names.join(', ')}.`)
+    }
+    if (text === undefined || text === '') continue
+    entries.push([key, LIST_KEYS.includes(key) ? text.split(',').map((item) => item.trim()) : text])
+  }
+  return entries
+}
+
+function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
+  const plain = Object.fromEntries([...values].map(([key, { value }]) => [key, value]))
+  const refuse = (key: string, value: unknown, problem?: string): never => {
+    const expected =
+      (configSchema.properties as Record<string, { description?: string }>)[key]?.description ?? 'a value'
+    const why = problem === undefined ? '' : ` (${problem})`
+    const source = values.get(key)?.source ?? 'config/default.json'
+    throw new ConfigError(
+      'bad_value',
+      `Configuration key "${key}": ${show(value)} from ${source} cannot be used${why}; expected ${expected}.`,
+    )
+  }
+
+  for (const error of Errors(configSchema, plain)) {
+    const key = error.instancePath.split('/')[1] ?? ''
+    refuse(key, plain[key])
+  }
+  const checked = plain as ConfigValues
+  for (const key of ['listen', 'peers'] as const) {
+    for (const address of checked[key]) {
+      const problem = multiaddrProblem(address)
+      if (problem !== undefined) refuse(key, address, problem)
+    }
+  }
+  return {
+    dataDir: resolve(cwd, checked.data_dir),
+    http: parseHostPort(checked.http) ?? refuse('http', checked.http),
+    listen: checked.listen,
+    peers: checked.peers,
+    network: checked.network,
+    logLevel: checked.log_level,
+    logFormat: checked.log_format,
+  }
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text
+}

@@ -1,0 +1,55 @@
+import Type from 'typebox'
+import type { Static } from 'typebox'
+
+/** Longest value that a configuration text may have, in characters; PATH_MAX of Linux is 4,096 bytes. */
+const MAX_TEXT_LENGTH = 4096
+/** More listen addresses than any host needs; guards against a file pasted into the wrong key. */
+const MAX_LISTEN_ADDRESSES = 16
+/** Each configured peer is dialled for ever, so a list is kept to what one node can hold connections to. */
+const MAX_PEERS = 256
+
+const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
+
+/**
+ * Every configuration key. A description says what is expected and follows "expected" in an error message.
+ *
+ * `http` defaults to loopback: version 1 of the API lets a node choose what its clients sign, so it is opened to others
+ * on purpose, behind TLS. `listen` defaults to all interfaces: a node that nobody can dial helps nobody, and whatever
+ * comes in there is verified.
+ */
+export const configSchema = Type.Object(
+  {
+    data_dir: Type.String({ ...text, description: 'a directory for the store and the peer key' }),
+    http: Type.String({
+      ...text,
+      description: 'HOST:PORT, such as 127.0.0.1:4381 or [::1]:4381; port 0 takes any free one',
+    }),
+    listen: Type.Array(Type.String(text), {
+      maxItems: MAX_LISTEN_ADDRESSES,
+      description: `up to ${MAX_LISTEN_ADDRESSES} TCP multiaddrs to listen on, such as /ip4/0.0.0.0/tcp/4382`,
+    }),
+    peers: Type.Array(Type.String(text), {
+      maxItems: MAX_PEERS,
+      description: `up to ${MAX_PEERS} TCP multiaddrs to keep connected to, such as /ip4/192.0.2.7/tcp/4382/p2p/12D3Koo…`,
+    }),
+    network: Type.String({ pattern: '^[a-z0-9-]{1,32}$', description: '1 to 32 of the characters a-z, 0-9 and -' }),
+    log_level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+      description: 'fatal, error, warn, info, debug, trace or silent',
+    }),
+    log_format: Type.Enum(['auto', 'json', 'pretty'], {
+      description: 'json, pretty, or auto (pretty on a terminal, else json)',
+    }),
+  },
+  { additionalProperties: false },
+)
+
+/** The configuration as it is written: in `config/default.json`, in a file, in variables, as flags. */
+export type ConfigValues = Static<typeof configSchema>
+export type ConfigKey = keyof ConfigValues
+
+export const CONFIG_KEYS = Object.keys(configSchema.properties) as ConfigKey[]
+
+/** The environment variable of a key: `data_dir` is `AVATAR_KV_DATA_DIR`. Lists are separated by commas. */
+export function variableOf(key: ConfigKey): string {
+  return `AVATAR_KV_${key.toUpperCase()}`
+}

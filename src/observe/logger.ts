@@ -1,0 +1,38 @@
+import { destination as pinoDestination, pino, stdTimeFunctions } from 'pino'
+import type { DestinationStream } from 'pino'
+import { isColorSupported, prettyFactory } from 'pino-pretty'
+
+import type { Logger } from './types.ts'
+
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+
+export interface LoggerOptions {
+  readonly level: LogLevel
+  /** Coloured lines for people instead of JSON lines for machines. */
+  readonly pretty: boolean
+}
+
+/** Local time of day, in the notation of pino-pretty's `translateTime`. */
+const TIME_FORMAT = 'SYS:HH:MM:ss.l'
+
+/**
+ * The logger of a process. One line an event on standard output, where service managers and containers collect it:
+ * `{"level":"info","time":"<ISO 8601, UTC>",…,"msg":"…"}`, or coloured text.
+ *
+ * Lines are written synchronously, so that none is lost when the process ends at once.
+ *
+ * @param destination where lines go instead of standard output
+ */
+export function createLogger(options: LoggerOptions, destination?: DestinationStream): Logger {
+  const settings = {
+    level: options.level,
+    // Process id and host name are the collector's business and only lengthen every line.
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  }
+  const out = destination ?? pinoDestination({ dest: 1, sync: true })
+  if (!options.pretty) return pino(settings, out)
+  const format = prettyFactory({ colorize: destination === undefined && isColorSupported, translateTime: TIME_FORMAT })
+  return pino(settings, { write: (line) => out.write(format(line)) })
+}

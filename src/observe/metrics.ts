@@ -1,0 +1,98 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+import type { Metrics } from './types.ts'
+
+const PREFIX = 'avatar_kv_'
+
+/** From a memory hit to a stalled disk or a client that waits for its timeout. */
+const SECONDS_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+
+/** A commit takes one record from a lone writer, and up to a full batch under load. */
+const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+
+/** From one small record to the 1 MiB bound of a gossip message. */
+const BYTES_BUCKETS = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576]
+
+/**
+ * Metrics of one node in a registry of its own, so that several nodes can live in one process. Names begin with
+ * `avatar_kv_`; those of the process itself have the names that Prometheus clients agree on (`process_…`, `nodejs_…`).
+ */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+
+  const records = new Counter({
+    name: `${PREFIX}records_total`,
+    help: 'Verdicts on records, by where they came from and what became of them.',
+    labelNames: ['origin', 'status'],
+    registers,
+  })
+  const commitSeconds = new Histogram({
+    name: `${PREFIX}commit_seconds`,
+    help: 'Time of one durable commit of the store, fsync included.',
+    buckets: SECONDS_BUCKETS,
+    registers,
+  })
+  const commitRecords = new Histogram({
+    name: `${PREFIX}commit_records`,
+    help: 'Records in one durable commit of the store.',
+    buckets: BATCH_BUCKETS,
+    registers,
+  })
+  const gossipReceived = new Histogram({
+    name: `${PREFIX}gossip_received_seconds`,
+    help: 'Time from the arrival of a gossip message to its verdict.',
+    labelNames: ['verdict'],
+    buckets: SECONDS_BUCKETS,
+    registers,
+  })
+  const gossipSentRecords = new Counter({
+    name: `${PREFIX}gossip_sent_records_total`,
+    help: 'Records sent in gossip messages.',
+    registers,
+  })
+  const gossipSentBytes = new Histogram({
+    name: `${PREFIX}gossip_sent_bytes`,
+    help: 'Size of the gossip messages sent.',
+    buckets: BYTES_BUCKETS,
+    registers,
+  })
+  const http = new Histogram({
+    name: `${PREFIX}http_seconds`,
+    help: 'Time of HTTP answers, by route pattern, method and status code.',
+    labelNames: ['route', 'method', 'code'],
+    buckets: SECONDS_BUCKETS,
+    registers,
+  })
+  const corruption = new Counter({
+    name: `${PREFIX}corruption_total`,
+    help: 'Stored rows that failed their check on read, by kind of row.',
+    labelNames: ['kind'],
+    registers,
+  })
+
+  return {
+    records: (origin, status, count) => records.inc({ origin, status }, count),
+    commit(seconds, count) {
+      commitSeconds.observe(seconds)
+      commitRecords.observe(count)
+    },
+    gossipReceived: (verdict, seconds) => gossipReceived.observe({ verdict }, seconds),
+    gossipSent(count, bytes) {
+      gossipSentRecords.inc(count)
+      gossipSentBytes.observe(bytes)
+    },
+    http: (route, method, statusCode, seconds) => http.observe({ route, method, code: statusCode }, seconds),
+    gauge(name, help, read) {
+      const gauge: Gauge = new Gauge({
+        name: name.startsWith(PREFIX) ? name : PREFIX + name,
+        help,
+        registers,
+        collect: () => gauge.set(read()),
+      })
+    },
+    corruption: (kind) => corruption.inc({ kind }),
+    expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  }
+}

@@ -1,0 +1,155 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { ConfigError } from '../../src/config/errors.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import type { ConfigSources } from '../../src/config/load.ts'
+import { defaultConfigText } from '../../src/config/package-files.ts'
+import { CONFIG_KEYS } from '../../src/config/schema.ts'
+
+let directory: string
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'avatar-kv-config-'))
+})
+afterAll(() => rmSync(directory, { recursive: true }))
+
+function load(sources: Partial<ConfigSources>) {
+  return loadConfig({ flags: {}, env: {}, cwd: directory, ...sources })
+}
+
+function file(name: string, content: unknown): string {
+  writeFileSync(join(directory, name), typeof content === 'string' ? content : JSON.stringify(content))
+  return name
+}
+
+function refusal(sources: Partial<ConfigSources>): ConfigError {
+  try {
+    load(sources)
+  } catch (error) {
+    if (error instanceof ConfigError) return error
+    throw error
+  }
+  throw new Error('was taken')
+}
+
+describe('defaults', () => {
+  it('names every key in config/default.json', () => {
+    expect(Object.keys(JSON.parse(defaultConfigText()) as object).sort()).toEqual([...CONFIG_KEYS].sort())
+  })
+
+  it('are used where nothing else says', () => {
+    expect(load({})).toEqual({
+      dataDir: join(directory, 'data'),
+      http: { host: '127.0.0.1', port: 4381 },
+      listen: ['/ip4/0.0.0.0/tcp/4382'],
+      peers: [],
+      network: 'main',
+      logLevel: 'info',
+      logFormat: 'auto',
+    })
+  })
+})
+
+describe('precedence', () => {
+  it('is flags, environment, file, defaults, key by key', () => {
+    const config = file('c.json', { network: 'from-file', log_level: 'warn', data_dir: 'file-dir', http: '[::1]:1' })
+    const env = {
+      AVATAR_KV_CONFIG: 'not-there.json',
+      AVATAR_KV_NETWORK: 'from-env',
+      AVATAR_KV_DATA_DIR: 'env-dir',
+      AVATAR_KV_PEERS: '/ip4/192.0.2.1/tcp/1, /dns4/example.org/tcp/2',
+      PATH: '/bin',
+    }
+    expect(load({ flags: { config, network: 'from-flag', listen: undefined }, env })).toMatchObject({
+      network: 'from-flag',
+      dataDir: join(directory, 'env-dir'),
+      logLevel: 'warn',
+      http: { host: '::1', port: 1 },
+      peers: ['/ip4/192.0.2.1/tcp/1', '/dns4/example.org/tcp/2'],
+      listen: ['/ip4/0.0.0.0/tcp/4382'],
+    })
+  })
+
+  it('finds the file by AVATAR_KV_CONFIG, and takes an empty variable as not set', () => {
+    const env = {
+      AVATAR_KV_CONFIG: file('d.json', { network: 'd' }),
+      AVATAR_KV_NETWORK: '',
+      AVATAR_KV_NODE: 'http://x',
+    }
+    expect(load({ env }).network).toBe('d')
+    expect(load({ env: { AVATAR_KV_CONFIG: '' } }).network).toBe('main')
+  })
+})
+
+describe('refusals name key, value and source', () => {
+  it.each([
+    [
+      'unknown key in a file',
+      () => ({ flags: { config: file('u.json', { netwrok: 'x' }) } }),
+      'unknown_key',
+      ['netwrok', 'u.json'],
+    ],
+    [
+      '__proto__ in a file',
+      () => ({ flags: { config: file('p.json', '{"__proto__":{"network":"x"}}') } }),
+      'unknown_key',
+      ['__proto__'],
+    ],
+    ['unknown variable', () => ({ env: { AVATAR_KV_NETWROK: 'x' } }), 'unknown_key', ['AVATAR_KV_NETWROK']],
+    [
+      'bad network',
+      () => ({ env: { AVATAR_KV_NETWORK: 'Main!' } }),
+      'bad_value',
+      ['"network"', 'Main!', 'AVATAR_KV_NETWORK'],
+    ],
+    [
+      'bad level',
+      () => ({ flags: { log_level: 'loud' } }),
+      'bad_value',
+      ['"log_level"', 'loud', '--log-level', 'trace'],
+    ],
+    [
+      'wrong type',
+      () => ({ flags: { config: file('t.json', { listen: '/ip4/0.0.0.0/tcp/1' }) } }),
+      'bad_value',
+      ['"listen"', 't.json'],
+    ],
+    ['wrong item', () => ({ flags: { config: file('i.json', { peers: [7] }) } }), 'bad_value', ['"peers"', '[7]']],
+    [
+      'address without port',
+      () => ({ flags: { http: '127.0.0.1' } }),
+      'bad_value',
+      ['"http"', '127.0.0.1', '--http', 'HOST:PORT'],
+    ],
+    ['a URL as address', () => ({ flags: { http: 'http://127.0.0.1:80' } }), 'bad_value', ['"http"']],
+    ['port too great', () => ({ flags: { http: '127.0.0.1:65536' } }), 'bad_value', ['65536']],
+    [
+      'broken multiaddr',
+      () => ({ flags: { peers: ['127.0.0.1:4382'] } }),
+      'bad_value',
+      ['"peers"', '--peer', '127.0.0.1:4382'],
+    ],
+    [
+      'UDP',
+      () => ({ flags: { listen: ['/ip4/0.0.0.0/udp/1/quic-v1'] } }),
+      'bad_value',
+      ['"listen"', 'not a TCP address'],
+    ],
+    [
+      'too many peers',
+      () => ({ flags: { peers: Array<string>(257).fill('/ip4/192.0.2.1/tcp/1') } }),
+      'bad_value',
+      ['"peers"', '256'],
+    ],
+    ['no such file', () => ({ flags: { config: 'none.json' } }), 'unreadable_file', ['none.json']],
+    ['not JSON', () => ({ flags: { config: file('n.json', '{network:1}') } }), 'bad_file', ['n.json']],
+    ['not an object', () => ({ flags: { config: file('a.json', []) } }), 'bad_file', ['a.json']],
+  ] as const)('%s', (_, sources, code, parts) => {
+    const error = refusal(sources() as Partial<ConfigSources>)
+    expect(error.code).toBe(code)
+    for (const part of parts) expect(error.message).toContain(part)
+    expect(error.message.length).toBeLessThan(1000)
+  })
+})
