@@ -1,0 +1,267 @@
+/**
+ * One avatar's state, kept up to date record by record (docs/protocol.md, "From records to state").
+ *
+ * Guarantee: the state is a function of the set of records added, whatever their order; adding one costs by what it
+ * touches and by what it makes visible, never by the length of the history. A new base costs the avatar's content.
+ * Not guaranteed: that records are genuine. Callers add verified records of this avatar only, each once.
+ */
+import type { Avatar, Citation, PartBody, PatchBody, RecordBody, RecordId, SnapshotBody } from '../record/types.ts'
+import { Content, type ContentSource } from './content.ts'
+import { comparePlaces, type Stamp } from './order.ts'
+import { PlaceSet } from './place-set.ts'
+import { supersededUnseen } from './superseded.ts'
+import { WaitingRoom, type Waiter } from './waiting.ts'
+
+/** Place and kind of a record that is held. */
+export interface HeldRecord {
+  readonly counter: number
+  readonly type: RecordBody['type']
+}
+
+/** Reads what is held of one avatar. */
+export interface StateSource extends ContentSource {
+  /** A held record of this avatar (history below the base included), undefined if not held. */
+  held(id: RecordId): HeldRecord | undefined
+  /** The body of a held record. */
+  body(place: Citation): RecordBody
+}
+
+/** What is kept of an avatar between commits, its content aside. */
+export interface StoredState {
+  readonly base: Citation | null
+  readonly tips: Iterable<Citation>
+  readonly waiters: Iterable<Waiter>
+}
+
+export type Standing = 'stored' | 'pending' | 'superseded'
+
+export interface RecordToAdd {
+  readonly id: RecordId
+  readonly body: RecordBody
+}
+
+export class AvatarState {
+  readonly avatar: Avatar
+  readonly content: Content
+  readonly #source: StateSource
+  readonly #tips: PlaceSet
+  readonly #waiting = new WaitingRoom()
+  #base: Citation | null
+
+  constructor(avatar: Avatar, source: StateSource, stored?: StoredState) {
+    this.avatar = avatar
+    this.content = new Content(source)
+    this.#source = source
+    this.#base = stored?.base ?? null
+    this.#tips = new PlaceSet(stored?.tips)
+    const waiters = [...(stored?.waiters ?? [])]
+    // Every waiter must be known before any is judged: a patch that cites a pending one is itself pending.
+    for (const waiter of waiters) this.#waiting.add(waiter, [], () => false)
+    for (const waiter of waiters) {
+      const needs = this.#needs(waiter)
+      this.#waiting.remove(waiter.id)
+      this.#wait(waiter, needs)
+    }
+  }
+
+  get base(): Citation | null {
+    return this.#base
+  }
+
+  /** All tips in order. */
+  get tips(): readonly Citation[] {
+    return this.#tips.all
+  }
+
+  get head(): number {
+    return this.#tips.greatest?.counter ?? 0
+  }
+
+  /** Pending patches. */
+  get pending(): number {
+    return this.#waiting.patches
+  }
+
+  get incompleteSnapshots(): number {
+    return this.#waiting.snapshots
+  }
+
+  /** Records that wait: pending patches and incomplete snapshots. */
+  waiters(): Iterable<Waiter> {
+    return this.#waiting.all()
+  }
+
+  /** Ids that are named and not held, in no order. */
+  missing(): Iterable<RecordId> {
+    return this.#waiting.missing(this.#base?.counter ?? 0)
+  }
+
+  /** How a held record stands now. A part counts once the base names it. */
+  standing(place: Citation, type: RecordBody['type']): Standing {
+    if (place.counter < (this.#base?.counter ?? 0)) return 'superseded'
+    if (type === 'part') return this.#baseParts().has(place.id) ? 'stored' : 'pending'
+    return this.#waiting.get(place.id) === undefined ? 'stored' : 'pending'
+  }
+
+  /** How a record that is not held would stand if it were added. */
+  judge(body: RecordBody): Standing {
+    if (body.counter < (this.#base?.counter ?? 0)) return 'superseded'
+    if (body.type === 'patch') return body.prev.every((place) => this.#isSettled(place)) ? 'stored' : 'pending'
+    if (body.type === 'snapshot') return body.parts.every((id) => this.#isPart(id, body.counter)) ? 'stored' : 'pending'
+    return 'pending'
+  }
+
+  /**
+   * Takes in a record that its source says is held, that was not added before, and that is not superseded.
+   *
+   * @returns places of the records that it superseded unseen by its author, ascending; mostly none
+   */
+  add({ id, body }: RecordToAdd): Citation[] {
+    const place: Citation = { counter: body.counter, id }
+    this.#waiting.arrived(id)
+    if (body.type === 'patch') return this.#addPatch(place, body)
+    if (body.type === 'snapshot') return this.#addSnapshot(place, body)
+    return this.#addPart(place)
+  }
+
+  #addPatch(place: Citation, body: PatchBody): Citation[] {
+    const waiter: Waiter = { ...place, type: 'patch', names: body.prev }
+    const needs = this.#needs(waiter)
+    if (needs.length > 0) this.#wait(waiter, needs)
+    else this.#show(place, body)
+    return []
+  }
+
+  #addSnapshot(place: Citation, body: SnapshotBody): Citation[] {
+    const names = body.parts.map((id): Citation => ({ counter: body.counter, id }))
+    const waiter: Waiter = { ...place, type: 'snapshot', names }
+    const needs = this.#needs(waiter)
+    if (needs.length === 0) return this.#complete(place, body)
+    this.#wait(waiter, needs)
+    return []
+  }
+
+  #wait(waiter: Waiter, needs: readonly RecordId[]): void {
+    this.#waiting.add(waiter, needs, (id) => this.#source.held(id) !== undefined)
+  }
+
+  #addPart(place: Citation): Citation[] {
+    const superseded: Citation[] = []
+    for (const waiter of this.#waiting.waitingFor(place.id)) {
+      if (waiter.type !== 'snapshot' || this.#needs(waiter).length > 0) continue
+      this.#waiting.remove(waiter.id)
+      if (waiter.counter < (this.#base?.counter ?? 0)) continue
+      superseded.push(...this.#complete(waiter, this.#source.body(waiter) as SnapshotBody))
+    }
+    return superseded
+  }
+
+  #needs(waiter: Waiter): RecordId[] {
+    const isThere =
+      waiter.type === 'patch'
+        ? (place: Citation) => this.#isSettled(place)
+        : (place: Citation) => this.#isPart(place.id, waiter.counter)
+    return waiter.names.filter((place) => !isThere(place)).map((place) => place.id)
+  }
+
+  /** Rule 3: whether a citation is settled. */
+  #isSettled(place: Citation): boolean {
+    const baseCounter = this.#base?.counter ?? 0
+    if (place.counter < baseCounter || this.#tips.has(place)) return true
+    const held = this.#source.held(place.id)
+    if (held === undefined || held.counter !== place.counter || held.type === 'part') return false
+    return this.#waiting.get(place.id) === undefined
+  }
+
+  #isPart(id: RecordId, counter: number): boolean {
+    const held = this.#source.held(id)
+    return held?.type === 'part' && held.counter === counter
+  }
+
+  /** Makes a patch visible, and then all that waited only for it. */
+  #show(place: Citation, body: PatchBody): void {
+    const shown = [this.#showOne(place, body)]
+    for (let ids = shown.pop(); ids !== undefined; ids = shown.pop()) {
+      for (const waiter of ids) {
+        const ready = this.#takeReady(waiter)
+        if (ready !== undefined) shown.push(this.#showOne(waiter, ready))
+      }
+    }
+  }
+
+  /** @returns those that may be visible now too */
+  #showOne(place: Citation, body: PatchBody): Waiter[] {
+    this.content.applyPatch(body, stampOf(place, false))
+    for (const cited of body.prev) this.#tips.delete(cited)
+    this.#tips.add(place)
+    return this.#waiting.waitingFor(place.id)
+  }
+
+  /** Takes a patch out of the waiting room if it waits there and everything that it cites is settled. */
+  #takeReady(waiter: Waiter): PatchBody | undefined {
+    if (waiter.type !== 'patch' || this.#waiting.get(waiter.id) === undefined) return undefined
+    if (this.#needs(waiter).length > 0) return undefined
+    this.#waiting.remove(waiter.id)
+    return this.#source.body(waiter) as PatchBody
+  }
+
+  #showReady(waiters: Iterable<Waiter>): void {
+    for (const waiter of waiters) {
+      const ready = this.#takeReady(waiter)
+      if (ready !== undefined) this.#show(waiter, ready)
+    }
+  }
+
+  /** Rule 1: a snapshot is complete now. Either it becomes the base, or it can only be cited. */
+  #complete(place: Citation, body: SnapshotBody): Citation[] {
+    if (this.#base === null || comparePlaces(place, this.#base) > 0) return this.#rebase(place, body)
+    this.#showReady(this.#waiting.waitingFor(place.id))
+    return []
+  }
+
+  #rebase(place: Citation, body: SnapshotBody): Citation[] {
+    const superseded = this.#supersededBy(place, body)
+    const before = this.#base
+    this.#base = { counter: place.counter, id: place.id }
+    this.content.applyBase(stampOf(place, true), layersOf(body, place.counter, this.#source))
+    for (const tip of [...this.#tips.all]) {
+      if (tip.counter < place.counter || tip.id === before?.id) this.#tips.delete(tip)
+    }
+    this.#tips.add(place)
+    for (const waiter of [...this.#waiting.all()]) {
+      if (waiter.counter >= place.counter) continue
+      this.#waiting.remove(waiter.id)
+      if (waiter.type === 'patch') superseded.push({ counter: waiter.counter, id: waiter.id })
+    }
+    this.#showReady([...this.#waiting.all()])
+    return superseded.sort(comparePlaces)
+  }
+
+  #supersededBy(place: Citation, body: SnapshotBody): Citation[] {
+    const cited = new PlaceSet(body.prev)
+    const uncited = this.#tips.all.filter(
+      (tip) => tip.counter < place.counter && tip.id !== this.#base?.id && !cited.has(tip),
+    )
+    if (uncited.length === 0) return []
+    return supersededUnseen(uncited, body.prev, (at) => {
+      if (at.counter < (this.#base?.counter ?? 0) || this.#waiting.get(at.id) !== undefined) return undefined
+      const held = this.#source.held(at.id)
+      return held?.counter === at.counter && held.type === 'patch' ? this.#source.body(at) : undefined
+    })
+  }
+
+  #baseParts(): ReadonlySet<RecordId> {
+    if (this.#base === null) return new Set()
+    return new Set((this.#source.body(this.#base) as SnapshotBody).parts)
+  }
+}
+
+function stampOf(place: Citation, base: boolean): Stamp {
+  return { counter: place.counter, id: place.id, base }
+}
+
+/** The layers of a complete snapshot, read one by one: its own state, then its parts'. */
+function* layersOf(body: SnapshotBody, counter: number, source: StateSource): Iterable<SnapshotBody['state']> {
+  yield body.state
+  for (const id of body.parts) yield (source.body({ counter, id }) as PartBody).state
+}

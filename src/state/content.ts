@@ -1,0 +1,158 @@
+/**
+ * The content of one avatar: for each namespace its members by top-level key, since every app writes under its own.
+ * Writing costs what the patch touches; members that were not touched are not even read.
+ */
+import type { JsonObject, JsonValue, PatchBody, StateEntry } from '../record/types.ts'
+import { cutCell, emptyCell, isVoid, writeCell, type Cell } from './cell.ts'
+import { applyMergePatch, isJsonObject } from './merge-patch.ts'
+import type { Stamp } from './order.ts'
+
+export interface NamespaceName {
+  readonly platform: string
+  readonly identity: string
+}
+
+/** A namespace's standing, without its members. */
+export interface NamespaceMarks {
+  /** Greatest counter of a visible patch that wrote here; 0 without one. */
+  lastPatch: number
+  /** Whether the base names it. */
+  inBase: boolean
+}
+
+/** Reads what is stored of an avatar's content. Nothing that it returns is shared with anyone else. */
+export interface ContentSource {
+  marks(namespace: NamespaceName): NamespaceMarks | undefined
+  member(namespace: NamespaceName, key: string): Cell | undefined
+}
+
+export interface Namespace extends NamespaceName, NamespaceMarks {
+  /** The members read or written so far; one that is void is not stored. */
+  readonly members: Map<string, Cell>
+}
+
+/** What changed since the last `takeChanges`. */
+export interface ContentChanges {
+  /** Namespaces touched, with the keys of the members touched; one that no longer exists has `gone`. */
+  readonly namespaces: { readonly namespace: Namespace; readonly keys: ReadonlySet<string>; readonly gone: boolean }[]
+}
+
+const nameKey = (name: NamespaceName): string => `${name.platform}\n${name.identity}`
+
+export class Content {
+  readonly #source: ContentSource
+  readonly #namespaces = new Map<string, Namespace>()
+  readonly #changed = new Map<string, { namespace: Namespace; keys: Set<string> }>()
+
+  constructor(source: ContentSource) {
+    this.#source = source
+  }
+
+  /** Namespaces read so far: all that exist, once everything was preloaded. */
+  namespaces(): Iterable<Namespace> {
+    return this.#namespaces.values()
+  }
+
+  /** Makes a stored namespace or member known without a read through the source. */
+  preload(name: NamespaceName, marks: NamespaceMarks, members: Iterable<[string, Cell]>): void {
+    let namespace = this.#namespaces.get(nameKey(name))
+    if (namespace === undefined) {
+      namespace = { ...name, ...marks, members: new Map() }
+      this.#namespaces.set(nameKey(name), namespace)
+    }
+    for (const [key, cell] of members) if (!namespace.members.has(key)) namespace.members.set(key, cell)
+  }
+
+  /** Applies one visible patch; in any order (see `cell.ts`). */
+  applyPatch(body: PatchBody, stamp: Stamp): void {
+    const namespace = this.#namespace(body)
+    namespace.lastPatch = Math.max(namespace.lastPatch, body.counter)
+    this.#write(namespace, body.patch, stamp)
+  }
+
+  /**
+   * Lets a new base take effect: forgets every write earlier than it, then lays its content under what remains.
+   * Everything stored must have been preloaded.
+   *
+   * @param layers the snapshot's own `state`, then its parts', in order
+   */
+  applyBase(stamp: Stamp, layers: Iterable<readonly StateEntry[]>): void {
+    const base = foldLayers(layers)
+    for (const namespace of this.#namespaces.values()) {
+      const keys = this.#touch(namespace)
+      namespace.inBase = base.has(nameKey(namespace))
+      if (namespace.lastPatch < stamp.counter) namespace.lastPatch = 0
+      for (const [key, cell] of namespace.members) {
+        cutCell(cell, stamp)
+        keys.add(key)
+      }
+    }
+    for (const { name, content } of base.values()) {
+      const namespace = this.#namespace(name)
+      namespace.inBase = true
+      this.#write(namespace, content, stamp)
+    }
+  }
+
+  takeChanges(): ContentChanges {
+    const namespaces = []
+    for (const [name, { namespace, keys }] of this.#changed) {
+      const gone = !namespace.inBase && namespace.lastPatch === 0
+      namespaces.push({ namespace, keys, gone })
+      if (gone) this.#namespaces.delete(name)
+      for (const key of keys) {
+        const cell = namespace.members.get(key)
+        if (cell !== undefined && isVoid(cell)) namespace.members.delete(key)
+      }
+    }
+    this.#changed.clear()
+    return { namespaces }
+  }
+
+  #namespace(name: NamespaceName): Namespace {
+    let namespace = this.#namespaces.get(nameKey(name))
+    if (namespace === undefined) {
+      const marks = this.#source.marks(name) ?? { lastPatch: 0, inBase: false }
+      namespace = { platform: name.platform, identity: name.identity, ...marks, members: new Map() }
+      this.#namespaces.set(nameKey(name), namespace)
+    }
+    return namespace
+  }
+
+  #write(namespace: Namespace, content: JsonObject, stamp: Stamp): void {
+    const keys = this.#touch(namespace)
+    for (const key of Object.keys(content)) {
+      let cell = namespace.members.get(key)
+      if (cell === undefined) {
+        cell = this.#source.member(namespace, key) ?? emptyCell()
+        namespace.members.set(key, cell)
+      }
+      writeCell(cell, content[key] as JsonValue, stamp)
+      keys.add(key)
+    }
+  }
+
+  #touch(namespace: Namespace): Set<string> {
+    const name = nameKey(namespace)
+    let changed = this.#changed.get(name)
+    if (changed === undefined) {
+      changed = { namespace, keys: new Set() }
+      this.#changed.set(name, changed)
+    }
+    return changed.keys
+  }
+}
+
+function foldLayers(
+  layers: Iterable<readonly StateEntry[]>,
+): Map<string, { name: NamespaceName; content: JsonObject }> {
+  const folded = new Map<string, { name: NamespaceName; content: JsonObject }>()
+  for (const layer of layers) {
+    for (const entry of layer) {
+      const before = folded.get(nameKey(entry))?.content ?? {}
+      const content = applyMergePatch(before, entry.content)
+      folded.set(nameKey(entry), { name: entry, content: isJsonObject(content) ? content : {} })
+    }
+  }
+  return folded
+}

@@ -1,0 +1,24 @@
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
+import type { Citation, RecordId } from '../record/types.ts'
+
+const ID_BYTES = 32
+
+/** Writes an id's 32 bytes into `target` at `offset`. */
+function writeId(target: Uint8Array, offset: number, id: RecordId): void {
+  target.set(hexToBytes(id.slice(2)), offset)
+}
+
+/**
+ * Digest of an avatar (docs/protocol.md, "From records to state"): SHA-256 over the base's id, 32 zero bytes without
+ * one, and the ids of all tips in order.
+ *
+ * @param hash SHA-256, where the caller has a faster one
+ * @returns 64 hex digits
+ */
+export function avatarDigest(base: Citation | null, tips: readonly Citation[], hash = sha256): string {
+  const bytes = new Uint8Array(ID_BYTES * (1 + tips.length))
+  if (base !== null) writeId(bytes, 0, base.id)
+  tips.forEach((tip, index) => writeId(bytes, ID_BYTES * (1 + index), tip.id))
+  return bytesToHex(hash(bytes))
+}

@@ -1,0 +1,114 @@
+import type { Avatar, Citation, JsonObject, RecordBody, RecordId } from '../record/types.ts'
+import { AvatarState, type HeldRecord, type RecordToAdd, type StateSource } from './avatar-state.ts'
+import { cellValue } from './cell.ts'
+import type { NamespaceName } from './content.ts'
+import { setMember } from './merge-patch.ts'
+import { avatarDigest } from './digest.ts'
+
+/** All that a set of records says of one avatar (docs/protocol.md, "From records to state"). */
+export interface Fold {
+  readonly head: number
+  /** All tips in order of (counter, id). */
+  readonly tips: readonly Citation[]
+  readonly base: Citation | null
+  /** 64 hex digits. */
+  readonly digest: string
+  /** Pending patches. */
+  readonly pending: number
+  /** All ids that are named and not held, in order. */
+  readonly missing: readonly RecordId[]
+  /** Records that are not superseded. */
+  readonly live: number
+  /** Sorted as in a snapshot's `state`. */
+  readonly namespaces: readonly { platform: string; identity: string; content: JsonObject }[]
+}
+
+/** Orders namespaces by the unsigned UTF-8 bytes of platform, then identity. */
+export function compareNamespaces(a: NamespaceName, b: NamespaceName): number {
+  return compareUtf8(a.platform, b.platform) || compareUtf8(a.identity, b.identity)
+}
+
+/** Orders texts by their unsigned UTF-8 bytes, which is the order of their code points. */
+function compareUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length)
+  for (let at = 0; at < length; at += 1) {
+    const left = a.charCodeAt(at)
+    const right = b.charCodeAt(at)
+    if (left === right) continue
+    const isLeftHigh = left >= 0xd800 && left <= 0xdfff
+    const isRightHigh = right >= 0xd800 && right <= 0xdfff
+    // Surrogates stand for code points above all others, though their code units are below U+E000.
+    if (isLeftHigh !== isRightHigh) return isLeftHigh ? 1 : -1
+    return left - right
+  }
+  return a.length - b.length
+}
+
+/**
+ * Folds a set of records of one avatar, given in any order and with repetitions, into the state that it makes.
+ *
+ * @param records genuine records of `avatar`: verify them first
+ */
+export function foldRecords(avatar: Avatar, records: Iterable<RecordToAdd>): Fold {
+  const source = new MemorySource()
+  const state = new AvatarState(avatar, source)
+  for (const record of records) {
+    if (source.held(record.id) !== undefined) continue
+    source.hold(record)
+    if (state.judge(record.body) !== 'superseded') state.add(record)
+  }
+  const namespaces = [...state.content.namespaces()]
+    .filter((namespace) => namespace.inBase || namespace.lastPatch > 0)
+    .sort(compareNamespaces)
+    .map(({ platform, identity, members }) => {
+      const content: JsonObject = {}
+      for (const [key, cell] of members) {
+        const value = cellValue(cell)
+        if (value !== undefined) setMember(content, key, value)
+      }
+      return { platform, identity, content }
+    })
+  return {
+    head: state.head,
+    tips: state.tips,
+    base: state.base,
+    digest: avatarDigest(state.base, state.tips),
+    pending: state.pending,
+    missing: [...state.missing()].sort(),
+    live: source.countFrom(state.base?.counter ?? 0),
+    namespaces,
+  }
+}
+
+/** Holds records in memory, and has nothing stored. */
+class MemorySource implements StateSource {
+  readonly #records = new Map<RecordId, RecordBody>()
+
+  hold(record: RecordToAdd): void {
+    this.#records.set(record.id, record.body)
+  }
+
+  countFrom(counter: number): number {
+    let count = 0
+    for (const body of this.#records.values()) if (body.counter >= counter) count += 1
+    return count
+  }
+
+  held(id: RecordId): HeldRecord | undefined {
+    return this.#records.get(id)
+  }
+
+  body(place: Citation): RecordBody {
+    const body = this.#records.get(place.id)
+    if (body === undefined) throw new Error(`Record ${place.id} is not held.`)
+    return body
+  }
+
+  marks(): undefined {
+    return undefined
+  }
+
+  member(): undefined {
+    return undefined
+  }
+}

@@ -1,0 +1,41 @@
+import type { JsonObject, JsonValue } from '../record/types.ts'
+
+/** Whether a JSON value is an object (not null, not an array). */
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Sets an own property whatever its name is: plain assignment to `__proto__` would call a setter. */
+export function setMember(object: JsonObject, key: string, value: JsonValue): void {
+  if (key === '__proto__') {
+    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+  } else {
+    object[key] = value
+  }
+}
+
+/** An own member, or undefined; never something inherited. */
+export function getMember(object: JsonObject, key: string): JsonValue | undefined {
+  return Object.hasOwn(object, key) ? object[key] : undefined
+}
+
+/**
+ * Applies a JSON merge patch (RFC 7396, section 2). Neither argument is changed; the result may share parts with both.
+ *
+ * @param target the document, undefined where there is none
+ * @returns the new document
+ */
+export function applyMergePatch(target: JsonValue | undefined, patch: JsonValue): JsonValue {
+  if (!isJsonObject(patch)) return patch
+  const result: JsonObject = {}
+  if (isJsonObject(target)) {
+    for (const key of Object.keys(target)) {
+      if (getMember(patch, key) !== null) setMember(result, key, target[key] as JsonValue)
+    }
+  }
+  for (const key of Object.keys(patch)) {
+    const value = patch[key] as JsonValue
+    if (value !== null) setMember(result, key, applyMergePatch(getMember(result, key), value))
+  }
+  return result
+}

@@ -1,0 +1,23 @@
+import type { Citation, RecordId } from '../record/types.ts'
+
+/** Orders places in a history by (counter, id). Ids are lower-case hex, so text order is byte order. */
+export function comparePlaces(a: Citation, b: Citation): number {
+  return a.counter - b.counter || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+}
+
+/**
+ * When a value was written: the record's place, and whether that record is the base, which comes before every patch of
+ * its own counter whatever the ids.
+ */
+export interface Stamp {
+  readonly counter: number
+  readonly id: RecordId
+  readonly base: boolean
+}
+
+/** Orders writes as docs/protocol.md "From records to state" rule 4 applies them. */
+export function compareStamps(a: Stamp, b: Stamp): number {
+  if (a.counter !== b.counter) return a.counter - b.counter
+  if (a.base !== b.base) return a.base ? -1 : 1
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0
+}

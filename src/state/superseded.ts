@@ -1,0 +1,49 @@
+import type { Citation, RecordBody } from '../record/types.ts'
+import { comparePlaces } from './order.ts'
+import { PlaceSet } from './place-set.ts'
+
+/** Records looked at before the walk gives up: bounds what one snapshot over a wide fork can cost. */
+const MAX_WALK_RECORDS = 10_000
+
+/**
+ * The visible patches that a snapshot supersedes although its author had not seen them: they are not in the closure of
+ * what it cites. Walks both histories down from their tips, greatest place first, until they meet.
+ *
+ * @param uncited visible tips with a counter below the snapshot's, which it does not cite
+ * @param cited the snapshot's own citations
+ * @param visible the body of a visible patch, undefined for anything else
+ * @returns places in ascending order; after 10,000 records looked at, those found so far
+ */
+export function supersededUnseen(
+  uncited: readonly Citation[],
+  cited: readonly Citation[],
+  visible: (place: Citation) => RecordBody | undefined,
+): Citation[] {
+  const open = new PlaceSet([...uncited, ...cited])
+  const seen = new Set(cited.map((place) => place.id))
+  const lost: Citation[] = []
+  let openLost = uncited.length
+  for (let walked = 0; openLost > 0 && walked < MAX_WALK_RECORDS; walked += 1) {
+    const place = open.greatest
+    if (place === undefined) break
+    open.delete(place)
+    const wasSeen = seen.has(place.id)
+    if (!wasSeen) {
+      openLost -= 1
+      lost.push(place)
+    }
+    const body = visible(place)
+    if (body?.type !== 'patch') continue
+    for (const parent of body.prev) {
+      if (visible(parent) === undefined) continue
+      const isNew = open.add(parent)
+      if (wasSeen) {
+        if (!isNew && !seen.has(parent.id)) openLost -= 1
+        seen.add(parent.id)
+      } else if (isNew && !seen.has(parent.id)) {
+        openLost += 1
+      }
+    }
+  }
+  return lost.sort(comparePlaces)
+}
