@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs'
+import type { Avatar, Citation, JsonObject, RecordBody, RecordId } from '../../src/record/types.ts'
+import type { TestRecord } from './signing.ts'
+
+interface VectorFile {
+  readonly keys: Readonly<Record<'a' | 'b', { readonly avatar: Avatar }>>
+  readonly records: Readonly<Record<string, { readonly payload: string; readonly signature: string; readonly id: RecordId }>>
+  readonly folds: readonly {
+    readonly name: string
+    readonly records: readonly string[]
+    readonly expect: {
+      readonly head: number
+      readonly tips: readonly Citation[]
+      readonly base: Citation | null
+      readonly pending: number
+      readonly missing: readonly RecordId[]
+      readonly live: number
+      readonly digest: string
+      readonly namespaces: readonly { platform: string; identity: string; content: JsonObject }[]
+    }
+  }[]
+}
+
+/** One worked example of docs/protocol.md: a set of records, and the state that it makes. */
+export interface FoldVector {
+  readonly name: string
+  readonly avatar: Avatar
+  readonly records: readonly TestRecord[]
+  readonly expected: VectorFile['folds'][number]['expect']
+}
+
+export function foldVectors(): FoldVector[] {
+  const file: VectorFile = JSON.parse(
+    readFileSync(new URL('../conformance/vectors/records.json', import.meta.url), 'utf8'),
+  )
+  const record = (name: string): TestRecord => {
+    const vector = file.records[name]
+    if (vector === undefined) throw new Error(`records.json has no record ${name}`)
+    const body: RecordBody = JSON.parse(vector.payload)
+    return {
+      payload: Buffer.from(vector.payload, 'utf8'),
+      signature: Buffer.from(vector.signature.slice(2), 'hex'),
+      id: vector.id,
+      body,
+    }
+  }
+  return file.folds.map(({ name, records, expect }) => ({
+    name,
+    avatar: file.keys.a.avatar,
+    records: records.map(record),
+    expected: expect,
+  }))
+}
