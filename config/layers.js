@@ -27,7 +27,10 @@ const LAYERS = {
   http: { areas: ['record', 'state'], types: ['ingest', 'store', 'network', 'observe'] },
   observe: { areas: [], types: [] },
   config: { areas: [], types: [] },
-  cli: { areas: ['record', 'state', 'client', 'config', 'observe', 'verify'], types: [] },
+  cli: {
+    areas: ['record', 'state', 'client', 'config', 'observe', 'verify'],
+    types: ['ingest', 'store', 'network', 'http'],
+  },
 }
 
 /** Files directly in src/: `node.ts` puts the parts together, `main.ts` only starts the command line. */
