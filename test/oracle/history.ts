@@ -20,7 +20,10 @@ const COUNTER_AS_TIME = 100
 
 /** Histories of the avatar `testKey(seed)` in at most `maxSteps` steps. */
 export function history(maxSteps: number, seed = 1): fc.Arbitrary<History> {
-  return historyPlan(maxSteps).map((plan) => buildHistory(plan, testKey(seed)))
+  return historyPlan(maxSteps).map((plan) => {
+    const built = buildHistory(plan, testKey(seed))
+    return Object.assign(built, { [fc.toStringMethod]: () => describeHistory(built) })
+  })
 }
 
 /** Signs what a plan says. */
@@ -28,6 +31,22 @@ export function buildHistory(plan: readonly StepPlan[], key: TestKey): History {
   const writer = new HistoryWriter(key)
   for (const step of plan) writer.write(step)
   return { key, records: writer.records, foreign: writer.foreign }
+}
+
+/** A history in a form that a person can follow: records by their place in it, not by hashes. */
+function describeHistory({ records, foreign }: History): string {
+  const names = new Map<RecordId, string>()
+  for (const [index, { id }] of records.entries()) names.set(id, `#${index}`)
+  for (const [index, { id }] of foreign.entries()) names.set(id, `foreign#${index}`)
+  const nameOf = (id: RecordId) => names.get(id) ?? `unknown ${Number(id)}`
+  const lines = records.map(({ id, body }) => {
+    const cites = body.type === 'part' ? '' : ` prev ${body.prev.map((at) => `${nameOf(at.id)}@${at.counter}`).join(' ')}`
+    const holds =
+      body.type === 'patch' ? ` ${body.platform}/${body.identity} ${JSON.stringify(body.patch)}` : JSON.stringify(body.state)
+    const parts = body.type === 'snapshot' ? ` parts ${body.parts.map(nameOf).join(' ')}` : ''
+    return `  ${nameOf(id)} ${id.slice(0, 10)} ${body.type}@${body.counter}${cites}${parts} ${holds}`
+  })
+  return `history {\n${lines.join('\n')}\n}`
 }
 
 class HistoryWriter {
