@@ -1,0 +1,97 @@
+import { RecordError } from './errors.ts'
+import { MAX_MEMBERS, MAX_PAYLOAD_DEPTH } from './limits.ts'
+
+const QUOTE = 0x22
+const COMMA = 0x2c
+const BACKSLASH = 0x5c
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+
+/**
+ * Bounds JSON text before it is parsed: one pass without recursion, that stops at the first excess. Up to the text's
+ * first syntax error, if any, it sees what a parser sees; syntax itself is the parser's to judge.
+ *
+ * @returns the deepest level of objects and arrays, 0 for a bare value
+ * @throws RecordError `too_deep`, `too_many_members`
+ */
+export function scanBounds(text: string): number {
+  const length = text.length
+  let depth = 0
+  let deepest = 0
+  let members = 0
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit === QUOTE) {
+      for (i++; i < length; i++) {
+        const inside = text.charCodeAt(i)
+        if (inside === QUOTE) break
+        if (inside === BACKSLASH) i++
+      }
+    } else if (unit === COMMA) {
+      if (++members > MAX_MEMBERS) throw tooManyMembers()
+    } else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) {
+      if (++depth > deepest) {
+        if (depth > MAX_PAYLOAD_DEPTH) throw tooDeep()
+        deepest = depth
+      }
+      const next = text.charCodeAt(i + 1)
+      if (next !== CLOSE_BRACE && next !== CLOSE_BRACKET && ++members > MAX_MEMBERS) throw tooManyMembers()
+    } else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) {
+      depth--
+    }
+  }
+  return deepest
+}
+
+/**
+ * The same bounds for a value that was not parsed from checked text, and that it is JSON at all: what has a cycle is too
+ * deep, and `undefined`, functions, dates and the like are refused, so that nothing is left out silently.
+ *
+ * @throws RecordError `too_deep`, `too_many_members`, `invalid_number`, `invalid_json`
+ */
+export function checkBounds(value: unknown): void {
+  let members = 0
+  const visit = (each: unknown, depth: number): void => {
+    if (each === null || typeof each === 'string' || typeof each === 'boolean') return
+    if (typeof each === 'number') {
+      if (!Number.isFinite(each)) throw invalidNumber()
+      return
+    }
+    if (typeof each !== 'object' || !isPlain(each)) {
+      throw new RecordError(
+        'invalid_json',
+        'A value is not JSON: use objects, arrays, strings, numbers, booleans, null.',
+      )
+    }
+    if (depth > MAX_PAYLOAD_DEPTH) throw tooDeep()
+    const children: unknown[] = Array.isArray(each) ? each : Object.values(each)
+    members += children.length
+    if (members > MAX_MEMBERS) throw tooManyMembers()
+    // Not forEach: it passes over the holes of a sparse array, which are no JSON.
+    for (const child of children) visit(child, depth + 1)
+  }
+  visit(value, 1)
+}
+
+function isPlain(value: object): boolean {
+  if (Array.isArray(value)) return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+export function tooDeep(): RecordError {
+  return new RecordError('too_deep', 'Objects and arrays nest too deeply: at most 60 levels in a patch or a content.')
+}
+
+export function invalidNumber(): RecordError {
+  return new RecordError('invalid_number', 'A number is outside the range of a double: write it as a string.')
+}
+
+function tooManyMembers(): RecordError {
+  return new RecordError(
+    'too_many_members',
+    `More than ${MAX_MEMBERS} object members and array elements: split the write into several records.`,
+  )
+}

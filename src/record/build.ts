@@ -1,0 +1,97 @@
+import { compareCitations, compareUtf8 } from './order.ts'
+import { MAX_PREV } from './limits.ts'
+import { decodePayload, encodePayload } from './payload.ts'
+import type { Avatar, Citation, JsonObject, PartBody, PatchBody, RecordBody, RecordId, StateEntry } from './types.ts'
+import type { SnapshotBody } from './types.ts'
+
+interface Common {
+  readonly avatar: Avatar
+  readonly network: string
+  /** Unix seconds. */
+  readonly createdAt: number
+  /** `8-4-4-4-12` lower-case hex. */
+  readonly uuid: string
+}
+
+interface Next extends Common {
+  /** What the author has seen: the avatar's tips in any order. The greatest 16 are cited. */
+  readonly prev: readonly Citation[]
+}
+
+export interface PatchParts extends Next {
+  readonly platform: string
+  readonly identity: string
+  /** Applied by RFC 7396. */
+  readonly patch: JsonObject
+}
+
+export interface SnapshotParts extends Next {
+  /** In any order. */
+  readonly state: readonly StateEntry[]
+  /** Ids of the parts that follow, in the order in which they apply. */
+  readonly parts: readonly RecordId[]
+}
+
+export interface PartParts extends Common {
+  /** That of the snapshot that names it: 1 + the greatest counter in the snapshot's `prev`. */
+  readonly counter: number
+  /** In any order. */
+  readonly state: readonly StateEntry[]
+}
+
+/**
+ * A patch on what its author has seen, ready to be signed. The body shares nothing with the arguments.
+ *
+ * @throws RecordError with the code of a rule that it breaks
+ */
+export function buildPatch(from: PatchParts): PatchBody {
+  const { identity, patch, platform } = from
+  return checked({ ...next(from), identity, patch, platform, type: 'patch' })
+}
+
+/**
+ * A snapshot that stands for everything that its author has seen.
+ *
+ * @throws RecordError with the code of a rule that it breaks
+ */
+export function buildSnapshot(from: SnapshotParts): SnapshotBody {
+  return checked({ ...next(from), parts: from.parts, state: sorted(from.state), type: 'snapshot' })
+}
+
+/**
+ * One part of a snapshot that is too large for one record. Parts are built and signed before their snapshot names them.
+ *
+ * @throws RecordError with the code of a rule that it breaks
+ */
+export function buildPart(from: PartParts): PartBody {
+  return checked({ ...common(from), counter: from.counter, state: sorted(from.state), type: 'part' })
+}
+
+function common(from: Common) {
+  return {
+    avatar: from.avatar,
+    created_at: from.createdAt,
+    network: from.network,
+    uuid: from.uuid,
+    version: '2' as const,
+  }
+}
+
+function next(from: Next) {
+  const prev = from.prev
+    .map(({ counter, id }) => ({ counter, id }))
+    .sort(compareCitations)
+    .slice(-MAX_PREV)
+  return { ...common(from), counter: (prev.at(-1)?.counter ?? 0) + 1, prev }
+}
+
+function sorted(state: readonly StateEntry[]): StateEntry[] {
+  return state
+    .map(({ content, identity, platform }) => ({ content, identity, platform }))
+    .sort((a, b) => compareUtf8(a.platform, b.platform) || compareUtf8(a.identity, b.identity))
+}
+
+/** The body as every node will read it, or an error now rather than after signing. */
+function checked<Body extends RecordBody>(body: Body): Body {
+  return decodePayload(encodePayload(body), body.network) as Body
+}

@@ -1,0 +1,12 @@
+/**
+ * The curve library, made ready: it takes the hashes that its synchronous functions need in no other way than by
+ * assignment, so import it from here.
+ */
+import { hmac } from '@noble/hashes/hmac.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { hashes } from '@noble/secp256k1'
+
+hashes.sha256 = sha256
+hashes.hmacSha256 = (key, message) => hmac(sha256, key, message)
+
+export { getPublicKey, Point, recoverPublicKey, sign, utils, verify } from '@noble/secp256k1'

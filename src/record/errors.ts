@@ -1,0 +1,45 @@
+/** Everything that can be wrong with a record, its parts or what a record is made of. */
+export type RecordErrorCode =
+  | 'payload_too_large'
+  | 'byte_order_mark'
+  | 'invalid_utf8'
+  | 'too_deep'
+  | 'too_many_members'
+  | 'invalid_json'
+  | 'not_an_object'
+  | 'wrong_version'
+  | 'unknown_type'
+  | 'invalid_members'
+  | 'wrong_network'
+  | 'invalid_avatar'
+  | 'invalid_created_at'
+  | 'invalid_counter'
+  | 'counter_above_created_at'
+  | 'counter_not_next'
+  | 'invalid_prev'
+  | 'invalid_uuid'
+  | 'invalid_platform'
+  | 'invalid_identity'
+  | 'invalid_patch'
+  | 'invalid_state'
+  | 'invalid_parts'
+  | 'invalid_number'
+  | 'lone_surrogate'
+  | 'not_canonical'
+  | 'invalid_signature'
+  | 'high_s'
+  | 'wrong_recovery'
+  | 'invalid_batch'
+  | 'invalid_secret_key'
+  | 'wrong_secret_key'
+
+/** What is wrong with a record, or with what one should be made of. `message` says it, and what to do, to people. */
+export class RecordError extends Error {
+  override readonly name = 'RecordError'
+  readonly code: RecordErrorCode
+
+  constructor(code: RecordErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}

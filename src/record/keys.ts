@@ -1,0 +1,100 @@
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
+import { getPublicKey, Point, utils } from './curve.ts'
+import { RecordError } from './errors.ts'
+import type { Avatar } from './types.ts'
+
+const COMPRESSED = /^0[23][0-9a-f]{64}$/
+const UNCOMPRESSED = /^04[0-9a-f]{128}$/
+const SECRET_KEY = /^[0-9a-f]{64}$/
+
+/**
+ * The canonical text of an avatar that a person typed: compressed (02, 03) or uncompressed (04), in any case, with or
+ * without `0x`. Checks that it is a point on the curve, which takes about 0.2 ms for the compressed form.
+ *
+ * @throws RecordError `invalid_avatar`
+ */
+export function parseAvatar(text: string): Avatar {
+  // Anything longer than 0x and 130 digits is refused before it is copied to lower case.
+  const hex = text.length > 132 ? '' : withoutPrefix(text.toLowerCase())
+  if (COMPRESSED.test(hex)) {
+    checkPoint(`0x${hex}`)
+    return `0x${hex}`
+  }
+  if (UNCOMPRESSED.test(hex)) {
+    try {
+      return `0x${Point.fromHex(hex).toHex(true)}`
+    } catch {
+      throw notAPoint()
+    }
+  }
+  throw new RecordError(
+    'invalid_avatar',
+    'An avatar is a secp256k1 public key in hex: 66 digits with prefix 02 or 03, or 130 with prefix 04.',
+  )
+}
+
+/**
+ * `0x04…`, 132 characters: the form that version 1 of the HTTP interface shows. About 0.2 ms: cache it where it is hot.
+ *
+ * @throws RecordError `invalid_avatar` if it is no point on the curve
+ */
+export function uncompressedAvatar(avatar: Avatar): `0x${string}` {
+  try {
+    return `0x${Point.fromHex(avatar.slice(2)).toHex(false)}`
+  } catch {
+    throw notAPoint()
+  }
+}
+
+/** The 33 bytes of an avatar in canonical text. */
+export function avatarBytes(avatar: Avatar): Uint8Array {
+  return hexToBytes(avatar.slice(2))
+}
+
+/**
+ * The avatar of a secret key.
+ *
+ * @param secretKey 32 bytes
+ * @throws RecordError `invalid_secret_key`
+ */
+export function avatarOf(secretKey: Uint8Array): Avatar {
+  checkSecretKey(secretKey)
+  return `0x${bytesToHex(getPublicKey(secretKey, true))}`
+}
+
+/**
+ * A secret key from 64 hex digits in any case, with or without `0x`; white space around it is ignored.
+ *
+ * @returns 32 bytes, in the range of secp256k1
+ * @throws RecordError `invalid_secret_key`; its message never has the text
+ */
+export function parseSecretKey(text: string): Uint8Array {
+  const hex = withoutPrefix(text.trim().toLowerCase())
+  if (!SECRET_KEY.test(hex)) throw new RecordError('invalid_secret_key', 'A secret key is 64 hex digits.')
+  const bytes = hexToBytes(hex)
+  checkSecretKey(bytes)
+  return bytes
+}
+
+/** @throws RecordError `invalid_avatar` if the compressed key is no point on the curve */
+export function checkPoint(avatar: Avatar): void {
+  try {
+    Point.fromHex(avatar.slice(2))
+  } catch {
+    throw notAPoint()
+  }
+}
+
+export function notAPoint(): RecordError {
+  return new RecordError('invalid_avatar', 'The avatar is not a point on the curve secp256k1.')
+}
+
+function checkSecretKey(bytes: Uint8Array): void {
+  if (!utils.isValidSecretKey(bytes)) {
+    throw new RecordError('invalid_secret_key', 'A secret key is 32 bytes, from 1 to the order of secp256k1 less 1.')
+  }
+}
+
+function withoutPrefix(text: string): string {
+  return text.startsWith('0x') ? text.slice(2) : text
+}

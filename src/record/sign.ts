@@ -1,0 +1,30 @@
+import { sign } from './curve.ts'
+import { RecordError } from './errors.ts'
+import { recordDigest } from './id.ts'
+import { avatarOf } from './keys.ts'
+import { decodePayload, encodePayload } from './payload.ts'
+import type { RecordBody, SignedRecord } from './types.ts'
+
+/**
+ * Signs a body, deterministically (RFC 6979) and with low s, in pure JavaScript. Refuses what no node would take.
+ *
+ * @param secretKey 32 bytes, the key of the body's avatar
+ * @throws RecordError `wrong_secret_key` if it is another's, `invalid_secret_key`, or the code of a rule that the body breaks
+ */
+export function signRecord(body: RecordBody, secretKey: Uint8Array): SignedRecord {
+  const payload = encodePayload(body)
+  const { avatar } = decodePayload(payload, body.network)
+  if (avatarOf(secretKey) !== avatar) {
+    throw new RecordError('wrong_secret_key', `The secret key is not that of the avatar ${avatar}.`)
+  }
+  return { payload, signature: signDigest(recordDigest(payload), secretKey) }
+}
+
+/**
+ * Signs a digest of 32 bytes.
+ *
+ * @returns 64 bytes r ‖ s, s in the lower half
+ */
+function signDigest(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  return sign(digest, secretKey, { prehash: false, lowS: true })
+}

@@ -1,0 +1,98 @@
+import { hexToBytes } from '@noble/hashes/utils.js'
+import { RecordError } from './errors.ts'
+
+/** r ‖ s, 32 bytes each, big-endian. */
+export const SIGNATURE_BYTES = 64
+/** r ‖ s ‖ v. */
+export const RECOVERABLE_SIGNATURE_BYTES = 65
+
+const HEX = /^0x([0-9a-fA-F]{128}|[0-9a-fA-F]{130})$/
+// 64 bytes are 86 characters of base64 and ==, 65 are 87 and = (RFC 4648, section 4).
+const BASE64 = /^([A-Za-z0-9+/]{86}(==)?|[A-Za-z0-9+/]{87}=?)$/
+
+/** The order n of secp256k1 (SEC 2, section 2.4.1). */
+const ORDER = hexToBytes('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141')
+/** (n − 1) / 2: the greatest s in the lower half. */
+const HALF_ORDER = hexToBytes('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0')
+
+/**
+ * A signature as clients write it: `0x` + hex, or base64.
+ *
+ * @returns 64 bytes r ‖ s, or 65 bytes r ‖ s ‖ v
+ * @throws RecordError `invalid_signature`
+ */
+export function parseSignature(text: string): Uint8Array {
+  // No accepted form is longer; the patterns have no backtracking either.
+  if (text.length <= 132) {
+    if (HEX.test(text)) return hexToBytes(text.slice(2))
+    if (BASE64.test(text)) return Uint8Array.from(atob(text), (each) => each.charCodeAt(0))
+  }
+  throw new RecordError('invalid_signature', 'A signature is 64 or 65 bytes, as 0x and hex digits or as base64.')
+}
+
+/** A signature split into what every node stores and what only says which key to recover. */
+export interface SplitSignature {
+  /** 64 bytes, r and s from 1 to n − 1, s in the lower half. */
+  readonly compact: Uint8Array
+  /** 0 or 1 where there was a v. */
+  readonly recoveryId: 0 | 1 | null
+}
+
+/**
+ * Checks a signature's length, v and range.
+ *
+ * @param recoveryByte whether 65 bytes with v in {0, 1, 27, 28} are taken as well
+ * @throws RecordError `invalid_signature`, `high_s`, `wrong_recovery`
+ */
+export function splitSignature(signature: Uint8Array, recoveryByte: boolean): SplitSignature {
+  const long = recoveryByte && signature.length === RECOVERABLE_SIGNATURE_BYTES
+  if (!long && signature.length !== SIGNATURE_BYTES) {
+    throw new RecordError(
+      'invalid_signature',
+      `A signature has ${SIGNATURE_BYTES} bytes${recoveryByte ? `, or ${RECOVERABLE_SIGNATURE_BYTES} with v` : ''}, not ${signature.length}.`,
+    )
+  }
+  const compact = long ? signature.slice(0, SIGNATURE_BYTES) : signature
+  if (!isInRange(compact, 0) || !isInRange(compact, 32)) {
+    throw new RecordError(
+      'invalid_signature',
+      'r and s of the signature must be from 1 to the order of the curve less 1.',
+    )
+  }
+  if (isHigh(compact)) {
+    throw new RecordError('high_s', 's of the signature is in the upper half: sign with low s, or take n - s.')
+  }
+  return { compact, recoveryId: long ? recoveryIdOf(signature[SIGNATURE_BYTES]) : null }
+}
+
+/** Whether 64 bytes are r and s from 1 to n − 1 with s in the lower half: what every engine demands first. */
+export function isStrictSignature(signature: Uint8Array): boolean {
+  return (
+    signature.length === SIGNATURE_BYTES && isInRange(signature, 0) && isInRange(signature, 32) && !isHigh(signature)
+  )
+}
+
+function recoveryIdOf(v: number | undefined): 0 | 1 {
+  if (v === 0 || v === 27) return 0
+  if (v === 1 || v === 28) return 1
+  throw new RecordError('wrong_recovery', `The last byte of a signature of 65 must be 0, 1, 27 or 28, not ${v}.`)
+}
+
+function isInRange(signature: Uint8Array, offset: number): boolean {
+  if (compare(signature, offset, ORDER) >= 0) return false
+  for (let i = offset; i < offset + 32; i++) if (signature[i] !== 0) return true
+  return false
+}
+
+function isHigh(signature: Uint8Array): boolean {
+  return compare(signature, 32, HALF_ORDER) > 0
+}
+
+/** Compares 32 bytes at an offset with a number of 32 bytes, both big-endian. */
+function compare(bytes: Uint8Array, offset: number, number: Uint8Array): number {
+  for (let i = 0; i < 32; i++) {
+    const difference = (bytes[offset + i] ?? 0) - (number[i] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
