@@ -1,0 +1,167 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { createApi } from './api.ts'
+import type { Api } from './api.ts'
+import { until } from './until.ts'
+
+/** The built command line, as users run it. Tests and benches are started from the project's folder. */
+const MAIN = join(process.cwd(), 'dist/main.js')
+/** A node starts in under a second on an idle machine; a busy one gets this much. */
+const START_TIMEOUT_MS = 20_000
+/** The protocol's promise for SIGTERM is 5 s; beyond it the process is killed and `stop` reports no exit code. */
+const STOP_TIMEOUT_MS = 5_000
+/** Log lines kept of each process, to explain a failure. */
+const LOG_LINES_KEPT = 60
+
+export interface StartOptions {
+  /** Multiaddrs to dial. */
+  readonly peers?: readonly string[]
+  readonly network?: string
+}
+
+/** One node process. Restarted, it keeps its folder, its ports and its peers. */
+export interface NodeProcess {
+  readonly name: string
+  /** For example `http://127.0.0.1:40123`. */
+  readonly url: string
+  /** Multiaddr with `/p2p/<peer id>`. */
+  readonly address: string
+  readonly api: Api
+  readonly pid: number
+  /** SIGTERM; resolves to the exit code, null if the process had to be killed. */
+  stop(): Promise<number | null>
+  /** SIGKILL, as a crash would. */
+  kill(): Promise<void>
+  /** Starts it again after `stop` or `kill`. */
+  restart(): Promise<void>
+}
+
+export interface Cluster {
+  start(name: string, options?: StartOptions): Promise<NodeProcess>
+  /** `count` nodes, each dialling the one before it; resolves once they gossip with their neighbours. */
+  line(count: number): Promise<NodeProcess[]>
+  /** Kills what still runs and removes all folders. */
+  close(): Promise<void>
+}
+
+interface Started {
+  readonly child: ChildProcess
+  readonly url: string
+  readonly address: string
+}
+
+/** Starts real node processes on loopback, each in a folder of its own below the system's temporary one. */
+export async function createCluster(): Promise<Cluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'avatar-kv-cluster-'))
+  const children = new Set<ChildProcess>()
+
+  async function launch(name: string, http: string, listen: string, options: StartOptions): Promise<Started> {
+    const args = [MAIN, 'start', '--data-dir', join(folder, name), '--http', http, '--listen', listen]
+    for (const peer of options.peers ?? []) args.push('--peer', peer)
+    if (options.network !== undefined) args.push('--network', options.network)
+    const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    children.add(child)
+    child.once('exit', () => children.delete(child))
+    return await untilStarted(name, child)
+  }
+
+  async function start(name: string, options: StartOptions = {}): Promise<NodeProcess> {
+    let running = await launch(name, '127.0.0.1:0', '/ip4/127.0.0.1/tcp/0', options)
+    return {
+      name,
+      get url() {
+        return running.url
+      },
+      get address() {
+        return running.address
+      },
+      get api() {
+        return createApi(running.url)
+      },
+      get pid() {
+        return running.child.pid ?? -1
+      },
+      stop: async () => await stopChild(running.child, 'SIGTERM'),
+      kill: async () => void (await stopChild(running.child, 'SIGKILL')),
+      restart: async () => {
+        const listen = running.address.replace(/\/p2p\/.*$/, '')
+        running = await launch(name, new URL(running.url).host, listen, options)
+      },
+    }
+  }
+
+  return {
+    start,
+    async line(count) {
+      const nodes: NodeProcess[] = []
+      for (let index = 0; index < count; index++) {
+        const before = nodes.at(-1)
+        nodes.push(await start(`node-${index}`, before ? { peers: [before.address] } : {}))
+      }
+      await untilLineGossips(nodes)
+      return nodes
+    },
+    async close() {
+      await Promise.all([...children].map((child) => stopChild(child, 'SIGKILL')))
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Resolves once each node of a line gossips with every neighbour. Nothing written before it is sure to be heard. */
+export async function untilLineGossips(nodes: readonly NodeProcess[]): Promise<void> {
+  await until('the line gossips', async () => {
+    const counts = await Promise.all(nodes.map((node) => node.api.gossipPeers()))
+    return counts.every((count, index) => count >= (index > 0 ? 1 : 0) + (index < nodes.length - 1 ? 1 : 0))
+  })
+}
+
+async function untilStarted(name: string, child: ChildProcess): Promise<Started> {
+  const { stdout, stderr } = child
+  if (!stdout || !stderr) throw new Error('A node process has no output to read.')
+  const log: string[] = []
+  const keep = (line: string) => void (log.push(line) > LOG_LINES_KEPT && log.shift())
+  createInterface(stderr).on('line', keep)
+  return await new Promise((resolve, reject) => {
+    const fail = (why: string) => {
+      child.kill('SIGKILL')
+      reject(new Error(`${name} ${why}:\n${log.join('\n')}`))
+    }
+    const timer = setTimeout(() => fail(`did not start within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer)
+      fail(`ended with ${code ?? signal} before it had started`)
+    })
+    createInterface(stdout).on('line', (line) => {
+      keep(line)
+      const started = readStarted(line)
+      if (started === undefined) return
+      clearTimeout(timer)
+      resolve({ child, ...started })
+    })
+  })
+}
+
+/** The log line with msg "started" says where the node listens. */
+function readStarted(line: string): { url: string; address: string } | undefined {
+  if (!line.includes('"started"')) return undefined
+  const entry = JSON.parse(line) as { msg?: string; http?: string; addresses?: string[] }
+  const address = entry.addresses?.find((each) => each.startsWith('/ip4/127.0.0.1/'))
+  if (entry.msg !== 'started' || entry.http === undefined || address === undefined) return undefined
+  return { url: entry.http.startsWith('http') ? entry.http : `http://${entry.http}`, address }
+}
+
+async function stopChild(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
+  const exited = once(child, 'exit')
+  child.kill(signal)
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
+  await exited
+  clearTimeout(timer)
+  return child.exitCode
+}

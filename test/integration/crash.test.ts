@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { RecordId } from '../../src/record/types.ts'
+import { createCluster } from './cluster.ts'
+import type { Cluster, NodeProcess } from './cluster.ts'
+import { sleep } from './until.ts'
+import { createWriter } from './writer.ts'
+import type { Writer } from './writer.ts'
+
+const ROUNDS = 50
+const WRITERS = 4
+/** The process dies at a random moment of this time, so somewhere within some commit. */
+const STREAM_MIN_MS = 40
+const STREAM_MAX_MS = 240
+
+interface Stream {
+  readonly writer: Writer
+  /** Ids in the order in which the node acknowledged them. */
+  readonly acknowledged: RecordId[]
+  head: number
+}
+
+let cluster: Cluster
+let node: NodeProcess
+
+beforeAll(async () => {
+  cluster = await createCluster()
+  node = await cluster.start('crash')
+}, 60_000)
+
+afterAll(async () => await cluster.close())
+
+test(`kill -9 during a stream of acknowledged writes loses none of them, ${ROUNDS} times`, async () => {
+  const streams: Stream[] = Array.from({ length: WRITERS }, (_, index) => ({
+    writer: createWriter(`crash ${index}`),
+    acknowledged: [],
+    head: 0,
+  }))
+
+  let killedWhileWriting = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    let killed = false
+    const writing = streams.map((stream) => writeUntilKilled(stream, () => killed))
+    await sleep(STREAM_MIN_MS + Math.random() * (STREAM_MAX_MS - STREAM_MIN_MS))
+    killed = true
+    await node.kill()
+    killedWhileWriting += (await Promise.all(writing)).filter((inFlight) => inFlight).length
+    await node.restart()
+
+    for (const stream of streams) {
+      const answer = await node.api.avatar(stream.writer.avatar)
+      expect(answer?.head ?? 0).toBeGreaterThanOrEqual(stream.head)
+      expect(answer?.pending ?? 0).toBe(0)
+      if (answer) expect(answer.namespaces[0]?.content['last']).toBe(answer.head)
+    }
+  }
+
+  for (const { writer, acknowledged } of streams) {
+    const held = new Set(await node.api.recordIds(writer.avatar))
+    expect(acknowledged.filter((id) => !held.has(id))).toEqual([])
+    expect(acknowledged.length).toBeGreaterThan(ROUNDS)
+  }
+  // Otherwise the rounds would have proved nothing: in most, writes were under way when the process died.
+  expect(killedWhileWriting).toBeGreaterThan(ROUNDS)
+}, 240_000)
+
+/** Writes on the node's tips, one record at a time, until the node is gone; tells whether a write was then under way. */
+async function writeUntilKilled(stream: Stream, killed: () => boolean): Promise<boolean> {
+  const { writer, acknowledged } = stream
+  const answer = await node.api.avatar(writer.avatar)
+  let prev = answer?.tips ?? []
+  let head = answer?.head ?? 0
+  for (;;) {
+    const record = writer.write({ last: head + 1, [`slot ${head % 50}`]: 'x'.repeat(200) }, { prev })
+    try {
+      const [result] = await node.api.write([record])
+      if (result?.status !== 'stored') throw new Error(`Not stored: ${JSON.stringify(result)}`)
+    } catch (error) {
+      if (killed()) return true
+      throw error
+    }
+    acknowledged.push(record.id)
+    head = record.counter
+    stream.head = head
+    prev = [{ counter: head, id: record.id }]
+    if (killed()) return false
+  }
+}
