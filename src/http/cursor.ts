@@ -1,0 +1,19 @@
+/** A place in the order of arrival at one store. */
+export interface Cursor {
+  readonly epoch: string
+  readonly sequence: number
+}
+
+const CURSOR = /^([0-9a-f]{16})-(0|[1-9]\d{0,15})$/
+
+/** `<epoch>-<sequence>`: opaque to clients. */
+export function formatCursor(epoch: string, sequence: number): string {
+  return `${epoch}-${sequence}`
+}
+
+/** Undefined where the text is no cursor of any store. */
+export function parseCursor(text: string): Cursor | undefined {
+  const match = CURSOR.exec(text)
+  const sequence = Number(match?.[2])
+  return match?.[1] !== undefined && Number.isSafeInteger(sequence) ? { epoch: match[1], sequence } : undefined
+}

@@ -1,0 +1,98 @@
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+
+import { IngestBusyError } from '../ingest/errors.ts'
+import type { Logger } from '../observe/types.ts'
+import { RecordError } from '../record/errors.ts'
+
+export type HttpErrorCode =
+  | 'bad_request'
+  | 'body_too_complex'
+  | 'body_too_large'
+  | 'busy'
+  | 'cursor_expired'
+  | 'headers_too_large'
+  | 'internal'
+  | 'invalid_cursor'
+  | 'invalid_json'
+  | 'invalid_request'
+  | 'method_not_allowed'
+  | 'not_found'
+  | 'payload_unknown'
+  | 'timeout'
+  | 'too_many_subscribers'
+  | 'unknown_avatar'
+  | 'unknown_namespace'
+
+/** An answer other than the one asked for: a status, a code for programs, and a message for people. */
+export class HttpError extends Error {
+  override readonly name = 'HttpError'
+  readonly statusCode: number
+  readonly code: HttpErrorCode
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    statusCode: number,
+    code: HttpErrorCode,
+    message: string,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(message)
+    this.statusCode = statusCode
+    this.code = code
+    this.headers = headers
+  }
+}
+
+/** The verdict on a record as the answer to a call; its code is that of the verdict (docs/protocol.md, "HTTP"). */
+export class ResultError extends Error {
+  override readonly name = 'ResultError'
+  readonly statusCode: number
+  readonly code: string
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(statusCode: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message)
+    this.statusCode = statusCode
+    this.code = code
+    this.headers = headers
+  }
+}
+
+export interface ErrorBody {
+  readonly code: string
+  readonly message: string
+}
+
+export function errorJson(code: string, message: string): string {
+  return JSON.stringify({ code, message } satisfies ErrorBody)
+}
+
+export const JSON_TYPE = 'application/json; charset=utf-8'
+
+/** Sends `{"code","message"}` with a status. */
+export function sendError(reply: FastifyReply, statusCode: number, code: string, message: string): FastifyReply {
+  return reply.code(statusCode).header('content-type', JSON_TYPE).send(errorJson(code, message))
+}
+
+/** Answers every error that a request can meet as JSON; unexpected ones are logged and say nothing of the inside. */
+export function installErrorHandler(app: FastifyInstance, logger: Logger): void {
+  app.setErrorHandler((error: FastifyError | Error, request, reply) => {
+    // Fastify asks to close the connection when a body is refused. The client would then often see a reset instead of
+    // the answer; the rest of the body is discarded instead, as it comes, within the request's timeout.
+    reply.removeHeader('connection')
+    if (error instanceof HttpError || error instanceof ResultError) {
+      return sendError(reply.headers(error.headers), error.statusCode, error.code, error.message)
+    }
+    if (error instanceof RecordError) return sendError(reply, 400, error.code, error.message)
+    if (error instanceof IngestBusyError) {
+      return sendError(reply.header('retry-after', error.retryAfterSeconds), 503, error.code, error.message)
+    }
+    if ('validation' in error && error.validation !== undefined) {
+      return sendError(reply, 400, 'invalid_request', `${error.message}; see /docs for what is expected here.`)
+    }
+    const statusCode = 'statusCode' in error ? (error.statusCode ?? 500) : 500
+    if (statusCode >= 400 && statusCode < 500) return sendError(reply, statusCode, 'bad_request', error.message)
+    logger.error({ err: error, method: request.method, url: request.url.slice(0, 200) }, 'request failed')
+    return sendError(reply, 500, 'internal', 'The node failed to answer; its log says why. Trying again may help.')
+  })
+}

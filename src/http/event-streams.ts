@@ -1,0 +1,194 @@
+import type { ServerResponse } from 'node:http'
+
+import type { Timers } from '../environment.ts'
+import type { Logger } from '../observe/types.ts'
+import type { Avatar } from '../record/types.ts'
+import type { ChangeEvent, StoreReader } from '../store/types.ts'
+import { formatCursor } from './cursor.ts'
+import { waitForDrain } from './drain.ts'
+import { frameOf, resetFrame } from './event-frames.ts'
+import type { HttpLimits } from './limits.ts'
+
+/** Where a stream begins: after a sequence of this store, with what comes next, or with a `reset`. */
+export type StreamStart = number | 'now' | 'reset'
+
+export interface EventStreams {
+  /** Whether one more stream may open, to anyone and to this address. */
+  admits(address: string): 'yes' | 'full' | 'address_full'
+  /** Feeds a response whose head is written, until either side ends it. */
+  open(response: ServerResponse, options: { address: string; avatar: Avatar | undefined; start: StreamStart }): void
+  count(): number
+  /** Ends all streams. */
+  close(): void
+}
+
+/** Entries read from the feed at once, about 350 bytes each. */
+const FEED_PAGE = 200
+/** Events kept while the feed is read; more of them are read from it in turn. */
+const MAX_HELD = 1000
+
+interface Stream {
+  readonly response: ServerResponse
+  readonly address: string
+  readonly avatar: Avatar | undefined
+  /** Sequence of the last event sent. */
+  after: number
+  /** While the stream is fed from the store: what was committed meanwhile; null once that was too much. */
+  held: ChangeEvent[] | null
+  live: boolean
+}
+
+/**
+ * Streams of changes.
+ *
+ * Guarantees: every event after the start reaches the reader once and in order, or a `reset` tells it to read anew. A
+ * stream subscribes first, then reads the stored feed, then goes on with what was committed meanwhile, so there is no
+ * gap between the two; a reader slower than the node is fed from the store again, at its own pace, so that unsent bytes
+ * stay bounded; and one that takes nothing for a time is cut, to come back with its last cursor.
+ */
+export function createEventStreams(
+  { store, timers, logger }: { readonly store: StoreReader; readonly timers: Timers; readonly logger: Logger },
+  limits: HttpLimits,
+): EventStreams {
+  const streams = new Set<Stream>()
+  const perAddress = new Map<string, number>()
+  /** Sequence of the last event announced by the store. */
+  let announced = store.lastSequence()
+  let closed = false
+
+  const unsubscribe = store.onCommit((events) => {
+    announced = Math.max(announced, events.at(-1)?.sequence ?? 0)
+    if (streams.size === 0) return
+    const byAvatar = groupByAvatar(events)
+    for (const stream of streams) {
+      const concerning = stream.avatar === undefined ? events : byAvatar.get(stream.avatar)
+      if (concerning === undefined) continue
+      if (stream.live) deliver(stream, concerning)
+      else hold(stream, concerning)
+    }
+  })
+
+  /** Sends what is new; once too much is unsent, leaves the rest to the stored feed. */
+  function deliver(stream: Stream, events: readonly ChangeEvent[]): void {
+    for (const event of events) {
+      if (event.sequence <= stream.after) continue
+      if (stream.response.writableLength > limits.maxBufferedBytes) {
+        void catchUp(stream)
+        return
+      }
+      stream.response.write(frameOf(event, store.epoch))
+      stream.after = event.sequence
+    }
+  }
+
+  function hold(stream: Stream, events: readonly ChangeEvent[]): void {
+    if (stream.held === null) return
+    if (stream.held.length + events.length > MAX_HELD) stream.held = null
+    else stream.held.push(...events)
+  }
+
+  /** Feeds a stream from the store until it has all that there is, then makes it live. */
+  async function catchUp(stream: Stream): Promise<void> {
+    const { response, avatar } = stream
+    stream.live = false
+    try {
+      while (streams.has(stream)) {
+        if (!(await waitForDrain(response, timers, limits.drainTimeoutMs))) return cut(stream)
+        stream.held = []
+        const page = await store.events({
+          after: stream.after,
+          limit: FEED_PAGE,
+          ...(avatar === undefined ? {} : { avatar }),
+        })
+        if (!streams.has(stream)) return
+        if (page === 'reset') sendReset(stream)
+        else for (const event of page) send(stream, event)
+        const held: ChangeEvent[] | null = stream.held
+        if ((page === 'reset' || page.length < FEED_PAGE) && held !== null) {
+          stream.held = null
+          stream.live = true
+          deliver(stream, held)
+          return
+        }
+      }
+    } catch (error) {
+      logger.error({ err: error }, 'event stream ended: the change feed could not be read')
+      cut(stream)
+    }
+  }
+
+  function send(stream: Stream, event: ChangeEvent): void {
+    if (event.sequence <= stream.after) return
+    stream.response.write(frameOf(event, store.epoch))
+    stream.after = event.sequence
+  }
+
+  /** What the reader reads after this holds everything up to here, so the stream goes on from here. */
+  function sendReset(stream: Stream): void {
+    stream.after = store.lastSequence()
+    stream.response.write(resetFrame(store.epoch, stream.after))
+  }
+
+  function cut(stream: Stream): void {
+    forget(stream)
+    stream.response.destroy()
+  }
+
+  function forget(stream: Stream): void {
+    if (!streams.delete(stream)) return
+    const left = (perAddress.get(stream.address) ?? 1) - 1
+    if (left === 0) perAddress.delete(stream.address)
+    else perAddress.set(stream.address, left)
+  }
+
+  /**
+   * Keeps proxies from closing a silent stream, and moves the reader's cursor past what did not concern it, so that it
+   * does not grow too old.
+   */
+  function heartbeat(): void {
+    for (const stream of streams) {
+      if (!stream.live || stream.response.writableLength > limits.maxBufferedBytes) continue
+      stream.after = Math.max(stream.after, announced)
+      stream.response.write(`:\nid: ${formatCursor(store.epoch, stream.after)}\n\n`)
+    }
+    cancelHeartbeat = timers.after(limits.heartbeatMs, heartbeat)
+  }
+  let cancelHeartbeat = timers.after(limits.heartbeatMs, heartbeat)
+
+  return {
+    admits(address) {
+      if (closed || streams.size >= limits.maxSubscribers) return 'full'
+      return (perAddress.get(address) ?? 0) >= limits.maxSubscribersPerAddress ? 'address_full' : 'yes'
+    },
+    open(response, { address, avatar, start }) {
+      const after = typeof start === 'number' ? start : store.lastSequence()
+      const stream: Stream = { response, address, avatar, after, held: null, live: false }
+      streams.add(stream)
+      perAddress.set(address, (perAddress.get(address) ?? 0) + 1)
+      response.once('close', () => forget(stream))
+      if (start === 'reset') sendReset(stream)
+      else response.write(`id: ${formatCursor(store.epoch, after)}\n\n`)
+      void catchUp(stream)
+    },
+    count: () => streams.size,
+    close() {
+      closed = true
+      unsubscribe()
+      cancelHeartbeat()
+      for (const stream of streams) {
+        forget(stream)
+        stream.response.end()
+      }
+    },
+  }
+}
+
+function groupByAvatar(events: readonly ChangeEvent[]): Map<Avatar, ChangeEvent[]> {
+  const groups = new Map<Avatar, ChangeEvent[]>()
+  for (const event of events) {
+    const group = groups.get(event.avatar)
+    if (group === undefined) groups.set(event.avatar, [event])
+    else group.push(event)
+  }
+  return groups
+}

@@ -1,0 +1,150 @@
+import cors from '@fastify/cors'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { fastify } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+
+import type { Environment } from '../environment.ts'
+import type { Ingest } from '../ingest/types.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
+import type { StoreReader } from '../store/types.ts'
+import { installBodyParser } from './body.ts'
+import { answerClientError } from './client-errors.ts'
+import { installDocs } from './docs.ts'
+import { installErrorHandler, sendError } from './errors.ts'
+import { createEventStreams } from './event-streams.ts'
+import { DEFAULT_LIMITS, PATH_SEGMENT_LENGTH, V1_BODY_BYTES } from './limits.ts'
+import type { HttpLimits } from './limits.ts'
+import { installNotFound } from './not-found.ts'
+import { v1Routes } from './v1-routes.ts'
+import { v2AvatarRoutes } from './v2-avatars.ts'
+import { v2EventRoutes } from './v2-events.ts'
+import { v2NodeRoutes } from './v2-node.ts'
+import type { ShownNetwork } from './v2-node.ts'
+import { v2RecordRoutes } from './v2-records.ts'
+import { validatorCompiler } from './validation.ts'
+import { createViewCache } from './view-cache.ts'
+
+export interface HttpComponents {
+  readonly store: StoreReader
+  readonly ingest: Ingest
+  readonly network: ShownNetwork
+  readonly environment: Environment
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+export interface HttpOptions {
+  /** Address to listen on, such as `127.0.0.1` or `::1`. */
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+  /** Name of the network whose records are taken. */
+  readonly network: string
+  /** Version of this software. */
+  readonly version: string
+  /** Name of the engine that verifies signatures, shown in the status. */
+  readonly engine?: string
+  /** Default: `DEFAULT_LIMITS`. */
+  readonly limits?: Partial<HttpLimits>
+}
+
+export interface HttpServer {
+  /** Listens. Rejects where the address is taken or not ours. */
+  start(): Promise<void>
+  /** Ends event streams, lets answers under way finish for a moment, closes all connections. */
+  stop(): Promise<void>
+  /** Where it listens. Throws before `start`. */
+  address(): { host: string; port: number }
+}
+
+/** How often Node looks for requests that take too long, in ms: how far beyond their timeout they may go. */
+const TIMEOUT_CHECK_MS = 5000
+
+/**
+ * The HTTP interface of a node, version 1 and 2 (docs/protocol.md, "HTTP"). It trusts no proxy: addresses of clients are
+ * those of their connections.
+ */
+export async function createHttpServer(components: HttpComponents, options: HttpOptions): Promise<HttpServer> {
+  const { store, ingest, network, environment, metrics } = components
+  const limits: HttpLimits = { ...DEFAULT_LIMITS, ...options.limits }
+  const logger = components.logger.child({ part: 'http' })
+
+  const app = fastify({
+    logger: false,
+    bodyLimit: V1_BODY_BYTES,
+    connectionTimeout: limits.idleTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    http: { headersTimeout: limits.headersTimeoutMs, connectionsCheckingInterval: TIMEOUT_CHECK_MS },
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: PATH_SEGMENT_LENGTH },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, _request, reply) => void sendError(reply, 400, 'bad_request', error.message),
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  app.server.maxConnections = limits.maxConnections
+
+  app.setValidatorCompiler(validatorCompiler)
+  // The response schemas describe; they do not decide what is sent.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  installErrorHandler(app, logger)
+  installNotFound(app)
+  installBodyParser(app, limits.maxBodyBytesInFlight)
+  countAnswers(app, metrics)
+  await app.register(cors, {
+    origin: '*',
+    methods: ['GET', 'HEAD', 'POST'],
+    allowedHeaders: ['Content-Type', 'If-None-Match', 'Last-Event-ID', 'Authorization'],
+    exposedHeaders: ['ETag', 'Retry-After'],
+    maxAge: 86_400,
+    strictPreflight: false,
+  })
+  await installDocs(app, options.version)
+
+  const views = createViewCache(store, { maxBytes: limits.cacheBytes, network: options.network })
+  const streams = createEventStreams({ store, timers: environment.timers, logger }, limits)
+  metrics.gauge('event_streams', 'Open event streams.', () => streams.count())
+
+  const facts = { version: options.version, network: options.network }
+  await app.register(v1Routes({ store, ingest, environment }, { network: options.network, limits }))
+  await app.register(v2AvatarRoutes({ store, views }))
+  await app.register(v2RecordRoutes({ store, ingest }))
+  await app.register(v2EventRoutes({ store, streams }))
+  await app.register(
+    v2NodeRoutes(
+      { store, network, clock: environment.clock, metrics, subscribers: () => streams.count() },
+      options.engine === undefined ? facts : { ...facts, engine: options.engine },
+    ),
+  )
+  await app.ready()
+
+  return {
+    async start() {
+      await app.listen({ host: options.host, port: options.port })
+    },
+    async stop() {
+      streams.close()
+      views.close()
+      const cancel = environment.timers.after(limits.stopGraceMs, () => app.server.closeAllConnections())
+      await app.close()
+      cancel()
+    },
+    address() {
+      const address = app.server.address()
+      if (address === null || typeof address === 'string') throw new Error('The HTTP server does not listen yet.')
+      return { host: address.address, port: address.port }
+    },
+  }
+}
+
+/** Reports every answer by route, method and status; a stream of events is no answer with a duration. */
+function countAnswers(app: FastifyInstance, metrics: Metrics): void {
+  app.addHook('onRoute', (route) => {
+    const { url } = route
+    if (url === '/v2/events') return
+    route.onResponse = (request, reply, done) => {
+      metrics.http(url, request.method, reply.statusCode, reply.elapsedTime / 1000)
+      done()
+    }
+  })
+}

@@ -1,0 +1,185 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+
+import type { Environment } from '../environment.ts'
+import type { Ingest, IngestResult } from '../ingest/types.ts'
+import { parseAvatar, uncompressedAvatar } from '../record/keys.ts'
+import { parseSignature } from '../record/signature.ts'
+import type { Avatar } from '../record/types.ts'
+import type { StoreReader } from '../store/types.ts'
+import { HttpError, JSON_TYPE } from './errors.ts'
+import { createIssuedPayloads } from './issued-payloads.ts'
+import type { Draft } from './issued-payloads.ts'
+import { BY_IDENTITY_BYTES, BY_IDENTITY_VALUES, V1_BODY_BYTES } from './limits.ts'
+import type { HttpLimits } from './limits.ts'
+import { errorOfResult } from './results.ts'
+import { responses } from './schemas.ts'
+import {
+  ByIdentityAnswer,
+  ByIdentityQuery,
+  KvAnswer,
+  KvQuery,
+  PayloadAnswer,
+  PayloadRequest,
+  WriteRequest,
+} from './v1-schemas.ts'
+
+const TAGS = ['Version 1 (Next.ID)']
+const OWN_PLATFORM = 'nextid'
+
+export interface V1Components {
+  readonly store: Pick<StoreReader, 'summary' | 'view' | 'byIdentity'>
+  readonly ingest: Ingest
+  readonly environment: Environment
+}
+
+/**
+ * Version 1, the contract of Next.ID's KV server, for its clients as they are (docs/protocol.md, "HTTP"). They send JSON
+ * under any content type, call an avatar `persona`, and sign what the node hands them.
+ */
+export function v1Routes(
+  { store, ingest, environment }: V1Components,
+  options: { readonly network: string; readonly limits: HttpLimits },
+): FastifyPluginCallbackTypebox {
+  const issued = createIssuedPayloads(
+    { store, environment },
+    {
+      network: options.network,
+      maxPayloads: options.limits.maxIssuedPayloads,
+      maxBytes: options.limits.maxIssuedBytes,
+    },
+  )
+
+  /** Body of `GET /v1/kv`; an unknown avatar has no proofs. */
+  async function kvOf(avatar: Avatar): Promise<string> {
+    const view = await store.view(avatar)
+    const proofs = (view?.namespaces ?? []).map(
+      ({ platform, identity, json }) =>
+        `{"platform":${JSON.stringify(platform)},"identity":${JSON.stringify(identity)},"content":${json}}`,
+    )
+    const key = JSON.stringify(uncompressedAvatar(avatar))
+    return `{"persona":${key},"avatar":${key},"proofs":[${proofs.join(',')}]}`
+  }
+
+  return (app, _options, done) => {
+    app.get(
+      '/v1/kv',
+      {
+        schema: {
+          tags: TAGS,
+          summary: 'Everything that an avatar has written',
+          querystring: KvQuery,
+          response: responses({ 200: KvAnswer }, [400]),
+        },
+      },
+      async ({ query }, reply) => {
+        const body = await kvOf(avatarOf(query.avatar, query.persona))
+        return reply.header('content-type', JSON_TYPE).send(body)
+      },
+    )
+
+    app.get(
+      '/v1/kv/by_identity',
+      {
+        schema: {
+          tags: TAGS,
+          summary: 'What avatars say of an account',
+          description:
+            `At most ${BY_IDENTITY_VALUES} avatars. That an account is theirs is their own claim; ` +
+            'this node has not checked it.',
+          querystring: ByIdentityQuery,
+          response: responses({ 200: ByIdentityAnswer }, [400]),
+        },
+      },
+      async ({ query: { platform, identity } }, reply) => {
+        const name = platform === OWN_PLATFORM ? parseAvatar(identity) : identity
+        const found = await store.byIdentity(platform, name, BY_IDENTITY_VALUES)
+        const values: string[] = []
+        let length = 0
+        for (const { avatar, json } of found) {
+          length += json.length
+          if (values.length > 0 && length > BY_IDENTITY_BYTES) break
+          values.push(`{"avatar":${JSON.stringify(uncompressedAvatar(avatar))},"content":${json}}`)
+        }
+        return reply.header('content-type', JSON_TYPE).send(`{"values":[${values.join(',')}]}`)
+      },
+    )
+
+    app.post(
+      '/v1/kv/payload',
+      {
+        bodyLimit: V1_BODY_BYTES,
+        schema: {
+          tags: TAGS,
+          summary: 'Ask for a payload to sign',
+          description: 'Nothing is reserved: several payloads may be open at once, and written in any order.',
+          body: PayloadRequest,
+          response: responses({ 200: PayloadAnswer }, [400, 413]),
+        },
+      },
+      async ({ body }) => {
+        const { uuid, createdAt, payload } = await issued.issue(draftOf(body))
+        return { uuid, created_at: createdAt, sign_payload: new TextDecoder().decode(payload) }
+      },
+    )
+
+    app.post(
+      '/v1/kv',
+      {
+        bodyLimit: V1_BODY_BYTES,
+        schema: {
+          tags: TAGS,
+          summary: 'Write with a signed payload',
+          description: 'The write is on disk, and visible in the answer, which is that of `GET /v1/kv`.',
+          body: WriteRequest,
+          response: responses({ 201: KvAnswer }, [400, 409, 413, 503]),
+        },
+      },
+      async ({ body }, reply) => {
+        const draft = draftOf(body)
+        const signature = parseSignature(body.signature)
+        const recalled = await issued.recall(draft, body.uuid.toLowerCase(), Number(body.created_at))
+        const [result] = await ingest.submit([{ payload: recalled.payload, signature }], { origin: 'http' })
+        if (result === undefined) throw new Error('ingest gave no result')
+        if (isDone(result)) {
+          return reply
+            .code(201)
+            .header('content-type', JSON_TYPE)
+            .send(await kvOf(draft.avatar))
+        }
+        if (result.status === 'invalid' && !recalled.issued) throw payloadUnknown()
+        throw errorOfResult(result)
+      },
+    )
+
+    done()
+  }
+}
+
+function isDone({ status }: IngestResult): boolean {
+  return status === 'stored' || status === 'duplicate'
+}
+
+function payloadUnknown(): HttpError {
+  return new HttpError(
+    400,
+    'payload_unknown',
+    'The signature does not fit what this node knows of the payload: it is more than an hour old or from before a restart, ' +
+      'or avatar, platform, identity, patch, uuid or created_at are not those it was issued for. ' +
+      'Request a new one with POST /v1/kv/payload, sign its sign_payload as it is, and send the same members again.',
+  )
+}
+
+function draftOf(body: PayloadRequest): Draft {
+  const avatar = avatarOf(body.avatar, body.persona)
+  const identity = body.platform === OWN_PLATFORM ? parseAvatar(body.identity) : body.identity
+  return { avatar, platform: body.platform, identity, patch: body.patch }
+}
+
+/** @throws RecordError `invalid_avatar`; HttpError `invalid_request` without any */
+function avatarOf(avatar: string | null | undefined, persona: string | null | undefined): Avatar {
+  const text = avatar ?? persona
+  if (text === null || text === undefined) {
+    throw new HttpError(400, 'invalid_request', 'Say whose data: avatar (or persona) is required.')
+  }
+  return parseAvatar(text)
+}

@@ -1,0 +1,136 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+
+import type { Ingest, IngestResult } from '../ingest/types.ts'
+import { RecordError } from '../record/errors.ts'
+import { parseAvatar } from '../record/keys.ts'
+import { parseSignature } from '../record/signature.ts'
+import type { Avatar, SignedRecord } from '../record/types.ts'
+import type { StoredRecord, StoreReader } from '../store/types.ts'
+import { formatCursor, parseCursor } from './cursor.ts'
+import { HttpError, JSON_TYPE } from './errors.ts'
+import { PAGE_BYTES, PAGE_DEFAULT, RECORDS_BODY_BYTES } from './limits.ts'
+import { responses } from './schemas.ts'
+import { AvatarParams, PageQuery, RecordsAnswer, RecordsRequest, RecordsResults } from './v2-schemas.ts'
+
+/** Records read from the store at once: at most 8 MiB of payloads beyond the bound of a page. */
+const READ_RECORDS = 32
+const LONE_SURROGATE = /\p{Surrogate}/u
+
+/** Records themselves, out and in (docs/protocol.md, "HTTP"). */
+export function v2RecordRoutes({
+  store,
+  ingest,
+}: {
+  readonly store: Pick<StoreReader, 'epoch' | 'lastSequence' | 'records'>
+  readonly ingest: Ingest
+}): FastifyPluginCallbackTypebox {
+  /** Sequence after which a page begins. */
+  function startOf(cursor: string | undefined): number {
+    if (cursor === undefined) return 0
+    const parsed = parseCursor(cursor)
+    if (parsed === undefined) {
+      throw new HttpError(400, 'invalid_cursor', 'A cursor is taken from an earlier answer, as it is, or left out.')
+    }
+    if (parsed.epoch !== store.epoch || parsed.sequence > store.lastSequence()) {
+      throw new HttpError(410, 'cursor_expired', 'The cursor is of a store that is gone; start again without one.')
+    }
+    return parsed.sequence
+  }
+
+  /** A page, and the digest of the moment in which its last records were read. */
+  async function page(avatar: Avatar, start: number, limit: number) {
+    const records: StoredRecord[] = []
+    let bytes = 0
+    let after = start
+    for (;;) {
+      const wanted = Math.min(READ_RECORDS, limit - records.length)
+      const read = await store.records(avatar, { after, limit: wanted })
+      if (read === undefined) throw new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
+      records.push(...read.records)
+      after = read.records.at(-1)?.sequence ?? after
+      for (const { payload } of read.records) bytes += payload.length
+      if (read.records.length < wanted || records.length >= limit || bytes >= PAGE_BYTES) {
+        return { records, digest: read.digest, cursor: formatCursor(store.epoch, after) }
+      }
+    }
+  }
+
+  return (app, _options, done) => {
+    app.get(
+      '/v2/avatars/:avatar/records',
+      {
+        schema: {
+          tags: ['Reading'],
+          summary: 'The signed records of an avatar',
+          params: AvatarParams,
+          querystring: PageQuery,
+          response: responses({ 200: RecordsAnswer }, [400, 404, 410]),
+        },
+      },
+      async ({ params, query }, reply) => {
+        const start = startOf(query.cursor)
+        const { records, digest, cursor } = await page(parseAvatar(params.avatar), start, query.limit ?? PAGE_DEFAULT)
+        const body = JSON.stringify({ records: records.map(shown), digest, cursor })
+        return reply.header('content-type', JSON_TYPE).send(body)
+      },
+    )
+
+    app.post(
+      '/v2/records',
+      {
+        bodyLimit: RECORDS_BODY_BYTES,
+        schema: {
+          tags: ['Writing'],
+          summary: 'Offer signed records',
+          description:
+            'Each gets its own verdict; one bad record does not stop the others. What is `stored`, `pending` or a ' +
+            '`duplicate` is on disk.',
+          body: RecordsRequest,
+          response: responses({ 200: RecordsResults }, [400, 413, 503]),
+        },
+      },
+      async ({ body }) => {
+        const results = new Map<number, IngestResult>()
+        const records: SignedRecord[] = []
+        const places: number[] = []
+        for (const [place, { payload, signature }] of body.records.entries()) {
+          const record = readRecord(payload, signature)
+          if (record instanceof RecordError) {
+            results.set(place, { id: null, status: 'invalid', code: record.code, message: record.message })
+          } else {
+            records.push(record)
+            places.push(place)
+          }
+        }
+        const verdicts = records.length === 0 ? [] : await ingest.submit(records, { origin: 'http' })
+        for (const [at, verdict] of verdicts.entries()) results.set(places[at] ?? -1, verdict)
+        return { results: body.records.map((_, place) => results.get(place)) }
+      },
+    )
+
+    done()
+  }
+}
+
+function shown({ payload, signature, id, status }: StoredRecord) {
+  return {
+    payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8'),
+    signature: `0x${Buffer.from(signature).toString('hex')}`,
+    id,
+    status,
+  }
+}
+
+/** The record's bytes, or what keeps its text from having any. */
+function readRecord(payload: string, signature: string): SignedRecord | RecordError {
+  // As bytes it would become U+FFFD, which is not what the client has sent.
+  if (LONE_SURROGATE.test(payload)) {
+    return new RecordError('lone_surrogate', 'The payload has a lone surrogate, which no UTF-8 text can have.')
+  }
+  try {
+    return { payload: Buffer.from(payload, 'utf8'), signature: parseSignature(signature) }
+  } catch (error) {
+    if (error instanceof RecordError) return error
+    throw error
+  }
+}

@@ -1,0 +1,140 @@
+import Type from 'typebox'
+
+import { PAGE_DEFAULT, PAGE_MAX, RECORDS_PER_REQUEST } from './limits.ts'
+import { AnyJsonObject, AvatarText, CitationSchema, object, RecordIdText } from './schemas.ts'
+
+const CanonicalAvatar = Type.String({ description: '`0x` and the compressed key.' })
+const Digest = Type.String({ description: '64 hexadecimal digits: equal digests, equal state.' })
+const CursorText = Type.String({ maxLength: 64, description: 'From an earlier answer; opaque.' })
+
+export const AvatarParams = object({ avatar: AvatarText })
+
+export const AvatarAnswer = object(
+  {
+    avatar: CanonicalAvatar,
+    network: Type.String(),
+    head: Type.Integer({ description: 'The greatest counter among the tips; 0 without any.' }),
+    tips: Type.Array(CitationSchema, { description: 'The greatest 16, ready to be cited.' }),
+    tips_total: Type.Integer(),
+    base: Type.Union([CitationSchema, Type.Null()]),
+    digest: Digest,
+    pending: Type.Integer({ description: 'Records that wait for others and are not shown.' }),
+    missing: object({ total: Type.Integer(), ids: Type.Array(RecordIdText) }),
+    namespaces: Type.Array(object({ platform: Type.String(), identity: Type.String(), content: AnyJsonObject })),
+  },
+  'Avatar',
+)
+
+export const NamespaceParams = object({
+  avatar: AvatarText,
+  platform: Type.String({ maxLength: 64 }),
+  identity: Type.String({ maxLength: 256, description: 'Percent-encoded. Under `nextid`: the avatar, in any form.' }),
+})
+
+export const PageQuery = object({
+  cursor: Type.Optional(CursorText),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT })),
+})
+
+export const RecordsAnswer = object(
+  {
+    records: Type.Array(
+      object({
+        payload: Type.String({ description: 'The exact text that was signed.' }),
+        signature: Type.String({ description: '`0x` and 64 bytes r ‖ s.' }),
+        id: RecordIdText,
+        status: Type.Enum(['stored', 'pending', 'superseded']),
+      }),
+      { description: 'In order of arrival at this node; a page may hold fewer than asked for.' },
+    ),
+    digest: Digest,
+    cursor: CursorText,
+  },
+  'Records',
+)
+
+/** Its cursor is an avatar: the list is in their order. */
+export const AvatarsQuery = object({
+  cursor: Type.Optional(AvatarText),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT })),
+})
+
+export const AvatarsAnswer = object(
+  {
+    avatars: Type.Array(CanonicalAvatar),
+    cursor: Type.Union([Type.String(), Type.Null()], { description: 'Where to go on; null at the end.' }),
+  },
+  'Avatars',
+)
+
+export const RecordsRequest = object(
+  {
+    records: Type.Array(
+      object({
+        payload: Type.String({ description: 'The exact text that was signed.' }),
+        signature: Type.String({
+          maxLength: 256,
+          description: '64 bytes r ‖ s, or 65 with v (0, 1, 27 or 28), as `0x` and hexadecimal or in base64.',
+        }),
+      }),
+      { maxItems: RECORDS_PER_REQUEST },
+    ),
+  },
+  'RecordsRequest',
+)
+
+export const RecordsResults = object(
+  {
+    results: Type.Array(
+      object({
+        id: Type.Union([RecordIdText, Type.Null()]),
+        status: Type.Enum(['stored', 'pending', 'duplicate', 'superseded', 'refused', 'invalid']),
+        code: Type.Optional(Type.String()),
+        message: Type.Optional(Type.String()),
+        retry: Type.Optional(Type.Boolean({ description: 'For a refused record: whether a later try may succeed.' })),
+      }),
+      { description: 'One a record, in order.' },
+    ),
+  },
+  'Results',
+)
+
+export const EventsQuery = object({ avatar: Type.Optional(AvatarText), after: Type.Optional(CursorText) })
+
+export const StatusAnswer = object(
+  {
+    version: Type.String(),
+    network: Type.String(),
+    peer_id: Type.String(),
+    addresses: Type.Array(Type.String(), { description: 'Multiaddrs to dial this node.' }),
+    peers: Type.Integer(),
+    avatars: Type.Integer(),
+    records: Type.Integer({ description: 'Live records held.' }),
+    subscribers: Type.Integer({ description: 'Open event streams.' }),
+    epoch: Type.String({ description: 'Names the life of the store; cursors hold it.' }),
+    engine: Type.Optional(Type.String({ description: 'What verifies signatures here.' })),
+    uptime_seconds: Type.Integer(),
+  },
+  'Status',
+)
+
+export const PeersAnswer = object(
+  {
+    peers: Type.Array(
+      object({
+        peer_id: Type.String(),
+        addresses: Type.Array(Type.String()),
+        direction: Type.Enum(['inbound', 'outbound']),
+        gossip: Type.Boolean(),
+        connected_at: Type.Integer({ description: 'Unix seconds.' }),
+        agent: Type.Union([Type.String(), Type.Null()]),
+      }),
+    ),
+  },
+  'Peers',
+)
+
+export const HealthAnswer = object(
+  { hello: Type.Literal('kv server'), version: Type.String(), network: Type.String() },
+  'Health',
+)
