@@ -1,0 +1,99 @@
+import { Worker } from 'node:worker_threads'
+import type { SignedRecord } from '../record/types.ts'
+import type { VerifyOptions } from '../record/verify.ts'
+import type { Logger } from '../observe/types.ts'
+import { packRecords } from './messages.ts'
+import type { VerifyReply, VerifyRequest, WorkerSettings } from './messages.ts'
+
+/** Crashes in a row, without one answer between, after which workers are given up: something is wrong with them. */
+const MAX_CRASHES = 5
+
+export interface WorkerPool {
+  /** Has records verified by the worker with the least to do. Null when it could not: verify them here. */
+  run(records: readonly SignedRecord[], options: VerifyOptions): Promise<VerifyReply | null>
+  close(): Promise<void>
+}
+
+/** One worker, started when it is first needed and again after it has crashed. */
+interface Slot {
+  worker: Worker | null
+  /** Records that it has to answer. */
+  load: number
+  readonly jobs: Map<number, Job>
+}
+
+interface Job {
+  readonly load: number
+  readonly resolve: (reply: VerifyReply | null) => void
+}
+
+/**
+ * Threads that verify. They keep the process alive only while they have something to answer.
+ *
+ * @param options.url the worker's script
+ * @param options.size how many threads
+ */
+export function createWorkerPool(
+  { logger }: { readonly logger: Pick<Logger, 'warn' | 'error'> },
+  options: { readonly url: URL; readonly size: number; readonly settings: WorkerSettings },
+): WorkerPool {
+  const slots: Slot[] = Array.from({ length: options.size }, () => ({ worker: null, load: 0, jobs: new Map() }))
+  let crashes = 0
+  let nextJob = 0
+  let closed = false
+
+  function start(slot: Slot): Worker {
+    const worker = new Worker(options.url, { workerData: options.settings })
+    slot.worker = worker
+    worker.unref()
+    worker.on('message', (reply: VerifyReply) => {
+      crashes = 0
+      settle(slot, reply.job, reply)
+    })
+    worker.on('error', (error) => {
+      logger.warn({ error: error instanceof Error ? error.message : String(error) }, 'a verification worker failed')
+    })
+    worker.on('exit', () => {
+      slot.worker = null
+      if (!closed) {
+        crashes++
+        if (crashes === MAX_CRASHES) logger.error('verification workers keep failing: verifying without them')
+      }
+      for (const job of [...slot.jobs.keys()]) settle(slot, job, null)
+    })
+    return worker
+  }
+
+  function settle(slot: Slot, id: number, reply: VerifyReply | null): void {
+    const job = slot.jobs.get(id)
+    if (job === undefined) return
+    slot.jobs.delete(id)
+    slot.load -= job.load
+    if (slot.jobs.size === 0) slot.worker?.unref()
+    job.resolve(reply)
+  }
+
+  return {
+    async run(records, { recoveryByte }) {
+      const slot = slots.reduce<Slot | null>((least, each) => (least && least.load <= each.load ? least : each), null)
+      if (closed || crashes >= MAX_CRASHES || slot === null) return null
+      const worker = slot.worker ?? start(slot)
+      const request: VerifyRequest = {
+        job: nextJob++,
+        count: records.length,
+        recoveryByte,
+        packed: packRecords(records),
+      }
+      return await new Promise((resolve) => {
+        slot.jobs.set(request.job, { load: records.length, resolve })
+        slot.load += records.length
+        worker.ref()
+        worker.postMessage(request, [request.packed])
+      })
+    },
+    async close() {
+      closed = true
+      await Promise.all(slots.map((slot) => slot.worker?.terminate()))
+    },
+  }
+}

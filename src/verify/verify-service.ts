@@ -1,0 +1,149 @@
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import type { EngineName, SignatureEngine } from '../record/engine.ts'
+import { RecordError } from '../record/errors.ts'
+import { idText } from '../record/id.ts'
+import { readVerifiedPayload } from '../record/payload.ts'
+import { RECOVERABLE_SIGNATURE_BYTES, SIGNATURE_BYTES } from '../record/signature.ts'
+import type { SignedRecord, VerifiedRecord } from '../record/types.ts'
+import { mintVerified, verifyRecord } from '../record/verify.ts'
+import type { VerifyOptions } from '../record/verify.ts'
+import type { Logger } from '../observe/types.ts'
+import { VerifyError } from './errors.ts'
+import { ID_BYTES } from './messages.ts'
+import type { VerifyReply } from './messages.ts'
+import { createWorkerPool } from './pool.ts'
+import type { VerifyService } from './types.ts'
+
+type Result = VerifiedRecord | RecordError
+
+/**
+ * Records verified in one go on the calling thread, so that it is held up for about 2.5 ms at most; more than that go to
+ * the workers, which take about 1 ms to answer however few there are.
+ */
+const INLINE_RECORDS: Readonly<Record<EngineName, number>> = { libsecp256k1: 32, 'libsecp256k1-wasm': 8, noble: 1 }
+
+/** Records a message to a worker: 64 reach 95 % of the rate of 256, and larger ones gain nothing. */
+const CHUNK_RECORDS = 256
+/** Below this, splitting a batch over the workers costs more than it saves. */
+const MIN_CHUNK_RECORDS = 16
+/** Payload bytes a message, so that no message takes long to copy and several workers share a batch of large records. */
+const CHUNK_BYTES = 1_048_576
+
+/** More workers than this verify faster than the rest of the node can store. */
+const MAX_DEFAULT_WORKERS = 4
+
+export interface VerifyServiceOptions {
+  readonly network: string
+  /** Threads; 0 for none. Default: one a core, at most 4. */
+  readonly workers?: number
+  /** The worker's script. Default: `worker.js` beside this file, which there is once it is compiled; else no threads. */
+  readonly workerUrl?: URL
+}
+
+/**
+ * A service that verifies few records at once where it is called, and many in worker threads. Its verdicts are
+ * `verifyRecord`'s. A worker that crashes is replaced and what it had is verified here.
+ *
+ * @param components.engine from `selectEngine`; the workers use the same one
+ */
+export function createVerifyService(
+  components: { readonly engine: SignatureEngine; readonly logger: Pick<Logger, 'warn' | 'error'> },
+  options: VerifyServiceOptions,
+): VerifyService {
+  const { engine, logger } = components
+  const { network, workers = Math.min(availableParallelism(), MAX_DEFAULT_WORKERS) } = options
+  const url = options.workerUrl ?? new URL('./worker.js', import.meta.url)
+  const size = existsSync(url) ? workers : 0
+  if (size < workers) logger.warn({ url: url.href }, 'no verification workers: their script is not there')
+  const pool = createWorkerPool({ logger }, { url, size, settings: { engine: engine.name, network } })
+  const inlineRecords = INLINE_RECORDS[engine.name]
+  const running = new Set<Promise<unknown>>()
+  let closed = false
+
+  function verifyHere(record: SignedRecord, verifyOptions: VerifyOptions): Result {
+    try {
+      return verifyRecord(engine, network, record, verifyOptions)
+    } catch (error) {
+      if (error instanceof RecordError) return error
+      throw error
+    }
+  }
+
+  async function verifyAllHere(records: readonly SignedRecord[], verifyOptions: VerifyOptions): Promise<Result[]> {
+    const results: Result[] = []
+    for (const record of records) {
+      if (results.length > 0 && results.length % inlineRecords === 0) await breathe()
+      results.push(verifyHere(record, verifyOptions))
+    }
+    return results
+  }
+
+  async function verifyChunk(records: readonly SignedRecord[], verifyOptions: VerifyOptions): Promise<Result[]> {
+    const reply = await pool.run(records, verifyOptions)
+    return reply === null ? await verifyAllHere(records, verifyOptions) : mintAll(records, reply)
+  }
+
+  async function verifyAll(records: readonly SignedRecord[], verifyOptions: VerifyOptions): Promise<Result[]> {
+    if (size === 0 || records.length < inlineRecords) return await verifyAllHere(records, verifyOptions)
+    const chunks = split(records, size)
+    return (await Promise.all(chunks.map((chunk) => verifyChunk(chunk, verifyOptions)))).flat()
+  }
+
+  return {
+    engine: engine.name,
+    async verify(records, verifyOptions) {
+      if (closed) throw new VerifyError('closed', 'The verification service is closed: the node is stopping.')
+      const work = verifyAll(records, verifyOptions)
+      running.add(work)
+      try {
+        return await work
+      } finally {
+        running.delete(work)
+      }
+    },
+    async close() {
+      closed = true
+      await Promise.allSettled(running)
+      await pool.close()
+    },
+  }
+}
+
+/** Lets the event loop handle what else is waiting. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
+
+/** Splits a batch for a number of workers, in order. */
+function split(records: readonly SignedRecord[], workers: number): SignedRecord[][] {
+  const share = Math.ceil(records.length / workers)
+  const most = Math.min(Math.max(share, MIN_CHUNK_RECORDS), CHUNK_RECORDS)
+  const chunks: SignedRecord[][] = []
+  let chunk: SignedRecord[] = []
+  let bytes = 0
+  for (const record of records) {
+    if (chunk.length === 0 || chunk.length === most || bytes >= CHUNK_BYTES) {
+      chunk = []
+      chunks.push(chunk)
+      bytes = 0
+    }
+    chunk.push(record)
+    bytes += record.payload.length
+  }
+  return chunks
+}
+
+function mintAll(records: readonly SignedRecord[], { ids, faults }: VerifyReply): Result[] {
+  const errors = new Map(faults.map(({ index, code, message }) => [index, new RecordError(code, message)]))
+  return records.map((record, i) => {
+    const error = errors.get(i)
+    if (error !== undefined) return error
+    const { payload, signature } = record
+    const id = idText(new Uint8Array(ids, i * ID_BYTES, ID_BYTES))
+    const compact = signature.length === RECOVERABLE_SIGNATURE_BYTES ? signature.slice(0, SIGNATURE_BYTES) : signature
+    return mintVerified({ payload, signature: compact }, id, readVerifiedPayload(payload))
+  })
+}

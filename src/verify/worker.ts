@@ -1,0 +1,34 @@
+/**
+ * A verification worker: one thread with its own engine. Records that are not good are its answer; anything else that
+ * goes wrong ends it, and the service then verifies what it had itself.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { hexToBytes } from '@noble/hashes/utils.js'
+import { RecordError } from '../record/errors.ts'
+import { verifyRecord } from '../record/verify.ts'
+import { ID_BYTES, unpackRecords } from './messages.ts'
+import type { Fault, VerifyReply, VerifyRequest, WorkerSettings } from './messages.ts'
+import { selectEngine } from './select-engine.ts'
+
+const settings = workerData as WorkerSettings
+const engine = await selectEngine(settings.engine)
+
+parentPort?.on('message', (request: VerifyRequest) => {
+  const reply = answer(request)
+  parentPort?.postMessage(reply, [reply.ids])
+})
+
+function answer({ job, count, recoveryByte, packed }: VerifyRequest): VerifyReply {
+  const ids = new Uint8Array(count * ID_BYTES)
+  const faults: Fault[] = []
+  unpackRecords(packed, count).forEach((record, index) => {
+    try {
+      const { id } = verifyRecord(engine, settings.network, record, { recoveryByte })
+      ids.set(hexToBytes(id.slice(2)), index * ID_BYTES)
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error
+      faults.push({ index, code: error.code, message: error.message })
+    }
+  })
+  return { job, ids: ids.buffer, faults }
+}
