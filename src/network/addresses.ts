@@ -1,0 +1,62 @@
+import type { PeerId } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
+
+import { NetworkError } from './errors.ts'
+
+const LISTEN_HOSTS: readonly string[] = ['ip4', 'ip6']
+const DIAL_HOSTS: readonly string[] = [...LISTEN_HOSTS, 'dns', 'dns4', 'dns6']
+
+/**
+ * Reads an address to listen on: `/ip4/<address>/tcp/<port>` or `/ip6/…`; port 0 lets the system choose.
+ *
+ * @throws NetworkError `invalid_address`
+ */
+export function parseListenAddress(text: string): Multiaddr {
+  const { address, rest } = parse(text, LISTEN_HOSTS, '/ip4/0.0.0.0/tcp/7701')
+  if (rest.length > 0) throw invalid(text, 'nothing may follow the port', '/ip4/0.0.0.0/tcp/7701')
+  return address
+}
+
+/**
+ * Reads the address of a peer: host (`ip4`, `ip6`, `dns`, `dns4`, `dns6`), TCP port and, where it is known, `/p2p/<peer id>`,
+ * without which whoever answers there is taken for the peer.
+ *
+ * @throws NetworkError `invalid_address`
+ */
+export function parsePeerAddress(text: string): { address: Multiaddr; peer: PeerId | undefined } {
+  const example = '/dns4/node.example.org/tcp/7701 or /ip4/203.0.113.7/tcp/7701/p2p/12D3KooW…'
+  const { address, rest } = parse(text, DIAL_HOSTS, example)
+  const [last] = rest
+  if (last === undefined) return { address, peer: undefined }
+  if (rest.length > 1 || last.name !== 'p2p' || last.value === undefined) {
+    throw invalid(text, 'only /p2p/<peer id> may follow the port', example)
+  }
+  try {
+    return { address, peer: peerIdFromString(last.value) }
+  } catch {
+    throw invalid(text, 'what follows /p2p/ is not a peer id', example)
+  }
+}
+
+function parse(text: string, hosts: readonly string[], example: string) {
+  let address: Multiaddr
+  try {
+    address = multiaddr(text)
+  } catch (error) {
+    throw invalid(text, error instanceof Error ? error.message : String(error), example)
+  }
+  const [host, port, ...rest] = address.getComponents()
+  if (host === undefined || !hosts.includes(host.name) || port?.name !== 'tcp') {
+    throw invalid(text, `it must begin with a host (${hosts.join(', ')}) and a TCP port`, example)
+  }
+  return { address, rest }
+}
+
+function invalid(text: string, reason: string, example: string): NetworkError {
+  return new NetworkError(
+    'invalid_address',
+    `"${text}" is not an address to use here: ${reason}. Write it like ${example}`,
+  )
+}

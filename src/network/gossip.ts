@@ -1,0 +1,146 @@
+import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub'
+import type { GossipSub } from '@chainsafe/libp2p-gossipsub'
+import type { Connection, PeerId } from '@libp2p/interface'
+
+import type { Environment } from '../environment.ts'
+import type { Ingest } from '../ingest/types.ts'
+import { IngestBusyError } from '../ingest/errors.ts'
+import type { GossipVerdict, Logger, Metrics } from '../observe/types.ts'
+import { encodeBatch } from '../record/codec.ts'
+import { MAX_BATCH_BYTES } from '../record/limits.ts'
+import type { SignedRecord } from '../record/types.ts'
+import { createOutbox } from './outbox.ts'
+import type { OutboxLimits } from './outbox.ts'
+import { isGossipProtocol } from './stream-repair.ts'
+import { createValidationQueue } from './validation-queue.ts'
+import type { ValidationLimits } from './validation-queue.ts'
+import { judgeMessage } from './verdict.ts'
+import type { Judgement } from './verdict.ts'
+
+const RESULTS: Readonly<Record<GossipVerdict, TopicValidatorResult>> = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject,
+}
+
+/** Above this, on any gossip stream, the next own message waits a little: a burst must not overrun a slow line. */
+const PACE_ABOVE_BYTES = 1_048_576
+
+/** How long it waits at most, so that a peer that does not read cannot stop the others. */
+const PACE_MS = 100
+
+/** Looks in between. */
+const PACE_STEP_MS = 5
+
+export interface GossipComponents {
+  readonly service: GossipSub
+  readonly connections: (peer?: PeerId) => Connection[]
+  readonly ingest: Ingest
+  readonly environment: Environment
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+export interface Gossip {
+  publish(records: readonly SignedRecord[]): void
+  /** Peer ids of those that follow the topic. */
+  subscribers(): Set<string>
+  queuedBytes(): number
+  droppedRecords(): number
+  waitingBytes(): number
+  start(): void
+  /** Sends what is queued. */
+  flush(): Promise<void>
+  stop(): void
+}
+
+/**
+ * Records in and out over the gossip topic: own ones in batches, received ones through `ingest` and on to the others only
+ * once they are on disk here. Messages are forwarded by gossipsub, never published again by us.
+ *
+ * Not guaranteed: that a message arrives. Under overload, here or at a peer, messages are lost.
+ */
+export function createGossip(
+  components: GossipComponents,
+  topic: string,
+  limits: { readonly outbox: OutboxLimits; readonly validation: ValidationLimits },
+): Gossip {
+  const { service, connections, ingest, environment, logger, metrics } = components
+  const { clock, timers } = environment
+  const flow = { pause: (peer: string) => setPaused(peer, true), resume: (peer: string) => setPaused(peer, false) }
+  const queue = createValidationQueue({ timers, flow }, limits.validation)
+  const outbox = createOutbox({ clock, timers, logger, send }, limits.outbox)
+
+  function gossipStreams(direction: 'inbound' | 'outbound', peer?: string): Connection['streams'] {
+    return connections()
+      .filter((connection) => peer === undefined || connection.remotePeer.toString() === peer)
+      .flatMap((connection) => connection.streams)
+      .filter((stream) => stream.direction === direction && isGossipProtocol(stream.protocol))
+  }
+
+  function setPaused(peer: string, paused: boolean): void {
+    for (const stream of gossipStreams('inbound', peer)) {
+      if (stream.readStatus !== 'readable' && stream.readStatus !== 'paused') continue
+      if (paused) stream.pause()
+      else stream.resume()
+    }
+  }
+
+  async function validate(peer: PeerId, data: Uint8Array): Promise<TopicValidatorResult> {
+    const startMs = clock.now()
+    const judgement = await judge(peer.toString(), data)
+    metrics.gossipReceived(judgement.verdict, (clock.now() - startMs) / 1000)
+    if (judgement.verdict === 'reject') {
+      logger.debug(
+        { peer: peer.toString(), reason: judgement.reason, bytes: data.byteLength },
+        'gossip message rejected',
+      )
+    }
+    return RESULTS[judgement.verdict]
+  }
+
+  async function judge(peer: string, data: Uint8Array): Promise<Judgement> {
+    try {
+      const judgement = await queue.run(peer, data.byteLength, () => judgeMessage(ingest, data))
+      if (judgement === 'timeout') logger.warn({ peer }, 'a gossip message took too long to store; ignored')
+      return typeof judgement === 'string' ? { verdict: 'ignore', reason: judgement } : judgement
+    } catch (error) {
+      const busy = error instanceof IngestBusyError
+      logger[busy ? 'debug' : 'error']({ err: error, peer }, 'a gossip message could not be judged; ignored')
+      return { verdict: 'ignore', reason: busy ? error.code : 'error' }
+    }
+  }
+
+  async function send(records: readonly SignedRecord[]): Promise<void> {
+    const data = encodeBatch(records)
+    if (data.byteLength > MAX_BATCH_BYTES) {
+      logger.warn({ records: records.length, bytes: data.byteLength }, 'records too large for a gossip message')
+      return
+    }
+    await waitForSlowStreams()
+    const { recipients } = await service.publish(topic, data)
+    if (recipients.length > 0) metrics.gossipSent(records.length, data.byteLength)
+  }
+
+  async function waitForSlowStreams(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < PACE_MS; waitedMs += PACE_STEP_MS) {
+      if (!gossipStreams('outbound').some((stream) => stream.writeBufferLength > PACE_ABOVE_BYTES)) return
+      await new Promise<void>((resolve) => timers.after(PACE_STEP_MS, resolve))
+    }
+  }
+
+  return {
+    publish: (records) => outbox.add(records),
+    subscribers: () => new Set(service.getSubscribers(topic).map((peer) => peer.toString())),
+    queuedBytes: outbox.queuedBytes,
+    droppedRecords: outbox.dropped,
+    waitingBytes: queue.waitingBytes,
+    start() {
+      service.topicValidators.set(topic, (peer, message) => validate(peer, message.data))
+      service.subscribe(topic)
+    },
+    flush: outbox.flush,
+    // Not unsubscribed: that would keep the neighbours from taking this node back for seconds after a quick restart.
+    stop: queue.stop,
+  }
+}

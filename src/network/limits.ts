@@ -1,0 +1,62 @@
+/** Bounds of a node that anyone may connect to. What gossipsub itself bounds is in gossip-settings.ts. */
+import { MAX_OUTBOUND_BUFFER_BYTES } from './gossip-settings.ts'
+import type { OutboxLimits } from './outbox.ts'
+import type { ValidationLimits } from './validation-queue.ts'
+
+/** Every connection may hold a frame that is being gathered (4 MiB) and what waits for it (8 MiB at most, if it is slow). */
+const MAX_CONNECTIONS = 128
+
+/** Greatest window of a stream: 10 MB/s at 100 ms. A paused stream holds that much, so it stays below the read buffer. */
+const MAX_STREAM_WINDOW_BYTES = 1_048_576
+const MAX_STREAM_READ_BYTES = 4_194_304
+
+export const CONNECTION_LIMITS = {
+  manager: {
+    maxConnections: MAX_CONNECTIONS,
+    // Connections that have not yet shown their peer id.
+    maxIncomingPendingConnections: 32,
+    // New connections a second from one host.
+    inboundConnectionThreshold: 16,
+    inboundUpgradeTimeout: 10_000,
+    // Configured peers are dialled by redial.ts alone.
+    reconnectRetries: 0,
+    maxParallelDials: 16,
+    maxDialQueueLength: 256,
+    connectionCloseTimeout: 500,
+  },
+  // A peer that answers no ping is gone. The first timeouts are far above the default (2 s), for a busy machine is not gone.
+  monitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 20_000, maxTimeout: 60_000 } },
+  yamux: {
+    maxInboundStreams: 64,
+    maxOutboundStreams: 64,
+    streamOptions: {
+      maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES,
+      maxReadBufferLength: MAX_STREAM_READ_BYTES,
+      maxWriteBufferLength: MAX_OUTBOUND_BUFFER_BYTES,
+    },
+  },
+}
+
+export interface NetworkLimits {
+  /** Connections from one host; loopback is free. */
+  readonly connectionsPerHost: number
+  /** How often lost gossip streams are looked for, in milliseconds. */
+  readonly repairIntervalMs: number
+  readonly outbox: OutboxLimits
+  readonly validation: ValidationLimits
+}
+
+export const defaultNetworkLimits: NetworkLimits = {
+  connectionsPerHost: 32,
+  repairIntervalMs: 5000,
+  outbox: { messageBytes: 262_144, messageRecords: 1024, delayMs: 5, queueBytes: 33_554_432 },
+  validation: {
+    running: 64,
+    runningPerPeer: 16,
+    timeoutMs: 15_000,
+    pauseAboveBytes: 1_048_576,
+    pauseAboveMessages: 64,
+    waitingPerPeer: 1024,
+    waitingBytes: 67_108_864,
+  },
+}

@@ -1,0 +1,137 @@
+/**
+ * The messages of the last few heartbeats, from which gossipsub advertises (IHAVE) and answers requests (IWANT). It stands
+ * in for gossipsub's own cache, which has no bound in bytes and lets a peer pull all of it at once: the answer is one
+ * frame, and a frame above the receiver's limit ends its gossip with us; a request of a few kilobytes could draw gigabytes.
+ *
+ * Guarantees: at most `maxBytes` of message data are kept, the oldest go first; at most `answerBytes` and `answerMessages`
+ * are advertised at a time, and handed to one peer between two heartbeats. What is not served is a loss that sync heals.
+ */
+
+/** What of a gossipsub message the cache looks at. */
+export interface CachedMessage {
+  readonly topic: string
+  readonly data?: Uint8Array | undefined
+}
+
+interface MessageId {
+  readonly msgId: Uint8Array
+  readonly msgIdStr: string
+}
+
+interface Entry extends MessageId {
+  readonly message: CachedMessage
+  readonly bytes: number
+  readonly heartbeat: number
+  /** How often each peer asked for it; gossipsub stops answering at 3. */
+  readonly requests: Map<string, number>
+}
+
+export interface MessageCacheLimits {
+  /** Message data kept, in bytes. */
+  readonly maxBytes: number
+  /** Heartbeats for which a message is kept. */
+  readonly heartbeats: number
+  /** Heartbeats for which a message is advertised: fewer, so that what is asked for is still there. */
+  readonly advertised: number
+  /** Bytes advertised at a time and given to one peer between two heartbeats. */
+  readonly answerBytes: number
+  /** The same, in messages. */
+  readonly answerMessages: number
+}
+
+/** The part of gossipsub's `MessageCache` (version 17) that the router calls. */
+export interface MessageCache {
+  readonly msgs: ReadonlyMap<string, Entry>
+  readonly size: number
+  readonly notValidatedCount: number
+  put(id: MessageId, message: CachedMessage, validated?: boolean): boolean
+  observeDuplicate(msgIdStr: string, peer: string): void
+  get(msgId: Uint8Array): CachedMessage | undefined
+  getWithIWantCount(msgIdStr: string, peer: string): { msg: CachedMessage; count: number } | null
+  getGossipIDs(topics: Set<string>): Map<string, Uint8Array[]>
+  shift(): void
+  validate(msgIdStr: string): { message: CachedMessage; originatingPeers: Set<string> } | null
+  remove(msgIdStr: string): { message: CachedMessage; originatingPeers: Set<string> } | null
+}
+
+/** @param idText the same text form of message ids that the router is given */
+export function createMessageCache(limits: MessageCacheLimits, idText: (msgId: Uint8Array) => string): MessageCache {
+  // Oldest first: a Map keeps the order of insertion.
+  const entries = new Map<string, Entry>()
+  const given = new Map<string, { bytes: number; messages: number }>()
+  let heartbeat = 0
+  let totalBytes = 0
+
+  function forget(entry: Entry): void {
+    entries.delete(entry.msgIdStr)
+    totalBytes -= entry.bytes
+  }
+
+  function record(msgIdStr: string): { message: CachedMessage; originatingPeers: Set<string> } | null {
+    const entry = entries.get(msgIdStr)
+    return entry === undefined ? null : { message: entry.message, originatingPeers: new Set() }
+  }
+
+  return {
+    msgs: entries,
+    get size() {
+      return entries.size
+    },
+    // Messages come here only once they are validated.
+    notValidatedCount: 0,
+    put({ msgId, msgIdStr }, message) {
+      const bytes = message.data?.byteLength ?? 0
+      if (entries.has(msgIdStr) || bytes > limits.answerBytes) return false
+      entries.set(msgIdStr, { msgId, msgIdStr, message, bytes, heartbeat, requests: new Map() })
+      totalBytes += bytes
+      for (const oldest of entries.values()) {
+        if (totalBytes <= limits.maxBytes) break
+        forget(oldest)
+      }
+      return true
+    },
+    observeDuplicate() {},
+    get: (msgId) => entries.get(idText(msgId))?.message,
+    getWithIWantCount(msgIdStr, peer) {
+      const entry = entries.get(msgIdStr)
+      if (entry === undefined) return null
+      const sum = given.get(peer) ?? { bytes: 0, messages: 0 }
+      if (sum.bytes + entry.bytes > limits.answerBytes || sum.messages >= limits.answerMessages) return null
+      given.set(peer, { bytes: sum.bytes + entry.bytes, messages: sum.messages + 1 })
+      const count = (entry.requests.get(peer) ?? 0) + 1
+      entry.requests.set(peer, count)
+      return { msg: entry.message, count }
+    },
+    getGossipIDs(topics) {
+      const ids = new Map<string, Uint8Array[]>()
+      let bytes = 0
+      let messages = 0
+      for (const entry of [...entries.values()].reverse()) {
+        if (heartbeat - entry.heartbeat >= limits.advertised) break
+        if (!topics.has(entry.message.topic)) continue
+        bytes += entry.bytes
+        messages += 1
+        if (bytes > limits.answerBytes || messages > limits.answerMessages) break
+        const list = ids.get(entry.message.topic)
+        if (list === undefined) ids.set(entry.message.topic, [entry.msgId])
+        else list.push(entry.msgId)
+      }
+      return ids
+    },
+    shift() {
+      heartbeat += 1
+      given.clear()
+      for (const oldest of entries.values()) {
+        if (heartbeat - oldest.heartbeat < limits.heartbeats) break
+        forget(oldest)
+      }
+    },
+    validate: record,
+    remove(msgIdStr) {
+      const found = record(msgIdStr)
+      const entry = entries.get(msgIdStr)
+      if (entry !== undefined) forget(entry)
+      return found
+    },
+  }
+}

@@ -1,0 +1,203 @@
+import './promise-with-resolvers.ts'
+
+import { gossipsub } from '@chainsafe/libp2p-gossipsub'
+import type { GossipSubComponents } from '@chainsafe/libp2p-gossipsub'
+import { noise } from '@libp2p/noise'
+import { identify } from '@libp2p/identify'
+import type { Connection, PeerId, PrivateKey } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p } from 'libp2p'
+
+import type { Environment } from '../environment.ts'
+import type { Ingest } from '../ingest/types.ts'
+import { createLibp2pLogger } from '../observe/libp2p-logger.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
+import { parseListenAddress, parsePeerAddress } from './addresses.ts'
+import { limitPerHost } from './connection-gater.ts'
+import { NetworkError } from './errors.ts'
+import { createGossip } from './gossip.ts'
+import { gossipSettings, recordsTopic } from './gossip-settings.ts'
+import { CONNECTION_LIMITS, defaultNetworkLimits } from './limits.ts'
+import type { NetworkLimits } from './limits.ts'
+import { createPeerBook } from './peer-book.ts'
+import { createRedial } from './redial.ts'
+import { createStreamRepair } from './stream-repair.ts'
+import type { Network } from './types.ts'
+
+/** Worth more than any tag of gossipsub (100), so that configured peers are the last to be cut when there are too many. */
+const CONFIGURED_PEER_TAG = { 'avatar-kv-configured': { value: 1000 } }
+
+/** How long `stop` waits for queued records to leave, and then for connections to close in good order. */
+const STOP_FLUSH_MS = 500
+const STOP_CLOSE_MS = 1000
+
+export interface NetworkComponents {
+  readonly ingest: Ingest
+  readonly environment: Environment
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** The node's own key: see `loadPeerKey`. */
+  readonly privateKey: PrivateKey
+}
+
+export interface NetworkOptions {
+  /** Name of the network whose records are exchanged. */
+  readonly network: string
+  /** Multiaddrs to listen on; none: this node only dials. */
+  readonly listen: readonly string[]
+  /** Multiaddrs of peers to stay connected to. */
+  readonly peers: readonly string[]
+  /** What this node tells others that it runs, like `avatar-kv/1.2.3`. Default `avatar-kv`. */
+  readonly agent?: string
+  readonly limits?: Partial<NetworkLimits>
+}
+
+/**
+ * The peer-to-peer part of a node (docs/protocol.md, "Between nodes"): libp2p over TCP, Noise and Yamux, identify, and
+ * gossip of records. Nothing is opened before `start`.
+ *
+ * @throws NetworkError `invalid_address`, `invalid_network`; `start` throws `listen_failed`
+ */
+export async function createNetwork(components: NetworkComponents, options: NetworkOptions): Promise<Network> {
+  const { ingest, environment, metrics, privateKey } = components
+  const logger = components.logger.child({ part: 'network' })
+  const limits = { ...defaultNetworkLimits, ...options.limits }
+  if (!/^[a-z0-9-]{1,32}$/.test(options.network)) {
+    throw new NetworkError(
+      'invalid_network',
+      `"${options.network}" is not a network name: 1 to 32 of a-z, 0-9 and "-" are allowed.`,
+    )
+  }
+  const listen = options.listen.map((text) => parseListenAddress(text).toString())
+  const targets = options.peers.map(parsePeerAddress)
+  const topic = recordsTopic(options.network)
+
+  let gossipParts: GossipSubComponents | undefined
+  let connections = (): Connection[] => []
+  const libp2p = await createLibp2p({
+    start: false,
+    privateKey,
+    logger: createLibp2pLogger(logger),
+    nodeInfo: { userAgent: options.agent ?? 'avatar-kv' },
+    addresses: { listen },
+    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux(CONNECTION_LIMITS.yamux)],
+    connectionManager: CONNECTION_LIMITS.manager,
+    connectionMonitor: CONNECTION_LIMITS.monitor,
+    connectionGater: limitPerHost(() => connections(), limits.connectionsPerHost),
+    services: {
+      identify: identify(),
+      gossip: (parts: GossipSubComponents) => {
+        gossipParts = parts
+        return gossipsub(gossipSettings(topic))(parts)
+      },
+    },
+  })
+
+  connections = () => libp2p.getConnections()
+
+  const book = createPeerBook({ clock: environment.clock, libp2p })
+  const service = libp2p.services.gossip
+  const gossip = createGossip({ service, connections, ingest, environment, logger, metrics }, topic, limits)
+  const redial = createRedial(
+    {
+      environment,
+      logger,
+      self: libp2p.peerId,
+      dial: (address, signal) => libp2p.dial(address, { signal }),
+      isConnected: (peer) => libp2p.getConnections(peer).length > 0,
+      onPeer(peer) {
+        book.keep(peer)
+        libp2p.peerStore.merge(peer, { tags: CONFIGURED_PEER_TAG }).catch((error: unknown) => {
+          logger.debug({ err: error }, 'a configured peer could not be tagged')
+        })
+      },
+    },
+    targets,
+  )
+  const repair = createStreamRepair(
+    { timers: environment.timers, logger, connections, speaksGossip: book.speaksGossip, announce },
+    limits.repairIntervalMs,
+  )
+
+  function announce(peer: PeerId, connection: Connection): void {
+    for (const protocol of service.protocols) {
+      for (const topology of gossipParts?.registrar.getTopologies(protocol) ?? []) {
+        // Every version has the same topology; one is enough.
+        void topology.onConnect?.(peer, connection)
+        return
+      }
+    }
+  }
+
+  libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => redial.disconnected(peer))
+  metrics.gauge('peers', 'Connected peers.', () => libp2p.getPeers().length)
+  metrics.gauge(
+    'gossip_peers',
+    'Connected peers that follow the topic of this network.',
+    () => gossip.subscribers().size,
+  )
+  metrics.gauge('gossip_queued_bytes', 'Own records that wait to be sent, in bytes.', gossip.queuedBytes)
+  metrics.gauge('gossip_dropped_records', 'Own records that gossip dropped, since the start.', gossip.droppedRecords)
+  metrics.gauge('gossip_waiting_bytes', 'Received messages that wait to be validated, in bytes.', gossip.waitingBytes)
+
+  let state: 'new' | 'started' | 'stopped' = 'new'
+  const addresses = (): string[] =>
+    state === 'started' ? libp2p.getMultiaddrs().map((address) => address.toString()) : []
+
+  return {
+    peerId: libp2p.peerId.toString(),
+    addresses,
+    peers: () => book.list(gossip.subscribers()),
+    publish(records) {
+      if (state === 'started') gossip.publish(records)
+    },
+    async start() {
+      if (state !== 'new') throw new Error('A network starts once.')
+      try {
+        await libp2p.start()
+      } catch (error) {
+        await libp2p.stop()
+        const reason = error instanceof Error ? error.message : String(error)
+        throw new NetworkError('listen_failed', `Cannot listen on ${listen.join(', ')}: ${reason}`, { cause: error })
+      }
+      state = 'started'
+      gossip.start()
+      repair.start()
+      redial.start()
+      logger.info({ peer_id: libp2p.peerId.toString(), addresses: addresses() }, 'listening for peers')
+    },
+    async stop() {
+      if (state !== 'started') return
+      state = 'stopped'
+      redial.stop()
+      repair.stop()
+      await within(STOP_FLUSH_MS, gossip.flush())
+      gossip.stop()
+      book.stop()
+      const closed = await within(STOP_CLOSE_MS, Promise.resolve(libp2p.stop()))
+      if (!closed) for (const connection of connections()) connection.abort(new Error('the node stops'))
+    },
+  }
+
+  async function within(limitMs: number, work: Promise<void>): Promise<boolean> {
+    let cancel = (): void => {}
+    const timeout = new Promise<boolean>((resolve) => {
+      cancel = environment.timers.after(limitMs, () => resolve(false))
+    })
+    const done = await Promise.race([
+      work.then(
+        () => true,
+        (error: unknown) => {
+          logger.debug({ err: error }, 'stopping met an error')
+          return true
+        },
+      ),
+      timeout,
+    ])
+    cancel()
+    return done
+  }
+}

@@ -1,0 +1,153 @@
+import type { Clock, Timers } from '../environment.ts'
+import type { Logger } from '../observe/types.ts'
+import { encodedBytes } from '../record/codec.ts'
+import type { SignedRecord } from '../record/types.ts'
+
+export interface OutboxLimits {
+  /** A message is closed before it exceeds this; only a single larger record makes a larger one. */
+  readonly messageBytes: number
+  /** Records in one message at most. */
+  readonly messageRecords: number
+  /** How long a record waits for others to share its message, in milliseconds. */
+  readonly delayMs: number
+  /** Records that wait, in bytes; above it the oldest are dropped. */
+  readonly queueBytes: number
+}
+
+/** At most one log line about dropped records in this time. */
+const DROP_LOG_INTERVAL_MS = 10_000
+
+export interface Outbox {
+  add(records: readonly SignedRecord[]): void
+  queuedBytes(): number
+  /** Records dropped since the start. */
+  dropped(): number
+  /** Sends what is queued; resolves when it is sent or has failed. */
+  flush(): Promise<void>
+}
+
+/**
+ * Gathers outgoing records into messages: one leaves as soon as it is full, else when its first record has waited
+ * `delayMs`. Bounded: gossip is only a hint, so the oldest records are dropped when sending does not keep up.
+ *
+ * @param components.send sends one message; the next one waits for it
+ */
+export function createOutbox(
+  components: {
+    readonly timers: Timers
+    readonly clock: Clock
+    readonly logger: Logger
+    readonly send: (records: readonly SignedRecord[]) => Promise<void>
+  },
+  limits: OutboxLimits,
+): Outbox {
+  const { timers, clock, logger, send } = components
+  let queue: { record: SignedRecord; bytes: number }[] = []
+  // What lies before `first` has been sent or dropped.
+  let first = 0
+  let bytes = 0
+  let dueBytes = 0
+  let cancelTimer: (() => void) | undefined
+  let sending: Promise<void> | undefined
+  let dropped = 0
+  let loggedDrops = 0
+  let loggedAtMs = Number.NEGATIVE_INFINITY
+
+  function shift(): SignedRecord | undefined {
+    const entry = queue[first]
+    if (entry === undefined) return undefined
+    first += 1
+    bytes -= entry.bytes
+    dueBytes = Math.max(0, dueBytes - entry.bytes)
+    // Now and then, so that a record costs the same however long the queue is.
+    if (first > 1024 && first * 2 > queue.length) {
+      queue = queue.slice(first)
+      first = 0
+    }
+    return entry.record
+  }
+
+  function takeMessage(): SignedRecord[] {
+    const records: SignedRecord[] = []
+    let size = 0
+    for (;;) {
+      const next = queue[first]
+      if (next === undefined || records.length >= limits.messageRecords) break
+      if (records.length > 0 && size + next.bytes > limits.messageBytes) break
+      size += next.bytes
+      shift()
+      records.push(next.record)
+    }
+    return records
+  }
+
+  const isDue = (): boolean => bytes > 0 && (dueBytes > 0 || bytes >= limits.messageBytes)
+  const isBusy = (): boolean => bytes > 0 || sending !== undefined
+
+  async function sendWhatIsDue(): Promise<void> {
+    while (isDue()) {
+      try {
+        await send(takeMessage())
+      } catch (error) {
+        logger.debug({ err: error }, 'a gossip message was not sent')
+      }
+    }
+  }
+
+  function pump(): Promise<void> {
+    sending ??= sendWhatIsDue().finally(() => {
+      sending = undefined
+      arm()
+    })
+    return sending
+  }
+
+  function arm(): void {
+    if (bytes === 0 || cancelTimer !== undefined) return
+    cancelTimer = timers.after(limits.delayMs, () => {
+      cancelTimer = undefined
+      dueBytes = bytes
+      void pump()
+    })
+  }
+
+  function disarm(): void {
+    cancelTimer?.()
+    cancelTimer = undefined
+  }
+
+  function dropOldest(): void {
+    while (bytes > limits.queueBytes && shift() !== undefined) dropped += 1
+    const now = clock.now()
+    if (dropped === loggedDrops || now - loggedAtMs < DROP_LOG_INTERVAL_MS) return
+    logger.warn(
+      { dropped: dropped - loggedDrops, dropped_total: dropped },
+      'more records than gossip can send: the oldest were not announced and reach other nodes by sync',
+    )
+    loggedDrops = dropped
+    loggedAtMs = now
+  }
+
+  return {
+    add(records) {
+      for (const record of records) {
+        const size = encodedBytes(record)
+        queue.push({ record, bytes: size })
+        bytes += size
+      }
+      dropOldest()
+      if (bytes >= limits.messageBytes) void pump()
+      else arm()
+    },
+    queuedBytes: () => bytes,
+    dropped: () => dropped,
+    async flush() {
+      disarm()
+      while (isBusy()) {
+        dueBytes = bytes
+        await pump()
+      }
+      disarm()
+    },
+  }
+}

@@ -1,0 +1,92 @@
+import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
+
+import type { Clock } from '../environment.ts'
+import { isGossipProtocol } from './stream-repair.ts'
+import type { PeerInfo } from './types.ts'
+
+/** A stranger names its own software: that much of it is kept. */
+const MAX_AGENT_CHARACTERS = 128
+
+/** libp2p remembers every peer that ever connected, without a bound; those that are gone this long are forgotten. */
+const FORGET_AFTER_MS = 300_000
+
+export interface PeerBook {
+  /** Connected peers, by peer id. */
+  list(gossiping: ReadonlySet<string>): PeerInfo[]
+  /** Whether the peer, by its own account, speaks gossipsub. */
+  speaksGossip(peer: PeerId): boolean
+  /** Never forgets this peer. */
+  keep(peer: PeerId): void
+  stop(): void
+}
+
+/** What is known of the peers: connections from libp2p, the rest from what they say of themselves (identify). */
+export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock }): PeerBook {
+  const notes = new Map<string, { agent: string | null; gossip: boolean }>()
+  const kept = new Set<string>()
+  // In the order in which they left.
+  const gone = new Map<string, { peer: PeerId; sinceMs: number }>()
+
+  function forgetOld(): void {
+    for (const [id, { peer, sinceMs }] of gone) {
+      if (clock.now() - sinceMs < FORGET_AFTER_MS) return
+      gone.delete(id)
+      libp2p.peerStore.delete(peer).catch(() => {
+        // Not in the store any more: that is what was wanted.
+      })
+    }
+  }
+
+  const onIdentify: Parameters<typeof libp2p.addEventListener<'peer:identify'>>[1] = ({ detail }) => {
+    const agent = detail.agentVersion === undefined ? null : printable(detail.agentVersion)
+    if (libp2p.getConnections(detail.peerId).length === 0) return
+    notes.set(detail.peerId.toString(), { agent, gossip: detail.protocols.some(isGossipProtocol) })
+  }
+  const onConnect = ({ detail: peer }: CustomEvent<PeerId>): void => {
+    gone.delete(peer.toString())
+  }
+  const onDisconnect = ({ detail: peer }: CustomEvent<PeerId>): void => {
+    const id = peer.toString()
+    notes.delete(id)
+    if (!kept.has(id)) gone.set(id, { peer, sinceMs: clock.now() })
+    forgetOld()
+  }
+  libp2p.addEventListener('peer:identify', onIdentify)
+  libp2p.addEventListener('peer:connect', onConnect)
+  libp2p.addEventListener('peer:disconnect', onDisconnect)
+
+  return {
+    list(gossiping) {
+      const connections = new Map<string, Connection[]>()
+      for (const connection of libp2p.getConnections()) {
+        const id = connection.remotePeer.toString()
+        connections.set(id, [...(connections.get(id) ?? []), connection])
+      }
+      return [...connections].map(([id, open]) => {
+        const oldest = open.reduce((a, b) => (b.timeline.open < a.timeline.open ? b : a))
+        return {
+          peer_id: id,
+          addresses: open.map(({ remoteAddr }) => remoteAddr.toString()),
+          direction: oldest.direction,
+          gossip: gossiping.has(id),
+          connected_at: Math.floor(oldest.timeline.open / 1000),
+          agent: notes.get(id)?.agent ?? null,
+        }
+      })
+    },
+    speaksGossip: (peer) => notes.get(peer.toString())?.gossip ?? false,
+    keep(peer) {
+      kept.add(peer.toString())
+      gone.delete(peer.toString())
+    },
+    stop() {
+      libp2p.removeEventListener('peer:identify', onIdentify)
+      libp2p.removeEventListener('peer:connect', onConnect)
+      libp2p.removeEventListener('peer:disconnect', onDisconnect)
+    },
+  }
+}
+
+function printable(text: string): string {
+  return text.slice(0, MAX_AGENT_CHARACTERS).replace(/[^\x20-\x7e]/g, '?')
+}

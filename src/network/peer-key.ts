@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
+import type { PrivateKey } from '@libp2p/interface'
+
+import { NetworkError } from './errors.ts'
+
+const FILE_NAME = 'peer.key'
+
+/** Read and written by its owner alone. */
+const FILE_MODE = 0o600
+
+/** The data directory holds the key and the store: nobody else's business. */
+const DIRECTORY_MODE = 0o700
+
+/**
+ * The node's own key, which makes its peer id: `peer.key` in the data directory, an Ed25519 private key as the protobuf
+ * bytes of the libp2p peer id specification ("Keys"), file mode 0600. Created when absent, directory included: whole or
+ * not at all, and by one process only where two start at once.
+ *
+ * @param dataDir path of the data directory
+ * @throws NetworkError `peer_key_invalid` when the file is not such a key (it is left as it is), `peer_key_unreadable`
+ *   when it can be neither read nor created
+ */
+export async function loadPeerKey(dataDir: string): Promise<PrivateKey> {
+  const path = join(dataDir, FILE_NAME)
+  try {
+    return (await readKey(path)) ?? (await createKey(dataDir, path))
+  } catch (error) {
+    if (error instanceof NetworkError) throw error
+    throw new NetworkError(
+      'peer_key_unreadable',
+      `The peer key ${path} can be neither read nor created: ${messageOf(error)}. Check the owner and mode of the data directory.`,
+      { cause: error },
+    )
+  }
+}
+
+async function readKey(path: string): Promise<PrivateKey | undefined> {
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+  try {
+    const key = privateKeyFromProtobuf(bytes)
+    if (key.type === 'Ed25519') return key
+  } catch (error) {
+    throw invalidKey(path, error)
+  }
+  throw invalidKey(path)
+}
+
+async function createKey(dataDir: string, path: string): Promise<PrivateKey> {
+  await mkdir(dataDir, { recursive: true, mode: DIRECTORY_MODE })
+  const key = await generateKeyPair('Ed25519')
+  const temporary = join(dataDir, `.${FILE_NAME}.${randomUUID()}`)
+  try {
+    const file = await open(temporary, 'wx', FILE_MODE)
+    try {
+      await file.writeFile(privateKeyToProtobuf(key))
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    // Unlike rename, link never replaces a key that another process put there meanwhile.
+    await link(temporary, path)
+    return key
+  } catch (error) {
+    const other = codeOf(error) === 'EEXIST' ? await readKey(path) : undefined
+    if (other === undefined) throw error
+    return other
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+function invalidKey(path: string, cause?: unknown): NetworkError {
+  return new NetworkError(
+    'peer_key_invalid',
+    `${path} is not an Ed25519 peer key. Restore it from a backup; or move it away, and a new key, and with it a new peer id, is made at the next start.`,
+    { cause },
+  )
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,142 @@
+import type { Connection, PeerId } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+
+import type { Environment } from '../environment.ts'
+import type { Logger } from '../observe/types.ts'
+
+/** First wait after a failure; doubled with each further one. */
+const FIRST_DELAY_MS = 1000
+
+/** A peer that was away for long is found again within this time. */
+const LONGEST_DELAY_MS = 60_000
+
+/** A connection that ends sooner counts as a failure: the peer is full, or something cuts us off. */
+const STABLE_AFTER_MS = 10_000
+
+/** DNS, TCP, Noise and Yamux over a bad line. */
+const DIAL_TIMEOUT_MS = 15_000
+
+export interface RedialComponents {
+  readonly environment: Environment
+  readonly logger: Logger
+  readonly self: PeerId
+  readonly dial: (address: Multiaddr, signal: AbortSignal) => Promise<Connection>
+  /** Whether some connection to the peer is open, whoever made it. */
+  readonly isConnected: (peer: PeerId) => boolean
+  /** Called for every peer that an address led to. */
+  readonly onPeer: (peer: PeerId) => void
+}
+
+export interface Redial {
+  start(): void
+  /** To be called when the last connection to a peer has closed. */
+  disconnected(peer: PeerId): void
+  stop(): void
+}
+
+interface Target {
+  readonly address: Multiaddr
+  peer: PeerId | undefined
+  failures: number
+  connectedAtMs: number
+  /** Cancels what is under way: a timer or a dial. Undefined: connected, or given up. */
+  cancel: (() => void) | undefined
+}
+
+/**
+ * Keeps connections to the configured peers: dials all at the start, and again when one fails or is lost, for ever, with
+ * exponential back-off from 1 s to 60 s, half of it random (so that nodes that lost each other do not meet again in step).
+ *
+ * @param targets addresses; the peer id is taken from the address, or from whoever answers there
+ */
+export function createRedial(
+  components: RedialComponents,
+  targets: readonly { readonly address: Multiaddr; readonly peer: PeerId | undefined }[],
+): Redial {
+  const { environment, logger, self } = components
+  const list: Target[] = targets.map(({ address, peer }) => ({
+    address,
+    peer,
+    failures: 0,
+    connectedAtMs: 0,
+    cancel: undefined,
+  }))
+  let stopped = false
+
+  function dialLater(target: Target): void {
+    const longest = Math.min(FIRST_DELAY_MS * 2 ** Math.min(target.failures, 16), LONGEST_DELAY_MS)
+    const random = new DataView(environment.random.bytes(4).slice().buffer).getUint32(0) / 2 ** 32
+    target.cancel = environment.timers.after(longest * (0.5 + random / 2), () => void dialNow(target))
+  }
+
+  async function dialNow(target: Target): Promise<void> {
+    if (target.peer !== undefined && components.isConnected(target.peer)) {
+      connected(target, target.peer)
+      return
+    }
+    const abort = new AbortController()
+    const cancelTimeout = environment.timers.after(DIAL_TIMEOUT_MS, () => abort.abort(new Error('no answer in time')))
+    target.cancel = () => abort.abort(new Error('stopped'))
+    try {
+      const connection = await components.dial(target.address, abort.signal)
+      if (stopped) return
+      if (connection.remotePeer.equals(self)) {
+        target.cancel = undefined
+        connection.abort(new Error('this is our own address'))
+        logger.warn({ address: target.address.toString() }, 'a configured peer is this node itself; remove it')
+        return
+      }
+      connected(target, connection.remotePeer)
+    } catch (error) {
+      if (stopped) return
+      failed(target, error)
+    } finally {
+      cancelTimeout()
+    }
+  }
+
+  function connected(target: Target, peer: PeerId): void {
+    target.peer = peer
+    target.cancel = undefined
+    target.connectedAtMs = environment.clock.now()
+    components.onPeer(peer)
+    logger.info({ peer: peer.toString(), address: target.address.toString() }, 'connected to peer')
+    // It may be gone again before anyone looked.
+    if (!components.isConnected(peer)) lost(target)
+  }
+
+  function failed(target: Target, error: unknown): void {
+    const level = target.failures === 0 ? 'warn' : 'debug'
+    const reason = error instanceof Error ? error.message : String(error)
+    logger[level]({ address: target.address.toString(), reason }, 'cannot connect to peer; trying again, for ever')
+    target.failures += 1
+    dialLater(target)
+  }
+
+  function lost(target: Target): void {
+    if (stopped || target.cancel !== undefined) return
+    const lastedMs = environment.clock.now() - target.connectedAtMs
+    target.failures = lastedMs < STABLE_AFTER_MS ? target.failures + 1 : 0
+    const level = target.failures <= 1 ? 'info' : 'debug'
+    logger[level](
+      { peer: target.peer?.toString(), address: target.address.toString() },
+      'connection to peer lost; dialling again',
+    )
+    dialLater(target)
+  }
+
+  return {
+    start() {
+      for (const target of list) void dialNow(target)
+    },
+    disconnected(peer) {
+      for (const target of list) {
+        if (target.peer?.equals(peer) === true) lost(target)
+      }
+    },
+    stop() {
+      stopped = true
+      for (const target of list) target.cancel?.()
+    },
+  }
+}

@@ -1,0 +1,43 @@
+import type { Ingest, IngestResult } from '../ingest/types.ts'
+import type { GossipVerdict } from '../observe/types.ts'
+import { decodeBatch } from '../record/codec.ts'
+import { RecordError } from '../record/errors.ts'
+import { MAX_BATCH_BYTES } from '../record/limits.ts'
+import type { SignedRecord } from '../record/types.ts'
+
+export interface Judgement {
+  readonly verdict: GossipVerdict
+  /** Why, in a word or a code, for the log. */
+  readonly reason: string
+}
+
+/**
+ * Judges one gossip message and hands its records to ingest (docs/protocol.md, "Gossip"): *reject* what is not a batch of
+ * 1 byte to 1 MiB or holds an invalid record (then none of its records is taken); *accept* what brought a record that is
+ * kept; else *ignore*.
+ *
+ * @throws whatever ingest throws, `IngestBusyError` included: the caller ignores the message
+ */
+export async function judgeMessage(ingest: Ingest, data: Uint8Array): Promise<Judgement> {
+  if (data.byteLength === 0) return { verdict: 'reject', reason: 'empty' }
+  if (data.byteLength > MAX_BATCH_BYTES) return { verdict: 'reject', reason: 'too_large' }
+  let records: SignedRecord[]
+  try {
+    records = decodeBatch(data)
+  } catch (error) {
+    if (error instanceof RecordError) return { verdict: 'reject', reason: error.code }
+    throw error
+  }
+  if (records.length === 0) return { verdict: 'ignore', reason: 'no_records' }
+  return judgeResults(await ingest.submit(records, { origin: 'gossip', atomic: true }))
+}
+
+function judgeResults(results: readonly IngestResult[]): Judgement {
+  const invalid = results.find((result) => result.status === 'invalid')
+  if (invalid !== undefined) return { verdict: 'reject', reason: invalid.code ?? 'invalid' }
+  if (results.some((result) => result.status === 'stored' || result.status === 'pending')) {
+    return { verdict: 'accept', reason: 'new' }
+  }
+  const refused = results.find((result) => result.status === 'refused')
+  return { verdict: 'ignore', reason: refused?.code ?? 'nothing_new' }
+}

@@ -1,0 +1,102 @@
+import type { ComponentLogger, Logger as Libp2pLogger } from '@libp2p/interface'
+
+import type { Logger } from './types.ts'
+
+/** Longest line made of libp2p's arguments, in characters: part of them comes from strangers. */
+const MAX_LINE_CHARACTERS = 2000
+
+/** A fault of a program, not of the network: such an error is worth an operator's eye. */
+const PROGRAM_ERRORS: readonly (abstract new (...args: never[]) => Error)[] = [TypeError, ReferenceError, SyntaxError]
+
+/**
+ * libp2p's logger on top of pino. What libp2p calls an error is mostly a peer that went away, so it goes to `debug`, and
+ * only a fault of the program to `warn`; its ordinary lines go to `debug`, its traces to `trace`. Nothing is formatted
+ * unless its level is on.
+ */
+export function createLibp2pLogger(logger: Logger): ComponentLogger {
+  return { forComponent: (name) => scopedLogger(logger, name) }
+}
+
+function scopedLogger(logger: Logger, component: string): Libp2pLogger {
+  function log(formatter: unknown, ...args: unknown[]): void {
+    if (logger.isLevelEnabled('debug')) logger.debug({ component }, formatLine(formatter, args))
+  }
+  const scoped = Object.assign(log, {
+    error(formatter: unknown, ...args: unknown[]): void {
+      const level = [formatter, ...args].some(isProgramError) ? 'warn' : 'debug'
+      if (logger.isLevelEnabled(level)) logger[level]({ component }, formatLine(formatter, args))
+    },
+    trace(formatter: unknown, ...args: unknown[]): void {
+      if (logger.isLevelEnabled('trace')) logger.trace({ component }, formatLine(formatter, args))
+    },
+    enabled: false,
+    newScope: (name: string) => scopedLogger(logger, `${component}:${name}`),
+  })
+  // Object.assign would have read the value once; the level can change while the node runs.
+  return Object.defineProperty(scoped, 'enabled', { get: () => logger.isLevelEnabled('debug') })
+}
+
+function isProgramError(value: unknown): boolean {
+  return PROGRAM_ERRORS.some((type) => value instanceof type)
+}
+
+/** Fills in the placeholders of libp2p's log lines (those of the packages `debug` and `@libp2p/logger`). */
+export function formatLine(formatter: unknown, args: readonly unknown[]): string {
+  if (typeof formatter !== 'string') return shorten([formatter, ...args].map(textOf).join(' '))
+  let next = 0
+  const line = formatter.replace(/%([%a-zA-Z])/g, (placeholder, letter: string) => {
+    if (letter === '%') return '%'
+    const format = FORMATS[letter]
+    if (format === undefined || next >= args.length) return placeholder
+    next += 1
+    return format(args[next - 1])
+  })
+  return shorten([line, ...args.slice(next).map(textOf)].join(' '))
+}
+
+const FORMATS: Readonly<Record<string, (value: unknown) => string>> = {
+  a: textOf,
+  b: bytesText,
+  c: textOf,
+  d: (value) => String(Number(value)),
+  e: textOf,
+  f: (value) => String(Number(value)),
+  i: (value) => String(Math.trunc(Number(value))),
+  j: jsonText,
+  k: textOf,
+  m: bytesText,
+  o: jsonText,
+  O: jsonText,
+  p: textOf,
+  s: textOf,
+  t: bytesText,
+}
+
+function textOf(value: unknown): string {
+  if (value instanceof AggregateError) return [errorText(value), ...value.errors.map(textOf)].join('; ')
+  if (value instanceof Error) return errorText(value)
+  return typeof value === 'object' && value !== null && value.toString === Object.prototype.toString
+    ? jsonText(value)
+    : String(value)
+}
+
+/** With the stack only where it tells something: the path of a network error is always the same. */
+function errorText(error: Error): string {
+  return isProgramError(error) ? (error.stack ?? error.message) : `${error.name}: ${error.message}`
+}
+
+function bytesText(value: unknown): string {
+  return value instanceof Uint8Array ? Buffer.from(value).toString('base64url') : textOf(value)
+}
+
+function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return '[unprintable]'
+  }
+}
+
+function shorten(line: string): string {
+  return line.length > MAX_LINE_CHARACTERS ? `${line.slice(0, MAX_LINE_CHARACTERS)}…` : line
+}

@@ -1,0 +1,74 @@
+import { afterEach, describe, expect, test } from 'vitest'
+
+import { addressOf, meshed, record, sleep, startNode, stopAll, until } from './nodes.ts'
+import type { TestNode } from './nodes.ts'
+
+afterEach(stopAll)
+
+async function line(length: number): Promise<TestNode[]> {
+  const nodes: TestNode[] = []
+  for (let index = 0; index < length; index += 1) {
+    const previous = nodes.at(-1)
+    const node = await startNode({ peers: previous === undefined ? [] : [addressOf(previous)] })
+    if (previous !== undefined) await meshed(previous, node)
+    nodes.push(node)
+  }
+  return nodes
+}
+
+describe('gossip between nodes in a line', () => {
+  test('a record travels from one end to the other, through the middle, both ways', async () => {
+    const [a, b, c] = (await line(3)) as [TestNode, TestNode, TestNode]
+    a.network.publish([record('stored:from a')])
+    await until(() => c.ingest.payloads.includes('stored:from a'), 'c has the record of a')
+    c.network.publish([record('stored:from c')])
+    await until(() => a.ingest.payloads.includes('stored:from c'), 'a has the record of c')
+    expect(b.ingest.payloads).toEqual(['stored:from a', 'stored:from c'])
+    // Nobody gets its own back.
+    await sleep(300)
+    expect(a.ingest.payloads).toEqual(['stored:from c'])
+    expect(c.ingest.payloads).toEqual(['stored:from a'])
+  })
+
+  test('1,000 records leave in few messages and all arrive', async () => {
+    const [a, b, c] = (await line(3)) as [TestNode, TestNode, TestNode]
+    const texts = Array.from({ length: 1000 }, (_, index) => `stored:${index}:${'x'.repeat(450)}`)
+    for (const text of texts) a.network.publish([record(text)])
+    await until(() => c.ingest.payloads.length >= texts.length, 'all have arrived')
+    expect([...c.ingest.payloads].sort()).toEqual([...texts].sort())
+    // 530 KB in messages of at most 256 KiB.
+    expect(b.ingest.submissions).toBeLessThanOrEqual(4)
+    expect(c.ingest.submissions).toBe(b.ingest.submissions)
+    const { text } = await a.metrics.expose()
+    expect(text).toContain('avatar_kv_gossip_sent_records_total 1000')
+  })
+
+  test('16 MiB published at once arrive whole', async () => {
+    const [a, , c] = (await line(3)) as [TestNode, TestNode, TestNode]
+    const texts = Array.from({ length: 80 }, (_, index) => `stored:${index}:${'y'.repeat(200_000)}`)
+    a.network.publish(texts.map(record))
+    await until(() => c.ingest.payloads.length >= texts.length, 'all have arrived', 15_000)
+    expect(c.ingest.payloads).toEqual(texts)
+  })
+
+  test('nodes of different networks exchange no records', async () => {
+    const a = await startNode()
+    const b = await startNode({ network: 'other', peers: [addressOf(a)] })
+    await until(() => a.network.peers().length === 1 && b.network.peers().length === 1, 'connected')
+    await sleep(300)
+    expect(a.network.peers()[0]).toMatchObject({ peer_id: b.network.peerId, gossip: false, direction: 'inbound' })
+    a.network.publish([record('stored:secret')])
+    await sleep(300)
+    expect(b.ingest.submissions).toBe(0)
+  })
+
+  test('records published without peers are no error, and the next ones arrive', async () => {
+    const a = await startNode()
+    a.network.publish([record('stored:alone')])
+    await sleep(50)
+    const b = await startNode({ peers: [addressOf(a)] })
+    await meshed(a, b)
+    a.network.publish([record('stored:together')])
+    await until(() => b.ingest.payloads.includes('stored:together'), 'b has the record')
+  })
+})

@@ -1,0 +1,158 @@
+import '../../src/network/promise-with-resolvers.ts'
+
+import { gossipsub } from '@chainsafe/libp2p-gossipsub'
+import type { GossipSub } from '@chainsafe/libp2p-gossipsub'
+import { identify } from '@libp2p/identify'
+import { noise } from '@libp2p/noise'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import { afterEach, describe, expect, test } from 'vitest'
+
+import { IngestBusyError } from '../../src/ingest/errors.ts'
+import { messageId } from '../../src/network/gossip-settings.ts'
+import { defaultNetworkLimits } from '../../src/network/limits.ts'
+import { encodeBatch } from '../../src/record/codec.ts'
+import { addressOf, meshed, record, sleep, startNode, stopAll, testIngest, until } from './nodes.ts'
+import type { TestNode, TestNodeOptions } from './nodes.ts'
+
+const TOPIC = 'avatar-kv/2/test/records/0'
+
+const closing: (() => Promise<void>)[] = []
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()))
+  await stopAll()
+})
+
+/** A stranger that speaks gossipsub with no rule of ours and sends what it likes. */
+async function startStranger(target: TestNode): Promise<{ send: (data: Uint8Array, topic?: string) => Promise<void> }> {
+  const libp2p = await createLibp2p({
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    services: {
+      identify: identify(),
+      gossip: gossipsub({
+        globalSignaturePolicy: 'StrictNoSign',
+        allowPublishToZeroTopicPeers: true,
+        floodPublish: true,
+        msgIdFn: (message) => messageId(message.data),
+      }),
+    },
+  })
+  closing.push(async () => libp2p.stop())
+  const gossip: GossipSub = libp2p.services.gossip
+  gossip.subscribe(TOPIC)
+  await libp2p.dial(multiaddr(addressOf(target)))
+  const peer = libp2p.peerId.toString()
+  await until(
+    () =>
+      gossip.getSubscribers(TOPIC).length > 0 &&
+      target.network.peers().some(({ peer_id, gossip: follows }) => peer_id === peer && follows),
+    'the stranger follows the topic',
+  )
+  return { send: async (data, topic = TOPIC) => void (await gossip.publish(topic, data)) }
+}
+
+/** stranger -> judge -> witness. */
+async function scene(options: TestNodeOptions = {}) {
+  const judge = await startNode(options)
+  const witness = await startNode({ peers: [addressOf(judge)] })
+  await meshed(judge, witness)
+  return { judge, witness, stranger: await startStranger(judge) }
+}
+
+async function verdicts(node: TestNode): Promise<Record<string, number>> {
+  const { text } = await node.metrics.expose()
+  const counts: Record<string, number> = {}
+  for (const [, verdict, count] of text.matchAll(/gossip_received_seconds_count\{verdict="(\w+)"\} (\d+)/g)) {
+    counts[verdict ?? ''] = Number(count)
+  }
+  return counts
+}
+
+async function judged(node: TestNode, total: number): Promise<Record<string, number>> {
+  for (let attempt = 0; attempt < 500; attempt += 1) {
+    const counts = await verdicts(node)
+    if (Object.values(counts).reduce((sum, count) => sum + count, 0) >= total) return counts
+    await sleep(10)
+  }
+  throw new Error(`no verdict in time: ${JSON.stringify(await verdicts(node))}`)
+}
+
+const batch = (...texts: string[]): Uint8Array => encodeBatch(texts.map(record))
+
+const CASES: { what: string; data: Uint8Array; verdict: 'accept' | 'ignore' | 'reject' }[] = [
+  { what: 'a stored record', data: batch('stored:1'), verdict: 'accept' },
+  { what: 'a pending record', data: batch('pending:1'), verdict: 'accept' },
+  { what: 'a stored record among known ones', data: batch('duplicate:1', 'stored:2'), verdict: 'accept' },
+  { what: 'known records', data: batch('duplicate:1', 'duplicate:2'), verdict: 'ignore' },
+  { what: 'a superseded record', data: batch('superseded:1'), verdict: 'ignore' },
+  { what: 'a refused record', data: batch('refused:1'), verdict: 'ignore' },
+  { what: 'an invalid record', data: batch('invalid:1'), verdict: 'reject' },
+  { what: 'an invalid record among good ones', data: batch('stored:1', 'invalid:1', 'stored:2'), verdict: 'reject' },
+  { what: 'a full queue', data: batch('busy:1'), verdict: 'ignore' },
+  { what: 'an unexpected exception', data: batch('throw:1'), verdict: 'ignore' },
+  { what: 'a batch with unknown fields only', data: Uint8Array.of(0x18, 1), verdict: 'ignore' },
+  { what: 'an empty message', data: new Uint8Array(0), verdict: 'reject' },
+  { what: 'bytes that are no batch', data: new TextEncoder().encode('hello, world'), verdict: 'reject' },
+  { what: 'a message of more than 1 MiB', data: batch(`stored:${'z'.repeat(1_048_576)}`), verdict: 'reject' },
+]
+
+describe('verdicts on gossip messages', () => {
+  test.each(CASES)('$what: $verdict', async ({ data, verdict }) => {
+    const { judge, witness, stranger } = await scene({ ingest: testIngest(new IngestBusyError(1)) })
+    await stranger.send(data)
+    expect(await judged(judge, 1)).toEqual({ [verdict]: 1 })
+    // What follows shows that the stranger is still heard, and that the first message would have arrived by now.
+    await stranger.send(batch('stored:marker'))
+    if (verdict === 'reject') await sleep(200)
+    else await until(() => witness.ingest.payloads.includes('stored:marker'), 'the marker has arrived')
+    const passed = witness.ingest.payloads.filter((text) => text !== 'stored:marker')
+    expect(passed.length > 0).toBe(verdict === 'accept')
+  })
+
+  test('the greatest message passes', async () => {
+    const { witness, stranger } = await scene()
+    const overhead = batch('stored:').byteLength + 4
+    const data = batch(`stored:${'z'.repeat(1_048_576 - overhead)}`)
+    expect(data.byteLength).toBe(1_048_576)
+    await stranger.send(data)
+    await until(() => witness.ingest.payloads.length === 1, 'it has arrived')
+  })
+
+  test('messages on other topics are not looked at', async () => {
+    const { judge, witness, stranger } = await scene()
+    await stranger.send(batch('stored:elsewhere'), 'avatar-kv/2/other/records/0')
+    await stranger.send(batch('stored:here'))
+    await until(() => witness.ingest.payloads.length > 0, 'the other message has arrived')
+    expect(judge.ingest.payloads).toEqual(['stored:here'])
+  })
+
+  test('a validation that hangs ends as ignore and does not keep others from being judged', async () => {
+    const validation = { ...defaultNetworkLimits.validation, runningPerPeer: 1, timeoutMs: 300 }
+    const { judge, witness, stranger } = await scene({ limits: { validation } })
+    await stranger.send(batch('hang:1'))
+    await stranger.send(batch('stored:after'))
+    expect(await judged(judge, 2)).toEqual({ ignore: 1, accept: 1 })
+    await until(() => witness.ingest.payloads.includes('stored:after'), 'the second message has arrived')
+  })
+
+  test('a peer that sends invalid records is no longer heard; one that sends known ones is', async () => {
+    const { judge, witness, stranger } = await scene()
+    const second = await startStranger(judge)
+    for (let index = 0; index < 4; index += 1) {
+      await stranger.send(batch(`invalid:${index}`))
+      await second.send(batch(`duplicate:${index}`))
+    }
+    expect(await judged(judge, 8)).toEqual({ reject: 4, ignore: 4 })
+    // Scores count after a second at the latest.
+    await sleep(2200)
+    await stranger.send(batch('stored:from the bad one'))
+    await second.send(batch('stored:from the good one'))
+    await until(() => witness.ingest.payloads.includes('stored:from the good one'), 'the good one is heard')
+    await sleep(300)
+    expect(judge.ingest.payloads).not.toContain('stored:from the bad one')
+  })
+})
