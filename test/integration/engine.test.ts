@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 
 const PROBE = `
 const { createRequire } = await import('node:module')
-const { selectEngine } = await import('./dist/verify/engine.js')
+const { selectEngine } = await import('./dist/verify/select-engine.js')
 await import('./dist/node.js')
 const engine = await selectEngine()
 const loaded = Object.keys(createRequire(process.cwd() + '/').cache)

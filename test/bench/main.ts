@@ -1,0 +1,34 @@
+import { parseArgs } from 'node:util'
+import { cpus } from 'node:os'
+import { chain } from './chain.ts'
+import { gossip } from './gossip.ts'
+import { ingest } from './ingest.ts'
+import { reads } from './reads.ts'
+import { table } from './report.ts'
+import type { Bench, Section } from './report.ts'
+import { verifyRate } from './verify-rate.ts'
+import { wide } from './wide.ts'
+
+const BENCHES: readonly Bench[] = [verifyRate, ingest, reads, chain, wide, gossip]
+
+const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string', multiple: true } } })
+const names = new Set(values.only ?? BENCHES.map(({ name }) => name))
+const unknown = [...names].filter((name) => !BENCHES.some((bench) => bench.name === name))
+if (unknown.length > 0) {
+  console.error(`No bench ${unknown.join(', ')}. There are: ${BENCHES.map(({ name }) => name).join(', ')}.`)
+  process.exit(2)
+}
+
+const sections: Section[] = []
+for (const bench of BENCHES) {
+  if (!names.has(bench.name)) continue
+  const start = performance.now()
+  const rows = await bench.run()
+  const section = { bench: bench.name, about: bench.about, rows, seconds: (performance.now() - start) / 1000 }
+  sections.push(section)
+  if (values.json !== true) console.log(table(section))
+}
+if (values.json === true) {
+  const machine = { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version }
+  console.log(JSON.stringify({ machine, sections }, undefined, 2))
+}

@@ -1,0 +1,48 @@
+/** One number of a bench. */
+export interface Row {
+  /** What was measured. */
+  readonly measure: string
+  readonly value: number
+  /** For example `records/s`, `ms`, `ratio`. */
+  readonly unit: string
+}
+
+/** One subject, in a file of its own. */
+export interface Bench {
+  /** For `--only`. */
+  readonly name: string
+  readonly about: string
+  run(): Promise<Row[]>
+}
+
+export interface Section {
+  readonly bench: string
+  readonly about: string
+  readonly rows: readonly Row[]
+  readonly seconds: number
+}
+
+export function table(section: Section): string {
+  const width = Math.max(...section.rows.map(({ measure }) => measure.length))
+  const values = section.rows.map(({ value }) => format(value))
+  const valueWidth = Math.max(...values.map((text) => text.length))
+  const lines = section.rows.map(
+    ({ measure, unit }, index) => `  ${measure.padEnd(width)}  ${(values[index] ?? '').padStart(valueWidth)} ${unit}`,
+  )
+  return [`${section.bench}: ${section.about} (${section.seconds.toFixed(0)} s)`, ...lines, ''].join('\n')
+}
+
+/** The value below which a share `q` of the values lies. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5)
+}
+
+function format(value: number): string {
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
+  return value.toFixed(Math.abs(value) >= 10 ? 1 : 3)
+}

@@ -1,0 +1,47 @@
+import { createWriter } from '../integration/writer.ts'
+import type { Writer } from '../integration/writer.ts'
+import { median } from './report.ts'
+import type { Bench } from './report.ts'
+import { createStoreFixture } from './store-fixture.ts'
+import type { StoreFixture } from './store-fixture.ts'
+
+const KEYS = 10_000
+const KEY_BYTES = 1_024
+const KEYS_PER_PATCH = 200
+const WRITES = 500
+
+export const wide: Bench = {
+  name: 'wide',
+  about: `a patch of one byte in a namespace with ${(KEYS * KEY_BYTES) / 1024 / 1024} MB under other keys, beside one with none`,
+  async run() {
+    const fixture = await createStoreFixture()
+    try {
+      await onePatches(fixture, createWriter('wide warm-up'))
+      const full = createWriter('wide full')
+      for (let start = 0; start < KEYS; start += KEYS_PER_PATCH) {
+        const members = Array.from({ length: KEYS_PER_PATCH }, (_, index) => [
+          `key${start + index}`,
+          'x'.repeat(KEY_BYTES),
+        ])
+        await fixture.commit(fixture.verify([full.write(Object.fromEntries(members))]))
+      }
+      const beside = await onePatches(fixture, full)
+      const alone = await onePatches(fixture, createWriter('wide empty'))
+      return [
+        { measure: 'beside nothing', value: alone * 1000, unit: 'µs/commit' },
+        { measure: 'beside 10 MB', value: beside * 1000, unit: 'µs/commit' },
+        { measure: 'ratio', value: beside / alone, unit: 'ratio' },
+      ]
+    } finally {
+      await fixture.close()
+    }
+  },
+}
+
+/** Median milliseconds of a commit of one patch of one byte. */
+async function onePatches(fixture: StoreFixture, writer: Writer): Promise<number> {
+  const records = fixture.verify(Array.from({ length: WRITES }, (_, index) => writer.write({ one: index % 10 })))
+  const taken: number[] = []
+  for (const record of records) taken.push(await fixture.commit([record]))
+  return median(taken)
+}
