@@ -23,7 +23,7 @@ const LAYERS = {
   verify: { areas: ['record'], types: ['observe'] },
   store: { areas: ['record', 'state'], types: ['observe'] },
   ingest: { areas: ['record', 'state'], types: ['store', 'verify', 'observe'] },
-  network: { areas: ['record'], types: ['ingest', 'observe'] },
+  network: { areas: ['record', 'observe'], types: ['ingest'] },
   http: { areas: ['record', 'state'], types: ['ingest', 'store', 'network', 'observe'] },
   observe: { areas: [], types: [] },
   config: { areas: [], types: [] },
