@@ -1,0 +1,157 @@
+import type { Command } from 'commander'
+
+import type { Avatar, StateEntry } from '../record/types.ts'
+import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
+import type { AvatarAnswer } from './answers.ts'
+import type { CommandContext } from './context.ts'
+import { CliError } from './errors.ts'
+import { createNodeClient } from './node-client.ts'
+import type { NodeClient } from './node-client.ts'
+import type { LocalCheck } from './local-check.ts'
+import { countText, jsonText, printable } from './text.ts'
+
+interface GetOptions {
+  readonly verify?: true
+  readonly node: string
+  readonly json?: true
+}
+
+/** Ids of missing records that are listed one by one. */
+const MAX_LISTED = 10
+
+/** `get`. */
+export function addGet(program: Command, context: CommandContext): void {
+  program
+    .command('get')
+    .summary('show the content of an avatar')
+    .description(
+      'Shows all that an avatar has written, or the content of one namespace. With --verify, fetches the signed records ' +
+        'too, checks every signature and works out the content on this machine, and fails where the node said otherwise.',
+    )
+    .argument('<avatar>', 'the avatar: a public key in hex', avatarArgument)
+    .argument('[platform]', 'platform of one namespace')
+    .argument('[identity]', 'identity of that namespace (default on platform nextid: the avatar)')
+    .option('--verify', 'trust signatures, not the node')
+    .addOption(nodeOption(context.env))
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ avatar-kv get 0x02b4…c1
+  $ avatar-kv get 0x02b4…c1 --verify
+  $ avatar-kv get 0x02b4…c1 twitter alice --json`,
+    )
+    .action(async (avatar: Avatar, platform: string | undefined, typed: string | undefined, options: GetOptions) => {
+      const identity = typed ?? (platform === 'nextid' ? avatar : undefined)
+      if (platform !== undefined && identity === undefined) {
+        throw new CliError(
+          'usage',
+          `Which identity on ${platform}? For example: avatar-kv get ${avatar} ${platform} alice`,
+        )
+      }
+      const client = createNodeClient(options.node)
+      const namespace = platform === undefined || identity === undefined ? undefined : { platform, identity }
+      await (options.verify ? showVerified : show)(context, client, avatar, namespace, options.json === true)
+    })
+}
+
+type Namespace = Pick<StateEntry, 'platform' | 'identity'>
+
+async function show(
+  context: CommandContext,
+  client: NodeClient,
+  avatar: Avatar,
+  namespace: Namespace | undefined,
+  json: boolean,
+): Promise<void> {
+  if (namespace !== undefined) {
+    const content = await client.content(avatar, namespace.platform, namespace.identity)
+    if (content === undefined) throw unknown(client, avatar, namespace)
+    return context.out(jsonText(content, json ? undefined : 2))
+  }
+  const answer = await client.avatar(avatar)
+  if (answer === undefined) throw unknown(client, avatar)
+  context.out(json ? jsonText(answer) : avatarText(answer, answer.namespaces))
+}
+
+async function showVerified(
+  context: CommandContext,
+  client: NodeClient,
+  avatar: Avatar,
+  namespace: Namespace | undefined,
+  json: boolean,
+): Promise<void> {
+  // Loaded here, so that other commands start without the native libraries.
+  const [{ selectEngine }, { checkAvatar }] = await Promise.all([
+    import('../verify/select-engine.ts'),
+    import('./local-check.ts'),
+  ])
+  const check = await checkAvatar(client, await selectEngine(), avatar)
+  if (check === undefined) throw unknown(client, avatar)
+  if (check.differences.length > 0) throw mismatch(client, check)
+
+  const { answer, fold } = check
+  const verified = { records: check.checked, digest: fold.digest }
+  if (namespace === undefined) {
+    context.out(
+      json
+        ? jsonText({ ...answer, namespaces: fold.namespaces, verified })
+        : `${avatarText(answer, fold.namespaces)}\n\n${verifiedText(check)}`,
+    )
+    return
+  }
+  const found = fold.namespaces.find(
+    (one) => one.platform === namespace.platform && one.identity === namespace.identity,
+  )
+  if (found === undefined) throw unknown(client, avatar, namespace)
+  context.out(jsonText(found.content, json ? undefined : 2))
+  context.note(verifiedText(check))
+}
+
+function avatarText(answer: AvatarAnswer, namespaces: readonly StateEntry[]): string {
+  const lines = [
+    `avatar   ${answer.avatar}`,
+    `network  ${printable(answer.network)}`,
+    `head     ${answer.head}`,
+    `digest   ${printable(answer.digest)}`,
+    ...gapLines(answer),
+  ]
+  for (const { platform, identity, content } of namespaces) {
+    lines.push('', `${printable(platform)} ${printable(identity)}`, jsonText(content, 2))
+  }
+  if (namespaces.length === 0) lines.push('', 'It has no content.')
+  return lines.join('\n')
+}
+
+function gapLines({ pending, missing }: AvatarAnswer): string[] {
+  const lines: string[] = []
+  if (pending > 0)
+    lines.push(`pending  ${countText(pending, 'record')} that cannot be shown yet, for others are missing`)
+  if (missing.total > 0) {
+    lines.push(`missing  ${countText(missing.total, 'record')} that this node does not have:`)
+    lines.push(...missing.ids.slice(0, MAX_LISTED).map((id) => `         ${id}`))
+    if (missing.total > MAX_LISTED) lines.push(`         … and ${missing.total - MAX_LISTED} more`)
+  }
+  return lines
+}
+
+function verifiedText({ answer, fold, checked }: LocalCheck): string {
+  const gaps = answer.pending > 0 || answer.missing.total > 0 ? ' What is pending or missing is not part of it.' : ''
+  return `verified: ${countText(checked, 'record')} checked here, digest ${fold.digest}.${gaps}`
+}
+
+function mismatch(client: NodeClient, { checked, differences }: LocalCheck): CliError {
+  const shown = differences.slice(0, MAX_LISTED).map((difference) => `\n  ${printable(difference)}`)
+  const more = differences.length > MAX_LISTED ? `\n  … and ${differences.length - MAX_LISTED} more` : ''
+  return new CliError(
+    'unverified',
+    `NOT verified: ${countText(checked, 'record')} checked here, and they do not say what the node at ${client.url} says:` +
+      `${shown.join('')}${more}\nDo not trust this answer; ask another node with --node URL.`,
+  )
+}
+
+function unknown(client: NodeClient, avatar: Avatar, namespace?: Namespace): CliError {
+  const what = namespace === undefined ? '' : ` in ${printable(namespace.platform)} ${printable(namespace.identity)}`
+  return new CliError('refused', `The node at ${client.url} has nothing of ${avatar}${what}.`)
+}

@@ -1,0 +1,55 @@
+import type { Command } from 'commander'
+
+import { avatarOf, uncompressedAvatar } from '../record/keys.ts'
+import { jsonOption } from './arguments.ts'
+import type { CommandContext } from './context.ts'
+import { DEFAULT_KEY_FILE, readKeyFile, writeKeyFile } from './key-file.ts'
+import { jsonText } from './text.ts'
+
+const SECRET_KEY_BYTES = 32
+
+/** `key create` and `key show`. */
+export function addKey(program: Command, context: CommandContext): void {
+  const key = program.command('key').description('create or show the key of an avatar')
+
+  key
+    .command('create')
+    .summary('create a key and print its avatar')
+    .description(
+      'Creates a secret key, writes it to FILE (readable by you alone) and prints its avatar, the public key. ' +
+        'A file that exists is never overwritten. Keep a copy: who loses the key can never write as this avatar again, ' +
+        'and who finds it can.',
+    )
+    .argument('[file]', 'where to write the secret key', DEFAULT_KEY_FILE)
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExamples:\n  $ avatar-kv key create\n  $ avatar-kv key create ~/.config/alice.key')
+    .action(async (file: string, options: { json?: true }) => {
+      const secretKey = context.environment.random.bytes(SECRET_KEY_BYTES)
+      const avatar = avatarOf(secretKey)
+      await writeKeyFile(context, file, secretKey)
+      if (options.json) return context.out(jsonText({ avatar, uncompressed: uncompressedAvatar(avatar), file }))
+      context.out(avatar)
+      context.note(`The secret key is in ${file}. Keep it secret, and keep a copy.`)
+    })
+
+  key
+    .command('show')
+    .summary('print the avatar of a key')
+    .description(
+      'Prints the avatar of the secret key in FILE, and the secret key itself only when asked with --secret.',
+    )
+    .argument('[file]', 'file with the secret key', DEFAULT_KEY_FILE)
+    .option('--secret', 'print the secret key too')
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExamples:\n  $ avatar-kv key show\n  $ avatar-kv key show ~/.config/alice.key --json')
+    .action(async (file: string, options: { json?: true; secret?: true }) => {
+      const secretKey = await readKeyFile(context, file)
+      const avatar = avatarOf(secretKey)
+      const secret = Buffer.from(secretKey).toString('hex')
+      if (options.json) {
+        const forms = { avatar, uncompressed: uncompressedAvatar(avatar) }
+        return context.out(jsonText(options.secret ? { ...forms, secret } : forms))
+      }
+      context.out(options.secret ? `${avatar}\n${secret}` : avatar)
+    })
+}

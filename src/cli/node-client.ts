@@ -1,0 +1,178 @@
+import type { PeerInfo } from '../network/types.ts'
+import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
+import * as answers from './answers.ts'
+import type { AvatarAnswer, RecordAnswer, RecordsAnswer, StatusAnswer, SubmitAnswer } from './answers.ts'
+import { CliError, messageOf } from './errors.ts'
+import { printable } from './text.ts'
+
+export const DEFAULT_NODE_URL = 'http://127.0.0.1:4381'
+
+/** A node on this machine answers in milliseconds, one behind a slow line in a few seconds. */
+const TIMEOUT_MS = 15_000
+/** A page of records with the greatest payloads, whose quotes double in JSON, stays below. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+/** An answer other than 200 carries a code and a message. */
+const MAX_ERROR_BYTES = 64 * 1024
+/** 100 records of 262,144 bytes each, doubled in JSON, fit into `MAX_ANSWER_BYTES`. */
+const PAGE_RECORDS = 100
+/** Content is nested at most 60 deep (docs/protocol.md, "Payload"), and stands a few levels down in an answer. */
+const MAX_NESTING = 70
+
+/** The HTTP interface of a node (docs/protocol.md, "HTTP", version 2), as commands use it. Every answer is checked. */
+export interface NodeClient {
+  readonly url: string
+  /** Undefined where the node does not know the avatar. */
+  avatar(avatar: Avatar): Promise<AvatarAnswer | undefined>
+  /** Undefined where the node does not know the avatar or namespace. */
+  content(avatar: Avatar, platform: string, identity: string): Promise<JsonObject | undefined>
+  /** A page in order of arrival. `expired`: the cursor is of another life of the store; begin anew. */
+  records(avatar: Avatar, cursor: string | null): Promise<RecordsAnswer | 'expired'>
+  submit(records: readonly Pick<RecordAnswer, 'payload' | 'signature'>[]): Promise<SubmitAnswer[]>
+  status(): Promise<StatusAnswer & JsonObject>
+  peers(): Promise<PeerInfo[]>
+}
+
+/**
+ * @param url `http://` or `https://` address of the node; a path before the interface's own is kept
+ * @throws CliError `usage` where the URL cannot be used; from the calls `unreachable` or `refused`
+ */
+export function createNodeClient(url: string, options: { readonly timeoutMs?: number } = {}): NodeClient {
+  const base = parseUrl(url)
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
+
+  async function call<T>(
+    method: 'GET' | 'POST',
+    path: string,
+    parse: (value: JsonValue) => T,
+    body?: string,
+  ): Promise<{ status: 200; value: T } | { status: 404 | 410; value?: never }> {
+    let status: number
+    let text: string
+    try {
+      const response = await fetch(base + path, {
+        method,
+        signal: AbortSignal.timeout(timeoutMs),
+        headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { body }),
+      })
+      status = response.status
+      text = await readBounded(response, status === 200 ? MAX_ANSWER_BYTES : MAX_ERROR_BYTES)
+    } catch (error) {
+      if (error instanceof CliError) throw error
+      throw unreachable(error)
+    }
+    if (status === 200) return { status, value: parseAnswer(text, parse) }
+    const problem = parseProblem(text)
+    if ((status === 404 && problem?.code.startsWith('unknown_') === true) || status === 410) return { status }
+    const said = problem === undefined ? 'without a reason' : `${problem.code}: ${problem.message}`
+    throw new CliError('refused', `The node at ${url} answered ${method} ${path} with ${status}: ${printable(said)}`)
+  }
+
+  function unreachable(error: unknown): CliError {
+    if (error instanceof Error && error.name === 'TimeoutError') {
+      return new CliError('unreachable', `The node at ${url} did not answer within ${timeoutMs / 1000} s.`)
+    }
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+    const why = cause instanceof AggregateError ? cause.errors.map(messageOf).join('; ') : messageOf(cause)
+    return new CliError(
+      'unreachable',
+      `Cannot reach the node at ${url} (${why}). Is it running? Start one with: avatar-kv start — or name another with --node URL.`,
+    )
+  }
+
+  function parseAnswer<T>(text: string, parse: (value: JsonValue) => T): T {
+    try {
+      if (nestingOf(text) > MAX_NESTING) throw new answers.AnswerError(`it is nested deeper than ${MAX_NESTING} levels`)
+      return parse(JSON.parse(text) as JsonValue)
+    } catch (error) {
+      throw new CliError(
+        'refused',
+        `What ${url} answered is not what an avatar-kv node answers: ${printable(messageOf(error))}. Is the address right?`,
+      )
+    }
+  }
+
+  const path = (avatar: Avatar, ...rest: string[]): string =>
+    ['/v2/avatars', avatar, ...rest.map(encodeURIComponent)].join('/')
+
+  return {
+    url,
+    avatar: async (avatar) => (await call('GET', path(avatar), answers.parseAvatarAnswer)).value,
+    content: async (avatar, platform, identity) =>
+      (await call('GET', path(avatar, platform, identity), answers.parseContentAnswer)).value,
+    async records(avatar, cursor) {
+      const query = new URLSearchParams({ limit: String(PAGE_RECORDS), ...(cursor === null ? {} : { cursor }) })
+      const answer = await call('GET', `${path(avatar, 'records')}?${query}`, answers.parseRecordsAnswer)
+      if (answer.status === 410) return 'expired'
+      return answer.value ?? { records: [], digest: '', cursor: null }
+    },
+    async submit(records) {
+      const { value } = await call('POST', '/v2/records', answers.parseSubmitAnswer, JSON.stringify({ records }))
+      if (value?.length !== records.length) throw new CliError('refused', `The node at ${url} gave no result.`)
+      return value
+    },
+    async status() {
+      const { value } = await call('GET', '/v2/status', answers.parseStatusAnswer)
+      if (value === undefined) throw new CliError('refused', `The node at ${url} does not tell its status.`)
+      return value
+    },
+    async peers() {
+      const { value } = await call('GET', '/v2/peers', answers.parsePeersAnswer)
+      if (value === undefined) throw new CliError('refused', `The node at ${url} does not tell its peers.`)
+      return value
+    },
+  }
+}
+
+function parseUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (
+    url === undefined ||
+    !/^https?:$/.test(url.protocol) ||
+    url.username !== '' ||
+    url.search !== '' ||
+    url.hash !== ''
+  ) {
+    throw new CliError(
+      'usage',
+      `${JSON.stringify(text)} is not the address of a node; expected http://HOST:PORT, such as ${DEFAULT_NODE_URL}.`,
+    )
+  }
+  return url.href.replace(/\/+$/, '')
+}
+
+async function readBounded(response: Response, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  // Leaving the loop cancels the stream, so no more than this is ever read.
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > maxBytes) throw new CliError('refused', `The answer is longer than ${maxBytes} bytes and was not read.`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** Depth of objects and lists in a JSON text, found without recursion. */
+function nestingOf(text: string): number {
+  let depth = 0
+  let deepest = 0
+  let quoted = false
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (character === '"') quoted = !quoted
+    else if (quoted) at += character === '\\' ? 1 : 0
+    else if (character === '{' || character === '[') deepest = Math.max(deepest, ++depth)
+    else if (character === '}' || character === ']') depth--
+  }
+  return deepest
+}
+
+function parseProblem(text: string): { code: string; message: string } | undefined {
+  try {
+    const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown }
+    return typeof code === 'string' && typeof message === 'string' ? { code, message } : undefined
+  } catch {
+    return undefined
+  }
+}

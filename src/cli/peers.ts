@@ -1,0 +1,31 @@
+import type { Command } from 'commander'
+
+import { jsonOption, nodeOption } from './arguments.ts'
+import type { CommandContext } from './context.ts'
+import { createNodeClient } from './node-client.ts'
+import { jsonText, printable, table, timeText } from './text.ts'
+
+/** `peers`. */
+export function addPeers(program: Command, context: CommandContext): void {
+  program
+    .command('peers')
+    .summary('list the peers that a node is connected to')
+    .description('Lists the peers that a node is connected to.')
+    .addOption(nodeOption(context.env))
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExamples:\n  $ avatar-kv peers\n  $ avatar-kv peers --json')
+    .action(async (options: { node: string; json?: true }) => {
+      const peers = await createNodeClient(options.node).peers()
+      if (options.json) return context.out(jsonText({ peers }))
+      if (peers.length === 0) return context.out('No peers. Name one with: avatar-kv start --peer MULTIADDR')
+      const rows = peers.map((peer) => [
+        printable(peer.peer_id),
+        peer.direction,
+        peer.gossip ? 'yes' : 'no',
+        timeText(peer.connected_at),
+        printable(peer.agent ?? ''),
+        peer.addresses.map(printable).join(' '),
+      ])
+      context.out(table([['PEER', 'DIRECTION', 'GOSSIP', 'SINCE', 'AGENT', 'ADDRESSES'], ...rows]))
+    })
+}

@@ -1,0 +1,59 @@
+import { Command, CommanderError } from 'commander'
+
+import { packageVersion } from '../config/package-files.ts'
+import type { CommandContext } from './context.ts'
+import { addDemo } from './demo.ts'
+import { CliError, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, messageOf } from './errors.ts'
+import { addGet } from './get.ts'
+import { addKey } from './key.ts'
+import { addLog } from './log.ts'
+import { addPeers } from './peers.ts'
+import { addPut } from './put.ts'
+import { addStart } from './start.ts'
+import { addStatus } from './status.ts'
+
+/** Errors that are addressed to the person at the terminal: their message says it all. */
+const EXPECTED_ERRORS = new Set(['CliError', 'ConfigError', 'NetworkError', 'NodeError', 'RecordError', 'StoreError'])
+
+/**
+ * Runs one command line.
+ *
+ * @param args without the names of program and script
+ * @returns the exit code: 0 done, 1 failed, 2 wrong usage (a bad configuration included)
+ */
+export async function runCommandLine(args: readonly string[], context: CommandContext): Promise<number> {
+  const program = new Command('avatar-kv')
+    .description("A peer-to-peer node for avatars' signed key-value data, and the commands to use it.")
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .configureOutput({
+      writeOut: (text) => context.out(text.trimEnd()),
+      writeErr: (text) => context.note(text.trimEnd()),
+    })
+    .showHelpAfterError('(add --help for help)')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ avatar-kv start                                  run a node
+  $ avatar-kv key create                             make a key in ./avatar.key
+  $ avatar-kv put '{"greeting":"hello"}'             sign and write
+  $ avatar-kv get $(avatar-kv key show) --verify     read and check
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
+    )
+  for (const add of [addStart, addKey, addPut, addGet, addLog, addStatus, addPeers, addDemo]) add(program, context)
+
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return EXIT_DONE
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE
+    if (error instanceof Error && EXPECTED_ERRORS.has(error.name)) context.note(`avatar-kv: ${error.message}`)
+    else context.note(`avatar-kv: unexpected error: ${error instanceof Error ? error.stack : messageOf(error)}`)
+    const isUsage = (error instanceof CliError && error.code === 'usage') || (error as Error).name === 'ConfigError'
+    return isUsage ? EXIT_USAGE : EXIT_FAILED
+  }
+}

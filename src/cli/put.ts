@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+
+import type { Clock } from '../environment.ts'
+import { buildPatch } from '../record/build.ts'
+import { avatarOf } from '../record/keys.ts'
+import { encodePayload } from '../record/payload.ts'
+import { recordId } from '../record/id.ts'
+import { signRecord } from '../record/sign.ts'
+import type { Avatar, JsonObject, JsonValue, RecordId } from '../record/types.ts'
+import type { SubmitAnswer } from './answers.ts'
+import { jsonOption, nodeOption } from './arguments.ts'
+import type { CommandContext } from './context.ts'
+import { CliError, messageOf } from './errors.ts'
+import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
+import { createNodeClient } from './node-client.ts'
+import type { NodeClient } from './node-client.ts'
+import { jsonText, printable } from './text.ts'
+
+/** A patch stands inside a payload of at most 262,144 bytes, but may be typed with white space. */
+const MAX_INPUT_BYTES = 1024 * 1024
+const OWN_PLATFORM = 'nextid'
+
+export interface Patch {
+  readonly secretKey: Uint8Array
+  readonly platform: string
+  readonly identity: string
+  readonly patch: JsonObject
+}
+
+export interface PutResult extends SubmitAnswer {
+  readonly id: RecordId
+  readonly avatar: Avatar
+  readonly counter: number
+}
+
+/**
+ * Signs a patch on the tips that a node shows and gives it to that node. Where a snapshot that was made meanwhile
+ * supersedes the patch, signs it once anew.
+ *
+ * @throws CliError where the node cannot be used or the patch breaks a rule of the protocol
+ */
+export async function putPatch(client: NodeClient, clock: Clock, patch: Patch): Promise<PutResult> {
+  const result = await putOnce(client, clock, patch)
+  return result.status === 'superseded' ? putOnce(client, clock, patch) : result
+}
+
+async function putOnce(client: NodeClient, clock: Clock, { secretKey, ...patch }: Patch): Promise<PutResult> {
+  const avatar = avatarOf(secretKey)
+  const view = await client.avatar(avatar)
+  const network = view?.network ?? (await client.status()).network
+  const createdAt = Math.floor(clock.now() / 1000)
+  const signed = (() => {
+    try {
+      const prev = view?.tips ?? []
+      const body = buildPatch({ avatar, network, ...patch, prev, createdAt, uuid: randomUUID() })
+      return { body, ...signRecord(body, secretKey), id: recordId(encodePayload(body)) }
+    } catch (error) {
+      throw new CliError('failed', `This cannot be written: ${messageOf(error)}`)
+    }
+  })()
+  const payload = new TextDecoder().decode(signed.payload)
+  const signature = `0x${Buffer.from(signed.signature).toString('hex')}`
+  const [answer] = await client.submit([{ payload, signature }])
+  if (answer === undefined) throw new CliError('refused', `The node at ${client.url} gave no result.`)
+  return { ...answer, id: signed.id, avatar, counter: signed.body.counter }
+}
+
+interface PutOptions {
+  readonly file?: string
+  readonly key: string
+  readonly platform?: string
+  readonly identity?: string
+  readonly node: string
+  readonly json?: true
+}
+
+/** `put`. */
+export function addPut(program: Command, context: CommandContext): void {
+  program
+    .command('put')
+    .summary('sign a patch and write it')
+    .description(
+      'Signs a JSON merge patch (RFC 7396: members are set, null deletes) as the avatar of your key, and gives it to a ' +
+        'node. The patch is the argument JSON, or a file, or standard input where JSON is - or left out.',
+    )
+    .argument('[json]', 'the patch, a JSON object; - reads standard input')
+    .option('--file <file>', 'read the patch from a file')
+    .option('--key <file>', 'file with the secret key', DEFAULT_KEY_FILE)
+    .option('--platform <name>', `platform of the namespace (default: ${OWN_PLATFORM}, the avatar's own)`)
+    .option('--identity <name>', 'identity on that platform (default: the avatar itself)')
+    .addOption(nodeOption(context.env))
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ avatar-kv put '{"com.example.app":{"colour":"green"}}'
+  $ avatar-kv put '{"com.example.app":{"colour":null}}'        deletes the colour
+  $ avatar-kv put --file profile.json --platform twitter --identity alice
+  $ echo '{"a":1}' | avatar-kv put --key alice.key --node http://192.0.2.7:4381`,
+    )
+    .action(async (json: string | undefined, options: PutOptions) => {
+      const patch = parsePatch(await readInput(context, json, options.file))
+      const secretKey = await readKeyFile(context, options.key)
+      const { platform = OWN_PLATFORM } = options
+      const identity = options.identity ?? (platform === OWN_PLATFORM ? avatarOf(secretKey) : undefined)
+      if (identity === undefined) throw new CliError('usage', `--platform ${platform} needs an --identity on it.`)
+      if (options.platform === undefined && options.identity !== undefined) {
+        throw new CliError('usage', '--identity needs the --platform that it is on.')
+      }
+
+      const result = await putPatch(createNodeClient(options.node), context.environment.clock, {
+        secretKey,
+        platform,
+        identity,
+        patch,
+      })
+      if (options.json) context.out(jsonText({ ...result, platform, identity }))
+      else if (isKept(result)) context.out(`${printable(result.status)}  ${result.id}  counter ${result.counter}`)
+      if (!isKept(result)) throw new CliError('refused', refusalText(result))
+      if (result.status === 'pending') {
+        context.note('The node keeps it, but does not show it before it holds all records that came before it.')
+      }
+    })
+}
+
+function isKept({ status }: PutResult): boolean {
+  return status === 'stored' || status === 'pending' || status === 'duplicate'
+}
+
+function refusalText({ status, code, message, retry }: PutResult): string {
+  if (status === 'superseded') return 'Snapshots of this avatar keep superseding the patch; try again.'
+  const why = [code, message].filter((part) => part !== undefined).join(': ') || 'no reason given'
+  return `The node did not take it (${printable(status)}): ${printable(why)}${retry === true ? ' It may later.' : ''}`
+}
+
+async function readInput(context: CommandContext, json: string | undefined, file: string | undefined): Promise<string> {
+  if (json !== undefined && file !== undefined) {
+    throw new CliError('usage', 'Give the patch as an argument or with --file, not both.')
+  }
+  if (file !== undefined) {
+    return readFile(resolve(context.cwd, file), 'utf8').catch((error: unknown) => {
+      throw new CliError('failed', `Cannot read the patch: ${messageOf(error)}`)
+    })
+  }
+  if (json !== undefined && json !== '-') return json
+  if (json === undefined && context.stdin.isTTY === true) {
+    throw new CliError('usage', `There is no patch. For example: avatar-kv put '{"greeting":"hello"}'`)
+  }
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of context.stdin) {
+    const piece = Buffer.from(chunk as Uint8Array)
+    bytes += piece.byteLength
+    if (bytes > MAX_INPUT_BYTES) throw new CliError('failed', `Standard input is longer than ${MAX_INPUT_BYTES} bytes.`)
+    chunks.push(piece)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function parsePatch(text: string): JsonObject {
+  let patch: JsonValue
+  try {
+    patch = JSON.parse(text) as JsonValue
+  } catch (error) {
+    throw new CliError(
+      'usage',
+      `The patch is not JSON (${messageOf(error)}). Put it in single quotes: '{"key":"value"}'`,
+    )
+  }
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) {
+    throw new CliError('usage', 'The patch must be a JSON object, such as {"key":"value"}.')
+  }
+  return patch
+}

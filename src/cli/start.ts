@@ -1,0 +1,116 @@
+import type { Command } from 'commander'
+
+import type { Config } from '../config/load.ts'
+import type { RunningNode } from '../node.ts'
+import type { Logger } from '../observe/types.ts'
+import type { CommandContext } from './context.ts'
+import { CliError, EXIT_DONE, EXIT_FAILED } from './errors.ts'
+
+interface StartOptions {
+  readonly config?: string
+  readonly dataDir?: string
+  readonly http?: string
+  readonly listen?: string[]
+  readonly peer?: string[]
+  readonly network?: string
+  readonly logLevel?: string
+  readonly logFormat?: string
+}
+
+/** `start`. */
+export function addStart(program: Command, context: CommandContext): void {
+  program
+    .command('start')
+    .summary('run a node')
+    .description(
+      'Runs a node until SIGTERM or SIGINT (Ctrl-C), which stop it cleanly within 5 s; a second one ends it at once.',
+    )
+    .option('--config <file>', 'JSON file with configuration keys (or AVATAR_KV_CONFIG)')
+    .option('--data-dir <dir>', 'directory for the store and the peer key (default: ./data)')
+    .option('--http <host:port>', 'address of the HTTP interface (default: 127.0.0.1:4381)')
+    .option('--listen <multiaddr...>', 'where other nodes can connect (default: /ip4/0.0.0.0/tcp/4382)')
+    .option('--peer <multiaddr...>', 'nodes to stay connected to (default: none)')
+    .option('--network <name>', 'name of the network (default: main)')
+    .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent (default: info)')
+    .option('--log-format <format>', 'json, pretty, or auto: pretty on a terminal (default: auto)')
+    .addHelpText(
+      'after',
+      `
+Every option is also a configuration key and an environment variable: --data-dir is data_dir and AVATAR_KV_DATA_DIR,
+--peer is peers and AVATAR_KV_PEERS (with commas). Options come first, then variables, then the file, then the defaults.
+
+Examples:
+  $ avatar-kv start
+  $ avatar-kv start --data-dir /var/lib/avatar-kv --http 0.0.0.0:4381
+  $ avatar-kv start --data-dir b --http 127.0.0.1:4391 --listen /ip4/127.0.0.1/tcp/4392 \\
+      --peer /ip4/127.0.0.1/tcp/4382/p2p/12D3Koo…`,
+    )
+    .action(async (options: StartOptions) => {
+      // Loaded here, so that other commands start without libp2p and what comes with it.
+      const [{ loadConfig }, { createLogger }] = await Promise.all([
+        import('../config/load.ts'),
+        import('../observe/logger.ts'),
+      ])
+      const { config: file, dataDir, http, listen, peer, network, logLevel, logFormat } = options
+      const config = loadConfig({
+        flags: {
+          config: file,
+          data_dir: dataDir,
+          http,
+          listen,
+          peers: peer,
+          network,
+          log_level: logLevel,
+          log_format: logFormat,
+        },
+        env: context.env,
+        cwd: context.cwd,
+      })
+      const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && context.terminal)
+      const clean = await runUntilSignal(config, createLogger({ level: config.logLevel, pretty }), context)
+      // A connection that did not close in time must not keep the process alive.
+      process.exit(clean ? EXIT_DONE : EXIT_FAILED)
+    })
+}
+
+/** Resolves when the node was stopped by a signal: whether everything that had to be written was written. */
+async function runUntilSignal(config: Config, logger: Logger, context: CommandContext): Promise<boolean> {
+  const signal = onStopSignal(logger)
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'unexpected error; the node stops')
+    process.exit(EXIT_FAILED)
+  })
+  // Left to Node.js, one forgotten rejection in a connection to a stranger would end the node for everybody.
+  process.on('unhandledRejection', (reason) => logger.error({ err: reason }, 'unhandled rejection'))
+
+  const { createNode } = await import('../node.ts')
+  let node: RunningNode
+  try {
+    node = await createNode(config, { environment: context.environment, logger })
+    await node.start()
+  } catch (error) {
+    if (error instanceof Error && error.name === 'NodeError') throw new CliError('failed', error.message)
+    throw error
+  }
+  logger.info({ signal: await signal }, 'stopping')
+  const clean = await node.stop()
+  logger.info({ clean }, 'stopped')
+  return clean
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
+function onStopSignal(logger: Logger): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let seen = false
+    for (const name of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(name, () => {
+        if (seen) {
+          logger.warn({ signal: name }, 'second signal; ending at once')
+          process.exit(EXIT_FAILED)
+        }
+        seen = true
+        resolve(name)
+      })
+    }
+  })
+}

@@ -1,0 +1,210 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { formatHostPort } from './config/addresses.ts'
+import type { Config } from './config/load.ts'
+import { packageVersion } from './config/package-files.ts'
+import type { Environment } from './environment.ts'
+import { createHttpServer } from './http/server.ts'
+import { createIngest } from './ingest/ingest.ts'
+import { createNetwork } from './network/network.ts'
+import { loadPeerKey } from './network/peer-key.ts'
+import type { Network } from './network/types.ts'
+import { createMetrics } from './observe/metrics.ts'
+import type { Logger } from './observe/types.ts'
+import { openStore } from './store/store.ts'
+import { selectEngine } from './verify/select-engine.ts'
+import { createVerifyService } from './verify/verify-service.ts'
+
+export type NodeErrorCode = 'data_dir_unusable' | 'http_address_unusable'
+
+/** What keeps a node from starting; the message says what to do. */
+export class NodeError extends Error {
+  override readonly name = 'NodeError'
+  readonly code: NodeErrorCode
+
+  constructor(code: NodeErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/**
+ * The fields of the log line `started` (level `info`, `"msg":"started"`), one a start: what an operator needs to know,
+ * and what a program that starts a node waits for.
+ */
+export interface Started {
+  /** `HOST:PORT` where the HTTP interface listens; the real port where 0 was asked for. */
+  readonly http: string
+  /** Multiaddrs to dial this node, each with `/p2p/<peer id>`. */
+  readonly addresses: readonly string[]
+  readonly peer_id: string
+  readonly network: string
+  /** Absolute path. */
+  readonly data_dir: string
+  /** Avatars held. */
+  readonly avatars: number
+  /** Live records held. */
+  readonly records: number
+  /** What verifies signatures. */
+  readonly engine: string
+  readonly version: string
+}
+
+export interface RunningNode {
+  /** Listens and dials; resolves when the node can be used, and has logged `started`. Where it fails, all is stopped. */
+  start(): Promise<Started>
+  /**
+   * Stops all parts in reverse order, within 5 s whatever they do.
+   *
+   * @returns whether all that was accepted is on disk and the store is closed
+   */
+  stop(): Promise<boolean>
+}
+
+/** A part that runs, and how it is stopped. */
+interface Running {
+  readonly name: string
+  readonly stop: () => Promise<void>
+  /** Together they stay below the 5 s in which a node stops (docs/protocol.md, "Command line"). */
+  readonly limitMs: number
+  /** Whether a stop that fails can lose something. */
+  readonly holdsData: boolean
+}
+
+/** Answers under way may take this long to finish when the node stops; event streams end at once. */
+const HTTP_STOP_GRACE_MS = 1000
+
+/** The directory holds the node's private key. */
+const DATA_DIR_MODE = 0o700
+
+/**
+ * Builds a node: opens the store (taking the lock on the data directory) and connects the parts. Nothing listens before
+ * `start`.
+ *
+ * @throws NodeError, StoreError or NetworkError where something is in the way; what was opened is closed again
+ */
+export async function createNode(
+  config: Config,
+  components: { readonly environment: Environment; readonly logger: Logger },
+): Promise<RunningNode> {
+  const { environment, logger } = components
+  const metrics = createMetrics()
+  const part = (name: string) => ({ environment, metrics, logger: logger.child({ part: name }) })
+  const version = packageVersion()
+  /** In the order of start. */
+  const running: Running[] = []
+
+  async function stop(): Promise<boolean> {
+    let clean = true
+    for (let one = running.pop(); one !== undefined; one = running.pop()) {
+      const problem = await stopWithin(environment, one)
+      if (problem === undefined) continue
+      logger.warn({ part: one.name, err: problem }, 'a part did not stop cleanly')
+      if (one.holdsData) clean = false
+    }
+    return clean
+  }
+
+  try {
+    await mkdir(config.dataDir, { recursive: true, mode: DATA_DIR_MODE }).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error)
+      throw new NodeError('data_dir_unusable', `The data directory ${config.dataDir} cannot be used: ${why}`)
+    })
+    const engine = await selectEngine()
+    const store = await openStore(
+      { ...part('store'), engine },
+      { location: join(config.dataDir, 'store'), network: config.network },
+    )
+    running.push({ name: 'store', stop: () => store.close(), limitMs: 800, holdsData: true })
+    const verifier = createVerifyService({ engine, ...part('verify') }, { network: config.network })
+    running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 300, holdsData: false })
+
+    /** Ingest and network need each other; records that arrive before there is a network are announced by nobody. */
+    const link: { network?: Network } = {}
+    const ingest = createIngest({
+      ...part('ingest'),
+      store,
+      verifier,
+      // What came by gossip is passed on by gossip itself, after its verdict.
+      announce: (records, origin) => {
+        if (origin !== 'gossip') link.network?.publish(records)
+      },
+    })
+    running.push({ name: 'ingest', stop: () => ingest.stop(), limitMs: 800, holdsData: true })
+    const privateKey = await loadPeerKey(config.dataDir)
+    const network = await createNetwork(
+      { ingest, environment, metrics, logger, privateKey },
+      { network: config.network, listen: config.listen, peers: config.peers, agent: `avatar-kv/${version}` },
+    )
+    link.network = network
+    const http = await createHttpServer(
+      { store, ingest, network, environment, metrics, logger },
+      {
+        ...config.http,
+        network: config.network,
+        version,
+        engine: engine.name,
+        limits: { stopGraceMs: HTTP_STOP_GRACE_MS },
+      },
+    )
+    return { start: () => start(network, http), stop }
+
+    async function start(peers: Network, server: typeof http): Promise<Started> {
+      try {
+        running.push({ name: 'network', stop: () => peers.stop(), limitMs: 1700, holdsData: false })
+        await peers.start()
+        running.push({ name: 'http', stop: () => server.stop(), limitMs: 1300, holdsData: false })
+        await server.start().catch((error: unknown) => {
+          throw httpProblem(config, error)
+        })
+      } catch (error) {
+        await stop()
+        throw error
+      }
+      const started: Started = {
+        http: formatHostPort(server.address()),
+        addresses: peers.addresses(),
+        peer_id: peers.peerId,
+        network: config.network,
+        data_dir: config.dataDir,
+        ...store.totals(),
+        engine: verifier.engine,
+        version,
+      }
+      logger.info(started, 'started')
+      return started
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Resolves with what went wrong, or undefined. */
+async function stopWithin(environment: Environment, { stop, limitMs }: Running): Promise<unknown> {
+  let cancel: (() => void) | undefined
+  const late = new Promise<Error>((resolve) => {
+    cancel = environment.timers.after(limitMs, () => resolve(new Error(`it took longer than ${limitMs} ms`)))
+  })
+  try {
+    return await Promise.race([stop().then(() => undefined), late])
+  } catch (error) {
+    return error
+  } finally {
+    cancel?.()
+  }
+}
+
+function httpProblem(config: Config, error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const address = formatHostPort(config.http)
+  const why = {
+    EADDRINUSE: 'another program uses it. Stop that one, or choose another address with --http HOST:PORT',
+    EACCES: 'this user may not listen there. Choose a port above 1023 with --http HOST:PORT',
+    EADDRNOTAVAIL: 'this machine has no such address. Choose one that it has with --http HOST:PORT',
+    ENOTFOUND: 'there is no such host. Choose an address of this machine with --http HOST:PORT',
+  }[String(code)]
+  if (why === undefined) return error
+  return new NodeError('http_address_unusable', `Cannot serve HTTP on ${address}: ${why}.`, { cause: error })
+}

@@ -1,0 +1,33 @@
+import { Readable } from 'node:stream'
+
+import type { CommandContext } from '../../src/cli/context.ts'
+import { runCommandLine } from '../../src/cli/program.ts'
+import { systemEnvironment } from '../../src/system-environment.ts'
+
+export interface Outcome {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+/** Runs one command line in this process. `stdin` undefined: a terminal at which nobody types. */
+export async function run(
+  args: readonly string[],
+  options: { readonly cwd: string; readonly stdin?: string; readonly env?: CommandContext['env'] },
+): Promise<Outcome> {
+  let out = ''
+  let err = ''
+  const { cwd, stdin, env = {} } = options
+  const code = await runCommandLine(args, {
+    environment: systemEnvironment(),
+    env,
+    cwd,
+    stdin: Object.assign(Readable.from(stdin === undefined ? [] : [Buffer.from(stdin)]), {
+      isTTY: stdin === undefined,
+    }),
+    terminal: false,
+    out: (text) => void (out += `${text}\n`),
+    note: (text) => void (err += `${text}\n`),
+  })
+  return { code, out, err }
+}
