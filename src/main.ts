@@ -9,6 +9,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+/** What a command leaves open, such as a kept connection, does not keep the process alive for longer than this. */
+const LINGER_MS = 2000
+
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   environment: systemEnvironment(),
   env: environmentVariables(),
@@ -18,3 +21,4 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   out: (text) => void process.stdout.write(`${text}\n`),
   note: (text) => void process.stderr.write(`${text}\n`),
 })
+setTimeout(() => process.exit(), LINGER_MS).unref()

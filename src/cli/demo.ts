@@ -8,7 +8,7 @@ import type { Command } from 'commander'
 import { avatarOf } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
 import type { CommandContext } from './context.ts'
-import { CliError } from './errors.ts'
+import { CliError, EXIT_FAILED } from './errors.ts'
 import { createNodeClient } from './node-client.ts'
 import type { NodeClient } from './node-client.ts'
 import type { NodeProcess } from './node-process.ts'
@@ -35,11 +35,17 @@ export function addDemo(program: Command, context: CommandContext): void {
     .action(async () => {
       const directory = await mkdtemp(join(tmpdir(), 'avatar-kv-demo-'))
       const nodes: NodeProcess[] = []
+      const clean = async (): Promise<void> => {
+        await Promise.all(nodes.map((node) => node.stop()))
+        await rm(directory, { recursive: true, force: true })
+      }
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+        process.once(signal, () => void clean().finally(() => process.exit(EXIT_FAILED)))
+      }
       try {
         await play(context, directory, nodes)
       } finally {
-        await Promise.all(nodes.map((node) => node.stop()))
-        await rm(directory, { recursive: true, force: true })
+        await clean()
       }
       context.out('\nThe three nodes are stopped and their data is deleted. That was the whole of it.')
     })

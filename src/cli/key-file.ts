@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 
 import { parseSecretKey } from '../record/keys.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, messageOf } from './errors.ts'
+import { CliError, codeOf, messageOf } from './errors.ts'
 
 export const DEFAULT_KEY_FILE = './avatar.key'
 
@@ -21,7 +21,7 @@ const OTHERS_MODE = 0o077
 export async function writeKeyFile(context: CommandContext, file: string, secretKey: Uint8Array): Promise<void> {
   const path = resolve(context.cwd, file)
   const handle = await open(path, 'wx', 0o600).catch((error: unknown) => {
-    if (errorCode(error) === 'EEXIST') {
+    if (codeOf(error) === 'EEXIST') {
       throw new CliError('failed', `${file} exists already and is not overwritten: it may hold the only copy of a key.`)
     }
     throw new CliError('failed', `Cannot create the key file ${file}: ${messageOf(error)}`)
@@ -54,7 +54,7 @@ export async function readKeyFile(context: CommandContext, file: string): Promis
     text = await readFile(path, 'utf8')
   } catch (error) {
     if (error instanceof CliError) throw error
-    if (errorCode(error) === 'ENOENT') {
+    if (codeOf(error) === 'ENOENT') {
       throw new CliError('failed', `There is no key file ${file}. Create one with: avatar-kv key create ${file}`)
     }
     throw new CliError('failed', `Cannot read the key file ${file}: ${messageOf(error)}`)
@@ -64,8 +64,4 @@ export async function readKeyFile(context: CommandContext, file: string): Promis
   } catch (error) {
     throw new CliError('failed', `${file} does not hold a secret key: ${messageOf(error)}`)
   }
-}
-
-function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

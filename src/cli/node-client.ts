@@ -76,7 +76,7 @@ export function createNodeClient(url: string, options: { readonly timeoutMs?: nu
     const why = cause instanceof AggregateError ? cause.errors.map(messageOf).join('; ') : messageOf(cause)
     return new CliError(
       'unreachable',
-      `Cannot reach the node at ${url} (${why}). Is it running? Start one with: avatar-kv start — or name another with --node URL.`,
+      `Cannot reach the node at ${url} (${why}). Is it running? Start one with "avatar-kv start", or name another with --node URL.`,
     )
   }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
 
 import type { Clock } from '../environment.ts'
@@ -141,24 +142,33 @@ async function readInput(context: CommandContext, json: string | undefined, file
   if (json !== undefined && file !== undefined) {
     throw new CliError('usage', 'Give the patch as an argument or with --file, not both.')
   }
-  if (file !== undefined) {
-    return readFile(resolve(context.cwd, file), 'utf8').catch((error: unknown) => {
-      throw new CliError('failed', `Cannot read the patch: ${messageOf(error)}`)
-    })
-  }
+  if (file !== undefined) return await readText(createReadStream(resolve(context.cwd, file)), file)
   if (json !== undefined && json !== '-') return json
-  if (json === undefined && context.stdin.isTTY === true) {
-    throw new CliError('usage', `There is no patch. For example: avatar-kv put '{"greeting":"hello"}'`)
-  }
+  if (json === undefined && context.stdin.isTTY === true) throw noPatch()
+  const text = await readText(context.stdin, 'standard input')
+  if (text.trim() === '') throw noPatch()
+  return text
+}
+
+function noPatch(): CliError {
+  return new CliError('usage', `There is no patch. For example: avatar-kv put '{"greeting":"hello"}'`)
+}
+
+/** All of a stream as UTF-8 text. */
+async function readText(stream: Readable, name: string): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of context.stdin) {
-    const piece = Buffer.from(chunk as Uint8Array)
-    bytes += piece.byteLength
-    if (bytes > MAX_INPUT_BYTES) throw new CliError('failed', `Standard input is longer than ${MAX_INPUT_BYTES} bytes.`)
-    chunks.push(piece)
+  try {
+    for await (const chunk of stream) {
+      const piece = Buffer.from(chunk as Uint8Array)
+      bytes += piece.byteLength
+      if (bytes > MAX_INPUT_BYTES) throw new Error(`it is longer than ${MAX_INPUT_BYTES} bytes`)
+      chunks.push(piece)
+    }
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+  } catch (error) {
+    throw new CliError('failed', `Cannot read the patch from ${name}: ${messageOf(error)}`)
   }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 function parsePatch(text: string): JsonObject {
@@ -174,5 +184,20 @@ function parsePatch(text: string): JsonObject {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) {
     throw new CliError('usage', 'The patch must be a JSON object, such as {"key":"value"}.')
   }
+  const changed = changedInteger(text)
+  if (changed !== undefined) {
+    throw new CliError(
+      'usage',
+      `The number ${changed} would become ${Number(changed)}, for JSON numbers hold about 16 digits. Write it as a text: "${changed}"`,
+    )
+  }
   return patch
+}
+
+/** The first integer in a JSON text that does not survive as a double (RFC 8259, section 6). */
+function changedInteger(text: string): string | undefined {
+  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g)) {
+    if (/^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token))) return token
+  }
+  return undefined
 }

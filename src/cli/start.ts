@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 
 import type { Config } from '../config/load.ts'
-import type { RunningNode } from '../node.ts'
+import type { Environment } from '../environment.ts'
 import type { Logger } from '../observe/types.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, EXIT_DONE, EXIT_FAILED } from './errors.ts'
+import { codeOf, EXIT_DONE, EXIT_FAILED, messageOf } from './errors.ts'
 
 interface StartOptions {
   readonly config?: string
@@ -67,14 +67,19 @@ Examples:
         cwd: context.cwd,
       })
       const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && context.terminal)
-      const clean = await runUntilSignal(config, createLogger({ level: config.logLevel, pretty }), context)
+      const logger = createLogger({ level: config.logLevel, pretty })
+      const clean = await runUntilSignal(config, logger, context.environment).catch((error: unknown) => {
+        // People read the message on standard error; whoever collects the log finds it there.
+        if (!pretty) logger.fatal({ code: codeOf(error) }, messageOf(error))
+        throw error
+      })
       // A connection that did not close in time must not keep the process alive.
       process.exit(clean ? EXIT_DONE : EXIT_FAILED)
     })
 }
 
 /** Resolves when the node was stopped by a signal: whether everything that had to be written was written. */
-async function runUntilSignal(config: Config, logger: Logger, context: CommandContext): Promise<boolean> {
+async function runUntilSignal(config: Config, logger: Logger, environment: Environment): Promise<boolean> {
   const signal = onStopSignal(logger)
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'unexpected error; the node stops')
@@ -84,14 +89,8 @@ async function runUntilSignal(config: Config, logger: Logger, context: CommandCo
   process.on('unhandledRejection', (reason) => logger.error({ err: reason }, 'unhandled rejection'))
 
   const { createNode } = await import('../node.ts')
-  let node: RunningNode
-  try {
-    node = await createNode(config, { environment: context.environment, logger })
-    await node.start()
-  } catch (error) {
-    if (error instanceof Error && error.name === 'NodeError') throw new CliError('failed', error.message)
-    throw error
-  }
+  const node = await createNode(config, { environment, logger })
+  await node.start()
   logger.info({ signal: await signal }, 'stopping')
   const clean = await node.stop()
   logger.info({ clean }, 'stopped')
