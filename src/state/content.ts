@@ -31,10 +31,13 @@ export interface Namespace extends NamespaceName, NamespaceMarks {
   readonly members: Map<string, Cell>
 }
 
-/** What changed since the last `takeChanges`. */
-export interface ContentChanges {
-  /** Namespaces touched, with the keys of the members touched; one that no longer exists has `gone`. */
-  readonly namespaces: { readonly namespace: Namespace; readonly keys: ReadonlySet<string>; readonly gone: boolean }[]
+/** What changed in one namespace since the last `takeChanges`. */
+export interface NamespaceChange {
+  readonly namespace: Namespace
+  /** The members touched; a void one is to be stored no longer. */
+  readonly members: readonly (readonly [key: string, cell: Cell])[]
+  /** Whether the namespace exists no longer. */
+  readonly gone: boolean
 }
 
 const nameKey = (name: NamespaceName): string => `${name.platform}\n${name.identity}`
@@ -94,19 +97,17 @@ export class Content {
     }
   }
 
-  takeChanges(): ContentChanges {
-    const namespaces = []
+  takeChanges(): NamespaceChange[] {
+    const changes: NamespaceChange[] = []
     for (const [name, { namespace, keys }] of this.#changed) {
       const gone = !namespace.inBase && namespace.lastPatch === 0
-      namespaces.push({ namespace, keys, gone })
+      const members = [...keys].map((key) => [key, namespace.members.get(key) as Cell] as const)
+      for (const [key, cell] of members) if (isVoid(cell)) namespace.members.delete(key)
       if (gone) this.#namespaces.delete(name)
-      for (const key of keys) {
-        const cell = namespace.members.get(key)
-        if (cell !== undefined && isVoid(cell)) namespace.members.delete(key)
-      }
+      changes.push({ namespace, members, gone })
     }
     this.#changed.clear()
-    return { namespaces }
+    return changes
   }
 
   #namespace(name: NamespaceName): Namespace {

@@ -16,7 +16,11 @@ function writeId(target: Uint8Array, offset: number, id: RecordId): void {
  * @param hash SHA-256, where the caller has a faster one
  * @returns 64 hex digits
  */
-export function avatarDigest(base: Citation | null, tips: readonly Citation[], hash = sha256): string {
+export function avatarDigest(
+  base: Citation | null,
+  tips: readonly Citation[],
+  hash: (bytes: Uint8Array) => Uint8Array = sha256,
+): string {
   const bytes = new Uint8Array(ID_BYTES * (1 + tips.length))
   if (base !== null) writeId(bytes, 0, base.id)
   tips.forEach((tip, index) => writeId(bytes, ID_BYTES * (1 + index), tip.id))

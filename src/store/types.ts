@@ -56,7 +56,7 @@ export interface StoredRecord {
 export interface CommitResult {
   readonly status: RecordStatus | 'duplicate' | 'refused'
   /** Set when refused. */
-  readonly code?: 'too_many_pending'
+  readonly code?: 'too_many_pending' | 'too_many_incomplete'
 }
 
 /** One entry of the change feed. `head` and `digest` are the avatar's when the event is delivered. */

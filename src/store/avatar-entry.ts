@@ -1,0 +1,305 @@
+/**
+ * One avatar in memory: its state as the state core keeps it, reading what it needs from the store's rows, and the
+ * rows that must be written for what changed.
+ */
+import { createHash } from 'node:crypto'
+import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
+import { AvatarState, type HeldRecord, type StateSource, type StoredState } from '../state/avatar-state.ts'
+import { isVoid, type Cell } from '../state/cell.ts'
+import type { NamespaceChange, NamespaceMarks, NamespaceName } from '../state/content.ts'
+import { avatarDigest } from '../state/digest.ts'
+import type { Waiter } from '../state/waiting.ts'
+import { bytesText } from './bytes.ts'
+import { decodeMember, encodeMember } from './cell-codec.ts'
+import { NO_VALUE, openRow, readRow, walk, type Database, type Operation } from './database.ts'
+import { CorruptRowError } from './errors.ts'
+import * as keys from './keys.ts'
+import * as rows from './rows.ts'
+import type { AvatarSummary } from './types.ts'
+
+/** Tips that the summary itself holds, which are the ones ready to be cited (docs/protocol.md, `tips`). */
+const SUMMARY_TIPS = 16
+/** Missing ids that the summary lists (docs/protocol.md, `missing`). */
+const SUMMARY_MISSING = 100
+/** Rough bytes of memory that a cell costs beside its row. */
+const CELL_OVERHEAD_BYTES = 400
+
+const NO_MEMBERS: rows.NamespaceRow = { lastPatch: 0, inBase: false, live: 0, deleted: 0, check: 0 }
+const hash = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
+
+type StoredMember = 'live' | 'deleted'
+
+export class AvatarEntry implements StateSource {
+  readonly avatar: Avatar
+  readonly state: AvatarState
+  records = 0
+  bytes = 0
+  /** About how much memory this takes. */
+  weight = 1_000
+  #namespaces = 0
+  #isNew = true
+  #isPreloaded = false
+  readonly #db: Database
+  readonly #uncommitted = new Map<RecordId, RecordBody>()
+  readonly #namespaceRows = new Map<string, rows.NamespaceRow>()
+  readonly #memberRows = new WeakMap<Cell, { place: StoredMember; check: number }>()
+  #storedTips: readonly Citation[] = []
+  #storedWaiters = new Map<RecordId, Citation>()
+
+  private constructor(db: Database, avatar: Avatar, stored?: { summary: rows.SummaryRow; state: StoredState }) {
+    this.#db = db
+    this.avatar = avatar
+    this.state = new AvatarState(avatar, this, stored?.state)
+    if (stored === undefined) return
+    this.#isNew = false
+    this.records = stored.summary.records
+    this.bytes = stored.summary.bytes
+    this.#namespaces = stored.summary.namespaces
+    this.#storedTips = stored.summary.tipsTotal > SUMMARY_TIPS ? this.state.tips.slice() : []
+    for (const waiter of this.state.waiters()) this.#storedWaiters.set(waiter.id, waiter)
+  }
+
+  /** An avatar of which nothing is stored. */
+  static empty(db: Database, avatar: Avatar): AvatarEntry {
+    return new AvatarEntry(db, avatar)
+  }
+
+  get isNew(): boolean {
+    return this.#isNew
+  }
+
+  /** Reads an avatar's standing; its content follows when it is needed. */
+  static async load(db: Database, avatar: Avatar): Promise<AvatarEntry> {
+    const summary = readRow(db, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
+    if (summary === undefined) return new AvatarEntry(db, avatar)
+    const tips: Citation[] = []
+    if (summary.tipsTotal <= SUMMARY_TIPS) tips.push(...summary.tips)
+    else for await (const [key] of walk(db, keys.tableRange('k', avatar))) tips.push(keys.placeInKey(key))
+    if (avatarDigest(summary.base, tips, hash) !== summary.digest) {
+      throw new CorruptRowError(avatar, 'tips', 'they do not make the digest')
+    }
+    const waiters: Waiter[] = []
+    if (summary.pending + summary.incomplete > 0) {
+      for await (const [key, row] of walk(db, keys.tableRange('p', avatar))) {
+        waiters.push(openRow(avatar, 'waiter', key, row, (content) => rows.decodeWaiter(keys.placeInKey(key), content)))
+      }
+    }
+    return new AvatarEntry(db, avatar, { summary, state: { base: summary.base, tips, waiters } })
+  }
+
+  /** Reads all content, as a new base needs it. */
+  async preload(): Promise<void> {
+    if (this.#isPreloaded || this.#isNew) return
+    for (const letter of ['v', 't'] as const) {
+      for await (const [key, row] of walk(this.#db, keys.tableRange(letter, this.avatar))) {
+        const kind = keys.kindOfViewKey(key)
+        if (kind === 'summary') continue
+        const name = keys.namespaceInKey(key)
+        const marks = this.marks(name)
+        if (marks === undefined) throw new CorruptRowError(this.avatar, 'namespace', 'its members have none')
+        const members: [string, Cell][] = kind === 'member' ? [this.#openMember(key, row, letter)] : []
+        this.state.content.preload(name, marks, members)
+      }
+    }
+    this.#isPreloaded = true
+  }
+
+  /** Makes a record known as held, before `state.add`. */
+  hold(id: RecordId, body: RecordBody): void {
+    this.#uncommitted.set(id, body)
+  }
+
+  held(id: RecordId): HeldRecord | undefined {
+    const body = this.#uncommitted.get(id)
+    if (body !== undefined) return body
+    if (this.#isNew) return undefined
+    const row = readRow(this.#db, this.avatar, 'whereabouts', keys.idKey(id), rows.decodeWhereabouts)
+    return row?.avatar === this.avatar ? row : undefined
+  }
+
+  body(place: Citation): RecordBody {
+    const body = this.#uncommitted.get(place.id)
+    if (body !== undefined) return body
+    const history = readRow(this.#db, this.avatar, 'history', keys.historyKey(this.avatar, place), rows.decodeHistory)
+    if (history === undefined) throw new CorruptRowError(this.avatar, 'history', `${place.id} is not there`)
+    const key = keys.recordKey(this.avatar, history.sequence)
+    const record = readRow(this.#db, this.avatar, 'record', key, rows.decodeRecord)
+    if (record === undefined) throw new CorruptRowError(this.avatar, 'record', `${place.id} is not there`)
+    return JSON.parse(bytesText(record.payload)) as RecordBody
+  }
+
+  marks(namespace: NamespaceName): NamespaceMarks | undefined {
+    const row = this.#namespaceRow(namespace)
+    return row === undefined ? undefined : { lastPatch: row.lastPatch, inBase: row.inBase }
+  }
+
+  member(namespace: NamespaceName, member: string): Cell | undefined {
+    const stored = this.#namespaceRow(namespace)
+    if (stored === undefined) return undefined
+    const live = stored.live > 0 ? this.#readMember(namespace, member, 'live') : undefined
+    return live ?? (stored.deleted > 0 ? this.#readMember(namespace, member, 'deleted') : undefined)
+  }
+
+  /** The summary as it would be stored now. */
+  summary(): AvatarSummary & rows.SummaryRow {
+    const { state } = this
+    const missing = leastOf(state.missing(), SUMMARY_MISSING)
+    return {
+      avatar: this.avatar,
+      head: state.head,
+      tips: state.tips.slice(-SUMMARY_TIPS),
+      tipsTotal: state.tips.length,
+      base: state.base,
+      digest: avatarDigest(state.base, state.tips, hash),
+      pending: state.pending,
+      incomplete: state.incompleteSnapshots,
+      missing,
+      records: this.records,
+      bytes: this.bytes,
+      namespaces: this.#namespaces,
+    }
+  }
+
+  /** Writes the rows of all that changed since the last time, and forgets that it changed. */
+  flush(operations: Operation[]): AvatarSummary {
+    for (const change of this.state.content.takeChanges()) this.#flushNamespace(change, operations)
+    if (this.#isNew) put(operations, keys.hostedKey(this.avatar), NO_VALUE)
+    this.#flushTips(operations)
+    this.#flushWaiters(operations)
+    const summary = this.summary()
+    const key = keys.summaryKey(this.avatar)
+    put(operations, key, rows.seal(key, rows.encodeSummary(summary)))
+    this.#isNew = false
+    this.#uncommitted.clear()
+    return summary
+  }
+
+  #flushNamespace({ namespace, members, gone }: NamespaceChange, operations: Operation[]): void {
+    const name = nameOf(namespace)
+    const before = this.#namespaceRow(namespace)
+    let { live, deleted, check } = before ?? NO_MEMBERS
+    for (const [member, cell] of members) {
+      const stored = this.#memberRows.get(cell)
+      if (stored?.place === 'live') {
+        live -= 1
+        check ^= stored.check
+      } else if (stored?.place === 'deleted') {
+        deleted -= 1
+      }
+      const written = isVoid(cell) ? undefined : this.#writeMember(namespace, member, cell, operations)
+      if (written?.place === 'live') {
+        live += 1
+        check ^= written.check
+      } else if (written?.place === 'deleted') {
+        deleted += 1
+      }
+      if (stored !== undefined && stored.place !== written?.place) {
+        del(operations, keys.memberKey(this.avatar, namespace, member, stored.place === 'deleted'))
+      }
+    }
+    const key = keys.namespaceKey(this.avatar, namespace)
+    if (gone) {
+      this.#namespaceRows.delete(name)
+      if (before === undefined) return
+      this.#namespaces -= 1
+      del(operations, key)
+      del(operations, keys.identityKey(namespace, this.avatar))
+      return
+    }
+    const { lastPatch, inBase } = namespace
+    const row: rows.NamespaceRow = { lastPatch, inBase, live, deleted, check: check >>> 0 }
+    this.#namespaceRows.set(name, row)
+    put(operations, key, rows.seal(key, rows.encodeNamespace(row)))
+    if (before !== undefined) return
+    this.#namespaces += 1
+    put(operations, keys.identityKey(namespace, this.avatar), NO_VALUE)
+  }
+
+  #writeMember(
+    namespace: NamespaceName,
+    member: string,
+    cell: Cell,
+    operations: Operation[],
+  ): { place: StoredMember; check: number } {
+    const { row, hasValue } = encodeMember(member, cell)
+    const key = keys.memberKey(this.avatar, namespace, member, !hasValue)
+    const sealed = rows.seal(key, row)
+    put(operations, key, sealed)
+    const written = { place: hasValue ? ('live' as const) : ('deleted' as const), check: rows.sealOf(sealed) }
+    if (!this.#memberRows.has(cell)) this.weight += row.length + CELL_OVERHEAD_BYTES
+    this.#memberRows.set(cell, written)
+    return written
+  }
+
+  /** Tips beyond the summary's are rows of their own, so that one more costs one row and not all of them. */
+  #flushTips(operations: Operation[]): void {
+    const tips = this.state.tips.length > SUMMARY_TIPS ? this.state.tips : []
+    if (tips.length === 0 && this.#storedTips.length === 0) return
+    const now = new Map(tips.map((tip) => [tip.id, tip]))
+    for (const tip of this.#storedTips) {
+      if (!now.delete(tip.id)) del(operations, keys.tipKey(this.avatar, tip))
+    }
+    for (const tip of now.values()) put(operations, keys.tipKey(this.avatar, tip), NO_VALUE)
+    this.#storedTips = tips.slice()
+  }
+
+  #flushWaiters(operations: Operation[]): void {
+    const before = this.#storedWaiters
+    const now = new Map<RecordId, Citation>()
+    for (const waiter of this.state.waiters()) {
+      now.set(waiter.id, waiter)
+      if (before.delete(waiter.id)) continue
+      const key = keys.waiterKey(this.avatar, waiter)
+      put(operations, key, rows.seal(key, rows.encodeWaiter(waiter)))
+    }
+    for (const place of before.values()) del(operations, keys.waiterKey(this.avatar, place))
+    this.#storedWaiters = now
+  }
+
+  #namespaceRow(namespace: NamespaceName): rows.NamespaceRow | undefined {
+    const name = nameOf(namespace)
+    const known = this.#namespaceRows.get(name)
+    if (known !== undefined || this.#isNew) return known
+    const key = keys.namespaceKey(this.avatar, namespace)
+    const row = readRow(this.#db, this.avatar, 'namespace', key, rows.decodeNamespace)
+    if (row !== undefined) this.#namespaceRows.set(name, row)
+    return row
+  }
+
+  #readMember(namespace: NamespaceName, member: string, place: StoredMember): Cell | undefined {
+    const key = keys.memberKey(this.avatar, namespace, member, place === 'deleted')
+    const row = this.#db.getSync(key)
+    return row === undefined ? undefined : this.#openMember(key, row, place === 'live' ? 'v' : 't')[1]
+  }
+
+  #openMember(key: keys.Key, row: Uint8Array, letter: 'v' | 't'): [string, Cell] {
+    const { key: member, cell } = openRow(this.avatar, 'member', key, row, decodeMember)
+    this.#memberRows.set(cell, { place: letter === 'v' ? 'live' : 'deleted', check: rows.sealOf(row) })
+    this.weight += row.length + CELL_OVERHEAD_BYTES
+    return [member, cell]
+  }
+}
+
+function nameOf(namespace: NamespaceName): string {
+  return `${namespace.platform}\n${namespace.identity}`
+}
+
+function put(operations: Operation[], key: keys.Key, value: Uint8Array): void {
+  operations.push({ type: 'put', key, value })
+}
+
+function del(operations: Operation[], key: keys.Key): void {
+  operations.push({ type: 'del', key })
+}
+
+/** The least `limit` ids in order, and how many there are, without sorting them all. */
+function leastOf(ids: Iterable<RecordId>, limit: number): { total: number; ids: RecordId[] } {
+  let least: RecordId[] = []
+  let total = 0
+  for (const id of ids) {
+    total += 1
+    least.push(id)
+    if (least.length >= limit * 8) least = least.sort().slice(0, limit)
+  }
+  return { total, ids: least.sort().slice(0, limit) }
+}

@@ -1,0 +1,145 @@
+/** Reading and writing of rows: big-endian integers, variable-length integers (LEB128), text and hex. */
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export const textBytes = (text: string): Uint8Array => encoder.encode(text)
+export const bytesText = (bytes: Uint8Array): string => decoder.decode(bytes)
+
+/** `0x` + lower-case hex of some bytes. */
+export function toHex(bytes: Uint8Array): `0x${string}` {
+  return `0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')}`
+}
+
+/** Bytes of a text of hex digits after `0x`. */
+export function fromHex(text: string): Uint8Array {
+  return Buffer.from(text.slice(2), 'hex')
+}
+
+/** Appends to a growing buffer. */
+export class ByteWriter {
+  #bytes: Buffer
+  #length = 0
+
+  constructor(capacity = 256) {
+    this.#bytes = Buffer.allocUnsafe(capacity)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** A copy of what was written. */
+  finish(): Uint8Array {
+    return new Uint8Array(this.#bytes.subarray(0, this.#length))
+  }
+
+  u8(value: number): this {
+    this.#reserve(1)
+    this.#bytes[this.#length] = value
+    this.#length += 1
+    return this
+  }
+
+  u32(value: number): this {
+    this.#reserve(4)
+    this.#length = this.#bytes.writeUInt32BE(value >>> 0, this.#length)
+    return this
+  }
+
+  /** An integer up to 2^53 − 1 in 8 bytes, so that byte order is number order. */
+  u64(value: number): this {
+    this.#reserve(8)
+    this.#bytes.writeUInt32BE(Math.floor(value / 2 ** 32), this.#length)
+    this.#length = this.#bytes.writeUInt32BE(value % 2 ** 32, this.#length + 4)
+    return this
+  }
+
+  varint(value: number): this {
+    let rest = value
+    while (rest >= 0x80) {
+      this.u8((rest % 0x80) | 0x80)
+      rest = Math.floor(rest / 0x80)
+    }
+    return this.u8(rest)
+  }
+
+  bytes(value: Uint8Array): this {
+    this.#reserve(value.length)
+    this.#bytes.set(value, this.#length)
+    this.#length += value.length
+    return this
+  }
+
+  /** The bytes of `0x` + hex digits. */
+  hex(value: string): this {
+    this.#reserve((value.length - 2) / 2)
+    this.#length += this.#bytes.write(value.slice(2), this.#length, 'hex')
+    return this
+  }
+
+  /** Length in bytes, then UTF-8. */
+  text(value: string): this {
+    const bytes = encoder.encode(value)
+    return this.varint(bytes.length).bytes(bytes)
+  }
+
+  #reserve(extra: number): void {
+    if (this.#length + extra <= this.#bytes.length) return
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + extra))
+    this.#bytes.copy(larger, 0, 0, this.#length)
+    this.#bytes = larger
+  }
+}
+
+/** Reads what `ByteWriter` wrote. Throws RangeError past the end. */
+export class ByteReader {
+  readonly #bytes: Uint8Array
+  #at: number
+
+  constructor(bytes: Uint8Array, at = 0) {
+    this.#bytes = bytes
+    this.#at = at
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at
+  }
+
+  u8(): number {
+    return this.#take(1)[0] as number
+  }
+
+  u64(): number {
+    const bytes = this.#take(8)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, 8)
+    return view.getUint32(0) * 2 ** 32 + view.getUint32(4)
+  }
+
+  varint(): number {
+    let value = 0
+    for (let factor = 1; ; factor *= 0x80) {
+      const byte = this.u8()
+      value += (byte & 0x7f) * factor
+      if (byte < 0x80) return value
+    }
+  }
+
+  bytes(length: number): Uint8Array {
+    return this.#take(length)
+  }
+
+  hex(length: number): `0x${string}` {
+    return toHex(this.#take(length))
+  }
+
+  text(): string {
+    return decoder.decode(this.#take(this.varint()))
+  }
+
+  #take(length: number): Uint8Array {
+    if (length > this.remaining) throw new RangeError('the row ends early')
+    this.#at += length
+    return this.#bytes.subarray(this.#at - length, this.#at)
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * A member's row: its JSON as `"key":value`, ready to be joined into an answer (empty where it was deleted), then the
+ * stamps that say when each part of it was written.
+ */
+import canonicalize from 'canonicalize'
+import type { JsonValue } from '../record/types.ts'
+import { cellValue, emptyCell, writeCell, type Cell } from '../state/cell.ts'
+import { getMember, isJsonObject } from '../state/merge-patch.ts'
+import type { Stamp } from '../state/order.ts'
+import { ByteReader, ByteWriter, bytesText } from './bytes.ts'
+
+const ID_BYTES = 32
+
+/** Bits of a node's first byte. */
+const UNIFORM = 1
+const REPLACED = 2
+const MERGED = 4
+const HAS_VALUE = 8
+
+/** @returns the row, and whether there is a value (if not, the member was deleted) */
+export function encodeMember(key: string, cell: Cell): { row: Uint8Array; hasValue: boolean } {
+  const value = cellValue(cell)
+  const fragment = value === undefined ? '' : `${JSON.stringify(key)}:${canonicalize(value)}`
+  const writer = new ByteWriter(fragment.length + 128)
+  if (value === undefined) writer.varint(0).text(key)
+  else writer.text(fragment)
+  const stamps = new StampTable()
+  const tree = new ByteWriter(64)
+  writeNode(tree, cell, stamps)
+  stamps.write(writer)
+  writer.bytes(tree.finish())
+  return { row: writer.finish(), hasValue: value !== undefined }
+}
+
+/** The `"key":value` text of a member's row, without decoding the rest; empty where it was deleted. */
+export function memberFragment(row: Uint8Array): Uint8Array {
+  const reader = new ByteReader(row)
+  return reader.bytes(reader.varint())
+}
+
+/** Decodes a member's row into its key and its cell. Throws RangeError or SyntaxError on a row that no one encoded. */
+export function decodeMember(row: Uint8Array): { key: string; cell: Cell } {
+  const reader = new ByteReader(row)
+  const fragment = reader.bytes(reader.varint())
+  let key: string
+  let value: JsonValue | undefined
+  if (fragment.length === 0) {
+    key = reader.text()
+  } else {
+    const object = JSON.parse(`{${bytesText(fragment)}}`) as Record<string, JsonValue>
+    key = Object.keys(object)[0] as string
+    value = getMember(object, key)
+  }
+  const stamps = readStamps(reader)
+  return { key, cell: readNode(reader, value, stamps) }
+}
+
+class StampTable {
+  readonly #stamps: Stamp[] = []
+  readonly #indexes = new Map<string, number>()
+
+  indexOf(stamp: Stamp): number {
+    const key = `${stamp.id}${stamp.base}`
+    let index = this.#indexes.get(key)
+    if (index === undefined) {
+      index = this.#stamps.push(stamp) - 1
+      this.#indexes.set(key, index)
+    }
+    return index
+  }
+
+  write(writer: ByteWriter): void {
+    writer.varint(this.#stamps.length)
+    for (const stamp of this.#stamps) writer.u64(stamp.counter).u8(stamp.base ? 1 : 0).hex(stamp.id)
+  }
+}
+
+function readStamps(reader: ByteReader): Stamp[] {
+  const stamps: Stamp[] = []
+  const count = reader.varint()
+  for (let index = 0; index < count; index += 1) {
+    stamps.push({ counter: reader.u64(), base: reader.u8() === 1, id: reader.hex(ID_BYTES) })
+  }
+  return stamps
+}
+
+function writeNode(writer: ByteWriter, cell: Cell, stamps: StampTable): void {
+  const uniform = uniformStamp(cell)
+  if (uniform !== null) {
+    writer.u8(UNIFORM).varint(stamps.indexOf(uniform))
+    return
+  }
+  const hasValue = cell.merged === null && cell.value !== undefined
+  writer.u8((cell.replaced ? REPLACED : 0) | (cell.merged ? MERGED : 0) | (hasValue ? HAS_VALUE : 0))
+  if (cell.replaced !== null) writer.varint(stamps.indexOf(cell.replaced))
+  if (cell.merged === null) return
+  writer.varint(stamps.indexOf(cell.merged)).varint(cell.children?.size ?? 0)
+  // Sorted, so that the row does not tell in which order its writes arrived.
+  for (const key of [...(cell.children?.keys() ?? [])].sort()) {
+    writer.text(key)
+    writeNode(writer, cell.children?.get(key) as Cell, stamps)
+  }
+}
+
+function readNode(reader: ByteReader, value: JsonValue | undefined, stamps: readonly Stamp[]): Cell {
+  const stamp = (): Stamp => {
+    const found = stamps[reader.varint()]
+    if (found === undefined) throw new RangeError('a stamp is not in the table')
+    return found
+  }
+  const flags = reader.u8()
+  const cell = emptyCell()
+  if (flags & UNIFORM) {
+    if (value === undefined) throw new RangeError('a value is missing')
+    writeCell(cell, value, stamp())
+    return cell
+  }
+  if (flags & REPLACED) cell.replaced = stamp()
+  if (flags & HAS_VALUE) cell.value = value
+  if (flags & MERGED) {
+    if (!isJsonObject(value)) throw new RangeError('an object is missing')
+    cell.merged = stamp()
+    cell.children = new Map()
+    for (let rest = reader.varint(); rest > 0; rest -= 1) {
+      const key = reader.text()
+      cell.children.set(key, readNode(reader, getMember(value, key), stamps))
+    }
+  }
+  return cell
+}
+
+/** The one stamp of a cell that a single write made and nothing else touched; null otherwise. */
+function uniformStamp(cell: Cell): Stamp | null {
+  if (cell.merged === null) return cell.value === undefined ? null : cell.replaced
+  if (cell.replaced !== null) return null
+  for (const child of cell.children?.values() ?? []) {
+    const stamp = uniformStamp(child)
+    if (stamp === null || stamp.id !== cell.merged.id || stamp.base !== cell.merged.base) return null
+  }
+  return cell.merged
+}

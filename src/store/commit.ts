@@ -1,0 +1,181 @@
+/**
+ * Makes one batch out of records: works out what becomes of each, and lists every row that changes. Nothing is written
+ * here; if the caller cannot write the batch, it must forget the entries that took part.
+ */
+import type { Avatar, VerifiedRecord } from '../record/types.ts'
+import type { AvatarEntry } from './avatar-entry.ts'
+import { openRow, walk, type Database, type Operation } from './database.ts'
+import * as keys from './keys.ts'
+import * as rows from './rows.ts'
+import type { AvatarSummary, CommitResult } from './types.ts'
+
+/** Pending records that an avatar may have (docs/protocol.md, "From records to state"). */
+export const MAX_PENDING = 1_024
+/** Incomplete snapshots that an avatar may have: each may name 3,500 parts, and all of them are kept in memory. */
+export const MAX_INCOMPLETE = 16
+
+/** One change, its avatar's head and digest still to be filled in. */
+export interface Change extends rows.FeedRow {
+  readonly sequence: number
+}
+
+export interface Batch {
+  readonly results: CommitResult[]
+  readonly operations: Operation[]
+  readonly changes: Change[]
+  readonly summaries: Map<Avatar, AvatarSummary>
+  readonly lastSequence: number
+  readonly newAvatars: number
+  /** Change of the number of live records. */
+  readonly newRecords: number
+}
+
+/** A record in this batch that was kept, as the indexes need it. */
+interface Kept {
+  readonly record: VerifiedRecord
+  readonly sequence: number
+  readonly bytes: number
+}
+
+/**
+ * @param lastSequence the newest sequence committed
+ * @param entryOf the entry of an avatar, the same for every call in one batch
+ */
+export async function buildBatch(
+  db: Database,
+  records: readonly VerifiedRecord[],
+  lastSequence: number,
+  entryOf: (avatar: Avatar) => Promise<AvatarEntry>,
+): Promise<Batch> {
+  const results: CommitResult[] = []
+  const operations: Operation[] = []
+  const changes: Change[] = []
+  const summaries = new Map<Avatar, AvatarSummary>()
+  const entries = new Map<Avatar, AvatarEntry>()
+  for (const { body } of records) {
+    if (!entries.has(body.avatar)) entries.set(body.avatar, await entryOf(body.avatar))
+    if (body.type !== 'patch') await entries.get(body.avatar)?.preload()
+  }
+  const parts = new Map<Avatar, AvatarBatch>()
+  let sequence = lastSequence
+  for (const record of records) {
+    const { avatar } = record.body
+    let part = parts.get(avatar)
+    if (part === undefined) {
+      part = new AvatarBatch(entries.get(avatar) as AvatarEntry)
+      parts.set(avatar, part)
+    }
+    const { result, changed } = part.add(record, sequence)
+    sequence += changed.length
+    results.push(result)
+    changes.push(...changed)
+  }
+  let newAvatars = 0
+  let newRecords = 0
+  for (const [avatar, part] of parts) {
+    if (part.kept.length === 0) continue
+    const before = part.entry.records
+    if (part.entry.isNew) newAvatars += 1
+    summaries.set(avatar, await part.finish(db, operations))
+    newRecords += part.entry.records - before
+  }
+  for (const change of changes) pushFeed(operations, change)
+  return { results, operations, changes, summaries, lastSequence: sequence, newAvatars, newRecords }
+}
+
+/** What one batch does to one avatar. */
+class AvatarBatch {
+  readonly entry: AvatarEntry
+  readonly kept: Kept[] = []
+  readonly #baseBefore: number
+
+  constructor(entry: AvatarEntry) {
+    this.entry = entry
+    this.#baseBefore = entry.state.base?.counter ?? 0
+  }
+
+  add(record: VerifiedRecord, lastSequence: number): { result: CommitResult; changed: Change[] } {
+    const { entry } = this
+    const { id, body } = record
+    const refusal = this.#refuse(record)
+    if (refusal !== undefined) return { result: refusal, changed: [] }
+    entry.hold(id, body)
+    const superseded = entry.state.add(record)
+    const { avatar, counter } = body
+    let sequence = lastSequence + 1
+    this.kept.push({ record, sequence, bytes: record.payload.length + record.signature.length })
+    const changed: Change[] = [{ sequence, kind: 'record', avatar, counter, id }]
+    for (const place of superseded) changed.push({ sequence: (sequence += 1), kind: 'superseded', avatar, ...place })
+    return { result: { status: entry.state.standing({ counter, id }, body.type) }, changed }
+  }
+
+  /** What becomes of a record that is not kept; undefined for one that is. */
+  #refuse({ id, body }: VerifiedRecord): CommitResult | undefined {
+    const { state } = this.entry
+    if (this.entry.held(id) !== undefined) return { status: 'duplicate' }
+    const standing = state.judge(body)
+    if (standing === 'superseded') return { status: 'superseded' }
+    if (standing === 'stored' || body.type === 'part') return undefined
+    const isPatch = body.type === 'patch'
+    if (isPatch && state.pending >= MAX_PENDING) return { status: 'refused', code: 'too_many_pending' }
+    const isFull = !isPatch && state.incompleteSnapshots >= MAX_INCOMPLETE
+    return isFull ? { status: 'refused', code: 'too_many_incomplete' } : undefined
+  }
+
+  async finish(db: Database, operations: Operation[]): Promise<AvatarSummary> {
+    const { entry } = this
+    for (const kept of this.kept) {
+      pushRecord(operations, kept.record, kept.sequence)
+      pushIndexes(operations, kept.record, kept.sequence, kept.bytes)
+      entry.records += 1
+      entry.bytes += kept.bytes
+    }
+    const base = entry.state.base?.counter ?? 0
+    if (base > this.#baseBefore) {
+      for (const { record, bytes } of this.kept) {
+        if (record.body.counter < base) this.#dropLive(operations, record.body.created_at, record.id, bytes)
+      }
+      const range = keys.historyRange(entry.avatar, this.#baseBefore, base)
+      for await (const [key, row] of walk(db, range)) {
+        const history = openRow(entry.avatar, 'history', key, row, rows.decodeHistory)
+        this.#dropLive(operations, history.createdAt, keys.placeInKey(key).id, history.bytes)
+      }
+    }
+    return entry.flush(operations)
+  }
+
+  #dropLive(operations: Operation[], createdAt: number, id: VerifiedRecord['id'], bytes: number): void {
+    operations.push({ type: 'del', key: keys.orderKey(createdAt, id) })
+    this.entry.records -= 1
+    this.entry.bytes -= bytes
+  }
+}
+
+function pushRecord(operations: Operation[], record: VerifiedRecord, sequence: number): void {
+  const { id, signature, payload, body } = record
+  const key = keys.recordKey(body.avatar, sequence)
+  const row = rows.encodeRecord({ type: body.type, counter: body.counter, id, signature, payload })
+  operations.push({ type: 'put', key, value: rows.seal(key, row) })
+}
+
+/** Lists the index rows of a live record. */
+export function pushIndexes(operations: Operation[], record: VerifiedRecord, sequence: number, bytes: number): void {
+  const { id, body } = record
+  const { avatar, counter, created_at: createdAt, type } = body
+  const history = keys.historyKey(avatar, { counter, id })
+  const byId = keys.idKey(id)
+  const order = keys.orderKey(createdAt, id)
+  operations.push(
+    { type: 'put', key: history, value: rows.seal(history, rows.encodeHistory({ sequence, createdAt, bytes, type })) },
+    { type: 'put', key: byId, value: rows.seal(byId, rows.encodeWhereabouts({ avatar, counter, type })) },
+    { type: 'put', key: order, value: rows.seal(order, rows.encodeOrder(avatar, counter)) },
+  )
+}
+
+function pushFeed(operations: Operation[], change: Change): void {
+  const key = keys.feedKey(change.sequence)
+  operations.push({ type: 'put', key, value: rows.seal(key, rows.encodeFeed(change)) })
+  if (change.kind === 'record') return
+  const own = keys.avatarFeedKey(change.avatar, change.sequence)
+  operations.push({ type: 'put', key: own, value: rows.seal(own, rows.encodeFeed(change)) })
+}

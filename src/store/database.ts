@@ -1,0 +1,76 @@
+import type { AbstractLevel } from 'abstract-level'
+import type { Avatar } from '../record/types.ts'
+import { CorruptRowError } from './errors.ts'
+import type { Key, KeyRange } from './keys.ts'
+import { unseal } from './rows.ts'
+
+/** LevelDB, or anything of the `abstract-level` family that reads synchronously, with bytes for keys and values. */
+export type Database = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
+
+export type Operation =
+  | { readonly type: 'put'; readonly key: Key; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: Key }
+
+/** Writes a batch, whole or not at all, and has it on disk (fsync) when it resolves. */
+export async function writeDurably(db: Database, operations: readonly Operation[]): Promise<void> {
+  // `sync` is LevelDB's; stores in memory take no notice of it.
+  const options = { sync: true }
+  await db.batch([...operations], options)
+}
+
+export const NO_VALUE = new Uint8Array(0)
+
+/** One moment of the database, for reads that must agree. */
+export type Moment = ReturnType<Database['snapshot']>
+
+/**
+ * Opens a sealed row.
+ *
+ * @throws CorruptRowError if it fails its check or does not decode
+ */
+export function openRow<T>(avatar: Avatar, kind: string, key: Key, row: Uint8Array, decode: (content: Uint8Array) => T): T {
+  const content = unseal(key, row)
+  if (content === undefined) throw new CorruptRowError(avatar, kind, 'the checksum does not fit')
+  try {
+    return decode(content)
+  } catch (error) {
+    throw new CorruptRowError(avatar, kind, error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** Reads one sealed row. */
+export function readRow<T>(
+  db: Database,
+  avatar: Avatar,
+  kind: string,
+  key: Key,
+  decode: (content: Uint8Array) => T,
+): T | undefined {
+  const row = db.getSync(key)
+  return row === undefined ? undefined : openRow(avatar, kind, key, row, decode)
+}
+
+/** How many rows an iterator hands over at a time: bounds memory, and the time that the event loop is held. */
+const ROWS_A_STEP = 256
+
+/** Walks a range row by row, in bounded steps. */
+export async function* walk(
+  db: Database,
+  range: KeyRange,
+  options: { moment?: Moment; limit?: number; reverse?: boolean } = {},
+): AsyncGenerator<readonly [Key, Uint8Array]> {
+  const { moment, limit, reverse } = options
+  const iterator = db.iterator({
+    ...range,
+    ...(moment === undefined ? {} : { snapshot: moment }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(reverse === undefined ? {} : { reverse }),
+  })
+  try {
+    for (let rows = await iterator.nextv(ROWS_A_STEP); rows.length > 0; rows = await iterator.nextv(ROWS_A_STEP)) {
+      for (const [key, value] of rows) yield [key as Key, value as Uint8Array]
+    }
+  } finally {
+    await iterator.close()
+  }
+}

@@ -1,0 +1,28 @@
+import type { Avatar } from '../record/types.ts'
+
+export type StoreErrorCode = 'locked' | 'schema_newer' | 'wrong_network' | 'unreadable'
+
+/** The store cannot be opened or read; the message says what to do. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  readonly code: StoreErrorCode
+
+  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** A row of one avatar is not what was written: it is never served, the avatar is rebuilt from its records. */
+export class CorruptRowError extends Error {
+  override readonly name = 'CorruptRowError'
+  readonly avatar: Avatar
+  /** The kind of row, as the key table names it. */
+  readonly row: string
+
+  constructor(avatar: Avatar, row: string, detail: string) {
+    super(`A stored ${row} row of ${avatar} fails its check: ${detail}.`)
+    this.avatar = avatar
+    this.row = row
+  }
+}

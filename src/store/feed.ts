@@ -1,0 +1,80 @@
+/** The change feed: what was appended or superseded, in the order of this node. */
+import type { Avatar } from '../record/types.ts'
+import { openRow, walk, type Database } from './database.ts'
+import * as keys from './keys.ts'
+import { readSummary } from './reader.ts'
+import * as rows from './rows.ts'
+import type { Change } from './commit.ts'
+import type { AvatarSummary, ChangeEvent } from './types.ts'
+
+/** Entries that the feed keeps. A reader further behind starts anew, which costs it less than a million events. */
+export const FEED_ENTRIES = 1_000_000
+/** Entries above the limit that are let pile up, so that trimming is one range now and then. */
+const TRIM_ENTRIES = 10_000
+
+/** Fills in where the avatars stand now. */
+export function toEvents(
+  changes: readonly Change[],
+  standing: (avatar: Avatar) => AvatarSummary | undefined,
+): ChangeEvent[] {
+  return changes.flatMap(({ sequence, kind, avatar, id, counter }) => {
+    const summary = standing(avatar)
+    // An avatar all of whose records went into quarantine stands nowhere.
+    if (summary === undefined) return []
+    return [{ sequence, kind, avatar, id, counter, head: summary.head, digest: summary.digest }]
+  })
+}
+
+/** Entries of all avatars after a sequence. */
+export async function readFeed(db: Database, after: number, limit: number): Promise<Change[]> {
+  const range = { gte: keys.feedKey(after + 1), lt: keys.tableRange('f').lt }
+  const changes: Change[] = []
+  for await (const [key, row] of walk(db, range, { limit })) {
+    const content = rows.unseal(key, row)
+    // A broken entry names no avatar to rebuild; who follows the feed sees the avatar's next entry.
+    if (content !== undefined) changes.push({ ...rows.decodeFeed(content), sequence: keys.sequenceInKey(key) })
+  }
+  return changes
+}
+
+/** Entries of one avatar after a sequence: its records and what was superseded, merged. */
+export async function readAvatarFeed(db: Database, avatar: Avatar, after: number, limit: number): Promise<Change[]> {
+  const changes: Change[] = []
+  for (const [letter, gte] of [
+    ['r', keys.recordKey(avatar, after + 1)],
+    ['e', keys.avatarFeedKey(avatar, after + 1)],
+  ] as const) {
+    for await (const [key, row] of walk(db, { gte, lt: keys.tableRange(letter, avatar).lt }, { limit })) {
+      const sequence = keys.sequenceInKey(key)
+      if (letter === 'e') changes.push({ ...openRow(avatar, 'feed', key, row, rows.decodeFeed), sequence })
+      else {
+        const { counter, id } = openRow(avatar, 'record', key, row, rows.decodeRecord)
+        changes.push({ sequence, kind: 'record', avatar, counter, id })
+      }
+    }
+  }
+  return changes.sort((a, b) => a.sequence - b.sequence).slice(0, limit)
+}
+
+/** Reads each avatar's standing once. */
+export function standings(db: Database): (avatar: Avatar) => AvatarSummary | undefined {
+  const known = new Map<Avatar, AvatarSummary | undefined>()
+  return (avatar) => {
+    if (!known.has(avatar)) known.set(avatar, readSummary(db, avatar))
+    return known.get(avatar)
+  }
+}
+
+/** The sequence before the oldest entry that the feed still has. */
+export async function readFeedFloor(db: Database, lastSequence: number): Promise<number> {
+  for await (const [key] of walk(db, keys.tableRange('f'), { limit: 1 })) return keys.sequenceInKey(key) - 1
+  return lastSequence
+}
+
+/** Forgets entries beyond the limit; returns the new floor. */
+export async function trimFeed(db: Database, floor: number, lastSequence: number, entries: number): Promise<number> {
+  if (lastSequence - floor <= entries + TRIM_ENTRIES) return floor
+  const newFloor = lastSequence - entries
+  await db.clear({ gte: keys.feedKey(0), lte: keys.feedKey(newFloor) })
+  return newFloor
+}

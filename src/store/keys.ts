@@ -1,0 +1,160 @@
+/**
+ * The key table. A key is one letter and the parts named; numbers are 8 bytes big-endian, avatars 33 bytes, ids 32
+ * bytes, `name` is platform, 0x00, identity, 0x00 (neither can hold a 0x00).
+ *
+ * | letter | key                          | row                                                        | derived |
+ * | ------ | ---------------------------- | ---------------------------------------------------------- | ------- |
+ * | m      | text                         | schema, network, epoch, totals                             | totals  |
+ * | r      | avatar sequence              | a record: signature, payload                               |         |
+ * | f      | sequence                     | change feed: kind, avatar, counter, id                     |         |
+ * | e      | avatar sequence              | change feed, `superseded` entries of one avatar            |         |
+ * | x      | time, original key           | quarantine: a row that failed its check, as it was         |         |
+ * | h      | avatar counter id            | history in order: sequence, created_at, bytes, type        | yes     |
+ * | i      | id                           | where a record is: avatar, counter, type                   | yes     |
+ * | o      | created_at id                | live records in the order of sync: avatar, counter         | yes     |
+ * | a      | avatar                       | hosted avatars                                             | yes     |
+ * | v      | avatar 0x00                  | summary                                                    | yes     |
+ * | v      | avatar 0x01 name             | a namespace                                                | yes     |
+ * | v      | avatar 0x01 name 0x01 member | a member of its content (`member`: see `memberKey`)        | yes     |
+ * | t      | avatar 0x01 name 0x01 member | a member that was deleted, for records yet to come         | yes     |
+ * | k      | avatar counter id            | tips, where there are more than the summary holds          | yes     |
+ * | p      | avatar counter id            | pending patches and incomplete snapshots: what they name   | yes     |
+ * | q      | name avatar                  | who claims a namespace                                     | yes     |
+ *
+ * Everything derived follows from the `r` rows of the avatar alone.
+ */
+import { sha256 } from '@noble/hashes/sha2.js'
+import type { Avatar, Citation, RecordId } from '../record/types.ts'
+import type { NamespaceName } from '../state/content.ts'
+import { ByteReader, ByteWriter, textBytes } from './bytes.ts'
+
+export type Key = Uint8Array
+
+const AVATAR_BYTES = 33
+const ID_BYTES = 32
+/** Members with longer keys are filed under a hash, so that no key of the database grows with a stranger's text. */
+const MAX_MEMBER_KEY_BYTES = 128
+
+const start = (letter: string, capacity = 96): ByteWriter => new ByteWriter(capacity).u8(letter.charCodeAt(0))
+
+export const metaKey = (name: 'schema' | 'network' | 'epoch' | 'totals'): Key => start('m').bytes(textBytes(name)).finish()
+export const recordKey = (avatar: Avatar, sequence: number): Key => start('r').hex(avatar).u64(sequence).finish()
+export const feedKey = (sequence: number): Key => start('f').u64(sequence).finish()
+export const avatarFeedKey = (avatar: Avatar, sequence: number): Key => start('e').hex(avatar).u64(sequence).finish()
+export const quarantineKey = (timeMs: number, original: Key): Key => start('x').u64(timeMs).bytes(original).finish()
+export const historyKey = (avatar: Avatar, place: Citation): Key => placeKey('h', avatar, place)
+export const idKey = (id: RecordId): Key => start('i', 33).hex(id).finish()
+export const orderKey = (createdAt: number, id: RecordId): Key => start('o').u64(createdAt).hex(id).finish()
+export const hostedKey = (avatar: Avatar): Key => start('a').hex(avatar).finish()
+export const summaryKey = (avatar: Avatar): Key => start('v').hex(avatar).u8(0).finish()
+export const tipKey = (avatar: Avatar, place: Citation): Key => placeKey('k', avatar, place)
+export const waiterKey = (avatar: Avatar, place: Citation): Key => placeKey('p', avatar, place)
+
+const placeKey = (letter: string, avatar: Avatar, { counter, id }: Citation): Key =>
+  start(letter).hex(avatar).u64(counter).hex(id).finish()
+
+const name = (writer: ByteWriter, { platform, identity }: NamespaceName): ByteWriter =>
+  writer.bytes(textBytes(platform)).u8(0).bytes(textBytes(identity)).u8(0)
+
+export const namespaceKey = (avatar: Avatar, namespace: NamespaceName): Key =>
+  name(start('v', 160).hex(avatar).u8(1), namespace).finish()
+
+/** A member's key: itself after 0x00, or, where it is long, its SHA-256 after 0x01. */
+export function memberKey(avatar: Avatar, namespace: NamespaceName, member: string, deleted: boolean): Key {
+  const writer = name(start(deleted ? 't' : 'v', 256).hex(avatar).u8(1), namespace).u8(1)
+  const bytes = textBytes(member)
+  return bytes.length <= MAX_MEMBER_KEY_BYTES
+    ? writer.u8(0).bytes(bytes).finish()
+    : writer.u8(1).bytes(sha256(bytes)).finish()
+}
+
+export const identityKey = (namespace: NamespaceName, avatar: Avatar): Key =>
+  name(start('q', 160), namespace).hex(avatar).finish()
+
+export interface KeyRange {
+  readonly gte: Key
+  readonly lt: Key
+}
+
+/** All keys that begin with `prefix`, which does not end in 0xff. */
+function startingWith(prefix: Uint8Array): KeyRange {
+  const end = Uint8Array.from(prefix)
+  end[end.length - 1] = (end[end.length - 1] as number) + 1
+  return { gte: prefix, lt: end }
+}
+
+type AvatarTable = 'r' | 'e' | 'h' | 'v' | 't' | 'k' | 'p'
+
+/** All rows of a table, or those of one avatar. */
+export function tableRange(letter: AvatarTable | 'f' | 'o' | 'a' | 'x', avatar?: Avatar): KeyRange {
+  const writer = start(letter)
+  if (avatar === undefined) return startingWith(writer.finish())
+  return { gte: writer.hex(avatar).finish(), lt: afterAvatar(letter, avatar) }
+}
+
+/** The least key of a table beyond all of one avatar's. */
+function afterAvatar(letter: string, avatar: Avatar): Key {
+  const bytes = start(letter).hex(avatar).finish()
+  for (let at = bytes.length - 1; ; at -= 1) {
+    if (bytes[at] !== 0xff) {
+      bytes[at] = (bytes[at] as number) + 1
+      return bytes.slice(0, at + 1)
+    }
+  }
+}
+
+/** One namespace with its members. */
+export function namespaceRange(avatar: Avatar, namespace: NamespaceName): KeyRange {
+  return startingWith(namespaceKey(avatar, namespace))
+}
+
+/** The avatars that claim a namespace. */
+export function identityRange(namespace: NamespaceName): KeyRange {
+  return startingWith(name(start('q', 160), namespace).finish())
+}
+
+/** History rows with a counter from `from` up to but not including `to`. */
+export function historyRange(avatar: Avatar, from: number, to: number): KeyRange {
+  return { gte: start('h').hex(avatar).u64(from).finish(), lt: start('h').hex(avatar).u64(to).finish() }
+}
+
+/** The place in the key of an `h`, `k` or `p` row. */
+export function placeInKey(key: Key): Citation {
+  const reader = new ByteReader(key, 1 + AVATAR_BYTES)
+  const counter = reader.u64()
+  return { counter, id: reader.hex(ID_BYTES) }
+}
+
+/** The sequence at the end of an `r`, `e` or `f` key. */
+export function sequenceInKey(key: Key): number {
+  return new ByteReader(key, key.length - 8).u64()
+}
+
+/** The avatar in the key of an avatar's table. */
+export function avatarInKey(key: Key): Avatar {
+  return new ByteReader(key, 1).hex(AVATAR_BYTES)
+}
+
+/** The avatar at the end of a `q` key. */
+export function avatarAtEnd(key: Key): Avatar {
+  return new ByteReader(key, key.length - AVATAR_BYTES).hex(AVATAR_BYTES)
+}
+
+/** What a `v` key is of: the summary, a namespace, or a member of the namespace before it. */
+export function kindOfViewKey(key: Key): 'summary' | 'namespace' | 'member' {
+  if (key[1 + AVATAR_BYTES] === 0) return 'summary'
+  const identityEnd = key.indexOf(0, key.indexOf(0, 2 + AVATAR_BYTES) + 1)
+  return identityEnd === key.length - 1 ? 'namespace' : 'member'
+}
+
+/** The namespace in a `v` key of a namespace or member. */
+export function namespaceInKey(key: Key): NamespaceName {
+  const platformStart = 2 + AVATAR_BYTES
+  const platformEnd = key.indexOf(0, platformStart)
+  const identityEnd = key.indexOf(0, platformEnd + 1)
+  const decoder = new TextDecoder()
+  return {
+    platform: decoder.decode(key.subarray(platformStart, platformEnd)),
+    identity: decoder.decode(key.subarray(platformEnd + 1, identityEnd)),
+  }
+}

@@ -1,0 +1,95 @@
+/** What the store says of itself, and whether this version may open it. */
+import type { Randomness } from '../environment.ts'
+import { ByteReader, ByteWriter, bytesText, textBytes, toHex } from './bytes.ts'
+import { walk, writeDurably, type Database, type Operation } from './database.ts'
+import { StoreError } from './errors.ts'
+import * as keys from './keys.ts'
+import { seal, unseal } from './rows.ts'
+
+/** The layout of `keys.ts` and `rows.ts`. */
+const SCHEMA = 1
+const EPOCH_BYTES = 8
+
+export interface Totals {
+  readonly lastSequence: number
+  readonly avatars: number
+  readonly records: number
+}
+
+export interface Meta extends Totals {
+  readonly epoch: string
+}
+
+export function totalsOperation({ lastSequence, avatars, records }: Totals): Operation {
+  const key = keys.metaKey('totals')
+  const content = new ByteWriter(24).u64(lastSequence).u64(avatars).u64(records).finish()
+  return { type: 'put', key, value: seal(key, content) }
+}
+
+/**
+ * Reads what an existing store says of itself, or begins a new one.
+ *
+ * @throws StoreError `schema_newer`, `wrong_network`
+ */
+export async function readMeta(
+  db: Database,
+  network: string,
+  { random }: { readonly random: Randomness },
+): Promise<Meta> {
+  const schema = await db.get(keys.metaKey('schema'))
+  if (schema === undefined) return begin(db, network, toHex(random.bytes(EPOCH_BYTES)).slice(2))
+  const version = Number(bytesText(schema))
+  if (version !== SCHEMA) {
+    throw new StoreError(
+      'schema_newer',
+      `This data was written by a newer avatar-kv (layout ${bytesText(schema)}; this version knows ${SCHEMA}). ` +
+        'Upgrade avatar-kv, or choose another directory with --data-dir.',
+    )
+  }
+  const [storedNetwork, epoch] = await db.getMany([keys.metaKey('network'), keys.metaKey('epoch')])
+  if (storedNetwork === undefined || epoch === undefined) {
+    throw new StoreError('unreadable', 'The data has lost its network or epoch; restore it from a backup.')
+  }
+  if (bytesText(storedNetwork) !== network) {
+    throw new StoreError(
+      'wrong_network',
+      `This data is of the network "${bytesText(storedNetwork)}", not of "${network}". ` +
+        'Start with that --network, or choose another directory with --data-dir.',
+    )
+  }
+  return { epoch: bytesText(epoch), ...(await readTotals(db)) }
+}
+
+async function begin(db: Database, network: string, epoch: string): Promise<Meta> {
+  const totals = { lastSequence: 0, avatars: 0, records: 0 }
+  await writeDurably(db, [
+    { type: 'put', key: keys.metaKey('schema'), value: textBytes(String(SCHEMA)) },
+    { type: 'put', key: keys.metaKey('network'), value: textBytes(network) },
+    { type: 'put', key: keys.metaKey('epoch'), value: textBytes(epoch) },
+    totalsOperation(totals),
+  ])
+  return { epoch, ...totals }
+}
+
+/** The totals as stored, or, where that row fails its check, counted. */
+async function readTotals(db: Database): Promise<Totals> {
+  const key = keys.metaKey('totals')
+  const row = await db.get(key)
+  const content = row && unseal(key, row)
+  if (content !== undefined) {
+    const reader = new ByteReader(content)
+    return { lastSequence: reader.u64(), avatars: reader.u64(), records: reader.u64() }
+  }
+  let lastSequence = 0
+  for await (const [each] of walk(db, keys.tableRange('r'))) {
+    lastSequence = Math.max(lastSequence, keys.sequenceInKey(each))
+  }
+  for await (const [each] of walk(db, keys.tableRange('f'), { reverse: true, limit: 1 })) {
+    lastSequence = Math.max(lastSequence, keys.sequenceInKey(each))
+  }
+  let avatars = 0
+  let records = 0
+  for await (const _ of walk(db, keys.tableRange('a'))) avatars += 1
+  for await (const _ of walk(db, keys.tableRange('o'))) records += 1
+  return { lastSequence, avatars, records }
+}

@@ -1,0 +1,163 @@
+/** Reads of one avatar. Every row is checked; what fails throws CorruptRowError and is never handed on. */
+import type { Avatar, Citation, RecordId, SnapshotBody } from '../record/types.ts'
+import type { NamespaceName } from '../state/content.ts'
+import { bytesText } from './bytes.ts'
+import { memberFragment } from './cell-codec.ts'
+import { openRow, readRow, walk, type Database, type Moment } from './database.ts'
+import { CorruptRowError } from './errors.ts'
+import * as keys from './keys.ts'
+import * as rows from './rows.ts'
+import type { AvatarSummary, AvatarView, NamespaceContent, RecordStatus, StoredRecord } from './types.ts'
+
+export function readSummary(db: Database, avatar: Avatar): AvatarSummary | undefined {
+  const summary = readRow(db, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
+  return summary && { ...summary, avatar }
+}
+
+/** One pass over the avatar's `v` rows, so that all is of one moment. */
+export async function readView(db: Database, avatar: Avatar): Promise<AvatarView | undefined> {
+  let summary: (AvatarSummary & rows.SummaryRow) | undefined
+  const namespaces: NamespaceContent[] = []
+  let open: OpenNamespace | undefined
+  for await (const [key, row] of walk(db, keys.tableRange('v', avatar))) {
+    const kind = keys.kindOfViewKey(key)
+    if (kind === 'summary') {
+      summary = { ...openRow(avatar, 'summary', key, row, rows.decodeSummary), avatar }
+    } else if (kind === 'namespace') {
+      if (open !== undefined) namespaces.push(open.close())
+      open = new OpenNamespace(avatar, key, row)
+    } else if (open === undefined) {
+      throw new CorruptRowError(avatar, 'namespace', 'its members have none')
+    } else {
+      open.add(key, row)
+    }
+  }
+  if (open !== undefined) namespaces.push(open.close())
+  if (summary === undefined) {
+    if (namespaces.length > 0) throw new CorruptRowError(avatar, 'summary', 'it is not there')
+    return undefined
+  }
+  if (summary.namespaces !== namespaces.length) throw new CorruptRowError(avatar, 'namespace', 'one is not there')
+  return { summary, namespaces }
+}
+
+export async function readContent(db: Database, avatar: Avatar, name: NamespaceName): Promise<string | undefined> {
+  let open: OpenNamespace | undefined
+  for await (const [key, row] of walk(db, keys.namespaceRange(avatar, name))) {
+    if (open === undefined) open = new OpenNamespace(avatar, key, row)
+    else open.add(key, row)
+  }
+  return open?.close().json
+}
+
+/** Joins a namespace's members, and checks against its row that none is lost. */
+class OpenNamespace {
+  readonly #avatar: Avatar
+  readonly #name: NamespaceName
+  readonly #expected: rows.NamespaceRow
+  readonly #fragments: string[] = []
+  #check = 0
+
+  constructor(avatar: Avatar, key: keys.Key, row: Uint8Array) {
+    this.#avatar = avatar
+    if (keys.kindOfViewKey(key) !== 'namespace') throw new CorruptRowError(avatar, 'namespace', 'it is not there')
+    this.#name = keys.namespaceInKey(key)
+    this.#expected = openRow(avatar, 'namespace', key, row, rows.decodeNamespace)
+  }
+
+  add(key: keys.Key, row: Uint8Array): void {
+    this.#fragments.push(openRow(this.#avatar, 'member', key, row, (content) => bytesText(memberFragment(content))))
+    this.#check ^= rows.sealOf(row)
+  }
+
+  close(): NamespaceContent {
+    const isWhole = this.#fragments.length === this.#expected.live && this.#check >>> 0 === this.#expected.check
+    if (!isWhole) throw new CorruptRowError(this.#avatar, 'member', 'one is not there')
+    return { ...this.#name, json: `{${this.#fragments.join(',')}}` }
+  }
+}
+
+/** Where a record is, and its avatar. */
+export function readWhereabouts(db: Database, id: RecordId): (rows.WhereaboutsRow & Citation) | undefined {
+  const key = keys.idKey(id)
+  const row = db.getSync(key)
+  const content = row && rows.unseal(key, row)
+  return content && { ...rows.decodeWhereabouts(content), id }
+}
+
+/** Records in order of arrival, with the digest of the same moment. */
+export async function readRecords(
+  db: Database,
+  avatar: Avatar,
+  { after, limit }: { after: number; limit: number },
+): Promise<{ records: StoredRecord[]; digest: string } | undefined> {
+  const moment = db.snapshot()
+  try {
+    const summary = await readAt(db, moment, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
+    if (summary === undefined) return undefined
+    const range = { gte: keys.recordKey(avatar, after + 1), lt: keys.tableRange('r', avatar).lt }
+    const found: (rows.RecordRow & { sequence: number })[] = []
+    for await (const [key, row] of walk(db, range, { moment, limit })) {
+      found.push({ ...openRow(avatar, 'record', key, row, rows.decodeRecord), sequence: keys.sequenceInKey(key) })
+    }
+    const counted = await readCounted(db, moment, avatar, summary, found)
+    const records = found.map(({ sequence, id, payload, signature, counter }): StoredRecord => {
+      const live: RecordStatus = counted(id) ? 'stored' : 'pending'
+      const status = counter < (summary.base?.counter ?? 0) ? 'superseded' : live
+      return { sequence, id, payload, signature, status }
+    })
+    return { records, digest: summary.digest }
+  } finally {
+    await moment.close()
+  }
+}
+
+/** Tells which of some live records count now: neither waiting, nor a part that the base does not name. */
+async function readCounted(
+  db: Database,
+  moment: Moment,
+  avatar: Avatar,
+  summary: rows.SummaryRow,
+  found: readonly rows.RecordRow[],
+): Promise<(id: RecordId) => boolean> {
+  const not = new Set<RecordId>()
+  if (summary.pending + summary.incomplete > 0) {
+    for await (const [key] of walk(db, keys.tableRange('p', avatar), { moment })) not.add(keys.placeInKey(key).id)
+  }
+  const parts = found.filter(({ type }) => type === 'part')
+  if (parts.length > 0) {
+    const named = summary.base === null ? [] : await readBaseParts(db, moment, avatar, summary.base)
+    for (const { id } of parts) if (!named.includes(id)) not.add(id)
+  }
+  return (id) => !not.has(id)
+}
+
+async function readBaseParts(db: Database, moment: Moment, avatar: Avatar, base: Citation): Promise<readonly RecordId[]> {
+  const history = await readAt(db, moment, avatar, 'history', keys.historyKey(avatar, base), rows.decodeHistory)
+  const key = history && keys.recordKey(avatar, history.sequence)
+  const record = key && (await readAt(db, moment, avatar, 'record', key, rows.decodeRecord))
+  if (record === undefined) throw new CorruptRowError(avatar, 'record', `the base ${base.id} is not there`)
+  return (JSON.parse(bytesText(record.payload)) as SnapshotBody).parts
+}
+
+async function readAt<T>(
+  db: Database,
+  moment: Moment,
+  avatar: Avatar,
+  kind: string,
+  key: keys.Key,
+  decode: (content: Uint8Array) => T,
+): Promise<T | undefined> {
+  const row = await db.get(key, { snapshot: moment })
+  return row === undefined ? undefined : openRow(avatar, kind, key, row, decode)
+}
+
+/** One record of an avatar by its id. */
+export async function readRecord(db: Database, avatar: Avatar, place: Citation): Promise<StoredRecord | undefined> {
+  const history = readRow(db, avatar, 'history', keys.historyKey(avatar, place), rows.decodeHistory)
+  if (history === undefined) return undefined
+  const page = await readRecords(db, avatar, { after: history.sequence - 1, limit: 1 })
+  const record = page?.records[0]
+  if (record?.id !== place.id) throw new CorruptRowError(avatar, 'record', `${place.id} is not there`)
+  return record
+}

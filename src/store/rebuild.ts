@@ -1,0 +1,98 @@
+/**
+ * Makes everything derived of an avatar anew from its records, each of which is verified again. A record that fails, or
+ * a row that cannot be read, is moved to quarantine: it is never served, and sync can bring it again.
+ */
+import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
+import { AvatarEntry } from './avatar-entry.ts'
+import { pushIndexes } from './commit.ts'
+import { walk, type Database, type Operation } from './database.ts'
+import * as keys from './keys.ts'
+import * as rows from './rows.ts'
+
+export interface Rebuilt {
+  readonly operations: Operation[]
+  /** Records kept. */
+  readonly records: number
+  /** Rows moved to quarantine. */
+  readonly quarantined: number
+}
+
+/**
+ * @param verify mints a record again, or throws
+ * @param nowMs when this happens, for the quarantine
+ */
+export async function rebuildAvatar(
+  db: Database,
+  avatar: Avatar,
+  verify: (record: SignedRecord) => VerifiedRecord,
+  nowMs: number,
+): Promise<Rebuilt> {
+  const operations: Operation[] = []
+  await dropDerived(db, avatar, operations)
+  const entry = AvatarEntry.empty(db, avatar)
+  const kept: { record: VerifiedRecord; sequence: number; bytes: number }[] = []
+  let quarantined = 0
+  for await (const [key, row] of walk(db, keys.tableRange('r', avatar))) {
+    const record = reverify(key, row, avatar, verify)
+    if (record === undefined || entry.held(record.id) !== undefined) {
+      quarantined += 1
+      operations.push({ type: 'del', key }, { type: 'put', key: keys.quarantineKey(nowMs, key), value: row })
+      continue
+    }
+    entry.hold(record.id, record.body)
+    if (entry.state.judge(record.body) !== 'superseded') entry.state.add(record)
+    const bytes = record.payload.length + record.signature.length
+    kept.push({ record, sequence: keys.sequenceInKey(key), bytes })
+  }
+  if (kept.length === 0) return { operations, records: 0, quarantined }
+  const base = entry.state.base?.counter ?? 0
+  for (const { record, sequence, bytes } of kept) {
+    pushIndexes(operations, record, sequence, bytes)
+    if (record.body.counter < base) {
+      operations.push({ type: 'del', key: keys.orderKey(record.body.created_at, record.id) })
+    } else {
+      entry.records += 1
+      entry.bytes += bytes
+    }
+  }
+  entry.flush(operations)
+  return { operations, records: kept.length, quarantined }
+}
+
+function reverify(
+  key: keys.Key,
+  row: Uint8Array,
+  avatar: Avatar,
+  verify: (record: SignedRecord) => VerifiedRecord,
+): VerifiedRecord | undefined {
+  const content = rows.unseal(key, row)
+  if (content === undefined) return undefined
+  try {
+    const record = verify(rows.decodeRecord(content))
+    return record.body.avatar === avatar ? record : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Lists the deletion of every derived row of an avatar, found without trust in what rows say. */
+async function dropDerived(db: Database, avatar: Avatar, operations: Operation[]): Promise<void> {
+  const drop = (key: keys.Key): number => operations.push({ type: 'del', key })
+  drop(keys.hostedKey(avatar))
+  for await (const [key, row] of walk(db, keys.tableRange('h', avatar))) {
+    drop(key)
+    const { id } = keys.placeInKey(key)
+    drop(keys.idKey(id))
+    const content = rows.unseal(key, row)
+    if (content !== undefined) drop(keys.orderKey(rows.decodeHistory(content).createdAt, id))
+  }
+  for (const letter of ['v', 't', 'k', 'p'] as const) {
+    for await (const [key] of walk(db, keys.tableRange(letter, avatar))) {
+      drop(key)
+      if (letter === 'v' && keys.kindOfViewKey(key) === 'namespace') {
+        drop(keys.identityKey(keys.namespaceInKey(key), avatar))
+      }
+    }
+  }
+}
+

@@ -1,0 +1,194 @@
+/** What the rows hold (see `keys.ts`). Every row that has a value begins with a CRC-32 of its key and the rest. */
+import { crc32 } from 'node:zlib'
+import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
+import type { NamespaceMarks } from '../state/content.ts'
+import type { Waiter } from '../state/waiting.ts'
+import { ByteReader, ByteWriter } from './bytes.ts'
+import type { Key } from './keys.ts'
+import type { AvatarSummary, ChangeEvent } from './types.ts'
+
+const CRC_BYTES = 4
+const SIGNATURE_BYTES = 64
+const AVATAR_BYTES = 33
+const ID_BYTES = 32
+const TYPES: readonly RecordBody['type'][] = ['patch', 'snapshot', 'part']
+const KINDS: readonly ChangeEvent['kind'][] = ['record', 'superseded']
+
+/** Puts the checksum before a row. */
+export function seal(key: Key, content: Uint8Array): Uint8Array {
+  const row = new Uint8Array(CRC_BYTES + content.length)
+  row.set(content, CRC_BYTES)
+  new DataView(row.buffer).setUint32(0, crc32(content, crc32(key)))
+  return row
+}
+
+/** The content of a sealed row; undefined if the checksum does not fit. */
+export function unseal(key: Key, row: Uint8Array): Uint8Array | undefined {
+  if (row.length < CRC_BYTES) return undefined
+  const content = row.subarray(CRC_BYTES)
+  return sealOf(row) === crc32(content, crc32(key)) ? content : undefined
+}
+
+/** The checksum of a sealed row. */
+export function sealOf(row: Uint8Array): number {
+  return new DataView(row.buffer, row.byteOffset, CRC_BYTES).getUint32(0)
+}
+
+/** An `r` row: place and type, so that a reader need not parse what was signed, then signature and payload. */
+export interface RecordRow extends Citation {
+  readonly type: RecordBody['type']
+  readonly signature: Uint8Array
+  readonly payload: Uint8Array
+}
+
+export function encodeRecord({ type, counter, id, signature, payload }: RecordRow): Uint8Array {
+  const writer = new ByteWriter(128 + payload.length).u8(TYPES.indexOf(type)).u64(counter).hex(id)
+  return writer.bytes(signature).bytes(payload).finish()
+}
+
+export function decodeRecord(content: Uint8Array): RecordRow {
+  const reader = new ByteReader(content)
+  return {
+    type: oneOf(TYPES, reader.u8()),
+    counter: reader.u64(),
+    id: reader.hex(ID_BYTES),
+    signature: reader.bytes(SIGNATURE_BYTES),
+    payload: reader.bytes(reader.remaining),
+  }
+}
+
+/** An `h` row. `bytes` are those of payload and signature. */
+export interface HistoryRow {
+  readonly sequence: number
+  readonly createdAt: number
+  readonly bytes: number
+  readonly type: RecordBody['type']
+}
+
+export function encodeHistory({ sequence, createdAt, bytes, type }: HistoryRow): Uint8Array {
+  return new ByteWriter(32).u64(sequence).u64(createdAt).varint(bytes).u8(TYPES.indexOf(type)).finish()
+}
+
+export function decodeHistory(content: Uint8Array): HistoryRow {
+  const reader = new ByteReader(content)
+  return { sequence: reader.u64(), createdAt: reader.u64(), bytes: reader.varint(), type: oneOf(TYPES, reader.u8()) }
+}
+
+/** An `i` row. */
+export interface WhereaboutsRow {
+  readonly avatar: Avatar
+  readonly counter: number
+  readonly type: RecordBody['type']
+}
+
+export function encodeWhereabouts({ avatar, counter, type }: WhereaboutsRow): Uint8Array {
+  return new ByteWriter(48).hex(avatar).u64(counter).u8(TYPES.indexOf(type)).finish()
+}
+
+export function decodeWhereabouts(content: Uint8Array): WhereaboutsRow {
+  const reader = new ByteReader(content)
+  return { avatar: reader.hex(AVATAR_BYTES), counter: reader.u64(), type: oneOf(TYPES, reader.u8()) }
+}
+
+/** An `o` row. */
+export function encodeOrder(avatar: Avatar, counter: number): Uint8Array {
+  return new ByteWriter(48).hex(avatar).u64(counter).finish()
+}
+
+/** An `f` row without its sequence. */
+export interface FeedRow {
+  readonly kind: ChangeEvent['kind']
+  readonly avatar: Avatar
+  readonly counter: number
+  readonly id: RecordId
+}
+
+export function encodeFeed({ kind, avatar, counter, id }: FeedRow): Uint8Array {
+  return new ByteWriter(80).u8(KINDS.indexOf(kind)).hex(avatar).u64(counter).hex(id).finish()
+}
+
+export function decodeFeed(content: Uint8Array): FeedRow {
+  const reader = new ByteReader(content)
+  const kind = oneOf(KINDS, reader.u8())
+  return { kind, avatar: reader.hex(AVATAR_BYTES), counter: reader.u64(), id: reader.hex(ID_BYTES) }
+}
+
+/** A namespace's `v` row: marks, and what guards its members against loss: how many, and the XOR of their checksums. */
+export interface NamespaceRow extends NamespaceMarks {
+  readonly live: number
+  readonly deleted: number
+  readonly check: number
+}
+
+export function encodeNamespace(row: NamespaceRow): Uint8Array {
+  return new ByteWriter(32)
+    .u64(row.lastPatch)
+    .u8(row.inBase ? 1 : 0)
+    .varint(row.live)
+    .varint(row.deleted)
+    .u32(row.check)
+    .finish()
+}
+
+export function decodeNamespace(content: Uint8Array): NamespaceRow {
+  const reader = new ByteReader(content)
+  return {
+    lastPatch: reader.u64(),
+    inBase: reader.u8() === 1,
+    live: reader.varint(),
+    deleted: reader.varint(),
+    check: new DataView(reader.bytes(4).slice().buffer).getUint32(0),
+  }
+}
+
+export function encodeWaiter(waiter: Waiter): Uint8Array {
+  const writer = new ByteWriter(16 + waiter.names.length * 40).u8(TYPES.indexOf(waiter.type)).varint(waiter.names.length)
+  for (const { counter, id } of waiter.names) writer.u64(counter).hex(id)
+  return writer.finish()
+}
+
+export function decodeWaiter(place: Citation, content: Uint8Array): Waiter {
+  const reader = new ByteReader(content)
+  const type = reader.u8() === TYPES.indexOf('snapshot') ? 'snapshot' : 'patch'
+  const names: Citation[] = []
+  for (let rest = reader.varint(); rest > 0; rest -= 1) names.push({ counter: reader.u64(), id: reader.hex(ID_BYTES) })
+  return { counter: place.counter, id: place.id, type, names }
+}
+
+/** The summary as stored: `AvatarSummary`, and how many namespaces and incomplete snapshots there are. */
+export interface SummaryRow extends Omit<AvatarSummary, 'avatar'> {
+  readonly namespaces: number
+  readonly incomplete: number
+}
+
+export function encodeSummary(row: SummaryRow): Uint8Array {
+  const writer = new ByteWriter(256).u64(row.head).hex(`0x${row.digest}`).u8(row.base === null ? 0 : 1)
+  if (row.base !== null) writer.u64(row.base.counter).hex(row.base.id)
+  writer.varint(row.tipsTotal).varint(row.tips.length)
+  for (const { counter, id } of row.tips) writer.u64(counter).hex(id)
+  writer.varint(row.pending).varint(row.incomplete).varint(row.missing.total).varint(row.missing.ids.length)
+  for (const id of row.missing.ids) writer.hex(id)
+  return writer.varint(row.records).varint(row.bytes).varint(row.namespaces).finish()
+}
+
+export function decodeSummary(content: Uint8Array): SummaryRow {
+  const reader = new ByteReader(content)
+  const head = reader.u64()
+  const digest = reader.hex(ID_BYTES).slice(2)
+  const place = (): Citation => ({ counter: reader.u64(), id: reader.hex(ID_BYTES) })
+  const base = reader.u8() === 0 ? null : place()
+  const tipsTotal = reader.varint()
+  const tips = Array.from({ length: reader.varint() }, place)
+  const pending = reader.varint()
+  const incomplete = reader.varint()
+  const missingTotal = reader.varint()
+  const missing = { total: missingTotal, ids: Array.from({ length: reader.varint() }, () => reader.hex(ID_BYTES)) }
+  const [records, bytes, namespaces] = [reader.varint(), reader.varint(), reader.varint()]
+  return { head, digest, base, tipsTotal, tips, pending, incomplete, missing, records, bytes, namespaces }
+}
+
+function oneOf<T>(values: readonly T[], index: number): T {
+  const value = values[index]
+  if (value === undefined) throw new RangeError(`no such kind: ${index}`)
+  return value
+}
