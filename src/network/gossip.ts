@@ -136,7 +136,10 @@ export function createGossip(
     droppedRecords: outbox.dropped,
     waitingBytes: queue.waitingBytes,
     start() {
-      service.topicValidators.set(topic, (peer, message) => validate(peer, message.data))
+      service.topicValidators.set(topic, (peer, { data }) =>
+        // It may come as a Buffer, whose `slice` is not a copy: a trap for whoever gets the records.
+        validate(peer, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
+      )
       service.subscribe(topic)
     },
     flush: outbox.flush,

@@ -13,11 +13,11 @@ const MAX_STREAM_READ_BYTES = 4_194_304
 export const CONNECTION_LIMITS = {
   manager: {
     maxConnections: MAX_CONNECTIONS,
-    // Connections that have not yet shown their peer id.
-    maxIncomingPendingConnections: 32,
-    // New connections a second from one host.
-    inboundConnectionThreshold: 16,
-    inboundUpgradeTimeout: 10_000,
+    // Connections that have not yet shown their peer id; more than one host can have at a time (8 a second, 5 s each), so
+    // that none keeps the others out with connections that say nothing.
+    maxIncomingPendingConnections: 64,
+    inboundConnectionThreshold: 8,
+    inboundUpgradeTimeout: 5000,
     // Configured peers are dialled by redial.ts alone.
     reconnectRetries: 0,
     maxParallelDials: 16,

@@ -105,7 +105,6 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     {
       environment,
       logger,
-      self: libp2p.peerId,
       dial: (address, signal) => libp2p.dial(address, { signal }),
       isConnected: (peer) => libp2p.getConnections(peer).length > 0,
       onPeer(peer) {

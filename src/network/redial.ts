@@ -19,7 +19,6 @@ const DIAL_TIMEOUT_MS = 15_000
 export interface RedialComponents {
   readonly environment: Environment
   readonly logger: Logger
-  readonly self: PeerId
   readonly dial: (address: Multiaddr, signal: AbortSignal) => Promise<Connection>
   /** Whether some connection to the peer is open, whoever made it. */
   readonly isConnected: (peer: PeerId) => boolean
@@ -53,7 +52,7 @@ export function createRedial(
   components: RedialComponents,
   targets: readonly { readonly address: Multiaddr; readonly peer: PeerId | undefined }[],
 ): Redial {
-  const { environment, logger, self } = components
+  const { environment, logger } = components
   const list: Target[] = targets.map(({ address, peer }) => ({
     address,
     peer,
@@ -80,16 +79,9 @@ export function createRedial(
     try {
       const connection = await components.dial(target.address, abort.signal)
       if (stopped) return
-      if (connection.remotePeer.equals(self)) {
-        target.cancel = undefined
-        connection.abort(new Error('this is our own address'))
-        logger.warn({ address: target.address.toString() }, 'a configured peer is this node itself; remove it')
-        return
-      }
       connected(target, connection.remotePeer)
     } catch (error) {
-      if (stopped) return
-      failed(target, error)
+      if (!stopped) failed(target, error)
     } finally {
       cancelTimeout()
     }
@@ -106,6 +98,11 @@ export function createRedial(
   }
 
   function failed(target: Target, error: unknown): void {
+    if (isSelfDial(error)) {
+      target.cancel = undefined
+      logger.warn({ address: target.address.toString() }, 'a configured peer is this node itself; not dialled again')
+      return
+    }
     const level = target.failures === 0 ? 'warn' : 'debug'
     const reason = error instanceof Error ? error.message : String(error)
     logger[level]({ address: target.address.toString(), reason }, 'cannot connect to peer; trying again, for ever')
@@ -139,4 +136,9 @@ export function createRedial(
       for (const target of list) target.cancel?.()
     },
   }
+}
+
+/** libp2p compares peer ids, at the latest when Noise has shown the other side's; it has no error of its own for it. */
+function isSelfDial(error: unknown): boolean {
+  return error instanceof Error && error.name === 'InvalidPeerIdError' && error.message === 'Can not dial self'
 }

@@ -70,5 +70,7 @@ describe('gossip between nodes in a line', () => {
     await meshed(a, b)
     a.network.publish([record('stored:together')])
     await until(() => b.ingest.payloads.includes('stored:together'), 'b has the record')
+    expect(a.network.peers()).toMatchObject([{ peer_id: b.network.peerId, gossip: true, agent: 'avatar-kv' }])
+    expect(Math.abs((a.network.peers()[0]?.connected_at ?? 0) - Date.now() / 1000)).toBeLessThan(60)
   })
 })

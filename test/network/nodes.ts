@@ -60,7 +60,12 @@ export interface TestNode {
   readonly metrics: ReturnType<typeof createMetrics>
 }
 
-const running = new Set<Network>()
+const running = new Set<{ stop(): Promise<void> }>()
+
+/** Has `stopAll` stop something else as well. */
+export function stopLater(part: { stop(): Promise<void> }): void {
+  running.add(part)
+}
 
 export interface TestNodeOptions extends Partial<NetworkOptions> {
   readonly privateKey?: PrivateKey
@@ -88,7 +93,7 @@ export async function stopNode(node: { network: Network }): Promise<void> {
 export async function stopAll(): Promise<void> {
   const all = [...running]
   running.clear()
-  await Promise.all(all.map((network) => network.stop()))
+  await Promise.all(all.map((part) => part.stop()))
 }
 
 /** The first address of a node, with its peer id. */
@@ -116,4 +121,19 @@ export function meshed(a: TestNode, b: TestNode): Promise<void> {
   const follows = (x: TestNode, y: TestNode): boolean =>
     x.network.peers().some((peer) => peer.peer_id === y.network.peerId && peer.gossip)
   return until(() => follows(a, b) && follows(b, a), 'two nodes follow the topic')
+}
+
+/** How many gossip messages a node judged, by verdict; waits until there are `total`. */
+export async function judged(node: TestNode, total: number, timeoutMs = 10_000): Promise<Record<string, number>> {
+  const end = Date.now() + timeoutMs
+  for (;;) {
+    const { text } = await node.metrics.expose()
+    const counts: Record<string, number> = {}
+    for (const [, verdict, count] of text.matchAll(/gossip_received_seconds_count\{verdict="(\w+)"\} (\d+)/g)) {
+      counts[verdict ?? ''] = Number(count)
+    }
+    if (Object.values(counts).reduce((sum, count) => sum + count, 0) >= total) return counts
+    if (Date.now() > end) throw new Error(`too few verdicts in time: ${JSON.stringify(counts)}`)
+    await sleep(20)
+  }
 }

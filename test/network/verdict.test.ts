@@ -1,59 +1,13 @@
-import '../../src/network/promise-with-resolvers.ts'
-
-import { gossipsub } from '@chainsafe/libp2p-gossipsub'
-import type { GossipSub } from '@chainsafe/libp2p-gossipsub'
-import { identify } from '@libp2p/identify'
-import { noise } from '@libp2p/noise'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
-import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { IngestBusyError } from '../../src/ingest/errors.ts'
-import { messageId } from '../../src/network/gossip-settings.ts'
 import { defaultNetworkLimits } from '../../src/network/limits.ts'
 import { encodeBatch } from '../../src/record/codec.ts'
-import { addressOf, meshed, record, sleep, startNode, stopAll, testIngest, until } from './nodes.ts'
-import type { TestNode, TestNodeOptions } from './nodes.ts'
+import { addressOf, judged, meshed, record, sleep, startNode, stopAll, testIngest, until } from './nodes.ts'
+import { startStranger } from './stranger.ts'
+import type { TestNodeOptions } from './nodes.ts'
 
-const TOPIC = 'avatar-kv/2/test/records/0'
-
-const closing: (() => Promise<void>)[] = []
-afterEach(async () => {
-  await Promise.all(closing.splice(0).map((close) => close()))
-  await stopAll()
-})
-
-/** A stranger that speaks gossipsub with no rule of ours and sends what it likes. */
-async function startStranger(target: TestNode): Promise<{ send: (data: Uint8Array, topic?: string) => Promise<void> }> {
-  const libp2p = await createLibp2p({
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    services: {
-      identify: identify(),
-      gossip: gossipsub({
-        globalSignaturePolicy: 'StrictNoSign',
-        allowPublishToZeroTopicPeers: true,
-        floodPublish: true,
-        msgIdFn: (message) => messageId(message.data),
-      }),
-    },
-  })
-  closing.push(async () => libp2p.stop())
-  const gossip: GossipSub = libp2p.services.gossip
-  gossip.subscribe(TOPIC)
-  await libp2p.dial(multiaddr(addressOf(target)))
-  const peer = libp2p.peerId.toString()
-  await until(
-    () =>
-      gossip.getSubscribers(TOPIC).length > 0 &&
-      target.network.peers().some(({ peer_id, gossip: follows }) => peer_id === peer && follows),
-    'the stranger follows the topic',
-  )
-  return { send: async (data, topic = TOPIC) => void (await gossip.publish(topic, data)) }
-}
+afterEach(stopAll)
 
 /** stranger -> judge -> witness. */
 async function scene(options: TestNodeOptions = {}) {
@@ -61,24 +15,6 @@ async function scene(options: TestNodeOptions = {}) {
   const witness = await startNode({ peers: [addressOf(judge)] })
   await meshed(judge, witness)
   return { judge, witness, stranger: await startStranger(judge) }
-}
-
-async function verdicts(node: TestNode): Promise<Record<string, number>> {
-  const { text } = await node.metrics.expose()
-  const counts: Record<string, number> = {}
-  for (const [, verdict, count] of text.matchAll(/gossip_received_seconds_count\{verdict="(\w+)"\} (\d+)/g)) {
-    counts[verdict ?? ''] = Number(count)
-  }
-  return counts
-}
-
-async function judged(node: TestNode, total: number): Promise<Record<string, number>> {
-  for (let attempt = 0; attempt < 500; attempt += 1) {
-    const counts = await verdicts(node)
-    if (Object.values(counts).reduce((sum, count) => sum + count, 0) >= total) return counts
-    await sleep(10)
-  }
-  throw new Error(`no verdict in time: ${JSON.stringify(await verdicts(node))}`)
 }
 
 const batch = (...texts: string[]): Uint8Array => encodeBatch(texts.map(record))

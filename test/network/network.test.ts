@@ -1,0 +1,129 @@
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { afterEach, describe, expect, test } from 'vitest'
+
+import { createNetwork } from '../../src/network/network.ts'
+import { createMetrics } from '../../src/observe/metrics.ts'
+import { systemEnvironment } from '../../src/system-environment.ts'
+import { addressOf, meshed, record, silent, sleep, startNode, stopAll, stopNode, testIngest, until } from './nodes.ts'
+
+afterEach(stopAll)
+
+async function create(options: { network?: string; listen?: string[]; peers?: string[] }) {
+  const privateKey = await generateKeyPair('Ed25519')
+  const components = {
+    ingest: testIngest(),
+    environment: systemEnvironment(),
+    logger: silent,
+    metrics: createMetrics(),
+    privateKey,
+  }
+  return createNetwork(components, { network: 'test', listen: [], peers: [], ...options })
+}
+
+describe('start', () => {
+  test('addresses name the port and the peer id, once started', async () => {
+    const network = await create({ listen: ['/ip4/127.0.0.1/tcp/0'] })
+    expect(network.addresses()).toEqual([])
+    expect(network.peers()).toEqual([])
+    network.publish([record('stored:too early')])
+    await network.start()
+    expect(network.addresses()).toEqual([
+      expect.stringMatching(new RegExp(`^/ip4/127\\.0\\.0\\.1/tcp/[1-9]\\d+/p2p/${network.peerId}$`)),
+    ])
+    await network.stop()
+    expect(network.addresses()).toEqual([])
+  })
+
+  test('a port that is taken is a clear error, and nothing stays open', async () => {
+    const first = await startNode()
+    const taken = addressOf(first).replace(/\/p2p\/.*$/, '')
+    const second = await create({ listen: ['/ip4/127.0.0.1/tcp/0', taken] })
+    await expect(second.start()).rejects.toMatchObject({
+      name: 'NetworkError',
+      code: 'listen_failed',
+      message: expect.stringMatching(new RegExp(`${taken}.*EADDRINUSE`, 's')),
+    })
+    expect(second.addresses()).toEqual([])
+    await second.stop()
+  })
+
+  test.each([
+    { peers: ['127.0.0.1:7701'] },
+    { peers: ['/ip4/127.0.0.1'] },
+    { peers: ['/ip4/127.0.0.1/udp/7701/quic-v1'] },
+    { peers: ['/ip4/127.0.0.1/tcp/7701/p2p/nobody'] },
+    { peers: ['/ip4/127.0.0.1/tcp/7701/ws'] },
+    { peers: ['/ip4/300.0.0.1/tcp/7701'] },
+    { peers: [''] },
+    { listen: ['/dns4/localhost/tcp/7701'] },
+    { listen: ['/ip4/127.0.0.1/tcp/7701/ws'] },
+    { listen: ['0.0.0.0:7701'] },
+  ])('$peers $listen is refused with an example', async (options) => {
+    await expect(create(options)).rejects.toMatchObject({
+      code: 'invalid_address',
+      message: expect.stringContaining('/tcp/7701'),
+    })
+  })
+
+  test.each(['', 'Main', 'a/b', 'x'.repeat(33)])('the network name %j is refused', async (network) => {
+    await expect(create({ network })).rejects.toMatchObject({ code: 'invalid_network' })
+  })
+})
+
+describe('stop', () => {
+  test('takes less than 2 s with peers and with dials under way, sends what is queued, and frees the port', async () => {
+    const a = await startNode()
+    // A dial to a documentation address (RFC 5737) hangs or fails, whatever is quicker.
+    const b = await startNode({ peers: [addressOf(a), '/ip4/192.0.2.1/tcp/7701'] })
+    await meshed(a, b)
+    b.network.publish([record('stored:last words')])
+    const listened = addressOf(b)
+    const begin = performance.now()
+    await stopNode(b)
+    expect(performance.now() - begin).toBeLessThan(2000)
+    await until(() => a.ingest.payloads.includes('stored:last words'), 'the last record has arrived')
+    await until(() => a.network.peers().length === 0, 'the connection is closed')
+    await startNode({ listen: [listened.replace(/\/p2p\/.*$/, '')] })
+    b.network.publish([record('stored:too late')])
+    await b.network.stop()
+  })
+})
+
+describe('strangers', () => {
+  const sockets: Socket[] = []
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy()
+  })
+
+  test('a flood of connections that say nothing does not keep a peer out', async () => {
+    const a = await startNode()
+    const port = Number(/tcp\/(\d+)/.exec(addressOf(a))?.[1])
+    let closed = 0
+    for (let index = 0; index < 300; index += 1) {
+      const socket = connect({ host: '127.0.0.1', port })
+      socket.on('error', () => {}).on('close', () => (closed += 1))
+      sockets.push(socket)
+    }
+    await until(() => closed >= 250, 'most are refused at once')
+    const b = await startNode({ peers: [addressOf(a)] })
+    await until(() => a.network.peers().some(({ peer_id }) => peer_id === b.network.peerId), 'b is let in', 15_000)
+  })
+
+  test('garbage instead of a handshake is survived', async () => {
+    const a = await startNode()
+    const port = Number(/tcp\/(\d+)/.exec(addressOf(a))?.[1])
+    for (const bytes of [Buffer.alloc(100_000, 0xff), Buffer.from('GET / HTTP/1.1\r\n\r\n'), Buffer.alloc(1)]) {
+      const socket = connect({ host: '127.0.0.1', port })
+      socket.on('error', () => {})
+      sockets.push(socket)
+      socket.write(bytes)
+    }
+    await sleep(300)
+    const b = await startNode({ peers: [addressOf(a)] })
+    await meshed(a, b)
+    expect(a.network.peers().length).toBe(1)
+  })
+})

@@ -1,0 +1,102 @@
+import { afterEach, expect, test } from 'vitest'
+
+import { encodeBatch } from '../../src/record/codec.ts'
+import { addressOf, judged, meshed, record, sleep, startNode, stopAll, testIngest, until } from './nodes.ts'
+import { startStranger } from './stranger.ts'
+
+afterEach(stopAll)
+
+test('a gossip stream that a peer drops is opened again', async () => {
+  const node = await startNode({ limits: { repairIntervalMs: 100 } })
+  const stranger = await startStranger(node)
+  node.network.publish([record('stored:before')])
+  await until(() => stranger.received.length === 1, 'the first message has arrived')
+  const streams = stranger.inboundGossip()
+  expect(streams.length).toBe(1)
+  for (const stream of streams) stream.abort(new Error('dropped'))
+  await sleep(50)
+  expect(stranger.inboundGossip()).toEqual([])
+  await until(() => stranger.inboundGossip().length === 1, 'there is a stream again')
+  await sleep(100)
+  node.network.publish([record('stored:after')])
+  await until(() => stranger.received.length === 2, 'the second message has arrived')
+  expect(Uint8Array.from(stranger.received[1] ?? [])).toEqual(encodeBatch([record('stored:after')]))
+})
+
+test('a peer that does not read costs bounded memory and does not keep the others from hearing', async () => {
+  const node = await startNode()
+  const witness = await startNode({ peers: [addressOf(node)] })
+  await meshed(node, witness)
+  const stranger = await startStranger(node)
+  const streams = stranger.inboundGossip()
+  expect(streams.length).toBe(1)
+  for (const stream of streams) stream.pause()
+  const texts = Array.from({ length: 100 }, (_, index) => `stored:${index}:${'x'.repeat(250_000)}`)
+  node.network.publish(texts.map(record))
+  await until(() => witness.ingest.payloads.length === texts.length, 'the witness has all 25 MB', 18_000)
+  // The stream was dropped on our side when 8 MiB were waiting.
+  await until(() => streams.every(({ status }) => status !== 'open'), 'the stream is dropped')
+  expect(stranger.received.length).toBeLessThan(20)
+}, 30_000)
+
+test('a peer that sends faster than records are stored is slowed down; none of its messages is lost', async () => {
+  const ingest = testIngest()
+  const { submit } = ingest
+  let running = 0
+  let mostRunning = 0
+  ingest.submit = async function slowly(...args) {
+    running += 1
+    mostRunning = Math.max(mostRunning, running)
+    await sleep(25)
+    running -= 1
+    return submit.apply(this, args)
+  }
+  const node = await startNode({ ingest })
+  const stranger = await startStranger(node)
+  let mostWaitingBytes = 0
+  const look = async (): Promise<void> => {
+    const { text } = await node.metrics.expose()
+    mostWaitingBytes = Math.max(mostWaitingBytes, Number(/gossip_waiting_bytes (\d+)/.exec(text)?.[1]))
+  }
+  const watch = setInterval(() => void look(), 20)
+  const count = 1500
+  for (let index = 0; index < count; index += 1) {
+    await stranger.send(encodeBatch([record(`stored:${index}:${'x'.repeat(20_000)}`)]))
+  }
+  const verdicts = await judged(node, count, 20_000)
+  clearInterval(watch)
+  expect(verdicts).toEqual({ accept: count })
+  expect(mostRunning).toBeLessThanOrEqual(16)
+  // Of 30 MB: what makes us pause, what was under way (a window), and a frame.
+  expect(mostWaitingBytes).toBeGreaterThan(500_000)
+  expect(mostWaitingBytes).toBeLessThan(4_000_000)
+}, 30_000)
+
+test('a flood of tiny messages from one peer leaves room for another', async () => {
+  const ingest = testIngest()
+  const { submit } = ingest
+  ingest.submit = async function slowly(...args) {
+    await sleep(5)
+    return submit.apply(this, args)
+  }
+  const node = await startNode({ ingest })
+  const flooder = await startStranger(node)
+  const other = await startStranger(node)
+  const end = new AbortController()
+  let sent = 0
+  const flood = (async () => {
+    while (!end.signal.aborted) {
+      for (let index = 0; index < 200; index += 1) await flooder.send(encodeBatch([record(`duplicate:${(sent += 1)}`)]))
+      await sleep(1)
+    }
+  })()
+  await sleep(1000)
+  const begin = performance.now()
+  await other.send(encodeBatch([record('stored:the other')]))
+  await until(() => ingest.payloads.includes('stored:the other'), 'the other is heard')
+  const tookMs = performance.now() - begin
+  end.abort()
+  await flood
+  expect(sent).toBeGreaterThan(1000)
+  expect(tookMs).toBeLessThan(2000)
+}, 30_000)
