@@ -19,6 +19,11 @@ export function etagOfText(text: string): string {
   return `"${hash(text)}"`
 }
 
+/** Kept by caches, asked about each time. As `ServerResponse.writeHead` takes them. */
+export function cacheHeaders(etag: string): string[] {
+  return ['etag', etag, 'cache-control', 'no-cache']
+}
+
 /** Whether `If-None-Match` names the entity tag (RFC 9110, 13.1.2: weak comparison, a list, or `*`). */
 export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false

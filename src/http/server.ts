@@ -1,4 +1,3 @@
-import cors from '@fastify/cors'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify } from 'fastify'
 import type { FastifyInstance } from 'fastify'
@@ -7,13 +6,15 @@ import type { Environment } from '../environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { StoreReader } from '../store/types.ts'
+import { createAvatarNames } from './avatar-names.ts'
 import { installBodyParser } from './body.ts'
-import { answerClientError } from './client-errors.ts'
+import { installCrossOrigin } from './cross-origin.ts'
 import { installDocs } from './docs.ts'
 import { installErrorHandler, sendError } from './errors.ts'
 import { createEventStreams } from './event-streams.ts'
 import { DEFAULT_LIMITS, PATH_SEGMENT_LENGTH, V1_BODY_BYTES } from './limits.ts'
 import type { HttpLimits } from './limits.ts'
+import { createNodeServer } from './node-server.ts'
 import { installNotFound } from './not-found.ts'
 import { v1Routes } from './v1-routes.ts'
 import { v2AvatarRoutes } from './v2-avatars.ts'
@@ -22,6 +23,7 @@ import { v2NodeRoutes } from './v2-node.ts'
 import type { ShownNetwork } from './v2-node.ts'
 import { v2RecordRoutes } from './v2-records.ts'
 import { validatorCompiler } from './validation.ts'
+import { createViewShortcut } from './view-answer.ts'
 import { createViewCache } from './view-cache.ts'
 
 export interface HttpComponents {
@@ -57,9 +59,6 @@ export interface HttpServer {
   address(): { host: string; port: number }
 }
 
-/** How often Node looks for requests that take too long, in ms: how far beyond their timeout they may go. */
-const TIMEOUT_CHECK_MS = 5000
-
 /**
  * The HTTP interface of a node, version 1 and 2 (docs/protocol.md, "HTTP"). It trusts no proxy: addresses of clients are
  * those of their connections.
@@ -69,21 +68,19 @@ export async function createHttpServer(components: HttpComponents, options: Http
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const logger = components.logger.child({ part: 'http' })
 
+  const views = createViewCache(store, { maxBytes: limits.cacheBytes, network: options.network })
+  const streams = createEventStreams({ store, timers: environment.timers, logger }, limits)
+  metrics.gauge('event_streams', 'Open event streams.', () => streams.count())
+
   const app = fastify({
     logger: false,
     bodyLimit: V1_BODY_BYTES,
-    connectionTimeout: limits.idleTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    http: { headersTimeout: limits.headersTimeoutMs, connectionsCheckingInterval: TIMEOUT_CHECK_MS },
+    serverFactory: (handler) => createNodeServer(handler, createViewShortcut(views, metrics), limits),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     routerOptions: { maxParamLength: PATH_SEGMENT_LENGTH },
-    clientErrorHandler: answerClientError,
     frameworkErrors: (error, _request, reply) => void sendError(reply, 400, 'bad_request', error.message),
   }).withTypeProvider<TypeBoxTypeProvider>()
-  app.server.maxConnections = limits.maxConnections
-
   app.setValidatorCompiler(validatorCompiler)
   // The response schemas describe; they do not decide what is sent.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
@@ -91,25 +88,15 @@ export async function createHttpServer(components: HttpComponents, options: Http
   installNotFound(app)
   installBodyParser(app, limits.maxBodyBytesInFlight)
   countAnswers(app, metrics)
-  await app.register(cors, {
-    origin: '*',
-    methods: ['GET', 'HEAD', 'POST'],
-    allowedHeaders: ['Content-Type', 'If-None-Match', 'Last-Event-ID', 'Authorization'],
-    exposedHeaders: ['ETag', 'Retry-After'],
-    maxAge: 86_400,
-    strictPreflight: false,
-  })
+  await installCrossOrigin(app)
   await installDocs(app, options.version)
 
-  const views = createViewCache(store, { maxBytes: limits.cacheBytes, network: options.network })
-  const streams = createEventStreams({ store, timers: environment.timers, logger }, limits)
-  metrics.gauge('event_streams', 'Open event streams.', () => streams.count())
-
+  const names = createAvatarNames()
   const facts = { version: options.version, network: options.network }
-  await app.register(v1Routes({ store, ingest, environment }, { network: options.network, limits }))
-  await app.register(v2AvatarRoutes({ store, views }))
-  await app.register(v2RecordRoutes({ store, ingest }))
-  await app.register(v2EventRoutes({ store, streams }))
+  await app.register(v1Routes({ store, ingest, names, environment }, { network: options.network, limits }))
+  await app.register(v2AvatarRoutes({ store, views, names }))
+  await app.register(v2RecordRoutes({ store, ingest, names }))
+  await app.register(v2EventRoutes({ store, streams, names }))
   await app.register(
     v2NodeRoutes(
       { store, network, clock: environment.clock, metrics, subscribers: () => streams.count() },

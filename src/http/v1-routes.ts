@@ -2,10 +2,10 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 
 import type { Environment } from '../environment.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
-import { parseAvatar, uncompressedAvatar } from '../record/keys.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar } from '../record/types.ts'
 import type { StoreReader } from '../store/types.ts'
+import type { AvatarNames } from './avatar-names.ts'
 import { HttpError, JSON_TYPE } from './errors.ts'
 import { createIssuedPayloads } from './issued-payloads.ts'
 import type { Draft } from './issued-payloads.ts'
@@ -29,6 +29,7 @@ const OWN_PLATFORM = 'nextid'
 export interface V1Components {
   readonly store: Pick<StoreReader, 'summary' | 'view' | 'byIdentity'>
   readonly ingest: Ingest
+  readonly names: AvatarNames
   readonly environment: Environment
 }
 
@@ -37,7 +38,7 @@ export interface V1Components {
  * under any content type, call an avatar `persona`, and sign what the node hands them.
  */
 export function v1Routes(
-  { store, ingest, environment }: V1Components,
+  { store, ingest, names, environment }: V1Components,
   options: { readonly network: string; readonly limits: HttpLimits },
 ): FastifyPluginCallbackTypebox {
   const issued = createIssuedPayloads(
@@ -56,8 +57,23 @@ export function v1Routes(
       ({ platform, identity, json }) =>
         `{"platform":${JSON.stringify(platform)},"identity":${JSON.stringify(identity)},"content":${json}}`,
     )
-    const key = JSON.stringify(uncompressedAvatar(avatar))
+    const key = JSON.stringify(names.uncompressed(avatar))
     return `{"persona":${key},"avatar":${key},"proofs":[${proofs.join(',')}]}`
+  }
+
+  function draftOf(body: PayloadRequest): Draft {
+    const avatar = avatarOf(body.avatar, body.persona)
+    const identity = body.platform === OWN_PLATFORM ? names.parse(body.identity) : body.identity
+    return { avatar, platform: body.platform, identity, patch: body.patch }
+  }
+
+  /** @throws RecordError `invalid_avatar`; HttpError `invalid_request` without any */
+  function avatarOf(avatar: string | null | undefined, persona: string | null | undefined): Avatar {
+    const text = avatar ?? persona
+    if (text === null || text === undefined) {
+      throw new HttpError(400, 'invalid_request', 'Say whose data: avatar (or persona) is required.')
+    }
+    return names.parse(text)
   }
 
   return (app, _options, done) => {
@@ -91,14 +107,14 @@ export function v1Routes(
         },
       },
       async ({ query: { platform, identity } }, reply) => {
-        const name = platform === OWN_PLATFORM ? parseAvatar(identity) : identity
+        const name = platform === OWN_PLATFORM ? names.parse(identity) : identity
         const found = await store.byIdentity(platform, name, BY_IDENTITY_VALUES)
         const values: string[] = []
         let length = 0
         for (const { avatar, json } of found) {
           length += json.length
           if (values.length > 0 && length > BY_IDENTITY_BYTES) break
-          values.push(`{"avatar":${JSON.stringify(uncompressedAvatar(avatar))},"content":${json}}`)
+          values.push(`{"avatar":${JSON.stringify(names.uncompressed(avatar))},"content":${json}}`)
         }
         return reply.header('content-type', JSON_TYPE).send(`{"values":[${values.join(',')}]}`)
       },
@@ -167,19 +183,4 @@ function payloadUnknown(): HttpError {
       'or avatar, platform, identity, patch, uuid or created_at are not those it was issued for. ' +
       'Request a new one with POST /v1/kv/payload, sign its sign_payload as it is, and send the same members again.',
   )
-}
-
-function draftOf(body: PayloadRequest): Draft {
-  const avatar = avatarOf(body.avatar, body.persona)
-  const identity = body.platform === OWN_PLATFORM ? parseAvatar(body.identity) : body.identity
-  return { avatar, platform: body.platform, identity, patch: body.patch }
-}
-
-/** @throws RecordError `invalid_avatar`; HttpError `invalid_request` without any */
-function avatarOf(avatar: string | null | undefined, persona: string | null | undefined): Avatar {
-  const text = avatar ?? persona
-  if (text === null || text === undefined) {
-    throw new HttpError(400, 'invalid_request', 'Say whose data: avatar (or persona) is required.')
-  }
-  return parseAvatar(text)
 }

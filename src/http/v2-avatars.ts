@@ -1,15 +1,14 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 
-import { parseAvatar } from '../record/keys.ts'
 import type { StoreReader } from '../store/types.ts'
+import type { AvatarNames } from './avatar-names.ts'
 import { HttpError, JSON_TYPE } from './errors.ts'
 import { etagOfText, matchesEtag } from './etag.ts'
 import { PAGE_DEFAULT } from './limits.ts'
-import { responses } from './schemas.ts'
+import { AnyJsonObject, responses } from './schemas.ts'
 import { AvatarAnswer, AvatarParams, AvatarsAnswer, AvatarsQuery, NamespaceParams } from './v2-schemas.ts'
-import { AnyJsonObject } from './schemas.ts'
-import type { CachedView, ViewCache } from './view-cache.ts'
+import { answerView, AVATAR_ROUTE } from './view-answer.ts'
+import type { ViewCache } from './view-cache.ts'
 
 const TAGS = ['Reading']
 
@@ -17,13 +16,15 @@ const TAGS = ['Reading']
 export function v2AvatarRoutes({
   store,
   views,
+  names,
 }: {
   readonly store: Pick<StoreReader, 'content' | 'avatars'>
   readonly views: ViewCache
+  readonly names: AvatarNames
 }): FastifyPluginCallbackTypebox {
   return (app, _options, done) => {
     app.get(
-      '/v2/avatars/:avatar',
+      AVATAR_ROUTE,
       {
         schema: {
           tags: TAGS,
@@ -31,25 +32,15 @@ export function v2AvatarRoutes({
           params: AvatarParams,
           response: responses({ 200: AvatarAnswer }, [400, 404]),
         },
-        // The handler parses the avatar anyway, and this is the call that everyone makes.
-        validatorCompiler: () => () => true,
       },
-      (request, reply) => {
-        const cached = views.peek(request.params.avatar)
-        if (cached !== undefined) {
-          sendView(request, reply, cached)
-          return undefined
-        }
-        return readView(request.params.avatar).then((view) => sendView(request, reply, view))
+      async (request, reply) => {
+        const view = await views.load(names.parse(request.params.avatar))
+        if (view === undefined) throw new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
+        reply.hijack()
+        answerView(request.raw, reply.raw, view)
+        return reply
       },
     )
-
-    async function readView(text: string): Promise<CachedView> {
-      const avatar = parseAvatar(text)
-      const view = await views.load(avatar)
-      if (view === undefined) throw new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
-      return view
-    }
 
     app.get(
       '/v2/avatars/:avatar/:platform/:identity',
@@ -63,8 +54,8 @@ export function v2AvatarRoutes({
       },
       async (request, reply) => {
         const { platform, identity } = request.params
-        const avatar = parseAvatar(request.params.avatar)
-        const json = await store.content(avatar, platform, platform === 'nextid' ? parseAvatar(identity) : identity)
+        const avatar = names.parse(request.params.avatar)
+        const json = await store.content(avatar, platform, platform === 'nextid' ? names.parse(identity) : identity)
         if (json === undefined) {
           throw new HttpError(404, 'unknown_namespace', 'The avatar has written nothing here that this node knows of.')
         }
@@ -86,7 +77,7 @@ export function v2AvatarRoutes({
         },
       },
       async ({ query: { cursor, limit = PAGE_DEFAULT } }) => {
-        const after = cursor === undefined ? {} : { after: parseAvatar(cursor) }
+        const after = cursor === undefined ? {} : { after: names.parse(cursor) }
         const avatars = await store.avatars({ ...after, limit })
         return { avatars, cursor: avatars.length < limit ? null : (avatars.at(-1) ?? null) }
       },
@@ -94,10 +85,4 @@ export function v2AvatarRoutes({
 
     done()
   }
-}
-
-function sendView(request: FastifyRequest, reply: FastifyReply, { body, etag }: CachedView): FastifyReply {
-  reply.header('etag', etag).header('cache-control', 'no-cache')
-  if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send()
-  return reply.header('content-type', JSON_TYPE).send(body)
 }

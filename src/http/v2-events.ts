@@ -1,7 +1,8 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 
-import { parseAvatar } from '../record/keys.ts'
 import type { StoreReader } from '../store/types.ts'
+import type { AvatarNames } from './avatar-names.ts'
+import { CORS_HEADERS } from './cross-origin.ts'
 import { parseCursor } from './cursor.ts'
 import { HttpError } from './errors.ts'
 import type { EventStreams, StreamStart } from './event-streams.ts'
@@ -13,21 +14,23 @@ const RECONNECT_MS = 2000
 /** When a reader that found no place may try again, in seconds. */
 const FULL_RETRY_S = '30'
 
-const HEAD = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-store',
-  'access-control-allow-origin': '*',
+const HEAD = [
+  ['content-type', 'text/event-stream; charset=utf-8'],
+  ['cache-control', 'no-store'],
   // Asks nginx not to hold events back.
-  'x-accel-buffering': 'no',
-}
+  ['x-accel-buffering', 'no'],
+  CORS_HEADERS,
+].flat()
 
 /** `GET /v2/events` (docs/protocol.md, "HTTP"). */
 export function v2EventRoutes({
   store,
   streams,
+  names,
 }: {
   readonly store: Pick<StoreReader, 'epoch'>
   readonly streams: EventStreams
+  readonly names: AvatarNames
 }): FastifyPluginCallbackTypebox {
   function startOf(after: string | undefined, lastEventId: string | undefined): StreamStart {
     // A reader that comes back repeats its first address, but knows more by then.
@@ -61,7 +64,7 @@ export function v2EventRoutes({
         const { avatar, after } = request.query
         const lastEventId = request.headers['last-event-id']
         const start = startOf(after, typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined)
-        const of = avatar === undefined ? undefined : parseAvatar(avatar)
+        const of = avatar === undefined ? undefined : names.parse(avatar)
         const address = request.socket.remoteAddress ?? ''
         refuseIfFull(streams.admits(address))
         reply.hijack()

@@ -2,10 +2,10 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 
 import type { Ingest, IngestResult } from '../ingest/types.ts'
 import { RecordError } from '../record/errors.ts'
-import { parseAvatar } from '../record/keys.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import type { StoredRecord, StoreReader } from '../store/types.ts'
+import type { AvatarNames } from './avatar-names.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { HttpError, JSON_TYPE } from './errors.ts'
 import { PAGE_BYTES, PAGE_DEFAULT, RECORDS_BODY_BYTES } from './limits.ts'
@@ -20,9 +20,11 @@ const LONE_SURROGATE = /\p{Surrogate}/u
 export function v2RecordRoutes({
   store,
   ingest,
+  names,
 }: {
   readonly store: Pick<StoreReader, 'epoch' | 'lastSequence' | 'records'>
   readonly ingest: Ingest
+  readonly names: AvatarNames
 }): FastifyPluginCallbackTypebox {
   /** Sequence after which a page begins. */
   function startOf(cursor: string | undefined): number {
@@ -69,7 +71,7 @@ export function v2RecordRoutes({
       },
       async ({ params, query }, reply) => {
         const start = startOf(query.cursor)
-        const { records, digest, cursor } = await page(parseAvatar(params.avatar), start, query.limit ?? PAGE_DEFAULT)
+        const { records, digest, cursor } = await page(names.parse(params.avatar), start, query.limit ?? PAGE_DEFAULT)
         const body = JSON.stringify({ records: records.map(shown), digest, cursor })
         return reply.header('content-type', JSON_TYPE).send(body)
       },

@@ -2,12 +2,16 @@ import { LRUCache } from 'lru-cache'
 
 import type { Avatar } from '../record/types.ts'
 import type { AvatarView, StoreReader } from '../store/types.ts'
-import { etagOfSummary } from './etag.ts'
+import { CORS_HEADERS } from './cross-origin.ts'
+import { JSON_TYPE } from './errors.ts'
+import { cacheHeaders, etagOfSummary } from './etag.ts'
 
 /** An avatar's document, ready to be sent. */
 export interface CachedView {
   readonly body: Buffer
   readonly etag: string
+  /** Of the answer 200, as `ServerResponse.writeHead` takes it. */
+  readonly head: string[]
 }
 
 export interface ViewCache {
@@ -20,8 +24,8 @@ export interface ViewCache {
 
 /** A document larger than this part of the cache is not kept: it would push out all others. */
 const LARGEST_ENTRY_PART = 8
-/** What an entry takes beside its body, in bytes (key, entity tag, bookkeeping). */
-const ENTRY_OVERHEAD_BYTES = 512
+/** What an entry takes beside its body, in bytes (key, head, bookkeeping). */
+const ENTRY_OVERHEAD_BYTES = 1024
 
 /**
  * Documents of `GET /v2/avatars/{avatar}`, kept as bytes.
@@ -53,7 +57,14 @@ export function createViewCache(
   async function read(avatar: Avatar): Promise<CachedView | undefined> {
     const view = await store.view(avatar)
     if (view === undefined) return undefined
-    return { body: Buffer.from(documentOf(view, options.network)), etag: etagOfSummary(view.summary) }
+    const body = Buffer.from(documentOf(view, options.network))
+    const etag = etagOfSummary(view.summary)
+    const length = String(body.length)
+    return {
+      body,
+      etag,
+      head: ['content-type', JSON_TYPE, 'content-length', length, ...cacheHeaders(etag), ...CORS_HEADERS],
+    }
   }
 
   return {

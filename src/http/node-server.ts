@@ -1,0 +1,35 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+
+import { answerClientError } from './client-errors.ts'
+import type { HttpLimits } from './limits.ts'
+
+/** How often Node looks for requests that take too long, in ms: how far beyond their timeout they may go. */
+const TIMEOUT_CHECK_MS = 5000
+
+/**
+ * The server below the framework, with its bounds on connections and time.
+ *
+ * @param shortcut sees each request first; where it returns true, it has answered
+ */
+export function createNodeServer(
+  handler: RequestListener,
+  shortcut: (request: IncomingMessage, response: ServerResponse) => boolean,
+  limits: HttpLimits,
+): Server {
+  const server = createServer(
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, limits.headersTimeoutMs),
+    },
+    (request, response) => {
+      if (!shortcut(request, response)) handler(request, response)
+    },
+  )
+  server.maxConnections = limits.maxConnections
+  server.setTimeout(limits.idleTimeoutMs)
+  server.on('clientError', answerClientError)
+  return server
+}
