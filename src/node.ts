@@ -16,7 +16,7 @@ import { openStore } from './store/store.ts'
 import { selectEngine } from './verify/select-engine.ts'
 import { createVerifyService } from './verify/verify-service.ts'
 
-export type NodeErrorCode = 'data_dir_unusable' | 'http_address_unusable'
+export type NodeErrorCode = 'data_dir_unusable' | 'http_address_unusable' | 'listen_address_unusable'
 
 /** What keeps a node from starting; the message says what to do. */
 export class NodeError extends Error {
@@ -153,10 +153,14 @@ export async function createNode(
     async function start(peers: Network, server: typeof http): Promise<Started> {
       try {
         running.push({ name: 'network', stop: () => peers.stop(), limitMs: 1700, holdsData: false })
-        await peers.start()
+        await peers.start().catch((error: unknown) => {
+          const what = `listen for peers on ${config.listen.join(', ')}`
+          throw listenProblem('listen_address_unusable', what, '--listen MULTIADDR', error)
+        })
         running.push({ name: 'http', stop: () => server.stop(), limitMs: 1300, holdsData: false })
         await server.start().catch((error: unknown) => {
-          throw httpProblem(config, error)
+          const what = `serve HTTP on ${formatHostPort(config.http)}`
+          throw listenProblem('http_address_unusable', what, '--http HOST:PORT', error)
         })
       } catch (error) {
         await stop()
@@ -196,15 +200,21 @@ async function stopWithin(environment: Environment, { stop, limitMs }: Running):
   }
 }
 
-function httpProblem(config: Config, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  const address = formatHostPort(config.http)
-  const why = {
-    EADDRINUSE: 'another program uses it. Stop that one, or choose another address with --http HOST:PORT',
-    EACCES: 'this user may not listen there. Choose a port above 1023 with --http HOST:PORT',
-    EADDRNOTAVAIL: 'this machine has no such address. Choose one that it has with --http HOST:PORT',
-    ENOTFOUND: 'there is no such host. Choose an address of this machine with --http HOST:PORT',
-  }[String(code)]
-  if (why === undefined) return error
-  return new NodeError('http_address_unusable', `Cannot serve HTTP on ${address}: ${why}.`, { cause: error })
+/** What is known of an address that cannot be listened on; other errors stay as they are. */
+function listenProblem(code: NodeErrorCode, what: string, flag: string, error: unknown): unknown {
+  // libp2p collects errors of several addresses, stacks included, in the text of one.
+  const found = /\bE[A-Z]{4,}\b/.exec(error instanceof Error ? `${codeOf(error)} ${error.message}` : '')?.[0]
+  const why = LISTEN_PROBLEMS[found ?? '']
+  return why === undefined ? error : new NodeError(code, `Cannot ${what}: ${why} with ${flag}.`, { cause: error })
+}
+
+const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program uses that port. Stop that one, or choose another address',
+  EACCES: 'this user may not listen there. Choose a port above 1023',
+  EADDRNOTAVAIL: 'this machine has no such address. Choose one that it has',
+  ENOTFOUND: 'there is no such host. Choose an address of this machine',
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error ? String(error.code) : ''
 }

@@ -4,8 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { startNodeProcess } from '../../src/cli/node-process.ts'
@@ -17,6 +19,9 @@ import type { Outcome } from './run.ts'
 const MAIN = resolve('dist/main.js')
 const LOOPBACK = ['--http', '127.0.0.1:0', '--listen', '/ip4/127.0.0.1/tcp/0']
 
+/** For tests that start processes, on a machine that does other things too. */
+const SLOW_MS = 40_000
+
 let cwd: string
 let node: NodeProcess
 let avatar: string
@@ -24,7 +29,7 @@ beforeAll(async () => {
   cwd = mkdtempSync(join(tmpdir(), 'avatar-kv-cli-'))
   node = await startNodeProcess(MAIN, ['--data-dir', 'data', ...LOOPBACK], cwd)
   avatar = (await run(['key', 'create'], { cwd })).out.trim()
-})
+}, SLOW_MS)
 afterAll(async () => {
   await node.stop()
   rmSync(cwd, { recursive: true })
@@ -119,7 +124,7 @@ describe('a node that lies', () => {
         const answer = (await (await fetch(node.url + path.replace(/&cursor=again/, ''))).json()) as JsonObject
         alter(path, answer)
         response.end(JSON.stringify(answer))
-      })()
+      })().catch((error: unknown) => response.destroy(error as Error))
     })
     await once(server.listen(0, '127.0.0.1'), 'listening')
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server }
@@ -228,11 +233,11 @@ describe('start', () => {
 
   it.each([
     ['a data directory in use', () => ['--data-dir', 'data', ...LOOPBACK], /another (node|process)/i],
-    ['an HTTP port in use', () => ['--data-dir', 'd1', '--http', node.http, '--listen', LOOPBACK[3]!], /another program uses it/],
+    ['an HTTP port in use', () => ['--data-dir', 'd1', '--http', node.http, '--listen', LOOPBACK[3]!], /serve HTTP .* another program uses that port/],
     [
       'a peer port in use',
       () => ['--data-dir', 'd2', '--http', '127.0.0.1:0', '--listen', node.addresses[0]!.replace(/\/p2p.*/, '')],
-      /Cannot listen on/,
+      /listen for peers .* another program uses that port/,
     ],
     ['a data directory that is a file', () => ['--data-dir', 'avatar.key', ...LOOPBACK], /avatar\.key cannot be used/],
   ])('fails with exit code 1 on %s', async (_, args, message) => {
@@ -245,7 +250,7 @@ describe('start', () => {
     expect(stderr).not.toContain('    at ')
     expect(code).toBe(1)
     expect((await call(['status'])).code).toBe(0)
-  })
+  }, SLOW_MS)
 
   it.each(['SIGTERM', 'SIGINT'] as const)('stops on %s within 5 s with exit code 0, and keeps what it had', async (signal) => {
     const args = ['--data-dir', `kept-${signal}`, ...LOOPBACK]
@@ -262,7 +267,30 @@ describe('start', () => {
     const again = await startNodeProcess(MAIN, args, cwd)
     expect(again).toMatchObject({ avatars: 1, records: 1, peer_id: one.peer_id })
     expect(await again.stop()).toBe(0)
-  })
+  }, SLOW_MS)
+})
+
+describe('a second signal', () => {
+  it(
+    'ends the node at once with exit code 1',
+    async () => {
+      const one = await startNodeProcess(MAIN, ['--data-dir', 'twice', ...LOOPBACK], cwd)
+      // A request under way, which the first signal leaves a moment to finish.
+      const [host, port] = one.http.split(':')
+      const socket = connect(Number(port), host)
+      socket.on('error', () => undefined)
+      socket.write('POST /v2/records HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{')
+      await once(socket, 'ready')
+      expect((await call(['status'], { url: one.url })).code).toBe(0)
+      const exited = once(one.child, 'exit')
+      const lines = createInterface({ input: one.child.stdout! })
+      one.child.kill('SIGTERM')
+      for await (const line of lines) if (line.includes('"stopping"')) break
+      one.child.kill('SIGTERM')
+      expect(await exited).toEqual([1, null])
+    },
+    SLOW_MS,
+  )
 })
 
 describe('demo', () => {
@@ -275,5 +303,5 @@ describe('demo', () => {
     expect(stdout).toContain('"colour":"green"')
     expect(code).toBe(0)
     expect(Date.now() - began).toBeLessThan(20_000)
-  })
+  }, SLOW_MS)
 })
