@@ -71,7 +71,11 @@ class StampTable {
 
   write(writer: ByteWriter): void {
     writer.varint(this.#stamps.length)
-    for (const stamp of this.#stamps) writer.u64(stamp.counter).u8(stamp.base ? 1 : 0).hex(stamp.id)
+    for (const stamp of this.#stamps)
+      writer
+        .u64(stamp.counter)
+        .u8(stamp.base ? 1 : 0)
+        .hex(stamp.id)
   }
 }
 

@@ -1,4 +1,5 @@
 import type { AbstractLevel } from 'abstract-level'
+import type { BatchOptions } from 'level'
 import type { Avatar } from '../record/types.ts'
 import { CorruptRowError } from './errors.ts'
 import type { Key, KeyRange } from './keys.ts'
@@ -14,7 +15,7 @@ export type Operation =
 /** Writes a batch, whole or not at all, and has it on disk (fsync) when it resolves. */
 export async function writeDurably(db: Database, operations: readonly Operation[]): Promise<void> {
   // `sync` is LevelDB's; stores in memory take no notice of it.
-  const options = { sync: true }
+  const options: BatchOptions<Uint8Array, Uint8Array> = { sync: true }
   await db.batch([...operations], options)
 }
 
@@ -28,7 +29,13 @@ export type Moment = ReturnType<Database['snapshot']>
  *
  * @throws CorruptRowError if it fails its check or does not decode
  */
-export function openRow<T>(avatar: Avatar, kind: string, key: Key, row: Uint8Array, decode: (content: Uint8Array) => T): T {
+export function openRow<T>(
+  avatar: Avatar,
+  kind: string,
+  key: Key,
+  row: Uint8Array,
+  decode: (content: Uint8Array) => T,
+): T {
   const content = unseal(key, row)
   if (content === undefined) throw new CorruptRowError(avatar, kind, 'the checksum does not fit')
   try {

@@ -37,7 +37,8 @@ const MAX_MEMBER_KEY_BYTES = 128
 
 const start = (letter: string, capacity = 96): ByteWriter => new ByteWriter(capacity).u8(letter.charCodeAt(0))
 
-export const metaKey = (name: 'schema' | 'network' | 'epoch' | 'totals'): Key => start('m').bytes(textBytes(name)).finish()
+export const metaKey = (name: 'schema' | 'network' | 'epoch' | 'totals'): Key =>
+  start('m').bytes(textBytes(name)).finish()
 export const recordKey = (avatar: Avatar, sequence: number): Key => start('r').hex(avatar).u64(sequence).finish()
 export const feedKey = (sequence: number): Key => start('f').u64(sequence).finish()
 export const avatarFeedKey = (avatar: Avatar, sequence: number): Key => start('e').hex(avatar).u64(sequence).finish()
@@ -61,7 +62,12 @@ export const namespaceKey = (avatar: Avatar, namespace: NamespaceName): Key =>
 
 /** A member's key: itself after 0x00, or, where it is long, its SHA-256 after 0x01. */
 export function memberKey(avatar: Avatar, namespace: NamespaceName, member: string, deleted: boolean): Key {
-  const writer = name(start(deleted ? 't' : 'v', 256).hex(avatar).u8(1), namespace).u8(1)
+  const writer = name(
+    start(deleted ? 't' : 'v', 256)
+      .hex(avatar)
+      .u8(1),
+    namespace,
+  ).u8(1)
   const bytes = textBytes(member)
   return bytes.length <= MAX_MEMBER_KEY_BYTES
     ? writer.u8(0).bytes(bytes).finish()

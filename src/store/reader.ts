@@ -132,7 +132,12 @@ async function readCounted(
   return (id) => !not.has(id)
 }
 
-async function readBaseParts(db: Database, moment: Moment, avatar: Avatar, base: Citation): Promise<readonly RecordId[]> {
+async function readBaseParts(
+  db: Database,
+  moment: Moment,
+  avatar: Avatar,
+  base: Citation,
+): Promise<readonly RecordId[]> {
   const history = await readAt(db, moment, avatar, 'history', keys.historyKey(avatar, base), rows.decodeHistory)
   const key = history && keys.recordKey(avatar, history.sequence)
   const record = key && (await readAt(db, moment, avatar, 'record', key, rows.decodeRecord))

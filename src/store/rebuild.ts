@@ -95,4 +95,3 @@ async function dropDerived(db: Database, avatar: Avatar, operations: Operation[]
     }
   }
 }
-

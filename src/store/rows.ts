@@ -142,7 +142,9 @@ export function decodeNamespace(content: Uint8Array): NamespaceRow {
 }
 
 export function encodeWaiter(waiter: Waiter): Uint8Array {
-  const writer = new ByteWriter(16 + waiter.names.length * 40).u8(TYPES.indexOf(waiter.type)).varint(waiter.names.length)
+  const writer = new ByteWriter(16 + waiter.names.length * 40)
+    .u8(TYPES.indexOf(waiter.type))
+    .varint(waiter.names.length)
   for (const { counter, id } of waiter.names) writer.u64(counter).hex(id)
   return writer.finish()
 }
@@ -162,7 +164,10 @@ export interface SummaryRow extends Omit<AvatarSummary, 'avatar'> {
 }
 
 export function encodeSummary(row: SummaryRow): Uint8Array {
-  const writer = new ByteWriter(256).u64(row.head).hex(`0x${row.digest}`).u8(row.base === null ? 0 : 1)
+  const writer = new ByteWriter(256)
+    .u64(row.head)
+    .hex(`0x${row.digest}`)
+    .u8(row.base === null ? 0 : 1)
   if (row.base !== null) writer.u64(row.base.counter).hex(row.base.id)
   writer.varint(row.tipsTotal).varint(row.tips.length)
   for (const { counter, id } of row.tips) writer.u64(counter).hex(id)

@@ -202,7 +202,7 @@ class LevelStore implements RebuildableStore {
 
   commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]> {
     return this.#writing.run(async () => {
-      for (let mended: Avatar | undefined; ; ) {
+      for (let mended: Avatar | undefined; ;) {
         try {
           return await this.#commit(records)
         } catch (error) {
@@ -271,7 +271,7 @@ class LevelStore implements RebuildableStore {
   /** Avatars that have a record, found without trust in anything derived. */
   async #everyAvatar(): Promise<Avatar[]> {
     const avatars: Avatar[] = []
-    for (let range = keys.tableRange('r'); ; ) {
+    for (let range = keys.tableRange('r'); ;) {
       let found: Avatar | undefined
       for await (const [key] of walk(this.#db, range, { limit: 1 })) found = keys.avatarInKey(key)
       if (found === undefined) return avatars

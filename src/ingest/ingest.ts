@@ -1,0 +1,163 @@
+/**
+ * The only door for records, from wherever they come: decode and verify, admit, append, announce.
+ *
+ * Guarantees: nothing is acknowledged before it is on disk; writers that wait at the same time share one fsync; a full
+ * door says so and takes nothing. Not guaranteed: any order between submissions.
+ */
+import type { Environment } from '../environment.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
+import { RecordError } from '../record/errors.ts'
+import type { SignedRecord, VerifiedRecord } from '../record/types.ts'
+import type { CommitResult, Store } from '../store/types.ts'
+import type { VerifyService } from '../verify/types.ts'
+import { IngestBusyError } from './errors.ts'
+import { DEFAULT_INGEST_LIMITS, MAX_AHEAD_SECONDS, RETRY_AFTER_SECONDS, type IngestLimits } from './limits.ts'
+import type { Ingest, IngestResult, Origin } from './types.ts'
+import { BATCH_INVALID, createdAhead, explainCommit, explainInvalid } from './verdicts.ts'
+import { WorkQueue } from './work-queue.ts'
+
+export interface IngestComponents {
+  readonly store: Pick<Store, 'commit'>
+  readonly verifier: Pick<VerifyService, 'verify'>
+  readonly environment: Pick<Environment, 'clock'>
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'records' | 'gauge'>
+  /** Told of every record that was new, once it is on disk. */
+  readonly announce: (records: readonly SignedRecord[], origin: Origin) => void
+}
+
+/** One record on its way through one stage. */
+interface Work<T, R> {
+  readonly input: T
+  readonly done: (result: R) => void
+  readonly failed: (error: unknown) => void
+}
+type Checked = VerifiedRecord | RecordError
+
+export function createIngest(
+  components: IngestComponents,
+  limits: IngestLimits = DEFAULT_INGEST_LIMITS,
+): Ingest & { stop(): Promise<void> } {
+  const { store, verifier, environment, metrics, announce } = components
+  const batch = { count: limits.batchRecords, bytes: limits.batchBytes }
+  let waitingRecords = 0
+  let waitingBytes = 0
+  let isStopped = false
+  metrics.gauge('avatar_kv_ingest_waiting_records', 'Records at the door, not yet on disk', () => waitingRecords)
+
+  const withRecoveryByte = verifyQueue(true)
+  const exact = verifyQueue(false)
+  const commits = new WorkQueue<Work<VerifiedRecord, CommitResult>>(batch, payloadBytes, (work) =>
+    stage(work, (records) => store.commit(records)),
+  )
+
+  function verifyQueue(recoveryByte: boolean): WorkQueue<Work<SignedRecord, Checked>> {
+    return new WorkQueue<Work<SignedRecord, Checked>>(batch, payloadBytes, (work) =>
+      stage(work, (records) => verifier.verify(records, { recoveryByte })),
+    )
+  }
+
+  async function decide(
+    records: readonly SignedRecord[],
+    checked: readonly Checked[],
+    { origin, atomic = false }: Parameters<Ingest['submit']>[1],
+  ): Promise<IngestResult[]> {
+    const results: (IngestResult | undefined)[] = checked.map((record, at) =>
+      record instanceof RecordError ? explainInvalid(record, records[at] as SignedRecord) : undefined,
+    )
+    if (atomic && results.some((result) => result !== undefined)) {
+      return checked.map((record, at) => results[at] ?? { id: (record as VerifiedRecord).id, ...BATCH_INVALID })
+    }
+    const newest = Math.floor(environment.clock.now() / 1_000) + MAX_AHEAD_SECONDS
+    const admitted: { record: VerifiedRecord; at: number }[] = []
+    checked.forEach((record, at) => {
+      if (record instanceof RecordError) return
+      if (record.body.created_at > newest) results[at] = createdAhead(record.id)
+      else admitted.push({ record, at })
+    })
+    const committed = await pass(
+      commits,
+      admitted.map(({ record }) => record),
+    )
+    const news: SignedRecord[] = []
+    committed.forEach((result, index) => {
+      const { record, at } = admitted[index] as { record: VerifiedRecord; at: number }
+      results[at] = explainCommit(record.id, result)
+      if (result.status === 'stored' || result.status === 'pending') news.push(record)
+    })
+    if (news.length > 0) announce(news, origin)
+    return results as IngestResult[]
+  }
+
+  return {
+    async submit(records, options) {
+      const { origin } = options
+      const bytes = records.reduce((sum, { payload }) => sum + payload.length, 0)
+      const isFull =
+        waitingRecords > 0 &&
+        (waitingRecords + records.length > limits.waitingRecords || waitingBytes + bytes > limits.waitingBytes)
+      if (isFull || isStopped) throw new IngestBusyError(RETRY_AFTER_SECONDS)
+      waitingRecords += records.length
+      waitingBytes += bytes
+      try {
+        const queue = origin === 'http' || origin === 'import' ? withRecoveryByte : exact
+        const results = await decide(records, await pass(queue, records), options)
+        count(metrics, origin, results)
+        return results
+      } finally {
+        waitingRecords -= records.length
+        waitingBytes -= bytes
+      }
+    },
+
+    async stop() {
+      isStopped = true
+      while (waitingRecords > 0) {
+        await withRecoveryByte.idle()
+        await exact.idle()
+        await commits.idle()
+        await Promise.resolve()
+      }
+    },
+  }
+}
+
+function payloadBytes({ input }: { readonly input: SignedRecord }): number {
+  return input.payload.length
+}
+
+/** Sends records through a stage; resolves when all of them came out. */
+function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[]): Promise<R[]> {
+  return new Promise((resolve, reject) => {
+    const results: R[] = []
+    let open = inputs.length
+    if (open === 0) resolve(results)
+    queue.push(
+      inputs.map((input, at) => ({
+        input,
+        done: (result: R) => {
+          results[at] = result
+          open -= 1
+          if (open === 0) resolve(results)
+        },
+        failed: reject,
+      })),
+    )
+  })
+}
+
+/** Does one batch of a stage, and tells each of its records what came of it. */
+async function stage<T, R>(work: readonly Work<T, R>[], run: (inputs: T[]) => Promise<R[]>): Promise<void> {
+  try {
+    const results = await run(work.map(({ input }) => input))
+    work.forEach(({ done }, index) => done(results[index] as R))
+  } catch (error) {
+    for (const { failed } of work) failed(error)
+  }
+}
+
+function count(metrics: Pick<Metrics, 'records'>, origin: Origin, results: readonly IngestResult[]): void {
+  const totals = new Map<string, number>()
+  for (const { status } of results) totals.set(status, (totals.get(status) ?? 0) + 1)
+  for (const [status, total] of totals) metrics.records(origin, status, total)
+}

@@ -1,0 +1,24 @@
+/** Bounds of the door. */
+export interface IngestLimits {
+  /** Records that may wait, over all submissions. Default 8,192: a few tenths of a second of work. */
+  readonly waitingRecords: number
+  /** Bytes of payload that may wait, over all submissions. Default 64 MiB. */
+  readonly waitingBytes: number
+  /** Records in one verification or one commit. Default 256: about 10 ms of the main thread, so that others get a turn. */
+  readonly batchRecords: number
+  /** Bytes of payload in one verification or one commit; one record may exceed it. Default 4 MiB. */
+  readonly batchBytes: number
+}
+
+export const DEFAULT_INGEST_LIMITS: IngestLimits = {
+  waitingRecords: 8_192,
+  waitingBytes: 64 * 1_024 * 1_024,
+  batchRecords: 256,
+  batchBytes: 4 * 1_024 * 1_024,
+}
+
+/** How far ahead of this node's clock `created_at` may be (docs/protocol.md, "From records to state"). */
+export const MAX_AHEAD_SECONDS = 3_600
+
+/** What a busy node asks its clients to wait: a full queue is worked off in less. */
+export const RETRY_AFTER_SECONDS = 1

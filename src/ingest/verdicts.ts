@@ -1,0 +1,46 @@
+/** What senders are told of each record: codes of a closed set, and words that say what to do. */
+import type { RecordError, RecordErrorCode } from '../record/errors.ts'
+import { recordId } from '../record/id.ts'
+import type { RecordId, SignedRecord } from '../record/types.ts'
+import type { CommitResult } from '../store/types.ts'
+import { MAX_AHEAD_SECONDS } from './limits.ts'
+import type { IngestResult } from './types.ts'
+
+/** For the valid records of an atomic submission that has an invalid one. */
+export const BATCH_INVALID = {
+  status: 'refused',
+  code: 'batch_invalid',
+  message: 'Another record of this batch is invalid, so none of it was taken. Send it without that one.',
+  retry: true,
+} as const
+
+const REFUSALS: Readonly<Record<NonNullable<CommitResult['code']>, string>> = {
+  too_many_pending:
+    'This avatar has 1,024 records here that wait for others which they cite. Send those first, then this one again.',
+  too_many_incomplete:
+    'This avatar has 16 snapshots here that lack parts. Send those parts first, then this snapshot again.',
+}
+
+/** Faults of records whose payload is sound, so that they have an id all the same. */
+const SIGNATURE_FAULTS: ReadonlySet<RecordErrorCode> = new Set(['invalid_signature', 'high_s', 'wrong_recovery'])
+
+export function explainInvalid({ code, message }: RecordError, record: SignedRecord): IngestResult {
+  const id = SIGNATURE_FAULTS.has(code) ? recordId(record.payload) : null
+  return { id, status: 'invalid', code, message }
+}
+
+export function createdAhead(id: RecordId): IngestResult {
+  const message = `created_at is more than ${MAX_AHEAD_SECONDS} s ahead of this node's clock. Check yours, or send it later.`
+  return { id, status: 'refused', code: 'created_at_ahead', message, retry: true }
+}
+
+export function explainCommit(id: RecordId, { status, code }: CommitResult): IngestResult {
+  if (status === 'refused') {
+    return { id, status, retry: true, ...(code === undefined ? {} : { code, message: REFUSALS[code] }) }
+  }
+  if (status !== 'superseded') return { id, status }
+  const message =
+    'A snapshot with a greater counter has taken the place of this part of the history. ' +
+    'Read the avatar anew and sign the change on its current tips.'
+  return { id, status, message }
+}
