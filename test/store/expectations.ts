@@ -1,0 +1,193 @@
+import { expect } from 'vitest'
+import type { Avatar, VerifiedRecord } from '../../src/record/types.ts'
+import type { AvatarView, ChangeEvent, Store, StoredRecord } from '../../src/store/types.ts'
+import { canonicalText } from '../oracle/canonical-text.ts'
+import { naiveFold, type NaiveFold } from '../oracle/naive-fold.ts'
+
+const PAGE = 7
+const TIPS_SHOWN = 16
+const MISSING_SHOWN = 100
+
+/** All records of an avatar that a store holds, page by page. */
+export async function allRecords(store: Store, avatar: Avatar): Promise<StoredRecord[]> {
+  const found: StoredRecord[] = []
+  for (;;) {
+    const page = await store.records(avatar, { after: found.at(-1)?.sequence ?? 0, limit: PAGE })
+    if (page === undefined) return found
+    expect(page.records.length).toBeLessThanOrEqual(PAGE)
+    found.push(...page.records)
+    if (page.records.length < PAGE) return found
+  }
+}
+
+/** A view with contents in canonical form, and of the summary what the interface promises. */
+export function comparableView({ summary, namespaces }: AvatarView) {
+  const { avatar, head, tips, tipsTotal, base, digest, pending, missing, records, bytes } = summary
+  return {
+    summary: { avatar, head, tips, tipsTotal, base, digest, pending, missing, records, bytes },
+    namespaces: namespaces.map(({ platform, identity, json }) => ({
+      platform,
+      identity,
+      content: canonicalText(JSON.parse(json)),
+    })),
+  }
+}
+
+/** What a view must be by the oracle's fold of the records held. */
+export function expectedView(avatar: Avatar, fold: NaiveFold, held: readonly VerifiedRecord[]) {
+  const live = held.filter(({ id }) => fold.statuses.get(id) !== 'superseded')
+  return {
+    summary: {
+      avatar,
+      head: fold.head,
+      tips: fold.tips.slice(-TIPS_SHOWN),
+      tipsTotal: fold.tips.length,
+      base: fold.base,
+      digest: fold.digest,
+      pending: fold.pending,
+      missing: { total: fold.missing.length, ids: fold.missing.slice(0, MISSING_SHOWN) },
+      records: fold.live,
+      bytes: live.reduce((sum, { payload, signature }) => sum + payload.length + signature.length, 0),
+    },
+    namespaces: fold.namespaces.map(({ platform, identity, content }) => ({
+      platform,
+      identity,
+      content: canonicalText(content),
+    })),
+  }
+}
+
+/**
+ * That everything a store says of one avatar is what the oracle says of the records that it holds, and that it holds what
+ * it must of those given.
+ *
+ * @param given every record ever committed, in order, repetitions included; none was refused
+ */
+export async function expectOracle(store: Store, avatar: Avatar, given: readonly VerifiedRecord[]): Promise<void> {
+  const known = new Map<string, VerifiedRecord>()
+  for (const record of given) if (!known.has(record.id)) known.set(record.id, record)
+  const stored = await allRecords(store, avatar)
+  const held = stored.map(({ id }) => known.get(id)).filter((record) => record !== undefined)
+  expect(held).toHaveLength(stored.length)
+  expect(new Set(stored.map(({ id }) => id)).size).toBe(stored.length)
+
+  const all = naiveFold(avatar, given)
+  const fold = naiveFold(avatar, held)
+  expect(fold.digest).toBe(all.digest)
+  const liveIds = [...all.statuses].filter(([, status]) => status !== 'superseded').map(([id]) => id)
+  expect(liveIds.filter((id) => fold.statuses.get(id) === undefined)).toEqual([])
+
+  const view = await store.view(avatar)
+  expect(await store.summary(avatar)).toEqual(view?.summary)
+  if (known.size === 0) {
+    expect(view).toBeUndefined()
+    return
+  }
+  if (view === undefined) throw new Error('an avatar with records has a view')
+  expect(comparableView(view)).toEqual(expectedView(avatar, fold, held))
+  for (const { platform, identity, json } of view.namespaces) {
+    expect(await store.content(avatar, platform, identity)).toBe(json)
+    const claims = await store.byIdentity(platform, identity, 1000)
+    expect(claims.filter((claim) => claim.avatar === avatar)).toEqual([{ avatar, json }])
+  }
+  await expectGone(store, avatar, given, view)
+
+  let before = 0
+  for (const record of stored) {
+    const source = known.get(record.id)
+    expect(record.sequence).toBeGreaterThan(before)
+    before = record.sequence
+    expect(Buffer.from(record.payload)).toEqual(Buffer.from(source?.payload ?? []))
+    expect(Buffer.from(record.signature)).toEqual(Buffer.from(source?.signature ?? []))
+    expect([record.id, record.status]).toEqual([record.id, fold.statuses.get(record.id)])
+    expect(await store.record(record.id)).toEqual(record)
+  }
+}
+
+/** Namespaces that records name and that do not exist now have neither content nor claims. */
+async function expectGone(store: Store, avatar: Avatar, given: readonly VerifiedRecord[], view: AvatarView): Promise<void> {
+  const exists = new Set(view.namespaces.map(({ platform, identity }) => JSON.stringify([platform, identity])))
+  const named = new Set(
+    given.flatMap(({ body }) =>
+      (body.type === 'patch' ? [body] : body.state).map(({ platform, identity }) => JSON.stringify([platform, identity])),
+    ),
+  )
+  for (const name of named) {
+    if (exists.has(name)) continue
+    const [platform, identity]: [string, string] = JSON.parse(name)
+    expect(await store.content(avatar, platform, identity)).toBeUndefined()
+    const claims = await store.byIdentity(platform, identity, 1000)
+    expect(claims.filter((claim) => claim.avatar === avatar)).toEqual([])
+  }
+}
+
+/**
+ * Commits batches one after the other, and checks after each what was said of every record, and every event.
+ */
+export async function commitBatches(
+  store: Store,
+  avatar: Avatar,
+  batches: readonly (readonly VerifiedRecord[])[],
+): Promise<void> {
+  const seen = new Set<string>((await allRecords(store, avatar)).map(({ id }) => id))
+  for (const batch of batches) await commitOne(store, avatar, batch, seen)
+}
+
+async function commitOne(
+  store: Store,
+  avatar: Avatar,
+  batch: readonly VerifiedRecord[],
+  seen: Set<string>,
+): Promise<void> {
+  const told: ChangeEvent[] = []
+  const unsubscribe = store.onCommit((events) => told.push(...events))
+  const before = store.lastSequence()
+  const results = await store.commit(batch)
+  unsubscribe()
+  expect(results).toHaveLength(batch.length)
+  const fresh = new Set<string>()
+  for (const [index, { id }] of batch.entries()) {
+    const status = results[index]?.status
+    const kept = await store.record(id)
+    if (seen.has(id)) {
+      expect([id, status]).toEqual([id, 'duplicate'])
+    } else if (kept === undefined) {
+      expect([id, status]).toEqual([id, 'superseded'])
+    } else {
+      expect(['stored', 'pending', 'superseded']).toContain(status)
+      seen.add(id)
+      fresh.add(id)
+    }
+  }
+  expect(new Set(told.filter(({ kind }) => kind === 'record').map(({ id }) => id))).toEqual(fresh)
+  const summary = await store.summary(avatar)
+  let sequence = before
+  for (const event of told) {
+    expect(event.sequence).toBeGreaterThan(sequence)
+    sequence = event.sequence
+    expect(event).toMatchObject({ avatar, head: summary?.head, digest: summary?.digest })
+    expect(event.counter).toBe((batch.find(({ id }) => id === event.id) ?? (await bodyOf(store, event)))?.body.counter)
+  }
+  expect(store.lastSequence()).toBe(sequence)
+  expect(await store.events({ after: before, avatar, limit: 1000 })).toEqual(told)
+}
+
+/**
+ * That the results of a batch say how its records stand when it is done. One that was kept, and then superseded by a
+ * snapshot of the same batch, may also be called what it was before.
+ */
+export async function expectResultsOfNow(store: Store, batch: readonly VerifiedRecord[]): Promise<void> {
+  const results = await store.commit(batch)
+  for (const [index, { id }] of batch.entries()) {
+    const status = results[index]?.status
+    if (status === 'duplicate') continue
+    const kept = await store.record(id)
+    const now = kept === undefined ? 'superseded' : kept.status
+    expect([now, ...(kept?.status === 'superseded' ? ['stored', 'pending'] : [])]).toContain(status)
+  }
+}
+
+async function bodyOf(store: Store, event: ChangeEvent): Promise<Pick<VerifiedRecord, 'body'> | undefined> {
+  const record = await store.record(event.id)
+  return record === undefined ? undefined : { body: JSON.parse(Buffer.from(record.payload).toString('utf8')) }
+}
