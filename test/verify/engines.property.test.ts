@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { getPublicKey, sign } from '../../src/record/curve.ts'
 import type { RecoveryId } from '../../src/record/engine.ts'
-import { isStrictSignature } from '../../src/record/signature.ts'
 import { allEngines } from './all-engines.ts'
 
 /** The order of secp256k1 and its field's prime. */
