@@ -18,20 +18,27 @@ export const chain: Bench = {
     const fixture = await createStoreFixture()
     try {
       const spec = { avatars: 1, payloadBytes: 460, keys: 100 }
-      const warmUp = await presign({ ...spec, name: 'chain warm-up', perAvatar: BATCH * SAMPLES })
-      const records = await presign({ ...spec, name: 'chain', perAvatar: LENGTH })
-      await commitEach(fixture, warmUp)
-
       const sampled = BATCH * SAMPLES
-      const early = await commitEach(fixture, records.slice(0, sampled))
+      const [warmUp, records, fresh] = [
+        await presign({ ...spec, name: 'chain warm-up', perAvatar: sampled }),
+        await presign({ ...spec, name: 'chain', perAvatar: LENGTH }),
+        await presign({ ...spec, name: 'chain beside it', perAvatar: sampled }),
+      ]
+      await commitInTurn(fixture, [warmUp])
+      const [early = Number.NaN] = await commitInTurn(fixture, [records.slice(0, sampled)])
       for (let start = sampled; start < LENGTH - sampled; start += FAST_BATCH) {
         await fixture.commit(fixture.verify(records.slice(start, Math.min(start + FAST_BATCH, LENGTH - sampled))))
       }
-      const late = await commitEach(fixture, records.slice(LENGTH - sampled))
+      const [late = Number.NaN, beside = Number.NaN] = await commitInTurn(fixture, [
+        records.slice(LENGTH - sampled),
+        fresh,
+      ])
       return [
-        { measure: 'early', value: early * 1000, unit: 'µs/record' },
-        { measure: 'late', value: late * 1000, unit: 'µs/record' },
-        { measure: 'late / early', value: late / early, unit: 'ratio' },
+        { measure: 'first patches, in an empty store', value: early * 1000, unit: 'µs/record' },
+        { measure: 'last patches', value: late * 1000, unit: 'µs/record' },
+        { measure: 'first patches of another avatar, in turn with the last', value: beside * 1000, unit: 'µs/record' },
+        { measure: 'last / first in turn', value: late / beside, unit: 'ratio' },
+        { measure: 'last / first in an empty store', value: late / early, unit: 'ratio' },
       ]
     } finally {
       await fixture.close()
@@ -39,12 +46,14 @@ export const chain: Bench = {
   },
 }
 
-/** Milliseconds a record, the median of commits of `BATCH`. */
-async function commitEach(fixture: StoreFixture, records: readonly SignedRecord[]): Promise<number> {
-  const verified = fixture.verify(records)
-  const taken: number[] = []
-  for (let start = 0; start < verified.length; start += BATCH) {
-    taken.push(await fixture.commit(verified.slice(start, start + BATCH)))
+/** Commits batches of several chains in turn, so that all meet the same machine; medians in milliseconds a record. */
+async function commitInTurn(fixture: StoreFixture, chains: readonly (readonly SignedRecord[])[]): Promise<number[]> {
+  const verified = chains.map((records) => fixture.verify(records))
+  const taken: number[][] = chains.map(() => [])
+  for (let start = 0; start < BATCH * SAMPLES; start += BATCH) {
+    for (const [index, records] of verified.entries()) {
+      taken[index]?.push(await fixture.commit(records.slice(start, start + BATCH)))
+    }
   }
-  return median(taken) / BATCH
+  return taken.map((values) => median(values) / BATCH)
 }
