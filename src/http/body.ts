@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 import { HttpError } from './errors.ts'
-import { isShapeWithin } from './json-guard.ts'
+import { faultOf } from './json-guard.ts'
 import type { JsonShapeLimits } from './json-guard.ts'
 
 /** Enough for 1,000 records, and for patches beyond the record limits, so that the record core can name what is wrong. */
@@ -92,12 +92,17 @@ function tooManyBodies(): HttpError {
   return new HttpError(503, 'busy', message, { 'retry-after': String(BUSY_RETRY_S) })
 }
 
-/** @throws HttpError `invalid_json`, `body_too_complex` */
+/** @throws HttpError `invalid_json`, `body_too_complex`, `inexact_number` */
 function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new HttpError(400, 'invalid_json', 'The body is not UTF-8.')
-  if (!isShapeWithin(bytes, SHAPE)) {
+  const fault = faultOf(bytes, SHAPE)
+  if (fault === 'too_complex') {
     const message = `The body may hold ${SHAPE.tokens} values, nested ${SHAPE.depth} deep; send less at a time.`
     throw new HttpError(400, 'body_too_complex', message)
+  }
+  if (fault === 'changed_integer') {
+    const message = 'The body has an integer beyond 2^53 that a JSON number cannot hold exactly; send it as a string.'
+    throw new HttpError(400, 'inexact_number', message)
   }
   try {
     // JSON.parse keeps a key `__proto__` as the ordinary key that it is here.

@@ -11,6 +11,7 @@ export type HttpErrorCode =
   | 'busy'
   | 'cursor_expired'
   | 'headers_too_large'
+  | 'inexact_number'
   | 'internal'
   | 'invalid_cursor'
   | 'invalid_json'

@@ -95,6 +95,7 @@ export function createEventStreams(
       while (streams.has(stream)) {
         if (!(await waitForDrain(response, timers, limits.drainTimeoutMs))) return cut(stream)
         stream.held = []
+        const last = store.lastSequence()
         const page = await store.events({
           after: stream.after,
           limit: FEED_PAGE,
@@ -104,7 +105,8 @@ export function createEventStreams(
         if (page === 'reset') sendReset(stream)
         else for (const event of page) send(stream, event)
         const held: ChangeEvent[] | null = stream.held
-        if ((page === 'reset' || page.length < FEED_PAGE) && held !== null) {
+        // A page that is not full may still not be the last: entries that no longer say anything are left out of it.
+        if ((page === 'reset' || page.length === 0 || stream.after >= last) && held !== null) {
           stream.held = null
           stream.live = true
           deliver(stream, held)

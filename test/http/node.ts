@@ -1,0 +1,112 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { pino } from 'pino'
+
+import type { Environment } from '../../src/environment.ts'
+import type { HttpLimits } from '../../src/http/limits.ts'
+import { createHttpServer } from '../../src/http/server.ts'
+import { createIngest } from '../../src/ingest/ingest.ts'
+import { createMetrics } from '../../src/observe/metrics.ts'
+import { openStore } from '../../src/store/store.ts'
+import { systemEnvironment } from '../../src/system-environment.ts'
+import { selectEngine } from '../../src/verify/select-engine.ts'
+import { createVerifyService } from '../../src/verify/verify-service.ts'
+
+export const NETWORK = 'main'
+export const PEER = {
+  peer_id: '12D3KooWExamplePeer',
+  addresses: ['/ip4/192.0.2.7/tcp/4382'],
+  direction: 'outbound' as const,
+  gossip: true,
+  connected_at: 1_790_000_000,
+  agent: null,
+}
+
+const engine = await selectEngine()
+const logger = pino({ level: process.env['TEST_LOG'] ?? 'silent' })
+
+export interface NodeOptions {
+  readonly limits?: Partial<HttpLimits>
+  /** Records that may wait at the door. */
+  readonly environment?: Environment
+  readonly feedEntries?: number
+}
+
+export type HttpNode = Awaited<ReturnType<typeof startHttpNode>>
+
+/** The HTTP interface of a node, with a real store, ingest and verification behind it; only the network is left out. */
+export async function startHttpNode({ limits = {}, environment = systemEnvironment(), feedEntries }: NodeOptions = {}) {
+  const directory = await mkdtemp(join(tmpdir(), 'avatar-kv-http-'))
+  const metrics = createMetrics()
+  const parts = { environment, logger, metrics }
+
+  async function open() {
+    const store = await openStore(
+      { ...parts, engine },
+      { location: directory, network: NETWORK, ...(feedEntries === undefined ? {} : { feedEntries }) },
+    )
+    const verifier = createVerifyService({ engine, logger }, { network: NETWORK, workers: 0 })
+    const ingest = createIngest({ ...parts, metrics: createMetrics(), store, verifier, announce: () => {} })
+    const server = await createHttpServer(
+      {
+        ...parts,
+        metrics: createMetrics(),
+        store,
+        ingest,
+        network: { peerId: '12D3KooWThisNode', addresses: () => ['/ip4/127.0.0.1/tcp/1/p2p/x'], peers: () => [PEER] },
+      },
+      { host: '127.0.0.1', port: 0, network: NETWORK, version: '1.2.3', engine: engine.name, limits },
+    )
+    await server.start()
+    return { store, verifier, ingest, server }
+  }
+
+  let running = await open()
+
+  async function shut(): Promise<void> {
+    await running.server.stop()
+    await running.ingest.stop()
+    await running.verifier.close()
+    await running.store.close()
+  }
+
+  return {
+    get store() {
+      return running.store
+    },
+    get ingest() {
+      return running.ingest
+    },
+    get port() {
+      return running.server.address().port
+    },
+    url: (path: string) => `http://127.0.0.1:${running.server.address().port}${path}`,
+    fetch: (path: string, init?: RequestInit) =>
+      fetch(`http://127.0.0.1:${running.server.address().port}${path}`, init),
+    async json(path: string, init?: RequestInit) {
+      const response = await fetch(`http://127.0.0.1:${running.server.address().port}${path}`, init)
+      return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) }
+    },
+    stopServer: () => running.server.stop(),
+    /** Stops everything and starts it anew on the same store. */
+    async restart() {
+      await shut()
+      running = await open()
+    },
+    async close() {
+      await shut()
+      await rm(directory, { recursive: true })
+    },
+  }
+}
+
+/** A POST as Next.ID's clients make it: JSON, called text. */
+export function post(body: unknown): RequestInit {
+  return {
+    method: 'POST',
+    headers: { 'content-type': 'text/plain;charset=UTF-8' },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  }
+}
