@@ -117,6 +117,8 @@ export async function createNode(
       { location: join(config.dataDir, 'store'), network: config.network },
     )
     running.push({ name: 'store', stop: () => store.close(), limitMs: 800, holdsData: true })
+    metrics.gauge('store_avatars', 'Avatars held.', () => store.totals().avatars)
+    metrics.gauge('store_records', 'Live records held.', () => store.totals().records)
     const verifier = createVerifyService({ engine, ...part('verify') }, { network: config.network })
     running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 300, holdsData: false })
 

@@ -1,18 +1,22 @@
-import { execFile } from 'node:child_process'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { startNodeProcess } from '../../src/cli/node-process.ts'
 import type { NodeProcess } from '../../src/cli/node-process.ts'
-import type { JsonObject } from '../../src/record/types.ts'
+import { createNodeClient } from '../../src/cli/node-client.ts'
+import { putPatch } from '../../src/cli/put.ts'
+import { buildPatch, buildSnapshot } from '../../src/record/build.ts'
+import { avatarOf } from '../../src/record/keys.ts'
+import { signRecord } from '../../src/record/sign.ts'
+import type { Citation, JsonObject, RecordBody, RecordId } from '../../src/record/types.ts'
+import { systemEnvironment } from '../../src/system-environment.ts'
 import { run } from './run.ts'
 import type { Outcome } from './run.ts'
 
@@ -115,6 +119,66 @@ describe('put, get, log', () => {
   })
 })
 
+describe('records in unusual order', () => {
+  const client = () => createNodeClient(node.url)
+
+  async function submit(body: RecordBody, secretKey: Uint8Array): Promise<string | undefined> {
+    const { payload, signature } = signRecord(body, secretKey)
+    const [result] = await client().submit([
+      { payload: new TextDecoder().decode(payload), signature: `0x${Buffer.from(signature).toString('hex')}` },
+    ])
+    return result?.status
+  }
+
+  function partsOf(secretKey: Uint8Array, prev: readonly Citation[]) {
+    const createdAt = Math.floor(Date.now() / 1000)
+    return { avatar: avatarOf(secretKey), network: 'main', prev, createdAt, uuid: randomUUID() }
+  }
+
+  it('says what is pending and missing, and verifies that too', async () => {
+    const secretKey = randomBytes(32)
+    const id: RecordId = `0x${'ab'.repeat(32)}`
+    const parts = partsOf(secretKey, [{ counter: 1, id }])
+    const body = buildPatch({ ...parts, platform: 'nextid', identity: parts.avatar, patch: { a: 1 } })
+    expect(await submit(body, secretKey)).toBe('pending')
+    const { code, out } = await call(['get', parts.avatar, '--verify'])
+    expect(code).toBe(0)
+    expect(out).toContain('pending  1 record')
+    expect(out).toContain(id)
+    expect(out).toContain('verified: 1 record checked here')
+    expect((await call(['log', parts.avatar])).out).toContain('pending')
+  })
+
+  it('signs a patch anew that a snapshot superseded on its way', async () => {
+    const secretKey = randomBytes(32)
+    const { clock } = systemEnvironment()
+    const identity = avatarOf(secretKey)
+    const patch = { secretKey, platform: 'nextid', identity }
+    let submitted = 0
+    const result = await putPatch(
+      {
+        ...client(),
+        async submit(records) {
+          if (submitted++ === 0) {
+            const between = await putPatch(client(), clock, { ...patch, patch: { between: true } })
+            const cited = [{ counter: between.counter, id: between.id }]
+            const body = buildSnapshot({ ...partsOf(secretKey, cited), state: [], parts: [] })
+            expect(await submit(body, secretKey)).toBe('stored')
+          }
+          return await client().submit(records)
+        },
+      },
+      clock,
+      { ...patch, patch: { mine: true } },
+    )
+    expect(submitted).toBe(2)
+    expect(result).toMatchObject({ status: 'stored', counter: 3 })
+    expect(await json(['get', identity, 'nextid', identity])).toEqual({ mine: true })
+    expect((await call(['get', identity, '--verify'])).code).toBe(0)
+    expect((await call(['log', identity])).out).toMatch(/2 .* snapshot +0 namespaces, 0 parts +stored/)
+  })
+})
+
 describe('a node that lies', () => {
   /** Serves what the node serves, changed by `alter`. */
   async function impostor(alter: (path: string, answer: JsonObject) => void): Promise<{ url: string; server: Server }> {
@@ -203,7 +267,7 @@ describe('a node that lies', () => {
 
 describe('status and peers', () => {
   it('show the node', async () => {
-    expect(await json(['status'])).toMatchObject({ peer_id: node.peer_id, network: 'main', avatars: 1, records: 5, peers: 0 })
+    expect(await json(['status'])).toMatchObject({ peer_id: node.peer_id, network: 'main', peers: 0 })
     const { code, out } = await call(['status'])
     expect(code).toBe(0)
     expect(out).toContain(`/p2p/${node.peer_id}`)
@@ -223,85 +287,3 @@ describe('status and peers', () => {
   })
 })
 
-describe('start', () => {
-  it('says what an operator needs', () => {
-    expect(node).toMatchObject({ network: 'main', data_dir: join(cwd, 'data'), avatars: 0, records: 0 })
-    expect(node.http).toMatch(/^127\.0\.0\.1:\d+$/)
-    expect(node.addresses[0]).toMatch(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo/)
-    expect(node.engine).toBe('libsecp256k1')
-  })
-
-  it.each([
-    ['a data directory in use', () => ['--data-dir', 'data', ...LOOPBACK], /another (node|process)/i],
-    ['an HTTP port in use', () => ['--data-dir', 'd1', '--http', node.http, '--listen', LOOPBACK[3]!], /serve HTTP .* another program uses that port/],
-    [
-      'a peer port in use',
-      () => ['--data-dir', 'd2', '--http', '127.0.0.1:0', '--listen', node.addresses[0]!.replace(/\/p2p.*/, '')],
-      /listen for peers .* another program uses that port/,
-    ],
-    ['a data directory that is a file', () => ['--data-dir', 'avatar.key', ...LOOPBACK], /avatar\.key cannot be used/],
-  ])('fails with exit code 1 on %s', async (_, args, message) => {
-    const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
-      execFile(process.execPath, [MAIN, 'start', ...args()], { cwd, timeout: 15_000 }, (error, _out, stderr) =>
-        resolve({ code: error?.code, stderr }),
-      )
-    })
-    expect(stderr).toMatch(message)
-    expect(stderr).not.toContain('    at ')
-    expect(code).toBe(1)
-    expect((await call(['status'])).code).toBe(0)
-  }, SLOW_MS)
-
-  it.each(['SIGTERM', 'SIGINT'] as const)('stops on %s within 5 s with exit code 0, and keeps what it had', async (signal) => {
-    const args = ['--data-dir', `kept-${signal}`, ...LOOPBACK]
-    const one = await startNodeProcess(MAIN, args, cwd)
-    await call(['put', '{"kept":true}'], { url: one.url })
-    const stream = await fetch(`${one.url}/v2/events`)
-    const began = Date.now()
-    const exited = once(one.child, 'exit')
-    one.child.kill(signal)
-    expect(await exited).toEqual([0, null])
-    expect(Date.now() - began).toBeLessThan(5000)
-    await stream.body?.cancel().catch(() => undefined)
-
-    const again = await startNodeProcess(MAIN, args, cwd)
-    expect(again).toMatchObject({ avatars: 1, records: 1, peer_id: one.peer_id })
-    expect(await again.stop()).toBe(0)
-  }, SLOW_MS)
-})
-
-describe('a second signal', () => {
-  it(
-    'ends the node at once with exit code 1',
-    async () => {
-      const one = await startNodeProcess(MAIN, ['--data-dir', 'twice', ...LOOPBACK], cwd)
-      // A request under way, which the first signal leaves a moment to finish.
-      const [host, port] = one.http.split(':')
-      const socket = connect(Number(port), host)
-      socket.on('error', () => undefined)
-      socket.write('POST /v2/records HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{')
-      await once(socket, 'ready')
-      expect((await call(['status'], { url: one.url })).code).toBe(0)
-      const exited = once(one.child, 'exit')
-      const lines = createInterface({ input: one.child.stdout! })
-      one.child.kill('SIGTERM')
-      for await (const line of lines) if (line.includes('"stopping"')) break
-      one.child.kill('SIGTERM')
-      expect(await exited).toEqual([1, null])
-    },
-    SLOW_MS,
-  )
-})
-
-describe('demo', () => {
-  it('ends well within 20 s', async () => {
-    const began = Date.now()
-    const { code, stdout } = await new Promise<{ code: unknown; stdout: string }>((resolve) => {
-      execFile(process.execPath, [MAIN, 'demo'], { cwd }, (error, stdout) => resolve({ code: error?.code ?? 0, stdout }))
-    })
-    expect(stdout).toContain('verified: 2 signatures checked here')
-    expect(stdout).toContain('"colour":"green"')
-    expect(code).toBe(0)
-    expect(Date.now() - began).toBeLessThan(20_000)
-  }, SLOW_MS)
-})

@@ -1,0 +1,116 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { startNodeProcess } from '../../src/cli/node-process.ts'
+import type { NodeProcess } from '../../src/cli/node-process.ts'
+import { run } from './run.ts'
+
+const MAIN = resolve('dist/main.js')
+const LOOPBACK = ['--http', '127.0.0.1:0', '--listen', '/ip4/127.0.0.1/tcp/0']
+/** For tests that start processes, on a machine that does other things too. */
+const SLOW_MS = 40_000
+
+let cwd: string
+let node: NodeProcess
+beforeAll(async () => {
+  cwd = mkdtempSync(join(tmpdir(), 'avatar-kv-start-'))
+  node = await startNodeProcess(MAIN, ['--data-dir', 'data', ...LOOPBACK], cwd)
+  await run(['key', 'create'], { cwd })
+}, SLOW_MS)
+afterAll(async () => {
+  await node.stop()
+  rmSync(cwd, { recursive: true })
+})
+
+function call(args: readonly string[], { url }: { url: string } = node) {
+  return run([...args, '--node', url], { cwd })
+}
+
+describe('start', () => {
+  it('says what an operator needs', () => {
+    expect(node).toMatchObject({ network: 'main', data_dir: join(cwd, 'data'), avatars: 0, records: 0 })
+    expect(node.http).toMatch(/^127\.0\.0\.1:\d+$/)
+    expect(node.addresses[0]).toMatch(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo/)
+    expect(node.engine).toBe('libsecp256k1')
+  })
+
+  it.each([
+    ['a data directory in use', () => ['--data-dir', 'data', ...LOOPBACK], /another (node|process)/i],
+    ['an HTTP port in use', () => ['--data-dir', 'd1', '--http', node.http, '--listen', LOOPBACK[3]!], /serve HTTP .* another program uses that port/],
+    [
+      'a peer port in use',
+      () => ['--data-dir', 'd2', '--http', '127.0.0.1:0', '--listen', node.addresses[0]!.replace(/\/p2p.*/, '')],
+      /listen for peers .* another program uses that port/,
+    ],
+    ['a data directory that is a file', () => ['--data-dir', 'avatar.key', ...LOOPBACK], /avatar\.key cannot be used/],
+  ])('fails with exit code 1 on %s', async (_, args, message) => {
+    const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+      execFile(process.execPath, [MAIN, 'start', ...args()], { cwd, timeout: 15_000 }, (error, _out, stderr) =>
+        resolve({ code: error?.code, stderr }),
+      )
+    })
+    expect(stderr).toMatch(message)
+    expect(stderr).not.toContain('    at ')
+    expect(code).toBe(1)
+    expect((await call(['status'])).code).toBe(0)
+  }, SLOW_MS)
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('stops on %s within 5 s with exit code 0, and keeps what it had', async (signal) => {
+    const args = ['--data-dir', `kept-${signal}`, ...LOOPBACK]
+    const one = await startNodeProcess(MAIN, args, cwd)
+    await call(['put', '{"kept":true}'], one)
+    const stream = await fetch(`${one.url}/v2/events`)
+    const began = Date.now()
+    const exited = once(one.child, 'exit')
+    one.child.kill(signal)
+    expect(await exited).toEqual([0, null])
+    expect(Date.now() - began).toBeLessThan(5000)
+    await stream.body?.cancel().catch(() => undefined)
+
+    const again = await startNodeProcess(MAIN, args, cwd)
+    expect(again).toMatchObject({ avatars: 1, records: 1, peer_id: one.peer_id })
+    expect(await again.stop()).toBe(0)
+  }, SLOW_MS)
+})
+
+describe('a second signal', () => {
+  it(
+    'ends the node at once with exit code 1',
+    async () => {
+      const one = await startNodeProcess(MAIN, ['--data-dir', 'twice', ...LOOPBACK], cwd)
+      // A request under way, which the first signal leaves a moment to finish.
+      const [host, port] = one.http.split(':')
+      const socket = connect(Number(port), host)
+      socket.on('error', () => undefined)
+      socket.write('POST /v2/records HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{')
+      await once(socket, 'ready')
+      expect((await call(['status'], one)).code).toBe(0)
+      const exited = once(one.child, 'exit')
+      const lines = createInterface({ input: one.child.stdout! })
+      one.child.kill('SIGTERM')
+      for await (const line of lines) if (line.includes('"stopping"')) break
+      one.child.kill('SIGTERM')
+      expect(await exited).toEqual([1, null])
+    },
+    SLOW_MS,
+  )
+})
+
+describe('demo', () => {
+  it('ends well within 20 s', async () => {
+    const began = Date.now()
+    const { code, stdout } = await new Promise<{ code: unknown; stdout: string }>((resolve) => {
+      execFile(process.execPath, [MAIN, 'demo'], { cwd }, (error, stdout) => resolve({ code: error?.code ?? 0, stdout }))
+    })
+    expect(stdout).toContain('verified: 2 signatures checked here')
+    expect(stdout).toContain('"colour":"green"')
+    expect(code).toBe(0)
+    expect(Date.now() - began).toBeLessThan(20_000)
+  }, SLOW_MS)
+})
