@@ -43,7 +43,7 @@ export function messageId(data: Uint8Array): Uint8Array {
 }
 
 /** A stranger's message id may be megabytes long and is kept for a while: its first 20 bytes are enough to tell it. */
-export function messageIdText(id: Uint8Array): string {
+function messageIdText(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, Math.min(id.byteLength, MESSAGE_ID_BYTES)).toString('latin1')
 }
 

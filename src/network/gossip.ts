@@ -11,6 +11,8 @@ import { MAX_BATCH_BYTES } from '../record/limits.ts'
 import type { SignedRecord } from '../record/types.ts'
 import { createOutbox } from './outbox.ts'
 import type { OutboxLimits } from './outbox.ts'
+import { createPacer } from './pacer.ts'
+import type { PacerLimits } from './pacer.ts'
 import { isGossipProtocol } from './stream-repair.ts'
 import { createValidationQueue } from './validation-queue.ts'
 import type { ValidationLimits } from './validation-queue.ts'
@@ -22,15 +24,6 @@ const RESULTS: Readonly<Record<GossipVerdict, TopicValidatorResult>> = {
   ignore: TopicValidatorResult.Ignore,
   reject: TopicValidatorResult.Reject,
 }
-
-/** Above this, on any gossip stream, the next own message waits a little: a burst must not overrun a slow line. */
-const PACE_ABOVE_BYTES = 1_048_576
-
-/** How long it waits at most, so that a peer that does not read cannot stop the others. */
-const PACE_MS = 100
-
-/** Looks in between. */
-const PACE_STEP_MS = 5
 
 export interface GossipComponents {
   readonly service: GossipSub
@@ -63,12 +56,13 @@ export interface Gossip {
 export function createGossip(
   components: GossipComponents,
   topic: string,
-  limits: { readonly outbox: OutboxLimits; readonly validation: ValidationLimits },
+  limits: { readonly outbox: OutboxLimits; readonly validation: ValidationLimits; readonly pacer: PacerLimits },
 ): Gossip {
   const { service, connections, ingest, environment, logger, metrics } = components
   const { clock, timers } = environment
   const flow = { pause: (peer: string) => setPaused(peer, true), resume: (peer: string) => setPaused(peer, false) }
   const queue = createValidationQueue({ timers, flow }, limits.validation)
+  const pacer = createPacer({ timers, streams: () => gossipStreams('outbound') }, limits.pacer)
   const outbox = createOutbox({ clock, timers, logger, send }, limits.outbox)
 
   function gossipStreams(direction: 'inbound' | 'outbound', peer?: string): Connection['streams'] {
@@ -101,7 +95,12 @@ export function createGossip(
 
   async function judge(peer: string, data: Uint8Array): Promise<Judgement> {
     try {
-      const judgement = await queue.run(peer, data.byteLength, () => judgeMessage(ingest, data))
+      const judgement = await queue.run(peer, data.byteLength, async () => {
+        const result = await judgeMessage(ingest, data)
+        // It is forwarded at once when this ends.
+        if (result.verdict === 'accept') await pacer.pass()
+        return result
+      })
       if (judgement === 'timeout') logger.warn({ peer }, 'a gossip message took too long to store; ignored')
       return typeof judgement === 'string' ? { verdict: 'ignore', reason: judgement } : judgement
     } catch (error) {
@@ -117,16 +116,9 @@ export function createGossip(
       logger.warn({ records: records.length, bytes: data.byteLength }, 'records too large for a gossip message')
       return
     }
-    await waitForSlowStreams()
+    await pacer.pass()
     const { recipients } = await service.publish(topic, data)
     if (recipients.length > 0) metrics.gossipSent(records.length, data.byteLength)
-  }
-
-  async function waitForSlowStreams(): Promise<void> {
-    for (let waitedMs = 0; waitedMs < PACE_MS; waitedMs += PACE_STEP_MS) {
-      if (!gossipStreams('outbound').some((stream) => stream.writeBufferLength > PACE_ABOVE_BYTES)) return
-      await new Promise<void>((resolve) => timers.after(PACE_STEP_MS, resolve))
-    }
   }
 
   return {

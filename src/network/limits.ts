@@ -1,6 +1,7 @@
 /** Bounds of a node that anyone may connect to. What gossipsub itself bounds is in gossip-settings.ts. */
 import { MAX_OUTBOUND_BUFFER_BYTES } from './gossip-settings.ts'
 import type { OutboxLimits } from './outbox.ts'
+import type { PacerLimits } from './pacer.ts'
 import type { ValidationLimits } from './validation-queue.ts'
 
 /** Every connection may hold a frame that is being gathered (4 MiB) and what waits for it (8 MiB at most, if it is slow). */
@@ -44,12 +45,14 @@ export interface NetworkLimits {
   readonly repairIntervalMs: number
   readonly outbox: OutboxLimits
   readonly validation: ValidationLimits
+  readonly pacer: PacerLimits
 }
 
 export const defaultNetworkLimits: NetworkLimits = {
   connectionsPerHost: 32,
   repairIntervalMs: 5000,
-  outbox: { messageBytes: 262_144, messageRecords: 1024, delayMs: 5, queueBytes: 33_554_432 },
+  outbox: { messageBytes: 262_144, messageRecords: 1024, delayMs: 5, queueBytes: 67_108_864 },
+  pacer: { aboveBytes: 1_048_576, messageMs: 250, patienceMs: 3000 },
   validation: {
     running: 64,
     runningPerPeer: 16,

@@ -8,7 +8,10 @@ export interface OutboxLimits {
   readonly messageBytes: number
   /** Records in one message at most. */
   readonly messageRecords: number
-  /** How long a record waits for others to share its message, in milliseconds. */
+  /**
+   * Time between messages that are not full, in milliseconds: how long a record waits for others to share its message. A
+   * lone record leaves at once.
+   */
   readonly delayMs: number
   /** Records that wait, in bytes; above it the oldest are dropped. */
   readonly queueBytes: number
@@ -27,8 +30,8 @@ export interface Outbox {
 }
 
 /**
- * Gathers outgoing records into messages: one leaves as soon as it is full, else when its first record has waited
- * `delayMs`. Bounded: gossip is only a hint, so the oldest records are dropped when sending does not keep up.
+ * Gathers outgoing records into messages: one leaves as soon as it is full, else `delayMs` after the one
+ * before. Bounded: gossip is only a hint, so the oldest records are dropped when sending does not keep up.
  *
  * @param components.send sends one message; the next one waits for it
  */
@@ -49,6 +52,7 @@ export function createOutbox(
   let dueBytes = 0
   let cancelTimer: (() => void) | undefined
   let sending: Promise<void> | undefined
+  let sentAtMs = Number.NEGATIVE_INFINITY
   let dropped = 0
   let loggedDrops = 0
   let loggedAtMs = Number.NEGATIVE_INFINITY
@@ -88,6 +92,7 @@ export function createOutbox(
     while (isDue()) {
       try {
         await send(takeMessage())
+        sentAtMs = clock.now()
       } catch (error) {
         logger.debug({ err: error }, 'a gossip message was not sent')
       }
@@ -104,7 +109,8 @@ export function createOutbox(
 
   function arm(): void {
     if (bytes === 0 || cancelTimer !== undefined) return
-    cancelTimer = timers.after(limits.delayMs, () => {
+    const sinceLastMs = Math.max(0, clock.now() - sentAtMs)
+    cancelTimer = timers.after(Math.max(0, limits.delayMs - sinceLastMs), () => {
       cancelTimer = undefined
       dueBytes = bytes
       void pump()

@@ -40,7 +40,10 @@ describe('start', () => {
   test('a port that is taken is a clear error, and nothing stays open', async () => {
     const first = await startNode()
     const taken = addressOf(first).replace(/\/p2p\/.*$/, '')
-    const second = await create({ listen: ['/ip4/127.0.0.1/tcp/0', taken] })
+    const other = await startNode()
+    const free = addressOf(other).replace(/\/p2p\/.*$/, '')
+    await stopNode(other)
+    const second = await create({ listen: [free, taken] })
     await expect(second.start()).rejects.toMatchObject({
       name: 'NetworkError',
       code: 'listen_failed',
@@ -48,6 +51,7 @@ describe('start', () => {
     })
     expect(second.addresses()).toEqual([])
     await second.stop()
+    await expect(startNode({ listen: [free] })).resolves.toBeDefined()
   })
 
   test.each([

@@ -76,7 +76,7 @@ test('a flood of tiny messages from one peer leaves room for another', async () 
   const ingest = testIngest()
   const { submit } = ingest
   ingest.submit = async function slowly(...args) {
-    await sleep(5)
+    await sleep(20)
     return submit.apply(this, args)
   }
   const node = await startNode({ ingest })
@@ -98,5 +98,6 @@ test('a flood of tiny messages from one peer leaves room for another', async () 
   end.abort()
   await flood
   expect(sent).toBeGreaterThan(1000)
-  expect(tookMs).toBeLessThan(2000)
+  // In order of arrival it would wait for over a thousand messages, 16 at a time.
+  expect(tookMs).toBeLessThan(1000)
 }, 30_000)

@@ -1,0 +1,61 @@
+import type { Timers } from '../environment.ts'
+
+export interface PacerLimits {
+  /** A stream with more bytes waiting holds up the next message. */
+  readonly aboveBytes: number
+  /** One message waits at most this long, in milliseconds. */
+  readonly messageMs: number
+  /** A stream that stays above for so long holds up nothing any more, until it is below again; milliseconds. */
+  readonly patienceMs: number
+}
+
+/** Time between two looks at the streams. */
+const STEP_MS = 5
+
+/** An outgoing stream, as far as its load matters. libp2p's streams are such. */
+export interface PacedStream {
+  /** Bytes that wait to be sent. */
+  readonly writeBufferLength: number
+}
+
+/**
+ * Makes senders wait while streams are full. Gossipsub itself never waits: it fills a stream's buffer until the stream
+ * is dropped, and all that was in it is lost. Waiting here holds back own messages, and, in validation, those of peers, who
+ * are then slowed down themselves.
+ *
+ * Messages pass one by one, in order of arrival. A peer that does not read can hold the others up for `patienceMs` only.
+ */
+export function createPacer(
+  { timers, streams }: { timers: Timers; streams: () => readonly PacedStream[] },
+  limits: PacerLimits,
+): { pass(): Promise<void> } {
+  const aboveForMs = new WeakMap<PacedStream, number>()
+  let last: Promise<void> = Promise.resolve()
+
+  /** Streams that are worth waiting for. */
+  function full(): PacedStream[] {
+    return streams().filter((stream) => {
+      const above = stream.writeBufferLength > limits.aboveBytes
+      if (!above) aboveForMs.delete(stream)
+      return above && (aboveForMs.get(stream) ?? 0) < limits.patienceMs
+    })
+  }
+
+  async function wait(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < limits.messageMs; waitedMs += STEP_MS) {
+      const waitFor = full()
+      if (waitFor.length === 0) return
+      await new Promise<void>((resolve) => {
+        timers.after(STEP_MS, resolve)
+      })
+      for (const stream of waitFor) aboveForMs.set(stream, (aboveForMs.get(stream) ?? 0) + STEP_MS)
+    }
+  }
+
+  return {
+    pass() {
+      last = last.then(wait)
+      return last
+    },
+  }
+}
