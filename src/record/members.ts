@@ -4,7 +4,6 @@
 import { tooDeep } from './bounds.ts'
 import { RecordError } from './errors.ts'
 import {
-  LEVELS_ABOVE_CONTENT,
   LEVELS_ABOVE_PATCH,
   MAX_CONTENT_DEPTH,
   MAX_IDENTITY_BYTES,
@@ -47,7 +46,7 @@ const STATE_MEMBERS = ['content', 'identity', 'platform']
  * Checks every rule of a payload, except that the avatar is a point on the curve and that the text is canonical.
  *
  * @param value the parsed payload
- * @param depth the deepest level of objects and arrays in it
+ * @param depth the deepest level of objects and arrays in it, at most `MAX_PAYLOAD_DEPTH`: as deep as a content may be
  * @param network the network in which it is judged
  * @throws RecordError with the code of the first rule that fails
  */
@@ -71,7 +70,7 @@ export function checkBody(value: unknown, depth: number, network: string): asser
   }
   if (type !== 'part') checkPrev(value.prev, value.counter)
   if (type === 'patch') checkPatch(value, depth)
-  else checkState(value.state, value.avatar, depth)
+  else checkState(value.state, value.avatar)
   if (type === 'snapshot') checkParts(value.parts)
 }
 
@@ -157,7 +156,7 @@ function checkNamespace(
   }
 }
 
-function checkState(value: JsonValue | undefined, avatar: JsonValue | undefined, depth: number): void {
+function checkState(value: JsonValue | undefined, avatar: JsonValue | undefined): void {
   if (!Array.isArray(value)) throw new RecordError('invalid_state', 'state must be an array.')
   let lastPlatform = ''
   let lastIdentity = ''
@@ -177,7 +176,6 @@ function checkState(value: JsonValue | undefined, avatar: JsonValue | undefined,
     lastPlatform = platform
     lastIdentity = identity
   }
-  if (depth > LEVELS_ABOVE_CONTENT + MAX_CONTENT_DEPTH) throw tooDeep()
 }
 
 function checkParts(value: JsonValue | undefined): void {

@@ -59,6 +59,8 @@ const VALID: readonly [what: string, members: Members, changes: Members][] = [
   ['numbers at their limits', PATCH, { patch: '{"a":[1.7976931348623157e+308,5e-324,1e+21,0.000001,9007199254740992]}' }],
   ['escapes that must be', PATCH, { patch: '{"a":"\\b\\t\\n\\f\\r\\u0000\\u001f\\"\\\\\u2028\u007f/"}' }],
   ['text about escapes', PATCH, { patch: '{"a":"\\\\ud800"}' }],
+  ['brackets in text after a quote', PATCH, { patch: `{"a":"\\"${'['.repeat(100)}"}` }],
+  ['commas in text after a quote', PATCH, { patch: `{"a":"\\"${','.repeat(20_000)}"}` }],
   ['keys in UTF-16 order', PATCH, { patch: '{"\u{1f600}":1,"\uff5e":1}' }],
   ['state in UTF-8 order', PART, { state: `[${entry('"\uff5e"', '{}')},${entry('"\u{1f600}"', '{}')}]` }],
   ['3,500 parts', SNAPSHOT, { parts: JSON.stringify(Array.from({ length: 3_500 }, (_, i) => id(i))) }],
