@@ -19,6 +19,8 @@ export type OpenStore = Awaited<ReturnType<typeof openStore>>
 
 const engine = await selectEngine()
 const silent = pino({ level: 'silent' })
+/** One for all stores of a test file: each observes the whole process. */
+const metrics = createMetrics()
 
 /** Records as ingest hands them to the store. */
 export function verified(records: readonly TestRecord[]): VerifiedRecord[] {
@@ -74,6 +76,23 @@ export async function diskHarness(): Promise<StoreHarness> {
   })
 }
 
+/** What opening a directory says while another store has it open. */
+export async function openTwice(): Promise<unknown> {
+  const location = await mkdtemp(join(tmpdir(), 'avatar-kv-store-'))
+  const components = { environment: systemEnvironment(), logger: silent, metrics, engine }
+  const first = await openStore(components, { location, network: NETWORK })
+  try {
+    const second = await openStore(components, { location, network: NETWORK })
+    await second.close()
+    return undefined
+  } catch (error) {
+    return error
+  } finally {
+    await first.close()
+    await rm(location, { recursive: true })
+  }
+}
+
 interface Backing {
   open(
     components: Parameters<typeof openStore>[0],
@@ -84,7 +103,7 @@ interface Backing {
 }
 
 async function harness(backing: Backing): Promise<StoreHarness> {
-  const metrics = createMetrics()
+  const corruptionsBefore = await countCorruptions()
   const components = { environment: systemEnvironment(), logger: silent, metrics, engine }
   let store: OpenStore | undefined
   const close = async (): Promise<void> => {
@@ -109,16 +128,18 @@ async function harness(backing: Backing): Promise<StoreHarness> {
       })
       return rows
     },
-    corruptions: async () => {
-      const { text } = await metrics.expose()
-      const counts = text.matchAll(/^\w*corrupt\w*\{[^}]*\} (\d+)$/gm)
-      return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
-    },
+    corruptions: async () => (await countCorruptions()) - corruptionsBefore,
     remove: async () => {
       await close()
       await backing.remove()
     },
   }
+}
+
+async function countCorruptions(): Promise<number> {
+  const { text } = await metrics.expose()
+  const counts = text.matchAll(/^avatar_kv_corruption_total\{[^}]*\} (\d+)$/gm)
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
 }
 
 function hex(bytes: Uint8Array): string {

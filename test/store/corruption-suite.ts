@@ -1,0 +1,224 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { VerifiedRecord } from '../../src/record/types.ts'
+import { StoreError } from '../../src/store/errors.ts'
+import { HOSTILE_KEYS } from '../oracle/json-values.ts'
+import { allRecords, expectOracle } from './expectations.ts'
+import { verified, type OpenStore, type RawDb, type StoreHarness } from './harness.ts'
+import { entry, Writer } from './writer.ts'
+
+type Row = readonly [key: string, value: string]
+
+/** Rows that a store of these tests must have, by the first letter of their key. */
+const RECORD_ROWS = 'r'
+const FEED_ROWS = ['f', 'e'] as const
+const DERIVED_ROWS = ['h', 'i', 'o', 'a', 'v', 't', 'k', 'p', 'q'] as const
+
+const DAMAGES: readonly [title: string, damage: (value: Buffer) => Buffer][] = [
+  ['the first bit flipped', (value) => flipped(value, 0)],
+  ['a bit in the middle flipped', (value) => flipped(value, Math.floor(value.length / 2))],
+  ['the last bit flipped', (value) => flipped(value, value.length - 1)],
+  ['the last byte lost', (value) => value.subarray(0, -1)],
+  ['no bytes', () => Buffer.alloc(0)],
+  ['other bytes', (value) => Buffer.alloc(value.length + 3, 0xa5)],
+]
+
+/** That no broken row is ever served, and that all that follows from records comes back. */
+export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKind: number): void {
+  let harness: StoreHarness
+  let sample: Sample
+  let pristine: Row[]
+
+  beforeEach(async () => {
+    harness = await make()
+    sample = writeSample()
+    const store = await harness.open()
+    for (const batch of sample.batches) await store.commit(batch)
+    pristine = await harness.dump()
+  })
+  afterEach(() => harness.remove())
+
+  const restore = (changed: Row) =>
+    harness.tamper(async (db) => {
+      await db.clear()
+      for (const [key, value] of pristine) await db.put(Buffer.from(key, 'hex'), Buffer.from(value, 'hex'))
+      await db.put(Buffer.from(changed[0], 'hex'), Buffer.from(changed[1], 'hex'))
+    })
+
+  /** A few rows of one kind, from all over it. */
+  const some = (letter: string): Row[] => {
+    const rows = pristine.filter(([key]) => key.startsWith(Buffer.from(letter).toString('hex')))
+    const step = Math.max(1, Math.floor(rows.length / rowsOfEachKind))
+    return rows.filter((_, index) => index % step === 0).slice(0, rowsOfEachKind)
+  }
+
+  test('the sample has rows of every kind', () => {
+    for (const letter of [RECORD_ROWS, ...FEED_ROWS, ...DERIVED_ROWS, 'm']) expect(some(letter)).not.toEqual([])
+  })
+
+  describe.each(DAMAGES)('%s', (_title, damage) => {
+    test.each(DERIVED_ROWS)('in derived rows (%s): all reads are right, and rebuilding mends all rows', async (letter) => {
+      for (const [key, value] of some(letter)) {
+        await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
+        const store = await harness.open()
+        for (const avatar of sample.avatars) await expectOracle(store, avatar, sample.of(avatar))
+        expect(store.totals()).toEqual(sample.totals)
+        await store.commit(sample.late)
+        for (const avatar of sample.avatars) await expectOracle(store, avatar, [...sample.of(avatar), ...sample.lateOf(avatar)])
+
+        await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
+        expect(await (await harness.open()).rebuild()).toMatchObject({ quarantined: 0 })
+        expect(withoutGarbage(await harness.dump())).toEqual(withoutGarbage(pristine))
+      }
+    })
+
+    test('in record rows: the record is gone and counted, and the rest stands by itself', async () => {
+      for (const [key, value] of some(RECORD_ROWS)) {
+        await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
+        const before = await harness.corruptions()
+        const store = await harness.open()
+        const held: VerifiedRecord[] = []
+        for (const avatar of sample.avatars) {
+          const ids = new Set((await allRecords(store, avatar)).map(({ id }) => id))
+          held.push(...sample.of(avatar).filter(({ id }) => ids.has(id)))
+        }
+        expect(held).toHaveLength(sample.all.length - 1)
+        expect(await harness.corruptions()).toBeGreaterThan(before)
+        for (const avatar of sample.avatars) await expectOracle(store, avatar, held.filter(({ body }) => body.avatar === avatar))
+        const lost = sample.all.filter((record) => !held.includes(record))
+        expect(await store.record(lost[0]!.id)).toBeUndefined()
+        const rows = await harness.dump()
+        const quarantined = rows.filter(([each]) => each.startsWith(Buffer.from('x').toString('hex')))
+        expect(quarantined.map(([each, row]) => [each.endsWith(key), row])).toEqual([
+          [true, damage(Buffer.from(value, 'hex')).toString('hex')],
+        ])
+
+        const reopened = await harness.open()
+        await reopened.commit(lost)
+        for (const avatar of sample.avatars) {
+          const given = [...held, ...lost].filter(({ body }) => body.avatar === avatar)
+          await expectOracle(reopened, avatar, given)
+        }
+      }
+    })
+
+    test.each(FEED_ROWS)('in the feed (%s): no wrong entry, and state untouched', async (letter) => {
+      for (const [key, value] of some(letter)) {
+        await harness.tamper((db) => putAll(db, pristine))
+        const good = await sampleEvents(await harness.open(), sample)
+        await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
+        const store = await harness.open()
+        const events = await sampleEvents(store, sample)
+        for (const [index, list] of events.entries()) {
+          if (list !== 'reset') expect(good[index]).toEqual(expect.arrayContaining(list))
+        }
+        for (const avatar of sample.avatars) await expectOracle(store, avatar, sample.of(avatar))
+      }
+    })
+
+    test('in what the store says of itself: a clear refusal, or the truth', async () => {
+      for (const [key, value] of pristine.filter(([each]) => each.startsWith(Buffer.from('m').toString('hex')))) {
+        await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
+        const store = await harness.open().catch((error: unknown) => error)
+        if (store instanceof Error) {
+          expect(store).toBeInstanceOf(StoreError)
+          continue
+        }
+        const opened = store as OpenStore
+        expect(opened.epoch).toMatch(/^[0-9a-f]{16}$/)
+        expect(opened.totals()).toEqual(sample.totals)
+        for (const avatar of sample.avatars) await expectOracle(opened, avatar, sample.of(avatar))
+        await opened.commit(sample.late)
+        for (const avatar of sample.avatars) await expectOracle(opened, avatar, [...sample.of(avatar), ...sample.lateOf(avatar)])
+      }
+    })
+  })
+
+  test('a row of another key is not taken for one of this', async () => {
+    const members = pristine.filter(([key, value]) => key.startsWith('76') && value.length > 0)
+    for (const [index, [key]] of members.slice(0, -1).entries()) {
+      await restore([key, members[index + 1]![1]])
+      const store = await harness.open()
+      for (const avatar of sample.avatars) await expectOracle(store, avatar, sample.of(avatar))
+    }
+  })
+
+  test('lost rows of the view are noticed', async () => {
+    for (const [key] of [...some('v'), ...some('k')]) {
+      await harness.tamper(async (db) => {
+        await putAll(db, pristine)
+        await db.del(Buffer.from(key, 'hex'))
+      })
+      const store = await harness.open()
+      await store.commit(sample.late)
+      for (const avatar of sample.avatars) await expectOracle(store, avatar, [...sample.of(avatar), ...sample.lateOf(avatar)])
+    }
+  })
+}
+
+interface Sample {
+  readonly batches: readonly (readonly VerifiedRecord[])[]
+  readonly all: readonly VerifiedRecord[]
+  readonly avatars: readonly VerifiedRecord['body']['avatar'][]
+  readonly totals: { readonly avatars: number; readonly records: number }
+  /** Records that reach far back: late forks beside and under what was written and deleted. */
+  readonly late: readonly VerifiedRecord[]
+  of(avatar: string): VerifiedRecord[]
+  lateOf(avatar: string): VerifiedRecord[]
+}
+
+function writeSample(): Sample {
+  const [one, two] = [new Writer(1), new Writer(2)]
+  const old = one.chain(3)
+  const unseen = one.patch([old[0]!], { unseen: true })
+  const part = one.part(4, [entry({ a: { b: 1 }, gone: 1 }), entry({ n: 1 }, { platform: 'x', identity: 'é' })])
+  const base = one.snapshot([old[2]!], [entry({ a: { c: 2 }, base: true })], [part.id])
+  const hostile = one.patch([base], Object.fromEntries(HOSTILE_KEYS.map((key, index) => [key, { index }])))
+  const deletes = one.patch([hostile], { gone: null, a: { b: null }, [HOSTILE_KEYS[0]]: null })
+  const forks = Array.from({ length: 20 }, (_, fork) => one.patch([deletes], { fork, [`f${fork % 4}`]: fork }))
+  const waiting = one.patch([one.patch([forks[0]!])], { waiting: true })
+  const incomplete = one.snapshot([forks[1]!], [], [`0x${'cd'.repeat(32)}`])
+  const chain = two.chain(6)
+  const batches = [[...old, unseen], [part, base], [hostile, deletes, ...chain], forks, [waiting, incomplete]]
+  const late = [
+    one.patch([base], { gone: 2, a: { b: 3, d: 4 }, fork: null, [HOSTILE_KEYS[0]]: { late: 1 } }),
+    one.patch([hostile], { gone: { again: 1 }, f1: null }),
+    one.patch(forks.slice(0, 16), { merged: true }),
+    two.patch([chain[2]!], { k0: null, k1: { deep: 1 } }),
+  ]
+  const verifiedBatches = batches.map(verified)
+  const verifiedLate = verified(late)
+  const all = verifiedBatches.flat()
+  const by = (records: readonly VerifiedRecord[], avatar: string) => records.filter(({ body }) => body.avatar === avatar)
+  return {
+    batches: verifiedBatches,
+    all,
+    avatars: [one.avatar, two.avatar],
+    totals: { avatars: 2, records: all.length - old.length - 1 },
+    late: verifiedLate,
+    of: (avatar) => by(all, avatar),
+    lateOf: (avatar) => by(verifiedLate, avatar),
+  }
+}
+
+async function sampleEvents(store: OpenStore, { avatars }: Sample) {
+  const lists = [await store.events({ after: 0, limit: 1000 })]
+  for (const avatar of avatars) lists.push(await store.events({ after: 0, avatar, limit: 1000 }))
+  return lists
+}
+
+async function putAll(db: RawDb, rows: readonly Row[]): Promise<void> {
+  await db.clear()
+  for (const [key, value] of rows) await db.put(Buffer.from(key, 'hex'), Buffer.from(value, 'hex'))
+}
+
+/** Rows without a value say all by being there: whatever stands in one is nothing to mend. */
+function withoutGarbage(rows: readonly Row[]): Row[] {
+  const empty = new Set(['a', 'k', 'q'].map((letter) => Buffer.from(letter).toString('hex')))
+  return rows.map(([key, value]) => [key, empty.has(key.slice(0, 2)) ? '' : value])
+}
+
+function flipped(value: Buffer, at: number): Buffer {
+  const copy = Buffer.from(value)
+  if (copy.length > 0) copy[at] = (copy[at] as number) ^ 1
+  return copy
+}
