@@ -47,6 +47,8 @@ export class AvatarState {
   readonly #tips: PlaceSet
   readonly #waiting = new WaitingRoom()
   #base: Citation | null
+  /** The parts that the base names, once somebody asked. */
+  #namedParts: { readonly base: RecordId; readonly parts: ReadonlySet<RecordId> } | undefined
 
   constructor(avatar: Avatar, source: StateSource, stored?: StoredState) {
     this.avatar = avatar
@@ -252,7 +254,11 @@ export class AvatarState {
 
   #baseParts(): ReadonlySet<RecordId> {
     if (this.#base === null) return new Set()
-    return new Set((this.#source.body(this.#base) as SnapshotBody).parts)
+    if (this.#namedParts?.base !== this.#base.id) {
+      const { parts } = this.#source.body(this.#base) as SnapshotBody
+      this.#namedParts = { base: this.#base.id, parts: new Set(parts) }
+    }
+    return this.#namedParts.parts
   }
 }
 

@@ -37,7 +37,7 @@ export class AvatarEntry implements StateSource {
   /** About how much memory this takes. */
   weight = 1_000
   #namespaces = 0
-  #isNew = true
+  #isNew: boolean
   #isPreloaded = false
   readonly #db: Database
   readonly #uncommitted = new Map<RecordId, RecordBody>()
@@ -49,9 +49,10 @@ export class AvatarEntry implements StateSource {
   private constructor(db: Database, avatar: Avatar, stored?: { summary: rows.SummaryRow; state: StoredState }) {
     this.#db = db
     this.avatar = avatar
+    // Before the state is made: it asks at once what is held.
+    this.#isNew = stored === undefined
     this.state = new AvatarState(avatar, this, stored?.state)
     if (stored === undefined) return
-    this.#isNew = false
     this.records = stored.summary.records
     this.bytes = stored.summary.bytes
     this.#namespaces = stored.summary.namespaces

@@ -110,6 +110,11 @@ export class ByteReader {
     return this.#take(1)[0] as number
   }
 
+  u32(): number {
+    const bytes = this.#take(4)
+    return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0)
+  }
+
   u64(): number {
     const bytes = this.#take(8)
     const view = new DataView(bytes.buffer, bytes.byteOffset, 8)

@@ -47,7 +47,6 @@ export async function buildBatch(
   lastSequence: number,
   entryOf: (avatar: Avatar) => Promise<AvatarEntry>,
 ): Promise<Batch> {
-  const results: CommitResult[] = []
   const operations: Operation[] = []
   const changes: Change[] = []
   const summaries = new Map<Avatar, AvatarSummary>()
@@ -57,6 +56,7 @@ export async function buildBatch(
     if (body.type !== 'patch') await entries.get(body.avatar)?.preload()
   }
   const parts = new Map<Avatar, AvatarBatch>()
+  const outcomes: { part: AvatarBatch; refusal: CommitResult | undefined }[] = []
   let sequence = lastSequence
   for (const record of records) {
     const { avatar } = record.body
@@ -65,11 +65,15 @@ export async function buildBatch(
       part = new AvatarBatch(entries.get(avatar) as AvatarEntry)
       parts.set(avatar, part)
     }
-    const { result, changed } = part.add(record, sequence)
+    const refusal = part.refuse(record)
+    outcomes.push({ part, refusal })
+    if (refusal !== undefined) continue
+    const changed = part.add(record, sequence)
     sequence += changed.length
-    results.push(result)
     changes.push(...changed)
   }
+  // What a record is told is how it stands once the whole batch is in.
+  const results = outcomes.map(({ part, refusal }, at) => refusal ?? part.standing(records[at] as VerifiedRecord))
   let newAvatars = 0
   let newRecords = 0
   for (const [avatar, part] of parts) {
@@ -94,11 +98,10 @@ class AvatarBatch {
     this.#baseBefore = entry.state.base?.counter ?? 0
   }
 
-  add(record: VerifiedRecord, lastSequence: number): { result: CommitResult; changed: Change[] } {
+  /** Takes in a record that is not refused. */
+  add(record: VerifiedRecord, lastSequence: number): Change[] {
     const { entry } = this
     const { id, body } = record
-    const refusal = this.#refuse(record)
-    if (refusal !== undefined) return { result: refusal, changed: [] }
     entry.hold(id, body)
     const superseded = entry.state.add(record)
     const { avatar, counter } = body
@@ -106,11 +109,15 @@ class AvatarBatch {
     this.kept.push({ record, sequence, bytes: record.payload.length + record.signature.length })
     const changed: Change[] = [{ sequence, kind: 'record', avatar, counter, id }]
     for (const place of superseded) changed.push({ sequence: (sequence += 1), kind: 'superseded', avatar, ...place })
-    return { result: { status: entry.state.standing({ counter, id }, body.type) }, changed }
+    return changed
+  }
+
+  standing({ id, body }: VerifiedRecord): CommitResult {
+    return { status: this.entry.state.standing({ counter: body.counter, id }, body.type) }
   }
 
   /** What becomes of a record that is not kept; undefined for one that is. */
-  #refuse({ id, body }: VerifiedRecord): CommitResult | undefined {
+  refuse({ id, body }: VerifiedRecord): CommitResult | undefined {
     const { state } = this.entry
     if (this.entry.held(id) !== undefined) return { status: 'duplicate' }
     const standing = state.judge(body)

@@ -137,7 +137,7 @@ export function decodeNamespace(content: Uint8Array): NamespaceRow {
     inBase: reader.u8() === 1,
     live: reader.varint(),
     deleted: reader.varint(),
-    check: new DataView(reader.bytes(4).slice().buffer).getUint32(0),
+    check: reader.u32(),
   }
 }
 
