@@ -100,8 +100,15 @@ export async function expectOracle(store: Store, avatar: Avatar, given: readonly
     expect(Buffer.from(record.payload)).toEqual(Buffer.from(source?.payload ?? []))
     expect(Buffer.from(record.signature)).toEqual(Buffer.from(source?.signature ?? []))
     expect([record.id, record.status]).toEqual([record.id, fold.statuses.get(record.id)])
-    expect(await store.record(record.id)).toEqual(record)
+    expect(readable(await store.record(record.id))).toEqual(readable(record))
   }
+}
+
+/** A record whose bytes are text, for messages that a person can read. */
+function readable(record: StoredRecord | undefined) {
+  if (record === undefined) return undefined
+  const { payload, signature } = record
+  return { ...record, payload: Buffer.from(payload).toString(), signature: Buffer.from(signature).toString('hex') }
 }
 
 /** Namespaces that records name and that do not exist now have neither content nor claims. */

@@ -77,8 +77,9 @@ export function storeSuite(make: () => Promise<StoreHarness>): void {
       const snapshots = parts.map((part) => writer.snapshot([], [], [part.id]))
       await commit(...parts, ...snapshots)
       for (const { id } of [...parts, ...snapshots]) expect(await store.record(id)).toMatchObject({ status: 'stored' })
-      await commit(writer.part(1))
-      await expectOracle(store, writer.avatar, verified([...parts, ...snapshots]))
+      const lone = writer.part(1)
+      expect(await commit(lone)).toEqual([{ status: 'pending' }])
+      await expectOracle(store, writer.avatar, verified([...parts, ...snapshots, lone]))
     })
 
     test('a record that comes twice is a duplicate, in one batch or later', async () => {
