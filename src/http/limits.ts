@@ -69,6 +69,6 @@ export const BY_IDENTITY_BYTES = 32 * 1024 * 1024
 export const PAGE_DEFAULT = 100
 export const PAGE_MAX = 1000
 /** A page of records ends early once its payloads take this much. */
-export const PAGE_BYTES = 8 * 1024 * 1024
+export const PAGE_BYTES = 4 * 1024 * 1024
 /** A path segment holds an identity of 256 bytes, each as `%XX`, and more than that. */
 export const PATH_SEGMENT_LENGTH = 1024

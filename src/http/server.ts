@@ -59,6 +59,9 @@ export interface HttpServer {
   address(): { host: string; port: number }
 }
 
+/** How often a server that stops looks for connections that have nothing more to say, in ms. */
+const IDLE_SWEEP_MS = 20
+
 /**
  * The HTTP interface of a node, version 1 and 2 (docs/protocol.md, "HTTP"). It trusts no proxy: addresses of clients are
  * those of their connections.
@@ -79,7 +82,11 @@ export async function createHttpServer(components: HttpComponents, options: Http
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     routerOptions: { maxParamLength: PATH_SEGMENT_LENGTH },
-    frameworkErrors: (error, _request, reply) => void sendError(reply, 400, 'bad_request', error.message),
+    // Addresses that cannot be read: they meet no route, and so no hook.
+    frameworkErrors: (error, _request, reply) => {
+      reply.header('access-control-allow-origin', '*')
+      void sendError(reply, error.statusCode ?? 400, 'bad_request', error.message)
+    },
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   // The response schemas describe; they do not decide what is sent.
@@ -112,9 +119,17 @@ export async function createHttpServer(components: HttpComponents, options: Http
     async stop() {
       streams.close()
       views.close()
-      const cancel = environment.timers.after(limits.stopGraceMs, () => app.server.closeAllConnections())
+      const { timers } = environment
+      const cancelGrace = timers.after(limits.stopGraceMs, () => app.server.closeAllConnections())
+      // Connections whose answer was under way become idle only now; Node would keep those open for the next request.
+      const sweep = () => {
+        app.server.closeIdleConnections()
+        cancelSweep = timers.after(IDLE_SWEEP_MS, sweep)
+      }
+      let cancelSweep = timers.after(IDLE_SWEEP_MS, sweep)
       await app.close()
-      cancel()
+      cancelSweep()
+      cancelGrace()
     },
     address() {
       const address = app.server.address()

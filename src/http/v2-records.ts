@@ -12,8 +12,8 @@ import { PAGE_BYTES, PAGE_DEFAULT, RECORDS_BODY_BYTES } from './limits.ts'
 import { responses } from './schemas.ts'
 import { AvatarParams, PageQuery, RecordsAnswer, RecordsRequest, RecordsResults } from './v2-schemas.ts'
 
-/** Records read from the store at once: at most 8 MiB of payloads beyond the bound of a page. */
-const READ_RECORDS = 32
+/** Records read from the store at once: at most 4 MiB of payloads beyond the bound of a page. */
+const READ_RECORDS = 16
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /** Records themselves, out and in (docs/protocol.md, "HTTP"). */

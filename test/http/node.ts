@@ -8,6 +8,8 @@ import type { Environment } from '../../src/environment.ts'
 import type { HttpLimits } from '../../src/http/limits.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
+import { DEFAULT_INGEST_LIMITS } from '../../src/ingest/limits.ts'
+import type { IngestLimits } from '../../src/ingest/limits.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import { openStore } from '../../src/store/store.ts'
 import { systemEnvironment } from '../../src/system-environment.ts'
@@ -29,7 +31,7 @@ const logger = pino({ level: process.env['TEST_LOG'] ?? 'silent' })
 
 export interface NodeOptions {
   readonly limits?: Partial<HttpLimits>
-  /** Records that may wait at the door. */
+  readonly ingestLimits?: Partial<IngestLimits>
   readonly environment?: Environment
   readonly feedEntries?: number
 }
@@ -37,7 +39,8 @@ export interface NodeOptions {
 export type HttpNode = Awaited<ReturnType<typeof startHttpNode>>
 
 /** The HTTP interface of a node, with a real store, ingest and verification behind it; only the network is left out. */
-export async function startHttpNode({ limits = {}, environment = systemEnvironment(), feedEntries }: NodeOptions = {}) {
+export async function startHttpNode(options: NodeOptions = {}) {
+  const { limits = {}, ingestLimits = {}, environment = systemEnvironment(), feedEntries } = options
   const directory = await mkdtemp(join(tmpdir(), 'avatar-kv-http-'))
   const metrics = createMetrics()
   const parts = { environment, logger, metrics }
@@ -48,7 +51,10 @@ export async function startHttpNode({ limits = {}, environment = systemEnvironme
       { location: directory, network: NETWORK, ...(feedEntries === undefined ? {} : { feedEntries }) },
     )
     const verifier = createVerifyService({ engine, logger }, { network: NETWORK, workers: 0 })
-    const ingest = createIngest({ ...parts, metrics: createMetrics(), store, verifier, announce: () => {} })
+    const ingest = createIngest(
+      { ...parts, metrics: createMetrics(), store, verifier, announce: () => {} },
+      { ...DEFAULT_INGEST_LIMITS, ...ingestLimits },
+    )
     const server = await createHttpServer(
       {
         ...parts,

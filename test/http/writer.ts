@@ -5,7 +5,7 @@ import { recordDigest, recordId } from '../../src/record/id.ts'
 import { uncompressedAvatar } from '../../src/record/keys.ts'
 import { signRecord } from '../../src/record/sign.ts'
 import type { Citation, JsonObject, RecordId, SignedRecord, StateEntry } from '../../src/record/types.ts'
-import { testKey } from '../oracle/signing.ts'
+import { signBody, testKey } from '../oracle/signing.ts'
 import type { TestKey } from '../oracle/signing.ts'
 import { sign } from '../../src/record/curve.ts'
 import { NETWORK, post } from './node.ts'
@@ -87,4 +87,27 @@ export function personalSign(text: string, key: TestKey, signing: Signing = 'v27
   if (signing === 'compact') return Buffer.from(compact).toString('base64')
   const bytes = Buffer.from([...compact, signing === 'v0' ? v : v + 27])
   return signing === 'hex' ? `0x${bytes.toString('hex')}` : bytes.toString('base64')
+}
+
+const FLOOD_KEYS = 100
+
+/** Many small records of many avatars, signed fast. */
+export function flood(count: number, round: number): SignedRecord[] {
+  const createdAt = Math.floor(Date.now() / 1000)
+  return Array.from({ length: count }, (_, n) => {
+    const key = testKey(2_000_000 + (n % FLOOD_KEYS))
+    return signBody(key, {
+      avatar: key.avatar,
+      counter: 1,
+      created_at: createdAt,
+      identity: `${round}-${n}`,
+      network: NETWORK,
+      patch: {},
+      platform: 'twitter',
+      prev: [],
+      type: 'patch',
+      uuid: randomUUID(),
+      version: '2',
+    })
+  })
 }

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { startHttpNode } from './node.ts'
+import type { HttpNode } from './node.ts'
+
+let node: HttpNode
+beforeAll(async () => {
+  node = await startHttpNode()
+})
+afterAll(() => node.close())
+
+describe('the description of the interface', () => {
+  it('has every call of the protocol, from the schemas that check them', async () => {
+    const { body } = await node.json('/openapi.json')
+    expect(body.openapi).toBe('3.1.0')
+    const calls = Object.entries(body.paths as Record<string, object>).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    )
+    expect(calls.toSorted()).toEqual([
+      'GET /healthz',
+      'GET /metrics',
+      'GET /v1/kv',
+      'GET /v1/kv/by_identity',
+      'GET /v2/avatars',
+      'GET /v2/avatars/{avatar}',
+      'GET /v2/avatars/{avatar}/records',
+      'GET /v2/avatars/{avatar}/{platform}/{identity}',
+      'GET /v2/events',
+      'GET /v2/peers',
+      'GET /v2/status',
+      'POST /v1/kv',
+      'POST /v1/kv/payload',
+      'POST /v2/records',
+    ])
+    const records = body.paths['/v2/records'].post.requestBody.content['application/json'].schema
+    expect(records.properties.records.maxItems).toBe(1000)
+    const limit = body.paths['/v2/avatars'].get.parameters.find(({ name }: { name: string }) => name === 'limit')
+    expect(limit.schema).toMatchObject({ type: 'integer', minimum: 1, maximum: 1000 })
+    expect(JSON.stringify(body)).not.toContain('~kind')
+  })
+
+  it('is a page that asks nobody but this node', async () => {
+    const page = await node.fetch('/docs')
+    expect(page.status).toBe(200)
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'self'")
+    const html = await page.text()
+    const sources = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, source]) => source ?? '')
+    expect(sources.length).toBeGreaterThan(3)
+    for (const source of sources) {
+      const url = new URL(source, page.url)
+      expect(url.host).toBe(new URL(page.url).host)
+      expect([source, (await fetch(url)).status]).toEqual([source, 200])
+    }
+    const initializer = await (await node.fetch('/docs/static/swagger-initializer.js')).text()
+    expect(initializer).toContain('validatorUrl: null')
+    expect(initializer).not.toMatch(/https?:\/\/(?!127\.0\.0\.1)[^\s"']+\.(?:json|js|css)/)
+    expect((await node.json('/docs/json')).body.info.title).toBe('avatar-kv')
+  })
+})
