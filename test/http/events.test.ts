@@ -241,7 +241,9 @@ describe('GET /v2/events', () => {
   it('ends when the server stops', async () => {
     const own = await startHttpNode()
     const reader = await listen('', {}, own)
+    const startedMs = performance.now()
     await own.close()
     await reader.ended
+    expect(performance.now() - startedMs).toBeLessThan(1500)
   })
 })
