@@ -3,7 +3,7 @@ import type { TProperties, TSchema } from 'typebox'
 
 import type { JsonObject } from '../record/types.ts'
 
-export const ErrorSchema = Type.Object(
+const ErrorSchema = Type.Object(
   {
     code: Type.String({ description: 'For programs; one of a closed set.' }),
     message: Type.String({ description: 'For people: what is wrong and what to do.' }),

@@ -17,7 +17,7 @@ import { selectEngine } from '../../src/verify/select-engine.ts'
 import { createVerifyService } from '../../src/verify/verify-service.ts'
 
 export const NETWORK = 'main'
-export const PEER = {
+const PEER = {
   peer_id: '12D3KooWExamplePeer',
   addresses: ['/ip4/192.0.2.7/tcp/4382'],
   direction: 'outbound' as const,

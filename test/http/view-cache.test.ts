@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest'
+
+import { createViewCache } from '../../src/http/view-cache.ts'
+import type { Avatar } from '../../src/record/types.ts'
+import type { AvatarView, ChangeEvent } from '../../src/store/types.ts'
+
+const AVATAR: Avatar = `0x02${'11'.repeat(32)}`
+
+/** A store whose reads answer when told to: the order of a read and a commit is what these tests are about. */
+function handStore() {
+  const reads: ((version: number) => void)[] = []
+  const listeners = new Set<(events: readonly ChangeEvent[]) => void>()
+  return {
+    reads,
+    view: (avatar: Avatar) =>
+      new Promise<AvatarView | undefined>((resolve) => {
+        reads.push((version) => resolve(version === 0 ? undefined : viewOf(avatar, version)))
+      }),
+    onCommit(listener: (events: readonly ChangeEvent[]) => void) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    commit(sequence: number, avatar = AVATAR) {
+      const event = { sequence, kind: 'record', avatar, id: '0x', counter: 1, head: 1, digest: '' } as const
+      for (const listener of listeners) listener([event])
+    },
+  }
+}
+
+function viewOf(avatar: Avatar, version: number): AvatarView {
+  const missing = { total: 0, ids: [] }
+  const standing = { head: version, tips: [], tipsTotal: 0, base: null, digest: String(version), pending: 0, missing }
+  return { summary: { avatar, ...standing, records: 1, bytes: 1 }, namespaces: [] }
+}
+
+function cacheOf(store: ReturnType<typeof handStore>, maxBytes = 1_000_000) {
+  return createViewCache(store, { maxBytes, network: 'main' })
+}
+
+describe('the cache of documents', () => {
+  it('reads once for all who ask, and then no more', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    const both = [cache.load(AVATAR), cache.load(AVATAR)]
+    expect(store.reads).toHaveLength(1)
+    store.reads[0]!(1)
+    expect(new Set(await Promise.all(both)).size).toBe(1)
+    expect(cache.peek(AVATAR)?.etag).toBe('"1"')
+    await cache.load(AVATAR)
+    expect(store.reads).toHaveLength(1)
+  })
+
+  it('does not keep what was read across a commit, nor hands it to who asks after', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    const before = cache.load(AVATAR)
+    store.commit(1)
+    const after = cache.load(AVATAR)
+    expect(store.reads).toHaveLength(2)
+    store.reads[1]!(2)
+    expect((await after)?.etag).toBe('"2"')
+    store.reads[0]!(1)
+    expect((await before)?.etag).toBe('"1"')
+    expect(cache.peek(AVATAR)?.etag).toBe('"2"')
+  })
+
+  it('drops an avatar at its commit, and no other', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    const other: Avatar = `0x03${'22'.repeat(32)}`
+    const loads = [cache.load(AVATAR), cache.load(other)]
+    for (const read of store.reads) read(1)
+    await Promise.all(loads)
+    store.commit(1)
+    expect([cache.peek(AVATAR), cache.peek(other)?.etag]).toEqual([undefined, '"1"'])
+  })
+
+  it('does not keep that an avatar is unknown', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    const load = cache.load(AVATAR)
+    store.reads[0]!(0)
+    expect(await load).toBeUndefined()
+    void cache.load(AVATAR)
+    expect(store.reads).toHaveLength(2)
+  })
+
+  it('keeps within its bytes', async () => {
+    const store = handStore()
+    const cache = cacheOf(store, 20_000)
+    const avatars = Array.from({ length: 50 }, (_, n): Avatar => `0x02${String(n).padStart(64, '0')}`)
+    for (const [n, avatar] of avatars.entries()) {
+      const load = cache.load(avatar)
+      store.reads[n]!(1)
+      await load
+    }
+    const kept = avatars.filter((avatar) => cache.peek(avatar) !== undefined)
+    expect(kept.length).toBeGreaterThan(5)
+    expect(kept.length).toBeLessThan(20)
+    expect(kept.at(-1)).toBe(avatars.at(-1))
+  })
+})
