@@ -126,6 +126,11 @@ export class AvatarState {
     return this.#addPart(place)
   }
 
+  /** Notes that a superseded record is held as history: it has no effect, but it is not missing. */
+  addHistory(id: RecordId): void {
+    this.#waiting.arrived(id)
+  }
+
   #addPatch(place: Citation, body: PatchBody): Citation[] {
     const waiter: Waiter = { ...place, type: 'patch', names: body.prev }
     const needs = this.#needs(waiter)

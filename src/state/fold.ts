@@ -55,7 +55,8 @@ export function foldRecords(avatar: Avatar, records: Iterable<RecordToAdd>): Fol
   for (const record of records) {
     if (source.held(record.id) !== undefined) continue
     source.hold(record)
-    if (state.judge(record.body) !== 'superseded') state.add(record)
+    if (state.judge(record.body) === 'superseded') state.addHistory(record.id)
+    else state.add(record)
   }
   const namespaces = [...state.content.namespaces()]
     .filter((namespace) => namespace.inBase || namespace.lastPatch > 0)

@@ -14,6 +14,7 @@ import { decodeMember, encodeMember } from './cell-codec.ts'
 import { NO_VALUE, openRow, readRow, walk, type Database, type Operation } from './database.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
+import { mustBeUnclaimed, readSummary, readWhereabouts } from './reader.ts'
 import * as rows from './rows.ts'
 import type { AvatarSummary } from './types.ts'
 
@@ -71,7 +72,7 @@ export class AvatarEntry implements StateSource {
 
   /** Reads an avatar's standing; its content follows when it is needed. */
   static async load(db: Database, avatar: Avatar): Promise<AvatarEntry> {
-    const summary = readRow(db, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
+    const summary = readSummary(db, avatar)
     if (summary === undefined) return new AvatarEntry(db, avatar)
     const tips: Citation[] = []
     if (summary.tipsTotal <= SUMMARY_TIPS) tips.push(...summary.tips)
@@ -84,6 +85,9 @@ export class AvatarEntry implements StateSource {
       for await (const [key, row] of walk(db, keys.tableRange('p', avatar))) {
         waiters.push(openRow(avatar, 'waiter', key, row, (content) => rows.decodeWaiter(keys.placeInKey(key), content)))
       }
+    }
+    if (waiters.length !== summary.pending + summary.incomplete) {
+      throw new CorruptRowError(avatar, 'waiter', 'one is not there')
     }
     return new AvatarEntry(db, avatar, { summary, state: { base: summary.base, tips, waiters } })
   }
@@ -114,7 +118,7 @@ export class AvatarEntry implements StateSource {
     const body = this.#uncommitted.get(id)
     if (body !== undefined) return body
     if (this.#isNew) return undefined
-    const row = readRow(this.#db, this.avatar, 'whereabouts', keys.idKey(id), rows.decodeWhereabouts)
+    const row = readWhereabouts(this.#db, id)
     return row?.avatar === this.avatar ? row : undefined
   }
 
@@ -263,7 +267,8 @@ export class AvatarEntry implements StateSource {
     if (known !== undefined || this.#isNew) return known
     const key = keys.namespaceKey(this.avatar, namespace)
     const row = readRow(this.#db, this.avatar, 'namespace', key, rows.decodeNamespace)
-    if (row !== undefined) this.#namespaceRows.set(name, row)
+    if (row === undefined) mustBeUnclaimed(this.#db, this.avatar, namespace)
+    else this.#namespaceRows.set(name, row)
     return row
   }
 

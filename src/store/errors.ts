@@ -1,4 +1,4 @@
-import type { Avatar } from '../record/types.ts'
+import type { Avatar, RecordId } from '../record/types.ts'
 
 export type StoreErrorCode = 'locked' | 'schema_newer' | 'wrong_network' | 'unreadable'
 
@@ -13,6 +13,17 @@ export class StoreError extends Error {
   }
 }
 
+/** A row that says where a record is fails its check; it can be of any avatar. */
+export class CorruptWhereaboutsError extends Error {
+  override readonly name = 'CorruptWhereaboutsError'
+  readonly id: RecordId
+
+  constructor(id: RecordId) {
+    super(`The stored row that says where ${id} is fails its check.`)
+    this.id = id
+  }
+}
+
 /** A row of one avatar is not what was written: it is never served, the avatar is rebuilt from its records. */
 export class CorruptRowError extends Error {
   override readonly name = 'CorruptRowError'
@@ -20,6 +31,7 @@ export class CorruptRowError extends Error {
   /** The kind of row, as the key table names it. */
   readonly row: string
 
+  /** @param avatar the one that is read, of which the row should be */
   constructor(avatar: Avatar, row: string, detail: string) {
     super(`A stored ${row} row of ${avatar} fails its check: ${detail}.`)
     this.avatar = avatar

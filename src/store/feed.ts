@@ -30,9 +30,7 @@ export async function readFeed(db: Database, after: number, limit: number): Prom
   const range = { gte: keys.feedKey(after + 1), lt: keys.tableRange('f').lt }
   const changes: Change[] = []
   for await (const [key, row] of walk(db, range, { limit })) {
-    const content = rows.unseal(key, row)
-    // A broken entry names no avatar to rebuild; who follows the feed sees the avatar's next entry.
-    if (content !== undefined) changes.push({ ...rows.decodeFeed(content), sequence: keys.sequenceInKey(key) })
+    changes.push(...decodeEntry(key, row))
   }
   return changes
 }
@@ -45,15 +43,21 @@ export async function readAvatarFeed(db: Database, avatar: Avatar, after: number
     ['e', keys.avatarFeedKey(avatar, after + 1)],
   ] as const) {
     for await (const [key, row] of walk(db, { gte, lt: keys.tableRange(letter, avatar).lt }, { limit })) {
-      const sequence = keys.sequenceInKey(key)
-      if (letter === 'e') changes.push({ ...openRow(avatar, 'feed', key, row, rows.decodeFeed), sequence })
-      else {
-        const { counter, id } = openRow(avatar, 'record', key, row, rows.decodeRecord)
-        changes.push({ sequence, kind: 'record', avatar, counter, id })
+      if (letter === 'e') {
+        changes.push(...decodeEntry(key, row))
+        continue
       }
+      const { counter, id } = openRow(avatar, 'record', key, row, rows.decodeRecord)
+      changes.push({ sequence: keys.sequenceInKey(key), kind: 'record', avatar, counter, id })
     }
   }
   return changes.sort((a, b) => a.sequence - b.sequence).slice(0, limit)
+}
+
+/** A broken entry is passed over: nothing can make it anew, and who follows the feed sees the avatar's next one. */
+function decodeEntry(key: keys.Key, row: Uint8Array): Change[] {
+  const content = rows.unseal(key, row)
+  return content === undefined ? [] : [{ ...rows.decodeFeed(content), sequence: keys.sequenceInKey(key) }]
 }
 
 /** Reads each avatar's standing once. */

@@ -38,37 +38,56 @@ export async function readMeta(
 ): Promise<Meta> {
   const schema = await db.get(keys.metaKey('schema'))
   if (schema === undefined) return begin(db, network, toHex(random.bytes(EPOCH_BYTES)).slice(2))
-  const version = Number(bytesText(schema))
-  if (version !== SCHEMA) {
+  if (!/^[1-9][0-9]{0,8}$/.test(Buffer.from(schema).toString('latin1'))) throw damaged('its layout')
+  if (Number(bytesText(schema)) !== SCHEMA) {
     throw new StoreError(
       'schema_newer',
       `This data was written by a newer avatar-kv (layout ${bytesText(schema)}; this version knows ${SCHEMA}). ` +
         'Upgrade avatar-kv, or choose another directory with --data-dir.',
     )
   }
-  const [storedNetwork, epoch] = await db.getMany([keys.metaKey('network'), keys.metaKey('epoch')])
-  if (storedNetwork === undefined || epoch === undefined) {
-    throw new StoreError('unreadable', 'The data has lost its network or epoch; restore it from a backup.')
-  }
-  if (bytesText(storedNetwork) !== network) {
+  const storedNetwork = await readText(db, 'network')
+  const epoch = await readText(db, 'epoch')
+  if (storedNetwork !== network) {
     throw new StoreError(
       'wrong_network',
-      `This data is of the network "${bytesText(storedNetwork)}", not of "${network}". ` +
+      `This data is of the network "${storedNetwork}", not of "${network}". ` +
         'Start with that --network, or choose another directory with --data-dir.',
     )
   }
-  return { epoch: bytesText(epoch), ...(await readTotals(db)) }
+  return { epoch, ...(await readTotals(db)) }
 }
 
 async function begin(db: Database, network: string, epoch: string): Promise<Meta> {
   const totals = { lastSequence: 0, avatars: 0, records: 0 }
   await writeDurably(db, [
     { type: 'put', key: keys.metaKey('schema'), value: textBytes(String(SCHEMA)) },
-    { type: 'put', key: keys.metaKey('network'), value: textBytes(network) },
-    { type: 'put', key: keys.metaKey('epoch'), value: textBytes(epoch) },
+    putText('network', network),
+    putText('epoch', epoch),
     totalsOperation(totals),
   ])
   return { epoch, ...totals }
+}
+
+function putText(name: 'network' | 'epoch', text: string): Operation {
+  const key = keys.metaKey(name)
+  return { type: 'put', key, value: seal(key, textBytes(text)) }
+}
+
+async function readText(db: Database, name: 'network' | 'epoch'): Promise<string> {
+  const key = keys.metaKey(name)
+  const row = await db.get(key)
+  const content = row && unseal(key, row)
+  if (content === undefined) throw damaged(`its ${name}`)
+  return bytesText(content)
+}
+
+function damaged(what: string): StoreError {
+  return new StoreError(
+    'unreadable',
+    `The data no longer says what ${what} is: the disk has damaged it. Restore a backup, or start with another ` +
+      '--data-dir and let peers send the records again.',
+  )
 }
 
 /** The totals as stored, or, where that row fails its check, counted. */

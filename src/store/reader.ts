@@ -4,14 +4,20 @@ import type { NamespaceName } from '../state/content.ts'
 import { bytesText } from './bytes.ts'
 import { memberFragment } from './cell-codec.ts'
 import { openRow, readRow, walk, type Database, type Moment } from './database.ts'
-import { CorruptRowError } from './errors.ts'
+import { CorruptRowError, CorruptWhereaboutsError } from './errors.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
 import type { AvatarSummary, AvatarView, NamespaceContent, RecordStatus, StoredRecord } from './types.ts'
 
-export function readSummary(db: Database, avatar: Avatar): AvatarSummary | undefined {
+export function readSummary(db: Database, avatar: Avatar): (AvatarSummary & rows.SummaryRow) | undefined {
   const summary = readRow(db, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
+  if (summary === undefined) mustBeUnknown(db, avatar)
   return summary && { ...summary, avatar }
+}
+
+/** Makes sure that an avatar without a summary is not one whose summary is lost. */
+function mustBeUnknown(db: Database, avatar: Avatar): void {
+  if (db.getSync(keys.hostedKey(avatar)) !== undefined) throw new CorruptRowError(avatar, 'summary', 'it is not there')
 }
 
 /** One pass over the avatar's `v` rows, so that all is of one moment. */
@@ -35,6 +41,7 @@ export async function readView(db: Database, avatar: Avatar): Promise<AvatarView
   if (open !== undefined) namespaces.push(open.close())
   if (summary === undefined) {
     if (namespaces.length > 0) throw new CorruptRowError(avatar, 'summary', 'it is not there')
+    mustBeUnknown(db, avatar)
     return undefined
   }
   if (summary.namespaces !== namespaces.length) throw new CorruptRowError(avatar, 'namespace', 'one is not there')
@@ -47,7 +54,14 @@ export async function readContent(db: Database, avatar: Avatar, name: NamespaceN
     if (open === undefined) open = new OpenNamespace(avatar, key, row)
     else open.add(key, row)
   }
+  if (open === undefined) mustBeUnclaimed(db, avatar, name)
   return open?.close().json
+}
+
+/** Makes sure that a namespace without a row is not one whose row is lost. */
+export function mustBeUnclaimed(db: Database, avatar: Avatar, name: NamespaceName): void {
+  const claim = db.getSync(keys.identityKey(name, avatar))
+  if (claim !== undefined) throw new CorruptRowError(avatar, 'namespace', 'it is not there')
 }
 
 /** Joins a namespace's members, and checks against its row that none is lost. */
@@ -77,12 +91,18 @@ class OpenNamespace {
   }
 }
 
-/** Where a record is, and its avatar. */
+/**
+ * Where a record is, and its avatar.
+ *
+ * @throws CorruptWhereaboutsError
+ */
 export function readWhereabouts(db: Database, id: RecordId): (rows.WhereaboutsRow & Citation) | undefined {
   const key = keys.idKey(id)
   const row = db.getSync(key)
-  const content = row && rows.unseal(key, row)
-  return content && { ...rows.decodeWhereabouts(content), id }
+  if (row === undefined) return undefined
+  const content = rows.unseal(key, row)
+  if (content === undefined) throw new CorruptWhereaboutsError(id)
+  return { ...rows.decodeWhereabouts(content), id }
 }
 
 /** Records in order of arrival, with the digest of the same moment. */
@@ -94,7 +114,10 @@ export async function readRecords(
   const moment = db.snapshot()
   try {
     const summary = await readAt(db, moment, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
-    if (summary === undefined) return undefined
+    if (summary === undefined) {
+      mustBeUnknown(db, avatar)
+      return undefined
+    }
     const range = { gte: keys.recordKey(avatar, after + 1), lt: keys.tableRange('r', avatar).lt }
     const found: (rows.RecordRow & { sequence: number })[] = []
     for await (const [key, row] of walk(db, range, { moment, limit })) {
@@ -123,6 +146,8 @@ async function readCounted(
   const not = new Set<RecordId>()
   if (summary.pending + summary.incomplete > 0) {
     for await (const [key] of walk(db, keys.tableRange('p', avatar), { moment })) not.add(keys.placeInKey(key).id)
+    if (not.size !== summary.pending + summary.incomplete)
+      throw new CorruptRowError(avatar, 'waiter', 'one is not there')
   }
   const parts = found.filter(({ type }) => type === 'part')
   if (parts.length > 0) {

@@ -15,7 +15,7 @@ import { verifyRecord } from '../record/verify.ts'
 import { AvatarEntry } from './avatar-entry.ts'
 import { buildBatch, type Batch } from './commit.ts'
 import { walk, writeDurably, type Database } from './database.ts'
-import { CorruptRowError, StoreError } from './errors.ts'
+import { CorruptRowError, CorruptWhereaboutsError, StoreError } from './errors.ts'
 import * as feed from './feed.ts'
 import * as keys from './keys.ts'
 import { readMeta, totalsOperation, type Meta } from './meta.ts'
@@ -30,6 +30,9 @@ const ENTRY_CACHE_BYTES = 96 * 1_024 * 1_024
 const BLOCK_CACHE_BYTES = 64 * 1_024 * 1_024
 /** LevelDB's memory table: larger ones make fewer, larger files at level 0. */
 const WRITE_BUFFER_BYTES = 16 * 1_024 * 1_024
+
+/** Avatars mended on the way of one commit before the disk is held to be beyond help. */
+const MAX_MENDS = 8
 
 export interface StoreComponents {
   readonly environment: Environment
@@ -100,6 +103,10 @@ export async function createStore(
     await db.close()
     throw error
   }
+}
+
+function isCorruption(error: unknown): error is CorruptRowError | CorruptWhereaboutsError {
+  return error instanceof CorruptRowError || error instanceof CorruptWhereaboutsError
 }
 
 class LevelStore implements RebuildableStore {
@@ -202,13 +209,12 @@ class LevelStore implements RebuildableStore {
 
   commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]> {
     return this.#writing.run(async () => {
-      for (let mended: Avatar | undefined; ;) {
+      for (let mended = 0; ; mended += 1) {
         try {
           return await this.#commit(records)
         } catch (error) {
           for (const { body } of records) this.#entries.delete(body.avatar)
-          if (!(error instanceof CorruptRowError) || error.avatar === mended) throw error
-          mended = error.avatar
+          if (!isCorruption(error) || mended >= MAX_MENDS) throw error
           await this.#mend(error)
         }
       }
@@ -309,20 +315,35 @@ class LevelStore implements RebuildableStore {
     try {
       return await read()
     } catch (error) {
-      if (!(error instanceof CorruptRowError)) throw error
+      if (!isCorruption(error)) throw error
       await this.#writing.run(() => this.#mend(error))
       return read()
     }
   }
 
-  async #mend(error: CorruptRowError): Promise<void> {
+  async #mend(error: CorruptRowError | CorruptWhereaboutsError): Promise<void> {
     const { logger, metrics } = this.#components
-    metrics.corruption(error.row)
-    const { records, quarantined } = await this.#rebuildOne(error.avatar)
+    const row = error instanceof CorruptRowError ? error.row : 'whereabouts'
+    metrics.corruption(row)
+    const avatar = error instanceof CorruptRowError ? error.avatar : await this.#ownerOf(error.id)
+    if (avatar === undefined) {
+      logger.warn({ row, err: error }, 'a stored row of no record failed its check and was dropped')
+      return
+    }
+    const { records, quarantined } = await this.#rebuildOne(avatar)
     logger.warn(
-      { avatar: error.avatar, row: error.row, records, quarantined, err: error },
+      { avatar, row, records, quarantined, err: error },
       'a stored row failed its check; the avatar was rebuilt from its records',
     )
+  }
+
+  /** Looks through all histories for a record whose whereabouts are lost; drops them if it is in none. */
+  async #ownerOf(id: RecordId): Promise<Avatar | undefined> {
+    for await (const [key] of walk(this.#db, keys.tableRange('h'))) {
+      if (keys.placeInKey(key).id === id) return keys.avatarInKey(key)
+    }
+    await writeDurably(this.#db, [{ type: 'del', key: keys.idKey(id) }])
+    return undefined
   }
 
   async close(): Promise<void> {

@@ -38,7 +38,7 @@ export interface AvatarView {
 }
 
 /**
- * `stored`: it counts now (a visible patch; a complete live snapshot; a part that one names). `pending`: live and kept,
+ * `stored`: it counts now (a visible patch; a complete live snapshot; a part that the base names). `pending`: live and kept,
  * but something that it needs is not there. `superseded`: below the base, kept as history.
  */
 export type RecordStatus = 'stored' | 'pending' | 'superseded'

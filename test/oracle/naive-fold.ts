@@ -49,7 +49,9 @@ export function naiveFold(avatar: Avatar, records: Iterable<HeldRecord>): NaiveF
   const all = [...held.values()].sort(byPlace)
 
   // 1. Complete snapshots and the base.
-  const complete = all.filter(isSnapshot).filter((snapshot) => partsOf(held, snapshot).length === snapshot.body.parts.length)
+  const complete = all
+    .filter(isSnapshot)
+    .filter((snapshot) => partsOf(held, snapshot).length === snapshot.body.parts.length)
   const base = complete.at(-1)
   const baseCounter = base === undefined ? 0 : base.body.counter
 
@@ -62,7 +64,9 @@ export function naiveFold(avatar: Avatar, records: Iterable<HeldRecord>): NaiveF
   const pending = patches.filter((patch) => !visible.has(patch.id))
   const incomplete = live.filter(isSnapshot).filter((snapshot) => !complete.includes(snapshot))
   const needed = [
-    ...pending.flatMap((patch) => patch.body.prev.filter((cited) => cited.counter >= baseCounter).map((cited) => cited.id)),
+    ...pending.flatMap((patch) =>
+      patch.body.prev.filter((cited) => cited.counter >= baseCounter).map((cited) => cited.id),
+    ),
     ...incomplete.flatMap((snapshot) => snapshot.body.parts),
   ]
   const missing = [...new Set(needed)].filter((id) => !held.has(id)).sort()
@@ -80,7 +84,8 @@ export function naiveFold(avatar: Avatar, records: Iterable<HeldRecord>): NaiveF
 
   const counting = new Set<RecordId>([
     ...visible,
-    ...complete.flatMap((snapshot) => [snapshot.id, ...snapshot.body.parts]),
+    ...complete.map((snapshot) => snapshot.id),
+    ...(base?.body.parts ?? []),
   ])
   return {
     head: Math.max(0, ...tips.map((tip) => tip.counter)),
@@ -92,7 +97,10 @@ export function naiveFold(avatar: Avatar, records: Iterable<HeldRecord>): NaiveF
     live: live.length,
     namespaces: foldContent(steps),
     statuses: new Map(
-      all.map(({ id, body }) => [id, body.counter < baseCounter ? 'superseded' : counting.has(id) ? 'stored' : 'pending']),
+      all.map(({ id, body }) => [
+        id,
+        body.counter < baseCounter ? 'superseded' : counting.has(id) ? 'stored' : 'pending',
+      ]),
     ),
   }
 }
