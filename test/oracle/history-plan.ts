@@ -34,6 +34,8 @@ export interface PartPlan {
 export type StepPlan = { readonly cite: CitePlan; readonly createdAt: number } & (
   | { readonly kind: 'patches'; readonly changes: readonly EntryPlan[] }
   | { readonly kind: 'snapshot'; readonly entries: readonly EntryPlan[]; readonly parts: readonly PartPlan[] }
+  /** Snapshots at one counter, each with a part of its own or none, and with a patch that cites it. */
+  | { readonly kind: 'rivals'; readonly rivals: readonly { readonly part: boolean; readonly change: EntryPlan }[] }
 )
 
 const pick = fc.nat(63)
@@ -42,26 +44,35 @@ const pick = fc.nat(63)
 const HUGE_COUNTER = Number.MAX_SAFE_INTEGER - 1
 
 const lie: fc.Arbitrary<LiePlan> = fc.record({
-  target: fc.constantFrom('own', 'part', 'unknown', 'foreign'),
-  pick,
+  target: fc.oneof(
+    { weight: 3, arbitrary: fc.constant('own' as const) },
+    { weight: 3, arbitrary: fc.constantFrom('part' as const, 'unknown' as const, 'foreign' as const) },
+  ),
+  pick: fc.oneof(fc.nat(2), pick),
   counter: fc.oneof(
-    { weight: 8, arbitrary: fc.record({ shift: fc.constantFrom(0, 1, -1, 2, -2, -5) }) },
-    { weight: 4, arbitrary: fc.record({ exactly: fc.constantFrom(1, 2) }) },
+    { weight: 8, arbitrary: fc.record({ shift: fc.constantFrom(-1, 1, 0, -2, 2, -5) }) },
+    { weight: 3, arbitrary: fc.record({ exactly: fc.constantFrom(1, 2) }) },
     { weight: 1, arbitrary: fc.record({ exactly: fc.constantFrom(HUGE_COUNTER, 2 ** 32) }) },
   ),
 })
 
-const cite: fc.Arbitrary<CitePlan> = fc.record({
-  how: fc.oneof(
-    { weight: 8, arbitrary: fc.constant('tips' as const) },
-    { weight: 4, arbitrary: fc.constant('last' as const) },
-    { weight: 3, arbitrary: fc.constant('some' as const) },
-    { weight: 4, arbitrary: fc.constant('sibling' as const) },
-    { weight: 1, arbitrary: fc.constant('none' as const) },
-  ),
-  picks: fc.array(pick, { minLength: 1, maxLength: 4 }),
-  lies: fc.oneof({ weight: 10, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(lie, { maxLength: 2 }) }),
-})
+/** @param lieWeight citations with lies among ten without */
+function citing(lieWeight: number): fc.Arbitrary<CitePlan> {
+  return fc.record({
+    how: fc.oneof(
+      { weight: 8, arbitrary: fc.constant('tips' as const) },
+      { weight: 4, arbitrary: fc.constant('last' as const) },
+      { weight: 3, arbitrary: fc.constant('some' as const) },
+      { weight: 4, arbitrary: fc.constant('sibling' as const) },
+      { weight: 1, arbitrary: fc.constant('none' as const) },
+    ),
+    picks: fc.array(pick, { minLength: 1, maxLength: 4 }),
+    lies: fc.oneof(
+      { weight: 10, arbitrary: fc.constant([]) },
+      { weight: lieWeight, arbitrary: fc.array(lie, { minLength: 1, maxLength: 2 }) },
+    ),
+  })
+}
 
 const namespace = fc.oneof({ weight: 4, arbitrary: fc.nat(1) }, { weight: 1, arbitrary: pick })
 const entry: fc.Arbitrary<EntryPlan> = fc.record({ namespace, content: jsonObject })
@@ -83,50 +94,50 @@ const part: fc.Arbitrary<PartPlan> = fc.record({
 /** Seconds after the tests' epoch; beyond what `history.ts` knows as a time: exactly the counter, or the greatest time. */
 const createdAt = fc.oneof({ weight: 6, arbitrary: fc.nat(99) }, { weight: 1, arbitrary: fc.constantFrom(100, 101) })
 
-const patch: fc.Arbitrary<StepPlan> = fc.record({
-  kind: fc.constant('patches' as const),
-  cite,
-  createdAt,
-  changes: fc.tuple(entry),
-})
-
-const forks: fc.Arbitrary<StepPlan> = fc.record({
-  kind: fc.constant('patches' as const),
-  cite,
-  createdAt,
-  changes: fc.array(entry, { minLength: 2, maxLength: 18, size: 'max' }),
-})
-
-const snapshot: fc.Arbitrary<StepPlan> = fc.record({
-  kind: fc.constant('snapshot' as const),
-  cite,
-  createdAt,
-  entries,
-  parts: fc.oneof(fc.constant([]), fc.array(part, { minLength: 1, maxLength: 4 })),
-})
-
-const erasure: fc.Arbitrary<StepPlan> = fc.record({
-  kind: fc.constant('snapshot' as const),
-  cite,
-  createdAt,
-  entries: fc.constant([]),
-  parts: fc.constant([]),
-})
-
-function steps(maxSteps: number, snapshotWeight: number): fc.Arbitrary<readonly StepPlan[]> {
-  const step = fc.oneof(
+function steps(maxSteps: number, snapshotWeight: number, lieWeight: number): fc.Arbitrary<readonly StepPlan[]> {
+  const common = { cite: citing(lieWeight), createdAt }
+  const patch = fc.record({ ...common, kind: fc.constant('patches' as const), changes: fc.tuple(entry) })
+  const forks = fc.record({
+    ...common,
+    kind: fc.constant('patches' as const),
+    changes: fc.array(entry, { minLength: 2, maxLength: 18, size: 'max' }),
+  })
+  const snapshot = fc.record({
+    ...common,
+    kind: fc.constant('snapshot' as const),
+    entries,
+    parts: fc.oneof(fc.constant([]), fc.array(part, { minLength: 1, maxLength: 4 })),
+  })
+  const erasure = fc.record({
+    ...common,
+    kind: fc.constant('snapshot' as const),
+    entries: fc.constant([]),
+    parts: fc.constant([]),
+  })
+  const rivals = fc.record({
+    ...common,
+    kind: fc.constant('rivals' as const),
+    rivals: fc.array(fc.record({ part: fc.boolean(), change: entry }), { minLength: 2, maxLength: 3 }),
+  })
+  const step: fc.Arbitrary<StepPlan> = fc.oneof(
     { weight: 40, arbitrary: patch },
     { weight: 2, arbitrary: forks },
     { weight: 3 * snapshotWeight, arbitrary: snapshot },
     { weight: snapshotWeight, arbitrary: erasure },
+    { weight: snapshotWeight, arbitrary: rivals },
   )
   return fc.array(step, { minLength: 1, maxLength: maxSteps, size: 'max' })
 }
 
 /**
- * Plans of up to `maxSteps` steps, each of one record or, for forks of many and snapshots with parts, some more; a third
- * of them without snapshots, a third with one now and then, a third with many.
+ * Plans of up to `maxSteps` steps, each of one record or, for forks of many and snapshots with parts, some more: without
+ * snapshots, with one now and then, with many, and with citations that are often false.
  */
 export function historyPlan(maxSteps: number): fc.Arbitrary<readonly StepPlan[]> {
-  return fc.oneof(steps(maxSteps, 0), steps(maxSteps, 1), steps(maxSteps, 4))
+  return fc.oneof(
+    steps(maxSteps, 0, 1),
+    steps(maxSteps, 1, 1),
+    steps(maxSteps, 4, 1),
+    steps(Math.ceil(maxSteps / 2), 2, 6),
+  )
 }

@@ -40,9 +40,12 @@ function describeHistory({ records, foreign }: History): string {
   for (const [index, { id }] of foreign.entries()) names.set(id, `foreign#${index}`)
   const nameOf = (id: RecordId) => names.get(id) ?? `unknown ${Number(id)}`
   const lines = records.map(({ id, body }) => {
-    const cites = body.type === 'part' ? '' : ` prev ${body.prev.map((at) => `${nameOf(at.id)}@${at.counter}`).join(' ')}`
+    const cites =
+      body.type === 'part' ? '' : ` prev ${body.prev.map((at) => `${nameOf(at.id)}@${at.counter}`).join(' ')}`
     const holds =
-      body.type === 'patch' ? ` ${body.platform}/${body.identity} ${JSON.stringify(body.patch)}` : JSON.stringify(body.state)
+      body.type === 'patch'
+        ? ` ${body.platform}/${body.identity} ${JSON.stringify(body.patch)}`
+        : JSON.stringify(body.state)
     const parts = body.type === 'snapshot' ? ` parts ${body.parts.map(nameOf).join(' ')}` : ''
     return `  ${nameOf(id)} ${id.slice(0, 10)} ${body.type}@${body.counter}${cites}${parts} ${holds}`
   })
@@ -59,7 +62,13 @@ class HistoryWriter {
     this.#key = key
     const other = testKey(0)
     this.foreign = [
-      signBody(other, { ...this.#common(other, 1, 0), type: 'patch', ...namespaceAt(1, other), patch: { b: 1 }, prev: [] }),
+      signBody(other, {
+        ...this.#common(other, 1, 0),
+        type: 'patch',
+        ...namespaceAt(1, other),
+        patch: { b: 1 },
+        prev: [],
+      }),
       signBody(other, { ...this.#common(other, 2, 0), type: 'part', state: [] }),
     ]
   }
@@ -74,10 +83,31 @@ class HistoryWriter {
       this.#sign({ ...common, type: 'snapshot', parts: [...new Set(parts)], prev, state })
       return
     }
+    if (step.kind === 'rivals') {
+      for (const { part, change } of step.rivals) this.#rival(prev, part, change, step.createdAt)
+      return
+    }
     for (const { namespace, content } of step.changes) {
       const common = this.#common(this.#key, counter, step.createdAt)
       this.#sign({ ...common, type: 'patch', ...namespaceAt(namespace, this.#key), patch: content, prev })
     }
+  }
+
+  #rival(prev: readonly Citation[], hasPart: boolean, change: EntryPlan, createdAt: number): void {
+    const counter = counterAfter(prev)
+    const state = this.#state([change])
+    const part = hasPart && this.#sign({ ...this.#common(this.#key, counter, createdAt), type: 'part', state })
+    const parts = part === false ? [] : [part.id]
+    const common = this.#common(this.#key, counter, createdAt)
+    const snapshot = this.#sign({ ...common, type: 'snapshot', parts, prev, state: hasPart ? [] : state })
+    if (counter > CITED_COUNTER_MAX) return
+    this.#sign({
+      ...this.#common(this.#key, counter + 1, createdAt),
+      type: 'patch',
+      ...namespaceAt(change.namespace, this.#key),
+      patch: change.content,
+      prev: [placeOf(snapshot)],
+    })
   }
 
   #sign(body: PatchBody | SnapshotBody | PartBody): TestRecord {
@@ -88,7 +118,8 @@ class HistoryWriter {
 
   #common(key: TestKey, counter: number, createdAt: number) {
     this.#written += 1
-    const time = createdAt < COUNTER_AS_TIME ? EPOCH_SECONDS + createdAt : createdAt === COUNTER_AS_TIME ? counter : Infinity
+    const time =
+      createdAt < COUNTER_AS_TIME ? EPOCH_SECONDS + createdAt : createdAt === COUNTER_AS_TIME ? counter : Infinity
     return {
       avatar: key.avatar,
       counter,
@@ -126,7 +157,10 @@ class HistoryWriter {
       case 'last':
         return citable.slice(-1).map(placeOf)
       case 'some':
-        return plan.picks.map((pick) => at(citable, pick)).filter((record) => record !== undefined).map(placeOf)
+        return plan.picks
+          .map((pick) => at(citable, pick))
+          .filter((record) => record !== undefined)
+          .map(placeOf)
       case 'sibling': {
         const sibling = at(citable, plan.picks[0] ?? 0)
         return sibling === undefined ? [] : prevOf(sibling)
@@ -163,7 +197,10 @@ class HistoryWriter {
         return this.#sign({ ...common, type: 'part', state: this.#state(plan.entries) }).id
       }
       case 'shared':
-        return at(parts.filter((part) => part.body.counter === counter), plan.pick)?.id
+        return at(
+          parts.filter((part) => part.body.counter === counter),
+          plan.pick,
+        )?.id
       case 'any part':
         return at(parts, plan.pick)?.id
       case 'any record':

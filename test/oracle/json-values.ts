@@ -41,13 +41,15 @@ const scalar: fc.Arbitrary<JsonValue> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom<JsonValue>(true, false, 1.5, -1, 1e21, 1e-7, 's', '', 'é\u{1f600}\u2028') },
 )
 
-const array: fc.Arbitrary<JsonValue> = fc.constantFrom<(() => JsonValue[])[]>(
-  () => [],
-  () => [null],
-  () => [1, null, [null]],
-  () => [{ a: null, b: {} }],
-  () => [Object.fromEntries([['__proto__', { a: null }]])],
-).map((make) => make())
+const array: fc.Arbitrary<JsonValue> = fc
+  .constantFrom<(() => JsonValue[])[]>(
+    () => [],
+    () => [null],
+    () => [1, null, [null]],
+    () => [{ a: null, b: {} }],
+    () => [Object.fromEntries([['__proto__', { a: null }]])],
+  )
+  .map((make) => make())
 
 function objectOf(member: fc.Arbitrary<JsonValue>, maxLength: number): fc.Arbitrary<JsonObject> {
   return fc

@@ -4,7 +4,9 @@ import type { TestRecord } from './signing.ts'
 
 interface VectorFile {
   readonly keys: Readonly<Record<'a' | 'b', { readonly avatar: Avatar }>>
-  readonly records: Readonly<Record<string, { readonly payload: string; readonly signature: string; readonly id: RecordId }>>
+  readonly records: Readonly<
+    Record<string, { readonly payload: string; readonly signature: string; readonly id: RecordId }>
+  >
   readonly folds: readonly {
     readonly name: string
     readonly records: readonly string[]

@@ -9,7 +9,9 @@ import { naiveMergePatch } from '../oracle/naive-merge-patch.ts'
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
 
 /** The package mutates its arguments, and stops at keys like `constructor`; on copies of other values it is a witness. */
-const witness: { apply(target: JsonValue, patch: JsonValue): JsonValue } = createRequire(import.meta.url)('json-merge-patch')
+const witness: { apply(target: JsonValue, patch: JsonValue): JsonValue } = createRequire(import.meta.url)(
+  'json-merge-patch',
+)
 
 /** The text of a result; a value that is not there is no text. */
 function text(value: JsonValue | undefined): string {

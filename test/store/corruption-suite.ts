@@ -59,20 +59,24 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
   })
 
   describe.each(DAMAGES)('%s', (_title, damage) => {
-    test.each(DERIVED_ROWS)('in derived rows (%s): all reads are right, and rebuilding mends all rows', async (letter) => {
-      for (const [key, value] of some(letter)) {
-        await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
-        const store = await harness.open()
-        for (const avatar of sample.avatars) await expectOracle(store, avatar, sample.of(avatar))
-        expect(store.totals()).toEqual(sample.totals)
-        await store.commit(sample.late)
-        for (const avatar of sample.avatars) await expectOracle(store, avatar, [...sample.of(avatar), ...sample.lateOf(avatar)])
+    test.each(DERIVED_ROWS)(
+      'in derived rows (%s): all reads are right, and rebuilding mends all rows',
+      async (letter) => {
+        for (const [key, value] of some(letter)) {
+          await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
+          const store = await harness.open()
+          for (const avatar of sample.avatars) await expectOracle(store, avatar, sample.of(avatar))
+          expect(store.totals()).toEqual(sample.totals)
+          await store.commit(sample.late)
+          for (const avatar of sample.avatars)
+            await expectOracle(store, avatar, [...sample.of(avatar), ...sample.lateOf(avatar)])
 
-        await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
-        expect(await (await harness.open()).rebuild()).toMatchObject({ quarantined: 0 })
-        expect(withoutGarbage(await harness.dump())).toEqual(withoutGarbage(pristine))
-      }
-    })
+          await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
+          expect(await (await harness.open()).rebuild()).toMatchObject({ quarantined: 0 })
+          expect(withoutGarbage(await harness.dump())).toEqual(withoutGarbage(pristine))
+        }
+      },
+    )
 
     test('in record rows: the record is gone and counted, and the rest stands by itself', async () => {
       for (const [key, value] of some(RECORD_ROWS)) {
@@ -86,7 +90,12 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
         }
         expect(held).toHaveLength(sample.all.length - 1)
         expect(await harness.corruptions()).toBeGreaterThan(before)
-        for (const avatar of sample.avatars) await expectOracle(store, avatar, held.filter(({ body }) => body.avatar === avatar))
+        for (const avatar of sample.avatars)
+          await expectOracle(
+            store,
+            avatar,
+            held.filter(({ body }) => body.avatar === avatar),
+          )
         const lost = sample.all.filter((record) => !held.includes(record))
         expect(await store.record(lost[0]!.id)).toBeUndefined()
         const rows = await harness.dump()
@@ -131,7 +140,8 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
         expect(opened.totals()).toEqual(sample.totals)
         for (const avatar of sample.avatars) await expectOracle(opened, avatar, sample.of(avatar))
         await opened.commit(sample.late)
-        for (const avatar of sample.avatars) await expectOracle(opened, avatar, [...sample.of(avatar), ...sample.lateOf(avatar)])
+        for (const avatar of sample.avatars)
+          await expectOracle(opened, avatar, [...sample.of(avatar), ...sample.lateOf(avatar)])
       }
     })
   })
@@ -206,7 +216,8 @@ function writeSample(): Sample {
   const verifiedBatches = batches.map(verified)
   const verifiedLate = verified(late)
   const all = verifiedBatches.flat()
-  const by = (records: readonly VerifiedRecord[], avatar: string) => records.filter(({ body }) => body.avatar === avatar)
+  const by = (records: readonly VerifiedRecord[], avatar: string) =>
+    records.filter(({ body }) => body.avatar === avatar)
   return {
     batches: verifiedBatches,
     all,

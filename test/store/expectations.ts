@@ -112,11 +112,18 @@ function readable(record: StoredRecord | undefined) {
 }
 
 /** Namespaces that records name and that do not exist now have neither content nor claims. */
-async function expectGone(store: Store, avatar: Avatar, given: readonly VerifiedRecord[], view: AvatarView): Promise<void> {
+async function expectGone(
+  store: Store,
+  avatar: Avatar,
+  given: readonly VerifiedRecord[],
+  view: AvatarView,
+): Promise<void> {
   const exists = new Set(view.namespaces.map(({ platform, identity }) => JSON.stringify([platform, identity])))
   const named = new Set(
     given.flatMap(({ body }) =>
-      (body.type === 'patch' ? [body] : body.state).map(({ platform, identity }) => JSON.stringify([platform, identity])),
+      (body.type === 'patch' ? [body] : body.state).map(({ platform, identity }) =>
+        JSON.stringify([platform, identity]),
+      ),
     ),
   )
   for (const name of named) {

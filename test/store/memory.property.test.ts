@@ -2,4 +2,6 @@ import { describe } from 'vitest'
 import { memoryHarness } from './harness.ts'
 import { storeProperties } from './store-properties.ts'
 
-describe('a store in memory', () => storeProperties(memoryHarness, 30))
+describe('a store in memory', () => {
+  storeProperties(memoryHarness, 30)
+})

@@ -91,7 +91,11 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
           const given = deliver([...one.records, ...one.foreign, ...other.records], plan).map(verified)
           for (const batch of given) await store.commit(batch)
           for (const avatar of [one.key.avatar, other.key.avatar]) {
-            await expectOracle(store, avatar, given.flat().filter(({ body }) => body.avatar === avatar))
+            await expectOracle(
+              store,
+              avatar,
+              given.flat().filter(({ body }) => body.avatar === avatar),
+            )
           }
           const avatars = new Set(given.flat().map(({ body }) => body.avatar))
           expect(await store.avatars({ limit: 10 })).toEqual([...avatars].sort())
