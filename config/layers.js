@@ -7,14 +7,7 @@
  *   `types.ts` with `import type` only.
  * - `packages`: bare imports that it may use; `undefined` means any, `node:` included.
  */
-const PURE_PACKAGES = [
-  '@noble/hashes',
-  '@noble/secp256k1',
-  'canonicalize',
-  'hash-wasm',
-  'protons-runtime',
-  'uint8arraylist',
-]
+const PURE_PACKAGES = ['@noble/hashes', '@noble/secp256k1', 'canonicalize', 'hash-wasm']
 
 const LAYERS = {
   record: { areas: ['state'], types: [], packages: PURE_PACKAGES },
