@@ -42,8 +42,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
 
   const restore = (changed: Row) =>
     harness.tamper(async (db) => {
-      await db.clear()
-      for (const [key, value] of pristine) await db.put(Buffer.from(key, 'hex'), Buffer.from(value, 'hex'))
+      await putAll(db, pristine)
       await db.put(Buffer.from(changed[0], 'hex'), Buffer.from(changed[1], 'hex'))
     })
 
@@ -237,7 +236,9 @@ async function sampleEvents(store: OpenStore, { avatars }: Sample) {
 
 async function putAll(db: RawDb, rows: readonly Row[]): Promise<void> {
   await db.clear()
-  for (const [key, value] of rows) await db.put(Buffer.from(key, 'hex'), Buffer.from(value, 'hex'))
+  await db.batch(
+    rows.map(([key, value]) => ({ type: 'put', key: Buffer.from(key, 'hex'), value: Buffer.from(value, 'hex') })),
+  )
 }
 
 /** Rows without a value say all by being there: whatever stands in one is nothing to mend. */
