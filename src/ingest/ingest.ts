@@ -2,7 +2,8 @@
  * The only door for records, from wherever they come: decode and verify, admit, append, announce.
  *
  * Guarantees: nothing is acknowledged before it is on disk; writers that wait at the same time share one fsync; a full
- * door says so and takes nothing. Not guaranteed: any order between submissions.
+ * door says so and takes nothing. Not guaranteed: any order between submissions; and where a submission rejects because
+ * the store failed, some of its records may be on disk all the same: offered again, those are duplicates.
  */
 import type { Environment } from '../environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
@@ -13,7 +14,7 @@ import type { VerifyService } from '../verify/types.ts'
 import { IngestBusyError } from './errors.ts'
 import { DEFAULT_INGEST_LIMITS, MAX_AHEAD_SECONDS, RETRY_AFTER_SECONDS, type IngestLimits } from './limits.ts'
 import type { Ingest, IngestResult, Origin } from './types.ts'
-import { BATCH_INVALID, createdAhead, explainCommit, explainInvalid } from './verdicts.ts'
+import { BATCH_INVALID, createdAhead, explainAllInvalid, explainCommit } from './verdicts.ts'
 import { WorkQueue } from './work-queue.ts'
 
 export interface IngestComponents {
@@ -38,7 +39,7 @@ export function createIngest(
   components: IngestComponents,
   limits: IngestLimits = DEFAULT_INGEST_LIMITS,
 ): Ingest & { stop(): Promise<void> } {
-  const { store, verifier, environment, metrics, announce } = components
+  const { store, verifier, environment, logger, metrics } = components
   const batch = { count: limits.batchRecords, bytes: limits.batchBytes }
   let waitingRecords = 0
   let waitingBytes = 0
@@ -62,9 +63,7 @@ export function createIngest(
     checked: readonly Checked[],
     { origin, atomic = false }: Parameters<Ingest['submit']>[1],
   ): Promise<IngestResult[]> {
-    const results: (IngestResult | undefined)[] = checked.map((record, at) =>
-      record instanceof RecordError ? explainInvalid(record, records[at] as SignedRecord) : undefined,
-    )
+    const results = await explainAllInvalid(records, checked)
     if (atomic && results.some((result) => result !== undefined)) {
       return checked.map((record, at) => results[at] ?? { id: (record as VerifiedRecord).id, ...BATCH_INVALID })
     }
@@ -80,13 +79,24 @@ export function createIngest(
       admitted.map(({ record }) => record),
     )
     const news: SignedRecord[] = []
-    committed.forEach((result, index) => {
-      const { record, at } = admitted[index] as { record: VerifiedRecord; at: number }
+    admitted.forEach(({ record, at }, index) => {
+      const result = committed.results[index]
+      if (result === undefined) return
       results[at] = explainCommit(record.id, result)
       if (result.status === 'stored' || result.status === 'pending') news.push(record)
     })
+    // Offered again, they would be duplicates, and no news any more: so now, whatever became of the others.
     if (news.length > 0) announce(news, origin)
+    if (committed.fault !== undefined) throw committed.fault.error
     return results as IngestResult[]
+  }
+
+  function announce(records: readonly SignedRecord[], origin: Origin): void {
+    try {
+      components.announce(records, origin)
+    } catch (error) {
+      logger.error({ err: error, records: records.length }, 'records are stored, but could not be announced')
+    }
   }
 
   return {
@@ -101,7 +111,9 @@ export function createIngest(
       waitingBytes += bytes
       try {
         const queue = origin === 'http' || origin === 'import' ? withRecoveryByte : exact
-        const results = await decide(records, await pass(queue, records), options)
+        const checked = await pass(queue, records)
+        if (checked.fault !== undefined) throw checked.fault.error
+        const results = await decide(records, checked.results as Checked[], options)
         count(metrics, origin, results)
         return results
       } finally {
@@ -116,7 +128,8 @@ export function createIngest(
         await withRecoveryByte.idle()
         await exact.idle()
         await commits.idle()
-        await Promise.resolve()
+        // Between two stages; a turn of the event loop, not only of promises, for naming what is invalid takes pauses.
+        await new Promise((resolve) => setImmediate(resolve))
       }
     },
   }
@@ -126,21 +139,37 @@ function payloadBytes({ input }: { readonly input: SignedRecord }): number {
   return input.payload.length
 }
 
-/** Sends records through a stage; resolves when all of them came out. */
-function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[]): Promise<R[]> {
-  return new Promise((resolve, reject) => {
-    const results: R[] = []
+/** What came of records in a stage. */
+interface Passed<R> {
+  /** In order; none for a record whose batch failed. */
+  readonly results: readonly (R | undefined)[]
+  /** Why some have no result. */
+  readonly fault: { readonly error: unknown } | undefined
+}
+
+/** Sends records through a stage; resolves when all of them came out, well or badly. */
+function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[]): Promise<Passed<R>> {
+  return new Promise((resolve) => {
+    const results: (R | undefined)[] = []
+    let fault: Passed<R>['fault']
     let open = inputs.length
-    if (open === 0) resolve(results)
+    const settle = (): void => {
+      if (open === 0) resolve({ results, fault })
+    }
+    settle()
     queue.push(
       inputs.map((input, at) => ({
         input,
         done: (result: R) => {
           results[at] = result
           open -= 1
-          if (open === 0) resolve(results)
+          settle()
         },
-        failed: reject,
+        failed: (error: unknown) => {
+          fault ??= { error }
+          open -= 1
+          settle()
+        },
       })),
     )
   })
