@@ -27,7 +27,7 @@ export function history(maxSteps: number, seed = 1): fc.Arbitrary<History> {
 }
 
 /** Signs what a plan says. */
-export function buildHistory(plan: readonly StepPlan[], key: TestKey): History {
+function buildHistory(plan: readonly StepPlan[], key: TestKey): History {
   const writer = new HistoryWriter(key)
   for (const step of plan) writer.write(step)
   return { key, records: writer.records, foreign: writer.foreign }

@@ -9,7 +9,7 @@ export function toTree(value: JsonValue): Tree {
   return new Map(Object.entries(value).map(([key, member]) => [key, toTree(member)]))
 }
 
-export function fromTree(tree: Tree): JsonValue {
+function fromTree(tree: Tree): JsonValue {
   if (tree instanceof Map) return fromMap(tree)
   if (Array.isArray(tree)) return tree.map((element) => fromTree(element))
   return tree

@@ -12,7 +12,7 @@ import { createMetrics } from '../../src/observe/metrics.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 
-export const NETWORK = 'main'
+const NETWORK = 'main'
 
 export type RawDb = Parameters<typeof createStore>[0]['db']
 export type OpenStore = Awaited<ReturnType<typeof openStore>>
