@@ -2,7 +2,7 @@
  * One avatar in memory: its state as the state core keeps it, reading what it needs from the store's rows, and the
  * rows that must be written for what changed.
  */
-import { createHash } from 'node:crypto'
+import { hash as hashOnce } from 'node:crypto'
 import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
 import { AvatarState, type HeldRecord, type StateSource, type StoredState } from '../state/avatar-state.ts'
 import { isVoid, type Cell } from '../state/cell.ts'
@@ -26,7 +26,7 @@ const SUMMARY_MISSING = 100
 const CELL_OVERHEAD_BYTES = 400
 
 const NO_MEMBERS: rows.NamespaceRow = { lastPatch: 0, inBase: false, live: 0, deleted: 0, check: 0 }
-const hash = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
+const hash = (bytes: Uint8Array): Uint8Array => hashOnce('sha256', bytes, 'buffer')
 
 type StoredMember = 'live' | 'deleted'
 

@@ -29,9 +29,16 @@ export class ByteWriter {
     return this.#length
   }
 
-  /** A copy of what was written. */
+  /** What was written; the writer must not be used any more. */
   finish(): Uint8Array {
-    return new Uint8Array(this.#bytes.subarray(0, this.#length))
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  /** Leaves room for what is filled in later. */
+  skip(length: number): this {
+    this.#reserve(length)
+    this.#length += length
+    return this
   }
 
   u8(value: number): this {

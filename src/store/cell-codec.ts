@@ -8,6 +8,7 @@ import { cellValue, emptyCell, writeCell, type Cell } from '../state/cell.ts'
 import { getMember, isJsonObject } from '../state/merge-patch.ts'
 import type { Stamp } from '../state/order.ts'
 import { ByteReader, ByteWriter, bytesText } from './bytes.ts'
+import { startRow } from './rows.ts'
 
 const ID_BYTES = 32
 
@@ -17,11 +18,11 @@ const REPLACED = 2
 const MERGED = 4
 const HAS_VALUE = 8
 
-/** @returns the row, and whether there is a value (if not, the member was deleted) */
+/** @returns the row, yet to be sealed, and whether there is a value (if not, the member was deleted) */
 export function encodeMember(key: string, cell: Cell): { row: Uint8Array; hasValue: boolean } {
   const value = cellValue(cell)
   const fragment = value === undefined ? '' : `${JSON.stringify(key)}:${canonicalize(value)}`
-  const writer = new ByteWriter(fragment.length + 128)
+  const writer = startRow(fragment.length + 128)
   if (value === undefined) writer.varint(0).text(key)
   else writer.text(fragment)
   const stamps = new StampTable()

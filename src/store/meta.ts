@@ -1,10 +1,10 @@
 /** What the store says of itself, and whether this version may open it. */
 import type { Randomness } from '../environment.ts'
-import { ByteReader, ByteWriter, bytesText, textBytes, toHex } from './bytes.ts'
+import { ByteReader, bytesText, textBytes, toHex } from './bytes.ts'
 import { walk, writeDurably, type Database, type Operation } from './database.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
-import { seal, unseal } from './rows.ts'
+import { seal, startRow, unseal } from './rows.ts'
 
 /** The layout of `keys.ts` and `rows.ts`. */
 const SCHEMA = 1
@@ -22,7 +22,7 @@ export interface Meta extends Totals {
 
 export function totalsOperation({ lastSequence, avatars, records }: Totals): Operation {
   const key = keys.metaKey('totals')
-  const content = new ByteWriter(24).u64(lastSequence).u64(avatars).u64(records).finish()
+  const content = startRow(24).u64(lastSequence).u64(avatars).u64(records).finish()
   return { type: 'put', key, value: seal(key, content) }
 }
 
@@ -71,7 +71,7 @@ async function begin(db: Database, network: string, epoch: string): Promise<Meta
 
 function putText(name: 'network' | 'epoch', text: string): Operation {
   const key = keys.metaKey(name)
-  return { type: 'put', key, value: seal(key, textBytes(text)) }
+  return { type: 'put', key, value: seal(key, startRow(32).bytes(textBytes(text)).finish()) }
 }
 
 async function readText(db: Database, name: 'network' | 'epoch'): Promise<string> {

@@ -14,11 +14,14 @@ const ID_BYTES = 32
 const TYPES: readonly RecordBody['type'][] = ['patch', 'snapshot', 'part']
 const KINDS: readonly ChangeEvent['kind'][] = ['record', 'superseded']
 
-/** Puts the checksum before a row. */
-export function seal(key: Key, content: Uint8Array): Uint8Array {
-  const row = new Uint8Array(CRC_BYTES + content.length)
-  row.set(content, CRC_BYTES)
-  new DataView(row.buffer).setUint32(0, crc32(content, crc32(key)))
+/** A writer for a row's content, with room for the checksum before it. */
+export function startRow(capacity: number): ByteWriter {
+  return new ByteWriter(CRC_BYTES + capacity).skip(CRC_BYTES)
+}
+
+/** Fills in the checksum of a row begun with `startRow`. */
+export function seal(key: Key, row: Uint8Array): Uint8Array {
+  new DataView(row.buffer, row.byteOffset, CRC_BYTES).setUint32(0, crc32(row.subarray(CRC_BYTES), crc32(key)))
   return row
 }
 
@@ -42,7 +45,10 @@ export interface RecordRow extends Citation {
 }
 
 export function encodeRecord({ type, counter, id, signature, payload }: RecordRow): Uint8Array {
-  const writer = new ByteWriter(128 + payload.length).u8(TYPES.indexOf(type)).u64(counter).hex(id)
+  const writer = startRow(128 + payload.length)
+    .u8(TYPES.indexOf(type))
+    .u64(counter)
+    .hex(id)
   return writer.bytes(signature).bytes(payload).finish()
 }
 
@@ -66,7 +72,7 @@ export interface HistoryRow {
 }
 
 export function encodeHistory({ sequence, createdAt, bytes, type }: HistoryRow): Uint8Array {
-  return new ByteWriter(32).u64(sequence).u64(createdAt).varint(bytes).u8(TYPES.indexOf(type)).finish()
+  return startRow(32).u64(sequence).u64(createdAt).varint(bytes).u8(TYPES.indexOf(type)).finish()
 }
 
 export function decodeHistory(content: Uint8Array): HistoryRow {
@@ -82,7 +88,7 @@ export interface WhereaboutsRow {
 }
 
 export function encodeWhereabouts({ avatar, counter, type }: WhereaboutsRow): Uint8Array {
-  return new ByteWriter(48).hex(avatar).u64(counter).u8(TYPES.indexOf(type)).finish()
+  return startRow(48).hex(avatar).u64(counter).u8(TYPES.indexOf(type)).finish()
 }
 
 export function decodeWhereabouts(content: Uint8Array): WhereaboutsRow {
@@ -92,7 +98,7 @@ export function decodeWhereabouts(content: Uint8Array): WhereaboutsRow {
 
 /** An `o` row. */
 export function encodeOrder(avatar: Avatar, counter: number): Uint8Array {
-  return new ByteWriter(48).hex(avatar).u64(counter).finish()
+  return startRow(48).hex(avatar).u64(counter).finish()
 }
 
 /** An `f` row without its sequence. */
@@ -104,7 +110,7 @@ export interface FeedRow {
 }
 
 export function encodeFeed({ kind, avatar, counter, id }: FeedRow): Uint8Array {
-  return new ByteWriter(80).u8(KINDS.indexOf(kind)).hex(avatar).u64(counter).hex(id).finish()
+  return startRow(80).u8(KINDS.indexOf(kind)).hex(avatar).u64(counter).hex(id).finish()
 }
 
 export function decodeFeed(content: Uint8Array): FeedRow {
@@ -121,7 +127,7 @@ export interface NamespaceRow extends NamespaceMarks {
 }
 
 export function encodeNamespace(row: NamespaceRow): Uint8Array {
-  return new ByteWriter(32)
+  return startRow(32)
     .u64(row.lastPatch)
     .u8(row.inBase ? 1 : 0)
     .varint(row.live)
@@ -142,7 +148,7 @@ export function decodeNamespace(content: Uint8Array): NamespaceRow {
 }
 
 export function encodeWaiter(waiter: Waiter): Uint8Array {
-  const writer = new ByteWriter(16 + waiter.names.length * 40)
+  const writer = startRow(16 + waiter.names.length * 40)
     .u8(TYPES.indexOf(waiter.type))
     .varint(waiter.names.length)
   for (const { counter, id } of waiter.names) writer.u64(counter).hex(id)
@@ -164,7 +170,7 @@ export interface SummaryRow extends Omit<AvatarSummary, 'avatar'> {
 }
 
 export function encodeSummary(row: SummaryRow): Uint8Array {
-  const writer = new ByteWriter(256)
+  const writer = startRow(256)
     .u64(row.head)
     .hex(`0x${row.digest}`)
     .u8(row.base === null ? 0 : 1)
