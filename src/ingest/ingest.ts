@@ -102,7 +102,7 @@ export function createIngest(
   return {
     async submit(records, options) {
       const { origin } = options
-      const bytes = records.reduce((sum, { payload }) => sum + payload.length, 0)
+      const bytes = records.reduce((sum, { payload, signature }) => sum + payload.length + signature.length, 0)
       const isFull =
         waitingRecords > 0 &&
         (waitingRecords + records.length > limits.waitingRecords || waitingBytes + bytes > limits.waitingBytes)

@@ -2,7 +2,7 @@
 export interface IngestLimits {
   /** Records that may wait, over all submissions. Default 8,192: a few tenths of a second of work. */
   readonly waitingRecords: number
-  /** Bytes of payload that may wait, over all submissions. Default 64 MiB. */
+  /** Bytes of payloads and signatures that may wait, over all submissions. Default 64 MiB. */
   readonly waitingBytes: number
   /** Records in one verification or one commit. Default 256: about 10 ms of the main thread, so that others get a turn. */
   readonly batchRecords: number
