@@ -9,7 +9,9 @@ import { isVoid, type Cell } from '../state/cell.ts'
 import type { NamespaceChange, NamespaceMarks, NamespaceName } from '../state/content.ts'
 import { avatarDigest } from '../state/digest.ts'
 import type { Waiter } from '../state/waiting.ts'
-import { bytesText } from './bytes.ts'
+import { addBytes, differenceBytes, LIMBS } from '../sync/negentropy/id-sum.ts'
+import type { Item } from '../sync/negentropy/types.ts'
+import { bytesText, fromHex } from './bytes.ts'
 import { decodeMember, encodeMember } from './cell-codec.ts'
 import { NO_VALUE, openRow, readRow, walk, type Database, type Operation } from './database.ts'
 import { CorruptRowError } from './errors.ts'
@@ -33,8 +35,9 @@ type StoredMember = 'live' | 'deleted'
 export class AvatarEntry implements StateSource {
   readonly avatar: Avatar
   readonly state: AvatarState
-  records = 0
-  bytes = 0
+  #records = 0
+  #bytes = 0
+  #idSum = new Uint32Array(LIMBS)
   /** About how much memory this takes. */
   weight = 1_000
   #namespaces = 0
@@ -54,8 +57,9 @@ export class AvatarEntry implements StateSource {
     this.#isNew = stored === undefined
     this.state = new AvatarState(avatar, this, stored?.state)
     if (stored === undefined) return
-    this.records = stored.summary.records
-    this.bytes = stored.summary.bytes
+    this.#records = stored.summary.records
+    this.#bytes = stored.summary.bytes
+    addBytes(this.#idSum, viewOf(stored.summary.idSum), 0)
     this.#namespaces = stored.summary.namespaces
     this.#storedTips = stored.summary.tipsTotal > SUMMARY_TIPS ? this.state.tips.slice() : []
     for (const waiter of this.state.waiters()) this.#storedWaiters.set(waiter.id, waiter)
@@ -109,6 +113,28 @@ export class AvatarEntry implements StateSource {
     this.#isPreloaded = true
   }
 
+  /** Counts a record that is live now; returns it as sync orders it. */
+  addLive(createdAt: number, id: RecordId, bytes: number): Item {
+    this.#records += 1
+    this.#bytes += bytes
+    const item = { timestamp: createdAt, id: fromHex(id) }
+    addBytes(this.#idSum, viewOf(item.id), 0)
+    return item
+  }
+
+  /** Counts a record that is live no longer. */
+  dropLive(createdAt: number, id: RecordId, bytes: number): Item {
+    this.#records -= 1
+    this.#bytes -= bytes
+    const item = { timestamp: createdAt, id: fromHex(id) }
+    const gone = new Uint32Array(LIMBS)
+    addBytes(gone, viewOf(item.id), 0)
+    const rest = differenceBytes(this.#idSum, gone)
+    this.#idSum.fill(0)
+    addBytes(this.#idSum, viewOf(rest), 0)
+    return item
+  }
+
   /** Makes a record known as held, before `state.add`. */
   hold(id: RecordId, body: RecordBody): void {
     this.#uncommitted.set(id, body)
@@ -159,8 +185,9 @@ export class AvatarEntry implements StateSource {
       pending: state.pending,
       incomplete: state.incompleteSnapshots,
       missing,
-      records: this.records,
-      bytes: this.bytes,
+      records: this.#records,
+      bytes: this.#bytes,
+      idSum: differenceBytes(this.#idSum, new Uint32Array(LIMBS)),
       namespaces: this.#namespaces,
     }
   }
@@ -284,6 +311,10 @@ export class AvatarEntry implements StateSource {
     this.weight += row.length + CELL_OVERHEAD_BYTES
     return [member, cell]
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function nameOf(namespace: NamespaceName): string {

@@ -2,7 +2,8 @@
  * Makes one batch out of records: works out what becomes of each, and lists every row that changes. Nothing is written
  * here; if the caller cannot write the batch, it must forget the entries that took part.
  */
-import type { Avatar, VerifiedRecord } from '../record/types.ts'
+import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
+import type { Item } from '../sync/negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import { openRow, walk, type Database, type Operation } from './database.ts'
 import * as keys from './keys.ts'
@@ -26,8 +27,10 @@ export interface Batch {
   readonly summaries: Map<Avatar, AvatarSummary>
   readonly lastSequence: number
   readonly newAvatars: number
-  /** Change of the number of live records. */
-  readonly newRecords: number
+  /** Records that are live now and were not; some may be in `removed` as well. */
+  readonly added: Item[]
+  /** Records that are live no longer. */
+  readonly removed: Item[]
 }
 
 /** A record in this batch that was kept, as the indexes need it. */
@@ -75,16 +78,15 @@ export async function buildBatch(
   // What a record is told is how it stands once the whole batch is in.
   const results = outcomes.map(({ part, refusal }, at) => refusal ?? part.standing(records[at] as VerifiedRecord))
   let newAvatars = 0
-  let newRecords = 0
+  const added: Item[] = []
+  const removed: Item[] = []
   for (const [avatar, part] of parts) {
     if (part.kept.length === 0) continue
-    const before = part.entry.records
     if (part.entry.isNew) newAvatars += 1
-    summaries.set(avatar, await part.finish(db, operations))
-    newRecords += part.entry.records - before
+    summaries.set(avatar, await part.finish(db, operations, added, removed))
   }
   for (const change of changes) pushFeed(operations, change)
-  return { results, operations, changes, summaries, lastSequence: sequence, newAvatars, newRecords }
+  return { results, operations, changes, summaries, lastSequence: sequence, newAvatars, added, removed }
 }
 
 /** What one batch does to one avatar. */
@@ -129,32 +131,31 @@ class AvatarBatch {
     return isFull ? { status: 'refused', code: 'too_many_incomplete' } : undefined
   }
 
-  async finish(db: Database, operations: Operation[]): Promise<AvatarSummary> {
+  async finish(db: Database, operations: Operation[], added: Item[], removed: Item[]): Promise<AvatarSummary> {
     const { entry } = this
-    for (const kept of this.kept) {
-      pushRecord(operations, kept.record, kept.sequence)
-      pushIndexes(operations, kept.record, kept.sequence, kept.bytes)
-      entry.records += 1
-      entry.bytes += kept.bytes
+    for (const { record, sequence, bytes } of this.kept) {
+      pushRecord(operations, record, sequence)
+      pushIndexes(operations, record, sequence, bytes)
+      added.push(entry.addLive(record.body.created_at, record.id, bytes))
     }
     const base = entry.state.base?.counter ?? 0
     if (base > this.#baseBefore) {
       for (const { record, bytes } of this.kept) {
-        if (record.body.counter < base) this.#dropLive(operations, record.body.created_at, record.id, bytes)
+        const { counter, created_at: createdAt } = record.body
+        if (counter < base) removed.push(this.#dropLive(operations, createdAt, record.id, bytes))
       }
       const range = keys.historyRange(entry.avatar, this.#baseBefore, base)
       for await (const [key, row] of walk(db, range)) {
-        const history = openRow(entry.avatar, 'history', key, row, rows.decodeHistory)
-        this.#dropLive(operations, history.createdAt, keys.placeInKey(key).id, history.bytes)
+        const { createdAt, bytes } = openRow(entry.avatar, 'history', key, row, rows.decodeHistory)
+        removed.push(this.#dropLive(operations, createdAt, keys.placeInKey(key).id, bytes))
       }
     }
     return entry.flush(operations)
   }
 
-  #dropLive(operations: Operation[], createdAt: number, id: VerifiedRecord['id'], bytes: number): void {
+  #dropLive(operations: Operation[], createdAt: number, id: RecordId, bytes: number): Item {
     operations.push({ type: 'del', key: keys.orderKey(createdAt, id) })
-    this.entry.records -= 1
-    this.entry.bytes -= bytes
+    return this.entry.dropLive(createdAt, id, bytes)
   }
 }
 
@@ -174,8 +175,8 @@ export function pushIndexes(operations: Operation[], record: VerifiedRecord, seq
   const order = keys.orderKey(createdAt, id)
   operations.push(
     { type: 'put', key: history, value: rows.seal(history, rows.encodeHistory({ sequence, createdAt, bytes, type })) },
-    { type: 'put', key: byId, value: rows.seal(byId, rows.encodeWhereabouts({ avatar, counter, type })) },
-    { type: 'put', key: order, value: rows.seal(order, rows.encodeOrder(avatar, counter)) },
+    { type: 'put', key: byId, value: rows.seal(byId, rows.encodeWhereabouts({ avatar, counter, type, sequence })) },
+    { type: 'put', key: order, value: rows.seal(order, rows.encodeOrder({ avatar, sequence })) },
   )
 }
 

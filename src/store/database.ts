@@ -70,14 +70,15 @@ const ROWS_A_STEP = 256
 export async function* walk(
   db: Database,
   range: KeyRange,
-  options: { moment?: Moment; limit?: number; reverse?: boolean } = {},
+  options: { moment?: Moment; limit?: number; reverse?: boolean; keysOnly?: boolean } = {},
 ): AsyncGenerator<readonly [Key, Uint8Array]> {
-  const { moment, limit, reverse } = options
+  const { moment, limit, reverse, keysOnly } = options
   const iterator = db.iterator({
     ...range,
     ...(moment === undefined ? {} : { snapshot: moment }),
     ...(limit === undefined ? {} : { limit }),
     ...(reverse === undefined ? {} : { reverse }),
+    ...(keysOnly === true ? { values: false } : {}),
   })
   try {
     for (let rows = await iterator.nextv(ROWS_A_STEP); rows.length > 0; rows = await iterator.nextv(ROWS_A_STEP)) {

@@ -10,8 +10,8 @@
  * | e      | avatar sequence              | change feed, `superseded` entries of one avatar            |         |
  * | x      | time, original key           | quarantine: a row that failed its check, as it was         |         |
  * | h      | avatar counter id            | history in order: sequence, created_at, bytes, type        | yes     |
- * | i      | id                           | where a record is: avatar, counter, type                   | yes     |
- * | o      | created_at id                | live records in the order of sync: avatar, counter         | yes     |
+ * | i      | id                           | where a record is: avatar, counter, type, sequence         | yes     |
+ * | o      | created_at id                | live records in the order of sync: avatar, sequence        | yes     |
  * | a      | avatar                       | hosted avatars                                             | yes     |
  * | v      | avatar 0x00                  | summary                                                    | yes     |
  * | v      | avatar 0x01 name             | a namespace                                                | yes     |
@@ -26,12 +26,15 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { Avatar, Citation, RecordId } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
-import { ByteReader, ByteWriter, textBytes } from './bytes.ts'
+import type { Bound, Item } from '../sync/negentropy/types.ts'
+import { ByteReader, ByteWriter, textBytes, toHex } from './bytes.ts'
 
 export type Key = Uint8Array
 
 const AVATAR_BYTES = 33
 const ID_BYTES = 32
+/** Where the id begins in an `o` key: after the letter and the time. */
+const ORDER_ID_AT = 9
 /** Members with longer keys are filed under a hash, so that no key of the database grows with a stranger's text. */
 const MAX_MEMBER_KEY_BYTES = 128
 
@@ -130,6 +133,28 @@ export function placeInKey(key: Key): Citation {
   const counter = reader.u64()
   return { counter, id: reader.hex(ID_BYTES) }
 }
+
+/** Live records in the order of sync, from a bound up to but not including another; null is the end. */
+export function orderRange(from: Bound, to: Bound | null): KeyRange {
+  return { gte: boundKey(from), lt: to === null || to.timestamp === Infinity ? tableRange('o').lt : boundKey(to) }
+}
+
+function boundKey({ timestamp, id }: Bound): Key {
+  if (timestamp === Infinity) return tableRange('o').lt
+  return start('o').u64(timestamp).bytes(id).finish()
+}
+
+/** The record that an `o` key is of. The id is a copy, so that it does not hold the row in memory. */
+export function itemInKey(key: Key): Item {
+  return { timestamp: new ByteReader(key, 1).u64(), id: Uint8Array.prototype.slice.call(key, ORDER_ID_AT) }
+}
+
+/** The id in an `o` key. */
+export function idViewInOrderKey(key: Key): DataView {
+  return new DataView(key.buffer, key.byteOffset + ORDER_ID_AT, ID_BYTES)
+}
+
+export const idText = (id: Uint8Array): RecordId => toHex(id)
 
 /** The sequence at the end of an `r`, `e` or `f` key. */
 export function sequenceInKey(key: Key): number {

@@ -52,8 +52,7 @@ export async function rebuildAvatar(
     if (record.body.counter < base) {
       operations.push({ type: 'del', key: keys.orderKey(record.body.created_at, record.id) })
     } else {
-      entry.records += 1
-      entry.bytes += bytes
+      entry.addLive(record.body.created_at, record.id, bytes)
     }
   }
   entry.flush(operations)

@@ -85,20 +85,32 @@ export interface WhereaboutsRow {
   readonly avatar: Avatar
   readonly counter: number
   readonly type: RecordBody['type']
+  readonly sequence: number
 }
 
-export function encodeWhereabouts({ avatar, counter, type }: WhereaboutsRow): Uint8Array {
-  return startRow(48).hex(avatar).u64(counter).u8(TYPES.indexOf(type)).finish()
+export function encodeWhereabouts({ avatar, counter, type, sequence }: WhereaboutsRow): Uint8Array {
+  return startRow(56).hex(avatar).u64(counter).u8(TYPES.indexOf(type)).u64(sequence).finish()
 }
 
 export function decodeWhereabouts(content: Uint8Array): WhereaboutsRow {
   const reader = new ByteReader(content)
-  return { avatar: reader.hex(AVATAR_BYTES), counter: reader.u64(), type: oneOf(TYPES, reader.u8()) }
+  const avatar = reader.hex(AVATAR_BYTES)
+  return { avatar, counter: reader.u64(), type: oneOf(TYPES, reader.u8()), sequence: reader.u64() }
 }
 
 /** An `o` row. */
-export function encodeOrder(avatar: Avatar, counter: number): Uint8Array {
-  return startRow(48).hex(avatar).u64(counter).finish()
+export interface OrderRow {
+  readonly avatar: Avatar
+  readonly sequence: number
+}
+
+export function encodeOrder({ avatar, sequence }: OrderRow): Uint8Array {
+  return startRow(48).hex(avatar).u64(sequence).finish()
+}
+
+export function decodeOrder(content: Uint8Array): OrderRow {
+  const reader = new ByteReader(content)
+  return { avatar: reader.hex(AVATAR_BYTES), sequence: reader.u64() }
 }
 
 /** An `f` row without its sequence. */
@@ -163,8 +175,10 @@ export function decodeWaiter(place: Citation, content: Uint8Array): Waiter {
   return { counter: place.counter, id: place.id, type, names }
 }
 
-/** The summary as stored: `AvatarSummary`, and how many namespaces and incomplete snapshots there are. */
+/** The summary as stored: `AvatarSummary`, and what only the store and sync need. */
 export interface SummaryRow extends Omit<AvatarSummary, 'avatar'> {
+  /** Sum of the ids of the live records modulo 2^256, little-endian, 32 bytes. */
+  readonly idSum: Uint8Array
   readonly namespaces: number
   readonly incomplete: number
 }
@@ -179,7 +193,7 @@ export function encodeSummary(row: SummaryRow): Uint8Array {
   for (const { counter, id } of row.tips) writer.u64(counter).hex(id)
   writer.varint(row.pending).varint(row.incomplete).varint(row.missing.total).varint(row.missing.ids.length)
   for (const id of row.missing.ids) writer.hex(id)
-  return writer.varint(row.records).varint(row.bytes).varint(row.namespaces).finish()
+  return writer.varint(row.records).varint(row.bytes).varint(row.namespaces).bytes(row.idSum).finish()
 }
 
 export function decodeSummary(content: Uint8Array): SummaryRow {
@@ -195,7 +209,8 @@ export function decodeSummary(content: Uint8Array): SummaryRow {
   const missingTotal = reader.varint()
   const missing = { total: missingTotal, ids: Array.from({ length: reader.varint() }, () => reader.hex(ID_BYTES)) }
   const [records, bytes, namespaces] = [reader.varint(), reader.varint(), reader.varint()]
-  return { head, digest, base, tipsTotal, tips, pending, incomplete, missing, records, bytes, namespaces }
+  const idSum = reader.bytes(ID_BYTES)
+  return { head, digest, base, tipsTotal, tips, pending, incomplete, missing, records, bytes, namespaces, idSum }
 }
 
 function oneOf<T>(values: readonly T[], index: number): T {

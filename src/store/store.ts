@@ -21,7 +21,10 @@ import * as keys from './keys.ts'
 import { readMeta, totalsOperation, type Meta } from './meta.ts'
 import { Mutex } from './mutex.ts'
 import * as reader from './reader.ts'
+import { OrderIndex } from './order-index.ts'
 import { rebuildAvatar } from './rebuild.ts'
+import { avatarsMoment, avatarSums, signedFrom, signedOf } from './sync-source.ts'
+import type { SyncSource } from '../sync/types.ts'
 import type { ChangeEvent, CommitResult, Store } from './types.ts'
 
 /** Memory for avatars that are written to: about 2,000 of ordinary size. */
@@ -48,8 +51,9 @@ export interface StoreOptions {
   readonly feedEntries?: number
 }
 
-/** A store that can also be mended on demand. */
+/** A store as the node holds it: it can be mended on demand, and sync reads from it. */
 export interface RebuildableStore extends Store {
+  readonly sync: SyncSource
   /** Makes everything derived anew, of one avatar or of all, and verifies every record on the way. */
   rebuild(avatar?: Avatar): Promise<{ records: number; quarantined: number }>
 }
@@ -111,10 +115,12 @@ function isCorruption(error: unknown): error is CorruptRowError | CorruptWhereab
 
 class LevelStore implements RebuildableStore {
   readonly epoch: string
+  readonly sync: SyncSource
   readonly #db: Database
   readonly #components: StoreComponents
   readonly #options: StoreOptions
   readonly #writing = new Mutex()
+  readonly #order: OrderIndex
   readonly #listeners = new Set<(events: readonly ChangeEvent[]) => void>()
   readonly #entries = new LRUCache<Avatar, AvatarEntry>({
     maxSize: ENTRY_CACHE_BYTES,
@@ -135,6 +141,10 @@ class LevelStore implements RebuildableStore {
     this.#avatars = meta.avatars
     this.#records = meta.records
     this.#feedFloor = feedFloor
+    this.#order = new OrderIndex(components.db)
+    // Commits wait for it, reads do not. What fails here fails again, and is told, when the index is asked for.
+    this.#writing.run(() => this.#order.load()).catch(() => undefined)
+    this.sync = this.#syncSource()
   }
 
   lastSequence(): number {
@@ -238,12 +248,17 @@ class LevelStore implements RebuildableStore {
 
   async #write(batch: Batch): Promise<void> {
     const avatars = this.#avatars + batch.newAvatars
-    const totals = { lastSequence: batch.lastSequence, avatars, records: this.#records + batch.newRecords }
+    const totals = {
+      lastSequence: batch.lastSequence,
+      avatars,
+      records: this.#records + batch.added.length - batch.removed.length,
+    }
     batch.operations.push(totalsOperation(totals))
     await writeDurably(this.#db, batch.operations)
     this.#lastSequence = totals.lastSequence
     this.#avatars = totals.avatars
     this.#records = totals.records
+    await this.#order.apply(batch.added, batch.removed)
     const entries = this.#options.feedEntries ?? feed.FEED_ENTRIES
     this.#feedFloor = await feed.trimFeed(this.#db, this.#feedFloor, this.#lastSequence, entries)
   }
@@ -297,6 +312,7 @@ class LevelStore implements RebuildableStore {
     )
     await writeDurably(this.#db, rebuilt.operations)
     await this.#recount()
+    await this.#order.load()
     return rebuilt
   }
 
@@ -344,6 +360,21 @@ class LevelStore implements RebuildableStore {
     }
     await writeDurably(this.#db, [{ type: 'del', key: keys.idKey(id) }])
     return undefined
+  }
+
+  #syncSource(): SyncSource {
+    const db = this.#db
+    return {
+      // Between commits, so that the pages and the rows are of one moment.
+      moment: (scope) =>
+        this.#mending(() =>
+          this.#writing.run(() => (scope === 'all' ? this.#order.at(db.snapshot()) : avatarsMoment(db, scope))),
+        ),
+      avatarSums: (avatars) => this.#mending(() => Promise.resolve(avatarSums(db, avatars))),
+      held: (ids) => ids.map((id) => db.getSync(keys.idKey(keys.idText(id))) !== undefined),
+      signed: (ids) => this.#mending(() => signedOf(db, ids)),
+      from: (bound, limits) => this.#mending(() => signedFrom(db, bound, limits)),
+    }
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,244 @@
+/**
+ * The live records in (created_at, id) order, as sync needs them: pages of up to 512 with count and sum of ids in memory,
+ * the records' places in the `o` rows. A sum over any range reads two pages at most. About 2 bytes of memory a record.
+ *
+ * The pages are counted anew when the store opens, beside everything else, so that no row can contradict them.
+ */
+import { addBytes, addLimbs, differenceBytes, LIMBS } from '../sync/negentropy/id-sum.ts'
+import { compareBounds } from '../sync/negentropy/order.ts'
+import type { Bound, Item } from '../sync/negentropy/types.ts'
+import type { SyncMoment } from '../sync/types.ts'
+import { walk, type Database, type Moment } from './database.ts'
+import * as keys from './keys.ts'
+
+/** Records in a page before it is divided: what a range that begins or ends inside it must read. */
+const MAX_PAGE_RECORDS = 512
+/** Records in a page that a division makes. */
+const PAGE_RECORDS = 256
+/** Pages of one moment kept in memory once read. */
+const READ_PAGES = 32
+
+const LEAST: Bound = { timestamp: 0, id: new Uint8Array(0) }
+
+/** Never changed once made: a moment keeps the pages that it began with. */
+interface Page {
+  /** No record of the page is below it; those of earlier pages are. */
+  readonly from: Bound
+  readonly count: number
+  /** Sum of the ids modulo 2^256: see `id-sum.ts`. */
+  readonly sum: Uint32Array
+}
+
+export class OrderIndex {
+  readonly #db: Database
+  /** Null until all was counted. */
+  #pages: readonly Page[] | null = null
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Counts all pages anew from the `o` rows. */
+  async load(): Promise<void> {
+    this.#pages = null
+    this.#pages = await this.#paginate(LEAST, null)
+  }
+
+  /** The index as it is now; `moment` must be of the same commit, and is closed with it. */
+  async at(moment: Moment): Promise<SyncMoment> {
+    if (this.#pages === null) await this.load()
+    return new IndexMoment(this.#db, moment, this.#pages ?? [])
+  }
+
+  /**
+   * Follows a commit that is already in the database; none may follow until this resolves. It does not reject: where
+   * the rows cannot be read now, all is counted anew when it is next asked for.
+   *
+   * @param added live records that are new
+   * @param removed records that are no longer live
+   */
+  async apply(added: readonly Item[], removed: readonly Item[]): Promise<void> {
+    if (this.#pages === null) return
+    const before = this.#pages
+    this.#pages = null
+    this.#pages = await this.#follow([...before], added, removed).catch(() => null)
+  }
+
+  async #follow(pages: Page[], added: readonly Item[], removed: readonly Item[]): Promise<readonly Page[]> {
+    const overfull = new Set<Bound>()
+    for (const [items, sign] of [
+      [added, 1],
+      [removed, -1],
+    ] as const) {
+      for (const item of items) {
+        const at = pageOf(pages, item)
+        const page = pages[at] as Page
+        const changed = { from: page.from, count: page.count + sign, sum: withId(page.sum, item.id, sign) }
+        pages[at] = changed
+        if (changed.count > MAX_PAGE_RECORDS) overfull.add(page.from)
+      }
+    }
+    for (const from of overfull) {
+      const at = pageOf(pages, from)
+      const divided = await this.#paginate(from, pages[at + 1]?.from ?? null)
+      pages.splice(at, 1, ...divided)
+    }
+    return removed.length > 0 ? merged(pages) : pages
+  }
+
+  async #paginate(from: Bound, to: Bound | null): Promise<Page[]> {
+    const pages: Page[] = []
+    let open = { from, count: 0, sum: new Uint32Array(LIMBS) }
+    for await (const [key] of walk(this.#db, keys.orderRange(from, to), { keysOnly: true })) {
+      if (open.count === PAGE_RECORDS) {
+        pages.push(open)
+        open = { from: keys.itemInKey(key), count: 0, sum: new Uint32Array(LIMBS) }
+      }
+      open.count += 1
+      addBytes(open.sum, keys.idViewInOrderKey(key), 0)
+    }
+    pages.push(open)
+    return pages
+  }
+}
+
+/** The last page that does not begin above a place. */
+function pageOf(pages: readonly Page[], place: Bound): number {
+  let low = 0
+  let high = pages.length
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1
+    if (compareBounds((pages[middle] as Page).from, place) <= 0) low = middle
+    else high = middle
+  }
+  return low
+}
+
+function withId(sum: Uint32Array, id: Uint8Array, sign: 1 | -1): Uint32Array {
+  const number = new Uint32Array(LIMBS)
+  addBytes(number, new DataView(id.buffer, id.byteOffset, id.byteLength), 0)
+  if (sign === 1) {
+    addLimbs(number, sum, 0)
+    return number
+  }
+  const bytes = differenceBytes(sum, number)
+  const rest = new Uint32Array(LIMBS)
+  addBytes(rest, new DataView(bytes.buffer), 0)
+  return rest
+}
+
+/** Joins neighbours that have become small, so that memory follows the records. */
+function merged(pages: readonly Page[]): Page[] {
+  const result: Page[] = []
+  for (const page of pages) {
+    const last = result.at(-1)
+    if (last === undefined || last.count + page.count > PAGE_RECORDS) {
+      result.push(page)
+      continue
+    }
+    const sum = Uint32Array.from(last.sum)
+    addLimbs(sum, page.sum, 0)
+    result[result.length - 1] = { from: last.from, count: last.count + page.count, sum }
+  }
+  return result
+}
+
+class IndexMoment implements SyncMoment {
+  readonly #db: Database
+  readonly #moment: Moment
+  readonly #pages: readonly Page[]
+  /** Records, and the sum of their ids, before each page and after all. */
+  readonly #countBefore: Float64Array
+  readonly #sumBefore: Uint32Array
+  readonly #read = new Map<number, readonly Item[]>()
+
+  constructor(db: Database, moment: Moment, pages: readonly Page[]) {
+    this.#db = db
+    this.#moment = moment
+    this.#pages = pages
+    this.#countBefore = new Float64Array(pages.length + 1)
+    this.#sumBefore = new Uint32Array((pages.length + 1) * LIMBS)
+    const sum = new Uint32Array(LIMBS)
+    pages.forEach((page, at) => {
+      this.#countBefore[at + 1] = (this.#countBefore[at] as number) + page.count
+      addLimbs(sum, page.sum, 0)
+      this.#sumBefore.set(sum, (at + 1) * LIMBS)
+    })
+  }
+
+  size(): number {
+    return this.#countBefore[this.#pages.length] as number
+  }
+
+  async sum(begin: number, end: number): Promise<Uint8Array> {
+    return differenceBytes(await this.#sumTo(end), await this.#sumTo(begin))
+  }
+
+  async items(begin: number, end: number): Promise<Item[]> {
+    const items: Item[] = []
+    for (let rank = begin; rank < end;) {
+      const at = this.#pageAtRank(rank)
+      const before = this.#countBefore[at] as number
+      const page = await this.#itemsOf(at)
+      items.push(...page.slice(rank - before, end - before))
+      rank = before + page.length
+    }
+    return items
+  }
+
+  async lowerBound(begin: number, end: number, bound: Bound): Promise<number> {
+    const at = pageOf(this.#pages, bound)
+    const items = await this.#itemsOf(at)
+    let low = 0
+    let high = items.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (compareBounds(items[middle] as Item, bound) < 0) low = middle + 1
+      else high = middle
+    }
+    return Math.min(end, Math.max(begin, (this.#countBefore[at] as number) + low))
+  }
+
+  close(): Promise<void> {
+    return this.#moment.close()
+  }
+
+  /** Sum of the ids before a rank. */
+  async #sumTo(rank: number): Promise<Uint32Array> {
+    const at = this.#pageAtRank(rank)
+    const sum = this.#sumBefore.slice(at * LIMBS, (at + 1) * LIMBS)
+    const before = this.#countBefore[at] as number
+    if (rank > before) {
+      for (const { id } of (await this.#itemsOf(at)).slice(0, rank - before)) {
+        addBytes(sum, new DataView(id.buffer, id.byteOffset, id.byteLength), 0)
+      }
+    }
+    return sum
+  }
+
+  /** The page that holds a rank; past the last record the number of pages. */
+  #pageAtRank(rank: number): number {
+    if (rank >= this.size()) return this.#pages.length
+    let low = 0
+    let high = this.#pages.length
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1
+      if ((this.#countBefore[middle] as number) <= rank) low = middle
+      else high = middle
+    }
+    return low
+  }
+
+  async #itemsOf(at: number): Promise<readonly Item[]> {
+    const known = this.#read.get(at)
+    if (known !== undefined) return known
+    const range = keys.orderRange((this.#pages[at] as Page).from, this.#pages[at + 1]?.from ?? null)
+    const items: Item[] = []
+    for await (const [key] of walk(this.#db, range, { moment: this.#moment, keysOnly: true })) {
+      items.push(keys.itemInKey(key))
+    }
+    if (this.#read.size >= READ_PAGES) this.#read.delete(this.#read.keys().next().value as number)
+    this.#read.set(at, items)
+    return items
+  }
+}
