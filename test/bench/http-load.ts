@@ -16,6 +16,10 @@ export function postRequest(path: string, body: string): Buffer {
   return Buffer.from(head + body)
 }
 
+export function getRequest(path: string): Buffer {
+  return Buffer.from(`GET ${path} HTTP/1.1\r\nhost: bench\r\n\r\n`)
+}
+
 /**
  * Sends each list of requests over a connection of its own, one after the other's answer, all connections at once. As
  * little work as possible is done here, since the client shares the machine with what is measured.
