@@ -23,6 +23,9 @@ type Result = VerifiedRecord | RecordError
  */
 const INLINE_RECORDS: Readonly<Record<EngineName, number>> = { libsecp256k1: 32, 'libsecp256k1-wasm': 8, noble: 1 }
 
+/** Payload bytes verified in one go on the calling thread: about 2 ms of decoding and hashing. A record may exceed it. */
+const INLINE_BYTES = 65_536
+
 /** Records a message to a worker: 64 reach 95 % of the rate of 256, and larger ones gain nothing. */
 const CHUNK_RECORDS = 256
 /** Below this, splitting a batch over the workers costs more than it saves. */
@@ -72,8 +75,13 @@ export function createVerifyService(
 
   async function verifyAllHere(records: readonly SignedRecord[], verifyOptions: VerifyOptions): Promise<Result[]> {
     const results: Result[] = []
+    let bytes = 0
     for (const record of records) {
-      if (results.length > 0 && results.length % inlineRecords === 0) await breathe()
+      bytes += record.payload.length
+      if (results.length > 0 && (results.length % inlineRecords === 0 || bytes > INLINE_BYTES)) {
+        await breathe()
+        bytes = record.payload.length
+      }
       results.push(verifyHere(record, verifyOptions))
     }
     return results
@@ -85,7 +93,8 @@ export function createVerifyService(
   }
 
   async function verifyAll(records: readonly SignedRecord[], verifyOptions: VerifyOptions): Promise<Result[]> {
-    if (size === 0 || records.length < inlineRecords) return await verifyAllHere(records, verifyOptions)
+    const bytes = records.reduce((sum, { payload }) => sum + payload.length, 0)
+    if (size === 0 || (records.length < inlineRecords && bytes <= INLINE_BYTES)) return await verifyAllHere(records, verifyOptions)
     const chunks = split(records, size)
     return (await Promise.all(chunks.map((chunk) => verifyChunk(chunk, verifyOptions)))).flat()
   }
