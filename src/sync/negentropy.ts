@@ -3,8 +3,9 @@
  * message: the initiator learns which ids it alone has and which it needs.
  *
  * Guaranteed: two honest sides end with exactly the symmetric difference of two sets that rest meanwhile; a message is
- * checked whole before anything is made of it, and one that is refused changes nothing; no message leads to memory or
- * answers beyond the limits, nor to more reads of the index than it has ranges and the answer has ranges; an initiator ends.
+ * checked whole before anything is made of it, and a malformed one changes nothing; no message leads to memory or answers
+ * beyond the limits, nor to more reads of the index than it and the answer have ranges and ids; an initiator ends, and names
+ * no id of its own twice (but for sets whose differences lie in more than 65,536 separate ranges).
  * Not guaranteed: that the other side tells the truth. It may name ids that nobody has, or hide some that it has. And a
  * session may miss sets of ids forged to one sum (see `random`); a later one finds them.
  */

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import type { Item, NegentropyOptions } from '../../src/sync/negentropy.ts'
-import { createMemoryIndex, difference, numbersFrom, randomFrom, randomItems, runSession, slowly } from './sets.ts'
+import { createMemoryIndex, type Item, type NegentropyOptions } from '../../src/sync/negentropy.ts'
+import { difference, numbersFrom, randomFrom, randomItems, runSession, slowly } from './sets.ts'
 
 /** How timestamps lie: all one, few, as they come, at the very end of the scale. */
 const SPREADS = {

@@ -1,10 +1,4 @@
-import {
-  createMemoryIndex,
-  Negentropy,
-  type Item,
-  type NegentropyOptions,
-  type RangeIndex,
-} from '../../src/sync/negentropy.ts'
+import { Negentropy, type Item, type NegentropyOptions, type RangeIndex } from '../../src/sync/negentropy.ts'
 import { hex } from './spec-message.ts'
 
 /** Repeatable numbers of 32 bits (mulberry32). */
@@ -83,5 +77,3 @@ export function difference(of: readonly Item[], without: readonly Item[]): strin
     .filter((id) => !out.has(id))
     .sort()
 }
-
-export { createMemoryIndex }

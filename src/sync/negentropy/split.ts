@@ -1,7 +1,7 @@
 import type { Randomness } from '../../environment.ts'
 
 /** Parts that a range is split into (16 in the reference implementation: a good balance of bytes and round trips). */
-export const BUCKETS = 16
+const BUCKETS = 16
 /** A range of fewer items is told as a list of ids: a split would cost as many bytes and one more round trip. */
 export const MIN_ITEMS_TO_SPLIT = 2 * BUCKETS
 

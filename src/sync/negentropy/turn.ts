@@ -9,7 +9,7 @@ import type { Bound, Item, RangeIndex } from './types.ts'
 import { fingerprint, FINGERPRINT, FINGERPRINT_BYTES, ID_BYTES, ID_LIST, SKIP } from './wire.ts'
 
 /** Items asked of the index at a time, so that a long list does not stand in memory twice. */
-export const ITEMS_PER_READ = 1024
+const ITEMS_PER_READ = 1024
 
 const NO_ID = new Uint8Array(0)
 const START: Bound = { timestamp: 0, id: NO_ID }

@@ -30,7 +30,7 @@ export interface RangeIndex {
    * All zero for an empty range.
    */
   sum(begin: number, end: number): Awaitable<Uint8Array>
-  /** The items at `begin` … `end` (exclusive) in order. At most `ITEMS_PER_READ` are asked for at a time. */
+  /** The items at `begin` … `end` (exclusive) in order. At most 1,024 are asked for at a time. */
   items(begin: number, end: number): Awaitable<Iterable<Item>>
   /** The rank of the first item at `begin` … `end` (exclusive) that is not below `bound`; `end` if there is none. */
   lowerBound(begin: number, end: number, bound: Bound): Awaitable<number>

@@ -19,7 +19,7 @@ export const MAX_VARINT_BYTES = 8
 export const MAX_BOUND_BYTES = MAX_VARINT_BYTES + 1 + ID_BYTES
 
 /** Varints take as few bytes as possible, seven bits each. */
-export function varintBytes(value: number): number {
+function varintBytes(value: number): number {
   let bytes = 1
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1
   return bytes
