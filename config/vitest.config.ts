@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-const UNIT_AREAS = 'record,verify,state,store,ingest,network,http,cli,config,observe,house'
+const UNIT_AREAS = 'record,verify,state,store,ingest,sync,network,http,cli,config,observe,house'
 
 /** `npm test` runs all projects; `npm test -- --project unit` runs one, `npm test -- test/record` one folder. */
 export default defineConfig({
@@ -14,6 +14,7 @@ export default defineConfig({
           name: 'unit',
           include: [`test/{${UNIT_AREAS}}/**/*.test.ts`, 'test/*.test.ts'],
           exclude: ['**/*.property.test.ts'],
+          globalSetup: './test/setup/build.ts',
           testTimeout: 20_000,
         },
       },

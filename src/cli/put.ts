@@ -12,6 +12,7 @@ import { recordId } from '../record/id.ts'
 import { signRecord } from '../record/sign.ts'
 import type { Avatar, JsonObject, JsonValue, RecordId } from '../record/types.ts'
 import type { SubmitAnswer } from './answers.ts'
+import { OWN_PLATFORM } from '../record/members.ts'
 import { jsonOption, nodeOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, messageOf } from './errors.ts'
@@ -22,7 +23,6 @@ import { jsonText, printable } from './text.ts'
 
 /** A patch stands inside a payload of at most 262,144 bytes, but may be typed with white space. */
 const MAX_INPUT_BYTES = 1024 * 1024
-const OWN_PLATFORM = 'nextid'
 
 export interface Patch {
   readonly secretKey: Uint8Array

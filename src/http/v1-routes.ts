@@ -1,6 +1,7 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 
 import type { Environment } from '../environment.ts'
+import { OWN_PLATFORM } from '../record/members.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar } from '../record/types.ts'
@@ -24,7 +25,6 @@ import {
 } from './v1-schemas.ts'
 
 const TAGS = ['Version 1 (Next.ID)']
-const OWN_PLATFORM = 'nextid'
 
 export interface V1Components {
   readonly store: Pick<StoreReader, 'summary' | 'view' | 'byIdentity'>

@@ -16,7 +16,7 @@ export const MAX_IDENTITY_BYTES = 256
 export const LEVELS_ABOVE_PATCH = 1
 
 /** Levels above a `content` in its payload: the payload, `state` and the entry. */
-export const LEVELS_ABOVE_CONTENT = 3
+const LEVELS_ABOVE_CONTENT = 3
 
 /** No payload nests deeper. */
 export const MAX_PAYLOAD_DEPTH = LEVELS_ABOVE_CONTENT + MAX_CONTENT_DEPTH

@@ -3,13 +3,7 @@
  */
 import { tooDeep } from './bounds.ts'
 import { RecordError } from './errors.ts'
-import {
-  LEVELS_ABOVE_PATCH,
-  MAX_CONTENT_DEPTH,
-  MAX_IDENTITY_BYTES,
-  MAX_PARTS,
-  MAX_PREV,
-} from './limits.ts'
+import { LEVELS_ABOVE_PATCH, MAX_CONTENT_DEPTH, MAX_IDENTITY_BYTES, MAX_PARTS, MAX_PREV } from './limits.ts'
 import { compareCitations, compareUtf8, utf8Length } from './order.ts'
 import type { Citation, JsonObject, JsonValue, RecordBody, RecordId } from './types.ts'
 
@@ -186,11 +180,11 @@ function checkParts(value: JsonValue | undefined): void {
 }
 
 /** Whether a text has the form of an avatar; whether it is a point on the curve is not looked at. */
-export function isAvatarText(text: string): boolean {
+function isAvatarText(text: string): boolean {
   return AVATAR.test(text)
 }
 
-export function isId(value: unknown): value is RecordId {
+function isId(value: unknown): value is RecordId {
   return typeof value === 'string' && ID.test(value)
 }
 

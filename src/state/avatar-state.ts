@@ -7,7 +7,8 @@
  */
 import type { Avatar, Citation, PartBody, PatchBody, RecordBody, RecordId, SnapshotBody } from '../record/types.ts'
 import { Content, type ContentSource } from './content.ts'
-import { comparePlaces, type Stamp } from './order.ts'
+import { compareCitations } from '../record/order.ts'
+import type { Stamp } from './order.ts'
 import { PlaceSet } from './place-set.ts'
 import { supersededUnseen } from './superseded.ts'
 import { WaitingRoom, type Waiter } from './waiting.ts'
@@ -221,7 +222,7 @@ export class AvatarState {
 
   /** Rule 1: a snapshot is complete now. Either it becomes the base, or it can only be cited. */
   #complete(place: Citation, body: SnapshotBody): Citation[] {
-    if (this.#base === null || comparePlaces(place, this.#base) > 0) return this.#rebase(place, body)
+    if (this.#base === null || compareCitations(place, this.#base) > 0) return this.#rebase(place, body)
     this.#showReady(this.#waiting.waitingFor(place.id))
     return []
   }
@@ -241,7 +242,7 @@ export class AvatarState {
       if (waiter.type === 'patch') superseded.push({ counter: waiter.counter, id: waiter.id })
     }
     this.#showReady([...this.#waiting.all()])
-    return superseded.sort(comparePlaces)
+    return superseded.sort(compareCitations)
   }
 
   #supersededBy(place: Citation, body: SnapshotBody): Citation[] {

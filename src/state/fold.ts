@@ -1,3 +1,4 @@
+import { compareUtf8 } from '../record/order.ts'
 import type { Avatar, Citation, JsonObject, RecordBody, RecordId } from '../record/types.ts'
 import { AvatarState, type HeldRecord, type RecordToAdd, type StateSource } from './avatar-state.ts'
 import { cellValue } from './cell.ts'
@@ -24,24 +25,8 @@ export interface Fold {
 }
 
 /** Orders namespaces by the unsigned UTF-8 bytes of platform, then identity. */
-export function compareNamespaces(a: NamespaceName, b: NamespaceName): number {
+function compareNamespaces(a: NamespaceName, b: NamespaceName): number {
   return compareUtf8(a.platform, b.platform) || compareUtf8(a.identity, b.identity)
-}
-
-/** Orders texts by their unsigned UTF-8 bytes, which is the order of their code points. */
-function compareUtf8(a: string, b: string): number {
-  const length = Math.min(a.length, b.length)
-  for (let at = 0; at < length; at += 1) {
-    const left = a.charCodeAt(at)
-    const right = b.charCodeAt(at)
-    if (left === right) continue
-    const isLeftHigh = left >= 0xd800 && left <= 0xdfff
-    const isRightHigh = right >= 0xd800 && right <= 0xdfff
-    // Surrogates stand for code points above all others, though their code units are below U+E000.
-    if (isLeftHigh !== isRightHigh) return isLeftHigh ? 1 : -1
-    return left - right
-  }
-  return a.length - b.length
 }
 
 /**

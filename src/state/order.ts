@@ -1,9 +1,4 @@
-import type { Citation, RecordId } from '../record/types.ts'
-
-/** Orders places in a history by (counter, id). Ids are lower-case hex, so text order is byte order. */
-export function comparePlaces(a: Citation, b: Citation): number {
-  return a.counter - b.counter || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
-}
+import type { RecordId } from '../record/types.ts'
 
 /**
  * When a value was written: the record's place, and whether that record is the base, which comes before every patch of

@@ -1,5 +1,5 @@
 import type { Citation } from '../record/types.ts'
-import { comparePlaces } from './order.ts'
+import { compareCitations } from '../record/order.ts'
 
 /** A sorted set of places: (counter, id) ascending. Insertion and removal cost a binary search and a memory move. */
 export class PlaceSet {
@@ -29,7 +29,7 @@ export class PlaceSet {
 
   add(place: Citation): boolean {
     const last = this.#places.at(-1)
-    if (last === undefined || comparePlaces(last, place) < 0) {
+    if (last === undefined || compareCitations(last, place) < 0) {
       this.#places.push({ counter: place.counter, id: place.id })
       return true
     }
@@ -50,7 +50,7 @@ export class PlaceSet {
     let high = this.#places.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (comparePlaces(this.#places[middle] as Citation, place) < 0) low = middle + 1
+      if (compareCitations(this.#places[middle] as Citation, place) < 0) low = middle + 1
       else high = middle
     }
     return low

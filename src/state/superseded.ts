@@ -1,5 +1,5 @@
 import type { Citation, RecordBody } from '../record/types.ts'
-import { comparePlaces } from './order.ts'
+import { compareCitations } from '../record/order.ts'
 import { PlaceSet } from './place-set.ts'
 
 /** Records looked at before the walk gives up: bounds what one snapshot over a wide fork can cost. */
@@ -45,5 +45,5 @@ export function supersededUnseen(
       }
     }
   }
-  return lost.sort(comparePlaces)
+  return lost.sort(compareCitations)
 }

@@ -11,9 +11,9 @@ import * as rows from './rows.ts'
 import type { AvatarSummary, CommitResult } from './types.ts'
 
 /** Pending records that an avatar may have (docs/protocol.md, "From records to state"). */
-export const MAX_PENDING = 1_024
+const MAX_PENDING = 1_024
 /** Incomplete snapshots that an avatar may have: each may name 3,500 parts, and all of them are kept in memory. */
-export const MAX_INCOMPLETE = 16
+const MAX_INCOMPLETE = 16
 
 /** One change, its avatar's head and digest still to be filled in. */
 export interface Change extends rows.FeedRow {
