@@ -17,7 +17,7 @@ const LAYERS = {
   store: { areas: ['record', 'state', 'sync'], types: ['observe'] },
   sync: { areas: ['record'], types: ['ingest', 'store', 'observe'], packages: [...PURE_PACKAGES, 'lru-cache'] },
   ingest: { areas: ['record', 'state'], types: ['store', 'verify', 'observe'] },
-  network: { areas: ['record', 'observe'], types: ['ingest'] },
+  network: { areas: ['record', 'observe'], types: ['ingest', 'sync'] },
   http: { areas: ['record', 'state'], types: ['ingest', 'store', 'network', 'observe'] },
   observe: { areas: [], types: [] },
   config: { areas: [], types: [] },

@@ -14,7 +14,6 @@ export default defineConfig({
           name: 'unit',
           include: [`test/{${UNIT_AREAS}}/**/*.test.ts`, 'test/*.test.ts'],
           exclude: ['**/*.property.test.ts'],
-          globalSetup: './test/setup/build.ts',
           testTimeout: 20_000,
         },
       },

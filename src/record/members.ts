@@ -179,11 +179,6 @@ function checkParts(value: JsonValue | undefined): void {
   if (new Set(value).size < value.length) throw new RecordError('invalid_parts', 'parts has an id twice.')
 }
 
-/** Whether a text has the form of an avatar; whether it is a point on the curve is not looked at. */
-function isAvatarText(text: string): boolean {
-  return AVATAR.test(text)
-}
-
 function isId(value: unknown): value is RecordId {
   return typeof value === 'string' && ID.test(value)
 }
