@@ -1,0 +1,94 @@
+import type { SimulatedNode } from './node.ts'
+import type { World } from './world.ts'
+
+/** Longest that a fault lasts before its repair. */
+const MAX_FAULT_MS = 25_000
+
+/** Lets go wrong, at random times, what the scenario says. */
+export function scheduleFaults(world: World): void {
+  const { scenario, random } = world
+  const sometime = (): number => random.between(100, scenario.faultyMs)
+  const plan: readonly [number, string, () => void][] = [
+    [scenario.partitions, 'partition', () => partition(world)],
+    [scenario.clogs, 'clog', () => clog(world)],
+    [scenario.crashes, 'crash', () => crash(world)],
+    [scenario.diskFailures, 'disk fails', () => failDisk(world)],
+    [scenario.flippedBits, 'disk lies', () => flipBit(world)],
+    [scenario.departures, 'leave', () => leave(world)],
+  ]
+  for (const [count, label, run] of plan) {
+    for (let each = 0; each < count; each += 1) world.timeline.after(sometime(), label, run)
+  }
+}
+
+/** Cuts the wires between some nodes and the others, both ways or one. */
+function partition(world: World): void {
+  const { random, wires } = world
+  const apart = new Set(world.nodes.filter(() => random.chance(0.5)).map(({ number }) => number))
+  const isOneWay = random.chance(0.4)
+  const crossing = wires
+    .all()
+    .filter(({ from, to }) => (isOneWay ? apart.has(from) && !apart.has(to) : apart.has(from) !== apart.has(to)))
+  for (const wire of crossing) wire.isCut = true
+  world.timeline.note(`${isOneWay ? 'one-way ' : ''}partition of ${[...apart]}`)
+  world.timeline.after(random.between(500, MAX_FAULT_MS), 'partition ends', () => {
+    for (const wire of crossing) wire.isCut = false
+  })
+}
+
+function clog(world: World): void {
+  const wire = world.random.pick(world.wires.all())
+  if (wire !== undefined) wire.cloggedUntilMs = world.timeline.nowMs + world.random.between(500, MAX_FAULT_MS)
+}
+
+function crash(world: World): void {
+  const node = world.someNode()
+  if (node === undefined) return
+  world.timeline.note(`${node.name} crashes`)
+  node.crash()
+  startAgain(world, node)
+}
+
+/** Writes fail until somebody has repaired the disk and started the node again. */
+function failDisk(world: World): void {
+  const node = world.someNode()
+  if (node === undefined) return
+  world.timeline.note(`${node.name} its disk fails`)
+  node.media.isFailing = true
+  world.timeline.after(world.random.between(500, MAX_FAULT_MS), `${node.name} disk repaired`, () => {
+    node.crash()
+    node.media.isFailing = false
+    startAgain(world, node)
+  })
+}
+
+/** Flips one bit of one stored row. */
+function flipBit(world: World): void {
+  const { random } = world
+  const node = random.pick(world.nodes)
+  if (node === undefined) return
+  const rows = [...node.media.current.entries()].filter(([, value]) => value.length > 0)
+  const row = random.pick(rows)
+  if (row === undefined) return
+  const [key, value] = row
+  const changed = Uint8Array.from(value)
+  const at = random.below(changed.length)
+  changed[at] = (changed[at] as number) ^ (1 << random.below(8))
+  world.timeline.note(`${node.name} a bit of a ${key[0]} row flips`)
+  node.wasDamaged = true
+  node.media.damage(key, changed)
+}
+
+function leave(world: World): void {
+  const node = world.someNode()
+  if (node === undefined) return
+  world.timeline.note(`${node.name} leaves`)
+  world.spawn(async () => {
+    await node.stop()
+    startAgain(world, node)
+  })
+}
+
+function startAgain(world: World, node: SimulatedNode): void {
+  world.later(world.random.between(10, MAX_FAULT_MS), `${node.name} starts`, async () => world.startNode(node))
+}

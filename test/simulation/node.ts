@@ -1,0 +1,272 @@
+import { createHash } from 'node:crypto'
+import type { Environment } from '../../src/environment.ts'
+import { IngestBusyError } from '../../src/ingest/errors.ts'
+import { createIngest } from '../../src/ingest/ingest.ts'
+import { DEFAULT_INGEST_LIMITS } from '../../src/ingest/limits.ts'
+import type { Ingest, IngestResult, Origin } from '../../src/ingest/types.ts'
+import { createOutbox, type Outbox } from '../../src/network/outbox.ts'
+import { judgeMessage } from '../../src/network/verdict.ts'
+import type { Logger, Metrics } from '../../src/observe/types.ts'
+import { encodeBatch } from '../../src/record/codec.ts'
+import type { SignatureEngine } from '../../src/record/engine.ts'
+import type { Avatar, SignedRecord } from '../../src/record/types.ts'
+import { StoreError } from '../../src/store/errors.ts'
+import { createStore, type RebuildableStore } from '../../src/store/store.ts'
+import type { VerifyService } from '../../src/verify/types.ts'
+import { NETWORK } from './crypto.ts'
+import { SimulatedDisk } from './disk.ts'
+import { Media } from './media.ts'
+import type { Random } from './random.ts'
+import type { Timeline } from './timeline.ts'
+import type { Wires } from './wires.ts'
+
+/** When every world begins: 2026-09-22, later than any record that the history generators date. */
+export const WORLD_EPOCH_MS = 1_790_100_000_000
+
+/** So small that a burst of records fills the door. */
+const INGEST_LIMITS = { ...DEFAULT_INGEST_LIMITS, waitingRecords: 24, batchRecords: 8 }
+const OUTBOX_LIMITS = { messageBytes: 65_536, messageRecords: 8, delayMs: 10, queueBytes: 1_048_576 }
+/** What a disk takes for one operation in virtual time, where it takes any. */
+const WRITE_MS = [1, 12] as const
+const SLOW_MS = [1, 400] as const
+
+export interface Surroundings {
+  readonly timeline: Timeline
+  readonly random: Random
+  readonly wires: Wires
+  readonly engine: SignatureEngine
+  readonly verifier: Pick<VerifyService, 'verify'>
+  readonly logger: Logger
+  readonly slowDisk: number
+  /** Brings a gossip message to whoever has this number. */
+  readonly deliver: (from: number, to: number, data: Uint8Array) => void
+  readonly onCommit: (node: SimulatedNode, avatar: Avatar) => void
+  /** A message that this node would punish its sender for. */
+  readonly onReject: (node: SimulatedNode, from: number, reason: string) => void
+}
+
+/** One life of a node's process. */
+export interface Process {
+  readonly store: RebuildableStore
+  readonly ingest: Ingest & { stop(): Promise<void> }
+  readonly outbox: Outbox
+  readonly disk: SimulatedDisk
+  readonly gauges: Map<string, () => number>
+  /** Rejects when the process dies. */
+  readonly death: Promise<never>
+}
+
+/** The node went down under a call; whoever called does not know what became of it. */
+export class NodeDownError extends Error {
+  override readonly name = 'NodeDownError'
+}
+
+export class SimulatedNode {
+  readonly number: number
+  readonly name: string
+  readonly media = new Media()
+  skewMs = 0
+  /** Rows that failed their check, over all lives. */
+  corruptions = 0
+  /** Whether the disk has changed what was written. */
+  wasDamaged = false
+  readonly #world: Surroundings
+  #process: Process | undefined
+  #kill: (() => void) | undefined
+  #isQuiet = false
+
+  constructor(number: number, world: Surroundings) {
+    this.number = number
+    this.name = `n${number}`
+    this.#world = world
+  }
+
+  /** The process, while it runs and takes calls. */
+  get process(): Process | undefined {
+    return this.#process
+  }
+
+  /** Starts a process on what the disk has. One whose data cannot be read begins anew. */
+  async start(): Promise<void> {
+    if (this.#kill !== undefined) return
+    const life = { isAlive: true }
+    let die: (error: NodeDownError) => void = () => {}
+    const death = new Promise<never>((_, reject) => {
+      die = reject
+    })
+    death.catch(() => {})
+    this.#kill = () => {
+      life.isAlive = false
+      this.#process = undefined
+      this.#kill = undefined
+      die(new NodeDownError(`${this.name} is down`))
+    }
+    this.media.reopen(this.#world.random)
+    const environment = this.#environment(life)
+    const gauges = new Map<string, () => number>()
+    const parts = { environment, logger: this.#world.logger, metrics: this.#metrics(gauges) }
+    const disk = new SimulatedDisk(this.media, (kind) => this.#latency(kind, life))
+    await disk.open()
+    const store = await createStore({ ...parts, db: disk, engine: this.#world.engine }, { network: NETWORK })
+    store.onCommit((events) => {
+      for (const avatar of new Set(events.map((event) => event.avatar))) this.#world.onCommit(this, avatar)
+    })
+    const outbox = createOutbox(
+      { ...environment, ...parts, send: async (records) => this.#flood(encodeBatch(records), undefined) },
+      OUTBOX_LIMITS,
+    )
+    const ingest = createIngest(
+      {
+        ...parts,
+        store,
+        verifier: this.#world.verifier,
+        // As the node itself does it: what came by gossip is passed on by gossip, after its verdict.
+        announce: (records, origin) => {
+          if (origin !== 'gossip') outbox.add(records)
+        },
+      },
+      INGEST_LIMITS,
+    )
+    this.#process = { store, ingest, outbox, disk, gauges, death }
+    this.#seen.clear()
+  }
+
+  /** Starts, and where the disk has lost what a store cannot do without, starts with an empty one. */
+  async startSomehow(): Promise<void> {
+    try {
+      await this.start()
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'unreadable' || !this.wasDamaged) throw error
+      this.#kill?.()
+      this.media.wipe()
+      await this.start()
+    }
+  }
+
+  /** Power loss. */
+  crash(): void {
+    this.#kill?.()
+    this.media.crash(this.#world.random)
+  }
+
+  /** An orderly end, as on SIGTERM. */
+  async stop(): Promise<void> {
+    const process = this.#process
+    if (process === undefined) return
+    this.#process = undefined
+    await process.ingest.stop()
+    await process.outbox.flush()
+    await process.store.close()
+    this.#kill?.()
+  }
+
+  /** @throws NodeDownError if it is down or goes down meanwhile; whatever the door throws */
+  async submit(records: readonly SignedRecord[], origin: Origin): Promise<IngestResult[]> {
+    return this.call((process) => process.ingest.submit(records, { origin }))
+  }
+
+  /** Asks the process for something. */
+  async call<T>(ask: (process: Process) => Promise<T>): Promise<T> {
+    const process = this.#process
+    if (process === undefined) throw new NodeDownError(`${this.name} is down`)
+    return Promise.race([ask(process), process.death])
+  }
+
+  /** Lets the disk take no time while `look` reads. Only between two events, when nobody else is at work. */
+  async quietly<T>(look: () => Promise<T>): Promise<T> {
+    this.#isQuiet = true
+    try {
+      return await look()
+    } finally {
+      this.#isQuiet = false
+    }
+  }
+
+  readonly #seen = new Set<string>()
+
+  /** A gossip message arrives. */
+  async receive(from: number, data: Uint8Array): Promise<void> {
+    const process = this.#process
+    if (process === undefined || !this.#isNew(data)) return
+    let verdict = 'ignore'
+    try {
+      const judgement = await judgeMessage(process.ingest, data)
+      verdict = judgement.verdict
+      this.#world.timeline.note(`${this.name} ${verdict} ${judgement.reason}`)
+      if (verdict === 'reject') this.#world.onReject(this, from, judgement.reason)
+    } catch (error) {
+      if (!(error instanceof IngestBusyError) && !this.media.isFailing) throw error
+      this.#world.timeline.note(`${this.name} ignore: ${error instanceof Error ? error.name : String(error)}`)
+    }
+    if (verdict === 'accept' && this.#process === process) this.#flood(data, from)
+  }
+
+  #flood(data: Uint8Array, except: number | undefined): void {
+    this.#isNew(data)
+    for (const to of this.#world.wires.neighbours(this.number)) {
+      if (to === except) continue
+      const label = `gossip ${this.number}>${to} ${messageId(data).slice(0, 8)}`
+      this.#world.wires.send(this.number, to, label, () => this.#world.deliver(this.number, to, data))
+    }
+  }
+
+  #isNew(data: Uint8Array): boolean {
+    const id = messageId(data)
+    if (this.#seen.has(id)) return false
+    this.#seen.add(id)
+    return true
+  }
+
+  #environment(life: { readonly isAlive: boolean }): Environment {
+    const { timeline } = this.#world
+    const random = this.#world.random.fork()
+    return {
+      clock: { now: () => WORLD_EPOCH_MS + timeline.nowMs + this.skewMs },
+      timers: {
+        after: (delayMs, run) =>
+          timeline.after(delayMs, `${this.name} timer`, () => {
+            if (life.isAlive) run()
+          }),
+      },
+      random: { bytes: (length) => random.bytes(length) },
+    }
+  }
+
+  #latency(kind: 'read' | 'write', life: { readonly isAlive: boolean }): Promise<void> | undefined {
+    const { timeline, random, slowDisk } = this.#world
+    // A dead process waits for its disk for ever.
+    if (!life.isAlive) return new Promise(() => {})
+    if (this.#isQuiet) return undefined
+    const isSlow = random.chance(slowDisk)
+    if (!isSlow && kind === 'read') return undefined
+    const [least, most] = isSlow ? SLOW_MS : WRITE_MS
+    return new Promise((resolve) => {
+      timeline.after(random.between(least, most), `${this.name} disk ${kind}`, () => {
+        if (life.isAlive) resolve()
+      })
+    })
+  }
+
+  #metrics(gauges: Map<string, () => number>): Metrics {
+    return {
+      records: () => {},
+      commit: () => {},
+      gossipReceived: () => {},
+      gossipSent: () => {},
+      http: () => {},
+      gauge: (name, _help, read) => {
+        gauges.set(name, read)
+      },
+      corruption: (kind) => {
+        this.corruptions += 1
+        this.#world.timeline.note(`${this.name} found a broken ${kind} row`)
+      },
+      expose: async () => ({ contentType: 'text/plain', text: '' }),
+    }
+  }
+}
+
+/** The first bytes of SHA-256 of the data (docs/protocol.md, "Gossip"). */
+function messageId(data: Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex').slice(0, 40)
+}

@@ -1,0 +1,84 @@
+import { Random } from './random.ts'
+
+/** What a seed makes of a world. Probabilities are of each message; counts are of the whole faulty phase. */
+export interface Scenario {
+  readonly nodes: number
+  /** Pairs of nodes that are connected. */
+  readonly links: readonly (readonly [number, number])[]
+  readonly avatars: number
+  /** Things that authors do. */
+  readonly actions: number
+  readonly faultyMs: number
+  readonly loss: number
+  readonly duplication: number
+  readonly delayMs: readonly [number, number]
+  /** Probability that an operation of a disk takes virtual time. */
+  readonly slowDisk: number
+  readonly partitions: number
+  readonly clogs: number
+  readonly crashes: number
+  readonly diskFailures: number
+  readonly flippedBits: number
+  readonly departures: number
+  /** Nodes that join only some time later. */
+  readonly latecomers: number
+  /** Greatest difference of a clock from the true time, either way. */
+  readonly skewMs: number
+  /** Probability that an author writes on what it saw earlier instead of what the node shows. */
+  readonly staleness: number
+  /** Probability that a record is held back for a while, or for ever. */
+  readonly withholding: number
+  readonly snapshots: number
+  /** Things that a hostile peer does; 0 without one. */
+  readonly hostilities: number
+  /** Attempts to reconcile two nodes while faults are on. */
+  readonly reconciliations: number
+}
+
+const DAY_MS = 86_400_000
+
+/** The same seed, the same scenario. */
+export function scenarioOf(random: Random): Scenario {
+  const nodes = random.pick([3, 3, 3, 4, 4, 5, 6, 7])
+  const some = (probability: number, most: number): number => (random.chance(probability) ? random.between(1, most) : 0)
+  return {
+    nodes,
+    links: linksOf(random, nodes),
+    avatars: random.pick([1, 1, 2, 3]),
+    actions: random.between(12, nodes > 4 ? 24 : 40),
+    faultyMs: random.between(20_000, 120_000),
+    loss: random.chance(0.6) ? random.below(31) / 100 : 0,
+    duplication: random.chance(0.4) ? random.below(31) / 100 : 0,
+    delayMs: random.pick([
+      [1, 5],
+      [5, 80],
+      [20, 3_000],
+    ]),
+    slowDisk: random.pick([0, 0, 0.05, 0.3]),
+    partitions: some(0.4, 3),
+    clogs: some(0.3, 3),
+    crashes: some(0.5, 4),
+    diskFailures: some(0.2, 2),
+    flippedBits: some(0.25, 4),
+    departures: some(0.25, 2),
+    latecomers: some(0.25, 2),
+    skewMs: random.pick([0, 0, 5_000, 3 * DAY_MS]),
+    staleness: random.pick([0, 0.1, 0.4]),
+    withholding: random.pick([0, 0.1, 0.3]),
+    snapshots: random.pick([0, 0.1, 0.25]),
+    hostilities: some(0.4, 12),
+    reconciliations: random.between(0, 12),
+  }
+}
+
+/** A line through all nodes in random order, and some more. */
+function linksOf(random: Random, nodes: number): [number, number][] {
+  const order = random.shuffled(Array.from({ length: nodes }, (_, node) => node))
+  const links = order.slice(1).map((node, at): [number, number] => [order[at] as number, node])
+  for (let extra = random.below(nodes); extra > 0; extra -= 1) {
+    const [from, to] = [random.below(nodes), random.below(nodes)]
+    const isThere = links.some(([a, b]) => (a === from && b === to) || (a === to && b === from))
+    if (from !== to && !isThere) links.push([from, to])
+  }
+  return links
+}

@@ -1,0 +1,258 @@
+import { pino } from 'pino'
+import type { SignatureEngine } from '../../src/record/engine.ts'
+import type { TestRecord } from '../oracle/signing.ts'
+import { testKey } from '../oracle/signing.ts'
+import { Author } from './authors.ts'
+import { Checker } from './checker.ts'
+import { rememberingEngine, rememberingVerifier } from './crypto.ts'
+import { scheduleFaults } from './faults.ts'
+import { HostilePeer } from './hostile.ts'
+import { Ledger } from './ledger.ts'
+import { NodeDownError, SimulatedNode } from './node.ts'
+import type { Quiescence } from './quiescence.ts'
+import { Random } from './random.ts'
+import { reconcile } from './reconcile.ts'
+import { checkRest } from './rest.ts'
+import { scenarioOf, type Scenario } from './scenario.ts'
+import { Timeline } from './timeline.ts'
+import { Violation } from './violation.ts'
+import { Wires } from './wires.ts'
+
+/** Virtual time in which what was begun must come to its end once nothing goes wrong any more. */
+const CALM_MS = 30_000
+const MAX_TASK_MS = 600_000
+/** Rounds in which every pair of neighbours reconciles once: as many as the longest way between two nodes, and some. */
+const MAX_ROUNDS = 10
+/** Where the keys of honest authors begin; see `testKey`. */
+const AUTHOR_SEED = 100
+const HOSTILE_SEED = 200
+
+/** One seed's world: its nodes, what connects them, who writes, and what goes wrong. */
+export class World {
+  readonly random: Random
+  readonly scenario: Scenario
+  readonly timeline: Timeline
+  readonly wires: Wires
+  readonly ledger = new Ledger()
+  readonly checker = new Checker(this.ledger)
+  readonly nodes: readonly SimulatedNode[]
+  readonly #authors: readonly Author[]
+  readonly #hostile: HostilePeer | undefined
+  readonly #quiescence: Quiescence
+  readonly #afterFaults: ((node: SimulatedNode) => Promise<void>)[] = []
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(
+    seed: number,
+    components: { readonly engine: SignatureEngine; readonly quiescence: Quiescence },
+    print?: (line: string) => void,
+  ) {
+    this.random = new Random(seed)
+    this.scenario = scenarioOf(this.random.fork())
+    this.timeline = new Timeline(print)
+    this.timeline.note(JSON.stringify(this.scenario))
+    this.#quiescence = components.quiescence
+    this.wires = new Wires(this.timeline, this.random.fork(), this.scenario)
+    for (const [a, b] of this.scenario.links) this.wires.connect(a, b)
+    const engine = rememberingEngine(components.engine)
+    const surroundings = {
+      timeline: this.timeline,
+      random: this.random.fork(),
+      wires: this.wires,
+      engine,
+      verifier: rememberingVerifier(engine),
+      logger: this.#logger(),
+      slowDisk: this.scenario.slowDisk,
+      deliver: (from: number, to: number, data: Uint8Array) => this.deliver(from, to, data),
+      onCommit: this.checker.touch.bind(this.checker),
+      onReject: (node: SimulatedNode, from: number, reason: string) => {
+        if (from >= this.nodes.length) return
+        this.fail(new Violation('an honest node passes on what another rejects', `${from} to ${node.name}: ${reason}`))
+      },
+    }
+    this.nodes = Array.from({ length: this.scenario.nodes }, (_, number) => new SimulatedNode(number, surroundings))
+    this.#authors = Array.from(
+      { length: this.scenario.avatars },
+      (_, number) => new Author(this, testKey(AUTHOR_SEED + number)),
+    )
+    this.#hostile = this.scenario.hostilities === 0 ? undefined : this.#makeHostile()
+  }
+
+  /** Lives through the whole scenario. @throws Violation, or whatever else went wrong */
+  async run(): Promise<void> {
+    const { scenario, random } = this
+    for (const node of this.nodes) {
+      node.skewMs = scenario.skewMs === 0 ? 0 : random.between(-scenario.skewMs, scenario.skewMs)
+      const delayMs = node.number < scenario.latecomers ? random.between(0, scenario.faultyMs) : 0
+      this.later(delayMs, `${node.name} starts`, async () => this.startNode(node))
+    }
+    for (let action = 0; action < scenario.actions; action += 1) {
+      this.later(random.between(1, scenario.faultyMs), 'author acts', async () => {
+        const node = this.someNode()
+        const author = random.pick(this.#authors)
+        if (node !== undefined && author !== undefined) await author.act(node)
+      })
+    }
+    for (let act = 0; act < scenario.hostilities; act += 1) {
+      this.timeline.after(random.between(1, scenario.faultyMs), 'hostile acts', () => this.#hostile?.act())
+    }
+    for (let each = 0; each < scenario.reconciliations; each += 1) {
+      this.later(random.between(1, scenario.faultyMs), 'sync begins', async () => {
+        const [from, to] = random.pick(scenario.links) ?? []
+        const [near, far] = [this.nodes[from ?? 0], this.nodes[to ?? 0]]
+        if (near?.process !== undefined && far?.process !== undefined) await reconcile(this, near, far)
+      })
+    }
+    scheduleFaults(this)
+    await this.#runFor(scenario.faultyMs)
+    await this.#heal()
+    await this.#converge()
+    await checkRest(this)
+  }
+
+  /** A node that runs, if there is one. */
+  someNode(): SimulatedNode | undefined {
+    return this.random.pick(this.nodes.filter((node) => node.process !== undefined))
+  }
+
+  deliver(from: number, to: number, data: Uint8Array): void {
+    const node = this.nodes[to]
+    if (node === undefined) this.#hostile?.hear(data)
+    else this.spawn(async () => node.receive(from, data))
+  }
+
+  /** Starts a node, and sees that it has all that it ever acknowledged. */
+  async startNode(node: SimulatedNode): Promise<void> {
+    try {
+      await node.startSomehow()
+    } catch (error) {
+      if (!node.media.isFailing) throw error
+      node.crash()
+      return
+    }
+    for (const acknowledged of this.ledger.acknowledged) {
+      if (acknowledged.node === node.number) await this.#mustHave(node, acknowledged.record, 'after a restart')
+    }
+  }
+
+  /** An author was told that its record is kept. */
+  async acknowledged(record: TestRecord, node: SimulatedNode): Promise<void> {
+    this.ledger.acknowledge(record, node.number)
+    await this.#mustHave(node, record, 'when it was acknowledged')
+  }
+
+  async #mustHave(node: SimulatedNode, { id }: TestRecord, when: string): Promise<void> {
+    try {
+      const stored = await node.call((process) => process.store.record(id))
+      if (stored === undefined && !node.wasDamaged) {
+        throw new Violation('an acknowledged write is lost', `${node.name} does not have ${id} ${when}`)
+      }
+    } catch (error) {
+      if (!(error instanceof NodeDownError)) throw error
+    }
+  }
+
+  /** Does something later; what goes wrong in it ends the run. */
+  later(delayMs: number, label: string, task: () => Promise<void>): void {
+    this.timeline.after(delayMs, label, () => this.spawn(task))
+  }
+
+  /** Does something once all faults are over. */
+  afterFaults(task: (node: SimulatedNode) => Promise<void>): void {
+    this.#afterFaults.push(task)
+  }
+
+  spawn(task: () => Promise<void>): void {
+    task().catch((error: unknown) => this.fail(error))
+  }
+
+  fail(error: unknown): void {
+    this.#failure ??= { error }
+  }
+
+  /** Lets virtual time go by until a task is done. */
+  async complete(task: () => Promise<void>): Promise<void> {
+    let isDone = false
+    this.spawn(async () => {
+      await task()
+      isDone = true
+    })
+    const limitMs = this.timeline.nowMs + MAX_TASK_MS
+    await this.#settle()
+    while (!isDone) {
+      const happened = this.timeline.step(limitMs)
+      await this.#settle()
+      if (!happened && !isDone) throw new Violation('something never ends', 'though nothing goes wrong any more')
+    }
+  }
+
+  async #runFor(durationMs: number): Promise<void> {
+    const untilMs = this.timeline.nowMs + durationMs
+    while (this.timeline.step(untilMs)) await this.#settle()
+    await this.#settle()
+  }
+
+  async #settle(): Promise<void> {
+    await this.#quiescence.settle()
+    if (this.#failure !== undefined) throw this.#failure.error
+    await this.checker.lookAtChanges()
+  }
+
+  /** Ends all faults: wires and disks work, clocks are right, and everyone runs. */
+  async #heal(): Promise<void> {
+    this.timeline.note('faults end')
+    this.wires.heal()
+    // Right is a time at which nothing that any clock has dated lies ahead.
+    for (const node of this.nodes) node.skewMs = this.scenario.skewMs
+    await this.#runFor(CALM_MS)
+    for (const node of this.nodes) {
+      node.media.isFailing = false
+      if (node.process === undefined) node.crash()
+      if (node.process === undefined) await this.complete(async () => this.startNode(node))
+    }
+    for (const task of this.#afterFaults.splice(0)) {
+      const node = this.someNode()
+      if (node !== undefined) await this.complete(async () => task(node))
+    }
+    await this.#runFor(CALM_MS)
+  }
+
+  /** Lets neighbours reconcile until a whole round brings nothing; two more rounds must bring nothing either. */
+  async #converge(): Promise<void> {
+    let quiet = 0
+    for (let round = 0; quiet < 3; round += 1) {
+      const crossed = await this.#syncRound()
+      // What a broken row had hidden is noticed on the way, and must then come again.
+      if (crossed === 0) quiet += 1
+      else if (quiet > 0) throw new Violation('sync does not rest', `${crossed} records after a round without any`)
+      if (round > MAX_ROUNDS) throw new Violation('sync does not rest', `after ${MAX_ROUNDS} rounds`)
+    }
+    await this.#runFor(CALM_MS)
+  }
+
+  async #syncRound(): Promise<number> {
+    let crossed = 0
+    for (const [a, b] of this.scenario.links) {
+      const [near, far] = [this.nodes[a], this.nodes[b]]
+      if (near === undefined || far === undefined) continue
+      await this.complete(async () => {
+        crossed += await reconcile(this, near, far)
+      })
+    }
+    return crossed
+  }
+
+  #makeHostile(): HostilePeer {
+    const number = this.scenario.nodes
+    const victims = this.random.shuffled(this.nodes).slice(0, this.random.between(1, 3))
+    for (const victim of victims) this.wires.connect(number, victim.number)
+    const key = this.random.chance(0.4) ? (this.#authors[0] as Author).key : testKey(HOSTILE_SEED)
+    return new HostilePeer(this, number, new Author(this, key))
+  }
+
+  #logger() {
+    if (!this.timeline.isPrinting) return pino({ level: 'silent' })
+    const options = { level: 'info', timestamp: false, base: null }
+    return pino(options, { write: (line: string) => this.timeline.comment(line.trim()) })
+  }
+}
