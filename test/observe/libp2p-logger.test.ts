@@ -10,7 +10,7 @@ const PEER = '12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'
 function setUp(level: string) {
   const lines: Record<string, unknown>[] = []
   const logger = pino(
-    { level, base: undefined, timestamp: false },
+    { level, base: null, timestamp: false },
     { write: (line: string) => void lines.push(JSON.parse(line)) },
   )
   return { log: createLibp2pLogger(logger).forComponent('libp2p:tcp'), logger, lines }
