@@ -239,20 +239,19 @@ export class AvatarState {
     for (const waiter of [...this.#waiting.all()]) {
       if (waiter.counter >= place.counter) continue
       this.#waiting.remove(waiter.id)
-      if (waiter.type === 'patch') superseded.push({ counter: waiter.counter, id: waiter.id })
     }
     this.#showReady([...this.#waiting.all()])
-    return superseded.sort(compareCitations)
+    return superseded
   }
 
   #supersededBy(place: Citation, body: SnapshotBody): Citation[] {
     const cited = new PlaceSet(body.prev)
-    const uncited = this.#tips.all.filter(
-      (tip) => tip.counter < place.counter && tip.id !== this.#base?.id && !cited.has(tip),
-    )
+    const tips = this.#tips.all.filter((tip) => tip.id !== this.#base?.id)
+    const waiting = [...this.#waiting.all()].filter(({ type, counter }) => type === 'patch' && counter < place.counter)
+    const uncited = [...tips, ...waiting].filter((end) => !cited.has(end))
     if (uncited.length === 0) return []
-    return supersededUnseen(uncited, body.prev, (at) => {
-      if (at.counter < (this.#base?.counter ?? 0) || this.#waiting.get(at.id) !== undefined) return undefined
+    return supersededUnseen(place.counter, uncited, body.prev, (at) => {
+      if (at.counter < (this.#base?.counter ?? 0)) return undefined
       const held = this.#source.held(at.id)
       return held?.counter === at.counter && held.type === 'patch' ? this.#source.body(at) : undefined
     })

@@ -6,18 +6,20 @@ import { PlaceSet } from './place-set.ts'
 const MAX_WALK_RECORDS = 10_000
 
 /**
- * The visible patches that a snapshot supersedes although its author had not seen them: they are not in the closure of
- * what it cites. Walks both histories down from their tips, greatest place first, until they meet.
+ * The patches that a snapshot supersedes although its author had not seen them: they are not in the closure of what it
+ * cites. Walks both histories down from their ends, greatest place first, until they meet.
  *
- * @param uncited visible tips with a counter below the snapshot's, which it does not cite
+ * @param counter the snapshot's: what is not below it stays live, but what it is built on may be below
+ * @param uncited ends of the history that the snapshot does not cite: tips, and patches that wait
  * @param cited the snapshot's own citations
- * @param visible the body of a visible patch, undefined for anything else
+ * @param patch the body of a held live patch, undefined for anything else
  * @returns places in ascending order; after 10,000 records looked at, those found so far
  */
 export function supersededUnseen(
+  counter: number,
   uncited: readonly Citation[],
   cited: readonly Citation[],
-  visible: (place: Citation) => RecordBody | undefined,
+  patch: (place: Citation) => RecordBody | undefined,
 ): Citation[] {
   const open = new PlaceSet([...uncited, ...cited])
   const seen = new Set(cited.map((place) => place.id))
@@ -30,12 +32,12 @@ export function supersededUnseen(
     const wasSeen = seen.has(place.id)
     if (!wasSeen) {
       openLost -= 1
-      lost.push(place)
+      if (place.counter < counter) lost.push(place)
     }
-    const body = visible(place)
+    const body = patch(place)
     if (body?.type !== 'patch') continue
     for (const parent of body.prev) {
-      if (visible(parent) === undefined) continue
+      if (patch(parent) === undefined) continue
       const isNew = open.add(parent)
       if (wasSeen) {
         if (!isNew && !seen.has(parent.id)) openLost -= 1
