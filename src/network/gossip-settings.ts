@@ -50,8 +50,10 @@ function messageIdText(id: Uint8Array): string {
 /**
  * Options of gossipsub for one topic. Mesh degrees (6, 4 to 12), heartbeat (1 s) and memory of seen messages (2 min) stay
  * as the specification has them (libp2p specs, gossipsub v1.0 and v1.1); a mesh of one or two peers forwards as well.
+ *
+ * @param standing points, 0 or less, that a peer has from elsewhere
  */
-export function gossipSettings(topic: string): Partial<GossipsubOpts> {
+export function gossipSettings(topic: string, standing: (peer: string) => number): Partial<GossipsubOpts> {
   const cache = createMessageCache(
     { maxBytes: 67_108_864, heartbeats: 5, advertised: 3, answerBytes: ANSWER_BYTES, answerMessages: ANSWER_MESSAGES },
     messageIdText,
@@ -109,6 +111,8 @@ export function gossipSettings(topic: string): Partial<GossipsubOpts> {
     scoreParams: {
       // As much as one invalid message costs: goodwill never outweighs it.
       topicScoreCap: 8,
+      appSpecificScore: standing,
+      appSpecificWeight: 1,
       // Peers behind one address: a company, a cluster or an attacker; so it counts late and little (32 + 9 graylist).
       IPColocationFactorWeight: -1,
       IPColocationFactorThreshold: 32,

@@ -22,7 +22,9 @@ import { CONNECTION_LIMITS, defaultNetworkLimits } from './limits.ts'
 import type { NetworkLimits } from './limits.ts'
 import { createPeerBook } from './peer-book.ts'
 import { createRedial } from './redial.ts'
+import { createStanding } from './standing.ts'
 import { createStreamRepair } from './stream-repair.ts'
+import { createSyncStreams } from './sync-streams.ts'
 import type { Network } from './types.ts'
 
 /** Worth more than any tag of gossipsub (100), so that configured peers are the last to be cut when there are too many. */
@@ -72,6 +74,8 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   const listen = options.listen.map((text) => parseListenAddress(text).toString())
   const targets = options.peers.map(parsePeerAddress)
   const topic = recordsTopic(options.network)
+  const standing = createStanding(environment)
+  const isRefused = (peer: PeerId): boolean => standing.isRefused(peer.toString())
 
   let gossipParts: GossipSubComponents | undefined
   let connections = (): Connection[] => []
@@ -86,12 +90,16 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     streamMuxers: [yamux(CONNECTION_LIMITS.yamux)],
     connectionManager: CONNECTION_LIMITS.manager,
     connectionMonitor: CONNECTION_LIMITS.monitor,
-    connectionGater: limitPerHost(() => connections(), limits.connectionsPerHost),
+    connectionGater: {
+      ...limitPerHost(() => connections(), limits.connectionsPerHost),
+      denyInboundEncryptedConnection: isRefused,
+      denyOutboundEncryptedConnection: isRefused,
+    },
     services: {
       identify: identify(),
       gossip: (parts: GossipSubComponents) => {
         gossipParts = parts
-        return gossipsub(gossipSettings(topic))(parts)
+        return gossipsub(gossipSettings(topic, standing.score))(parts)
       },
     },
   })
@@ -116,6 +124,8 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     },
     targets,
   )
+  const sync = createSyncStreams({ libp2p, standing, logger })
+  await sync.start()
   const repair = createStreamRepair(
     { timers: environment.timers, logger, connections, speaksGossip: book.speaksGossip, announce },
     limits.repairIntervalMs,
@@ -150,6 +160,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     peerId: libp2p.peerId.toString(),
     addresses,
     peers: () => book.list(gossip.subscribers()),
+    sync,
     publish(records) {
       if (state === 'started') gossip.publish(records)
     },
@@ -173,6 +184,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       state = 'stopped'
       redial.stop()
       repair.stop()
+      sync.stop()
       await within(STOP_FLUSH_MS, gossip.flush())
       gossip.stop()
       book.stop()

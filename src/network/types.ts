@@ -1,4 +1,5 @@
 import type { SignedRecord } from '../record/types.ts'
+import type { SyncTransport } from '../sync/types.ts'
 
 /** One connected peer, as `GET /v2/peers` shows it. */
 export interface PeerInfo {
@@ -19,6 +20,8 @@ export interface Network {
   /** Multiaddrs to dial this node, each with `/p2p/<peer id>`. Empty before `start`. */
   addresses(): string[]
   peers(): PeerInfo[]
+  /** Streams of the sync protocol with peers. */
+  readonly sync: SyncTransport
   /** Queues records for gossip; they leave in batches, by size and a few milliseconds. Never throws. */
   publish(records: readonly SignedRecord[]): void
   start(): Promise<void>

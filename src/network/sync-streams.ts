@@ -1,0 +1,138 @@
+import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+
+import type { Logger } from '../observe/types.ts'
+import type { FrameStream, SyncTransport } from '../sync/types.ts'
+import { NetworkError } from './errors.ts'
+import { createFrameStream } from './frame-stream.ts'
+import type { Standing } from './standing.ts'
+
+/** docs/protocol.md, "Between nodes". */
+export const SYNC_PROTOCOL = '/avatar-kv/sync/2'
+
+/** A batch of records (1 MiB at most) and the frame's own words around it. */
+export const MAX_SYNC_FRAME_BYTES = 1_048_576 + 4096
+
+/** Sync has one session with a peer at a time; the second is for one that begins while the last is still ending. */
+const MAX_STREAMS_PER_PEER = 2
+
+export interface SyncStreams extends SyncTransport {
+  /** To be called before the node starts, so that peers are told of the protocol. */
+  start(): Promise<void>
+  /** Breaks all streams. */
+  stop(): void
+}
+
+/**
+ * What sync needs of the network, over libp2p: streams of frames with peers that are connected and, by their own account
+ * (identify), speak the protocol. It never dials: who is connected is decided elsewhere.
+ */
+export function createSyncStreams(components: {
+  readonly libp2p: Libp2p
+  readonly standing: Standing
+  readonly logger: Logger
+}): SyncStreams {
+  const { libp2p, standing, logger } = components
+  const present = new Set<string>()
+  const open = new Map<Stream, { readonly peer: string; readonly frames: FrameStream }>()
+  const connectHandlers = new Set<(peer: string) => void>()
+  const disconnectHandlers = new Set<(peer: string) => void>()
+  let streamHandler: ((peer: string, stream: FrameStream) => void) | undefined
+
+  function speaks(peer: PeerId): void {
+    const id = peer.toString()
+    // Identify may end after the connection has.
+    if (present.has(id) || libp2p.getConnections(peer).length === 0) return
+    present.add(id)
+    tell(connectHandlers, id)
+  }
+
+  const onIdentify: Parameters<typeof libp2p.addEventListener<'peer:identify'>>[1] = ({ detail }) => {
+    if (detail.protocols.includes(SYNC_PROTOCOL)) speaks(detail.peerId)
+  }
+  const onDisconnect = ({ detail: peer }: CustomEvent<PeerId>): void => {
+    if (present.delete(peer.toString())) tell(disconnectHandlers, peer.toString())
+  }
+
+  function tell(handlers: ReadonlySet<(peer: string) => void>, peer: string): void {
+    for (const handler of handlers) {
+      try {
+        handler(peer)
+      } catch (error) {
+        logger.error({ err: error, peer }, 'a listener to the peers of sync failed')
+      }
+    }
+  }
+
+  function adopt(stream: Stream, peer: string): FrameStream {
+    const frames = createFrameStream(stream, {
+      maxFrameBytes: MAX_SYNC_FRAME_BYTES,
+      onInvalid: () => penalize(peer, 'frame_invalid'),
+    })
+    open.set(stream, { peer, frames })
+    stream.addEventListener('close', () => open.delete(stream))
+    return frames
+  }
+
+  function onInbound(stream: Stream, { remotePeer }: Connection): void {
+    const peer = remotePeer.toString()
+    const own = [...open].filter(([each, { peer: of }]) => of === peer && each.direction === 'inbound')
+    if (streamHandler === undefined || own.length >= MAX_STREAMS_PER_PEER) {
+      stream.abort(new NetworkError('stream_broken', 'No more sync streams are taken now.'))
+      return
+    }
+    streamHandler(peer, adopt(stream, peer))
+    speaks(remotePeer)
+  }
+
+  function penalize(peer: string, code: string): void {
+    const isCutOff = standing.offence(peer, code)
+    logger.info(
+      { peer, code },
+      isCutOff ? 'a peer broke the rules of sync again; cut off' : 'a peer broke the rules of sync',
+    )
+    if (!isCutOff) return
+    for (const connection of libp2p.getConnections(peerIdFromString(peer))) {
+      connection.abort(new Error(`It broke the rules of sync: ${code}`))
+    }
+  }
+
+  return {
+    localPeer: libp2p.peerId.toString(),
+    peers: () => [...present],
+    async open(peer, signal) {
+      const connection = libp2p.getConnections(peerIdFromString(peer)).find(({ status }) => status === 'open')
+      if (connection === undefined) throw new NetworkError('not_connected', `There is no connection to ${peer} now.`)
+      return adopt(await connection.newStream([SYNC_PROTOCOL], { signal }), peer)
+    },
+    onStream(handler) {
+      if (streamHandler !== undefined) throw new Error('Streams go to one handler.')
+      streamHandler = handler
+      return () => {
+        streamHandler = undefined
+      }
+    },
+    onConnect(handler) {
+      connectHandlers.add(handler)
+      return () => connectHandlers.delete(handler)
+    },
+    onDisconnect(handler) {
+      disconnectHandlers.add(handler)
+      return () => disconnectHandlers.delete(handler)
+    },
+    penalize,
+    async start() {
+      libp2p.addEventListener('peer:identify', onIdentify)
+      libp2p.addEventListener('peer:disconnect', onDisconnect)
+      await libp2p.handle(SYNC_PROTOCOL, onInbound, {
+        maxInboundStreams: MAX_STREAMS_PER_PEER,
+        maxOutboundStreams: MAX_STREAMS_PER_PEER,
+      })
+    },
+    stop() {
+      libp2p.removeEventListener('peer:identify', onIdentify)
+      libp2p.removeEventListener('peer:disconnect', onDisconnect)
+      for (const { frames } of [...open.values()]) frames.abort(new Error('The node stops.'))
+    },
+  }
+}
