@@ -1,0 +1,38 @@
+import { recordDigest } from '../record/id.ts'
+import type { Avatar, SignedRecord } from '../record/types.ts'
+import { SyncError } from './errors.ts'
+import { payloadHead } from './payload-head.ts'
+import type { SessionParts } from './session.ts'
+
+export interface Arrival {
+  readonly id: Uint8Array
+  readonly record: SignedRecord
+  /** Whether this node has it already; then it need not be verified. */
+  readonly isHeld: boolean
+}
+
+/**
+ * Names the records of a frame.
+ *
+ * @param scope the avatars that they may be of; null: any
+ * @throws SyncError `invalid_record`, `out_of_scope`
+ */
+export function checkArrivals(
+  { source, keccak256 }: Pick<SessionParts, 'source' | 'keccak256'>,
+  records: readonly SignedRecord[],
+  scope: ReadonlySet<Avatar> | null,
+): Arrival[] {
+  if (scope !== null) for (const record of records) checkScope(record, scope)
+  const ids = records.map(({ payload }) => recordDigest(payload, keccak256))
+  const held = source.held(ids)
+  return records.flatMap((record, at) => {
+    const id = ids[at]
+    return id === undefined ? [] : [{ id, record, isHeld: held[at] === true }]
+  })
+}
+
+function checkScope({ payload }: SignedRecord, scope: ReadonlySet<Avatar>): void {
+  const head = payloadHead(payload)
+  if (head === undefined) throw new SyncError('invalid_record', 'The peer sent a payload that is none.')
+  if (!scope.has(head.avatar)) throw new SyncError('out_of_scope', `The peer sent a record of ${head.avatar}, unasked.`)
+}

@@ -1,0 +1,112 @@
+import type { Timers } from '../environment.ts'
+import { SyncError } from './errors.ts'
+import { decodeFrame, encodeFrame, type Frame } from './frames.ts'
+import type { FrameStream } from './types.ts'
+
+export interface ChannelOptions {
+  readonly timers: Timers
+  /** Longest wait for the peer, in milliseconds. */
+  readonly stallMs: number
+  /** Told of the bytes of every frame. */
+  readonly count: (direction: 'in' | 'out', bytes: number) => void
+}
+
+/**
+ * Frames of one session over a stream. Sends leave in the order of their calls, one at a time. A wait for the peer that
+ * takes too long breaks the stream, and so does `fail`; from then on every call rejects, the ones under way included.
+ */
+export class Channel {
+  readonly #stream: FrameStream
+  readonly #options: ChannelOptions
+  #sent: Promise<void> = Promise.resolve()
+  #failure: SyncError | undefined
+  readonly #waits = new Set<(error: SyncError) => void>()
+
+  constructor(stream: FrameStream, options: ChannelOptions) {
+    this.#stream = stream
+    this.#options = options
+  }
+
+  /** @throws SyncError */
+  get failure(): SyncError | undefined {
+    return this.#failure
+  }
+
+  send(frame: Frame): Promise<void> {
+    const bytes = encodeFrame(frame)
+    const sending = this.#sent.then(() => this.#guard(() => this.#stream.send(bytes), this.#options.stallMs, never))
+    // Whoever sent it hears of its failure; the next in line hears of it by its own attempt.
+    this.#sent = sending.catch(() => {})
+    this.#options.count('out', bytes.length)
+    return sending
+  }
+
+  /**
+   * The next frame; null once the peer has ended its side.
+   *
+   * @param isExcused whether it is this node that the peer waits for; then it may take as long again
+   */
+  async receive(waitMs: number = this.#options.stallMs, isExcused: () => boolean = never): Promise<Frame | null> {
+    const bytes = await this.#guard(() => this.#stream.receive(), waitMs, isExcused)
+    if (bytes === null) return null
+    this.#options.count('in', bytes.length)
+    return decodeFrame(bytes)
+  }
+
+  /** The next frame where there must be one. */
+  async expect(waitMs?: number): Promise<Frame> {
+    const frame = await this.receive(waitMs)
+    if (frame === null) throw new SyncError('broken', 'The peer ended the session in the middle.')
+    return frame
+  }
+
+  close(): Promise<void> {
+    return this.#guard(() => this.#stream.close(), this.#options.stallMs, never)
+  }
+
+  /** Breaks the stream; the first reason counts. */
+  fail(reason: SyncError): void {
+    if (this.#failure !== undefined) return
+    this.#failure = reason
+    this.#stream.abort(reason)
+    for (const reject of [...this.#waits]) reject(reason)
+  }
+
+  async #guard<T>(operation: () => Promise<T>, waitMs: number, isExcused: () => boolean): Promise<T> {
+    if (this.#failure !== undefined) throw this.#failure
+    return new Promise<T>((resolve, reject) => {
+      const watch = (): (() => void) => this.#options.timers.after(waitMs, late)
+      const late = (): void => {
+        if (isExcused()) cancel = watch()
+        else this.fail(new SyncError('stalled', `The peer was waited for ${Math.round(waitMs / 1_000)} s in vain.`))
+      }
+      let cancel = watch()
+      const over = (): void => {
+        cancel()
+        this.#waits.delete(reject)
+      }
+      this.#waits.add(reject)
+      const settle = async (): Promise<void> => {
+        try {
+          const value = await operation()
+          over()
+          resolve(value)
+        } catch (error) {
+          over()
+          this.fail(broken(error))
+          reject(this.#failure ?? broken(error))
+        }
+      }
+      void settle()
+    })
+  }
+}
+
+function broken(error: unknown): SyncError {
+  const why = error instanceof Error ? error.message : String(error)
+  return new SyncError('broken', `The stream broke: ${why}`, { cause: error })
+}
+
+function never(): boolean {
+  return false
+}

@@ -1,0 +1,29 @@
+import { ID_BYTES } from './negentropy/wire.ts'
+
+/** Text that names an id in a map, two bytes a character: half as long as hex. */
+export function idKey(id: Uint8Array): string {
+  const pairs: number[] = []
+  for (let at = 0; at < ID_BYTES; at += 2) pairs.push(((id[at] ?? 0) << 8) | (id[at + 1] ?? 0))
+  return String.fromCharCode(...pairs)
+}
+
+/** The ids of 32 bytes that stand one after the other. Views. */
+export function splitIds(bytes: Uint8Array): Uint8Array[] {
+  const ids: Uint8Array[] = []
+  for (let at = 0; at < bytes.length; at += ID_BYTES) ids.push(bytes.subarray(at, at + ID_BYTES))
+  return ids
+}
+
+export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    joined.set(part, at)
+    at += part.length
+  }
+  return joined
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at])
+}

@@ -1,0 +1,221 @@
+import type { Environment } from '../environment.ts'
+import { IngestBusyError } from '../ingest/errors.ts'
+import type { Ingest, IngestResult } from '../ingest/types.ts'
+import type { RecordId, SignedRecord } from '../record/types.ts'
+import { asSyncError, SyncError } from './errors.ts'
+import { idKey } from './ids.ts'
+import { Notice } from './notice.ts'
+import { payloadHead } from './payload-head.ts'
+import type { Refusals } from './refusals.ts'
+
+/** Frames of records on their way to disk at once, so that one is verified while another is committed. */
+const MAX_UNDER_WAY = 4
+/** What waits for other records of its avatar is kept here and offered again: about 16,000 small records. */
+const MAX_HELD_BACK_BYTES = 8 * 1_024 * 1_024
+/** Records offered again at a time. */
+const OFFER_AGAIN_RECORDS = 256
+/** Attempts at a busy door, a second apart: together less than what a peer waits for us. */
+const MAX_BUSY_ATTEMPTS = 20
+/** A record whose created_at is further ahead than this of the node's clock is refused until then (docs/protocol.md). */
+const MAX_AHEAD_MS = 3_600_000
+
+export interface IntakeComponents {
+  readonly ingest: Pick<Ingest, 'submit'>
+  readonly environment: Pick<Environment, 'timers'>
+  readonly refusals: Refusals
+}
+
+/** What became of all records of one session. */
+export interface IntakeTotals {
+  /** New to this node, and on disk. */
+  accepted: number
+  duplicates: number
+  superseded: number
+  refused: number
+}
+
+type Told = (results: readonly IngestResult[]) => void | Promise<void>
+
+/**
+ * The way of one session's records through the ingest door: a few frames under way at once, the next one waits, which holds
+ * the sender back. What was refused is remembered, and what is only too early is offered again.
+ */
+export class Intake {
+  readonly totals: IntakeTotals = { accepted: 0, duplicates: 0, superseded: 0, refused: 0 }
+  readonly #components: IntakeComponents
+  readonly #notice = new Notice()
+  /** Of submissions that found the door busy. */
+  readonly #pauses = new Set<Notice>()
+  readonly #heldBack: SignedRecord[] = []
+  #heldBackBytes = 0
+  #underWay = 0
+  #inOrder: Promise<void> = Promise.resolve()
+  #failure: SyncError | undefined
+
+  readonly #failed: (error: SyncError) => void
+
+  /** @param failed told once when something fails, after which nothing more is taken */
+  constructor(components: IntakeComponents, failed: (error: SyncError) => void) {
+    this.#components = components
+    this.#failed = failed
+  }
+
+  /** Whether something is under way. */
+  get isBusy(): boolean {
+    return this.#underWay > 0
+  }
+
+  /**
+   * Takes records as soon as there is room for them; `told` is called once they are on disk or refused, in the order of
+   * the calls.
+   *
+   * @throws SyncError what an earlier call has come to: `invalid_record`, `busy`, `failed`
+   */
+  async add(records: readonly SignedRecord[], told?: Told): Promise<void> {
+    while (this.#underWay >= MAX_UNDER_WAY && this.#failure === undefined) await this.#notice.wait()
+    if (this.#failure !== undefined) throw this.#failure
+    this.#underWay += 1
+    const submitted = this.#submit(records)
+    // Its failure is noticed below, in its turn.
+    submitted.catch(() => {})
+    this.#inOrder = this.#finish(this.#inOrder, records, submitted, told)
+  }
+
+  /** Notes what became of records, after those before them. */
+  async #finish(
+    before: Promise<void>,
+    records: readonly SignedRecord[],
+    submitted: Promise<IngestResult[]>,
+    told: Told | undefined,
+  ): Promise<void> {
+    await before
+    try {
+      const results = await submitted
+      this.#note(records, results)
+      if (this.#failure === undefined) await told?.(results)
+    } catch (error) {
+      if (this.#failure === undefined) {
+        this.#failure = asSyncError(error)
+        this.#failed(this.#failure)
+      }
+    } finally {
+      this.#underWay -= 1
+      this.#wake()
+    }
+  }
+
+  /** Resolves once everything is on disk or refused for now. */
+  async drain(): Promise<void> {
+    await this.settled()
+    while (this.#heldBack.length > 0 && this.#failure === undefined) {
+      const records = this.#heldBack.splice(0).sort((a, b) => counterOf(a) - counterOf(b))
+      this.#heldBackBytes = 0
+      this.totals.refused -= records.length
+      const before = this.totals.accepted
+      for (let at = 0; at < records.length; at += OFFER_AGAIN_RECORDS) {
+        await this.add(records.slice(at, at + OFFER_AGAIN_RECORDS))
+        await this.settled()
+      }
+      if (this.totals.accepted === before) this.#heldBack.length = 0
+    }
+    this.#heldBackBytes = 0
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Resolves once nothing is under way, well or badly. */
+  async settled(): Promise<void> {
+    while (this.#underWay > 0) await this.#notice.wait()
+  }
+
+  /** What is under way still gets to disk; nothing else is taken. */
+  stop(reason: SyncError): void {
+    this.#failure ??= reason
+    this.#wake()
+  }
+
+  #wake(): void {
+    this.#notice.give()
+    for (const pause of this.#pauses) pause.give()
+  }
+
+  async #submit(records: readonly SignedRecord[]): Promise<IngestResult[]> {
+    if (records.length === 0) return []
+    for (let attempts = 1; ;) {
+      try {
+        return await this.#components.ingest.submit(records, { origin: 'sync' })
+      } catch (error) {
+        if (!(error instanceof IngestBusyError)) throw error
+        if (this.#failure !== undefined) throw this.#failure
+        if (attempts >= MAX_BUSY_ATTEMPTS) {
+          throw new SyncError('busy', 'This node has too many records waiting; the rest comes later.', { cause: error })
+        }
+        attempts += 1
+        await this.#pause(error.retryAfterSeconds * 1_000)
+      }
+    }
+  }
+
+  /** Ends early when something under way here has ended. */
+  async #pause(delayMs: number): Promise<void> {
+    const pause = new Notice()
+    const cancel = this.#components.environment.timers.after(delayMs, () => pause.give())
+    this.#pauses.add(pause)
+    await pause.wait()
+    this.#pauses.delete(pause)
+    cancel()
+  }
+
+  #note(records: readonly SignedRecord[], results: readonly IngestResult[]): void {
+    for (const [at, result] of results.entries()) {
+      const record = records[at]
+      if (record === undefined) return
+      switch (result.status) {
+        case 'stored':
+        case 'pending':
+          this.totals.accepted += 1
+          this.#components.refusals.forget(keyOf(result.id))
+          break
+        case 'duplicate':
+          this.totals.duplicates += 1
+          break
+        case 'superseded':
+          this.totals.superseded += 1
+          this.#components.refusals.forever(keyOf(result.id))
+          break
+        case 'refused':
+          this.totals.refused += 1
+          this.#noteRefused(record, result)
+          break
+        case 'invalid':
+          throw new SyncError('invalid_record', `The peer sent an invalid record (${result.code}): ${result.message}`)
+      }
+    }
+  }
+
+  #noteRefused(record: SignedRecord, result: IngestResult): void {
+    const { refusals } = this.#components
+    const key = keyOf(result.id)
+    if (result.retry !== true) return refusals.forever(key)
+    if (result.code === 'created_at_ahead') {
+      const createdAt = payloadHead(record.payload)?.createdAt ?? 0
+      return refusals.until(key, createdAt * 1_000 - MAX_AHEAD_MS)
+    }
+    // Held back records that fail again were noted the first time.
+    if (!refusals.blocks(key)) refusals.forAWhile(key)
+    const bytes = record.payload.length
+    if (this.#heldBackBytes + bytes > MAX_HELD_BACK_BYTES) return
+    this.#heldBackBytes += bytes
+    // A copy, for the record is a view of a whole frame.
+    this.#heldBack.push({ payload: record.payload.slice(), signature: record.signature.slice() })
+  }
+}
+
+function counterOf(record: SignedRecord): number {
+  return payloadHead(record.payload)?.counter ?? 0
+}
+
+function keyOf(id: RecordId | null): string {
+  const bytes = new Uint8Array(32)
+  for (let at = 0; at < 32; at += 1) bytes[at] = Number.parseInt((id ?? '').slice(2 + at * 2, 4 + at * 2), 16)
+  return idKey(bytes)
+}

@@ -1,0 +1,58 @@
+/** Numbers of the session protocol, that both sides agree on (sync.proto). */
+
+/** Revision of the session protocol. */
+export const SYNC_VERSION = 2
+/** Greatest frame. */
+export const MAX_FRAME_BYTES = 1_048_576
+/**
+ * Greatest Negentropy message, made or taken: about 2,000 ids. Measured between two processes on one machine, smaller ones
+ * take more round trips where sets differ much, and larger ones no less time, for records stream meanwhile.
+ */
+export const MAX_NEGENTROPY_BYTES = 65_536
+/** Avatars in a list. With a fingerprint each they fill half a frame. */
+export const MAX_LISTED_AVATARS = 10_000
+/** Ids in one request. */
+export const MAX_REQUEST_IDS = 1_024
+/** Records in one frame: the least valid record has over 380 bytes, so that a frame holds fewer. */
+export const MAX_FRAME_RECORDS = 2_760
+/** A frame of records is sent once it has this many bytes, or the next record would pass it. */
+export const RECORDS_FRAME_BYTES = 262_144
+/** Records in one frame of a bulk stream. */
+export const BULK_FRAME_RECORDS = 1_024
+
+/** What one node keeps to, whatever the others do. */
+export interface SyncLimits {
+  /** Waiting for a peer's next frame, or for room to send one. Default 30 s. */
+  readonly stallMs: number
+  /** One session; what is left is done by the next. Default 10 min: a million records at 2,000 a second. */
+  readonly sessionMs: number
+  /** Opening a stream, and the first frame on one. Default 10 s. */
+  readonly openMs: number
+  /** Between two sessions with a peer that owe nothing to an event, a quarter more or less. Default 30 s. */
+  readonly intervalMs: number
+  /** Sessions at once that this node opened. Default 8. */
+  readonly outbound: number
+  /** Sessions at once that others opened; none of them takes the place of one that this node opens. Default 32. */
+  readonly inbound: number
+  /** First wait after a failure; it doubles with every one in a row. Default 1 s. */
+  readonly backoffMs: number
+  /** Longest wait after failures. Default 5 min. */
+  readonly maxBackoffMs: number
+  /** Between log lines of a long session. Default 5 s. */
+  readonly progressMs: number
+  /** How long ids that newly go missing are collected before a peer is asked. Default 300 ms: gossip may bring them. */
+  readonly missingMs: number
+}
+
+export const DEFAULT_SYNC_LIMITS: SyncLimits = {
+  stallMs: 30_000,
+  sessionMs: 600_000,
+  openMs: 10_000,
+  intervalMs: 30_000,
+  outbound: 8,
+  inbound: 32,
+  backoffMs: 1_000,
+  maxBackoffMs: 300_000,
+  progressMs: 5_000,
+  missingMs: 300,
+}

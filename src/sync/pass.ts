@@ -1,0 +1,350 @@
+import type { IngestResult } from '../ingest/types.ts'
+import type { Avatar, SignedRecord } from '../record/types.ts'
+import { checkArrivals } from './arrivals.ts'
+import type { Channel } from './channel.ts'
+import { asSyncError, SyncError } from './errors.ts'
+import type { Frame, RefusedEntry } from './frames.ts'
+import { idKey, joinBytes, splitIds } from './ids.ts'
+import type { Intake } from './intake.ts'
+import { MAX_REQUEST_IDS } from './limits.ts'
+import { Negentropy } from './negentropy.ts'
+import { Notice } from './notice.ts'
+import { RecordReader } from './record-reader.ts'
+import { fromNegentropy, negentropyOptions, unexpected, type SessionParts } from './session.ts'
+import type { SyncMoment } from './types.ts'
+
+/** Ids that wait to be moved before the next Negentropy message is sent; its answer may bring 10,000 more. */
+const MAX_WAITING_IDS = 8_192
+/** Requests, and frames of records, that the peer has not answered yet: enough to keep a distant one busy. */
+const MAX_REQUESTS = 3
+const MAX_PUSHES = 4
+/** Claims that a peer may fail to keep in one session: a snapshot may drop many records at once, but rarely so many. */
+const MAX_UNDELIVERED = 4_096
+/** Ids found held, though a moment ago they were not. */
+const MAX_SEEN_HELD = 65_536
+/** Times that one id may be claimed and not delivered, minutes apart, before it is a lie. */
+const PATIENCE = 3
+
+/** What one look at both sides found, and what became of it. */
+export interface PassTotals {
+  /** Ids that one side has and the other has not. */
+  found: number
+  /** Of those, settled now: taken by this node or by the peer, or gone. */
+  moved: number
+  /** Refused by this node, now or before. */
+  refusedHere: number
+  /** Refused by the peer, now or before. */
+  refusedThere: number
+  /** Claimed by the peer and not delivered, now or before. */
+  undelivered: number
+}
+
+/** What passes of one session share. */
+export interface PassMemory {
+  /** Keys of ids that were needed and yet held: once, gossip was quicker; again, they are superseded here. */
+  readonly seenHeld: Set<string>
+  undelivered: number
+  /** Whether the peer claims one id again and again. */
+  isWithholding: boolean
+}
+
+export function newPassMemory(): PassMemory {
+  return { seenHeld: new Set(), undelivered: 0, isWithholding: false }
+}
+
+interface Reconciling {
+  readonly number: number
+  readonly moment: SyncMoment
+  /** The first message to send, with the avatars that it is about; or the answer to one that was sent. */
+  readonly begin: { readonly opening: Uint8Array; readonly subset: Uint8Array } | { readonly answer: Uint8Array }
+}
+
+export interface PassPlan {
+  /** Null where ids to be fetched are known already. */
+  readonly reconciling: Reconciling | null
+  readonly fetch?: readonly Uint8Array[]
+  /** The avatars that it is about; null: all. */
+  readonly avatars: ReadonlySet<Avatar> | null
+}
+
+/**
+ * One pass of the initiator: finds what differs between two moments, and meanwhile requests what this side lacks and sends
+ * what the other lacks. Two loops, one that reads and one that writes: the peer may not read before this side has.
+ */
+export class Pass {
+  readonly totals: PassTotals = { found: 0, moved: 0, refusedHere: 0, refusedThere: 0, undelivered: 0 }
+  readonly #parts: SessionParts
+  readonly #channel: Channel
+  readonly #intake: Intake
+  readonly #plan: PassPlan
+  readonly #memory: PassMemory
+  readonly #notice = new Notice()
+  readonly #reader: RecordReader
+  #negentropy: Negentropy | undefined
+  /** The Negentropy message to send next. */
+  #message: Uint8Array | null = null
+  #awaitsAnswer = false
+  readonly #need: Uint8Array[] = []
+  readonly #have: Uint8Array[] = []
+  /** Ids of each unanswered request that did not come yet. */
+  readonly #requests: Map<string, Uint8Array>[] = []
+  /** Ids of each frame of records that the peer has not answered yet. */
+  readonly #pushes: Set<string>[] = []
+  #isOver = false
+
+  constructor(parts: SessionParts, channel: Channel, intake: Intake, plan: PassPlan, memory: PassMemory) {
+    this.#parts = parts
+    this.#channel = channel
+    this.#intake = intake
+    this.#plan = plan
+    this.#memory = memory
+    this.#reader = new RecordReader(parts.source, parts.keccak256, (count) => this.#have.splice(0, count))
+  }
+
+  /** @throws SyncError */
+  async run(): Promise<PassTotals> {
+    const { reconciling, fetch = [] } = this.#plan
+    this.#need.push(...fetch)
+    if (reconciling !== null) {
+      if ('answer' in reconciling.begin) await this.#compare(reconciling.begin.answer)
+      else this.#message = reconciling.begin.opening
+    }
+    const ended = await Promise.allSettled([this.#guard(this.#write()), this.#guard(this.#read())])
+    for (const end of ended) if (end.status === 'rejected') throw this.#channel.failure ?? end.reason
+    await this.#intake.settled()
+    const before = { ...this.#intake.totals }
+    await this.#intake.drain()
+    const after = this.#intake.totals
+    // What was held back, and then taken, was counted as refused.
+    this.totals.moved += after.accepted + after.duplicates - before.accepted - before.duplicates
+    this.totals.refusedHere += after.refused + after.superseded - before.refused - before.superseded
+    this.totals.moved += this.#reader.missing.length
+    this.#noteProgress()
+    return this.totals
+  }
+
+  /** The first failure breaks the stream, which ends the other loop. */
+  async #guard(loop: Promise<void>): Promise<void> {
+    try {
+      await loop
+    } catch (error) {
+      this.#isOver = true
+      this.#channel.fail(asSyncError(error))
+      this.#notice.give()
+      throw error
+    }
+  }
+
+  async #write(): Promise<void> {
+    while (!this.#isOver) {
+      if (await this.#writeNext()) continue
+      if (this.#isIdle()) {
+        this.#isOver = true
+        this.#notice.give()
+      } else {
+        await this.#notice.wait()
+      }
+    }
+  }
+
+  /** False if there is nothing to write now. */
+  async #writeNext(): Promise<boolean> {
+    const message = this.#message
+    if (message !== null && this.#need.length + this.#have.length <= MAX_WAITING_IDS) {
+      this.#message = null
+      this.#awaitsAnswer = true
+      await this.#sendMessage(message)
+      this.#notice.give()
+      return true
+    }
+    if (this.#need.length > 0 && this.#requests.length < MAX_REQUESTS) {
+      const ids = this.#lacking(this.#need.splice(0, MAX_REQUEST_IDS))
+      if (ids.length === 0) return true
+      this.#requests.push(new Map(ids.map((id) => [idKey(id), id])))
+      this.#notice.give()
+      await this.#channel.send({ kind: 'request', ids: joinBytes(ids) })
+      return true
+    }
+    if ((this.#have.length > 0 || this.#reader.hasReady) && this.#pushes.length < MAX_PUSHES) {
+      const frame = await this.#reader.next()
+      if (frame.length === 0) return true
+      this.#pushes.push(new Set(frame.map(({ id }) => idKey(id))))
+      this.#parts.progress.recordsOut += frame.length
+      this.#notice.give()
+      await this.#channel.send({ kind: 'records', records: frame.map(({ record }) => record) })
+      return true
+    }
+    return false
+  }
+
+  #isIdle(): boolean {
+    const isWaiting = this.#awaitsAnswer || this.#requests.length > 0 || this.#pushes.length > 0
+    const hasWork = this.#message !== null || this.#need.length > 0 || this.#have.length > 0 || this.#reader.hasReady
+    return !isWaiting && !hasWork
+  }
+
+  async #sendMessage(message: Uint8Array): Promise<void> {
+    const { reconciling } = this.#plan
+    if (reconciling === null) return
+    const isFirst = this.#negentropy === undefined && 'opening' in reconciling.begin
+    const subset = isFirst && 'subset' in reconciling.begin ? reconciling.begin.subset : new Uint8Array(0)
+    await this.#channel.send({ kind: 'reconcile', pass: reconciling.number, message, subset })
+  }
+
+  async #read(): Promise<void> {
+    while (!this.#isOver) {
+      if (!this.#awaitsAnswer && this.#requests.length === 0 && this.#pushes.length === 0) {
+        await this.#notice.wait()
+        continue
+      }
+      await this.#handle(await this.#channel.expect())
+      this.#notice.give()
+    }
+  }
+
+  async #handle(frame: Frame): Promise<void> {
+    switch (frame.kind) {
+      case 'reconciled':
+        if (!this.#awaitsAnswer || frame.pass !== this.#plan.reconciling?.number) throw unexpected(frame)
+        this.#awaitsAnswer = false
+        return this.#compare(frame.message)
+      case 'records':
+        return this.#take(frame.records)
+      case 'delivered':
+        return this.#endRequest(frame)
+      case 'taken':
+        return this.#endPush(frame.refused)
+      case 'refusal':
+        throw new SyncError('refused', `The peer ended the session: ${frame.code}.`)
+      default:
+        throw unexpected(frame)
+    }
+  }
+
+  /** Takes a Negentropy answer. */
+  async #compare(answer: Uint8Array): Promise<void> {
+    const { reconciling } = this.#plan
+    if (reconciling === null) return
+    try {
+      if (this.#negentropy === undefined) {
+        this.#negentropy = new Negentropy(reconciling.moment, negentropyOptions(this.#parts))
+        // Asks about everything, as the opening did that the peer has answered.
+        if (answer.length === 1) return await reconciling.moment.close()
+        await this.#negentropy.initiate()
+      }
+      const { message, have, need } = await this.#negentropy.reconcile(answer)
+      this.totals.found += have.length + need.length
+      this.#note(need, have)
+      this.#message = message
+      if (message === null) await reconciling.moment.close()
+      this.#parts.progress.total = (this.#parts.progress.total ?? 0) + have.length + need.length
+    } catch (error) {
+      throw fromNegentropy(error)
+    }
+  }
+
+  #note(need: readonly Uint8Array[], have: readonly Uint8Array[]): void {
+    const { refusals, memory, source } = this.#parts
+    const held = source.held(need)
+    for (const [at, id] of need.entries()) {
+      const key = idKey(id)
+      if (held[at] === true) this.#noteHeld(key)
+      else if (refusals.blocks(key)) this.totals.refusedHere += 1
+      else if (memory.undelivered.blocks(key)) this.totals.undelivered += 1
+      else this.#need.push(id)
+    }
+    for (const id of have) {
+      if (memory.refusedThere.blocks(idKey(id))) this.totals.refusedThere += 1
+      else this.#have.push(id)
+    }
+  }
+
+  #noteHeld(key: string): void {
+    const { seenHeld } = this.#memory
+    if (seenHeld.has(key) || seenHeld.size >= MAX_SEEN_HELD) {
+      this.totals.refusedHere += 1
+    } else {
+      seenHeld.add(key)
+      this.totals.moved += 1
+    }
+  }
+
+  /** Drops ids that have come meanwhile. */
+  #lacking(ids: readonly Uint8Array[]): Uint8Array[] {
+    const held = this.#parts.source.held(ids)
+    return ids.filter((id, at) => {
+      if (held[at] === true) this.#noteHeld(idKey(id))
+      return held[at] !== true
+    })
+  }
+
+  async #take(records: readonly SignedRecord[]): Promise<void> {
+    const asked = this.#requests[0]
+    const arrivals = checkArrivals(this.#parts, records, this.#plan.avatars)
+    for (const { id } of arrivals) {
+      if (asked?.delete(idKey(id)) !== true) {
+        throw new SyncError('unasked_record', 'The peer sent a record that was not asked for.')
+      }
+    }
+    this.#parts.progress.recordsIn += arrivals.length
+    const fresh = arrivals.filter(({ isHeld }) => !isHeld)
+    this.totals.moved += arrivals.length - fresh.length
+    await this.#intake.add(
+      fresh.map(({ record }) => record),
+      (results) => this.#noteResults(results),
+    )
+  }
+
+  #noteResults(results: readonly IngestResult[]): void {
+    for (const { status } of results) {
+      if (status === 'refused' || status === 'superseded') this.totals.refusedHere += 1
+      else this.totals.moved += 1
+    }
+    this.#noteProgress()
+  }
+
+  #noteProgress(): void {
+    const { progress } = this.#parts
+    progress.accepted = this.#intake.totals.accepted
+    progress.done = this.totals.moved + this.totals.refusedHere + this.totals.refusedThere
+  }
+
+  #endRequest(frame: Extract<Frame, { kind: 'delivered' }>): void {
+    const asked = this.#requests.shift()
+    if (asked === undefined) throw unexpected(frame)
+    for (const id of splitIds(frame.missing)) {
+      if (!asked.has(idKey(id))) throw new SyncError('unexpected_frame', 'Ids are missing that were not asked for.')
+    }
+    this.totals.undelivered += asked.size
+    // What is only fetched the peer did not claim.
+    if (this.#plan.reconciling === null) return
+    const { memory } = this.#parts
+    this.#memory.undelivered += asked.size
+    for (const key of asked.keys()) {
+      if (memory.undelivered.forAWhile(key) >= PATIENCE) this.#memory.isWithholding = true
+    }
+    if (this.#memory.undelivered <= MAX_UNDELIVERED) return
+    memory.withheld += 1
+    const message = `The peer claims ${this.#memory.undelivered} records that it does not deliver.`
+    throw new SyncError('withheld', message, { blame: memory.withheld > 1 })
+  }
+
+  #endPush(refused: readonly RefusedEntry[]): void {
+    const pushed = this.#pushes.shift()
+    if (pushed === undefined) throw new SyncError('unexpected_frame', 'The peer answers records that were not sent.')
+    const { memory, environment } = this.#parts
+    this.totals.moved += pushed.size
+    for (const { id, retrySeconds } of refused) {
+      const key = idKey(id)
+      if (!pushed.delete(key)) throw new SyncError('unexpected_frame', 'The peer refuses a record that was not sent.')
+      this.totals.moved -= 1
+      this.totals.refusedThere += 1
+      if (retrySeconds === 0) memory.refusedThere.forever(key)
+      else memory.refusedThere.until(key, environment.clock.now() + Math.min(retrySeconds, MAX_RETRY_S) * 1_000)
+    }
+    this.#noteProgress()
+  }
+}
+
+/** Longest time that a peer can keep a record from being offered again, if it is not for good. */
+const MAX_RETRY_S = 86_400

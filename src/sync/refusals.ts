@@ -1,0 +1,66 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../environment.ts'
+
+/** Ids remembered by one node: about 10 MB. */
+export const REFUSALS_CAPACITY = 65_536
+const FIRST_RETRY_MS = 60_000
+const LAST_RETRY_MS = 3_600_000
+
+interface Entry {
+  /** Times that it was refused. */
+  readonly times: number
+  /** By the node's clock. */
+  readonly untilMs: number
+}
+
+/**
+ * Ids that are not to be asked for, or offered, until some moment; bounded: the ones unused for longest are forgotten
+ * first. In memory alone, so a restart asks once more.
+ */
+export interface Refusals {
+  readonly size: number
+  /** Whether an id is to be left alone now. Keys are those of `idKey`. */
+  blocks(key: string): boolean
+  /** For good, as far as memory goes. */
+  forever(key: string): void
+  /** Until a moment of the node's clock, in milliseconds. */
+  until(key: string, untilMs: number): void
+  /** For a minute, and twice as long each time, up to an hour. Returns how many times that makes. */
+  forAWhile(key: string): number
+  /** When to try again, in whole seconds from now and at least 1; 0: never; undefined: now. */
+  retrySeconds(key: string): number | undefined
+  forget(key: string): void
+  /** Forgets all: for when the node's policy has changed. */
+  clear(): void
+}
+
+export function createRefusals(clock: Clock, capacity: number = REFUSALS_CAPACITY): Refusals {
+  const entries = new LRUCache<string, Entry>({ max: capacity })
+
+  /** How long an entry still holds. */
+  function restMs(entry: Entry | undefined): number {
+    return entry === undefined ? 0 : Math.max(0, entry.untilMs - clock.now())
+  }
+
+  return {
+    get size() {
+      return entries.size
+    },
+    blocks: (key) => restMs(entries.get(key)) > 0,
+    forever: (key) => void entries.set(key, { times: 1, untilMs: Infinity }),
+    until: (key, untilMs) => void entries.set(key, { times: 1, untilMs }),
+    forAWhile(key) {
+      const times = (entries.get(key)?.times ?? 0) + 1
+      const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (times - 1), LAST_RETRY_MS)
+      entries.set(key, { times, untilMs: clock.now() + delayMs })
+      return times
+    },
+    retrySeconds(key) {
+      const rest = restMs(entries.get(key))
+      if (rest === 0) return undefined
+      return rest === Infinity ? 0 : Math.ceil(rest / 1_000)
+    },
+    forget: (key) => void entries.delete(key),
+    clear: () => entries.clear(),
+  }
+}

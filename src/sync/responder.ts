@@ -1,0 +1,274 @@
+import { wantsBulk } from './bootstrap.ts'
+import type { Channel } from './channel.ts'
+import { SyncError, type RefusalCode } from './errors.ts'
+import type { Frame, HelloFrame, RefusedEntry } from './frames.ts'
+import type { IngestResult } from '../ingest/types.ts'
+import type { Avatar, SignedRecord } from '../record/types.ts'
+import { checkArrivals, type Arrival } from './arrivals.ts'
+import { idKey, joinBytes, sameBytes, splitIds } from './ids.ts'
+import { Intake } from './intake.ts'
+import { BULK_FRAME_RECORDS, RECORDS_FRAME_BYTES, SYNC_VERSION } from './limits.ts'
+import { Negentropy } from './negentropy.ts'
+import type { Bound } from './negentropy/types.ts'
+import { RecordReader } from './record-reader.ts'
+import { choose, compareList, openingOf, ownList } from './scope.ts'
+import { fromNegentropy, negentropyOptions, unexpected, withChannel, type SessionParts } from './session.ts'
+import type { FrameStream, SyncMoment } from './types.ts'
+
+/** What the side that was called knows at the end. */
+export interface ServedReport {
+  readonly purpose: 'reconcile' | 'fetch'
+  /** Whether the last look at both sides found them equal. */
+  readonly isEqual: boolean
+  /** Set if this side refused the session. */
+  readonly refused: RefusalCode | null
+}
+
+/** Records that come though they are held: gossip may have been quicker, but not for more than half of them. */
+const FREE_DUPLICATES = 1_024
+/** Passes that an honest initiator may need, with room. */
+const MAX_SERVED_PASSES = 64
+const ONLY_VERSION = Uint8Array.of(0x61)
+
+/**
+ * Serves a session that a peer opened: answers one frame after the other until the peer ends its side.
+ *
+ * @throws SyncError
+ */
+export function runResponder(parts: SessionParts, stream: FrameStream): Promise<ServedReport> {
+  return withChannel(parts, stream, async (channel) => {
+    const responder = new Responder(parts, channel)
+    try {
+      return await responder.run()
+    } finally {
+      await responder.end()
+    }
+  })
+}
+
+/** Refuses a session without a look at it. */
+export async function refuse(parts: SessionParts, stream: FrameStream, code: RefusalCode): Promise<void> {
+  await withChannel(parts, stream, async (channel) => {
+    await channel.send({ kind: 'refusal', code })
+    await channel.close()
+  })
+}
+
+class Responder {
+  readonly #parts: SessionParts
+  readonly #channel: Channel
+  readonly #intake: Intake
+  #moment: SyncMoment | undefined
+  #negentropy: Negentropy | undefined
+  #pass = 0
+  #isEqual = false
+  /** The avatars that a pass may be about: of the session's list, those in both scopes. Null: everything. */
+  #list: { avatars: readonly Avatar[]; common: ReadonlySet<Avatar> } | null = null
+  #duplicates = 0
+
+  constructor(parts: SessionParts, channel: Channel) {
+    this.#parts = parts
+    this.#channel = channel
+    this.#intake = new Intake(parts, (error) => channel.fail(error))
+  }
+
+  async run(): Promise<ServedReport> {
+    const { limits, progress } = this.#parts
+    const hello = await this.#channel.expect(limits.openMs)
+    if (hello.kind !== 'hello') throw unexpected(hello)
+    const refused = this.#objection(hello)
+    if (refused !== undefined) return this.#refuse(hello, refused)
+    progress.phase = 'serving'
+    if (hello.purpose === 'fetch') {
+      await this.#channel.send({ kind: 'welcome', ...NOTHING_KNOWN })
+    } else if (hello.list === null) {
+      const reversed = await this.#welcome(hello)
+      if (reversed !== undefined) return this.#refuse(hello, reversed)
+    } else {
+      const { avatars, common, differing } = await compareList(this.#parts.source, this.#parts.scope, hello.list)
+      this.#list = { avatars, common: new Set(choose(avatars, common)) }
+      this.#isEqual = differing.every((byte) => byte === 0)
+      await this.#channel.send({ kind: 'welcome', ...NOTHING_KNOWN, common, differing })
+    }
+    for (;;) {
+      const frame = await this.#channel.receive(limits.stallMs, () => this.#intake.isBusy)
+      if (frame === null) break
+      await this.#answer(frame, hello.purpose)
+    }
+    await this.#intake.drain()
+    await this.#channel.close()
+    return { purpose: hello.purpose, isEqual: this.#isEqual, refused: null }
+  }
+
+  /** Lets go of everything, however the session ended. */
+  async end(): Promise<void> {
+    this.#intake.stop(new SyncError('stopped', 'The session is over.'))
+    await this.#intake.settled()
+    await this.#moment?.close()
+  }
+
+  #objection(hello: HelloFrame): RefusalCode | undefined {
+    if (hello.version !== SYNC_VERSION) return 'unsupported_version'
+    return hello.network === this.#parts.network ? undefined : 'wrong_network'
+  }
+
+  async #refuse(hello: HelloFrame, code: RefusalCode): Promise<ServedReport> {
+    await this.#channel.send({ kind: 'refusal', code })
+    await this.#channel.close()
+    return { purpose: hello.purpose, isEqual: false, refused: code }
+  }
+
+  /** Answers a Hello that is about everything, or says why not. */
+  async #welcome(hello: HelloFrame): Promise<RefusalCode | undefined> {
+    const { source, scope, memory, lease, mark, peer } = this.#parts
+    if (scope !== 'all') {
+      const { avatars, frame } = await ownList(source, scope)
+      this.#list = { avatars, common: new Set(avatars) }
+      await this.#channel.send({ kind: 'welcome', ...NOTHING_KNOWN, list: frame })
+      return undefined
+    }
+    const moment = await this.#look()
+    const ours = moment.size()
+    if (!memory.bulkDone && wantsBulk(ours, hello.count, await mark.read())) {
+      return lease.isFreeFor(peer) ? 'reversed' : 'busy'
+    }
+    const below = hello.mark === null ? 0 : await moment.lowerBound(0, ours, hello.mark)
+    const answer = await this.#reconcile(hello.opening, moment)
+    this.#pass = 1
+    await this.#channel.send({ kind: 'welcome', ...NOTHING_KNOWN, count: ours, below, answer })
+    return undefined
+  }
+
+  async #answer(frame: Frame, purpose: HelloFrame['purpose']): Promise<void> {
+    if (frame.kind === 'request') return this.#deliver(splitIds(frame.ids))
+    if (purpose === 'fetch') throw unexpected(frame)
+    switch (frame.kind) {
+      case 'reconcile':
+        return this.#continue(frame.pass, frame.message, frame.subset)
+      case 'bulk':
+        return this.#stream(frame.from)
+      case 'records':
+        return this.#take(frame.records)
+      case 'refusal':
+        throw new SyncError('refused', `The peer ended the session: ${frame.code}.`)
+      default:
+        throw unexpected(frame)
+    }
+  }
+
+  async #continue(pass: number, message: Uint8Array, subset: Uint8Array): Promise<void> {
+    if (pass < this.#pass || pass > MAX_SERVED_PASSES) throw new SyncError('unexpected_frame', `Pass ${pass} is over.`)
+    if (pass > this.#pass) {
+      await this.#intake.drain()
+      await this.#look(subset)
+      this.#pass = pass
+    }
+    if (this.#moment === undefined) throw new SyncError('unexpected_frame', 'A pass goes on that has not begun.')
+    const answer = await this.#reconcile(message, this.#moment)
+    await this.#channel.send({ kind: 'reconciled', pass, message: answer })
+  }
+
+  /** Looks anew at what is held. */
+  async #look(subset: Uint8Array = new Uint8Array(0)): Promise<SyncMoment> {
+    await this.#moment?.close()
+    this.#moment = undefined
+    this.#negentropy = undefined
+    const scope = this.#list === null ? 'all' : choose(this.#list.avatars, subset)
+    if (scope !== 'all' && scope.some((avatar) => this.#list?.common.has(avatar) !== true)) {
+      throw new SyncError('out_of_scope', 'A pass is about avatars that are not in the scope of both sides.')
+    }
+    this.#moment = await this.#parts.source.moment(scope)
+    return this.#moment
+  }
+
+  /** The Negentropy answer to a message. */
+  async #reconcile(message: Uint8Array, moment: SyncMoment): Promise<Uint8Array> {
+    if (this.#negentropy === undefined) {
+      this.#isEqual = sameBytes(message, await openingOf(moment))
+      if (this.#isEqual) return ONLY_VERSION
+    }
+    this.#negentropy ??= new Negentropy(moment, negentropyOptions(this.#parts))
+    try {
+      return (await this.#negentropy.reconcile(message)).message ?? ONLY_VERSION
+    } catch (error) {
+      throw fromNegentropy(error)
+    }
+  }
+
+  async #deliver(ids: readonly Uint8Array[]): Promise<void> {
+    if (new Set(ids.map(idKey)).size !== ids.length) {
+      throw new SyncError('malformed_frame', 'A request names an id twice.')
+    }
+    const { source, keccak256, progress } = this.#parts
+    let at = 0
+    const reader = new RecordReader(source, keccak256, (count) => ids.slice(at, (at += count)))
+    for (let frame = await reader.next(); frame.length > 0; frame = await reader.next()) {
+      await this.#channel.send({ kind: 'records', records: frame.map(({ record }) => record) })
+      progress.recordsOut += frame.length
+    }
+    await this.#channel.send({ kind: 'delivered', missing: joinBytes(reader.missing) })
+  }
+
+  async #stream(from: Bound): Promise<void> {
+    const { source, progress } = this.#parts
+    // A stream takes long, and the next pass looks anew.
+    await this.#moment?.close()
+    this.#moment = undefined
+    const limits = { records: BULK_FRAME_RECORDS, bytes: RECORDS_FRAME_BYTES }
+    let next: Bound | null = from
+    let sent: Promise<void> = Promise.resolve()
+    while (next !== null) {
+      // The next frame is read while the last one leaves.
+      const [part]: [Awaited<ReturnType<typeof source.from>>, void] = await Promise.all([
+        source.from(next, limits),
+        sent,
+      ])
+      if (part.records.length === 0) break
+      next = part.next
+      progress.recordsOut += part.records.length
+      sent = this.#channel.send({ kind: 'records', records: part.records })
+      sent.catch(() => {})
+    }
+    await sent
+    await this.#channel.send({ kind: 'delivered', missing: new Uint8Array(0) })
+  }
+
+  /** Takes records that the peer sends because this node lacks them. */
+  async #take(records: readonly SignedRecord[]): Promise<void> {
+    if (this.#pass === 0) throw new SyncError('unasked_record', 'Records came before anything was reconciled.')
+    const { progress } = this.#parts
+    const arrivals = checkArrivals(this.#parts, records, this.#list?.common ?? null)
+    const fresh = arrivals.filter((arrival) => !arrival.isHeld)
+    progress.recordsIn += records.length
+    this.#duplicates += arrivals.length - fresh.length
+    if (this.#duplicates > FREE_DUPLICATES + this.#intake.totals.accepted) {
+      throw new SyncError('unasked_record', 'The peer sends records that are not lacking.')
+    }
+    await this.#intake.add(
+      fresh.map(({ record }) => record),
+      (results) => this.#told(fresh, results),
+    )
+  }
+
+  /** Tells the peer what became of its records. */
+  async #told(arrivals: readonly Arrival[], results: readonly IngestResult[]): Promise<void> {
+    const refused: RefusedEntry[] = []
+    for (const [at, { id }] of arrivals.entries()) {
+      const status = results[at]?.status
+      if (status !== 'refused' && status !== 'superseded') continue
+      refused.push({ id, retrySeconds: this.#parts.refusals.retrySeconds(idKey(id)) ?? 1 })
+    }
+    this.#parts.progress.accepted = this.#intake.totals.accepted
+    this.#parts.progress.done = this.#intake.totals.accepted + this.#parts.progress.recordsOut
+    await this.#channel.send({ kind: 'taken', refused })
+  }
+}
+
+const NOTHING_KNOWN = {
+  count: 0,
+  below: 0,
+  answer: new Uint8Array(0),
+  list: null,
+  common: new Uint8Array(0),
+  differing: new Uint8Array(0),
+}

@@ -1,0 +1,100 @@
+import type { Avatar } from '../record/types.ts'
+import { SyncError } from './errors.ts'
+import { AVATAR_BYTES, type FrameList } from './frames.ts'
+import { joinBytes, sameBytes } from './ids.ts'
+import { MAX_LISTED_AVATARS } from './limits.ts'
+import { fingerprint, FINGERPRINT_BYTES } from './negentropy/wire.ts'
+import type { AvatarSum, Scope, SyncMoment, SyncSource } from './types.ts'
+
+/** A list of avatars as it stands in a frame, with what this node knows of it. */
+export interface KnownList {
+  readonly avatars: readonly Avatar[]
+  readonly frame: FrameList
+}
+
+/**
+ * The list that a node's scope is, with fingerprints of what the node holds.
+ *
+ * @throws SyncError `failed` for more avatars than a list may have
+ */
+export async function ownList(source: SyncSource, scope: readonly Avatar[]): Promise<KnownList> {
+  const avatars = [...new Set(scope)].sort()
+  if (avatars.length > MAX_LISTED_AVATARS) {
+    const message = `A node syncs at most ${MAX_LISTED_AVATARS} avatars by a list, not ${avatars.length}; above that, sync everything.`
+    throw new SyncError('failed', message)
+  }
+  const sums = await source.avatarSums(avatars)
+  return {
+    avatars,
+    frame: {
+      avatars: joinBytes(avatars.map(avatarBytes)),
+      fingerprints: joinBytes(sums.map(fingerprintOf)),
+    },
+  }
+}
+
+/** The avatars of a peer's list. */
+export function listedAvatars({ avatars }: FrameList): Avatar[] {
+  const listed: Avatar[] = []
+  for (let at = 0; at < avatars.length; at += AVATAR_BYTES) {
+    let hex = '0x'
+    for (const byte of avatars.subarray(at, at + AVATAR_BYTES)) hex += byte.toString(16).padStart(2, '0')
+    listed.push(hex as Avatar)
+  }
+  return listed
+}
+
+/** Which avatars of a peer's list are in this node's scope, and of which both hold different records. */
+export async function compareList(
+  source: SyncSource,
+  scope: Scope,
+  list: FrameList,
+): Promise<{ avatars: Avatar[]; common: Uint8Array; differing: Uint8Array }> {
+  const avatars = listedAvatars(list)
+  const mine = scope === 'all' ? undefined : new Set(scope)
+  const sums = await source.avatarSums(avatars)
+  const common = avatars.map((avatar) => mine === undefined || mine.has(avatar))
+  const differing = avatars.map((_, at) => {
+    const theirs = list.fingerprints.subarray(at * FINGERPRINT_BYTES, (at + 1) * FINGERPRINT_BYTES)
+    const sum = sums[at]
+    return common[at] === true && (sum === undefined || !sameBytes(theirs, fingerprintOf(sum)))
+  })
+  return { avatars, common: packBits(common), differing: packBits(differing) }
+}
+
+function fingerprintOf({ sum, count }: AvatarSum): Uint8Array {
+  return fingerprint(sum, count)
+}
+
+/** The first message of a reconciliation, as sync.proto has it: one range up to infinity with a fingerprint. */
+export async function openingOf(moment: SyncMoment): Promise<Uint8Array> {
+  const size = moment.size()
+  const digest = fingerprint(await moment.sum(0, size), size)
+  return Uint8Array.from([0x61, 0, 0, 1, ...digest])
+}
+
+function packBits(bits: readonly boolean[]): Uint8Array {
+  const packed = new Uint8Array(Math.ceil(bits.length / 8))
+  for (const [at, bit] of bits.entries()) if (bit) packed[at >> 3] = (packed[at >> 3] ?? 0) | (1 << (at & 7))
+  return packed
+}
+
+export function hasBit(bits: Uint8Array, at: number): boolean {
+  return (((bits[at >> 3] ?? 0) >> (at & 7)) & 1) === 1
+}
+
+/**
+ * The elements that bits choose.
+ *
+ * @throws SyncError `malformed_frame` if there are not as many bits as elements
+ */
+export function choose<T>(all: readonly T[], bits: Uint8Array): T[] {
+  if (bits.length !== Math.ceil(all.length / 8)) {
+    throw new SyncError('malformed_frame', `A list of ${all.length} avatars comes with ${bits.length} bytes of bits.`)
+  }
+  return all.filter((_, at) => hasBit(bits, at))
+}
+
+function avatarBytes(avatar: Avatar): Uint8Array {
+  return Uint8Array.from({ length: AVATAR_BYTES }, (_, at) => Number.parseInt(avatar.slice(2 + at * 2, 4 + at * 2), 16))
+}

@@ -1,0 +1,153 @@
+import type { Environment } from '../environment.ts'
+import type { Ingest } from '../ingest/types.ts'
+import type { Keccak256 } from '../record/id.ts'
+import type { BootstrapMark, BulkLease } from './bootstrap.ts'
+import { Channel } from './channel.ts'
+import { SyncError } from './errors.ts'
+import type { Frame } from './frames.ts'
+import { NegentropyError, type NegentropyOptions } from './negentropy.ts'
+import { MAX_NEGENTROPY_BYTES, type SyncLimits } from './limits.ts'
+import type { Refusals } from './refusals.ts'
+import type { FrameStream, Scope, SyncSource } from './types.ts'
+
+/** What a finished session says of both sides (docs/protocol.md, "Sync"). */
+export type SyncOutcome = 'equal' | 'equal_except_refused' | 'different'
+
+/** What a session does just now. */
+export type SyncPhase = 'opening' | 'reconciling' | 'bootstrapping' | 'fetching' | 'serving'
+
+/** A session as it goes; the session writes, others read. */
+export interface SessionProgress {
+  phase: SyncPhase
+  /** Records moved in both directions, of `total` where that is known. */
+  done: number
+  total: number | null
+  recordsIn: number
+  recordsOut: number
+  bytesIn: number
+  bytesOut: number
+  /** New to this node. */
+  accepted: number
+}
+
+export function newProgress(): SessionProgress {
+  return { phase: 'opening', done: 0, total: null, recordsIn: 0, recordsOut: 0, bytesIn: 0, bytesOut: 0, accepted: 0 }
+}
+
+/** What is remembered of one peer between sessions, bounded. */
+export interface PeerMemory {
+  /** Ids that the peer refused. */
+  readonly refusedThere: Refusals
+  /** Ids that the peer claims and did not deliver. */
+  readonly undelivered: Refusals
+  /** Sessions in a row in which it withheld too much. */
+  withheld: number
+  /** Whether a bulk stream from it has run to its end. */
+  bulkDone: boolean
+}
+
+/** What one session works with. */
+export interface SessionParts {
+  readonly peer: string
+  readonly source: SyncSource
+  readonly ingest: Pick<Ingest, 'submit'>
+  readonly environment: Environment
+  readonly keccak256: Keccak256
+  /** Name of the network that records are of. */
+  readonly network: string
+  readonly scope: Scope
+  readonly limits: SyncLimits
+  /** Of the node. */
+  readonly refusals: Refusals
+  readonly memory: PeerMemory
+  readonly mark: BootstrapMark
+  readonly lease: BulkLease
+  readonly progress: SessionProgress
+  /** Ends the session; its reason is a `SyncError`. */
+  readonly signal: AbortSignal
+}
+
+/** What came of a session that ran to its end. */
+export interface SessionReport {
+  readonly outcome: SyncOutcome
+  /** Ids that one side had and the other had not, when the session began. */
+  readonly differences: number
+  /** Ids that still differ because this node refused them, or the peer did. */
+  readonly refusedHere: number
+  readonly refusedThere: number
+}
+
+/** Ids of this node's that are named at once; more are asked for again. */
+const MAX_HAVE_PER_MESSAGE = 8_192
+/** Messages of one pass: with the greatest ones about 16 million ids. */
+const MAX_ROUNDS = 8_192
+
+export function negentropyOptions({ environment }: Pick<SessionParts, 'environment'>): NegentropyOptions {
+  return {
+    frameSizeLimit: MAX_NEGENTROPY_BYTES,
+    maxMessageBytes: MAX_NEGENTROPY_BYTES,
+    maxHavePerMessage: MAX_HAVE_PER_MESSAGE,
+    maxRounds: MAX_ROUNDS,
+    random: environment.random,
+  }
+}
+
+/**
+ * Runs one side of a session on a stream: bounded in time, and with the stream broken if it fails.
+ *
+ * @throws SyncError whatever goes wrong
+ */
+export async function withChannel<T>(
+  parts: SessionParts,
+  stream: FrameStream,
+  run: (channel: Channel) => Promise<T>,
+): Promise<T> {
+  const { environment, limits, progress, signal } = parts
+  const { timers } = environment
+  const channel = new Channel(stream, {
+    timers,
+    stallMs: limits.stallMs,
+    count(direction, bytes) {
+      if (direction === 'in') progress.bytesIn += bytes
+      else progress.bytesOut += bytes
+    },
+  })
+  const stop = (): void => channel.fail(reasonOf(signal))
+  const cancel = timers.after(limits.sessionMs, () => {
+    const isFruitless = progress.accepted + progress.recordsOut === 0
+    const message = `The session took longer than ${Math.round(limits.sessionMs / 1_000)} s; the next one goes on.`
+    channel.fail(new SyncError('out_of_time', message, { blame: isFruitless }))
+  })
+  signal.addEventListener('abort', stop)
+  try {
+    if (signal.aborted) stop()
+    return await run(channel)
+  } catch (error) {
+    const failure = error instanceof SyncError ? error : new SyncError('failed', messageOf(error), { cause: error })
+    channel.fail(failure)
+    // What broke the stream comes before what that led to.
+    throw channel.failure ?? failure
+  } finally {
+    cancel()
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+export function reasonOf(signal: AbortSignal): SyncError {
+  const reason: unknown = signal.reason
+  return reason instanceof SyncError ? reason : new SyncError('stopped', 'This node ends the session.')
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+export function unexpected(frame: Frame): SyncError {
+  return new SyncError('unexpected_frame', `A frame of kind ${frame.kind} came where it has no place.`)
+}
+
+export function fromNegentropy(error: unknown): unknown {
+  if (!(error instanceof NegentropyError)) return error
+  const isOurs = error.code === 'wrong_call' || error.code === 'invalid_option' || error.code === 'invalid_item'
+  return new SyncError(isOurs ? 'failed' : 'negentropy', error.message, { cause: error })
+}
