@@ -32,6 +32,8 @@ export interface GossipComponents {
   readonly environment: Environment
   readonly logger: Logger
   readonly metrics: Metrics
+  /** Called when records were not taken, or not sent, because there were too many; must not throw. */
+  readonly onLoss: () => void
 }
 
 export interface Gossip {
@@ -58,12 +60,12 @@ export function createGossip(
   topic: string,
   limits: { readonly outbox: OutboxLimits; readonly validation: ValidationLimits; readonly pacer: PacerLimits },
 ): Gossip {
-  const { service, connections, ingest, environment, logger, metrics } = components
+  const { service, connections, ingest, environment, logger, metrics, onLoss } = components
   const { clock, timers } = environment
   const flow = { pause: (peer: string) => setPaused(peer, true), resume: (peer: string) => setPaused(peer, false) }
   const queue = createValidationQueue({ timers, flow }, limits.validation)
   const pacer = createPacer({ timers, streams: () => gossipStreams('outbound') }, limits.pacer)
-  const outbox = createOutbox({ clock, timers, logger, send }, limits.outbox)
+  const outbox = createOutbox({ clock, timers, logger, send, onDrop: onLoss }, limits.outbox)
 
   function gossipStreams(direction: 'inbound' | 'outbound', peer?: string): Connection['streams'] {
     return connections()
@@ -102,9 +104,11 @@ export function createGossip(
         return result
       })
       if (judgement === 'timeout') logger.warn({ peer }, 'a gossip message took too long to store; ignored')
+      if (typeof judgement === 'string') onLoss()
       return typeof judgement === 'string' ? { verdict: 'ignore', reason: judgement } : judgement
     } catch (error) {
       const busy = error instanceof IngestBusyError
+      onLoss()
       logger[busy ? 'debug' : 'error']({ err: error, peer }, 'a gossip message could not be judged; ignored')
       return { verdict: 'ignore', reason: busy ? error.code : 'error' }
     }

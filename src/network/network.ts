@@ -41,6 +41,8 @@ export interface NetworkComponents {
   readonly metrics: Metrics
   /** The node's own key: see `loadPeerKey`. */
   readonly privateKey: PrivateKey
+  /** Told when gossip has lost records, here or on the way out, because there were too many; sync is to bring them. */
+  readonly onGossipLoss?: () => void
 }
 
 export interface NetworkOptions {
@@ -52,6 +54,8 @@ export interface NetworkOptions {
   readonly peers: readonly string[]
   /** What this node tells others that it runs, like `avatar-kv/1.2.3`. Default `avatar-kv`. */
   readonly agent?: string
+  /** Whether records are passed on by gossip. Default true. */
+  readonly gossip?: boolean
   readonly limits?: Partial<NetworkLimits>
 }
 
@@ -108,7 +112,9 @@ export async function createNetwork(components: NetworkComponents, options: Netw
 
   const book = createPeerBook({ clock: environment.clock, libp2p })
   const service = libp2p.services.gossip
-  const gossip = createGossip({ service, connections, ingest, environment, logger, metrics }, topic, limits)
+  const onLoss = components.onGossipLoss ?? (() => undefined)
+  const gossip = createGossip({ service, connections, ingest, environment, logger, metrics, onLoss }, topic, limits)
+  const gossips = options.gossip ?? true
   const redial = createRedial(
     {
       environment,
@@ -159,10 +165,10 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   return {
     peerId: libp2p.peerId.toString(),
     addresses,
-    peers: () => book.list(gossip.subscribers()),
+    peers: () => book.list(gossips ? gossip.subscribers() : new Set()),
     sync,
     publish(records) {
-      if (state === 'started') gossip.publish(records)
+      if (state === 'started' && gossips) gossip.publish(records)
     },
     async start() {
       if (state !== 'new') throw new Error('A network starts once.')
@@ -174,8 +180,10 @@ export async function createNetwork(components: NetworkComponents, options: Netw
         throw new NetworkError('listen_failed', `Cannot listen on ${listen.join(', ')}: ${reason}`, { cause: error })
       }
       state = 'started'
-      gossip.start()
-      repair.start()
+      if (gossips) {
+        gossip.start()
+        repair.start()
+      }
       redial.start()
       logger.info({ peer_id: libp2p.peerId.toString(), addresses: addresses() }, 'listening for peers')
     },

@@ -41,6 +41,8 @@ export function createOutbox(
     readonly clock: Clock
     readonly logger: Logger
     readonly send: (records: readonly SignedRecord[]) => Promise<void>
+    /** Called when records were dropped. */
+    readonly onDrop?: () => void
   },
   limits: OutboxLimits,
 ): Outbox {
@@ -123,7 +125,9 @@ export function createOutbox(
   }
 
   function dropOldest(): void {
+    const before = dropped
     while (bytes > limits.queueBytes && shift() !== undefined) dropped += 1
+    if (dropped > before) components.onDrop?.()
     const now = clock.now()
     if (dropped === loggedDrops || now - loggedAtMs < DROP_LOG_INTERVAL_MS) return
     logger.warn(

@@ -71,13 +71,27 @@ export interface TestNodeOptions extends Partial<NetworkOptions> {
   readonly privateKey?: PrivateKey
   readonly logger?: Logger
   readonly ingest?: TestIngest
+  readonly onGossipLoss?: () => void
 }
 
 export async function startNode(options: TestNodeOptions = {}): Promise<TestNode> {
-  const { privateKey = await generateKeyPair('Ed25519'), logger = silent, ingest = testIngest(), ...rest } = options
+  const {
+    privateKey = await generateKeyPair('Ed25519'),
+    logger = silent,
+    ingest = testIngest(),
+    onGossipLoss,
+    ...rest
+  } = options
   const metrics = createMetrics()
   const network = await createNetwork(
-    { ingest, environment: systemEnvironment(), logger, metrics, privateKey },
+    {
+      ingest,
+      environment: systemEnvironment(),
+      logger,
+      metrics,
+      privateKey,
+      ...(onGossipLoss === undefined ? {} : { onGossipLoss }),
+    },
     { network: 'test', listen: ['/ip4/127.0.0.1/tcp/0'], peers: [], ...rest },
   )
   await network.start()
