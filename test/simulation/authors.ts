@@ -21,6 +21,8 @@ import type { World } from './world.ts'
 const PREV_MAX = 16
 /** Times that a client offers a record before it gives up. */
 const MAX_ATTEMPTS = 4
+/** Share of the writes that are many rivals at once. */
+const CROWDS = 0.015
 const MEMBERS = ['a', 'b', 'c', '__proto__'] as const
 const NAMESPACES = [
   ['twitter', 'alice'],
@@ -75,8 +77,10 @@ export class Author {
 
   async #writePatches(node: SimulatedNode, seen: readonly Citation[]): Promise<void> {
     const random = this.#random
-    const count = random.chance(0.25) ? random.between(2, 4) : 1
-    const isChain = random.chance(0.7)
+    // Now and then more than a summary lists, or one record can cite.
+    const isCrowd = random.chance(CROWDS)
+    const count = isCrowd ? PREV_MAX + random.between(1, 4) : random.chance(0.25) ? random.between(2, 4) : 1
+    const isChain = !isCrowd && random.chance(0.7)
     const records: TestRecord[] = []
     let prev = seen
     for (let written = 0; written < count; written += 1) {

@@ -63,9 +63,9 @@ export class Checker {
     this.looks += 1
     const look = await node.quietly(() => this.#read(node, process, avatar))
     const at = `${node.name} ${avatar.slice(0, 8)}`
-    checkSummary(at, look)
+    const contents = look.view === undefined ? '' : this.checkView(at, look.view)
+    checkSummary(at, look, contents)
     checkStatuses(at, look)
-    if (look.view !== undefined) this.checkView(at, look.view)
     const base = look.view?.summary.base?.counter ?? 0
     const before = this.#bases.get(at) ?? 0
     if (base < before && !node.wasDamaged) throw new Violation('the base fell', `${at} from ${before} to ${base}`)
@@ -73,8 +73,8 @@ export class Checker {
     return look
   }
 
-  /** Whoever shows a digest shows the same contents, whenever and wherever. */
-  checkView(at: string, view: AvatarView): void {
+  /** Whoever shows a digest shows the same contents, whenever and wherever. @returns the contents as text */
+  checkView(at: string, view: AvatarView): string {
     const key = `${view.summary.avatar}${view.summary.digest}`
     const contents = contentsText(
       view.namespaces.map(({ json, ...name }) => ({ ...name, content: JSON.parse(json) as unknown })),
@@ -84,6 +84,7 @@ export class Checker {
     if (before !== undefined && before !== contents) {
       throw new Violation('one digest, two states', `${at} ${view.summary.digest}\n${before}\n${contents}`)
     }
+    return contents
   }
 
   async #read(node: SimulatedNode, { store }: Process, avatar: Avatar): Promise<Look> {
@@ -115,7 +116,7 @@ export class Checker {
   }
 }
 
-function checkSummary(at: string, { records, bodies, view, expected }: Look): void {
+function checkSummary(at: string, { records, bodies, view, expected }: Look, contents: string): void {
   const { fold } = expected
   if (view === undefined) {
     if (bodies.size > 0) throw new Violation('an avatar is not shown', at)
@@ -133,9 +134,7 @@ function checkSummary(at: string, { records, bodies, view, expected }: Look): vo
     missing: summary.missing,
     records: summary.records,
     bytes: summary.bytes,
-    contents: contentsText(
-      view.namespaces.map(({ json, ...name }) => ({ ...name, content: JSON.parse(json) as unknown })),
-    ),
+    contents,
   }
   const right: typeof shown = {
     head: fold.head,

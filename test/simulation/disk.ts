@@ -145,7 +145,7 @@ class DiskIterator extends AbstractIterator<SimulatedDisk, Bytes, Bytes> {
       while (rows.length < size) {
         const next = this.#entries.next()
         if (next.done === true) break
-        rows.push([bytesOf(next.value[0]), Uint8Array.from(next.value[1])])
+        rows.push([bytesOf(next.value[0]), copyOf(next.value[1])])
       }
       return rows
     })
@@ -174,11 +174,11 @@ export function text(bytes: Bytes): string {
 }
 
 function bytesOf(latin1: string): Bytes {
-  return Uint8Array.from(Buffer.from(latin1, 'latin1'))
+  return Buffer.from(latin1, 'latin1')
 }
 
 function copyOf(bytes: Bytes): Bytes
 function copyOf(bytes: Bytes | undefined): Bytes | undefined
 function copyOf(bytes: Bytes | undefined): Bytes | undefined {
-  return bytes === undefined ? undefined : Uint8Array.from(bytes)
+  return bytes === undefined ? undefined : new Uint8Array(bytes)
 }

@@ -136,7 +136,7 @@ export class SimulatedNode {
     try {
       await this.start()
     } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== 'unreadable' || !this.wasDamaged) throw error
+      if (!(error instanceof StoreError) || !this.wasDamaged) throw error
       this.#kill?.()
       this.media.wipe()
       await this.start()

@@ -39,7 +39,7 @@ const DAY_MS = 86_400_000
 
 /** The same seed, the same scenario. */
 export function scenarioOf(random: Random): Scenario {
-  const nodes = random.pick([3, 3, 3, 4, 4, 5, 6, 7])
+  const nodes = random.pick([3, 3, 3, 3, 3, 4, 4, 5, 6, 7])
   const some = (probability: number, most: number): number => (random.chance(probability) ? random.between(1, most) : 0)
   return {
     nodes,

@@ -27,6 +27,8 @@ export async function simulate(seed: number, print?: (line: string) => void): Pr
   const quiescence = watchQuiescence()
   const world = new World(seed, { engine, quiescence }, print)
   let failure: Outcome['failure']
+  const unhandled = (error: unknown): void => world.fail(error)
+  process.on('unhandledRejection', unhandled)
   try {
     await world.run()
   } catch (error) {
@@ -35,6 +37,7 @@ export async function simulate(seed: number, print?: (line: string) => void): Pr
       message: error instanceof Error ? (error.stack ?? error.message) : String(error),
     }
   } finally {
+    process.off('unhandledRejection', unhandled)
     quiescence.release()
   }
   const { timeline, ledger, checker } = world

@@ -60,30 +60,36 @@ export class SortedMap {
   }
 }
 
+function branch(at: Branch, value: Uint8Array, left: Tree, right: Tree): Branch {
+  return { key: at.key, value, weight: at.weight, left, right }
+}
+
 function insert(tree: Tree, key: string, value: Uint8Array): Branch {
   if (tree === null) return { key, value, weight: weightOf(key), left: null, right: null }
-  if (key === tree.key) return { ...tree, value }
+  if (key === tree.key) return branch(tree, value, tree.left, tree.right)
   if (key < tree.key) {
     const left = insert(tree.left, key, value)
-    if (left.weight <= tree.weight) return { ...tree, left }
-    return { ...left, right: { ...tree, left: left.right } }
+    if (left.weight <= tree.weight) return branch(tree, tree.value, left, tree.right)
+    return branch(left, left.value, left.left, branch(tree, tree.value, left.right, tree.right))
   }
   const right = insert(tree.right, key, value)
-  if (right.weight <= tree.weight) return { ...tree, right }
-  return { ...right, left: { ...tree, right: right.left } }
+  if (right.weight <= tree.weight) return branch(tree, tree.value, tree.left, right)
+  return branch(right, right.value, branch(tree, tree.value, tree.left, right.left), right.right)
 }
 
 function remove(tree: Tree, key: string): Tree {
   if (tree === null) return null
   if (key === tree.key) return join(tree.left, tree.right)
-  return key < tree.key ? { ...tree, left: remove(tree.left, key) } : { ...tree, right: remove(tree.right, key) }
+  return key < tree.key
+    ? branch(tree, tree.value, remove(tree.left, key), tree.right)
+    : branch(tree, tree.value, tree.left, remove(tree.right, key))
 }
 
 function join(left: Tree, right: Tree): Tree {
   if (left === null) return right
   if (right === null) return left
-  if (left.weight > right.weight) return { ...left, right: join(left.right, right) }
-  return { ...right, left: join(left, right.left) }
+  if (left.weight > right.weight) return branch(left, left.value, left.left, join(left.right, right))
+  return branch(right, right.value, join(left, right.left), right.right)
 }
 
 /** FNV-1a, and a last mix so that the shape is balanced. */

@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import type { SignatureEngine } from '../../src/record/engine.ts'
+import type { Avatar } from '../../src/record/types.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import { testKey } from '../oracle/signing.ts'
 import { Author } from './authors.ts'
@@ -8,7 +9,7 @@ import { rememberingEngine, rememberingVerifier } from './crypto.ts'
 import { scheduleFaults } from './faults.ts'
 import { HostilePeer } from './hostile.ts'
 import { Ledger } from './ledger.ts'
-import { NodeDownError, SimulatedNode } from './node.ts'
+import { NodeDownError, SimulatedNode, type Process } from './node.ts'
 import type { Quiescence } from './quiescence.ts'
 import { Random } from './random.ts'
 import { reconcile } from './reconcile.ts'
@@ -26,6 +27,9 @@ const MAX_ROUNDS = 10
 /** Where the keys of honest authors begin; see `testKey`. */
 const AUTHOR_SEED = 100
 const HOSTILE_SEED = 200
+const ALL = 1_000_000
+/** Share of the commits after which what they changed is held against the oracle at once. */
+const LOOKED_AT = 0.4
 
 /** One seed's world: its nodes, what connects them, who writes, and what goes wrong. */
 export class World {
@@ -64,7 +68,9 @@ export class World {
       logger: this.#logger(),
       slowDisk: this.scenario.slowDisk,
       deliver: (from: number, to: number, data: Uint8Array) => this.deliver(from, to, data),
-      onCommit: this.checker.touch.bind(this.checker),
+      onCommit: (node: SimulatedNode, avatar: Avatar) => {
+        if (this.random.chance(LOOKED_AT)) this.checker.touch(node, avatar)
+      },
       onReject: (node: SimulatedNode, from: number, reason: string) => {
         if (from >= this.nodes.length) return
         this.fail(new Violation('an honest node passes on what another rejects', `${from} to ${node.name}: ${reason}`))
@@ -130,25 +136,34 @@ export class World {
       node.crash()
       return
     }
-    for (const acknowledged of this.ledger.acknowledged) {
-      if (acknowledged.node === node.number) await this.#mustHave(node, acknowledged.record, 'after a restart')
+    const mine = this.ledger.acknowledged.filter(({ node: number }) => number === node.number)
+    for (const avatar of new Set(mine.map(({ record }) => record.body.avatar))) {
+      const held = await this.#ask(node, async ({ store }) => store.records(avatar, { after: 0, limit: ALL }))
+      if (held === undefined || node.wasDamaged) continue
+      const ids = new Set(held.answer?.records.map(({ id }) => id))
+      const lost = mine.find(({ record }) => record.body.avatar === avatar && !ids.has(record.id))
+      if (lost !== undefined) throw lostWrite(node, lost.record, 'after a restart')
     }
   }
 
   /** An author was told that its record is kept. */
   async acknowledged(record: TestRecord, node: SimulatedNode): Promise<void> {
     this.ledger.acknowledge(record, node.number)
-    await this.#mustHave(node, record, 'when it was acknowledged')
+    const stored = await this.#ask(node, (process) => process.store.record(record.id))
+    const isLost = stored !== undefined && stored.answer === undefined && !node.wasDamaged
+    if (isLost) throw lostWrite(node, record, 'when it was acknowledged')
   }
 
-  async #mustHave(node: SimulatedNode, { id }: TestRecord, when: string): Promise<void> {
+  /** What a node answers; undefined if it goes down. */
+  async #ask<T>(
+    node: SimulatedNode,
+    question: (process: Process) => Promise<T>,
+  ): Promise<{ readonly answer: T } | undefined> {
     try {
-      const stored = await node.call((process) => process.store.record(id))
-      if (stored === undefined && !node.wasDamaged) {
-        throw new Violation('an acknowledged write is lost', `${node.name} does not have ${id} ${when}`)
-      }
+      return { answer: await node.call(question) }
     } catch (error) {
-      if (!(error instanceof NodeDownError)) throw error
+      if (error instanceof NodeDownError) return undefined
+      throw error
     }
   }
 
@@ -255,4 +270,8 @@ export class World {
     const options = { level: 'info', timestamp: false, base: null }
     return pino(options, { write: (line: string) => this.timeline.comment(line.trim()) })
   }
+}
+
+function lostWrite(node: SimulatedNode, { id }: TestRecord, when: string): Violation {
+  return new Violation('an acknowledged write is lost', `${node.name} does not have ${id} ${when}`)
 }

@@ -1,0 +1,206 @@
+/** One bug, planted into the compiled code: every `find` must be there exactly once. */
+export interface Mutation {
+  readonly name: string
+  readonly changes: readonly { readonly file: string; readonly find: string; readonly replace: string }[]
+}
+
+function mutation(name: string, file: string, find: string, replace: string): Mutation {
+  return { name, changes: [{ file, find, replace }] }
+}
+
+/** Bugs that the simulator must find. */
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'accept-high-s',
+    changes: [
+      { file: 'record/signature.js', find: 'if (isHigh(compact)) {', replace: 'if (false) {' },
+      {
+        file: 'record/verify.js',
+        find: 'if (!engine.verify(compact, digest, publicKey))\n            throw refusal(engine, publicKey);\n    }\n    else {',
+        replace: `const half = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n
+        const s = BigInt('0x' + Buffer.from(compact.subarray(32)).toString('hex'))
+        const low = s <= half ? compact : Uint8Array.from([...compact.subarray(0, 32), ...Buffer.from((half * 2n + 1n - s).toString(16).padStart(64, '0'), 'hex')])
+        if (!engine.verify(low, digest, publicKey)) throw refusal(engine, publicKey);
+    }
+    else {`,
+      },
+    ],
+  },
+  mutation(
+    'no-signature-check',
+    'record/verify.js',
+    'if (!engine.verify(compact, digest, publicKey))\n            throw refusal(engine, publicKey);\n    }\n    else {',
+    '}\n    else {',
+  ),
+  mutation(
+    'id-over-the-signature',
+    'record/verify.js',
+    'signature: compact }, idText(digest), body)',
+    'signature: compact }, idText(engine.keccak256(Uint8Array.from([...digest, ...compact]))), body)',
+  ),
+  mutation('any-counter', 'record/members.js', 'if (counter !== expected) {', 'if (false) {'),
+  mutation(
+    'order-by-arrival',
+    'state/order.js',
+    'if (a.counter !== b.counter)\n        return a.counter - b.counter;',
+    'return 1;',
+  ),
+  mutation(
+    'ties-by-arrival',
+    'state/order.js',
+    'return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;',
+    'return a.id === b.id ? 0 : 1;',
+  ),
+  mutation(
+    'ignore-one-citation',
+    'state/avatar-state.js',
+    'return waiter.names.filter((place) => !isThere(place)).map((place) => place.id);',
+    'return waiter.names.slice(1).filter((place) => !isThere(place)).map((place) => place.id);',
+  ),
+  mutation(
+    'false-counters-settle',
+    'state/avatar-state.js',
+    "held.counter !== place.counter || held.type === 'part'",
+    "held.type === 'part'",
+  ),
+  mutation(
+    'cite-what-is-pending',
+    'state/avatar-state.js',
+    'return this.#waiting.get(place.id) === undefined;\n    }\n    #isPart',
+    'return true;\n    }\n    #isPart',
+  ),
+  mutation(
+    'parts-of-any-counter',
+    'state/avatar-state.js',
+    "return held?.type === 'part' && held.counter === counter;",
+    "return held?.type === 'part';",
+  ),
+  mutation(
+    'incomplete-snapshot-counts',
+    'state/avatar-state.js',
+    'if (needs.length === 0)\n            return this.#complete(place, body);',
+    'if (needs.length <= 1)\n            return this.#complete(place, { ...body, parts: body.parts.filter((id) => !needs.includes(id)) });',
+  ),
+  mutation(
+    'base-may-fall',
+    'state/avatar-state.js',
+    'compareCitations(place, this.#base) > 0)',
+    'compareCitations(place, this.#base) !== 0)',
+  ),
+  mutation(
+    'no-look-at-waiters-after-a-base',
+    'state/avatar-state.js',
+    'this.#showReady([...this.#waiting.all()]);',
+    '',
+  ),
+  mutation(
+    'no-look-at-waiters-after-a-patch',
+    'state/avatar-state.js',
+    'this.#tips.add(place);\n        return this.#waiting.waitingFor(place.id);',
+    'this.#tips.add(place);\n        return [];',
+  ),
+  mutation(
+    'refuse-beside-the-base',
+    'state/avatar-state.js',
+    "if (body.counter < (this.#base?.counter ?? 0))\n            return 'superseded';",
+    "if (body.counter <= (this.#base?.counter ?? 0))\n            return 'superseded';",
+  ),
+  mutation(
+    'prune-tips-beside-the-base',
+    'state/avatar-state.js',
+    'if (tip.counter < place.counter || tip.id === before?.id)',
+    'if (tip.counter <= place.counter || tip.id === before?.id)',
+  ),
+  mutation(
+    'superseded-unseen-only-below',
+    'state/avatar-state.js',
+    'filter((tip) => tip.id !== this.#base?.id);',
+    'filter((tip) => tip.id !== this.#base?.id && tip.counter < place.counter);',
+  ),
+  mutation('cut-nothing-under-a-base', 'state/content.js', 'cutCell(cell, stamp);', ''),
+  mutation(
+    'digest-over-tips-reversed',
+    'state/digest.js',
+    'tips.forEach((tip, index)',
+    '[...tips].reverse().forEach((tip, index)',
+  ),
+  mutation('skip-fsync', 'store/database.js', 'sync: true', 'sync: false'),
+  mutation(
+    'acknowledge-before-the-commit',
+    'store/store.js',
+    'await writeDurably(this.#db, batch.operations);',
+    'void writeDurably(this.#db, batch.operations).catch(() => {});',
+  ),
+  mutation(
+    'keep-what-could-not-be-written',
+    'store/store.js',
+    'for (const { body } of records)\n                        this.#entries.delete(body.avatar);',
+    '',
+  ),
+  mutation(
+    'store-duplicates',
+    'store/commit.js',
+    'if (this.entry.held(id) !== undefined)',
+    'if (false)',
+  ),
+  mutation(
+    'forget-the-order-index',
+    'store/commit.js',
+    ", { type: 'put', key: order, value: rows.seal(order, rows.encodeOrder({ avatar, sequence })) });",
+    ');',
+  ),
+  mutation(
+    'keep-superseded-in-the-order-index',
+    'store/commit.js',
+    "operations.push({ type: 'del', key: keys.orderKey(createdAt, id) });",
+    '',
+  ),
+  mutation(
+    'tell-nobody-of-superseded',
+    'store/commit.js',
+    'for (const place of superseded)\n            changed',
+    'for (const place of [])\n            changed',
+  ),
+  mutation(
+    'one-sequence-for-all',
+    'store/commit.js',
+    'sequence += changed.length;',
+    'sequence += 1;',
+  ),
+  mutation(
+    'forget-the-tips-rows',
+    'store/avatar-entry.js',
+    'for (const tip of now.values())\n            put(operations, keys.tipKey(this.avatar, tip), NO_VALUE);',
+    '',
+  ),
+  mutation(
+    'forget-who-waits',
+    'store/avatar-entry.js',
+    'put(operations, key, rows.seal(key, rows.encodeWaiter(waiter)));',
+    '',
+  ),
+  mutation(
+    'forget-deletions',
+    'store/avatar-entry.js',
+    'put(operations, key, sealed);\n        const written',
+    'if (hasValue)\n            put(operations, key, sealed);\n        const written',
+  ),
+  mutation(
+    'forget-the-last-sequence',
+    'store/store.js',
+    'batch.operations.push(totalsOperation(totals));',
+    'batch.operations.push(totalsOperation({ ...totals, lastSequence: this.#lastSequence }));',
+  ),
+  mutation(
+    'trust-what-the-disk-says',
+    'store/rows.js',
+    'return sealOf(row) === crc32(content, crc32(key)) ? content : undefined;',
+    'return content;',
+  ),
+  mutation(
+    'reject-what-is-refused',
+    'network/verdict.js',
+    "return { verdict: 'ignore', reason: refused?.code ?? 'nothing_new' };",
+    "return { verdict: refused === undefined ? 'ignore' : 'reject', reason: 'refused' };",
+  ),
+]
