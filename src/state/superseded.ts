@@ -2,8 +2,8 @@ import type { Citation, RecordBody } from '../record/types.ts'
 import { compareCitations } from '../record/order.ts'
 import { PlaceSet } from './place-set.ts'
 
-/** Records looked at before the walk gives up: bounds what one snapshot over a wide fork can cost. */
-const MAX_WALK_RECORDS = 10_000
+/** Records looked at before the walk gives up: bounds what one snapshot over a wide fork can cost to about 60 ms. */
+const MAX_WALK_RECORDS = 2_000
 
 /**
  * The patches that a snapshot supersedes although its author had not seen them: they are not in the closure of what it
@@ -13,7 +13,7 @@ const MAX_WALK_RECORDS = 10_000
  * @param uncited ends of the history that the snapshot does not cite: tips, and patches that wait
  * @param cited the snapshot's own citations
  * @param patch the body of a held live patch, undefined for anything else
- * @returns places in ascending order; after 10,000 records looked at, those found so far
+ * @returns places in ascending order; after 2,000 records looked at, those found so far
  */
 export function supersededUnseen(
   counter: number,
