@@ -18,6 +18,8 @@ const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141
 const DAY_SECONDS = 86_400
 /** Messages of others that it remembers. */
 const MAX_HEARD = 200
+/** Of so many records that it offers in sync, one is spoilt. */
+const STOCK_SPOILT = 7
 /** Keys from here on are its own; see `testKey`. */
 const HISTORY_SEED = 900
 
@@ -37,6 +39,17 @@ export class HostilePeer {
     this.#world = world
     this.#random = world.random.fork()
     this.#author = author
+  }
+
+  /** What it can offer as its own: what it heard, some of it with a signature that only lax nodes take. */
+  stock(): (SignedRecord & { readonly id: string; readonly createdAt: number })[] {
+    const heard = this.#heard.flatMap((data) => recordsOf(data))
+    return heard.flatMap((record, at) => {
+      const known = this.#world.ledger.byPayload(record.payload)
+      if (known === undefined) return []
+      const offered = at % STOCK_SPOILT === 0 ? withHighS(record) : record
+      return [{ ...offered, id: known.id, createdAt: known.body.created_at }]
+    })
   }
 
   hear(data: Uint8Array): void {

@@ -5,6 +5,7 @@ import type { StoredRecord } from '../../src/store/types.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import { fingerprint } from './crypto.ts'
+import { text } from './disk.ts'
 import { Violation } from './violation.ts'
 
 interface Bindings {
@@ -21,6 +22,7 @@ export interface Acknowledged {
 /** What the world knows beyond all nodes: every record that was ever made, and what its author was told. */
 export class Ledger {
   readonly #records = new Map<RecordId, TestRecord>()
+  readonly #payloads = new Map<string, TestRecord>()
   readonly #bodies = new Map<string, RecordBody>()
   readonly acknowledged: Acknowledged[] = []
   /** Records whose author was told that they are superseded. */
@@ -30,6 +32,11 @@ export class Ledger {
 
   add(record: TestRecord): void {
     this.#records.set(record.id, record)
+    this.#payloads.set(text(record.payload), record)
+  }
+
+  byPayload(payload: Uint8Array): TestRecord | undefined {
+    return this.#payloads.get(text(payload))
   }
 
   record(id: RecordId): TestRecord | undefined {
@@ -72,9 +79,9 @@ export class Ledger {
 
 function strictBody({ id, payload, signature }: Pick<StoredRecord, 'id'> & SignedRecord): RecordBody {
   const wrong = (what: string): Violation => new Violation('a stored record fails strict verification', `${id} ${what}`)
-  const text = new TextDecoder('utf-8', { fatal: true }).decode(payload)
-  const body = JSON.parse(text) as RecordBody
-  if (canonicalText(JSON.parse(text)) !== text) throw wrong('is not canonical')
+  const json = new TextDecoder('utf-8', { fatal: true }).decode(payload)
+  const body = JSON.parse(json) as RecordBody
+  if (canonicalText(JSON.parse(json)) !== json) throw wrong('is not canonical')
   const prefix = new TextEncoder().encode(`\u0019Ethereum Signed Message:\n${payload.length}`)
   const digest = keccak_256(Buffer.concat([prefix, payload]))
   if (`0x${Buffer.from(digest).toString('hex')}` !== id) throw wrong('has the id of other bytes')

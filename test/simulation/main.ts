@@ -47,7 +47,7 @@ async function one(seed: number): Promise<void> {
 async function many(from: number, seeds: number): Promise<void> {
   const start = performance.now()
   const failures: Outcome[] = []
-  const totals = { events: 0, records: 0, looks: 0, virtualMs: 0 }
+  const totals = { events: 0, records: 0, looks: 0, synced: 0, virtualMs: 0 }
   let done = 0
   for (; done < seeds; done += 1) {
     const outcome = await simulate(from + done)
@@ -55,6 +55,7 @@ async function many(from: number, seeds: number): Promise<void> {
     totals.events += outcome.events
     totals.records += outcome.records
     totals.looks += outcome.looks
+    totals.synced += outcome.synced
     totals.virtualMs += outcome.virtualMs
     if (outcome.failure !== undefined) {
       failures.push(outcome)
@@ -74,7 +75,7 @@ async function many(from: number, seeds: number): Promise<void> {
   console.log(
     `${done} seeds from ${from} in ${seconds.toFixed(1)} s: ${failures.length} failed. ` +
       `${totals.events} events in ${hours} h of virtual time, ${totals.records} records, ` +
-      `${totals.looks} states held against the oracle.`,
+      `${totals.synced} moved by sync, ${totals.looks} states held against the oracle.`,
   )
 }
 

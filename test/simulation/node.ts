@@ -12,11 +12,15 @@ import type { SignatureEngine } from '../../src/record/engine.ts'
 import type { Avatar, SignedRecord } from '../../src/record/types.ts'
 import { StoreError } from '../../src/store/errors.ts'
 import { createStore, type RebuildableStore } from '../../src/store/store.ts'
+import { watchGaps } from '../../src/sync/gap-watch.ts'
+import { DEFAULT_SYNC_LIMITS } from '../../src/sync/limits.ts'
+import { createSync, type Sync } from '../../src/sync/scheduler.ts'
 import type { VerifyService } from '../../src/verify/types.ts'
 import { NETWORK } from './crypto.ts'
 import { SimulatedDisk } from './disk.ts'
 import { Media } from './media.ts'
 import type { Random } from './random.ts'
+import type { Switchboard } from './switchboard.ts'
 import type { Timeline } from './timeline.ts'
 import type { Wires } from './wires.ts'
 
@@ -26,6 +30,8 @@ export const WORLD_EPOCH_MS = 1_790_100_000_000
 /** So small that a burst of records fills the door. */
 const INGEST_LIMITS = { ...DEFAULT_INGEST_LIMITS, waitingRecords: 24, batchRecords: 8 }
 const OUTBOX_LIMITS = { messageBytes: 65_536, messageRecords: 8, delayMs: 10, queueBytes: 1_048_576 }
+/** Quicker than a node's own, so that a few minutes see many sessions. */
+const SYNC_LIMITS = { ...DEFAULT_SYNC_LIMITS, intervalMs: 10_000, maxBackoffMs: 60_000, sessionMs: 120_000 }
 /** What a disk takes for one operation in virtual time, where it takes any. */
 const WRITE_MS = [1, 12] as const
 const SLOW_MS = [1, 400] as const
@@ -34,6 +40,7 @@ export interface Surroundings {
   readonly timeline: Timeline
   readonly random: Random
   readonly wires: Wires
+  readonly switchboard: Switchboard
   readonly engine: SignatureEngine
   readonly verifier: Pick<VerifyService, 'verify'>
   readonly logger: Logger
@@ -50,6 +57,7 @@ export interface Process {
   readonly store: RebuildableStore
   readonly ingest: Ingest & { stop(): Promise<void> }
   readonly outbox: Outbox
+  readonly sync: Sync
   readonly disk: SimulatedDisk
   readonly gauges: Map<string, () => number>
   /** Rejects when the process dies. */
@@ -97,6 +105,7 @@ export class SimulatedNode {
     death.catch(() => {})
     this.#kill = () => {
       life.isAlive = false
+      this.#world.switchboard.detach(this.number)
       this.#process = undefined
       this.#kill = undefined
       die(new NodeDownError(`${this.name} is down`))
@@ -127,8 +136,16 @@ export class SimulatedNode {
       },
       INGEST_LIMITS,
     )
-    this.#process = { store, ingest, outbox, disk, gauges, death }
+    const transport = this.#world.switchboard.attach({ number: this.number, isAlive: () => life.isAlive })
+    const { keccak256 } = this.#world.engine
+    const sync = createSync(
+      { ...parts, source: store.sync, ingest, transport, keccak256 },
+      { network: NETWORK, limits: SYNC_LIMITS },
+    )
+    watchGaps({ ...parts, store }, (ids) => sync.missing(ids))
+    this.#process = { store, ingest, outbox, sync, disk, gauges, death }
     this.#seen.clear()
+    sync.start()
   }
 
   /** Starts, and where the disk has lost what a store cannot do without, starts with an empty one. */
@@ -154,6 +171,8 @@ export class SimulatedNode {
     const process = this.#process
     if (process === undefined) return
     this.#process = undefined
+    await process.sync.stop()
+    this.#world.switchboard.detach(this.number)
     await process.ingest.stop()
     await process.outbox.flush()
     await process.store.close()
@@ -169,7 +188,14 @@ export class SimulatedNode {
   async call<T>(ask: (process: Process) => Promise<T>): Promise<T> {
     const process = this.#process
     if (process === undefined) throw new NodeDownError(`${this.name} is down`)
-    return Promise.race([ask(process), process.death])
+    try {
+      return await Promise.race([ask(process), process.death])
+    } catch (error) {
+      // Whatever a node says while it goes down, or while it cannot mend what it reads, is no answer.
+      if (this.#process === process && !this.media.isFailing) throw error
+      if (error instanceof IngestBusyError || error instanceof NodeDownError) throw error
+      throw new NodeDownError(`${this.name} gave no answer`, { cause: error })
+    }
   }
 
   /** Lets the disk take no time while `look` reads. Only between two events, when nobody else is at work. */
@@ -195,8 +221,9 @@ export class SimulatedNode {
       this.#world.timeline.note(`${this.name} ${verdict} ${judgement.reason}`)
       if (verdict === 'reject') this.#world.onReject(this, from, judgement.reason)
     } catch (error) {
-      if (!(error instanceof IngestBusyError) && !this.media.isFailing) throw error
+      if (!(error instanceof IngestBusyError) && !this.media.isFailing && this.#process === process) throw error
       this.#world.timeline.note(`${this.name} ignore: ${error instanceof Error ? error.name : String(error)}`)
+      if (this.#process === process) process.sync.nudge()
     }
     if (verdict === 'accept' && this.#process === process) this.#flood(data, from)
   }

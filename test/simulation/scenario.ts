@@ -31,8 +31,6 @@ export interface Scenario {
   readonly snapshots: number
   /** Things that a hostile peer does; 0 without one. */
   readonly hostilities: number
-  /** Attempts to reconcile two nodes while faults are on. */
-  readonly reconciliations: number
 }
 
 const DAY_MS = 86_400_000
@@ -67,7 +65,6 @@ export function scenarioOf(random: Random): Scenario {
     withholding: random.pick([0, 0.1, 0.3]),
     snapshots: random.pick([0, 0.1, 0.25]),
     hostilities: some(0.4, 12),
-    reconciliations: random.between(0, 12),
   }
 }
 

@@ -13,6 +13,8 @@ export interface Outcome {
   readonly records: number
   /** Times that a node's state was held against the oracle. */
   readonly looks: number
+  /** Records that sync moved in the last lives of the nodes, counted at both ends. */
+  readonly synced: number
   readonly failure?: { readonly invariant: string; readonly message: string }
 }
 
@@ -48,6 +50,7 @@ export async function simulate(seed: number, print?: (line: string) => void): Pr
     virtualMs: timeline.nowMs,
     records: [...ledger.all()].length,
     looks: checker.looks,
+    synced: world.moved(),
     ...(failure === undefined ? {} : { failure }),
   }
 }

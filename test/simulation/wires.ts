@@ -14,6 +14,8 @@ export interface Wire {
 
 export type Faults = Pick<Scenario, 'loss' | 'duplication' | 'delayMs'>
 
+/** How long a stream tries to get through a wire that is cut. */
+const BREAK_MS = [1_000, 15_000] as const
 const NO_FAULTS: Faults = { loss: 0, duplication: 0, delayMs: [1, 5] }
 
 /** The connections of a simulated world. They lose, double, delay, reorder and hold back what they carry. */
@@ -53,12 +55,12 @@ export class Wires {
     }
   }
 
-  /** Carries one frame of a stream; resolves with false where the stream breaks instead. */
-  async carry(from: number, to: number, label: string): Promise<boolean> {
+  /** What becomes of one frame of a stream: when it arrives, or when the stream breaks instead. */
+  frame(from: number, to: number): { readonly delayMs: number; readonly isLost: boolean } {
     const wire = this.#wire(from, to)
-    const isLost = wire.isCut || this.#random.chance(this.#faults.loss / 3)
-    await this.#timeline.sleep(this.#delay(wire), label)
-    return !isLost && !wire.isCut
+    // Streams send again what is lost: a cut wire breaks them after some time, a bad one now and then.
+    if (wire.isCut) return { delayMs: this.#delay(wire) + this.#random.between(...BREAK_MS), isLost: true }
+    return { delayMs: this.#delay(wire), isLost: this.#random.chance(this.#faults.loss / 10) }
   }
 
   /** From now on everything passes. */

@@ -8,13 +8,14 @@ import { Checker } from './checker.ts'
 import { rememberingEngine, rememberingVerifier } from './crypto.ts'
 import { scheduleFaults } from './faults.ts'
 import { HostilePeer } from './hostile.ts'
+import { lieInSync } from './hostile-sync.ts'
 import { Ledger } from './ledger.ts'
-import { NodeDownError, SimulatedNode, type Process } from './node.ts'
+import { NodeDownError, SimulatedNode, WORLD_EPOCH_MS, type Process } from './node.ts'
 import type { Quiescence } from './quiescence.ts'
 import { Random } from './random.ts'
-import { reconcile } from './reconcile.ts'
 import { checkRest } from './rest.ts'
 import { scenarioOf, type Scenario } from './scenario.ts'
+import { Switchboard } from './switchboard.ts'
 import { Timeline } from './timeline.ts'
 import { Violation } from './violation.ts'
 import { Wires } from './wires.ts'
@@ -22,8 +23,10 @@ import { Wires } from './wires.ts'
 /** Virtual time in which what was begun must come to its end once nothing goes wrong any more. */
 const CALM_MS = 30_000
 const MAX_TASK_MS = 600_000
-/** Rounds in which every pair of neighbours reconciles once: as many as the longest way between two nodes, and some. */
-const MAX_ROUNDS = 10
+/** Long enough for every node to have had a session with each of its peers. */
+const ROUND_MS = 15_000
+/** Virtual time within which all honest nodes hold the same once nothing goes wrong any more. */
+const MAX_CONVERGENCE_MS = 600_000
 /** Where the keys of honest authors begin; see `testKey`. */
 const AUTHOR_SEED = 100
 const HOSTILE_SEED = 200
@@ -37,6 +40,7 @@ export class World {
   readonly scenario: Scenario
   readonly timeline: Timeline
   readonly wires: Wires
+  readonly switchboard: Switchboard
   readonly ledger = new Ledger()
   readonly checker = new Checker(this.ledger)
   readonly nodes: readonly SimulatedNode[]
@@ -44,6 +48,8 @@ export class World {
   readonly #hostile: HostilePeer | undefined
   readonly #quiescence: Quiescence
   readonly #afterFaults: ((node: SimulatedNode) => Promise<void>)[] = []
+  readonly #engine: SignatureEngine
+  #isHealed = false
   #failure: { readonly error: unknown } | undefined
 
   constructor(
@@ -59,10 +65,17 @@ export class World {
     this.wires = new Wires(this.timeline, this.random.fork(), this.scenario)
     for (const [a, b] of this.scenario.links) this.wires.connect(a, b)
     const engine = rememberingEngine(components.engine)
+    this.#engine = engine
+    this.switchboard = new Switchboard({
+      timeline: this.timeline,
+      wires: this.wires,
+      onPenalty: (by, peer, code) => this.#penalty(by, peer, code),
+    })
     const surroundings = {
       timeline: this.timeline,
       random: this.random.fork(),
       wires: this.wires,
+      switchboard: this.switchboard,
       engine,
       verifier: rememberingVerifier(engine),
       logger: this.#logger(),
@@ -101,13 +114,6 @@ export class World {
     }
     for (let act = 0; act < scenario.hostilities; act += 1) {
       this.timeline.after(random.between(1, scenario.faultyMs), 'hostile acts', () => this.#hostile?.act())
-    }
-    for (let each = 0; each < scenario.reconciliations; each += 1) {
-      this.later(random.between(1, scenario.faultyMs), 'sync begins', async () => {
-        const [from, to] = random.pick(scenario.links) ?? []
-        const [near, far] = [this.nodes[from ?? 0], this.nodes[to ?? 0]]
-        if (near?.process !== undefined && far?.process !== undefined) await reconcile(this, near, far)
-      })
     }
     scheduleFaults(this)
     await this.#runFor(scenario.faultyMs)
@@ -217,6 +223,9 @@ export class World {
   async #heal(): Promise<void> {
     this.timeline.note('faults end')
     this.wires.heal()
+    this.#isHealed = true
+    this.switchboard.detach(this.nodes.length)
+    this.switchboard.pardon()
     // Right is a time at which nothing that any clock has dated lies ahead.
     for (const node of this.nodes) node.skewMs = this.scenario.skewMs
     await this.#runFor(CALM_MS)
@@ -229,32 +238,46 @@ export class World {
       const node = this.someNode()
       if (node !== undefined) await this.complete(async () => task(node))
     }
+    for (const node of this.nodes.filter(({ wasDamaged }) => wasDamaged)) await this.complete(async () => scrub(node))
     await this.#runFor(CALM_MS)
   }
 
-  /** Lets neighbours reconcile until a whole round brings nothing; two more rounds must bring nothing either. */
+  /** Lets sync bring all nodes to the same records; then it must rest. */
   async #converge(): Promise<void> {
-    let quiet = 0
-    for (let round = 0; quiet < 3; round += 1) {
-      const crossed = await this.#syncRound()
-      // What a broken row had hidden is noticed on the way, and must then come again.
-      if (crossed === 0) quiet += 1
-      else if (quiet > 0) throw new Violation('sync does not rest', `${crossed} records after a round without any`)
-      if (round > MAX_ROUNDS) throw new Violation('sync does not rest', `after ${MAX_ROUNDS} rounds`)
+    const limitMs = this.timeline.nowMs + MAX_CONVERGENCE_MS
+    while (!(await this.#areEqual())) {
+      if (this.timeline.nowMs > limitMs) throw new Violation('nodes do not converge', `in ${MAX_CONVERGENCE_MS} ms`)
+      await this.#runFor(ROUND_MS)
     }
-    await this.#runFor(CALM_MS)
+    // Sessions under way may still carry what has come by another way.
+    await this.#runFor(ROUND_MS)
+    const before = this.moved()
+    await this.#runFor(2 * ROUND_MS)
+    const moved = this.moved() - before
+    if (moved > 0) throw new Violation('sync does not rest', `${moved} records moved between equal nodes`)
   }
 
-  async #syncRound(): Promise<number> {
-    let crossed = 0
-    for (const [a, b] of this.scenario.links) {
-      const [near, far] = [this.nodes[a], this.nodes[b]]
-      if (near === undefined || far === undefined) continue
-      await this.complete(async () => {
-        crossed += await reconcile(this, near, far)
-      })
-    }
-    return crossed
+  async #areEqual(): Promise<boolean> {
+    const standings: string[] = []
+    await this.complete(async () => {
+      standings.push(...(await Promise.all(this.nodes.map(standing))))
+    })
+    return new Set(standings).size === 1
+  }
+
+  /** Records that sync has moved so far. */
+  moved(): number {
+    const counts = this.nodes.map(({ process }) =>
+      (process?.sync.peers() ?? []).reduce((sum, peer) => sum + peer.records_in + peer.records_out, 0),
+    )
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
+  #penalty(by: number, peer: number, code: string): void {
+    const isHonest = by < this.nodes.length && peer < this.nodes.length
+    // Wires that fail make honest peers slow.
+    if (!isHonest || code === 'stalled' || code === 'out_of_time') return
+    this.fail(new Violation('an honest node is called dishonest', `n${by} tells of n${peer}: ${code}`))
   }
 
   #makeHostile(): HostilePeer {
@@ -262,7 +285,34 @@ export class World {
     const victims = this.random.shuffled(this.nodes).slice(0, this.random.between(1, 3))
     for (const victim of victims) this.wires.connect(number, victim.number)
     const key = this.random.chance(0.4) ? (this.#authors[0] as Author).key : testKey(HOSTILE_SEED)
-    return new HostilePeer(this, number, new Author(this, key))
+    const peer = new HostilePeer(this, number, new Author(this, key))
+    if (this.random.chance(0.7)) this.#joinSync(peer)
+    return peer
+  }
+
+  /** Lets the hostile peer take part in sync as long as faults are on. */
+  #joinSync(peer: HostilePeer): void {
+    const random = this.random.fork()
+    const isAlive = (): boolean => !this.#isHealed
+    this.timeline.after(random.between(0, 5_000), 'hostile joins sync', () => {
+      lieInSync({
+        random,
+        logger: this.#logger(),
+        engine: this.#engine,
+        transport: this.switchboard.attach({ number: peer.number, isAlive }),
+        environment: {
+          clock: { now: () => WORLD_EPOCH_MS + this.timeline.nowMs },
+          timers: {
+            after: (delayMs, run) =>
+              this.timeline.after(delayMs, 'hostile timer', () => {
+                if (isAlive()) run()
+              }),
+          },
+          random: { bytes: (length) => random.bytes(length) },
+        },
+        records: () => peer.stock(),
+      })
+    })
   }
 
   #logger() {
@@ -274,4 +324,20 @@ export class World {
 
 function lostWrite(node: SimulatedNode, { id }: TestRecord, when: string): Violation {
   return new Violation('an acknowledged write is lost', `${node.name} does not have ${id} ${when}`)
+}
+
+/** Reads every record, which brings to light what a disk has changed. */
+async function scrub(node: SimulatedNode): Promise<void> {
+  await node.call(async ({ store }) => {
+    for (const avatar of await store.avatars({ limit: ALL })) await store.records(avatar, { after: 0, limit: ALL })
+  })
+}
+
+/** What a node holds, in short. */
+async function standing(node: SimulatedNode): Promise<string> {
+  return node.call(async ({ store }) => {
+    const avatars = await store.avatars({ limit: ALL })
+    const sums = await store.sync.avatarSums(avatars)
+    return sums.map(({ avatar, count, sum }) => `${avatar} ${count} ${Buffer.from(sum).toString('hex')}`).join('\n')
+  })
 }

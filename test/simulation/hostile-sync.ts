@@ -1,0 +1,125 @@
+import type { Environment } from '../../src/environment.ts'
+import type { IngestResult } from '../../src/ingest/types.ts'
+import type { Logger } from '../../src/observe/types.ts'
+import type { SignatureEngine } from '../../src/record/engine.ts'
+import type { SignedRecord } from '../../src/record/types.ts'
+import { createMemoryIndex } from '../../src/sync/negentropy.ts'
+import { createSync } from '../../src/sync/scheduler.ts'
+import type { FrameStream, SyncMoment, SyncSource, SyncTransport } from '../../src/sync/types.ts'
+import { NETWORK } from './crypto.ts'
+import type { Random } from './random.ts'
+
+/** Ids that it claims and nobody has. */
+const MAX_INVENTED = 40
+const INTERVAL_MS = 8_000
+
+export interface LiarParts {
+  readonly random: Random
+  readonly environment: Environment
+  readonly logger: Logger
+  readonly engine: SignatureEngine
+  readonly transport: SyncTransport
+  /** Records that it has heard, and some that break the rules. */
+  readonly records: () => readonly (SignedRecord & { readonly id: string; readonly createdAt: number })[]
+}
+
+/** A peer whose sessions follow the protocol of sync in form, on stores that do not exist; or that break off, or hang. */
+export function lieInSync(parts: LiarParts): void {
+  const { random, environment, logger, engine, transport } = parts
+  const sync = createSync(
+    {
+      source: lyingSource(parts),
+      ingest: { submit: async (records) => records.map(() => random.pick(VERDICTS)) },
+      transport: spoiling(random, transport),
+      environment,
+      logger,
+      metrics: { gauge: () => {} },
+      keccak256: engine.keccak256,
+    },
+    { network: random.chance(0.1) ? 'other' : NETWORK, limits: { intervalMs: INTERVAL_MS } },
+  )
+  sync.start()
+}
+
+/** A transport whose streams cannot be relied on. */
+function spoiling(random: Random, inner: SyncTransport): SyncTransport {
+  return {
+    localPeer: inner.localPeer,
+    peers: () => inner.peers(),
+    open: async (peer, signal) => spoil(random, await inner.open(peer, signal)),
+    onStream: (handler) => inner.onStream((peer, stream) => handler(peer, spoil(random, stream))),
+    onConnect: (handler) => inner.onConnect(handler),
+    onDisconnect: (handler) => inner.onDisconnect(handler),
+    penalize: () => {},
+  }
+}
+
+const VERDICTS: readonly [IngestResult, ...IngestResult[]] = [
+  { id: null, status: 'duplicate' },
+  { id: null, status: 'stored' },
+  { id: null, status: 'refused', code: 'too_many_pending', message: '', retry: true },
+]
+
+/** Claims what it heard and what it invents, and delivers something else, or nothing. */
+function lyingSource({ random, records }: LiarParts): SyncSource {
+  const invented = Array.from({ length: random.below(MAX_INVENTED) }, () => ({
+    timestamp: 1_790_100_000 + random.below(1_000),
+    id: random.bytes(32),
+  }))
+  const idOf = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.slice(2), 'hex'))
+  return {
+    async moment(): Promise<SyncMoment> {
+      const known = new Map(records().map(({ id, createdAt }) => [id, { timestamp: createdAt, id: idOf(id) }]))
+      const some = [...known.values()].filter(() => random.chance(0.7))
+      const index = createMemoryIndex([...some, ...invented])
+      const size = random.chance(0.2) ? random.below(2 ** 30) : index.size()
+      return {
+        size: () => (random.chance(0.5) ? index.size() : size),
+        sum: (begin, end) => (random.chance(0.1) ? random.bytes(32) : index.sum(begin, Math.min(end, index.size()))),
+        items: (begin, end) => index.items(begin, Math.min(end, index.size())),
+        lowerBound: (begin, end, at) => index.lowerBound(begin, Math.min(end, index.size()), at),
+        close: async () => {},
+      }
+    },
+    avatarSums: async (avatars) => avatars.map((avatar) => ({ avatar, count: 1, sum: random.bytes(32) })),
+    held: (ids) => ids.map(() => random.chance(0.3)),
+    async signed(ids) {
+      const wanted = new Set(ids.map((id) => `0x${Buffer.from(id).toString('hex')}`))
+      const found = records().filter(({ id }) => wanted.has(id))
+      return random.chance(0.2) ? random.shuffled(records()).slice(0, 3) : found.filter(() => random.chance(0.8))
+    },
+    async from() {
+      const next = random.chance(0.5) ? null : { timestamp: 1_790_100_000 + random.below(1_000), id: random.bytes(32) }
+      return { records: random.shuffled(records()).slice(0, 4), next }
+    },
+  }
+}
+
+/** Breaks a stream in one of the ways in which a peer can. */
+function spoil(random: Random, stream: FrameStream): FrameStream {
+  const manner = random.pick(['sound', 'sound', 'silent', 'garbage', 'cut'] as const)
+  let left = random.between(0, 6)
+  const isTime = (): boolean => {
+    left -= 1
+    return left < 0
+  }
+  return {
+    async send(frame) {
+      if (manner === 'sound' || !isTime()) return stream.send(frame)
+      if (manner === 'garbage') return stream.send(random.chance(0.5) ? random.bytes(30) : flip(random, frame))
+      if (manner === 'cut') stream.abort(new Error('enough'))
+      // Never finishes.
+      return manner === 'silent' ? undefined : stream.send(frame)
+    },
+    receive: () => stream.receive(),
+    close: () => (manner === 'silent' ? Promise.resolve() : stream.close()),
+    abort: (reason) => stream.abort(reason),
+  }
+}
+
+function flip(random: Random, frame: Uint8Array): Uint8Array {
+  const changed = Uint8Array.from(frame)
+  const at = random.below(changed.length)
+  changed[at] = (changed[at] ?? 0) ^ (1 << random.below(8))
+  return changed
+}

@@ -1,0 +1,169 @@
+import type { FrameStream, SyncTransport } from '../../src/sync/types.ts'
+import { openStream, type Party } from './streams.ts'
+import type { Timeline } from './timeline.ts'
+import type { Wires } from './wires.ts'
+
+/** Offences after which a node talks no more with a peer. */
+const MAX_OFFENCES = 3
+
+interface Surroundings {
+  readonly timeline: Timeline
+  readonly wires: Wires
+  /** A node tells of a peer that broke the rules. */
+  readonly onPenalty: (by: number, peer: number, code: string) => void
+}
+
+/** Who is connected with whom, and streams between them: what sync needs of a network. */
+export class Switchboard {
+  readonly #world: Surroundings
+  readonly #lines = new Map<number, Line>()
+  readonly #cutOff = new Set<string>()
+  readonly #offences = new Map<string, number>()
+  /** Bytes of all frames that were ever sent. */
+  bytes = 0
+
+  constructor(world: Surroundings) {
+    this.#world = world
+  }
+
+  /** A process comes up; its neighbours are connected with it soon after. */
+  attach(party: Party): SyncTransport {
+    const line = new Line(this, party)
+    this.#lines.set(party.number, line)
+    for (const { number } of this.peersOf(party.number)) {
+      this.#world.timeline.after(2, `${nameOf(party.number)} connects with ${nameOf(number)}`, () => {
+        if (this.#lines.get(party.number) !== line || !this.#lines.has(number)) return
+        line.connected(number)
+        this.#lines.get(number)?.connected(party.number)
+      })
+    }
+    return line
+  }
+
+  /** The process is gone; its neighbours notice. */
+  detach(number: number): void {
+    if (!this.#lines.delete(number)) return
+    for (const peer of this.#world.wires.neighbours(number)) {
+      this.#world.timeline.after(3, `${nameOf(peer)} loses ${nameOf(number)}`, () => {
+        if (!this.#lines.has(number)) this.#lines.get(peer)?.disconnected(number)
+      })
+    }
+  }
+
+  peersOf(number: number): Party[] {
+    return this.#world.wires
+      .neighbours(number)
+      .filter((peer) => !this.#cutOff.has(`${number} ${peer}`) && !this.#cutOff.has(`${peer} ${number}`))
+      .map((peer) => this.#lines.get(peer)?.party)
+      .filter((party) => party !== undefined)
+  }
+
+  async open(from: Party, to: number, signal: AbortSignal): Promise<FrameStream> {
+    const { timeline, wires } = this.#world
+    const { delayMs, isLost } = wires.frame(from.number, to)
+    await new Promise<void>((resolve, reject) => {
+      const give = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error('given up'))
+      if (signal.aborted) give()
+      signal.addEventListener('abort', give)
+      timeline.after(delayMs, `stream ${from.number}>${to} opens`, () => {
+        signal.removeEventListener('abort', give)
+        if (isLost) reject(new Error('no answer'))
+        else resolve()
+      })
+    })
+    const line = this.peersOf(from.number).some(({ number }) => number === to) ? this.#lines.get(to) : undefined
+    if (line === undefined || !from.isAlive()) throw new Error('nobody is there')
+    const [near, far] = openStream(this.#world, from, line.party, (bytes) => {
+      this.bytes += bytes
+    })
+    line.called(from.number, far)
+    return near
+  }
+
+  penalize(by: number, peer: number, code: string): void {
+    this.#world.timeline.note(`${nameOf(by)} tells of ${nameOf(peer)}: ${code}`)
+    this.#world.onPenalty(by, peer, code)
+    const key = `${by} ${peer}`
+    const offences = (this.#offences.get(key) ?? 0) + 1
+    this.#offences.set(key, offences)
+    if (offences < MAX_OFFENCES || this.#cutOff.has(key)) return
+    this.#cutOff.add(key)
+    this.#lines.get(by)?.disconnected(peer)
+    this.#lines.get(peer)?.disconnected(by)
+  }
+
+  /** What was an offence while wires failed is forgotten. */
+  pardon(): void {
+    this.#offences.clear()
+    for (const key of [...this.#cutOff]) {
+      const [by = -1, peer = -1] = key.split(' ').map(Number)
+      this.#cutOff.delete(key)
+      if (!this.#lines.has(by) || !this.#lines.has(peer)) continue
+      this.#lines.get(by)?.connected(peer)
+      this.#lines.get(peer)?.connected(by)
+    }
+  }
+}
+
+class Line implements SyncTransport {
+  readonly party: Party
+  readonly localPeer: string
+  readonly #board: Switchboard
+  readonly #streams = new Set<(peer: string, stream: FrameStream) => void>()
+  readonly #connects = new Set<(peer: string) => void>()
+  readonly #disconnects = new Set<(peer: string) => void>()
+
+  constructor(board: Switchboard, party: Party) {
+    this.#board = board
+    this.party = party
+    this.localPeer = nameOf(party.number)
+  }
+
+  peers(): string[] {
+    return this.#board.peersOf(this.party.number).map(({ number }) => nameOf(number))
+  }
+
+  open(peer: string, signal: AbortSignal): Promise<FrameStream> {
+    return this.#board.open(this.party, numberOf(peer), signal)
+  }
+
+  onStream(handler: (peer: string, stream: FrameStream) => void): () => void {
+    this.#streams.add(handler)
+    return () => this.#streams.delete(handler)
+  }
+
+  onConnect(handler: (peer: string) => void): () => void {
+    this.#connects.add(handler)
+    return () => this.#connects.delete(handler)
+  }
+
+  onDisconnect(handler: (peer: string) => void): () => void {
+    this.#disconnects.add(handler)
+    return () => this.#disconnects.delete(handler)
+  }
+
+  penalize(peer: string, code: string): void {
+    this.#board.penalize(this.party.number, numberOf(peer), code)
+  }
+
+  called(from: number, stream: FrameStream): void {
+    for (const handler of this.#streams) handler(nameOf(from), stream)
+    if (this.#streams.size === 0) stream.abort(new Error('nobody listens'))
+  }
+
+  connected(peer: number): void {
+    for (const handler of this.#connects) handler(nameOf(peer))
+  }
+
+  disconnected(peer: number): void {
+    for (const handler of this.#disconnects) handler(nameOf(peer))
+  }
+}
+
+function nameOf(number: number): string {
+  return `n${number}`
+}
+
+function numberOf(name: string): number {
+  return Number(name.slice(1))
+}
