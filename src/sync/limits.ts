@@ -26,6 +26,8 @@ export interface SyncLimits {
   readonly stallMs: number
   /** One session; what is left is done by the next. Default 10 min: a million records at 2,000 a second. */
   readonly sessionMs: number
+  /** A session that this node opened may be ended after this time for others that wait. Default 30 s. */
+  readonly turnMs: number
   /** Opening a stream, and the first frame on one. Default 10 s. */
   readonly openMs: number
   /** Between two sessions with a peer that owe nothing to an event, a quarter more or less. Default 30 s. */
@@ -47,6 +49,7 @@ export interface SyncLimits {
 export const DEFAULT_SYNC_LIMITS: SyncLimits = {
   stallMs: 30_000,
   sessionMs: 600_000,
+  turnMs: 30_000,
   openMs: 10_000,
   intervalMs: 30_000,
   outbound: 8,

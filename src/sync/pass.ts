@@ -8,6 +8,7 @@ import { idKey, joinBytes, splitIds } from './ids.ts'
 import type { Intake } from './intake.ts'
 import { MAX_REQUEST_IDS } from './limits.ts'
 import { Negentropy } from './negentropy.ts'
+import { VERSION } from './negentropy/wire.ts'
 import { Notice } from './notice.ts'
 import { RecordReader } from './record-reader.ts'
 import { fromNegentropy, negentropyOptions, unexpected, type SessionParts } from './session.ts'
@@ -229,7 +230,7 @@ export class Pass {
       if (this.#negentropy === undefined) {
         this.#negentropy = new Negentropy(reconciling.moment, negentropyOptions(this.#parts))
         // Asks about everything, as the opening did that the peer has answered.
-        if (answer.length === 1) return await reconciling.moment.close()
+        if (answer.length === 1 && answer[0] === VERSION) return await reconciling.moment.close()
         await this.#negentropy.initiate()
       }
       const { message, have, need } = await this.#negentropy.reconcile(answer)

@@ -10,6 +10,7 @@ import { Intake } from './intake.ts'
 import { BULK_FRAME_RECORDS, RECORDS_FRAME_BYTES, SYNC_VERSION } from './limits.ts'
 import { Negentropy } from './negentropy.ts'
 import type { Bound } from './negentropy/types.ts'
+import { VERSION } from './negentropy/wire.ts'
 import { RecordReader } from './record-reader.ts'
 import { choose, compareList, openingOf, ownList } from './scope.ts'
 import { fromNegentropy, negentropyOptions, unexpected, withChannel, type SessionParts } from './session.ts'
@@ -28,7 +29,7 @@ export interface ServedReport {
 const FREE_DUPLICATES = 1_024
 /** Passes that an honest initiator may need, with room. */
 const MAX_SERVED_PASSES = 64
-const ONLY_VERSION = Uint8Array.of(0x61)
+const ONLY_VERSION = Uint8Array.of(VERSION)
 
 /**
  * Serves a session that a peer opened: answers one frame after the other until the peer ends its side.
@@ -43,14 +44,6 @@ export function runResponder(parts: SessionParts, stream: FrameStream): Promise<
     } finally {
       await responder.end()
     }
-  })
-}
-
-/** Refuses a session without a look at it. */
-export async function refuse(parts: SessionParts, stream: FrameStream, code: RefusalCode): Promise<void> {
-  await withChannel(parts, stream, async (channel) => {
-    await channel.send({ kind: 'refusal', code })
-    await channel.close()
   })
 }
 

@@ -3,7 +3,7 @@ import { SyncError } from './errors.ts'
 import { AVATAR_BYTES, type FrameList } from './frames.ts'
 import { joinBytes, sameBytes } from './ids.ts'
 import { MAX_LISTED_AVATARS } from './limits.ts'
-import { fingerprint, FINGERPRINT_BYTES } from './negentropy/wire.ts'
+import { fingerprint, FINGERPRINT, FINGERPRINT_BYTES, VERSION } from './negentropy/wire.ts'
 import type { AvatarSum, Scope, SyncMoment, SyncSource } from './types.ts'
 
 /** A list of avatars as it stands in a frame, with what this node knows of it. */
@@ -70,7 +70,7 @@ function fingerprintOf({ sum, count }: AvatarSum): Uint8Array {
 export async function openingOf(moment: SyncMoment): Promise<Uint8Array> {
   const size = moment.size()
   const digest = fingerprint(await moment.sum(0, size), size)
-  return Uint8Array.from([0x61, 0, 0, 1, ...digest])
+  return Uint8Array.from([VERSION, 0, 0, FINGERPRINT, ...digest])
 }
 
 function packBits(bits: readonly boolean[]): Uint8Array {

@@ -1,0 +1,98 @@
+import type { Clock } from '../environment.ts'
+import { HealthKeeper } from './health.ts'
+import { createRefusals } from './refusals.ts'
+import type { PeerMemory, SessionProgress } from './session.ts'
+
+/** Peers that are gone and still remembered. */
+const MAX_GONE = 256
+/** Ids remembered of one peer. */
+const PEER_REFUSALS = 8_192
+/** Sessions that a peer may open in quick succession, and how long each takes to come back. */
+const INBOUND_BURST = 8
+const INBOUND_REFILL_MS = 1_000
+
+/** A session under way. */
+export interface Running {
+  readonly controller: AbortController
+  readonly progress: SessionProgress
+  /** Whether it has had its turn, and must make room for others that wait. */
+  isLong: boolean
+}
+
+/** What the scheduler knows of a peer. */
+export class PeerState {
+  readonly id: string
+  readonly memory: PeerMemory
+  readonly health: HealthKeeper
+  isConnected = false
+  outbound: Running | null = null
+  inbound: Running | null = null
+  /** Set while a timer runs to the next session. */
+  cancelDue: (() => void) | null = null
+  /** Whether something happened meanwhile that asks for another session soon. */
+  isNudged = false
+  #tokens = INBOUND_BURST
+  #tokensAtMs: number
+  readonly #clock: Clock
+
+  constructor(id: string, clock: Clock) {
+    this.id = id
+    this.#clock = clock
+    this.#tokensAtMs = clock.now()
+    this.health = new HealthKeeper(clock)
+    this.memory = {
+      refusedThere: createRefusals(clock, PEER_REFUSALS),
+      undelivered: createRefusals(clock, PEER_REFUSALS),
+      withheld: 0,
+      bulkDone: false,
+    }
+  }
+
+  get isBusy(): boolean {
+    return this.outbound !== null || this.inbound !== null
+  }
+
+  /** Whether the peer may open one more session now. */
+  mayCall(): boolean {
+    const now = this.#clock.now()
+    // A clock that was set back gives nothing, for a moment.
+    this.#tokens = Math.min(INBOUND_BURST, this.#tokens + Math.max(0, now - this.#tokensAtMs) / INBOUND_REFILL_MS)
+    this.#tokensAtMs = now
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
+  }
+}
+
+/** The peers that are connected, and some of those that were. In the order in which they came. */
+export class PeerTable {
+  readonly #peers = new Map<string, PeerState>()
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get(id: string): PeerState {
+    const known = this.#peers.get(id)
+    if (known !== undefined) return known
+    const made = new PeerState(id, this.#clock)
+    this.#peers.set(id, made)
+    this.#forget()
+    return made
+  }
+
+  connected(): PeerState[] {
+    return [...this.#peers.values()].filter(({ isConnected }) => isConnected)
+  }
+
+  all(): PeerState[] {
+    return [...this.#peers.values()]
+  }
+
+  #forget(): void {
+    const gone = this.all().filter((peer) => !peer.isConnected && !peer.isBusy)
+    // The last one was made just now.
+    for (const peer of gone.slice(0, -1).slice(0, Math.max(0, gone.length - 1 - MAX_GONE))) this.#peers.delete(peer.id)
+  }
+}

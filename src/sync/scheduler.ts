@@ -1,0 +1,361 @@
+/**
+ * When nodes sync, and with whom: on connect, on a jittered timer, when records went missing, after gossip was held up.
+ *
+ * Guaranteed: with every connected peer sessions go on, however they end; at most one at a time with each, and a bounded
+ * number with all, of which those that others open never take the place of this node's own; a peer that breaks the rules
+ * is told of to the transport, and delays no session with another.
+ * Not guaranteed: that a peer tells the truth. Who hides records is found out only by those who have them.
+ *
+ * Where two nodes open a session with each other at once, that of the smaller peer id (as text) goes on; the other one is
+ * refused as `busy`, which is no failure.
+ */
+import type { Environment } from '../environment.ts'
+import type { Ingest } from '../ingest/types.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
+import type { Keccak256 } from '../record/id.ts'
+import type { RecordId } from '../record/types.ts'
+import { BulkLease, memoryMark, type BootstrapMark } from './bootstrap.ts'
+import { between, jittered } from './delays.ts'
+import { SyncError, type RefusalCode } from './errors.ts'
+import { Gaps } from './gaps.ts'
+import type { PeerSyncHealth } from './health.ts'
+import { runFetch, runInitiator } from './initiator.ts'
+import { DEFAULT_SYNC_LIMITS, type SyncLimits } from './limits.ts'
+import { PeerTable, type PeerState } from './peers.ts'
+import { createRefusals, type Refusals } from './refusals.ts'
+import type { ServedReport } from './responder.ts'
+import { SessionRunner, type SessionRun } from './session-runner.ts'
+import type { SessionProgress, SessionReport } from './session.ts'
+import type { FrameStream, Scope, SyncSource, SyncTransport } from './types.ts'
+
+/** The side with the smaller id calls at once; the other leaves it some time. */
+const CONNECT_MS = { first: [0, 50], second: [1_000, 1_500] } as const
+/** After a peer that has a session just now, or too many with others. */
+const BUSY_MS = [1_000, 3_000] as const
+const FULL_MS = [4_000, 8_000] as const
+/** After gossip was held up: what it lost may be many messages, so not at each. */
+const NUDGE_MS = [500, 1_500] as const
+/** When a session of another kind has ended, during which this node's own became due. */
+const AFTER_OTHER_MS = [500, 1_500] as const
+
+export interface SyncComponents {
+  readonly source: SyncSource
+  readonly ingest: Pick<Ingest, 'submit'>
+  readonly transport: SyncTransport
+  readonly environment: Environment
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'gauge'>
+  /** Names records; the signature engine's is the quickest. */
+  readonly keccak256: Keccak256
+  /** Where a bootstrap has got to. Default: in memory. */
+  readonly mark?: BootstrapMark
+}
+
+export interface SyncOptions {
+  /** The network that records are of. */
+  readonly network: string
+  /** What this node cares for, asked before every session. Default: everything. */
+  readonly scope?: () => Scope
+  readonly limits?: Partial<SyncLimits>
+}
+
+export interface Sync {
+  start(): void
+  /** Breaks all sessions; resolves when nothing of them is left. What was committed stays. */
+  stop(): Promise<void>
+  /** Gossip could not keep up: calls all peers soon. */
+  nudge(): void
+  /** These ids newly went missing: asks peers for them, once. */
+  missing(ids: readonly RecordId[]): void
+  /** What was refused may be taken now. */
+  policyChanged(): void
+  /** Connected peers, in the order in which they came. */
+  peers(): PeerSyncHealth[]
+}
+
+export function createSync(components: SyncComponents, options: SyncOptions): Sync {
+  return new Scheduler(components, options)
+}
+
+class Scheduler implements Sync {
+  readonly #components: SyncComponents
+  readonly #limits: SyncLimits
+  readonly #table: PeerTable
+  readonly #gaps: Gaps
+  readonly #refusals: Refusals
+  /** Peers whose session is due, but has no place yet. */
+  readonly #waiting = new Set<PeerState>()
+  readonly #sessions = new Set<Promise<void>>()
+  readonly #runner: SessionRunner
+  #failures = 0
+  #unsubscribe: (() => void)[] = []
+  #isRunning = false
+
+  constructor(components: SyncComponents, options: SyncOptions) {
+    const { environment, metrics, mark = memoryMark() } = components
+    this.#components = components
+    this.#limits = { ...DEFAULT_SYNC_LIMITS, ...options.limits }
+    this.#table = new PeerTable(environment.clock)
+    const refusals = createRefusals(environment.clock)
+    this.#refusals = refusals
+    this.#runner = new SessionRunner(
+      components,
+      { network: options.network, scope: options.scope ?? (() => 'all'), limits: this.#limits },
+      { refusals, mark, lease: new BulkLease(environment.timers) },
+      () => this.#serveWaiting(),
+    )
+    this.#gaps = new Gaps(
+      {
+        source: components.source,
+        environment,
+        refusals,
+        free: () => this.#table.connected().filter((peer) => !peer.isBusy && peer.health.failures === 0),
+        brought: () => this.#runner.accepted(),
+        fetch: (peer, ids) => this.#fetch(peer, ids),
+      },
+      this.#limits.missingMs,
+    )
+    metrics.gauge('sync_sessions', 'Sync sessions under way.', () => this.#sessions.size)
+    metrics.gauge('sync_records_in', 'Records that sync brought, and that were new.', () => this.#runner.accepted())
+    metrics.gauge('sync_records_out', 'Records sent by sync sessions that have ended.', () => this.#runner.sent())
+    metrics.gauge('sync_failures', 'Sync sessions that failed.', () => this.#failures)
+    metrics.gauge('sync_refused_ids', 'Ids that were refused and are not asked for.', () => refusals.size)
+  }
+
+  start(): void {
+    if (this.#isRunning) return
+    const { transport } = this.#components
+    this.#isRunning = true
+    this.#unsubscribe = [
+      transport.onStream((id, stream) => this.#called(id, stream)),
+      transport.onConnect((id) => this.#connected(id)),
+      transport.onDisconnect((id) => this.#disconnected(id)),
+    ]
+    for (const id of transport.peers()) this.#connected(id)
+  }
+
+  async stop(): Promise<void> {
+    this.#isRunning = false
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
+    this.#gaps.stop()
+    this.#waiting.clear()
+    for (const peer of this.#table.all()) this.#leave(peer, 'This node stops.')
+    while (this.#sessions.size > 0) await Promise.all(this.#sessions)
+  }
+
+  nudge(): void {
+    for (const peer of this.#table.connected()) {
+      if (peer.isBusy) peer.isNudged = true
+      else if (peer.health.failures === 0 && !this.#waiting.has(peer) && !peer.isNudged) {
+        peer.isNudged = true
+        this.#armBetween(peer, NUDGE_MS)
+      }
+    }
+  }
+
+  missing(ids: readonly RecordId[]): void {
+    if (this.#isRunning) this.#gaps.add(ids)
+  }
+
+  policyChanged(): void {
+    this.#refusals.clear()
+  }
+
+  peers(): PeerSyncHealth[] {
+    return this.#table.connected().map((peer) => peer.health.show(peer.id, this.#waiting.has(peer)))
+  }
+
+  #connected(id: string): void {
+    const peer = this.#table.get(id)
+    if (peer.isConnected || !this.#isRunning) return
+    peer.isConnected = true
+    this.#armBetween(peer, this.#components.transport.localPeer < id ? CONNECT_MS.first : CONNECT_MS.second)
+  }
+
+  #disconnected(id: string): void {
+    this.#leave(this.#table.get(id), 'The peer is gone.')
+  }
+
+  #leave(peer: PeerState, why: string): void {
+    peer.isConnected = false
+    peer.isNudged = false
+    peer.cancelDue?.()
+    peer.cancelDue = null
+    this.#waiting.delete(peer)
+    for (const running of [peer.outbound, peer.inbound]) running?.controller.abort(new SyncError('stopped', why))
+  }
+
+  #arm(peer: PeerState, delayMs: number): void {
+    if (!this.#isRunning || !peer.isConnected) return
+    peer.cancelDue?.()
+    peer.cancelDue = this.#components.environment.timers.after(delayMs, () => {
+      peer.cancelDue = null
+      this.#due(peer)
+    })
+  }
+
+  #armBetween(peer: PeerState, [leastMs, mostMs]: readonly [number, number]): void {
+    this.#arm(peer, between(this.#components.environment.random, leastMs, mostMs))
+  }
+
+  #armInterval(peer: PeerState): void {
+    if (peer.isNudged) this.#armBetween(peer, NUDGE_MS)
+    else this.#arm(peer, jittered(this.#components.environment.random, this.#limits.intervalMs))
+    peer.isNudged = false
+  }
+
+  /** The peer has a session with this node, or had one just now. */
+  #armIfIdle(peer: PeerState): void {
+    if (peer.inbound === null && peer.cancelDue === null) this.#armBetween(peer, BUSY_MS)
+  }
+
+  #due(peer: PeerState): void {
+    // Whatever session there is looks for the next one when it ends.
+    if (peer.isBusy) return
+    this.#waiting.add(peer)
+    this.#serveWaiting()
+  }
+
+  #serveWaiting(): void {
+    for (const peer of this.#waiting) {
+      if (this.#count('outbound') >= this.#limits.outbound) return this.#makeRoom()
+      this.#waiting.delete(peer)
+      if (!peer.isBusy) this.#track(this.#reconcile(peer))
+    }
+  }
+
+  /** Ends a session that has had its turn: it goes on where it was, once it is its turn again. */
+  #makeRoom(): void {
+    const long = this.#table.all().find(({ outbound }) => outbound?.isLong === true)
+    const why = 'Others wait for their turn.'
+    long?.outbound?.controller.abort(new SyncError('out_of_time', why))
+  }
+
+  #count(direction: 'inbound' | 'outbound'): number {
+    return this.#table.all().filter((peer) => peer[direction] !== null).length
+  }
+
+  #track(session: Promise<void>): void {
+    this.#sessions.add(session)
+    const forget = async (): Promise<void> => {
+      await session
+      this.#sessions.delete(session)
+    }
+    forget().catch((error: unknown) => {
+      this.#sessions.delete(session)
+      this.#components.logger.error({ err: error }, 'a sync session ended badly')
+    })
+  }
+
+  async #reconcile(peer: PeerState): Promise<void> {
+    peer.isNudged = false
+    const report = await this.#call(peer, (parts, stream) => runInitiator(parts, stream))
+    if (report === undefined) return
+    this.#noteReport(peer, report)
+    this.#armInterval(peer)
+  }
+
+  async #fetch(peer: PeerState, ids: readonly Uint8Array[]): Promise<void> {
+    if (!this.#isRunning || peer.isBusy) return
+    const fetching = this.#call(peer, (parts, stream) => runFetch(parts, stream, ids))
+    const ended = fetching.then((answer) => {
+      if (answer === undefined) return
+      this.#components.logger.debug({ peer: peer.id, asked: ids.length, ...answer }, 'asked for missing records')
+      if (peer.cancelDue === null) this.#armBetween(peer, AFTER_OTHER_MS)
+    })
+    this.#track(ended)
+    await ended
+  }
+
+  /** Opens a session and runs it; undefined if it failed, and the next one is then arranged for. */
+  async #call<T>(peer: PeerState, run: SessionRun<T>): Promise<T | undefined> {
+    const { result, error, progress } = await this.#runner.call(peer, run)
+    if (error === undefined) peer.health.finished()
+    else this.#noteFailure(peer, error, progress)
+    this.#serveWaiting()
+    return result
+  }
+
+  #noteReport(peer: PeerState, report: SessionReport): void {
+    const { outcome, differences, refusedHere, refusedThere } = report
+    const counts = { differences, refused_here: refusedHere, refused_there: refusedThere }
+    peer.health.reconciled({ role: 'initiator', outcome, ...counts })
+    const { records_in, records_out } = peer.health.show(peer.id, false)
+    const line = { peer: peer.id, outcome, ...counts, records_in, records_out }
+    if (differences > 0) this.#components.logger.info(line, 'sync ended')
+    else this.#components.logger.debug(line, 'sync ended')
+  }
+
+  /** A session that this node opened has failed: when the next one is due. */
+  #noteFailure(peer: PeerState, error: SyncError, progress: SessionProgress): void {
+    const { code, refusal } = error
+    if (!this.#isRunning || !peer.isConnected) return
+    this.#blame(peer, error)
+    if (refusal === 'busy') return this.#armIfIdle(peer)
+    // It was gone, and is back.
+    if (code === 'stopped') return this.#armBetween(peer, CONNECT_MS.second)
+    if (refusal === 'full') return this.#armBetween(peer, FULL_MS)
+    if (refusal === 'reversed' || refusal === 'stopping') return this.#armInterval(peer)
+    if (code === 'elsewhere') return this.#armBetween(peer, FULL_MS)
+    const gotSomewhere = progress.done > 0
+    this.#failures += 1
+    peer.health.failed(refusal ?? code, !gotSomewhere)
+    const { backoffMs, maxBackoffMs } = this.#limits
+    const isForeign = refusal === 'wrong_network' || refusal === 'unsupported_version'
+    const factor = 2 ** Math.min(Math.max(0, peer.health.failures - 1), 30)
+    const delayMs = isForeign ? maxBackoffMs : Math.min(maxBackoffMs, backoffMs * factor)
+    const line = { peer: peer.id, code: refusal ?? code, failures: peer.health.failures }
+    if (code === 'failed') this.#components.logger.warn({ ...line, err: error }, 'sync failed here')
+    else this.#components.logger.debug(line, `sync failed: ${error.message}`)
+    this.#arm(peer, jittered(this.#components.environment.random, delayMs))
+  }
+
+  #blame(peer: PeerState, { code, blame, message }: SyncError): void {
+    if (!blame) return
+    this.#components.logger.info({ peer: peer.id, code }, `a peer broke the rules of sync: ${message}`)
+    this.#components.transport.penalize(peer.id, code)
+  }
+
+  /** A peer opened a session. */
+  #called(id: string, stream: FrameStream): void {
+    this.#connected(id)
+    const peer = this.#table.get(id)
+    const refusal = this.#objection(peer)
+    this.#track(refusal === undefined ? this.#serve(peer, stream) : this.#runner.refuse(stream, refusal))
+  }
+
+  #objection(peer: PeerState): RefusalCode | undefined {
+    if (!this.#isRunning) return 'stopping'
+    const { outbound, inbound, id } = peer
+    if (inbound !== null || !peer.mayCall()) return 'busy'
+    const isOurs = outbound !== null && (outbound.progress.phase !== 'opening' || this.#isFirst(id))
+    if (isOurs) return 'busy'
+    return this.#count('inbound') >= this.#limits.inbound ? 'full' : undefined
+  }
+
+  #isFirst(id: string): boolean {
+    return this.#components.transport.localPeer < id
+  }
+
+  async #serve(peer: PeerState, stream: FrameStream): Promise<void> {
+    const { result, error, progress } = await this.#runner.serve(peer, stream)
+    if (error !== undefined && this.#isRunning && peer.isConnected) this.#blame(peer, error)
+    this.#noteServed(peer, progress, result)
+  }
+
+  #noteServed(peer: PeerState, progress: SessionProgress, served: ServedReport | undefined): void {
+    if (served?.refused === 'reversed') return this.#arm(peer, 0)
+    if (served?.purpose === 'reconcile' && served.isEqual) {
+      peer.health.finished()
+      const differences = progress.done
+      const nothing = { refused_here: 0, refused_there: 0 }
+      peer.health.reconciled({ role: 'responder', outcome: 'equal', differences, ...nothing })
+      // Nothing is left for a session of our own.
+      this.#waiting.delete(peer)
+      return this.#armInterval(peer)
+    }
+    if (peer.cancelDue === null && peer.outbound === null && !this.#waiting.has(peer)) {
+      this.#armBetween(peer, AFTER_OTHER_MS)
+    }
+  }
+}
