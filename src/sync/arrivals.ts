@@ -2,6 +2,7 @@ import { recordDigest } from '../record/id.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import { SyncError } from './errors.ts'
 import { payloadHead } from './payload-head.ts'
+import { RecordReader } from './record-reader.ts'
 import type { SessionParts } from './session.ts'
 
 export interface Arrival {
@@ -35,4 +36,15 @@ function checkScope({ payload }: SignedRecord, scope: ReadonlySet<Avatar>): void
   const head = payloadHead(payload)
   if (head === undefined) throw new SyncError('invalid_record', 'The peer sent a payload that is none.')
   if (!scope.has(head.avatar)) throw new SyncError('out_of_scope', `The peer sent a record of ${head.avatar}, unasked.`)
+}
+
+/** Those of some ids that this node holds, but that no longer count. */
+export async function supersededOf(
+  { source, keccak256 }: Pick<SessionParts, 'source' | 'keccak256'>,
+  held: readonly Uint8Array[],
+): Promise<Uint8Array[]> {
+  let at = 0
+  const reader = new RecordReader(source, keccak256, (count) => held.slice(at, (at += count)))
+  while ((await reader.next()).length > 0);
+  return reader.missing
 }

@@ -2,14 +2,14 @@ import type { IngestResult } from '../ingest/types.ts'
 import { recordDigest } from '../record/id.ts'
 import type { SignedRecord } from '../record/types.ts'
 import type { Channel } from './channel.ts'
-import { SyncError } from './errors.ts'
+import { asSyncError, SyncError } from './errors.ts'
 import type { Intake } from './intake.ts'
 import type { Bound } from './negentropy/types.ts'
 import { payloadHead } from './payload-head.ts'
 import { unexpected, type SessionParts } from './session.ts'
 
-/** Frames between two writes of the mark: so much is asked for again after a kill, 2 MiB at most. */
-const FRAMES_PER_MARK = 8
+/** Frames between two writes of the mark: so much is asked for again after a kill, about 1 MiB. */
+const FRAMES_PER_MARK = 4
 /** Records in a row that were held: what goes on like this is better reconciled. */
 const MAX_HELD_IN_A_ROW = 16_384
 
@@ -23,8 +23,14 @@ export async function receiveBulk(parts: SessionParts, channel: Channel, intake:
   if (!parts.lease.take(parts.peer)) {
     throw new SyncError('elsewhere', 'This node bootstraps from another peer just now.')
   }
+  const stream = new BulkStream(parts, channel, intake)
   try {
-    return await new BulkStream(parts, channel, intake).run(from)
+    return await stream.run(from)
+  } catch (error) {
+    intake.stop(asSyncError(error))
+    await intake.settled()
+    await stream.markLast()
+    throw error
   } finally {
     parts.lease.release(parts.peer)
   }
@@ -37,6 +43,8 @@ class BulkStream {
   #lastCreatedAt: number
   #heldInARow = 0
   #frames = 0
+  /** The last record that is on disk with all before it. */
+  #last: SignedRecord | undefined
 
   constructor(parts: SessionParts, channel: Channel, intake: Intake) {
     this.#parts = parts
@@ -96,6 +104,7 @@ class BulkStream {
     progress.done = progress.recordsIn
     if (this.#heldInARow > MAX_HELD_IN_A_ROW) {
       memory.bulkDone = true
+      this.#last = undefined
       await this.#parts.mark.write(null)
       throw new SyncError(
         'useless_bulk',
@@ -103,12 +112,15 @@ class BulkStream {
       )
     }
     this.#frames += 1
-    const last = records.at(-1)
-    if (last !== undefined && this.#frames % FRAMES_PER_MARK === 0) await this.#mark(last)
+    this.#last = records.at(-1)
+    if (this.#frames % FRAMES_PER_MARK === 0) await this.markLast()
   }
 
-  /** All records before this one are on disk, and it itself, which will be sent again, is too. */
-  async #mark({ payload }: SignedRecord): Promise<void> {
+  /** Notes how far it has got. The last record itself will be sent again. */
+  async markLast(): Promise<void> {
+    if (this.#last === undefined) return
+    const { payload } = this.#last
+    this.#last = undefined
     const timestamp = payloadHead(payload)?.createdAt ?? 0
     await this.#parts.mark.write({ timestamp, id: recordDigest(payload, this.#parts.keccak256) })
   }

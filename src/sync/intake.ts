@@ -51,6 +51,7 @@ export class Intake {
   #underWay = 0
   #inOrder: Promise<void> = Promise.resolve()
   #failure: SyncError | undefined
+  #stopped: SyncError | undefined
 
   readonly #failed: (error: SyncError) => void
 
@@ -72,8 +73,8 @@ export class Intake {
    * @throws SyncError what an earlier call has come to: `invalid_record`, `busy`, `failed`
    */
   async add(records: readonly SignedRecord[], told?: Told): Promise<void> {
-    while (this.#underWay >= MAX_UNDER_WAY && this.#failure === undefined) await this.#notice.wait()
-    if (this.#failure !== undefined) throw this.#failure
+    while (this.#underWay >= MAX_UNDER_WAY && this.#end === undefined) await this.#notice.wait()
+    if (this.#end !== undefined) throw this.#end
     this.#underWay += 1
     const submitted = this.#submit(records)
     // Its failure is noticed below, in its turn.
@@ -107,7 +108,7 @@ export class Intake {
   /** Resolves once everything is on disk or refused for now. */
   async drain(): Promise<void> {
     await this.settled()
-    while (this.#heldBack.length > 0 && this.#failure === undefined) {
+    while (this.#heldBack.length > 0 && this.#end === undefined) {
       const records = this.#heldBack.splice(0).sort((a, b) => counterOf(a) - counterOf(b))
       this.#heldBackBytes = 0
       this.totals.refused -= records.length
@@ -119,7 +120,7 @@ export class Intake {
       if (this.totals.accepted === before) this.#heldBack.length = 0
     }
     this.#heldBackBytes = 0
-    if (this.#failure !== undefined) throw this.#failure
+    if (this.#end !== undefined) throw this.#end
   }
 
   /** Resolves once nothing is under way, well or badly. */
@@ -127,10 +128,14 @@ export class Intake {
     while (this.#underWay > 0) await this.#notice.wait()
   }
 
-  /** What is under way still gets to disk; nothing else is taken. */
+  /** What is under way still gets to disk, and is told of; nothing else is taken. */
   stop(reason: SyncError): void {
-    this.#failure ??= reason
+    this.#stopped ??= reason
     this.#wake()
+  }
+
+  get #end(): SyncError | undefined {
+    return this.#failure ?? this.#stopped
   }
 
   #wake(): void {
@@ -145,7 +150,7 @@ export class Intake {
         return await this.#components.ingest.submit(records, { origin: 'sync' })
       } catch (error) {
         if (!(error instanceof IngestBusyError)) throw error
-        if (this.#failure !== undefined) throw this.#failure
+        if (this.#end !== undefined) throw this.#end
         if (attempts >= MAX_BUSY_ATTEMPTS) {
           throw new SyncError('busy', 'This node has too many records waiting; the rest comes later.', { cause: error })
         }

@@ -42,7 +42,7 @@ export interface PassTotals {
 
 /** What passes of one session share. */
 export interface PassMemory {
-  /** Keys of ids that were needed and yet held: once, gossip was quicker; again, they are superseded here. */
+  /** Keys of ids that were needed and yet held. */
   readonly seenHeld: Set<string>
   undelivered: number
   /** Whether the peer claims one id again and again. */
@@ -260,10 +260,15 @@ export class Pass {
     }
   }
 
+  /** An id that is needed and yet held: once, gossip was quicker; again, it is superseded here. */
   #noteHeld(key: string): void {
     const { seenHeld } = this.#memory
-    if (seenHeld.has(key) || seenHeld.size >= MAX_SEEN_HELD) {
+    const { refusals } = this.#parts
+    if (refusals.blocks(key)) {
       this.totals.refusedHere += 1
+    } else if (seenHeld.has(key) || seenHeld.size >= MAX_SEEN_HELD) {
+      this.totals.refusedHere += 1
+      refusals.forAWhile(key)
     } else {
       seenHeld.add(key)
       this.totals.moved += 1

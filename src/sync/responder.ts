@@ -4,7 +4,7 @@ import { SyncError, type RefusalCode } from './errors.ts'
 import type { Frame, HelloFrame, RefusedEntry } from './frames.ts'
 import type { IngestResult } from '../ingest/types.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
-import { checkArrivals, type Arrival } from './arrivals.ts'
+import { checkArrivals, supersededOf, type Arrival } from './arrivals.ts'
 import { idKey, joinBytes, sameBytes, splitIds } from './ids.ts'
 import { Intake } from './intake.ts'
 import { BULK_FRAME_RECORDS, RECORDS_FRAME_BYTES, SYNC_VERSION } from './limits.ts'
@@ -198,6 +198,7 @@ class Responder {
     for (let frame = await reader.next(); frame.length > 0; frame = await reader.next()) {
       await this.#channel.send({ kind: 'records', records: frame.map(({ record }) => record) })
       progress.recordsOut += frame.length
+      progress.done += frame.length
     }
     await this.#channel.send({ kind: 'delivered', missing: joinBytes(reader.missing) })
   }
@@ -219,6 +220,7 @@ class Responder {
       if (part.records.length === 0) break
       next = part.next
       progress.recordsOut += part.records.length
+      progress.done += part.records.length
       sent = this.#channel.send({ kind: 'records', records: part.records })
       sent.catch(() => {})
     }
@@ -232,27 +234,35 @@ class Responder {
     const { progress } = this.#parts
     const arrivals = checkArrivals(this.#parts, records, this.#list?.common ?? null)
     const fresh = arrivals.filter((arrival) => !arrival.isHeld)
+    const held = arrivals.filter((arrival) => arrival.isHeld).map(({ id }) => id)
     progress.recordsIn += records.length
-    this.#duplicates += arrivals.length - fresh.length
+    this.#duplicates += held.length
     if (this.#duplicates > FREE_DUPLICATES + this.#intake.totals.accepted) {
       throw new SyncError('unasked_record', 'The peer sends records that are not lacking.')
     }
+    const superseded = held.length === 0 ? [] : await supersededOf(this.#parts, held)
+    const never = superseded.map((id) => ({ id, retrySeconds: 0 }))
     await this.#intake.add(
       fresh.map(({ record }) => record),
-      (results) => this.#told(fresh, results),
+      (results) => this.#told(fresh, results, never),
     )
   }
 
   /** Tells the peer what became of its records. */
-  async #told(arrivals: readonly Arrival[], results: readonly IngestResult[]): Promise<void> {
-    const refused: RefusedEntry[] = []
+  async #told(
+    arrivals: readonly Arrival[],
+    results: readonly IngestResult[],
+    never: readonly RefusedEntry[],
+  ): Promise<void> {
+    const refused = [...never]
     for (const [at, { id }] of arrivals.entries()) {
       const status = results[at]?.status
       if (status !== 'refused' && status !== 'superseded') continue
       refused.push({ id, retrySeconds: this.#parts.refusals.retrySeconds(idKey(id)) ?? 1 })
     }
-    this.#parts.progress.accepted = this.#intake.totals.accepted
-    this.#parts.progress.done = this.#intake.totals.accepted + this.#parts.progress.recordsOut
+    const { progress } = this.#parts
+    progress.done += this.#intake.totals.accepted - progress.accepted
+    progress.accepted = this.#intake.totals.accepted
     await this.#channel.send({ kind: 'taken', refused })
   }
 }
