@@ -54,10 +54,11 @@ function failDisk(world: World): void {
   const node = world.someNode()
   if (node === undefined) return
   world.timeline.note(`${node.name} its disk fails`)
-  node.media.isFailing = true
+  node.media.fail()
   world.timeline.after(world.random.between(500, MAX_FAULT_MS), `${node.name} disk repaired`, () => {
+    if (world.isHealed) return
+    node.media.repair()
     node.crash()
-    node.media.isFailing = false
     startAgain(world, node)
   })
 }

@@ -15,12 +15,27 @@ export class Media {
   readonly #open = new Set<readonly Change[]>()
   /** A batch whose fsync failed: nobody knows whether it is there, before the database is opened again. */
   #doubtful: readonly Change[] | undefined
-  isFailing = false
+  #isFailing = false
   /** LevelDB takes no write after a failed one until it is opened again. */
   #isStuck = false
 
   get current(): SortedMap {
     return this.#versions.at(-1) as SortedMap
+  }
+
+  /** Whether writes fail now. */
+  get isFailing(): boolean {
+    return this.#isFailing || this.#isStuck
+  }
+
+  /** From now on writes fail. */
+  fail(): void {
+    this.#isFailing = true
+  }
+
+  /** The disk works again; a database that is open stays stuck until it is opened anew. */
+  repair(): void {
+    this.#isFailing = false
   }
 
   begin(batch: readonly Change[]): void {
@@ -30,8 +45,8 @@ export class Media {
   /** @throws Error where the disk fails */
   finish(batch: readonly Change[], sync: boolean): void {
     this.#open.delete(batch)
-    if (this.isFailing && !this.#isStuck) this.#doubtful = batch
-    if (this.isFailing) this.#isStuck = true
+    if (this.#isFailing && !this.#isStuck) this.#doubtful = batch
+    if (this.#isFailing) this.#isStuck = true
     if (this.#isStuck) throw new Error('EIO: the simulated disk failed')
     const next = apply(this.current, batch)
     if (sync) this.#versions = [next]
@@ -41,8 +56,8 @@ export class Media {
   /** The process or the machine went down: from the end, anything not synced may be gone. */
   crash(random: Random): void {
     const versions = [...this.#versions]
-    for (const batch of this.#open) versions.push(apply(versions.at(-1) as SortedMap, batch))
-    if (this.#doubtful !== undefined) versions.push(apply(versions.at(-1) as SortedMap, this.#doubtful))
+    const unsure = this.#doubtful === undefined ? this.#open : [this.#doubtful]
+    for (const batch of unsure) versions.push(apply(versions.at(-1) as SortedMap, batch))
     this.#open.clear()
     this.#doubtful = undefined
     this.#isStuck = false

@@ -31,7 +31,7 @@ export const WORLD_EPOCH_MS = 1_790_100_000_000
 const INGEST_LIMITS = { ...DEFAULT_INGEST_LIMITS, waitingRecords: 24, batchRecords: 8 }
 const OUTBOX_LIMITS = { messageBytes: 65_536, messageRecords: 8, delayMs: 10, queueBytes: 1_048_576 }
 /** Quicker than a node's own, so that a few minutes see many sessions. */
-const SYNC_LIMITS = { ...DEFAULT_SYNC_LIMITS, intervalMs: 10_000, maxBackoffMs: 60_000, sessionMs: 120_000 }
+const SYNC_LIMITS = { ...DEFAULT_SYNC_LIMITS, intervalMs: 10_000, maxBackoffMs: 20_000, sessionMs: 120_000 }
 /** What a disk takes for one operation in virtual time, where it takes any. */
 const WRITE_MS = [1, 12] as const
 const SLOW_MS = [1, 400] as const

@@ -44,7 +44,7 @@ export function scenarioOf(random: Random): Scenario {
     links: linksOf(random, nodes),
     avatars: random.pick([1, 1, 2, 3]),
     actions: random.between(12, nodes > 4 ? 24 : 40),
-    faultyMs: random.between(20_000, 120_000),
+    faultyMs: random.between(15_000, 70_000),
     loss: random.chance(0.6) ? random.below(31) / 100 : 0,
     duplication: random.chance(0.4) ? random.below(31) / 100 : 0,
     delayMs: random.pick([

@@ -21,10 +21,10 @@ import { Violation } from './violation.ts'
 import { Wires } from './wires.ts'
 
 /** Virtual time in which what was begun must come to its end once nothing goes wrong any more. */
-const CALM_MS = 30_000
+const CALM_MS = 12_000
 const MAX_TASK_MS = 600_000
 /** Long enough for every node to have had a session with each of its peers. */
-const ROUND_MS = 15_000
+const ROUND_MS = 13_000
 /** Virtual time within which all honest nodes hold the same once nothing goes wrong any more. */
 const MAX_CONVERGENCE_MS = 600_000
 /** Where the keys of honest authors begin; see `testKey`. */
@@ -120,6 +120,11 @@ export class World {
     await this.#heal()
     await this.#converge()
     await checkRest(this)
+  }
+
+  /** Whether faults are over. */
+  get isHealed(): boolean {
+    return this.#isHealed
   }
 
   /** A node that runs, if there is one. */
@@ -230,8 +235,8 @@ export class World {
     for (const node of this.nodes) node.skewMs = this.scenario.skewMs
     await this.#runFor(CALM_MS)
     for (const node of this.nodes) {
-      node.media.isFailing = false
-      if (node.process === undefined) node.crash()
+      node.media.repair()
+      if (node.process === undefined || node.media.isFailing) node.crash()
       if (node.process === undefined) await this.complete(async () => this.startNode(node))
     }
     for (const task of this.#afterFaults.splice(0)) {

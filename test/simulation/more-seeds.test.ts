@@ -1,0 +1,7 @@
+import { describe, test } from 'vitest'
+import { expectSound } from './seeds.ts'
+
+// A file of its own, so that both halves run at once.
+describe('simulated worlds', () => {
+  test('seeds 251 to 500', () => expectSound(251, 501))
+})

@@ -1,0 +1,21 @@
+import { describe, expect, test } from 'vitest'
+import { KEPT_SEEDS } from './kept-seeds.ts'
+import { expectSeedSound, expectSound } from './seeds.ts'
+import { simulate } from './simulate.ts'
+
+describe('simulated worlds', () => {
+  test('seeds 1 to 250', () => expectSound(1, 251))
+
+  test.each(KEPT_SEEDS)('seed $seed: $found', ({ seed }) => expectSeedSound(seed))
+
+  test('one seed, one world', async () => {
+    for (const seed of [2, 3, 5]) {
+      const lines: string[] = []
+      const first = await simulate(seed, (line) => lines.push(line))
+      const second = await simulate(seed)
+      expect(second).toEqual(first)
+      expect(lines.length).toBeGreaterThan(first.events)
+    }
+    expect((await simulate(7)).hash).not.toBe((await simulate(8)).hash)
+  })
+})
