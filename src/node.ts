@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { createAnnouncer } from './announcer.ts'
+import { fileMark } from './bootstrap-mark.ts'
 import { formatHostPort } from './config/addresses.ts'
 import type { Config } from './config/load.ts'
 import { packageVersion } from './config/package-files.ts'
@@ -13,6 +15,8 @@ import type { Network } from './network/types.ts'
 import { createMetrics } from './observe/metrics.ts'
 import type { Logger } from './observe/types.ts'
 import { openStore } from './store/store.ts'
+import { watchGaps } from './sync/gap-watch.ts'
+import { createSync, type Sync } from './sync/scheduler.ts'
 import { selectEngine } from './verify/select-engine.ts'
 import { createVerifyService } from './verify/verify-service.ts'
 
@@ -120,28 +124,43 @@ export async function createNode(
     metrics.gauge('store_avatars', 'Avatars held.', () => store.totals().avatars)
     metrics.gauge('store_records', 'Live records held.', () => store.totals().records)
     const verifier = createVerifyService({ engine, ...part('verify') }, { network: config.network })
-    running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 300, holdsData: false })
+    running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 250, holdsData: false })
 
-    /** Ingest and network need each other; records that arrive before there is a network are announced by nobody. */
-    const link: { network?: Network } = {}
-    const ingest = createIngest({
-      ...part('ingest'),
-      store,
-      verifier,
-      // What came by gossip is passed on by gossip itself, after its verdict.
-      announce: (records, origin) => {
-        if (origin !== 'gossip') link.network?.publish(records)
-      },
+    /** Ingest, network and sync need each other; records that arrive before they are there are announced by nobody. */
+    const link: { network?: Network; sync?: Sync } = {}
+    const announce = createAnnouncer({
+      environment,
+      publish: (records) => link.network?.publish(records),
+      nudge: () => link.sync?.nudge(),
     })
+    const ingest = createIngest({ ...part('ingest'), store, verifier, announce })
     running.push({ name: 'ingest', stop: () => ingest.stop(), limitMs: 800, holdsData: true })
     const privateKey = await loadPeerKey(config.dataDir)
     const network = await createNetwork(
-      { ingest, environment, metrics, logger, privateKey },
-      { network: config.network, listen: config.listen, peers: config.peers, agent: `avatar-kv/${version}` },
+      { ingest, environment, metrics, logger, privateKey, onGossipLoss: () => link.sync?.nudge() },
+      {
+        network: config.network,
+        listen: config.listen,
+        peers: config.peers,
+        agent: `avatar-kv/${version}`,
+        gossip: config.gossip,
+      },
     )
     link.network = network
+    const sync = createSync(
+      {
+        ...part('sync'),
+        source: store.sync,
+        ingest,
+        transport: network.sync,
+        keccak256: (bytes) => engine.keccak256(bytes),
+        mark: fileMark(join(config.dataDir, 'bootstrap-mark.json')),
+      },
+      { network: config.network, limits: { intervalMs: config.syncIntervalSeconds * 1000 } },
+    )
+    link.sync = sync
     const http = await createHttpServer(
-      { store, ingest, network, environment, metrics, logger },
+      { store, ingest, network: withSync(network, sync), environment, metrics, logger },
       {
         ...config.http,
         network: config.network,
@@ -154,12 +173,20 @@ export async function createNode(
 
     async function start(peers: Network, server: typeof http): Promise<Started> {
       try {
-        running.push({ name: 'network', stop: () => peers.stop(), limitMs: 1700, holdsData: false })
+        running.push({ name: 'network', stop: () => peers.stop(), limitMs: 1550, holdsData: false })
         await peers.start().catch((error: unknown) => {
           const what = `listen for peers on ${config.listen.join(', ')}`
           throw listenProblem('listen_address_unusable', what, '--listen MULTIADDR', error)
         })
-        running.push({ name: 'http', stop: () => server.stop(), limitMs: 1300, holdsData: false })
+        const { logger: syncLogger } = part('sync')
+        const unwatch = watchGaps({ store, environment, logger: syncLogger }, (ids) => sync.missing(ids))
+        const stopSync = async (): Promise<void> => {
+          unwatch()
+          await sync.stop()
+        }
+        running.push({ name: 'sync', stop: stopSync, limitMs: 400, holdsData: false })
+        sync.start()
+        running.push({ name: 'http', stop: () => server.stop(), limitMs: 1150, holdsData: false })
         await server.start().catch((error: unknown) => {
           const what = `serve HTTP on ${formatHostPort(config.http)}`
           throw listenProblem('http_address_unusable', what, '--http HOST:PORT', error)
@@ -184,6 +211,18 @@ export async function createNode(
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** The network as the HTTP part shows it: with how sync with each peer stands. */
+function withSync(network: Network, sync: Sync) {
+  return {
+    peerId: network.peerId,
+    addresses: () => network.addresses(),
+    peers() {
+      const all = new Map(sync.peers().map(({ peer_id, ...health }) => [peer_id, health]))
+      return network.peers().map((peer) => ({ ...peer, sync: all.get(peer.peer_id) ?? null }))
+    },
   }
 }
 

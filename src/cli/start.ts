@@ -13,6 +13,8 @@ interface StartOptions {
   readonly listen?: string[]
   readonly peer?: string[]
   readonly network?: string
+  readonly gossip?: string
+  readonly syncIntervalSeconds?: string
   readonly logLevel?: string
   readonly logFormat?: string
 }
@@ -31,6 +33,11 @@ export function addStart(program: Command, context: CommandContext): void {
     .option('--listen <multiaddr...>', 'where other nodes can connect (default: /ip4/0.0.0.0/tcp/4382)')
     .option('--peer <multiaddr...>', 'nodes to stay connected to (default: none)')
     .option('--network <name>', 'name of the network (default: main)')
+    .option(
+      '--gossip <true|false>',
+      'whether records are passed on as they come, and not by sync alone (default: true)',
+    )
+    .option('--sync-interval-seconds <seconds>', 'time between two comparisons with a peer (default: 30)')
     .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent (default: info)')
     .option('--log-format <format>', 'json, pretty, or auto: pretty on a terminal (default: auto)')
     .addHelpText(
@@ -51,7 +58,7 @@ Examples:
         import('../config/load.ts'),
         import('../observe/logger.ts'),
       ])
-      const { config: file, dataDir, http, listen, peer, network, logLevel, logFormat } = options
+      const { config: file, dataDir, http, listen, peer, network, gossip, logLevel, logFormat } = options
       const config = loadConfig({
         flags: {
           config: file,
@@ -60,6 +67,8 @@ Examples:
           listen,
           peers: peer,
           network,
+          gossip,
+          sync_interval_seconds: options.syncIntervalSeconds,
           log_level: logLevel,
           log_format: logFormat,
         },

@@ -21,6 +21,10 @@ export interface Config {
   /** Multiaddrs. */
   readonly peers: readonly string[]
   readonly network: string
+  /** Whether records are also passed on as they come, and not by sync alone. */
+  readonly gossip: boolean
+  /** Time between two reconciliations with a peer, about. */
+  readonly syncIntervalSeconds: number
   readonly logLevel: ConfigValues['log_level']
   readonly logFormat: ConfigValues['log_format']
 }
@@ -41,6 +45,11 @@ interface Sourced {
 
 const VARIABLE_PREFIX = 'AVATAR_KV_'
 const LIST_KEYS: readonly ConfigKey[] = ['listen', 'peers']
+/** What texts stand for, by key, in variables and flags; any other text stays as it is, and is refused. */
+const VALUES_OF_TEXT: { readonly [key in ConfigKey]?: (text: string) => unknown } = {
+  gossip: (text) => (text === 'true' || text === 'false' ? text === 'true' : text),
+  sync_interval_seconds: (text) => (/^\d{1,10}$/.test(text) ? Number(text) : text),
+}
 /** Values in error messages are cut here: a whole file may have been given by mistake. */
 const MAX_SHOWN_CHARACTERS = 200
 
@@ -72,7 +81,9 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
   }
   take(fromVariables(env), (key) => `the environment variable ${VARIABLE_PREFIX}${key.toUpperCase()}`)
   take(
-    Object.entries(flags).filter(([key, value]) => key !== 'config' && value !== undefined),
+    Object.entries(flags).flatMap(([key, value]) =>
+      key === 'config' || value === undefined ? [] : [[key, valueOf(key, value)]],
+    ),
     (key) => `the command line (--${key === 'peers' ? 'peer' : key.replaceAll('_', '-')})`,
   )
   return check(values, cwd)
@@ -80,6 +91,11 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
 
 function isConfigKey(key: string): key is ConfigKey {
   return (CONFIG_KEYS as string[]).includes(key)
+}
+
+function valueOf(key: string, given: string | readonly string[]): unknown {
+  const read = isConfigKey(key) ? VALUES_OF_TEXT[key] : undefined
+  return read === undefined || typeof given !== 'string' ? given : read(given)
 }
 
 function readText(path: string): string {
@@ -123,7 +139,7 @@ function fromVariables(env: EnvironmentVariables): [string, unknown][] {
       throw new ConfigError('unknown_key', `Unknown environment variable ${show(name)}. Known: ${names.join(', ')}.`)
     }
     if (text === undefined || text === '') continue
-    entries.push([key, LIST_KEYS.includes(key) ? text.split(',').map((item) => item.trim()) : text])
+    entries.push([key, LIST_KEYS.includes(key) ? text.split(',').map((item) => item.trim()) : valueOf(key, text)])
   }
   return entries
 }
@@ -158,6 +174,8 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     listen: checked.listen,
     peers: checked.peers,
     network: checked.network,
+    gossip: checked.gossip,
+    syncIntervalSeconds: checked.sync_interval_seconds,
     logLevel: checked.log_level,
     logFormat: checked.log_format,
   }

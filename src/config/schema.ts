@@ -8,6 +8,9 @@ const MAX_LISTEN_ADDRESSES = 16
 /** Each configured peer is dialled for ever, so a list is kept to what one node can hold connections to. */
 const MAX_PEERS = 256
 
+/** Below a second two nodes would do little else; above an hour a reader would wait too long for what gossip lost. */
+const SYNC_INTERVAL_SECONDS = { minimum: 1, maximum: 3600 }
+
 const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
 
 /**
@@ -15,7 +18,8 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  *
  * `http` defaults to loopback: version 1 of the API lets a node choose what its clients sign, so it is opened to others
  * on purpose, behind TLS. `listen` defaults to all interfaces: a node that nobody can dial helps nobody, and whatever
- * comes in there is verified.
+ * comes in there is verified. `gossip` can be switched off where bandwidth is dear, and by tests: records then travel
+ * by sync alone, and so arrive later.
  */
 export const configSchema = Type.Object(
   {
@@ -33,6 +37,11 @@ export const configSchema = Type.Object(
       description: `up to ${MAX_PEERS} TCP multiaddrs to keep connected to, such as /ip4/192.0.2.7/tcp/4382/p2p/12D3Koo…`,
     }),
     network: Type.String({ pattern: '^[a-z0-9-]{1,32}$', description: '1 to 32 of the characters a-z, 0-9 and -' }),
+    gossip: Type.Boolean({ description: 'true or false' }),
+    sync_interval_seconds: Type.Integer({
+      ...SYNC_INTERVAL_SECONDS,
+      description: `whole seconds from ${SYNC_INTERVAL_SECONDS.minimum} to ${SYNC_INTERVAL_SECONDS.maximum}`,
+    }),
     log_level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
       description: 'fatal, error, warn, info, debug, trace or silent',
     }),

@@ -1,10 +1,12 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import type { Static } from 'typebox'
 
 import type { Clock } from '../environment.ts'
 import type { Metrics } from '../observe/types.ts'
 import type { StoreReader } from '../store/types.ts'
 import { responses } from './schemas.ts'
 import { HealthAnswer, PeersAnswer, StatusAnswer } from './v2-schemas.ts'
+import type { PeerSync } from './v2-schemas.ts'
 
 const TAGS = ['Node']
 
@@ -16,7 +18,12 @@ export interface ShownPeer {
   readonly gossip: boolean
   readonly connected_at: number
   readonly agent: string | null
+  /** How sync with it stands; null where it does not speak it. */
+  readonly sync: ShownSync | null
 }
+
+/** How sync with a peer stands, as the sync part tells. */
+export type ShownSync = Static<typeof PeerSync>
 
 /** What the HTTP part shows of the network part, which it does not know. */
 export interface ShownNetwork {

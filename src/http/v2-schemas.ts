@@ -118,6 +118,48 @@ export const StatusAnswer = object(
   'Status',
 )
 
+const Count = Type.Integer({ minimum: 0 })
+
+export const PeerSync = object(
+  {
+    state: Type.Enum(
+      ['idle', 'waiting', 'backing_off', 'opening', 'reconciling', 'bootstrapping', 'fetching', 'serving'],
+      { description: '`waiting`: for a place; `backing_off`: after failures; the last five: what a session does now.' },
+    ),
+    role: Type.Union([Type.Enum(['initiator', 'responder']), Type.Null()], { description: 'Of the session now.' }),
+    progress: Type.Union([object({ done: Count, total: Type.Union([Count, Type.Null()]) }), Type.Null()], {
+      description: 'Records moved by the session now, of `total` where that is known.',
+    }),
+    last: Type.Union(
+      [
+        object({
+          finished_at: Type.Integer({ description: 'Unix seconds.' }),
+          role: Type.Enum(['initiator', 'responder']),
+          outcome: Type.Enum(['equal', 'equal_except_refused', 'different'], {
+            description: 'Whether both sides then held the same records.',
+          }),
+          differences: Type.Integer({
+            minimum: 0,
+            description: 'Records that one side had and the other had not, before.',
+          }),
+          refused_here: Count,
+          refused_there: Count,
+        }),
+        Type.Null(),
+      ],
+      { description: 'The last comparison that ran to its end.' },
+    ),
+    sessions: Type.Integer({ minimum: 0, description: 'That ran to their end, since this node started.' }),
+    failures: Type.Integer({ minimum: 0, description: 'In a row, since then.' }),
+    error: Type.Union([Type.String(), Type.Null()], { description: 'Code of the last failure.' }),
+    records_in: Count,
+    records_out: Count,
+    bytes_in: Count,
+    bytes_out: Count,
+  },
+  'PeerSync',
+)
+
 export const PeersAnswer = object(
   {
     peers: Type.Array(
@@ -128,6 +170,7 @@ export const PeersAnswer = object(
         gossip: Type.Boolean(),
         connected_at: Type.Integer({ description: 'Unix seconds.' }),
         agent: Type.Union([Type.String(), Type.Null()]),
+        sync: Type.Union([PeerSync, Type.Null()], { description: 'Null for a peer that does not speak sync.' }),
       }),
     ),
   },

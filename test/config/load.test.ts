@@ -46,6 +46,8 @@ describe('defaults', () => {
       listen: ['/ip4/0.0.0.0/tcp/4382'],
       peers: [],
       network: 'main',
+      gossip: true,
+      syncIntervalSeconds: 30,
       logLevel: 'info',
       logFormat: 'auto',
     })
@@ -80,6 +82,36 @@ describe('precedence', () => {
     }
     expect(load({ env }).network).toBe('d')
     expect(load({ env: { AVATAR_KV_CONFIG: '' } }).network).toBe('main')
+  })
+})
+
+describe('numbers and switches', () => {
+  it('are themselves in a file, and text in variables and flags', () => {
+    const config = file('s.json', { gossip: false, sync_interval_seconds: 1 })
+    expect(load({ flags: { config } })).toMatchObject({ gossip: false, syncIntervalSeconds: 1 })
+    const env = { AVATAR_KV_GOSSIP: 'true', AVATAR_KV_SYNC_INTERVAL_SECONDS: '3600' }
+    expect(load({ flags: { config }, env })).toMatchObject({ gossip: true, syncIntervalSeconds: 3600 })
+    const flags = { config, gossip: 'false', sync_interval_seconds: '7' }
+    expect(load({ flags, env })).toMatchObject({ gossip: false, syncIntervalSeconds: 7 })
+  })
+
+  it.each(['0', '3601', '1.5', '-1', '1e2', ' 5', '0x10', 'often', '99999999999'])('an interval of %j', (text) => {
+    const { code, message } = refusal({ flags: { sync_interval_seconds: text } })
+    expect(code).toBe('bad_value')
+    expect(message).toContain('"sync_interval_seconds"')
+    expect(message).toContain('--sync-interval-seconds')
+    expect(message).toContain('from 1 to 3600')
+  })
+
+  it.each(['yes', '', 'TRUE', '1', '__proto__', 'toString'])('gossip %j', (text) => {
+    const { code, message } = refusal({ flags: { gossip: text } })
+    expect(code).toBe('bad_value')
+    expect(message).toContain('true or false')
+  })
+
+  it('as texts in a file are refused', () => {
+    expect(refusal({ flags: { config: file('w.json', { gossip: 'true' }) } }).code).toBe('bad_value')
+    expect(refusal({ flags: { config: file('v.json', { sync_interval_seconds: '5' }) } }).code).toBe('bad_value')
   })
 })
 

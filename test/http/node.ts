@@ -17,13 +17,33 @@ import { selectEngine } from '../../src/verify/select-engine.ts'
 import { createVerifyService } from '../../src/verify/verify-service.ts'
 
 export const NETWORK = 'main'
-const PEER = {
+export const PEER = {
   peer_id: '12D3KooWExamplePeer',
   addresses: ['/ip4/192.0.2.7/tcp/4382'],
   direction: 'outbound' as const,
   gossip: true,
   connected_at: 1_790_000_000,
   agent: null,
+  sync: {
+    state: 'bootstrapping' as const,
+    role: 'initiator' as const,
+    progress: { done: 7, total: 100 },
+    last: {
+      finished_at: 1_790_000_001,
+      role: 'responder' as const,
+      outcome: 'equal_except_refused' as const,
+      differences: 3,
+      refused_here: 1,
+      refused_there: 0,
+    },
+    sessions: 2,
+    failures: 1,
+    error: 'stalled',
+    records_in: 4,
+    records_out: 5,
+    bytes_in: 2000,
+    bytes_out: 3000,
+  },
 }
 
 const engine = await selectEngine()
