@@ -49,6 +49,26 @@ export interface StatusAnswer {
   readonly records: number
 }
 
+/** How sync with a peer stands, as far as it is shown here. */
+export interface PeerSyncAnswer {
+  readonly state: string
+  readonly progress: { readonly done: number; readonly total: number | null } | null
+  readonly last: {
+    readonly finished_at: number
+    readonly outcome: string
+    readonly differences: number
+    readonly refused_here: number
+    readonly refused_there: number
+  } | null
+  readonly error: string | null
+}
+
+/** One peer in `GET /v2/peers`. */
+export interface PeerAnswer extends PeerInfo {
+  /** Null where the peer does not speak sync, or the node does not tell. */
+  readonly sync: PeerSyncAnswer | null
+}
+
 /** An answer is not what the protocol says; the message names the member. */
 export class AnswerError extends Error {
   override readonly name = 'AnswerError'
@@ -129,7 +149,7 @@ export function parseStatusAnswer(value: JsonValue): StatusAnswer & JsonObject {
   }
 }
 
-export function parsePeersAnswer(value: JsonValue): PeerInfo[] {
+export function parsePeersAnswer(value: JsonValue): PeerAnswer[] {
   return list(object(value, 'the answer')['peers'], 'peers', (item) => {
     const peer = object(item, 'peers')
     return {
@@ -139,8 +159,37 @@ export function parsePeersAnswer(value: JsonValue): PeerInfo[] {
       gossip: peer['gossip'] === true,
       connected_at: count(peer['connected_at'], 'connected_at'),
       agent: typeof peer['agent'] === 'string' ? peer['agent'] : null,
+      sync: optional(peer['sync'], (sync) => parsePeerSync(object(sync, 'sync'))),
     }
   })
+}
+
+function parsePeerSync(sync: JsonObject): PeerSyncAnswer {
+  return {
+    state: text(sync['state'], 'sync.state'),
+    progress: optional(sync['progress'], (value) => {
+      const { done, total } = object(value, 'sync.progress')
+      return {
+        done: count(done, 'sync.progress.done'),
+        total: optional(total, (all) => count(all, 'sync.progress.total')),
+      }
+    }),
+    last: optional(sync['last'], (value) => {
+      const last = object(value, 'sync.last')
+      return {
+        finished_at: count(last['finished_at'], 'sync.last.finished_at'),
+        outcome: text(last['outcome'], 'sync.last.outcome'),
+        differences: count(last['differences'], 'sync.last.differences'),
+        refused_here: count(last['refused_here'], 'sync.last.refused_here'),
+        refused_there: count(last['refused_there'], 'sync.last.refused_there'),
+      }
+    }),
+    error: optional(sync['error'], (value) => text(value, 'sync.error')),
+  }
+}
+
+function optional<T>(value: JsonValue | undefined, parse: (value: JsonValue) => T): T | null {
+  return value === undefined || value === null ? null : parse(value)
 }
 
 function object(value: JsonValue | undefined, name: string): JsonObject {

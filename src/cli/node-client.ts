@@ -1,7 +1,6 @@
-import type { PeerInfo } from '../network/types.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import * as answers from './answers.ts'
-import type { AvatarAnswer, RecordAnswer, RecordsAnswer, StatusAnswer, SubmitAnswer } from './answers.ts'
+import type { AvatarAnswer, PeerAnswer, RecordAnswer, RecordsAnswer, StatusAnswer, SubmitAnswer } from './answers.ts'
 import { CliError, messageOf } from './errors.ts'
 import { printable } from './text.ts'
 
@@ -29,7 +28,7 @@ export interface NodeClient {
   records(avatar: Avatar, cursor: string | null): Promise<RecordsAnswer | 'expired'>
   submit(records: readonly Pick<RecordAnswer, 'payload' | 'signature'>[]): Promise<SubmitAnswer[]>
   status(): Promise<StatusAnswer & JsonObject>
-  peers(): Promise<PeerInfo[]>
+  peers(): Promise<PeerAnswer[]>
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { jsonOption, nodeOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
 import { createNodeClient } from './node-client.ts'
+import { syncText } from './sync-text.ts'
 import { jsonText, printable, table, timeText } from './text.ts'
 
 /** `peers`. */
@@ -10,7 +11,9 @@ export function addPeers(program: Command, context: CommandContext): void {
   program
     .command('peers')
     .summary('list the peers that a node is connected to')
-    .description('Lists the peers that a node is connected to.')
+    .description(
+      'Lists the peers that a node is connected to, and whether they held the same records when they last compared.',
+    )
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ avatar-kv peers\n  $ avatar-kv peers --json')
@@ -23,9 +26,10 @@ export function addPeers(program: Command, context: CommandContext): void {
         peer.direction,
         peer.gossip ? 'yes' : 'no',
         timeText(peer.connected_at),
+        syncText(peer.sync),
         printable(peer.agent ?? ''),
         peer.addresses.map(printable).join(' '),
       ])
-      context.out(table([['PEER', 'DIRECTION', 'GOSSIP', 'SINCE', 'AGENT', 'ADDRESSES'], ...rows]))
+      context.out(table([['PEER', 'DIRECTION', 'GOSSIP', 'SINCE', 'SYNC', 'AGENT', 'ADDRESSES'], ...rows]))
     })
 }

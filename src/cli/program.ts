@@ -13,7 +13,15 @@ import { addStart } from './start.ts'
 import { addStatus } from './status.ts'
 
 /** Errors that are addressed to the person at the terminal: their message says it all. */
-const EXPECTED_ERRORS = new Set(['CliError', 'ConfigError', 'NetworkError', 'NodeError', 'RecordError', 'StoreError', 'VerifyError'])
+const EXPECTED_ERRORS = new Set([
+  'CliError',
+  'ConfigError',
+  'NetworkError',
+  'NodeError',
+  'RecordError',
+  'StoreError',
+  'VerifyError',
+])
 
 /**
  * Runs one command line.

@@ -59,7 +59,10 @@ describe('createNodeClient', () => {
     ['a list', '[]'],
     ['no JSON', 'hello'],
     ['deep nesting', `{"version":${'['.repeat(100_000)}${']'.repeat(100_000)}}`],
-    ['a number that is none', '{"version":"1","network":"main","peer_id":"a","addresses":[],"peers":-1,"avatars":0,"records":0}'],
+    [
+      'a number that is none',
+      '{"version":"1","network":"main","peer_id":"a","addresses":[],"peers":-1,"avatars":0,"records":0}',
+    ],
   ])('refuses %s as a status', async (_, body) => {
     const error = await refusal((await clientOf(answering(200, body))).status())
     expect(error.code).toBe('refused')

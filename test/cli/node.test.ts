@@ -83,7 +83,13 @@ describe('put, get, log', () => {
     const { records, total } = (await json(['log', avatar])) as { records: JsonObject[]; total: number }
     expect(total).toBe(5)
     expect(records.map(({ counter }) => counter)).toEqual([5, 4, 3, 2, 1])
-    expect(records[0]).toMatchObject({ platform: 'twitter', set: ['name'], deleted: [], status: 'stored', type: 'patch' })
+    expect(records[0]).toMatchObject({
+      platform: 'twitter',
+      set: ['name'],
+      deleted: [],
+      status: 'stored',
+      type: 'patch',
+    })
     const { out, err } = await call(['log', avatar, '--limit', '2'])
     expect(out.trim().split('\n')).toHaveLength(3)
     expect(out).toContain('twitter Alice')
@@ -92,7 +98,12 @@ describe('put, get, log', () => {
 
   it('has a clear word for what is not there', async () => {
     const other = (await run(['key', 'create', 'other.key'], { cwd })).out.trim()
-    for (const args of [['get', other], ['get', other, '--verify'], ['log', other], ['get', avatar, 'github', 'nobody']]) {
+    for (const args of [
+      ['get', other],
+      ['get', other, '--verify'],
+      ['log', other],
+      ['get', avatar, 'github', 'nobody'],
+    ]) {
       const { code, out, err } = await call(args)
       expect(code).toBe(1)
       expect(out).toBe('')
@@ -286,4 +297,3 @@ describe('status and peers', () => {
     server.close()
   })
 })
-

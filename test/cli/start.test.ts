@@ -42,41 +42,53 @@ describe('start', () => {
 
   it.each([
     ['a data directory in use', () => ['--data-dir', 'data', ...LOOPBACK], /another (node|process)/i],
-    ['an HTTP port in use', () => ['--data-dir', 'd1', '--http', node.http, '--listen', LOOPBACK[3]!], /serve HTTP .* another program uses that port/],
+    [
+      'an HTTP port in use',
+      () => ['--data-dir', 'd1', '--http', node.http, '--listen', LOOPBACK[3]!],
+      /serve HTTP .* another program uses that port/,
+    ],
     [
       'a peer port in use',
       () => ['--data-dir', 'd2', '--http', '127.0.0.1:0', '--listen', node.addresses[0]!.replace(/\/p2p.*/, '')],
       /listen for peers .* another program uses that port/,
     ],
     ['a data directory that is a file', () => ['--data-dir', 'avatar.key', ...LOOPBACK], /avatar\.key cannot be used/],
-  ])('fails with exit code 1 on %s', async (_, args, message) => {
-    const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
-      execFile(process.execPath, [MAIN, 'start', ...args()], { cwd, timeout: 15_000 }, (error, _out, stderr) =>
-        resolve({ code: error?.code, stderr }),
-      )
-    })
-    expect(stderr).toMatch(message)
-    expect(stderr).not.toContain('    at ')
-    expect(code).toBe(1)
-    expect((await call(['status'])).code).toBe(0)
-  }, SLOW_MS)
+  ])(
+    'fails with exit code 1 on %s',
+    async (_, args, message) => {
+      const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+        execFile(process.execPath, [MAIN, 'start', ...args()], { cwd, timeout: 15_000 }, (error, _out, stderr) =>
+          resolve({ code: error?.code, stderr }),
+        )
+      })
+      expect(stderr).toMatch(message)
+      expect(stderr).not.toContain('    at ')
+      expect(code).toBe(1)
+      expect((await call(['status'])).code).toBe(0)
+    },
+    SLOW_MS,
+  )
 
-  it.each(['SIGTERM', 'SIGINT'] as const)('stops on %s within 5 s with exit code 0, and keeps what it had', async (signal) => {
-    const args = ['--data-dir', `kept-${signal}`, ...LOOPBACK]
-    const one = await startNodeProcess(MAIN, args, cwd)
-    await call(['put', '{"kept":true}'], one)
-    const stream = await fetch(`${one.url}/v2/events`)
-    const began = Date.now()
-    const exited = once(one.child, 'exit')
-    one.child.kill(signal)
-    expect(await exited).toEqual([0, null])
-    expect(Date.now() - began).toBeLessThan(5000)
-    await stream.body?.cancel().catch(() => undefined)
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'stops on %s within 5 s with exit code 0, and keeps what it had',
+    async (signal) => {
+      const args = ['--data-dir', `kept-${signal}`, ...LOOPBACK]
+      const one = await startNodeProcess(MAIN, args, cwd)
+      await call(['put', '{"kept":true}'], one)
+      const stream = await fetch(`${one.url}/v2/events`)
+      const began = Date.now()
+      const exited = once(one.child, 'exit')
+      one.child.kill(signal)
+      expect(await exited).toEqual([0, null])
+      expect(Date.now() - began).toBeLessThan(5000)
+      await stream.body?.cancel().catch(() => undefined)
 
-    const again = await startNodeProcess(MAIN, args, cwd)
-    expect(again).toMatchObject({ avatars: 1, records: 1, peer_id: one.peer_id })
-    expect(await again.stop()).toBe(0)
-  }, SLOW_MS)
+      const again = await startNodeProcess(MAIN, args, cwd)
+      expect(again).toMatchObject({ avatars: 1, records: 1, peer_id: one.peer_id })
+      expect(await again.stop()).toBe(0)
+    },
+    SLOW_MS,
+  )
 })
 
 describe('a second signal', () => {
@@ -88,7 +100,9 @@ describe('a second signal', () => {
       const [host, port] = one.http.split(':')
       const socket = connect(Number(port), host)
       socket.on('error', () => undefined)
-      socket.write('POST /v2/records HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{')
+      socket.write(
+        'POST /v2/records HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{',
+      )
       await once(socket, 'ready')
       expect((await call(['status'], one)).code).toBe(0)
       const exited = once(one.child, 'exit')
@@ -103,14 +117,20 @@ describe('a second signal', () => {
 })
 
 describe('demo', () => {
-  it('ends well within 20 s', async () => {
-    const began = Date.now()
-    const { code, stdout } = await new Promise<{ code: unknown; stdout: string }>((resolve) => {
-      execFile(process.execPath, [MAIN, 'demo'], { cwd }, (error, stdout) => resolve({ code: error?.code ?? 0, stdout }))
-    })
-    expect(stdout).toContain('verified: 2 signatures checked here')
-    expect(stdout).toContain('"colour":"green"')
-    expect(code).toBe(0)
-    expect(Date.now() - began).toBeLessThan(20_000)
-  }, SLOW_MS)
+  it(
+    'ends well within 20 s',
+    async () => {
+      const began = Date.now()
+      const { code, stdout } = await new Promise<{ code: unknown; stdout: string }>((resolve) => {
+        execFile(process.execPath, [MAIN, 'demo'], { cwd }, (error, stdout) =>
+          resolve({ code: error?.code ?? 0, stdout }),
+        )
+      })
+      expect(stdout).toContain('verified: 2 signatures checked here')
+      expect(stdout).toContain('"colour":"green"')
+      expect(code).toBe(0)
+      expect(Date.now() - began).toBeLessThan(20_000)
+    },
+    SLOW_MS,
+  )
 })

@@ -55,7 +55,11 @@ describe('wrong usage ends with exit code 2 and says what is wrong', () => {
     ['a node without a scheme', ['status', '--node', '127.0.0.1:4381'], 'http://HOST:PORT'],
     ['a node that is a file', ['status', '--node', 'file:///etc/passwd'], 'http://HOST:PORT'],
     ['a patch that is not JSON', ['put', '{a:1}'], 'not JSON'],
-    ['a number that would change', ['put', '{"a\\"b":"12345678901234567890","c":[12345678901234567890]}'], 'Write it as a text'],
+    [
+      'a number that would change',
+      ['put', '{"a\\"b":"12345678901234567890","c":[12345678901234567890]}'],
+      'Write it as a text',
+    ],
     ['a patch that is a list', ['put', '[1]'], 'JSON object'],
     ['two patches', ['put', '{}', '--file', 'x.json'], 'not both'],
     ['no patch at a terminal', ['put'], 'There is no patch'],

@@ -1,0 +1,43 @@
+import type { PeerSyncAnswer } from './answers.ts'
+import { countText, printable, timeText } from './text.ts'
+
+/** What a session does, in words; a state that is not known here is shown as it is. */
+const DOING: Readonly<Record<string, string>> = {
+  waiting: 'waits for its turn',
+  opening: 'calling',
+  reconciling: 'comparing',
+  bootstrapping: 'taking over its records',
+  fetching: 'fetching what is missing',
+  serving: 'being asked',
+}
+
+/** How sync with a peer stands, for people: what the last comparison found, and what goes on now. */
+export function syncText(sync: PeerSyncAnswer | null): string {
+  if (sync === null) return 'does not sync'
+  const parts = [lastText(sync.last)]
+  if (sync.state === 'backing_off') parts.push(`now failing (${printable(sync.error ?? 'unknown')}), trying again`)
+  else if (sync.state !== 'idle') parts.push(`now ${DOING[sync.state] ?? printable(sync.state)}${progressText(sync)}`)
+  return parts.join('; ')
+}
+
+function lastText(last: PeerSyncAnswer['last']): string {
+  if (last === null) return 'not yet compared'
+  const { outcome, differences, refused_here: here, refused_there: there } = last
+  const found = differences === 0 ? '' : `, ${countText(differences, 'difference')} before`
+  return `${outcomeText(outcome, here, there)} at ${timeText(last.finished_at)}${found}`
+}
+
+function outcomeText(outcome: string, here: number, there: number): string {
+  if (outcome !== 'equal_except_refused') return printable(outcome)
+  const refused = [
+    ...(here > 0 ? [`${here} that this node refuses`] : []),
+    ...(there > 0 ? [`${there} that it refuses`] : []),
+  ]
+  return `equal except ${refused.join(' and ') || 'what was refused'}`
+}
+
+function progressText({ progress }: PeerSyncAnswer): string {
+  if (progress === null) return ''
+  if (progress.total !== null) return ` (${progress.done} of ${countText(progress.total, 'record')})`
+  return progress.done === 0 ? '' : ` (${countText(progress.done, 'record')})`
+}
