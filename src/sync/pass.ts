@@ -1,4 +1,3 @@
-import type { IngestResult } from '../ingest/types.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import { checkArrivals } from './arrivals.ts'
 import type { Channel } from './channel.ts'
@@ -6,6 +5,7 @@ import { asSyncError, SyncError } from './errors.ts'
 import type { Frame, RefusedEntry } from './frames.ts'
 import { idKey, joinBytes, splitIds } from './ids.ts'
 import type { Intake } from './intake.ts'
+import { Ledger, type PassMemory, type PassTotals } from './ledger.ts'
 import { MAX_REQUEST_IDS } from './limits.ts'
 import { Negentropy } from './negentropy.ts'
 import { VERSION } from './negentropy/wire.ts'
@@ -19,40 +19,6 @@ const MAX_WAITING_IDS = 8_192
 /** Requests, and frames of records, that the peer has not answered yet: enough to keep a distant one busy. */
 const MAX_REQUESTS = 3
 const MAX_PUSHES = 4
-/** Claims that a peer may fail to keep in one session: a snapshot may drop many records at once, but rarely so many. */
-const MAX_UNDELIVERED = 4_096
-/** Ids found held, though a moment ago they were not. */
-const MAX_SEEN_HELD = 65_536
-/** Times that one id may be claimed and not delivered, minutes apart, before it is a lie. */
-const PATIENCE = 3
-
-/** What one look at both sides found, and what became of it. */
-export interface PassTotals {
-  /** Ids that one side has and the other has not. */
-  found: number
-  /** Of those, settled now: taken by this node or by the peer, or gone. */
-  moved: number
-  /** Refused by this node, now or before. */
-  refusedHere: number
-  /** Refused by the peer, now or before. */
-  refusedThere: number
-  /** Claimed by the peer and not delivered, now or before. */
-  undelivered: number
-}
-
-/** What passes of one session share. */
-export interface PassMemory {
-  /** Keys of ids that were needed and yet held. */
-  readonly seenHeld: Set<string>
-  undelivered: number
-  /** Whether the peer claims one id again and again. */
-  isWithholding: boolean
-}
-
-export function newPassMemory(): PassMemory {
-  return { seenHeld: new Set(), undelivered: 0, isWithholding: false }
-}
-
 interface Reconciling {
   readonly number: number
   readonly moment: SyncMoment
@@ -73,12 +39,11 @@ export interface PassPlan {
  * what the other lacks. Two loops, one that reads and one that writes: the peer may not read before this side has.
  */
 export class Pass {
-  readonly totals: PassTotals = { found: 0, moved: 0, refusedHere: 0, refusedThere: 0, undelivered: 0 }
   readonly #parts: SessionParts
   readonly #channel: Channel
   readonly #intake: Intake
   readonly #plan: PassPlan
-  readonly #memory: PassMemory
+  readonly #ledger: Ledger
   readonly #notice = new Notice()
   readonly #reader: RecordReader
   #negentropy: Negentropy | undefined
@@ -98,14 +63,14 @@ export class Pass {
     this.#channel = channel
     this.#intake = intake
     this.#plan = plan
-    this.#memory = memory
+    this.#ledger = new Ledger(parts, memory)
     this.#reader = new RecordReader(parts.source, parts.keccak256, (count) => this.#have.splice(0, count))
   }
 
   /** @throws SyncError */
   async run(): Promise<PassTotals> {
     const { reconciling, fetch = [] } = this.#plan
-    this.#need.push(...fetch)
+    append(this.#need, fetch)
     if (reconciling !== null) {
       if ('answer' in reconciling.begin) await this.#compare(reconciling.begin.answer)
       else this.#message = reconciling.begin.opening
@@ -116,12 +81,13 @@ export class Pass {
     const before = { ...this.#intake.totals }
     await this.#intake.drain()
     const after = this.#intake.totals
+    const { totals } = this.#ledger
     // What was held back, and then taken, was counted as refused.
-    this.totals.moved += after.accepted + after.duplicates - before.accepted - before.duplicates
-    this.totals.refusedHere += after.refused + after.superseded - before.refused - before.superseded
-    this.totals.moved += this.#reader.missing.length
+    totals.moved += after.accepted + after.duplicates - before.accepted - before.duplicates
+    totals.refusedHere += after.refused + after.superseded - before.refused - before.superseded
+    totals.moved += this.#reader.missing.length
     this.#noteProgress()
-    return this.totals
+    return totals
   }
 
   /** The first failure breaks the stream, which ends the other loop. */
@@ -159,7 +125,7 @@ export class Pass {
       return true
     }
     if (this.#need.length > 0 && this.#requests.length < MAX_REQUESTS) {
-      const ids = this.#lacking(this.#need.splice(0, MAX_REQUEST_IDS))
+      const ids = this.#ledger.lacking(this.#need.splice(0, MAX_REQUEST_IDS))
       if (ids.length === 0) return true
       this.#requests.push(new Map(ids.map((id) => [idKey(id), id])))
       this.#notice.give()
@@ -234,54 +200,14 @@ export class Pass {
         await this.#negentropy.initiate()
       }
       const { message, have, need } = await this.#negentropy.reconcile(answer)
-      this.totals.found += have.length + need.length
-      this.#note(need, have)
+      append(this.#need, this.#ledger.wanted(need))
+      append(this.#have, this.#ledger.offered(have))
       this.#message = message
       if (message === null) await reconciling.moment.close()
       this.#parts.progress.total = (this.#parts.progress.total ?? 0) + have.length + need.length
     } catch (error) {
       throw fromNegentropy(error)
     }
-  }
-
-  #note(need: readonly Uint8Array[], have: readonly Uint8Array[]): void {
-    const { refusals, memory, source } = this.#parts
-    const held = source.held(need)
-    for (const [at, id] of need.entries()) {
-      const key = idKey(id)
-      if (held[at] === true) this.#noteHeld(key)
-      else if (refusals.blocks(key)) this.totals.refusedHere += 1
-      else if (memory.undelivered.blocks(key)) this.totals.undelivered += 1
-      else this.#need.push(id)
-    }
-    for (const id of have) {
-      if (memory.refusedThere.blocks(idKey(id))) this.totals.refusedThere += 1
-      else this.#have.push(id)
-    }
-  }
-
-  /** An id that is needed and yet held: once, gossip was quicker; again, it is superseded here. */
-  #noteHeld(key: string): void {
-    const { seenHeld } = this.#memory
-    const { refusals } = this.#parts
-    if (refusals.blocks(key)) {
-      this.totals.refusedHere += 1
-    } else if (seenHeld.has(key) || seenHeld.size >= MAX_SEEN_HELD) {
-      this.totals.refusedHere += 1
-      refusals.forAWhile(key)
-    } else {
-      seenHeld.add(key)
-      this.totals.moved += 1
-    }
-  }
-
-  /** Drops ids that have come meanwhile. */
-  #lacking(ids: readonly Uint8Array[]): Uint8Array[] {
-    const held = this.#parts.source.held(ids)
-    return ids.filter((id, at) => {
-      if (held[at] === true) this.#noteHeld(idKey(id))
-      return held[at] !== true
-    })
   }
 
   async #take(records: readonly SignedRecord[]): Promise<void> {
@@ -294,25 +220,21 @@ export class Pass {
     }
     this.#parts.progress.recordsIn += arrivals.length
     const fresh = arrivals.filter(({ isHeld }) => !isHeld)
-    this.totals.moved += arrivals.length - fresh.length
+    this.#ledger.totals.moved += arrivals.length - fresh.length
     await this.#intake.add(
       fresh.map(({ record }) => record),
-      (results) => this.#noteResults(results),
+      (results) => {
+        this.#ledger.taken(results)
+        this.#noteProgress()
+      },
     )
-  }
-
-  #noteResults(results: readonly IngestResult[]): void {
-    for (const { status } of results) {
-      if (status === 'refused' || status === 'superseded') this.totals.refusedHere += 1
-      else this.totals.moved += 1
-    }
-    this.#noteProgress()
   }
 
   #noteProgress(): void {
     const { progress } = this.#parts
     progress.accepted = this.#intake.totals.accepted
-    progress.done = this.totals.moved + this.totals.refusedHere + this.totals.refusedThere
+    const { moved, refusedHere, refusedThere } = this.#ledger.totals
+    progress.done = moved + refusedHere + refusedThere
   }
 
   #endRequest(frame: Extract<Frame, { kind: 'delivered' }>): void {
@@ -321,36 +243,18 @@ export class Pass {
     for (const id of splitIds(frame.missing)) {
       if (!asked.has(idKey(id))) throw new SyncError('unexpected_frame', 'Ids are missing that were not asked for.')
     }
-    this.totals.undelivered += asked.size
-    // What is only fetched the peer did not claim.
-    if (this.#plan.reconciling === null) return
-    const { memory } = this.#parts
-    this.#memory.undelivered += asked.size
-    for (const key of asked.keys()) {
-      if (memory.undelivered.forAWhile(key) >= PATIENCE) this.#memory.isWithholding = true
-    }
-    if (this.#memory.undelivered <= MAX_UNDELIVERED) return
-    memory.withheld += 1
-    const message = `The peer claims ${this.#memory.undelivered} records that it does not deliver.`
-    throw new SyncError('withheld', message, { blame: memory.withheld > 1 })
+    this.#ledger.undelivered(asked.keys(), this.#plan.reconciling !== null)
   }
 
   #endPush(refused: readonly RefusedEntry[]): void {
     const pushed = this.#pushes.shift()
     if (pushed === undefined) throw new SyncError('unexpected_frame', 'The peer answers records that were not sent.')
-    const { memory, environment } = this.#parts
-    this.totals.moved += pushed.size
-    for (const { id, retrySeconds } of refused) {
-      const key = idKey(id)
-      if (!pushed.delete(key)) throw new SyncError('unexpected_frame', 'The peer refuses a record that was not sent.')
-      this.totals.moved -= 1
-      this.totals.refusedThere += 1
-      if (retrySeconds === 0) memory.refusedThere.forever(key)
-      else memory.refusedThere.until(key, environment.clock.now() + Math.min(retrySeconds, MAX_RETRY_S) * 1_000)
-    }
+    this.#ledger.given(pushed, refused)
     this.#noteProgress()
   }
 }
 
-/** Longest time that a peer can keep a record from being offered again, if it is not for good. */
-const MAX_RETRY_S = 86_400
+/** Not by `push(...)`, whose arguments stand on the stack. */
+function append<T>(to: T[], more: readonly T[]): void {
+  for (const each of more) to.push(each)
+}

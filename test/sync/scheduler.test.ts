@@ -1,0 +1,202 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { watchGaps } from '../../src/sync/gap-watch.ts'
+import { systemEnvironment } from '../../src/system-environment.ts'
+import { pino } from 'pino'
+import { Writer } from '../store/writer.ts'
+import { areEqual, SyncNet, until } from './sync-net.ts'
+
+const net = new SyncNet()
+
+afterEach(() => net.close())
+
+function written(avatars: number, each: number, first = 1) {
+  return Array.from({ length: avatars }, (_, at) => new Writer(first + at).chain(each)).flat()
+}
+
+/** Longer than any test takes. */
+const NEVER = { intervalMs: 3_600_000 }
+
+describe('when', () => {
+  test('two nodes that connect: one session makes both equal, and both know', async () => {
+    const [a, b] = [await net.add('a', { limits: NEVER }), await net.add('b', { limits: NEVER })]
+    await a.node.put(written(5, 4))
+    await b.node.put(written(5, 4, 100))
+    net.connect(a, b)
+    await until(() => areEqual(a, b), 'equal')
+    await until(() => b.sync.peers()[0]?.last !== null, 'b knows')
+    expect(a.sync.peers()).toMatchObject([
+      {
+        peer_id: 'b',
+        state: 'idle',
+        role: null,
+        progress: null,
+        last: { outcome: 'equal', differences: 40, refused_here: 0, refused_there: 0, role: 'initiator' },
+        sessions: 1,
+        failures: 0,
+        error: null,
+        records_in: 20,
+        records_out: 20,
+      },
+    ])
+    expect(b.sync.peers()).toMatchObject([{ peer_id: 'a', last: { outcome: 'equal', role: 'responder' } }])
+    expect([...a.transport.lines, ...b.transport.lines].length).toBe(1)
+  })
+
+  test('a line of three, on the timer', async () => {
+    const [a, b, c] = [await net.add('a'), await net.add('b'), await net.add('c')]
+    net.connect(a, b)
+    net.connect(b, c)
+    await a.node.put(written(3, 3))
+    await c.node.put(written(3, 3, 50))
+    await until(() => areEqual(a, b, c), 'equal')
+    expect((await b.node.ids()).length).toBe(18)
+    // And then they rest: sessions go on, and move nothing.
+    const sessions = b.sync.peers().map((peer) => peer.sessions)
+    const moved = b.sync.peers().map((peer) => peer.records_in + peer.records_out)
+    await until(() => b.sync.peers().every((peer, at) => peer.sessions >= sessions[at]! + 2), 'two more sessions')
+    expect(b.sync.peers().map((peer) => peer.records_in + peer.records_out)).toEqual(moved)
+  }, 40_000)
+
+  test('an empty node joins several full ones: one of them at a time brings all', async () => {
+    const records = written(60, 40)
+    const full = [await net.add('a'), await net.add('b'), await net.add('d')]
+    for (const { node } of full) await node.put(records)
+    const fresh = await net.add('c')
+    for (const each of full) net.connect(each, fresh)
+    await until(() => areEqual(fresh, full[0]!), 'equal', 30_000)
+    const brought = fresh.sync.peers().reduce((sum, peer) => sum + peer.records_in, 0)
+    expect(brought).toBeLessThan(records.length * 1.2)
+  }, 60_000)
+
+  test('both open at once: the smaller id goes on, and nothing failed', async () => {
+    const [a, b] = [await net.add('a', { limits: NEVER }), await net.add('b', { limits: NEVER })]
+    await a.node.put(written(2, 2))
+    await b.node.put(written(2, 2, 20))
+    let open = (): void => {}
+    const gate = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    a.transport.gate = gate
+    b.transport.gate = gate
+    net.connect(a, b)
+    await until(() => [a, b].every(({ sync }) => sync.peers()[0]?.state === 'opening'), 'both open')
+    open()
+    await until(() => areEqual(a, b), 'equal')
+    await until(() => a.sync.peers()[0]?.state === 'idle' && b.sync.peers()[0]?.state === 'idle', 'rest')
+    const tries = [...a.transport.lines, ...b.transport.lines].map(({ to, line }) => [to, line.frames.length > 2])
+    expect(tries).toEqual([
+      ['b', true],
+      ['a', false],
+    ])
+    expect(a.sync.peers()).toMatchObject([{ failures: 0, error: null, last: { role: 'initiator', outcome: 'equal' } }])
+    expect(b.sync.peers()).toMatchObject([{ failures: 0, error: null, last: { role: 'responder', outcome: 'equal' } }])
+    expect([...a.transport.penalties, ...b.transport.penalties]).toEqual([])
+  }, 40_000)
+
+  test('a nudge does not wait for the timer', async () => {
+    const [a, b] = [await net.add('a', { limits: NEVER }), await net.add('b', { limits: NEVER })]
+    net.connect(a, b)
+    await until(() => b.sync.peers()[0]?.last !== null, 'first session')
+    await a.node.put(written(2, 2))
+    b.sync.nudge()
+    await until(() => areEqual(a, b), 'equal')
+  })
+
+  test('what newly goes missing is asked for, of one peer after the other, and once', async () => {
+    const chain = new Writer(1).chain(4)
+    const [a, b, c] = [
+      await net.add('a', { limits: NEVER }),
+      await net.add('b', { limits: NEVER }),
+      await net.add('c', { limits: NEVER }),
+    ]
+    net.connect(a, b)
+    net.connect(a, c)
+    await until(() => a.sync.peers().every(({ last }) => last !== null), 'first sessions')
+    await c.node.put(chain.slice(1))
+    const environment = systemEnvironment()
+    const end = watchGaps({ store: a.node.store, environment, logger: pino({ level: 'silent' }) }, (ids) =>
+      a.sync.missing(ids),
+    )
+    await a.node.put(chain.slice(3))
+    // 3 cites 2, which cites 1, which cites 0, that nobody has: each is a gap that is new.
+    await until(async () => (await a.node.ids()).length === 3, 'three of four')
+    await until(async () => (await a.node.store.summary(new Writer(1).avatar))?.missing.ids[0] === chain[0]!.id, 'gap')
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    const asked = a.transport.lines.length
+    a.sync.missing([chain[0]!.id])
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(a.transport.lines.length).toBe(asked)
+    end()
+    expect(a.transport.penalties).toEqual([])
+  }, 40_000)
+
+  test('a peer that fails is left alone longer and longer, and the others are not', async () => {
+    const [a, bad, good] = [await net.add('a'), await net.add('bad'), await net.add('good')]
+    a.transport.behaviour.set('bad', { cutAtFrame: 0 })
+    net.connect(a, bad)
+    net.connect(a, good)
+    bad.sync.stop()
+    await until(() => (a.sync.peers()[0]?.failures ?? 0) >= 4, 'failures')
+    await good.node.put(written(2, 2))
+    await until(() => areEqual(a, good), 'equal')
+    expect(a.sync.peers()).toMatchObject([{ state: 'backing_off', error: 'broken' }, { failures: 0 }])
+    const before = a.transport.lines.filter(({ to }) => to === 'bad').length
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    expect(a.transport.lines.filter(({ to }) => to === 'bad').length - before).toBeLessThanOrEqual(2)
+  }, 40_000)
+
+  test('a peer of another network is refused, and not called again and again', async () => {
+    const [a, b] = [await net.add('a'), await net.add('b', { network: 'test' })]
+    net.connect(a, b)
+    await until(() => a.sync.peers()[0]?.error === 'wrong_network', 'refused')
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    expect(a.transport.lines.length).toBe(1)
+    expect(a.transport.penalties).toEqual([])
+  })
+
+  test('peers that stall do not keep others waiting', async () => {
+    const limits = { outbound: 2, turnMs: 300, stallMs: 4_000, openMs: 4_000 }
+    const a = await net.add('a', { limits })
+    const silent = await Promise.all(['s1', 's2', 's3'].map((name) => net.add(name, { limits: NEVER })))
+    const good = await net.add('z', { limits: NEVER })
+    // Its own call on connect never leaves.
+    good.transport.gate = new Promise(() => {})
+    for (const each of silent) {
+      a.transport.behaviour.set(each.transport.localPeer, {
+        change: (frame, direction) => (direction === 'back' ? null : frame),
+      })
+      net.connect(a, each)
+    }
+    await good.node.put(written(2, 3))
+    net.connect(a, good)
+    await until(() => areEqual(a, good), 'equal')
+    expect((await a.node.ids()).length).toBe(6)
+  }, 40_000)
+
+  test('what breaks goes on after a reconnect', async () => {
+    const [a, b] = [await net.add('a', { limits: NEVER }), await net.add('b', { limits: NEVER })]
+    await b.node.put(written(40, 30))
+    a.transport.behaviour.set('b', {
+      change(frame, _direction, number) {
+        if (number === 4) queueMicrotask(() => net.disconnect(a, b))
+        return frame
+      },
+    })
+    net.connect(a, b)
+    await until(() => a.sync.peers().length === 0, 'disconnected')
+    a.transport.behaviour.clear()
+    net.connect(a, b)
+    await until(() => areEqual(a, b), 'equal')
+    expect((await a.node.ids()).length).toBe(1_200)
+  }, 40_000)
+
+  test('a long session tells how far it is', async () => {
+    const [a, b] = [await net.add('a', { limits: { progressMs: 20 } }), await net.add('b')]
+    await b.node.put(written(40, 30))
+    net.connect(a, b)
+    await until(() => areEqual(a, b), 'equal')
+    expect(a.log).toContainEqual(
+      expect.objectContaining({ msg: 'sync goes on', peer: 'b', phase: 'bootstrapping', total: 1_200 }),
+    )
+  }, 40_000)
+})

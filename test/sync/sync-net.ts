@@ -1,0 +1,142 @@
+import { pino } from 'pino'
+import { nobleEngine } from '../../src/record/engine.ts'
+import { createSync, type Sync } from '../../src/sync/scheduler.ts'
+import type { SyncLimits } from '../../src/sync/limits.ts'
+import type { FrameStream, Scope, SyncTransport } from '../../src/sync/types.ts'
+import { systemEnvironment } from '../../src/system-environment.ts'
+import { streamPair, type Line, type LineOptions } from './stream-pair.ts'
+import { openNode, type SyncNode } from './sync-node.ts'
+
+/** Quick enough for tests, slow enough for a busy machine. */
+const LIMITS: Partial<SyncLimits> = { intervalMs: 400, backoffMs: 100, stallMs: 2_000, openMs: 2_000, missingMs: 50 }
+
+class MemoryTransport implements SyncTransport {
+  readonly localPeer: string
+  readonly penalties: string[] = []
+  readonly connected = new Map<string, MemoryTransport>()
+  /** Streams opened by this side, in order. */
+  readonly lines: { readonly to: string; readonly line: Line }[] = []
+  /** What lines to some peer do. */
+  readonly behaviour = new Map<string, LineOptions>()
+  /** Waited for before a stream is opened. */
+  gate: Promise<void> = Promise.resolve()
+  streamHandler: ((peer: string, stream: FrameStream) => void) | undefined
+  readonly #connect = new Set<(peer: string) => void>()
+  readonly #disconnect = new Set<(peer: string) => void>()
+
+  constructor(name: string) {
+    this.localPeer = name
+  }
+
+  peers(): string[] {
+    return [...this.connected.keys()]
+  }
+
+  async open(peer: string): Promise<FrameStream> {
+    await this.gate
+    const other = this.connected.get(peer)
+    if (other?.streamHandler === undefined) throw new Error(`${peer} takes no stream`)
+    const line = streamPair(this.behaviour.get(peer))
+    this.lines.push({ to: peer, line })
+    other.streamHandler(this.localPeer, line.streams[1])
+    return line.streams[0]
+  }
+
+  onStream(handler: (peer: string, stream: FrameStream) => void): () => void {
+    this.streamHandler = handler
+    return () => {
+      this.streamHandler = undefined
+    }
+  }
+
+  onConnect(handler: (peer: string) => void): () => void {
+    this.#connect.add(handler)
+    return () => this.#connect.delete(handler)
+  }
+
+  onDisconnect(handler: (peer: string) => void): () => void {
+    this.#disconnect.add(handler)
+    return () => this.#disconnect.delete(handler)
+  }
+
+  penalize(peer: string, code: string): void {
+    this.penalties.push(`${peer} ${code}`)
+  }
+
+  meet(other: MemoryTransport): void {
+    this.connected.set(other.localPeer, other)
+    for (const handler of this.#connect) handler(other.localPeer)
+  }
+
+  part(other: MemoryTransport): void {
+    this.connected.delete(other.localPeer)
+    for (const handler of this.#disconnect) handler(other.localPeer)
+    for (const { to, line } of this.lines) if (to === other.localPeer) line.streams[0].abort(new Error('gone'))
+  }
+}
+
+export interface NetNode {
+  readonly node: SyncNode
+  readonly sync: Sync
+  readonly transport: MemoryTransport
+  readonly log: Record<string, unknown>[]
+}
+
+/** A network in memory, whose nodes run the real scheduler. */
+export class SyncNet {
+  readonly #nodes: NetNode[] = []
+
+  async add(
+    name: string,
+    options: { limits?: Partial<SyncLimits>; network?: string; scope?: Scope } = {},
+  ): Promise<NetNode> {
+    const node = await openNode()
+    const transport = new MemoryTransport(name)
+    const log: Record<string, unknown>[] = []
+    const { limits, network = 'main', scope = 'all' } = options
+    const sync = createSync(
+      {
+        source: node.store.sync,
+        ingest: node.ingest,
+        transport,
+        environment: { ...systemEnvironment(), clock: { now: () => node.clock.nowMs } },
+        logger: pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line)) }),
+        metrics: { gauge: () => {} },
+        keccak256: nobleEngine.keccak256,
+      },
+      { network, scope: () => scope, limits: { ...LIMITS, ...limits } },
+    )
+    const made = { node, sync, transport, log }
+    this.#nodes.push(made)
+    sync.start()
+    return made
+  }
+
+  connect(a: NetNode, b: NetNode): void {
+    a.transport.meet(b.transport)
+    b.transport.meet(a.transport)
+  }
+
+  disconnect(a: NetNode, b: NetNode): void {
+    a.transport.part(b.transport)
+    b.transport.part(a.transport)
+  }
+
+  async close(): Promise<void> {
+    for (const { sync } of this.#nodes) await sync.stop()
+    for (const { node } of this.#nodes.splice(0)) await node.close()
+  }
+}
+
+export async function until(check: () => boolean | Promise<boolean>, what: string, waitMs = 15_000): Promise<void> {
+  const end = Date.now() + waitMs
+  while (!(await check())) {
+    if (Date.now() > end) throw new Error(`not within ${waitMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+export async function areEqual(...nodes: readonly NetNode[]): Promise<boolean> {
+  const [first, ...rest] = await Promise.all(nodes.map(({ node }) => node.ids()))
+  return rest.every((ids) => ids.length === first?.length && ids.every((id, at) => id === first[at]))
+}
