@@ -1,5 +1,8 @@
 /** Reading and writing of rows: big-endian integers, variable-length integers (LEB128), text and hex. */
 
+/** UTF-8 bytes that a UTF-16 code unit can take. */
+const MAX_UTF8_BYTES_A_UNIT = 3
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -85,10 +88,20 @@ export class ByteWriter {
     return this
   }
 
+  /** UTF-8, without its length. */
+  utf8(value: string): this {
+    this.#reserve(value.length * MAX_UTF8_BYTES_A_UNIT)
+    this.#length += this.#bytes.write(value, this.#length, 'utf8')
+    return this
+  }
+
   /** Length in bytes, then UTF-8. */
   text(value: string): this {
-    const bytes = encoder.encode(value)
-    return this.varint(bytes.length).bytes(bytes)
+    if (value.length * MAX_UTF8_BYTES_A_UNIT >= 0x80) return this.varint(Buffer.byteLength(value)).utf8(value)
+    const at = this.#length
+    this.skip(1).utf8(value)
+    this.#bytes[at] = this.#length - at - 1
+    return this
   }
 
   #reserve(extra: number): void {

@@ -58,7 +58,7 @@ const placeKey = (letter: string, avatar: Avatar, { counter, id }: Citation): Ke
   start(letter).hex(avatar).u64(counter).hex(id).finish()
 
 const name = (writer: ByteWriter, { platform, identity }: NamespaceName): ByteWriter =>
-  writer.bytes(textBytes(platform)).u8(0).bytes(textBytes(identity)).u8(0)
+  writer.utf8(platform).u8(0).utf8(identity).u8(0)
 
 export const namespaceKey = (avatar: Avatar, namespace: NamespaceName): Key =>
   name(start('v', 160).hex(avatar).u8(1), namespace).finish()
