@@ -94,7 +94,8 @@ export function createVerifyService(
 
   async function verifyAll(records: readonly SignedRecord[], verifyOptions: VerifyOptions): Promise<Result[]> {
     const bytes = records.reduce((sum, { payload }) => sum + payload.length, 0)
-    if (size === 0 || (records.length < inlineRecords && bytes <= INLINE_BYTES)) return await verifyAllHere(records, verifyOptions)
+    if (size === 0 || (records.length < inlineRecords && bytes <= INLINE_BYTES))
+      return await verifyAllHere(records, verifyOptions)
     const chunks = split(records, size)
     return (await Promise.all(chunks.map((chunk) => verifyChunk(chunk, verifyOptions)))).flat()
   }

@@ -95,7 +95,13 @@ describe('the batch codec', () => {
     ['a length beyond the end', bytes(0x0a, 5, 0x0a)],
     ['a length beyond the end of the record', bytes(0x0a, 2, 0x0a, 1)],
     ['a length of 2^63', bytes(0x0a, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f])],
-    ['a number of 11 bytes', bytes(0x08, Array.from({ length: 11 }, () => 0x80))],
+    [
+      'a number of 11 bytes',
+      bytes(
+        0x08,
+        Array.from({ length: 11 }, () => 0x80),
+      ),
+    ],
     ['field 0', bytes(0x02, 0)],
     ['wire type 6', bytes(0x0e)],
     ['wire type 7', bytes(0x0f)],

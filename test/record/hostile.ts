@@ -139,8 +139,16 @@ const PLACES: Hostile[] = [
   ['counter 2 citing nothing', 'counter_not_next', patch({ counter: '2' })],
   ['a counter that skips one', 'counter_not_next', patch(later(`[${citation(1, id(1))}]`))],
   ['a counter as great as the cited', 'counter_not_next', patch(later(`[${citation(3, id(1))}]`))],
-  ['a counter after the first cited only', 'counter_not_next', patch(later(`[${citation(2, id(1))},${citation(3, id(2))}]`))],
-  ['counter above created_at', 'counter_above_created_at', patch({ ...later(`[${citation(2, id(1))}]`), created_at: '2' })],
+  [
+    'a counter after the first cited only',
+    'counter_not_next',
+    patch(later(`[${citation(2, id(1))},${citation(3, id(2))}]`)),
+  ],
+  [
+    'counter above created_at',
+    'counter_above_created_at',
+    patch({ ...later(`[${citation(2, id(1))}]`), created_at: '2' }),
+  ],
   ['counter of a part above created_at', 'counter_above_created_at', part({ counter: '8', created_at: '7' })],
   ['created_at as text', 'invalid_created_at', patch({ created_at: '"1790000000"' })],
   ['created_at -1', 'invalid_created_at', patch({ created_at: '-1' })],
@@ -152,7 +160,11 @@ const PLACES: Hostile[] = [
   ['prev unsorted by id', 'invalid_prev', patch(later(`[${citation(2, id(2))},${citation(2, id(1))}]`))],
   ['prev with a citation twice', 'invalid_prev', patch(later(`[${citation(2, id(1))},${citation(2, id(1))}]`))],
   ['prev with an id twice', 'invalid_prev', patch(later(`[${citation(1, id(1))},${citation(2, id(1))}]`))],
-  ['prev 17 long', 'invalid_prev', patch(later(`[${Array.from({ length: 17 }, (_, i) => citation(2, id(i))).join(',')}]`))],
+  [
+    'prev 17 long',
+    'invalid_prev',
+    patch(later(`[${Array.from({ length: 17 }, (_, i) => citation(2, id(i))).join(',')}]`)),
+  ],
   ['an upper-case id in prev', 'invalid_prev', patch(later(`[${citation(2, `0x${'AB'.repeat(32)}`)}]`))],
   ['an id without 0x in prev', 'invalid_prev', patch(later(`[${citation(2, 'ab'.repeat(32))}]`))],
   ['a short id in prev', 'invalid_prev', patch(later(`[${citation(2, '0xab')}]`))],
@@ -161,14 +173,22 @@ const PLACES: Hostile[] = [
   ['counter 2^53 in prev', 'invalid_prev', patch(later(`[${citation('9007199254740992', id(1))}]`))],
   ['a member too many in prev', 'invalid_prev', patch(later(`[{"counter":2,"id":"${id(1)}","z":1}]`))],
   ['an id alone in prev', 'invalid_prev', patch(later(`["${id(1)}"]`))],
-  ['prev 17 long in a snapshot', 'invalid_prev', snapshot(later(`[${Array.from({ length: 17 }, (_, i) => citation(2, id(i))).join(',')}]`))],
+  [
+    'prev 17 long in a snapshot',
+    'invalid_prev',
+    snapshot(later(`[${Array.from({ length: 17 }, (_, i) => citation(2, id(i))).join(',')}]`)),
+  ],
 ]
 
 const SNAPSHOTS: Hostile[] = [
   ['state null', 'invalid_state', snapshot({ state: 'null' })],
   ['state of an object', 'invalid_state', part({ state: '{}' })],
   ['an entry of state without content', 'invalid_state', part({ state: '[{"identity":"a","platform":"b"}]' })],
-  ['an entry of state with more', 'invalid_state', part({ state: '[{"a":1,"content":{},"identity":"a","platform":"b"}]' })],
+  [
+    'an entry of state with more',
+    'invalid_state',
+    part({ state: '[{"a":1,"content":{},"identity":"a","platform":"b"}]' }),
+  ],
   ['content that is an array', 'invalid_state', part({ state: state(['a', '"b"', '[]']) })],
   ['content that is null', 'invalid_state', part({ state: state(['a', '"b"', 'null']) })],
   ['a namespace twice', 'invalid_state', part({ state: state(['a', '"b"'], ['a', '"b"']) })],

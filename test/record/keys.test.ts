@@ -8,10 +8,14 @@ const UNCOMPRESSED = uncompressedAvatar(AVATAR)
 const Y = UNCOMPRESSED.slice(68)
 
 describe('parseAvatar', () => {
-  it.each([AVATAR, HEX, HEX.toUpperCase(), `0X${HEX.toUpperCase()}`, UNCOMPRESSED, UNCOMPRESSED.slice(2).toUpperCase()])(
-    'takes %s',
-    (text) => expect(parseAvatar(text)).toBe(AVATAR),
-  )
+  it.each([
+    AVATAR,
+    HEX,
+    HEX.toUpperCase(),
+    `0X${HEX.toUpperCase()}`,
+    UNCOMPRESSED,
+    UNCOMPRESSED.slice(2).toUpperCase(),
+  ])('takes %s', (text) => expect(parseAvatar(text)).toBe(AVATAR))
 
   it.each([
     ['nothing', ''],

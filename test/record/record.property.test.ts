@@ -14,25 +14,41 @@ import type { JsonObject, RecordBody, RecordId } from '../../src/record/types.ts
 import { verifyRecord } from '../../src/record/verify.ts'
 import { AVATAR, NETWORK, PATCH, PART, SNAPSHOT, text, utf8, UUID } from './fixtures.ts'
 
-const INHERITED = ['__proto__', 'constructor', 'prototype', 'hasOwnProperty', 'toString', 'toJSON', '10', '2', '\uff5e', '😀']
+const INHERITED = [
+  '__proto__',
+  'constructor',
+  'prototype',
+  'hasOwnProperty',
+  'toString',
+  'toJSON',
+  '10',
+  '2',
+  '\uff5e',
+  '😀',
+]
 const key = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 4 }), fc.constantFrom(...INHERITED))
-const { object: jsonObject, value: jsonValue } = fc.letrec<{ object: JsonObject; value: JsonObject[string] }>((tie) => ({
-  value: fc.oneof(
-    { depthSize: 'small', withCrossShrink: true },
-    fc.string({ unit: 'binary', maxLength: 8 }),
-    fc.constantFrom('\ud800', 'a\udc00', '\udc00\ud800', '\\ud800'),
-    fc.double({ noNaN: true, noDefaultInfinity: true }).map((each) => (Object.is(each, -0) ? 0 : each)),
-    fc.integer(),
-    fc.boolean(),
-    fc.constant(null),
-    fc.array(tie('value'), { maxLength: 4 }),
-    tie('object'),
-  ),
-  // Parsed, so that every key is an own property.
-  object: fc
-    .uniqueArray(fc.tuple(key, tie('value')), { maxLength: 5, selector: ([name]) => name })
-    .map((entries) => JSON.parse(`{${entries.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`)}}`) as JsonObject),
-}))
+const { object: jsonObject, value: jsonValue } = fc.letrec<{ object: JsonObject; value: JsonObject[string] }>(
+  (tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small', withCrossShrink: true },
+      fc.string({ unit: 'binary', maxLength: 8 }),
+      fc.constantFrom('\ud800', 'a\udc00', '\udc00\ud800', '\\ud800'),
+      fc.double({ noNaN: true, noDefaultInfinity: true }).map((each) => (Object.is(each, -0) ? 0 : each)),
+      fc.integer(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.array(tie('value'), { maxLength: 4 }),
+      tie('object'),
+    ),
+    // Parsed, so that every key is an own property.
+    object: fc
+      .uniqueArray(fc.tuple(key, tie('value')), { maxLength: 5, selector: ([name]) => name })
+      .map(
+        (entries) =>
+          JSON.parse(`{${entries.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`)}}`) as JsonObject,
+      ),
+  }),
+)
 const wellFormed = (value: unknown): boolean => !/\\ud[89a-f]/.test(JSON.stringify(value))
 const content = jsonObject.filter(wellFormed)
 
@@ -55,7 +71,9 @@ const state = fc.uniqueArray(
 )
 const common = { avatar: AVATAR, network: NETWORK, createdAt: 1_790_000_000, uuid: UUID }
 const body = fc.oneof(
-  fc.tuple(namespace, content, prev).map(([names, patch, cites]): RecordBody => buildPatch({ ...common, ...names, patch, prev: cites })),
+  fc
+    .tuple(namespace, content, prev)
+    .map(([names, patch, cites]): RecordBody => buildPatch({ ...common, ...names, patch, prev: cites })),
   fc
     .tuple(state, prev, fc.uniqueArray(id, { maxLength: 5 }))
     .map(([entries, cites, parts]): RecordBody => buildSnapshot({ ...common, state: entries, prev: cites, parts })),
@@ -146,21 +164,41 @@ describe('payloads', () => {
   it('give nothing but a RecordError or a body that encodes to them for mutated ones', () => {
     const valid = [PATCH, SNAPSHOT, PART].map((members) => utf8(text(members)))
     const json = jsonValue.map((value) => utf8(JSON.stringify(value)))
-    const mutation = fc.record({ at: fc.nat(400), remove: fc.nat(3), insert: fc.oneof(fc.uint8Array({ maxLength: 3 }), json) })
+    const mutation = fc.record({
+      at: fc.nat(400),
+      remove: fc.nat(3),
+      insert: fc.oneof(fc.uint8Array({ maxLength: 3 }), json),
+    })
     fc.assert(
-      fc.property(fc.constantFrom(...valid), fc.array(mutation, { minLength: 1, maxLength: 3 }), (original, mutations) => {
-        const payload = mutations.reduce((bytes, { at, remove, insert }) => {
-          return Uint8Array.from([...bytes.slice(0, at), ...insert, ...bytes.slice(at + remove)])
-        }, original)
-        const result = outcome(() => decodePayload(payload, NETWORK))
-        if (typeof result !== 'string') expect(Buffer.from(payload).equals(encodePayload(result))).toBe(true)
-      }),
+      fc.property(
+        fc.constantFrom(...valid),
+        fc.array(mutation, { minLength: 1, maxLength: 3 }),
+        (original, mutations) => {
+          const payload = mutations.reduce((bytes, { at, remove, insert }) => {
+            return Uint8Array.from([...bytes.slice(0, at), ...insert, ...bytes.slice(at + remove)])
+          }, original)
+          const result = outcome(() => decodePayload(payload, NETWORK))
+          if (typeof result !== 'string') expect(Buffer.from(payload).equals(encodePayload(result))).toBe(true)
+        },
+      ),
       { numRuns: 3_000 },
     )
   })
 
   it('give nothing but a RecordError for any JSON in the place of a member', () => {
-    const names = ['avatar', 'counter', 'created_at', 'identity', 'network', 'patch', 'platform', 'prev', 'uuid', 'state', 'parts']
+    const names = [
+      'avatar',
+      'counter',
+      'created_at',
+      'identity',
+      'network',
+      'patch',
+      'platform',
+      'prev',
+      'uuid',
+      'state',
+      'parts',
+    ]
     const place = fc.tuple(fc.constantFrom(PATCH, SNAPSHOT, PART), fc.constantFrom(...names), jsonValue)
     fc.assert(
       fc.property(place, ([members, name, value]) => {
@@ -177,16 +215,26 @@ describe('other input', () => {
   it('gives nothing but a RecordError', () => {
     const bytes = fc.uint8Array({ maxLength: 150 })
     fc.assert(
-      fc.property(bytes, bytes, fc.string({ maxLength: 140 }), fc.boolean(), (payload, signature, typed, recoveryByte) => {
-        outcome(() => verifyRecord(nobleEngine, NETWORK, { payload, signature }, { recoveryByte }))
-        outcome(() => splitSignature(signature, recoveryByte))
-        outcome(() => decodeBatch(payload))
-        for (const each of [typed, `0x${Buffer.from(signature).toString('hex')}`, Buffer.from(payload).toString('base64')]) {
-          outcome(() => parseAvatar(each))
-          outcome(() => parseSecretKey(each))
-          outcome(() => parseSignature(each))
-        }
-      }),
+      fc.property(
+        bytes,
+        bytes,
+        fc.string({ maxLength: 140 }),
+        fc.boolean(),
+        (payload, signature, typed, recoveryByte) => {
+          outcome(() => verifyRecord(nobleEngine, NETWORK, { payload, signature }, { recoveryByte }))
+          outcome(() => splitSignature(signature, recoveryByte))
+          outcome(() => decodeBatch(payload))
+          for (const each of [
+            typed,
+            `0x${Buffer.from(signature).toString('hex')}`,
+            Buffer.from(payload).toString('base64'),
+          ]) {
+            outcome(() => parseAvatar(each))
+            outcome(() => parseSecretKey(each))
+            outcome(() => parseSignature(each))
+          }
+        },
+      ),
       { numRuns: 3_000 },
     )
   })
@@ -209,7 +257,23 @@ describe('other input', () => {
 
 describe('order', () => {
   const any = fc.string({ unit: 'binary', maxLength: 6 })
-  const near = fc.array(fc.constantFrom('a', 'b', '\u007f', '\u0080', '\u07ff', '\u0800', '\ud7ff', '\ue000', '\uffff', '😀', '\u{10ffff}')).map((e) => e.join(''))
+  const near = fc
+    .array(
+      fc.constantFrom(
+        'a',
+        'b',
+        '\u007f',
+        '\u0080',
+        '\u07ff',
+        '\u0800',
+        '\ud7ff',
+        '\ue000',
+        '\uffff',
+        '😀',
+        '\u{10ffff}',
+      ),
+    )
+    .map((e) => e.join(''))
 
   it('of texts is that of their UTF-8 bytes', () => {
     fc.assert(

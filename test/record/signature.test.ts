@@ -30,7 +30,9 @@ describe('parseSignature', () => {
     `${base64(BYTES)}\n`,
     'x'.repeat(1_000_000),
   ])('refuses %.40s', (text) => {
-    expect(() => parseSignature(text)).toThrow(expect.objectContaining({ name: 'RecordError', code: 'invalid_signature' }))
+    expect(() => parseSignature(text)).toThrow(
+      expect.objectContaining({ name: 'RecordError', code: 'invalid_signature' }),
+    )
   })
 })
 

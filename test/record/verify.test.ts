@@ -32,7 +32,11 @@ function highS(signature: Uint8Array): number[] {
 const zeros = new Uint8Array(32)
 const WRONG: readonly [what: string, code: string, record: SignedRecord][] = [
   ['another key', 'invalid_signature', signBytes(PAYLOAD, OTHER_SECRET_KEY)],
-  ['another payload', 'invalid_signature', { ...RECORD, payload: utf8(text(PATCH, { counter: '1', patch: '{"a":2}' })) }],
+  [
+    'another payload',
+    'invalid_signature',
+    { ...RECORD, payload: utf8(text(PATCH, { counter: '1', patch: '{"a":2}' })) },
+  ],
   ['the signature of a hash without the prefix', 'invalid_signature', withSignature(() => sign(PAYLOAD, SECRET_KEY))],
   ['high s', 'high_s', withSignature(highS)],
   ['r zero', 'invalid_signature', withSignature((s) => [...zeros, ...s.subarray(32)])],
@@ -44,8 +48,7 @@ const WRONG: readonly [what: string, code: string, record: SignedRecord][] = [
 ]
 
 describe.each(await allEngines())('with $name', (engine) => {
-  const verify = (record: SignedRecord, recoveryByte = false) =>
-    verifyRecord(engine, NETWORK, record, { recoveryByte })
+  const verify = (record: SignedRecord, recoveryByte = false) => verifyRecord(engine, NETWORK, record, { recoveryByte })
   const refused = (code: string) => expect.objectContaining({ name: 'RecordError', code }) as Error
 
   it('a good record is verified', () => {
@@ -87,7 +90,9 @@ describe.each(await allEngines())('with $name', (engine) => {
     const payload = utf8(text(PATCH, { avatar: `"0x02${id(5).slice(2)}"` }))
     const { signature } = signBytes(payload)
     expect(() => verify({ payload, signature })).toThrow(refused('invalid_avatar'))
-    expect(() => verify({ payload, signature: Uint8Array.from([...signature, 0]) }, true)).toThrow(refused('invalid_avatar'))
+    expect(() => verify({ payload, signature: Uint8Array.from([...signature, 0]) }, true)).toThrow(
+      refused('invalid_avatar'),
+    )
   })
 })
 

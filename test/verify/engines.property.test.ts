@@ -31,17 +31,16 @@ const MUTATIONS = {
   'a bit of the signature': (c: Case, bit: number): Case => ({ ...c, signature: flip(c.signature, bit) }),
   'a bit of the digest': (c: Case, bit: number): Case => ({ ...c, digest: flip(c.digest, bit) }),
   'a bit of the key': (c: Case, bit: number): Case => ({ ...c, publicKey: flip(c.publicKey, bit) }),
-  'the negated key': (c: Case): Case => ({ ...c, publicKey: c.publicKey.map((byte, i) => (i === 0 ? byte ^ 1 : byte)) }),
+  'the negated key': (c: Case): Case => ({
+    ...c,
+    publicKey: c.publicKey.map((byte, i) => (i === 0 ? byte ^ 1 : byte)),
+  }),
   'another key': (c: Case, bit: number): Case => ({ ...c, publicKey: getPublicKey(toBytes(BigInt(bit) + 1n), true) }),
   'r and s exchanged': (c: Case): Case => ({ ...c, signature: join(sOf(c.signature), rOf(c.signature)) }),
   'r and s of edge values': (c: Case, bit: number): Case => {
     const edges = [0n, 1n, 2n, N / 2n, N / 2n + 1n, N - 1n, N, N + 1n, P - N - 1n, P - N, P - 1n, P, 2n ** 256n - 1n]
     const edge = (index: number): bigint => edges[index % edges.length] ?? 0n
-    const from = [
-      join(edge(bit), sOf(c.signature)),
-      join(rOf(c.signature), edge(bit)),
-      join(edge(bit), edge(bit >> 4)),
-    ]
+    const from = [join(edge(bit), sOf(c.signature)), join(rOf(c.signature), edge(bit)), join(edge(bit), edge(bit >> 4))]
     return { ...c, signature: from[bit % 3] ?? c.signature }
   },
   'a digest of edge values': (c: Case, bit: number): Case => {

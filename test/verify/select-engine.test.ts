@@ -7,9 +7,12 @@ const engines = await allEngines()
 const [native] = engines
 
 describe('selectEngine', () => {
-  it.each<EngineName>(['libsecp256k1', 'libsecp256k1-wasm', 'noble'])('begins with %s where it is asked to', async (name) => {
-    expect((await selectEngine(name)).name).toBe(name)
-  })
+  it.each<EngineName>(['libsecp256k1', 'libsecp256k1-wasm', 'noble'])(
+    'begins with %s where it is asked to',
+    async (name) => {
+      expect((await selectEngine(name)).name).toBe(name)
+    },
+  )
 
   it('prefers the native one', async () => {
     expect((await selectEngine()).name).toBe('libsecp256k1')

@@ -44,7 +44,10 @@ async function service(options: { workers?: number; workerUrl?: URL; engine?: En
   }
   const { engine: name, ...rest } = options
   const engine = await selectEngine(name)
-  const created = createVerifyService({ engine, logger: { warn: log('warn'), error: log('error') } }, { network: NETWORK, ...rest })
+  const created = createVerifyService(
+    { engine, logger: { warn: log('warn'), error: log('error') } },
+    { network: NETWORK, ...rest },
+  )
   open.push(created)
   return { service: created, logged, engine }
 }
