@@ -20,6 +20,22 @@ export interface AvatarAnswer {
   readonly namespaces: readonly { platform: string; identity: string; content: JsonObject }[]
 }
 
+/** One of `GET /v2/peers`, as far as the tests read it. */
+export interface PeerAnswer {
+  readonly peer_id: string
+  readonly gossip: boolean
+  readonly sync: {
+    readonly state: string
+    readonly progress: { readonly done: number; readonly total: number | null } | null
+    readonly last: { readonly outcome: string; readonly differences: number; readonly finished_at: number } | null
+    readonly sessions: number
+    readonly records_in: number
+    readonly records_out: number
+    readonly bytes_in: number
+    readonly bytes_out: number
+  } | null
+}
+
 /** The HTTP calls of one node that the tests make. Every one throws when the node is not there. */
 export interface Api {
   write(records: readonly SignedRecord[]): Promise<WriteResult[]>
@@ -30,6 +46,9 @@ export interface Api {
   /** Ids of all records that the node lists for the avatar. */
   recordIds(avatar: Avatar): Promise<RecordId[]>
   gossipPeers(): Promise<number>
+  peers(): Promise<PeerAnswer[]>
+  /** Value of a metric without labels. */
+  metric(name: string): Promise<number>
   status(): Promise<{ peer_id: string; avatars: number; records: number }>
 }
 
@@ -43,6 +62,8 @@ export function createApi(url: string): Api {
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`)
     return (await response.json()) as Answer
   }
+
+  const peers = async (): Promise<PeerAnswer[]> => (await json<{ peers: PeerAnswer[] }>('/v2/peers')).peers
 
   return {
     async write(records) {
@@ -80,8 +101,14 @@ export function createApi(url: string): Api {
       }
     },
     async gossipPeers() {
-      const { peers } = await json<{ peers: { gossip: boolean }[] }>('/v2/peers')
-      return peers.filter((peer) => peer.gossip).length
+      return (await peers()).filter((peer) => peer.gossip).length
+    },
+    peers,
+    async metric(name) {
+      const text = await (await get('/metrics')).text()
+      const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]
+      if (value === undefined) throw new Error(`GET /metrics: no ${name}`)
+      return Number(value)
     },
     status: async () => await json('/v2/status'),
   }

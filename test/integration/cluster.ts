@@ -22,6 +22,9 @@ export interface StartOptions {
   /** Multiaddrs to dial. */
   readonly peers?: readonly string[]
   readonly network?: string
+  /** False: records travel by sync alone. */
+  readonly gossip?: boolean
+  readonly syncIntervalSeconds?: number
 }
 
 /** One node process. Restarted, it keeps its folder, its ports and its peers. */
@@ -37,14 +40,14 @@ export interface NodeProcess {
   stop(): Promise<number | null>
   /** SIGKILL, as a crash would. */
   kill(): Promise<void>
-  /** Starts it again after `stop` or `kill`. */
-  restart(): Promise<void>
+  /** Starts it again after `stop` or `kill`, with other options where some are given. */
+  restart(options?: StartOptions): Promise<void>
 }
 
 export interface Cluster {
   start(name: string, options?: StartOptions): Promise<NodeProcess>
-  /** `count` nodes, each dialling the one before it; resolves once they gossip with their neighbours. */
-  line(count: number): Promise<NodeProcess[]>
+  /** `count` nodes, each dialling the one before it; resolves once they gossip with their neighbours, if they do gossip. */
+  line(count: number, options?: Omit<StartOptions, 'peers'> & { readonly name?: string }): Promise<NodeProcess[]>
   /** Kills what still runs and removes all folders. */
   close(): Promise<void>
 }
@@ -64,6 +67,9 @@ export async function createCluster(): Promise<Cluster> {
     const args = [MAIN, 'start', '--data-dir', join(folder, name), '--http', http, '--listen', listen]
     for (const peer of options.peers ?? []) args.push('--peer', peer)
     if (options.network !== undefined) args.push('--network', options.network)
+    if (options.gossip !== undefined) args.push('--gossip', String(options.gossip))
+    const seconds = options.syncIntervalSeconds
+    if (seconds !== undefined) args.push('--sync-interval-seconds', String(seconds))
     const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
     children.add(child)
     child.once('exit', () => children.delete(child))
@@ -88,7 +94,8 @@ export async function createCluster(): Promise<Cluster> {
       },
       stop: async () => await stopChild(running.child, 'SIGTERM'),
       kill: async () => void (await stopChild(running.child, 'SIGKILL')),
-      restart: async () => {
+      restart: async (changed = {}) => {
+        options = { ...options, ...changed }
         const listen = running.address.replace(/\/p2p\/.*$/, '')
         running = await launch(name, new URL(running.url).host, listen, options)
       },
@@ -97,13 +104,13 @@ export async function createCluster(): Promise<Cluster> {
 
   return {
     start,
-    async line(count) {
+    async line(count, { name = 'node', ...options } = {}) {
       const nodes: NodeProcess[] = []
       for (let index = 0; index < count; index++) {
         const before = nodes.at(-1)
-        nodes.push(await start(`node-${index}`, before ? { peers: [before.address] } : {}))
+        nodes.push(await start(`${name}-${index}`, before ? { ...options, peers: [before.address] } : options))
       }
-      await untilLineGossips(nodes)
+      if (options.gossip !== false) await untilLineGossips(nodes)
       return nodes
     },
     async close() {

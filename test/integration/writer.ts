@@ -30,11 +30,14 @@ export interface Writer {
   write(patch: JsonObject, options?: PatchOptions): Written
 }
 
+/** Records of a writer lie a second apart, as far as that goes. */
+const PAST_SECONDS = 100_000
+
 /** A writer whose key, and so whose avatar, follows from `name`. Its records are of the network `main`. */
 export function createWriter(name: string): Writer {
   const secretKey = createHash('sha256').update(`test writer ${name}`).digest()
   const avatar = avatarOf(secretKey)
-  const createdAt = Math.floor(Date.now() / 1000)
+  const firstCreatedAt = Math.floor(Date.now() / 1000) - PAST_SECONDS
   let last: readonly Citation[] = []
   let count = 0
 
@@ -48,7 +51,7 @@ export function createWriter(name: string): Writer {
         identity: options.identity ?? avatar,
         patch,
         prev: options.prev ?? last,
-        createdAt,
+        createdAt: firstCreatedAt + Math.min(count, PAST_SECONDS),
         uuid: uuidOf(count++),
       })
       const payload = encodePayload(body)
