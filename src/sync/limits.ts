@@ -5,8 +5,9 @@ export const SYNC_VERSION = 2
 /** Greatest frame. */
 export const MAX_FRAME_BYTES = 1_048_576
 /**
- * Greatest Negentropy message, made or taken: about 2,000 ids. Measured between two processes on one machine, smaller ones
- * take more round trips where sets differ much, and larger ones no less time, for records stream meanwhile.
+ * Greatest Negentropy message, made or taken: about 2,000 ids. Measured on 80,000 differences among 120,000 ids: 85 round
+ * trips with 16 KiB, 22 with 64 KiB, 7 with 256 KiB, 1.29 MB of messages each time. Beyond 64 KiB the records, that stream
+ * meanwhile, take longer than the round trips, and an answer would bring more ids than wait for a place.
  */
 export const MAX_NEGENTROPY_BYTES = 65_536
 /** Avatars in a list. With a fingerprint each they fill half a frame. */

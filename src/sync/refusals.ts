@@ -4,7 +4,7 @@ import type { Clock } from '../environment.ts'
 /** Ids remembered by one node: about 10 MB. */
 export const REFUSALS_CAPACITY = 65_536
 const FIRST_RETRY_MS = 60_000
-const LAST_RETRY_MS = 3_600_000
+const LAST_RETRY_MS = 600_000
 
 interface Entry {
   /** Times that it was refused. */
@@ -25,7 +25,7 @@ export interface Refusals {
   forever(key: string): void
   /** Until a moment of the node's clock, in milliseconds. */
   until(key: string, untilMs: number): void
-  /** For a minute, and twice as long each time, up to an hour. Returns how many times that makes. */
+  /** For a minute, and twice as long each time, up to ten minutes. Returns how many times that makes. */
   forAWhile(key: string): number
   /** When to try again, in whole seconds from now and at least 1; 0: never; undefined: now. */
   retrySeconds(key: string): number | undefined

@@ -11,6 +11,7 @@ import { BULK_FRAME_RECORDS, RECORDS_FRAME_BYTES, SYNC_VERSION } from './limits.
 import { Negentropy } from './negentropy.ts'
 import type { Bound } from './negentropy/types.ts'
 import { VERSION } from './negentropy/wire.ts'
+import { payloadHead } from './payload-head.ts'
 import { RecordReader } from './record-reader.ts'
 import { choose, compareList, openingOf, ownList } from './scope.ts'
 import { fromNegentropy, negentropyOptions, unexpected, withChannel, type SessionParts } from './session.ts'
@@ -25,8 +26,10 @@ export interface ServedReport {
   readonly refused: RefusalCode | null
 }
 
-/** Records that come though they are held: gossip may have been quicker, but not for more than half of them. */
-const FREE_DUPLICATES = 1_024
+/** Records that come though they were held when the pass began: an honest peer sends none. */
+const MAX_NOT_LACKING = 64
+/** Records that come when others have just brought them: so many of a session's are no waste. */
+const FREE_DUPLICATES = 65_536
 /** Passes that an honest initiator may need, with room. */
 const MAX_SERVED_PASSES = 64
 const ONLY_VERSION = Uint8Array.of(VERSION)
@@ -58,6 +61,7 @@ class Responder {
   /** The avatars that a pass may be about: of the session's list, those in both scopes. Null: everything. */
   #list: { avatars: readonly Avatar[]; common: ReadonlySet<Avatar> } | null = null
   #duplicates = 0
+  #notLacking = 0
 
   constructor(parts: SessionParts, channel: Channel) {
     this.#parts = parts
@@ -234,18 +238,41 @@ class Responder {
     const { progress } = this.#parts
     const arrivals = checkArrivals(this.#parts, records, this.#list?.common ?? null)
     const fresh = arrivals.filter((arrival) => !arrival.isHeld)
-    const held = arrivals.filter((arrival) => arrival.isHeld).map(({ id }) => id)
+    const held = arrivals.filter((arrival) => arrival.isHeld)
     progress.recordsIn += records.length
-    this.#duplicates += held.length
-    if (this.#duplicates > FREE_DUPLICATES + this.#intake.totals.accepted) {
-      throw new SyncError('unasked_record', 'The peer sends records that are not lacking.')
-    }
-    const superseded = held.length === 0 ? [] : await supersededOf(this.#parts, held)
+    await this.#judgeDuplicates(held)
+    const heldIds = held.map(({ id }) => id)
+    const superseded = held.length === 0 ? [] : await supersededOf(this.#parts, heldIds)
     const never = superseded.map((id) => ({ id, retrySeconds: 0 }))
     await this.#intake.add(
       fresh.map(({ record }) => record),
       (results) => this.#told(fresh, results, never),
     )
+  }
+
+  /** @throws SyncError `unasked_record` where too many records come that are held */
+  async #judgeDuplicates(held: readonly Arrival[]): Promise<void> {
+    for (const { id, record } of held) {
+      if (await this.#wasHeld(id, record)) this.#notLacking += 1
+      if (this.#notLacking > MAX_NOT_LACKING) {
+        throw new SyncError('unasked_record', 'The peer sends records that are not lacking.')
+      }
+    }
+    this.#duplicates += held.length
+    if (this.#duplicates <= FREE_DUPLICATES + this.#intake.totals.accepted) return
+    const message = 'Nearly all that the peer sends has just come from others; the next session finds the rest.'
+    throw new SyncError('unasked_record', message, { blame: false })
+  }
+
+  /** Whether a record counted when the pass began. */
+  async #wasHeld(id: Uint8Array, { payload }: SignedRecord): Promise<boolean> {
+    const moment = this.#moment
+    const timestamp = payloadHead(payload)?.createdAt
+    if (moment === undefined || timestamp === undefined) return false
+    const rank = await moment.lowerBound(0, moment.size(), { timestamp, id })
+    if (rank === moment.size()) return false
+    for (const item of await moment.items(rank, rank + 1)) return sameBytes(item.id, id)
+    return false
   }
 
   /** Tells the peer what became of its records. */

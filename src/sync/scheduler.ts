@@ -24,7 +24,7 @@ import { DEFAULT_SYNC_LIMITS, type SyncLimits } from './limits.ts'
 import { PeerTable, type PeerState } from './peers.ts'
 import { createRefusals, type Refusals } from './refusals.ts'
 import type { ServedReport } from './responder.ts'
-import { SessionRunner, type SessionRun } from './session-runner.ts'
+import { SessionRunner, type Ended, type SessionRun } from './session-runner.ts'
 import type { SessionProgress, SessionReport } from './session.ts'
 import type { FrameStream, Scope, SyncSource, SyncTransport } from './types.ts'
 
@@ -85,7 +85,7 @@ class Scheduler implements Sync {
   readonly #refusals: Refusals
   /** Peers whose session is due, but has no place yet. */
   readonly #waiting = new Set<PeerState>()
-  readonly #sessions = new Set<Promise<void>>()
+  readonly #sessions = new Set<Promise<unknown>>()
   readonly #runner: SessionRunner
   #failures = 0
   #unsubscribe: (() => void)[] = []
@@ -235,7 +235,7 @@ class Scheduler implements Sync {
     return this.#table.all().filter((peer) => peer[direction] !== null).length
   }
 
-  #track(session: Promise<void>): void {
+  #track(session: Promise<unknown>): void {
     this.#sessions.add(session)
     const forget = async (): Promise<void> => {
       await session
@@ -249,40 +249,37 @@ class Scheduler implements Sync {
 
   async #reconcile(peer: PeerState): Promise<void> {
     peer.isNudged = false
-    const report = await this.#call(peer, (parts, stream) => runInitiator(parts, stream))
-    if (report === undefined) return
-    this.#noteReport(peer, report)
+    const { result, progress } = await this.#call(peer, (parts, stream) => runInitiator(parts, stream))
+    if (result === undefined) return
+    this.#noteReport(peer, result, progress)
     this.#armInterval(peer)
   }
 
   async #fetch(peer: PeerState, ids: readonly Uint8Array[]): Promise<void> {
     if (!this.#isRunning || peer.isBusy) return
-    const fetching = this.#call(peer, (parts, stream) => runFetch(parts, stream, ids))
-    const ended = fetching.then((answer) => {
-      if (answer === undefined) return
-      this.#components.logger.debug({ peer: peer.id, asked: ids.length, ...answer }, 'asked for missing records')
-      if (peer.cancelDue === null) this.#armBetween(peer, AFTER_OTHER_MS)
-    })
+    const ended = this.#call(peer, (parts, stream) => runFetch(parts, stream, ids))
     this.#track(ended)
-    await ended
+    const { result } = await ended
+    if (result === undefined) return
+    this.#components.logger.debug({ peer: peer.id, asked: ids.length, ...result }, 'asked for missing records')
+    if (peer.cancelDue === null) this.#armBetween(peer, AFTER_OTHER_MS)
   }
 
-  /** Opens a session and runs it; undefined if it failed, and the next one is then arranged for. */
-  async #call<T>(peer: PeerState, run: SessionRun<T>): Promise<T | undefined> {
-    const { result, error, progress } = await this.#runner.call(peer, run)
-    if (error === undefined) peer.health.finished()
-    else this.#noteFailure(peer, error, progress)
+  /** Opens a session and runs it. Where it fails, the next one is arranged for. */
+  async #call<T>(peer: PeerState, run: SessionRun<T>): Promise<Ended<T>> {
+    const ended = await this.#runner.call(peer, run)
+    if (ended.error === undefined) peer.health.finished()
+    else this.#noteFailure(peer, ended.error, ended.progress)
     this.#serveWaiting()
-    return result
+    return ended
   }
 
-  #noteReport(peer: PeerState, report: SessionReport): void {
+  #noteReport(peer: PeerState, report: SessionReport, { recordsIn, recordsOut }: SessionProgress): void {
     const { outcome, differences, refusedHere, refusedThere } = report
     const counts = { differences, refused_here: refusedHere, refused_there: refusedThere }
     peer.health.reconciled({ role: 'initiator', outcome, ...counts })
-    const { records_in, records_out } = peer.health.show(peer.id, false)
-    const line = { peer: peer.id, outcome, ...counts, records_in, records_out }
-    if (differences > 0) this.#components.logger.info(line, 'sync ended')
+    const line = { peer: peer.id, outcome, ...counts, records_in: recordsIn, records_out: recordsOut }
+    if (recordsIn + recordsOut > 0) this.#components.logger.info(line, 'sync ended')
     else this.#components.logger.debug(line, 'sync ended')
   }
 

@@ -118,6 +118,19 @@ describe('two nodes that reconcile', () => {
     expect(await a.ids()).toEqual([snapshot.id])
   })
 
+  test('two that bring the same at once: both are honest, and all is equal', async () => {
+    const common = written(50, 10)
+    const news = written(70, 30, 100)
+    const [a, b, c] = [await node(), await node(), await node()]
+    await a.put([...common, ...news])
+    await b.put(common)
+    await c.put([...common, ...news])
+    const both = await Promise.all([sync(a, b), sync(c, b)])
+    expect(both.map(({ mine }) => mine.report?.outcome)).toEqual(['equal', 'equal'])
+    expect(both.map(({ theirs }) => theirs.report?.isEqual)).toEqual([true, true])
+    expect((await b.ids()).length).toBe(2_600)
+  }, 40_000)
+
   test('ids that are missing are fetched alone', async () => {
     const chain = new Writer(1).chain(5)
     const [a, b] = [await node(), await node()]
