@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../environment.ts'
 
 /** Ids remembered by one node: about 10 MB. */
-export const REFUSALS_CAPACITY = 65_536
+const REFUSALS_CAPACITY = 65_536
 const FIRST_RETRY_MS = 60_000
 const LAST_RETRY_MS = 600_000
 

@@ -34,7 +34,7 @@ export async function ownList(source: SyncSource, scope: readonly Avatar[]): Pro
 }
 
 /** The avatars of a peer's list. */
-export function listedAvatars({ avatars }: FrameList): Avatar[] {
+function listedAvatars({ avatars }: FrameList): Avatar[] {
   const listed: Avatar[] = []
   for (let at = 0; at < avatars.length; at += AVATAR_BYTES) {
     let hex = '0x'
@@ -79,7 +79,7 @@ function packBits(bits: readonly boolean[]): Uint8Array {
   return packed
 }
 
-export function hasBit(bits: Uint8Array, at: number): boolean {
+function hasBit(bits: Uint8Array, at: number): boolean {
   return (((bits[at >> 3] ?? 0) >> (at & 7)) & 1) === 1
 }
 

@@ -133,7 +133,7 @@ export async function withChannel<T>(
   }
 }
 
-export function reasonOf(signal: AbortSignal): SyncError {
+function reasonOf(signal: AbortSignal): SyncError {
   const reason: unknown = signal.reason
   return reason instanceof SyncError ? reason : new SyncError('stopped', 'This node ends the session.')
 }
