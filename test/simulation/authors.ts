@@ -94,9 +94,11 @@ export class Author {
   /** One snapshot, or two that rival each other, with what the node shows as their state. */
   async #writeSnapshots(node: SimulatedNode, prev: readonly Citation[], view: AvatarView | undefined): Promise<void> {
     const random = this.#random
-    const entries = (view?.namespaces ?? []).map(
-      ({ platform, identity, json }): StateEntry => ({ platform, identity, content: JSON.parse(json) as JsonObject }),
-    )
+    const entries = (view?.namespaces ?? []).map(({ platform, identity, json }): StateEntry => ({
+      platform,
+      identity,
+      content: JSON.parse(json) as JsonObject,
+    }))
     for (let rivals = random.chance(0.25) ? 2 : 1; rivals > 0; rivals -= 1) {
       const state = random.chance(0.15) ? [] : entries
       const records = random.chance(0.5) ? this.snapshot(prev, state) : [...this.snapshot(prev, [], state)]
@@ -181,15 +183,22 @@ export class Author {
     const now: TestRecord[] = []
     for (const record of records) {
       if (!this.#random.chance(withholding)) now.push(record)
-      else if (this.#random.chance(0.6)) {
-        this.#world.later(this.#random.between(100, faultyMs), `author late ${record.id.slice(2, 10)}`, async () =>
-          this.offer([record], this.#world.someNode() ?? node),
-        )
-      }
+      else if (this.#random.chance(0.6)) this.#offerLate(record, node, this.#random.between(100, faultyMs))
     }
     if (now.length > 0) await this.offer(now, node)
     const other = this.#world.someNode()
     if (now.length > 0 && other !== undefined && this.#random.chance(0.1)) await this.offer(now, other)
+  }
+
+  #offerLate(record: TestRecord, node: SimulatedNode, delayMs: number): void {
+    const { timeline, scenario } = this.#world
+    if (timeline.nowMs + delayMs >= scenario.faultyMs) {
+      this.#world.afterFaults(async (other) => this.offer([record], other))
+      return
+    }
+    this.#world.later(delayMs, `author late ${record.id.slice(2, 10)}`, async () =>
+      this.offer([record], this.#world.someNode() ?? node),
+    )
   }
 
   /** Offers records to a node, and to others where it does not answer; remembers what was acknowledged. */

@@ -1,44 +1,54 @@
 import type { Environment } from '../../src/environment.ts'
 import type { IngestResult } from '../../src/ingest/types.ts'
-import type { Logger } from '../../src/observe/types.ts'
-import type { SignatureEngine } from '../../src/record/engine.ts'
-import type { SignedRecord } from '../../src/record/types.ts'
 import { createMemoryIndex } from '../../src/sync/negentropy.ts'
 import { createSync } from '../../src/sync/scheduler.ts'
 import type { FrameStream, SyncMoment, SyncSource, SyncTransport } from '../../src/sync/types.ts'
 import { NETWORK } from './crypto.ts'
+import type { HostilePeer, Stocked } from './hostile.ts'
+import { WORLD_EPOCH_MS } from './node.ts'
 import type { Random } from './random.ts'
+import type { World } from './world.ts'
 
 /** Ids that it claims and nobody has. */
 const MAX_INVENTED = 40
 const INTERVAL_MS = 8_000
 
-export interface LiarParts {
-  readonly random: Random
-  readonly environment: Environment
-  readonly logger: Logger
-  readonly engine: SignatureEngine
-  readonly transport: SyncTransport
-  /** Records that it has heard, and some that break the rules. */
-  readonly records: () => readonly (SignedRecord & { readonly id: string; readonly createdAt: number })[]
-}
+/** Latest that it comes. */
+const MAX_ENTRY_MS = 5_000
 
-/** A peer whose sessions follow the protocol of sync in form, on stores that do not exist; or that break off, or hang. */
-export function lieInSync(parts: LiarParts): void {
-  const { random, environment, logger, engine, transport } = parts
-  const sync = createSync(
-    {
-      source: lyingSource(parts),
-      ingest: { submit: async (records) => records.map(() => random.pick(VERDICTS)) },
-      transport: spoiling(random, transport),
-      environment,
-      logger,
-      metrics: { gauge: () => {} },
-      keccak256: engine.keccak256,
+/**
+ * Lets a hostile peer take part in sync, as long as faults are on: its sessions follow the protocol in form, on records
+ * that do not exist, or they break off, or hang.
+ */
+export function lieInSync(world: World, peer: HostilePeer): void {
+  const { timeline } = world
+  const random = world.random.fork()
+  const isAlive = (): boolean => !world.isHealed
+  const environment: Environment = {
+    clock: { now: () => WORLD_EPOCH_MS + timeline.nowMs },
+    timers: {
+      after: (delayMs, run) =>
+        timeline.after(delayMs, 'hostile timer', () => {
+          if (isAlive()) run()
+        }),
     },
-    { network: random.chance(0.1) ? 'other' : NETWORK, limits: { intervalMs: INTERVAL_MS } },
-  )
-  sync.start()
+    random: { bytes: (length) => random.bytes(length) },
+  }
+  timeline.after(random.between(0, MAX_ENTRY_MS), 'hostile joins sync', () => {
+    const sync = createSync(
+      {
+        source: lyingSource(random, () => peer.stock()),
+        ingest: { submit: async (records) => records.map(() => random.pick(VERDICTS)) },
+        transport: spoiling(random, world.switchboard.attach({ number: peer.number, isAlive })),
+        environment,
+        logger: world.logger(),
+        metrics: { gauge: () => {} },
+        keccak256: world.engine.keccak256,
+      },
+      { network: random.chance(0.1) ? 'other' : NETWORK, limits: { intervalMs: INTERVAL_MS } },
+    )
+    sync.start()
+  })
 }
 
 /** A transport whose streams cannot be relied on. */
@@ -61,7 +71,7 @@ const VERDICTS: readonly [IngestResult, ...IngestResult[]] = [
 ]
 
 /** Claims what it heard and what it invents, and delivers something else, or nothing. */
-function lyingSource({ random, records }: LiarParts): SyncSource {
+function lyingSource(random: Random, records: () => readonly Stocked[]): SyncSource {
   const invented = Array.from({ length: random.below(MAX_INVENTED) }, () => ({
     timestamp: 1_790_100_000 + random.below(1_000),
     id: random.bytes(32),

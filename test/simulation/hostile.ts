@@ -23,6 +23,12 @@ const STOCK_SPOILT = 7
 /** Keys from here on are its own; see `testKey`. */
 const HISTORY_SEED = 900
 
+/** A record that it can offer in sync. */
+export interface Stocked extends SignedRecord {
+  readonly id: string
+  readonly createdAt: number
+}
+
 type Trick = (peer: HostilePeer) => void
 
 /** A peer that speaks the protocol with real keys and means harm. It has no store; it only sends. */
@@ -42,7 +48,7 @@ export class HostilePeer {
   }
 
   /** What it can offer as its own: what it heard, some of it with a signature that only lax nodes take. */
-  stock(): (SignedRecord & { readonly id: string; readonly createdAt: number })[] {
+  stock(): Stocked[] {
     const heard = this.#heard.flatMap((data) => recordsOf(data))
     return heard.flatMap((record, at) => {
       const known = this.#world.ledger.byPayload(record.payload)
@@ -74,7 +80,7 @@ export class HostilePeer {
     const second = this.#author.patch([placeOf(first)])
     this.#tell([second])
     if (this.#random.chance(0.5)) {
-      this.#world.later(this.#random.between(10, 30_000), 'hostile late', async () => this.#tell([first]))
+      this.#world.later(this.#random.between(10, 5_000), 'hostile late', async () => this.#tell([first]))
     }
   }
 

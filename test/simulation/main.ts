@@ -59,7 +59,8 @@ async function many(from: number, seeds: number): Promise<void> {
     totals.virtualMs += outcome.virtualMs
     if (outcome.failure !== undefined) {
       failures.push(outcome)
-      if (!values.lines) console.error(`seed ${outcome.seed}: ${outcome.failure.message}\n  ${replayCommand(outcome.seed)}`)
+      if (!values.lines)
+        console.error(`seed ${outcome.seed}: ${outcome.failure.message}\n  ${replayCommand(outcome.seed)}`)
       if (values['until-failure']) break
     }
     if (!values.lines && (done + 1) % PROGRESS_SEEDS === 0) console.error(`${done + 1} of ${seeds} seeds`)

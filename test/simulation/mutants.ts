@@ -51,7 +51,10 @@ async function runMutant({ name, changes }: Mutation, seeds: number): Promise<Mu
   cpSync(COMPILED, directory, { recursive: true })
   for (const { file, find, replace } of changes) {
     const path = join(directory, 'src', file)
-    writeFileSync(path, readFileSync(path, 'utf8').replace(find, () => replace))
+    writeFileSync(
+      path,
+      readFileSync(path, 'utf8').replace(find, () => replace),
+    )
   }
   const found = await firstFailure(join(directory, 'test/simulation/main.js'), seeds)
   rmSync(directory, { recursive: true, force: true })

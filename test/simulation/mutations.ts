@@ -137,12 +137,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'for (const { body } of records)\n                        this.#entries.delete(body.avatar);',
     '',
   ),
-  mutation(
-    'store-duplicates',
-    'store/commit.js',
-    'if (this.entry.held(id) !== undefined)',
-    'if (false)',
-  ),
+  mutation('store-duplicates', 'store/commit.js', 'if (this.entry.held(id) !== undefined)', 'if (false)'),
   mutation(
     'forget-the-order-index',
     'store/commit.js',
@@ -161,12 +156,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'for (const place of superseded)\n            changed',
     'for (const place of [])\n            changed',
   ),
-  mutation(
-    'one-sequence-for-all',
-    'store/commit.js',
-    'sequence += changed.length;',
-    'sequence += 1;',
-  ),
+  mutation('one-sequence-for-all', 'store/commit.js', 'sequence += changed.length;', 'sequence += 1;'),
   mutation(
     'forget-the-tips-rows',
     'store/avatar-entry.js',
@@ -202,5 +192,41 @@ export const MUTATIONS: readonly Mutation[] = [
     'network/verdict.js',
     "return { verdict: 'ignore', reason: refused?.code ?? 'nothing_new' };",
     "return { verdict: refused === undefined ? 'ignore' : 'reject', reason: 'refused' };",
+  ),
+  mutation(
+    'fingerprints-always-agree',
+    'sync/negentropy/turn.js',
+    'if (mode === FINGERPRINT && sameBytes(payload, await this.#fingerprint(this.#begin, end))) {',
+    'if (mode === FINGERPRINT) {',
+  ),
+  mutation(
+    'never-call-again-after-a-failure',
+    'sync/scheduler.js',
+    'this.#arm(peer, jittered(this.#components.environment.random, delayMs));',
+    '',
+  ),
+  mutation(
+    'remember-refusals-for-ever',
+    'sync/refusals.js',
+    'blocks: (key) => restMs(entries.get(key)) > 0,',
+    'blocks: (key) => entries.has(key),',
+  ),
+  mutation(
+    'forget-new-records-in-the-page-sums',
+    'store/store.js',
+    'await this.#order.apply(batch.added, batch.removed);',
+    'await this.#order.apply([], batch.removed);',
+  ),
+  mutation(
+    'forget-superseded-in-the-page-sums',
+    'store/store.js',
+    'await this.#order.apply(batch.added, batch.removed);',
+    'await this.#order.apply(batch.added, []);',
+  ),
+  mutation(
+    'fetch-all-but-one',
+    'sync/pass.js',
+    'append(this.#need, this.#ledger.wanted(need));',
+    'append(this.#need, this.#ledger.wanted(need).slice(1));',
   ),
 ]

@@ -29,6 +29,8 @@ export const WORLD_EPOCH_MS = 1_790_100_000_000
 
 /** So small that a burst of records fills the door. */
 const INGEST_LIMITS = { ...DEFAULT_INGEST_LIMITS, waitingRecords: 24, batchRecords: 8 }
+/** Records that are ever submitted at once here. */
+const MAX_SUBMISSION = 64
 const OUTBOX_LIMITS = { messageBytes: 65_536, messageRecords: 8, delayMs: 10, queueBytes: 1_048_576 }
 /** Quicker than a node's own, so that a few minutes see many sessions. */
 const SYNC_LIMITS = { ...DEFAULT_SYNC_LIMITS, intervalMs: 10_000, maxBackoffMs: 20_000, sessionMs: 120_000 }
@@ -196,6 +198,15 @@ export class SimulatedNode {
       if (error instanceof IngestBusyError || error instanceof NodeDownError) throw error
       throw new NodeDownError(`${this.name} gave no answer`, { cause: error })
     }
+  }
+
+  /** Whether what waits in it stays within what it may. */
+  isBounded(): boolean {
+    const { gauges, outbox } = this.#process ?? {}
+    const waiting = gauges?.get('avatar_kv_ingest_waiting_records')?.() ?? 0
+    const queued = outbox?.queuedBytes() ?? 0
+    // One submission may exceed the limit where nothing else waits.
+    return waiting <= Math.max(INGEST_LIMITS.waitingRecords, MAX_SUBMISSION) && queued <= OUTBOX_LIMITS.queueBytes
   }
 
   /** Lets the disk take no time while `look` reads. Only between two events, when nobody else is at work. */

@@ -51,11 +51,7 @@ function checkEqual(looks: ReadonlyMap<SimulatedNode, ReadonlyMap<Avatar, Look>>
 }
 
 /** An acknowledged write is there, or a snapshot took its place and its author can know. */
-async function checkAcknowledged(
-  world: World,
-  node: SimulatedNode,
-  avatars: ReadonlyMap<Avatar, Look>,
-): Promise<void> {
+async function checkAcknowledged(world: World, node: SimulatedNode, avatars: ReadonlyMap<Avatar, Look>): Promise<void> {
   const seen = new Set<RecordId>()
   for (const { bodies } of avatars.values()) {
     for (const body of bodies.values()) {
@@ -90,7 +86,10 @@ function checkTotals(node: SimulatedNode, { store }: Process, avatars: ReadonlyM
 function checkQueues(node: SimulatedNode, { gauges, outbox }: Process): void {
   const waiting = gauges.get('avatar_kv_ingest_waiting_records')?.() ?? 0
   if (waiting !== 0 || outbox.queuedBytes() !== 0) {
-    throw new Violation('queues are not empty at rest', `${node.name} ${waiting} records, ${outbox.queuedBytes()} bytes`)
+    throw new Violation(
+      'queues are not empty at rest',
+      `${node.name} ${waiting} records, ${outbox.queuedBytes()} bytes`,
+    )
   }
 }
 

@@ -1,4 +1,4 @@
-import { Random } from './random.ts'
+import type { Random } from './random.ts'
 
 /** What a seed makes of a world. Probabilities are of each message; counts are of the whole faulty phase. */
 export interface Scenario {

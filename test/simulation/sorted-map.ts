@@ -36,7 +36,7 @@ export class SortedMap {
   /** The first entry after `key`, or at it where `inclusive`. */
   after(key: string, inclusive: boolean): readonly [string, Uint8Array] | undefined {
     let found: Tree = null
-    for (let tree = this.#root; tree !== null; ) {
+    for (let tree = this.#root; tree !== null;) {
       const isBeyond = inclusive ? tree.key >= key : tree.key > key
       if (isBeyond) found = tree
       tree = isBeyond ? tree.left : tree.right
@@ -47,7 +47,7 @@ export class SortedMap {
   /** The last entry before `key`, or at it where `inclusive`; of all entries where it is undefined. */
   before(key: string | undefined, inclusive: boolean): readonly [string, Uint8Array] | undefined {
     let found: Tree = null
-    for (let tree = this.#root; tree !== null; ) {
+    for (let tree = this.#root; tree !== null;) {
       const isBelow = key === undefined || (inclusive ? tree.key <= key : tree.key < key)
       if (isBelow) found = tree
       tree = isBelow ? tree.right : tree.left

@@ -1,16 +1,18 @@
 import { pino } from 'pino'
+import type { Logger } from '../../src/observe/types.ts'
 import type { SignatureEngine } from '../../src/record/engine.ts'
 import type { Avatar } from '../../src/record/types.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import { testKey } from '../oracle/signing.ts'
 import { Author } from './authors.ts'
 import { Checker } from './checker.ts'
+import { converge } from './convergence.ts'
 import { rememberingEngine, rememberingVerifier } from './crypto.ts'
 import { scheduleFaults } from './faults.ts'
 import { HostilePeer } from './hostile.ts'
 import { lieInSync } from './hostile-sync.ts'
 import { Ledger } from './ledger.ts'
-import { NodeDownError, SimulatedNode, WORLD_EPOCH_MS, type Process } from './node.ts'
+import { NodeDownError, SimulatedNode, type Process } from './node.ts'
 import type { Quiescence } from './quiescence.ts'
 import { Random } from './random.ts'
 import { checkRest } from './rest.ts'
@@ -23,10 +25,6 @@ import { Wires } from './wires.ts'
 /** Virtual time in which what was begun must come to its end once nothing goes wrong any more. */
 const CALM_MS = 12_000
 const MAX_TASK_MS = 600_000
-/** Long enough for every node to have had a session with each of its peers. */
-const ROUND_MS = 13_000
-/** Virtual time within which all honest nodes hold the same once nothing goes wrong any more. */
-const MAX_CONVERGENCE_MS = 600_000
 /** Where the keys of honest authors begin; see `testKey`. */
 const AUTHOR_SEED = 100
 const HOSTILE_SEED = 200
@@ -41,6 +39,7 @@ export class World {
   readonly timeline: Timeline
   readonly wires: Wires
   readonly switchboard: Switchboard
+  readonly engine: SignatureEngine
   readonly ledger = new Ledger()
   readonly checker = new Checker(this.ledger)
   readonly nodes: readonly SimulatedNode[]
@@ -48,7 +47,6 @@ export class World {
   readonly #hostile: HostilePeer | undefined
   readonly #quiescence: Quiescence
   readonly #afterFaults: ((node: SimulatedNode) => Promise<void>)[] = []
-  readonly #engine: SignatureEngine
   #isHealed = false
   #failure: { readonly error: unknown } | undefined
 
@@ -65,7 +63,7 @@ export class World {
     this.wires = new Wires(this.timeline, this.random.fork(), this.scenario)
     for (const [a, b] of this.scenario.links) this.wires.connect(a, b)
     const engine = rememberingEngine(components.engine)
-    this.#engine = engine
+    this.engine = engine
     this.switchboard = new Switchboard({
       timeline: this.timeline,
       wires: this.wires,
@@ -78,7 +76,7 @@ export class World {
       switchboard: this.switchboard,
       engine,
       verifier: rememberingVerifier(engine),
-      logger: this.#logger(),
+      logger: this.logger(),
       slowDisk: this.scenario.slowDisk,
       deliver: (from: number, to: number, data: Uint8Array) => this.deliver(from, to, data),
       onCommit: (node: SimulatedNode, avatar: Avatar) => {
@@ -116,9 +114,9 @@ export class World {
       this.timeline.after(random.between(1, scenario.faultyMs), 'hostile acts', () => this.#hostile?.act())
     }
     scheduleFaults(this)
-    await this.#runFor(scenario.faultyMs)
+    await this.runFor(scenario.faultyMs)
     await this.#heal()
-    await this.#converge()
+    await converge(this)
     await checkRest(this)
   }
 
@@ -212,7 +210,8 @@ export class World {
     }
   }
 
-  async #runFor(durationMs: number): Promise<void> {
+  /** Lets virtual time go by. */
+  async runFor(durationMs: number): Promise<void> {
     const untilMs = this.timeline.nowMs + durationMs
     while (this.timeline.step(untilMs)) await this.#settle()
     await this.#settle()
@@ -221,6 +220,8 @@ export class World {
   async #settle(): Promise<void> {
     await this.#quiescence.settle()
     if (this.#failure !== undefined) throw this.#failure.error
+    const full = this.nodes.find((node) => !node.isBounded())
+    if (full !== undefined) throw new Violation('a queue grows beyond its bound', full.name)
     await this.checker.lookAtChanges()
   }
 
@@ -233,7 +234,7 @@ export class World {
     this.switchboard.pardon()
     // Right is a time at which nothing that any clock has dated lies ahead.
     for (const node of this.nodes) node.skewMs = this.scenario.skewMs
-    await this.#runFor(CALM_MS)
+    await this.runFor(CALM_MS)
     for (const node of this.nodes) {
       node.media.repair()
       if (node.process === undefined || node.media.isFailing) node.crash()
@@ -244,30 +245,7 @@ export class World {
       if (node !== undefined) await this.complete(async () => task(node))
     }
     for (const node of this.nodes.filter(({ wasDamaged }) => wasDamaged)) await this.complete(async () => scrub(node))
-    await this.#runFor(CALM_MS)
-  }
-
-  /** Lets sync bring all nodes to the same records; then it must rest. */
-  async #converge(): Promise<void> {
-    const limitMs = this.timeline.nowMs + MAX_CONVERGENCE_MS
-    while (!(await this.#areEqual())) {
-      if (this.timeline.nowMs > limitMs) throw new Violation('nodes do not converge', `in ${MAX_CONVERGENCE_MS} ms`)
-      await this.#runFor(ROUND_MS)
-    }
-    // Sessions under way may still carry what has come by another way.
-    await this.#runFor(ROUND_MS)
-    const before = this.moved()
-    await this.#runFor(2 * ROUND_MS)
-    const moved = this.moved() - before
-    if (moved > 0) throw new Violation('sync does not rest', `${moved} records moved between equal nodes`)
-  }
-
-  async #areEqual(): Promise<boolean> {
-    const standings: string[] = []
-    await this.complete(async () => {
-      standings.push(...(await Promise.all(this.nodes.map(standing))))
-    })
-    return new Set(standings).size === 1
+    await this.runFor(CALM_MS)
   }
 
   /** Records that sync has moved so far. */
@@ -291,36 +269,12 @@ export class World {
     for (const victim of victims) this.wires.connect(number, victim.number)
     const key = this.random.chance(0.4) ? (this.#authors[0] as Author).key : testKey(HOSTILE_SEED)
     const peer = new HostilePeer(this, number, new Author(this, key))
-    if (this.random.chance(0.7)) this.#joinSync(peer)
+    if (this.random.chance(0.7)) lieInSync(this, peer)
     return peer
   }
 
-  /** Lets the hostile peer take part in sync as long as faults are on. */
-  #joinSync(peer: HostilePeer): void {
-    const random = this.random.fork()
-    const isAlive = (): boolean => !this.#isHealed
-    this.timeline.after(random.between(0, 5_000), 'hostile joins sync', () => {
-      lieInSync({
-        random,
-        logger: this.#logger(),
-        engine: this.#engine,
-        transport: this.switchboard.attach({ number: peer.number, isAlive }),
-        environment: {
-          clock: { now: () => WORLD_EPOCH_MS + this.timeline.nowMs },
-          timers: {
-            after: (delayMs, run) =>
-              this.timeline.after(delayMs, 'hostile timer', () => {
-                if (isAlive()) run()
-              }),
-          },
-          random: { bytes: (length) => random.bytes(length) },
-        },
-        records: () => peer.stock(),
-      })
-    })
-  }
-
-  #logger() {
+  /** Prints to the trace what nodes log, where there is a trace. */
+  logger(): Logger {
     if (!this.timeline.isPrinting) return pino({ level: 'silent' })
     const options = { level: 'info', timestamp: false, base: null }
     return pino(options, { write: (line: string) => this.timeline.comment(line.trim()) })
@@ -335,14 +289,5 @@ function lostWrite(node: SimulatedNode, { id }: TestRecord, when: string): Viola
 async function scrub(node: SimulatedNode): Promise<void> {
   await node.call(async ({ store }) => {
     for (const avatar of await store.avatars({ limit: ALL })) await store.records(avatar, { after: 0, limit: ALL })
-  })
-}
-
-/** What a node holds, in short. */
-async function standing(node: SimulatedNode): Promise<string> {
-  return node.call(async ({ store }) => {
-    const avatars = await store.avatars({ limit: ALL })
-    const sums = await store.sync.avatarSums(avatars)
-    return sums.map(({ avatar, count, sum }) => `${avatar} ${count} ${Buffer.from(sum).toString('hex')}`).join('\n')
   })
 }
