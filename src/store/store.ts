@@ -310,9 +310,13 @@ class LevelStore implements RebuildableStore {
       (record) => verifyRecord(engine, this.#options.network, record, { recoveryByte: false }),
       environment.clock.now(),
     )
-    await writeDurably(this.#db, rebuilt.operations)
-    await this.#recount()
-    await this.#order.load()
+    // Without totals until they are counted again: whoever opens the data before that counts them.
+    await writeDurably(this.#db, [...rebuilt.operations, { type: 'del', key: keys.metaKey('totals') }])
+    try {
+      await this.#recount()
+    } finally {
+      await this.#order.load()
+    }
     return rebuilt
   }
 
