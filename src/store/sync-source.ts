@@ -61,27 +61,30 @@ export async function signedFrom(
   bound: Bound,
   { records: maxRecords, bytes: maxBytes }: { readonly records: number; readonly bytes: number },
 ): Promise<{ records: SignedRecord[]; next: Bound | null }> {
-  const wanted: Wanted[] = []
-  const items: Item[] = []
+  const places: Item[] = []
+  const wanted: (Wanted & { readonly at: number })[] = []
   for await (const [key, row] of walk(db, keys.orderRange(bound, null), { limit: maxRecords + 1 })) {
-    items.push(keys.itemInKey(key))
+    const at = places.push(keys.itemInKey(key)) - 1
     const content = rows.unseal(key, row)
-    if (content === undefined) {
-      // Its avatar cannot be told from it; whereabouts can.
-      const where = readWhereabouts(db, keys.idText(keys.itemInKey(key).id))
-      if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not fit')
+    if (content !== undefined) {
+      wanted.push({ ...rows.decodeOrder(content), at })
       continue
     }
-    wanted.push(rows.decodeOrder(content))
+    // Its avatar cannot be told from it; whereabouts can. A row of no record is passed over.
+    const where = readWhereabouts(db, keys.idText((places[at] as Item).id))
+    if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not fit')
   }
   const records: SignedRecord[] = []
+  const within = wanted.filter(({ at }) => at < maxRecords)
+  const found = await readSigned(db, within)
   let bytes = 0
-  for (const record of await readSigned(db, wanted.slice(0, maxRecords))) {
+  for (const [index, record] of found.entries()) {
     bytes += record.payload.length
-    if (records.length > 0 && bytes > maxBytes) break
+    if (records.length > 0 && bytes > maxBytes)
+      return { records, next: places[(within[index] as { at: number }).at] ?? null }
     records.push(record)
   }
-  return { records, next: items[records.length] ?? null }
+  return { records, next: places[maxRecords] ?? null }
 }
 
 async function readSigned(db: Database, wanted: readonly Wanted[]): Promise<SignedRecord[]> {

