@@ -30,7 +30,10 @@ export interface SyncSource {
    * Live records of everything in (created_at, id) order from a bound on, at most `bytes` of payload but at least one;
    * `next` is the bound to go on from, null at the end.
    */
-  from(bound: Bound, limits: { readonly records: number; readonly bytes: number }): Promise<{
+  from(
+    bound: Bound,
+    limits: { readonly records: number; readonly bytes: number },
+  ): Promise<{
     records: SignedRecord[]
     next: Bound | null
   }>
