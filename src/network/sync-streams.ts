@@ -77,7 +77,8 @@ export function createSyncStreams(components: {
   function onInbound(stream: Stream, { remotePeer }: Connection): void {
     const peer = remotePeer.toString()
     const own = [...open].filter(([each, { peer: of }]) => of === peer && each.direction === 'inbound')
-    if (streamHandler === undefined || own.length >= MAX_STREAMS_PER_PEER) {
+    const isGone = libp2p.getConnections(remotePeer).length === 0
+    if (streamHandler === undefined || isGone || own.length >= MAX_STREAMS_PER_PEER) {
       stream.abort(new NetworkError('stream_broken', 'No more sync streams are taken now.'))
       return
     }
@@ -87,11 +88,9 @@ export function createSyncStreams(components: {
 
   function penalize(peer: string, code: string): void {
     const isCutOff = standing.offence(peer, code)
-    logger.info(
-      { peer, code },
-      isCutOff ? 'a peer broke the rules of sync again; cut off' : 'a peer broke the rules of sync',
-    )
+    logger.debug({ peer, code }, 'a peer broke the rules of sync')
     if (!isCutOff) return
+    logger.info({ peer, code }, 'a peer broke the rules of sync again and again; it is refused for a while')
     for (const connection of libp2p.getConnections(peerIdFromString(peer))) {
       connection.abort(new Error(`It broke the rules of sync: ${code}`))
     }

@@ -6,10 +6,12 @@ import { ingest } from './ingest.ts'
 import { reads } from './reads.ts'
 import { table } from './report.ts'
 import type { Bench, Section } from './report.ts'
+import { syncBootstrap } from './sync-bootstrap.ts'
+import { syncIndex } from './sync-index.ts'
 import { verifyRate } from './verify-rate.ts'
 import { wide } from './wide.ts'
 
-const BENCHES: readonly Bench[] = [verifyRate, ingest, reads, chain, wide, gossip]
+const BENCHES: readonly Bench[] = [verifyRate, ingest, reads, chain, wide, gossip, syncIndex, syncBootstrap]
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string', multiple: true } } })
 const names = new Set(values.only ?? BENCHES.map(({ name }) => name))

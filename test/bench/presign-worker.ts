@@ -20,10 +20,11 @@ interface Author {
 
 function presign(spec: PresignSpec): SignedRecord[] {
   const authors = Array.from({ length: spec.avatars }, (_, index) => author(`${spec.name} ${index}`))
-  const createdAt = Math.floor(Date.now() / 1000)
+  // One patch of each avatar a second, up to now, as sync orders records by time.
+  const firstCreatedAt = Math.floor(Date.now() / 1000) - spec.perAvatar
   const records: SignedRecord[] = []
   for (let round = 0; round < spec.perAvatar; round++) {
-    for (const one of authors) records.push(next(one, round, createdAt, spec))
+    for (const one of authors) records.push(next(one, round, firstCreatedAt + round, spec))
   }
   return records
 }
