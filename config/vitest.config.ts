@@ -13,7 +13,7 @@ export default defineConfig({
           // Whatever is no other project's, so that no test file is left out.
           include: ['test/**/*.test.ts'],
           exclude: ['**/*.property.test.ts', 'test/conformance/**', 'test/integration/**'],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
         },
       },
       {

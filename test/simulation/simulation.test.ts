@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { KEPT_SEEDS } from './kept-seeds.ts'
-import { expectSeedSound, expectSound } from './seeds.ts'
+import { expectSeedSound, expectSound, SEEDS_TIMEOUT_MS } from './seeds.ts'
 import { simulate } from './simulate.ts'
 
 describe('simulated worlds', () => {
-  test('seeds 1 to 250', () => expectSound(1, 251))
+  test('seeds 1 to 250', { timeout: SEEDS_TIMEOUT_MS }, () => expectSound(1, 251))
 
   test.each(KEPT_SEEDS)('seed $seed: $found', ({ seed }) => expectSeedSound(seed))
 
