@@ -49,7 +49,7 @@ export interface StatusAnswer {
   readonly records: number
 }
 
-/** How sync with a peer stands, as far as it is shown here. */
+/** How sync with a peer stands; nodes say more than this. */
 export interface PeerSyncAnswer {
   readonly state: string
   readonly progress: { readonly done: number; readonly total: number | null } | null
@@ -166,6 +166,7 @@ export function parsePeersAnswer(value: JsonValue): PeerAnswer[] {
 
 function parsePeerSync(sync: JsonObject): PeerSyncAnswer {
   return {
+    ...sync,
     state: text(sync['state'], 'sync.state'),
     progress: optional(sync['progress'], (value) => {
       const { done, total } = object(value, 'sync.progress')
@@ -177,6 +178,7 @@ function parsePeerSync(sync: JsonObject): PeerSyncAnswer {
     last: optional(sync['last'], (value) => {
       const last = object(value, 'sync.last')
       return {
+        ...last,
         finished_at: count(last['finished_at'], 'sync.last.finished_at'),
         outcome: text(last['outcome'], 'sync.last.outcome'),
         differences: count(last['differences'], 'sync.last.differences'),

@@ -62,6 +62,18 @@ describe('the answer of a node', () => {
     expect(parsePeersAnswer({ peers: [{ ...PEER, sync: null }] })[0]?.sync).toBe(null)
   })
 
+  it('is kept whole, for programs', () => {
+    const sync = {
+      state: 'idle',
+      role: null,
+      progress: null,
+      last: { ...LAST, role: 'initiator' },
+      error: null,
+      records_in: 7,
+    }
+    expect(parsePeersAnswer({ peers: [{ ...PEER, sync }] })[0]?.sync).toEqual(sync)
+  })
+
   it.each([
     ['no object', 'equal', /sync is not an object/],
     ['no state', {}, /sync\.state is not a text/],
