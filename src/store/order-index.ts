@@ -9,6 +9,7 @@ import { compareBounds } from '../sync/negentropy/order.ts'
 import type { Bound, Item } from '../sync/negentropy/types.ts'
 import type { SyncMoment } from '../sync/types.ts'
 import { walk, type Database, type Moment } from './database.ts'
+import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
 
 /** Records in a page before it is divided: what a range that begins or ends inside it must read. */
@@ -47,7 +48,9 @@ export class OrderIndex {
   /** The index as it is now; `moment` must be of the same commit, and is closed with it. */
   async at(moment: Moment): Promise<SyncMoment> {
     if (this.#pages === null) await this.load()
-    return new IndexMoment(this.#db, moment, this.#pages ?? [])
+    return new IndexMoment(this.#db, moment, this.#pages ?? [], () => {
+      this.#pages = null
+    })
   }
 
   /**
@@ -151,11 +154,14 @@ class IndexMoment implements SyncMoment {
   readonly #countBefore: Float64Array
   readonly #sumBefore: Uint32Array
   readonly #read = new Map<number, readonly Item[]>()
+  readonly #misfit: () => void
 
-  constructor(db: Database, moment: Moment, pages: readonly Page[]) {
+  /** @param misfit told that pages and rows contradict each other, so that all is counted anew */
+  constructor(db: Database, moment: Moment, pages: readonly Page[], misfit: () => void) {
     this.#db = db
     this.#moment = moment
     this.#pages = pages
+    this.#misfit = misfit
     this.#countBefore = new Float64Array(pages.length + 1)
     this.#sumBefore = new Uint32Array((pages.length + 1) * LIMBS)
     const sum = new Uint32Array(LIMBS)
@@ -232,10 +238,15 @@ class IndexMoment implements SyncMoment {
   async #itemsOf(at: number): Promise<readonly Item[]> {
     const known = this.#read.get(at)
     if (known !== undefined) return known
-    const range = keys.orderRange((this.#pages[at] as Page).from, this.#pages[at + 1]?.from ?? null)
+    const page = this.#pages[at] as Page
+    const range = keys.orderRange(page.from, this.#pages[at + 1]?.from ?? null)
     const items: Item[] = []
     for await (const [key] of walk(this.#db, range, { moment: this.#moment, keysOnly: true })) {
       items.push(keys.itemInKey(key))
+    }
+    if (items.length !== page.count) {
+      this.#misfit()
+      throw new StoreError('unreadable', 'The rows of the order of sync are not those that were counted; try again.')
     }
     if (this.#read.size >= READ_PAGES) this.#read.delete(this.#read.keys().next().value as number)
     this.#read.set(at, items)

@@ -1,0 +1,29 @@
+import { MemoryLevel } from 'memory-level'
+import { pino } from 'pino'
+import { expect, test } from 'vitest'
+import { createMetrics } from '../../src/observe/metrics.ts'
+import { createStore } from '../../src/store/store.ts'
+import { systemEnvironment } from '../../src/system-environment.ts'
+import { selectEngine } from '../../src/verify/select-engine.ts'
+import { verified } from './harness.ts'
+import { Writer } from './writer.ts'
+
+test('an index that does not fit its rows says so, and is counted anew', async () => {
+  const db = new MemoryLevel<Uint8Array, Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' })
+  await db.open()
+  const parts = { environment: systemEnvironment(), logger: pino({ level: 'silent' }), metrics: createMetrics() }
+  const store = await createStore({ ...parts, db, engine: await selectEngine() }, { network: 'main' })
+  await store.commit(verified(new Writer(1).chain(3)))
+  const before = await store.sync.moment('all')
+  expect([...(await before.items(0, 3))]).toHaveLength(3)
+  await before.close()
+  for await (const key of db.keys({ gte: Uint8Array.of(0x6f), lt: Uint8Array.of(0x70), limit: 1 })) await db.del(key)
+  const broken = await store.sync.moment('all')
+  await expect(broken.items(0, 3)).rejects.toMatchObject({ name: 'StoreError', code: 'unreadable' })
+  await broken.close()
+  const counted = await store.sync.moment('all')
+  expect(counted.size()).toBe(2)
+  expect([...(await counted.items(0, 2))]).toHaveLength(2)
+  await counted.close()
+  await store.close()
+})
