@@ -14,7 +14,7 @@ test('a gossip stream that a peer drops is opened again', async () => {
   const streams = stranger.inboundGossip()
   expect(streams.length).toBe(1)
   for (const stream of streams) stream.abort(new Error('dropped'))
-  await sleep(400)
+  await sleep(50)
   expect(stranger.inboundGossip()).toEqual([])
   await until(() => stranger.inboundGossip().length === 1, 'there is a stream again')
   await sleep(100)
