@@ -1,4 +1,5 @@
 import type { SimulatedNode } from './node.ts'
+import type { Random } from './random.ts'
 import type { World } from './world.ts'
 
 /** Longest that a fault lasts before its repair. */
@@ -13,7 +14,7 @@ export function scheduleFaults(world: World): void {
     [scenario.clogs, 'clog', () => clog(world)],
     [scenario.crashes, 'crash', () => crash(world)],
     [scenario.diskFailures, 'disk fails', () => failDisk(world)],
-    [scenario.flippedBits, 'disk lies', () => flipBit(world)],
+    [scenario.brokenRows, 'disk lies', () => damageRow(world)],
     [scenario.departures, 'leave', () => leave(world)],
   ]
   for (const [count, label, run] of plan) {
@@ -63,21 +64,30 @@ function failDisk(world: World): void {
   })
 }
 
-/** Flips one bit of one stored row. */
-function flipBit(world: World): void {
+/**
+ * Flips one bit of one stored row, or loses a row of an avatar's state. Not one of history (`h`), whereabouts (`i`) or the
+ * order of sync (`o`): that one of theirs is gone is noticed only when the avatar is rebuilt.
+ */
+function damageRow(world: World): void {
   const { random } = world
   const node = random.pick(world.nodes)
   if (node === undefined) return
-  const rows = [...node.media.current.entries()].filter(([, value]) => value.length > 0)
-  const row = random.pick(rows)
+  const row = random.pick([...node.media.current.entries()])
   if (row === undefined) return
   const [key, value] = row
+  const table = key[0] as string
+  const isLost = 'vtkpq'.includes(table) && (value.length === 0 || random.chance(0.3))
+  if (!isLost && value.length === 0) return
+  world.timeline.note(`${node.name} a ${isLost ? '' : 'bit of a '}${table} row ${isLost ? 'is lost' : 'flips'}`)
+  node.wasDamaged = true
+  node.media.damage(key, isLost ? undefined : flipped(random, value))
+}
+
+function flipped(random: Random, value: Uint8Array): Uint8Array {
   const changed = Uint8Array.from(value)
   const at = random.below(changed.length)
   changed[at] = (changed[at] as number) ^ (1 << random.below(8))
-  world.timeline.note(`${node.name} a bit of a ${key[0]} row flips`)
-  node.wasDamaged = true
-  node.media.damage(key, changed)
+  return changed
 }
 
 function leave(world: World): void {

@@ -229,4 +229,10 @@ export const MUTATIONS: readonly Mutation[] = [
     'append(this.#need, this.#ledger.wanted(need));',
     'append(this.#need, this.#ledger.wanted(need).slice(1));',
   ),
+  mutation(
+    'totals-apart-from-a-rebuild',
+    'store/store.js',
+    "[...rebuilt.operations, { type: 'del', key: keys.metaKey('totals') }]",
+    'rebuilt.operations',
+  ),
 ]

@@ -18,7 +18,8 @@ export interface Scenario {
   readonly clogs: number
   readonly crashes: number
   readonly diskFailures: number
-  readonly flippedBits: number
+  /** Stored rows that a disk changes or loses. */
+  readonly brokenRows: number
   readonly departures: number
   /** Nodes that join only some time later. */
   readonly latecomers: number
@@ -57,7 +58,7 @@ export function scenarioOf(random: Random): Scenario {
     clogs: some(0.3, 3),
     crashes: some(0.5, 4),
     diskFailures: some(0.2, 2),
-    flippedBits: some(0.25, 4),
+    brokenRows: some(0.25, 4),
     departures: some(0.25, 2),
     latecomers: some(0.25, 2),
     skewMs: random.pick([0, 0, 5_000, 3 * DAY_MS]),
