@@ -51,9 +51,8 @@ function crash(world: World): void {
 }
 
 /** Writes fail until somebody has repaired the disk and started the node again. */
-function failDisk(world: World): void {
-  const node = world.someNode()
-  if (node === undefined) return
+function failDisk(world: World, node = world.someNode()): void {
+  if (node === undefined || world.isHealed) return
   world.timeline.note(`${node.name} its disk fails`)
   node.media.fail()
   world.timeline.after(world.random.between(500, MAX_FAULT_MS), `${node.name} disk repaired`, () => {
@@ -79,8 +78,10 @@ function damageRow(world: World): void {
   const isLost = 'vtkpq'.includes(table) && (value.length === 0 || random.chance(0.3))
   if (!isLost && value.length === 0) return
   world.timeline.note(`${node.name} a ${isLost ? '' : 'bit of a '}${table} row ${isLost ? 'is lost' : 'flips'}`)
-  node.wasDamaged = true
+  node.damages += 1
   node.media.damage(key, isLost ? undefined : flipped(random, value))
+  // What a disk has broken is often mended while it goes on breaking.
+  if (random.chance(0.4)) world.timeline.after(random.between(0, 1_000), 'disk fails', () => failDisk(world, node))
 }
 
 function flipped(random: Random, value: Uint8Array): Uint8Array {

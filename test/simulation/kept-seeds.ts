@@ -1,10 +1,33 @@
 /**
  * Seeds that once failed, each kept for ever with what it had found. A seed shows its own fault only as long as the same
- * world grows from it: where a change of the simulator gives it another, it stays as one more world.
+ * world grows from it: where a change of the simulator gives it another, it stays as one more world, and what it had found
+ * is planted again by the mutation that is named.
  */
-export const KEPT_SEEDS: readonly { readonly seed: number; readonly found: string }[] = [
-  { seed: 8, found: 'nobody was told of a write that a snapshot superseded below a fork that goes on above it' },
+export interface KeptSeed {
+  readonly seed: number
+  readonly found: string
+  /** See `mutations.ts`. */
+  readonly mutation?: string
+}
+
+export const KEPT_SEEDS: readonly KeptSeed[] = [
+  {
+    seed: 8,
+    found: 'nobody is told of a write that a snapshot supersedes below a fork that goes on above it',
+    mutation: 'superseded-unseen-only-below',
+  },
   { seed: 21, found: 'a bit flipped in the row of the layout makes a store call itself newer' },
+  { seed: 40, found: 'the same as seed 8, in a later simulator', mutation: 'superseded-unseen-only-below' },
+  {
+    seed: 92,
+    found: 'an order index that does not fit its rows is read for ever',
+    mutation: 'read-on-in-pages-that-do-not-fit',
+  },
   { seed: 139, found: 'a disk that is repaired while its database is open' },
+  {
+    seed: 212,
+    found: 'totals are wrong after an end in the middle of a rebuild',
+    mutation: 'totals-apart-from-a-rebuild',
+  },
   { seed: 1061, found: 'totals after a write that failed and was there after all' },
 ]

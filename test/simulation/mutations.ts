@@ -235,4 +235,10 @@ export const MUTATIONS: readonly Mutation[] = [
     "[...rebuilt.operations, { type: 'del', key: keys.metaKey('totals') }]",
     'rebuilt.operations',
   ),
+  mutation(
+    'read-on-in-pages-that-do-not-fit',
+    'store/order-index.js',
+    'if (items.length !== page.count) {',
+    'if (false) {',
+  ),
 ]

@@ -15,6 +15,8 @@ import { createStore, type RebuildableStore } from '../../src/store/store.ts'
 import { watchGaps } from '../../src/sync/gap-watch.ts'
 import { DEFAULT_SYNC_LIMITS } from '../../src/sync/limits.ts'
 import { createSync, type Sync } from '../../src/sync/scheduler.ts'
+import type { Awaitable } from '../../src/sync/negentropy/types.ts'
+import type { SyncSource } from '../../src/sync/types.ts'
 import type { VerifyService } from '../../src/verify/types.ts'
 import { NETWORK } from './crypto.ts'
 import { SimulatedDisk } from './disk.ts'
@@ -30,7 +32,7 @@ export const WORLD_EPOCH_MS = 1_790_100_000_000
 /** So small that a burst of records fills the door. */
 const INGEST_LIMITS = { ...DEFAULT_INGEST_LIMITS, waitingRecords: 24, batchRecords: 8 }
 /** Records that are ever submitted at once here. */
-const MAX_SUBMISSION = 64
+const MAX_SUBMISSION = 512
 const OUTBOX_LIMITS = { messageBytes: 65_536, messageRecords: 8, delayMs: 10, queueBytes: 1_048_576 }
 /** Quicker than a node's own, so that a few minutes see many sessions. */
 const SYNC_LIMITS = { ...DEFAULT_SYNC_LIMITS, intervalMs: 10_000, maxBackoffMs: 20_000, sessionMs: 120_000 }
@@ -50,6 +52,8 @@ export interface Surroundings {
   /** Brings a gossip message to whoever has this number. */
   readonly deliver: (from: number, to: number, data: Uint8Array) => void
   readonly onCommit: (node: SimulatedNode, avatar: Avatar) => void
+  /** A read failed that must not. */
+  readonly onFault: (node: SimulatedNode, error: unknown) => void
   /** A message that this node would punish its sender for. */
   readonly onReject: (node: SimulatedNode, from: number, reason: string) => void
 }
@@ -78,8 +82,8 @@ export class SimulatedNode {
   skewMs = 0
   /** Rows that failed their check, over all lives. */
   corruptions = 0
-  /** Whether the disk has changed what was written. */
-  wasDamaged = false
+  /** Rows that the disk has changed or lost. */
+  damages = 0
   readonly #world: Surroundings
   #process: Process | undefined
   #kill: (() => void) | undefined
@@ -89,6 +93,11 @@ export class SimulatedNode {
     this.number = number
     this.name = `n${number}`
     this.#world = world
+  }
+
+  /** Whether the disk has changed what was written. */
+  get wasDamaged(): boolean {
+    return this.damages > 0
   }
 
   /** The process, while it runs and takes calls. */
@@ -141,7 +150,7 @@ export class SimulatedNode {
     const transport = this.#world.switchboard.attach({ number: this.number, isAlive: () => life.isAlive })
     const { keccak256 } = this.#world.engine
     const sync = createSync(
-      { ...parts, source: store.sync, ingest, transport, keccak256 },
+      { ...parts, source: this.#watched(store.sync), ingest, transport, keccak256 },
       { network: NETWORK, limits: SYNC_LIMITS },
     )
     watchGaps({ ...parts, store }, (ids) => sync.missing(ids))
@@ -253,6 +262,32 @@ export class SimulatedNode {
     if (this.#seen.has(id)) return false
     this.#seen.add(id)
     return true
+  }
+
+  /** What sync reads, and it must not fail on a sound disk. */
+  #watched(source: SyncSource): SyncSource {
+    const watch = async <T>(read: () => Awaitable<T>): Promise<T> => {
+      try {
+        return await read()
+      } catch (error) {
+        const isSound = this.#process !== undefined && !this.wasDamaged && !this.media.isFailing
+        if (isSound) this.#world.onFault(this, error)
+        throw error
+      }
+    }
+    return {
+      ...source,
+      moment: async (scope) => {
+        const moment = await watch(() => source.moment(scope))
+        return {
+          size: () => moment.size(),
+          sum: (begin, end) => watch(() => moment.sum(begin, end)),
+          items: (begin, end) => watch(() => moment.items(begin, end)),
+          lowerBound: (begin, end, bound) => watch(() => moment.lowerBound(begin, end, bound)),
+          close: () => moment.close(),
+        }
+      },
+    }
   }
 
   #environment(life: { readonly isAlive: boolean }): Environment {

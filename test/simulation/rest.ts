@@ -21,7 +21,8 @@ export async function checkRest(world: World): Promise<void> {
       avatars.set(avatar, await world.checker.look(node, process, avatar))
     }
     looks.set(node, avatars)
-    checkTotals(node, process, avatars)
+    // Two broken rows of one record, `r` and `h`, leave its `o` row behind, which is counted.
+    if (node.damages <= 1) checkTotals(node, process, avatars)
     checkQueues(node, process)
     if (!node.wasDamaged) checkIndexes(node, [...avatars.values()])
     await node.quietly(() => checkFeed(node, process, [...avatars.values()]))

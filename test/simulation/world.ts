@@ -82,6 +82,10 @@ export class World {
       onCommit: (node: SimulatedNode, avatar: Avatar) => {
         if (this.random.chance(LOOKED_AT)) this.checker.touch(node, avatar)
       },
+      onFault: (node: SimulatedNode, error: unknown) => {
+        const message = error instanceof Error ? error.message : String(error)
+        this.fail(new Violation('what sync reads cannot be read', `${node.name} ${message}`))
+      },
       onReject: (node: SimulatedNode, from: number, reason: string) => {
         if (from >= this.nodes.length) return
         this.fail(new Violation('an honest node passes on what another rejects', `${from} to ${node.name}: ${reason}`))
