@@ -8,7 +8,7 @@ import { addBytes, addLimbs, differenceBytes, LIMBS } from '../sync/negentropy/i
 import { compareBounds } from '../sync/negentropy/order.ts'
 import type { Bound, Item } from '../sync/negentropy/types.ts'
 import type { SyncMoment } from '../sync/types.ts'
-import { walk, type Database, type Moment } from './database.ts'
+import { walk, walkKeys, type Database, type Moment } from './database.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
 
@@ -92,13 +92,15 @@ export class OrderIndex {
   async #paginate(from: Bound, to: Bound | null): Promise<Page[]> {
     const pages: Page[] = []
     let open = { from, count: 0, sum: new Uint32Array(LIMBS) }
-    for await (const [key] of walk(this.#db, keys.orderRange(from, to), { keysOnly: true })) {
-      if (open.count === PAGE_RECORDS) {
-        pages.push(open)
-        open = { from: keys.itemInKey(key), count: 0, sum: new Uint32Array(LIMBS) }
+    for await (const step of walkKeys(this.#db, keys.orderRange(from, to))) {
+      for (const key of step) {
+        if (open.count === PAGE_RECORDS) {
+          pages.push(open)
+          open = { from: keys.itemInKey(key), count: 0, sum: new Uint32Array(LIMBS) }
+        }
+        open.count += 1
+        addBytes(open.sum, keys.idViewInOrderKey(key), 0)
       }
-      open.count += 1
-      addBytes(open.sum, keys.idViewInOrderKey(key), 0)
     }
     pages.push(open)
     return pages
