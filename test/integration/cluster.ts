@@ -11,6 +11,8 @@ import { until } from './until.ts'
 
 /** The built command line, as users run it. Tests and benches are started from the project's folder. */
 const MAIN = join(process.cwd(), 'dist/main.js')
+/** As `npm start` has it. */
+const NODE_FLAGS = ['--max-semi-space-size=64']
 /** A node starts in under a second on an idle machine; a busy one gets this much. */
 const START_TIMEOUT_MS = 20_000
 /** The protocol's promise for SIGTERM is 5 s; beyond it the process is killed and `stop` reports no exit code. */
@@ -64,7 +66,7 @@ export async function createCluster(): Promise<Cluster> {
   const children = new Set<ChildProcess>()
 
   async function launch(name: string, http: string, listen: string, options: StartOptions): Promise<Started> {
-    const args = [MAIN, 'start', '--data-dir', join(folder, name), '--http', http, '--listen', listen]
+    const args = [...NODE_FLAGS, MAIN, 'start', '--data-dir', join(folder, name), '--http', http, '--listen', listen]
     for (const peer of options.peers ?? []) args.push('--peer', peer)
     if (options.network !== undefined) args.push('--network', options.network)
     if (options.gossip !== undefined) args.push('--gossip', String(options.gossip))
