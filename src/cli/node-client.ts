@@ -1,3 +1,5 @@
+import { parseReceipt, verifyReceipt } from '../receipt/receipt.ts'
+import type { Receipt } from '../receipt/receipt.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import * as answers from './answers.ts'
 import type { AvatarAnswer, PeerAnswer, RecordAnswer, RecordsAnswer, StatusAnswer, SubmitAnswer } from './answers.ts'
@@ -26,6 +28,8 @@ export interface NodeClient {
   content(avatar: Avatar, platform: string, identity: string): Promise<JsonObject | undefined>
   /** A page in order of arrival. `expired`: the cursor is of another life of the store; begin anew. */
   records(avatar: Avatar, cursor: string | null): Promise<RecordsAnswer | 'expired'>
+  /** What the node states, signed, that it holds of the avatar; shape, avatar and signature are checked. */
+  receipt(avatar: Avatar): Promise<Receipt | undefined>
   submit(records: readonly Pick<RecordAnswer, 'payload' | 'signature'>[]): Promise<SubmitAnswer[]>
   status(): Promise<StatusAnswer & JsonObject>
   peers(): Promise<PeerAnswer[]>
@@ -105,6 +109,10 @@ export function createNodeClient(url: string, options: { readonly timeoutMs?: nu
       if (answer.status === 410) return 'expired'
       return answer.value ?? { records: [], digest: '', cursor: null }
     },
+    async receipt(avatar) {
+      const parse = (value: JsonValue): Receipt => checkedReceipt(avatar, value)
+      return (await call('GET', path(avatar, 'receipt'), parse)).value
+    },
     async submit(records) {
       const { value } = await call('POST', '/v2/records', answers.parseSubmitAnswer, JSON.stringify({ records }))
       if (value?.length !== records.length) throw new CliError('refused', `The node at ${url} gave no result.`)
@@ -121,6 +129,13 @@ export function createNodeClient(url: string, options: { readonly timeoutMs?: nu
       return value
     },
   }
+}
+
+function checkedReceipt(avatar: Avatar, value: JsonValue): Receipt {
+  const receipt = parseReceipt(value)
+  if (receipt.avatar !== avatar) throw new answers.AnswerError('its receipt is of another avatar')
+  if (!verifyReceipt(receipt)) throw new answers.AnswerError('its receipt is not signed by the peer that it names')
+  return receipt
 }
 
 function parseUrl(text: string): string {

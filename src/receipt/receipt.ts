@@ -1,0 +1,116 @@
+/** Receipts: what a node says, signed, that it held of an avatar at a time (docs/protocol.md, "Receipts"). */
+import { ed25519 } from '@noble/curves/ed25519.js'
+
+import { canonicalText } from '../record/canonical.ts'
+import type { Avatar, RecordId } from '../record/types.ts'
+import { ReceiptError } from './errors.ts'
+import { publicKeyOfPeerId } from './peer-id.ts'
+
+/** Comes before the canonical JSON in what is signed, so that no other signature of the key is one over a receipt. */
+const DOMAIN = 'avatar-kv-receipt/2\n'
+
+/** What a node states. */
+export interface ReceiptFields {
+  readonly avatar: Avatar
+  /** Of the avatar's state: 64 hex digits, without `0x`. */
+  readonly digest: string
+  readonly head: number
+  /** Id of the greatest visible record, by (counter, id); null where nothing is visible, and then `head` is 0. */
+  readonly id: RecordId | null
+  readonly network: string
+  /** Who states it: the node's peer id in base58btc, `12D3KooW…`. */
+  readonly peer_id: string
+  /** Live records held, pending ones and parts included. */
+  readonly records: number
+  /** Unix seconds by the node's clock. */
+  readonly time: number
+}
+
+export interface Receipt extends ReceiptFields {
+  /** Ed25519: `0x` + 128 hex digits. */
+  readonly signature: `0x${string}`
+}
+
+/** The node's key, as far as receipts need it; a private key of libp2p is one. */
+export interface ReceiptSigner {
+  sign(data: Uint8Array): Uint8Array | Promise<Uint8Array>
+}
+
+/** @param privateKey the Ed25519 key that `fields.peer_id` is made of */
+export async function signReceipt(fields: ReceiptFields, privateKey: ReceiptSigner): Promise<Receipt> {
+  const signature = await privateKey.sign(signedBytes(fields))
+  const { avatar, network, head, id, records, digest, time, peer_id } = fields
+  return { avatar, network, head, id, records, digest, time, peer_id, signature: hexText(signature) }
+}
+
+/**
+ * Whether the key that `peer_id` names signed the receipt, by RFC 8032 to the letter (section 5.1.7, without cofactor, and
+ * s in range): nobody can make a second signature, or one that some would take and others not. Needs no node.
+ */
+export function verifyReceipt(receipt: Receipt): boolean {
+  try {
+    const key = publicKeyOfPeerId(receipt.peer_id)
+    return ed25519.verify(bytesOfHex(receipt.signature), signedBytes(receipt), key, { zip215: false })
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Reads a receipt that was parsed from JSON; other members are dropped. Whether its signature is good, `verifyReceipt` tells.
+ *
+ * @throws ReceiptError
+ */
+export function parseReceipt(value: unknown): Receipt {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong('a receipt', 'a JSON object')
+  const { avatar, network, head, id, records, digest, time, peer_id, signature } = value as Record<string, unknown>
+  const receipt = {
+    avatar: matching(avatar, 'avatar', AVATAR, 'an avatar, 0x and 66 hex digits') as Avatar,
+    network: matching(network, 'network', NETWORK, 'the name of a network'),
+    head: count(head, 'head'),
+    id: id === null ? null : (matching(id, 'id', ID, '0x and 64 hex digits, or null') as RecordId),
+    records: count(records, 'records'),
+    digest: matching(digest, 'digest', DIGEST, '64 hex digits'),
+    time: count(time, 'time'),
+    peer_id: matching(peer_id, 'peer_id', PEER_ID, 'a peer id, 12D3KooW…'),
+    signature: matching(signature, 'signature', SIGNATURE, '0x and 128 hex digits') as `0x${string}`,
+  }
+  if ((receipt.head === 0) !== (receipt.id === null)) throw wrong('id', 'null where head is 0, and only there')
+  publicKeyOfPeerId(receipt.peer_id)
+  return receipt
+}
+
+const AVATAR = /^0x0[23][0-9a-f]{64}$/
+const NETWORK = /^[a-z0-9-]{1,32}$/
+const ID = /^0x[0-9a-f]{64}$/
+const DIGEST = /^[0-9a-f]{64}$/
+const PEER_ID = /^[1-9A-HJ-NP-Za-km-z]{1,64}$/
+const SIGNATURE = /^0x[0-9a-f]{128}$/
+
+function matching(value: unknown, name: string, pattern: RegExp, expected: string): string {
+  if (typeof value !== 'string' || !pattern.test(value)) throw wrong(name, expected)
+  return value
+}
+
+function count(value: unknown, name: string): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || Object.is(value, -0)) {
+    throw wrong(name, 'a whole number from 0')
+  }
+  return value
+}
+
+function wrong(name: string, expected: string): ReceiptError {
+  return new ReceiptError('invalid_receipt', `This is no receipt: ${name} is not ${expected}.`)
+}
+
+function signedBytes({ avatar, digest, head, id, network, peer_id, records, time }: ReceiptFields): Uint8Array {
+  return new TextEncoder().encode(DOMAIN + canonicalText({ avatar, digest, head, id, network, peer_id, records, time }))
+}
+
+function hexText(bytes: Uint8Array): `0x${string}` {
+  return `0x${Array.from(bytes, (each) => each.toString(16).padStart(2, '0')).join('')}`
+}
+
+function bytesOfHex(text: string): Uint8Array {
+  return Uint8Array.from(text.slice(2).match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+}
