@@ -5,14 +5,27 @@
  */
 export type CliErrorCode = 'usage' | 'unreachable' | 'refused' | 'unverified' | 'failed'
 
+/** How a node answered that refused. */
+export interface NodeRefusal {
+  /** The HTTP status. */
+  readonly status: number
+  /** Of docs/protocol.md, "Errors"; undefined where the answer had none. */
+  readonly code: string | undefined
+  /** Seconds after which to ask again, where the node said so. */
+  readonly retryAfterSeconds: number | undefined
+}
+
 /** Why a command ended without doing its work; the message is for the person at the terminal. */
 export class CliError extends Error {
   override readonly name = 'CliError'
   readonly code: CliErrorCode
+  /** Set where a node answered with an error. */
+  readonly refusal: NodeRefusal | undefined
 
-  constructor(code: CliErrorCode, message: string) {
+  constructor(code: CliErrorCode, message: string, refusal?: NodeRefusal) {
     super(message)
     this.code = code
+    this.refusal = refusal
   }
 }
 

@@ -51,6 +51,7 @@ export function createNodeClient(url: string, options: { readonly timeoutMs?: nu
   ): Promise<{ status: 200; value: T } | { status: 404 | 410; value?: never }> {
     let status: number
     let text: string
+    let retryAfter: string | null
     try {
       const response = await fetch(base + path, {
         method,
@@ -59,6 +60,7 @@ export function createNodeClient(url: string, options: { readonly timeoutMs?: nu
         ...(body === undefined ? {} : { body }),
       })
       status = response.status
+      retryAfter = response.headers.get('retry-after')
       text = await readBounded(response, status === 200 ? MAX_ANSWER_BYTES : MAX_ERROR_BYTES)
     } catch (error) {
       if (error instanceof CliError) throw error
@@ -68,7 +70,11 @@ export function createNodeClient(url: string, options: { readonly timeoutMs?: nu
     const problem = parseProblem(text)
     if ((status === 404 && problem?.code.startsWith('unknown_') === true) || status === 410) return { status }
     const said = problem === undefined ? 'without a reason' : `${problem.code}: ${problem.message}`
-    throw new CliError('refused', `The node at ${url} answered ${method} ${path} with ${status}: ${printable(said)}`)
+    throw new CliError('refused', `The node at ${url} answered ${method} ${path} with ${status}: ${printable(said)}`, {
+      status,
+      code: problem?.code,
+      retryAfterSeconds: /^\d{1,4}$/.test(retryAfter ?? '') ? Number(retryAfter) : undefined,
+    })
   }
 
   function unreachable(error: unknown): CliError {
