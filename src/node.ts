@@ -7,6 +7,7 @@ import { formatHostPort } from './config/addresses.ts'
 import type { Config } from './config/load.ts'
 import { packageVersion } from './config/package-files.ts'
 import type { Environment } from './environment.ts'
+import { loadOperatorToken } from './hosting/operator-token.ts'
 import { createHttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
 import { createNetwork } from './network/network.ts'
@@ -160,12 +161,21 @@ export async function createNode(
     )
     link.sync = sync
     const http = await createHttpServer(
-      { store, ingest, network: withSync(network, sync), environment, metrics, logger },
+      {
+        store,
+        ingest,
+        network: withSync(network, sync),
+        signer: { peerId: network.peerId, sign: (bytes) => privateKey.sign(bytes) },
+        environment,
+        metrics,
+        logger,
+      },
       {
         ...config.http,
         network: config.network,
         version,
         engine: engine.name,
+        operatorToken: await loadOperatorToken(config.dataDir, environment.random),
         limits: { stopGraceMs: HTTP_STOP_GRACE_MS },
       },
     )

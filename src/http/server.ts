@@ -16,11 +16,15 @@ import { DEFAULT_LIMITS, PATH_SEGMENT_LENGTH, V1_BODY_BYTES } from './limits.ts'
 import type { HttpLimits } from './limits.ts'
 import { createNodeServer } from './node-server.ts'
 import { installNotFound } from './not-found.ts'
+import { installOperatorGuard } from './operator.ts'
+import { createReceiptIssuer } from './receipt-issuer.ts'
+import type { PeerSigner } from './receipt-issuer.ts'
 import { v1Routes } from './v1-routes.ts'
 import { v2AvatarRoutes } from './v2-avatars.ts'
 import { v2EventRoutes } from './v2-events.ts'
 import { v2NodeRoutes } from './v2-node.ts'
 import type { ShownNetwork } from './v2-node.ts'
+import { v2ReceiptRoutes } from './v2-receipt.ts'
 import { v2RecordRoutes } from './v2-records.ts'
 import { validatorCompiler } from './validation.ts'
 import { createViewShortcut } from './view-answer.ts'
@@ -30,6 +34,8 @@ export interface HttpComponents {
   readonly store: StoreReader
   readonly ingest: Ingest
   readonly network: ShownNetwork
+  /** Signs receipts. */
+  readonly signer: PeerSigner
   readonly environment: Environment
   readonly logger: Logger
   readonly metrics: Metrics
@@ -46,6 +52,8 @@ export interface HttpOptions {
   readonly version: string
   /** Name of the engine that verifies signatures, shown in the status. */
   readonly engine?: string
+  /** What the operator shows to be let in, 64 hex digits. Default: nobody is the operator. */
+  readonly operatorToken?: string
   /** Default: `DEFAULT_LIMITS`. */
   readonly limits?: Partial<HttpLimits>
 }
@@ -67,7 +75,7 @@ const IDLE_SWEEP_MS = 20
  * those of their connections.
  */
 export async function createHttpServer(components: HttpComponents, options: HttpOptions): Promise<HttpServer> {
-  const { store, ingest, network, environment, metrics } = components
+  const { store, ingest, network, signer, environment, metrics } = components
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const logger = components.logger.child({ part: 'http' })
 
@@ -95,6 +103,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
   installNotFound(app)
   installBodyParser(app, limits.maxBodyBytesInFlight)
   countAnswers(app, metrics)
+  installOperatorGuard(app, options.operatorToken)
   await installCrossOrigin(app)
   await installDocs(app, options.version)
 
@@ -103,6 +112,8 @@ export async function createHttpServer(components: HttpComponents, options: Http
   await app.register(v1Routes({ store, ingest, names, environment }, { network: options.network, limits }))
   await app.register(v2AvatarRoutes({ store, views, names }))
   await app.register(v2RecordRoutes({ store, ingest, names }))
+  const receipts = createReceiptIssuer({ store, clock: environment.clock, signer }, { network: options.network })
+  await app.register(v2ReceiptRoutes({ receipts, names }))
   await app.register(v2EventRoutes({ store, streams, names }))
   await app.register(
     v2NodeRoutes(
