@@ -25,6 +25,23 @@ export const AvatarAnswer = object(
   'Avatar',
 )
 
+export const ReceiptAnswer = object(
+  {
+    avatar: CanonicalAvatar,
+    network: Type.String(),
+    head: Type.Integer(),
+    id: Type.Union([RecordIdText, Type.Null()], {
+      description: 'Of the greatest visible record, by counter and id; null where nothing is visible.',
+    }),
+    records: Type.Integer({ description: 'Live records held, pending ones included.' }),
+    digest: Digest,
+    time: Type.Integer({ description: 'Unix seconds by the clock of the node.' }),
+    peer_id: Type.String({ description: 'Whose key signed: it holds the Ed25519 public key.' }),
+    signature: Type.String({ description: '`0x` and 64 bytes.' }),
+  },
+  'Receipt',
+)
+
 export const NamespaceParams = object({
   avatar: AvatarText,
   platform: Type.String({ maxLength: 64 }),

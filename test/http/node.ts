@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import { pino } from 'pino'
 
 import type { Environment } from '../../src/environment.ts'
@@ -47,6 +48,8 @@ export const PEER = {
 }
 
 const engine = await selectEngine()
+const peerKey = await generateKeyPair('Ed25519')
+export const SIGNER = { peerId: peerKey.publicKey.toString(), sign: (bytes: Uint8Array) => peerKey.sign(bytes) }
 const logger = pino({ level: process.env['TEST_LOG'] ?? 'silent' })
 
 export interface NodeOptions {
@@ -82,6 +85,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
         store,
         ingest,
         network: { peerId: '12D3KooWThisNode', addresses: () => ['/ip4/127.0.0.1/tcp/1/p2p/x'], peers: () => [PEER] },
+        signer: SIGNER,
       },
       { host: '127.0.0.1', port: 0, network: NETWORK, version: '1.2.3', engine: engine.name, limits },
     )
