@@ -23,6 +23,7 @@ describe('the description of the interface', () => {
       'GET /v1/kv/by_identity',
       'GET /v2/avatars',
       'GET /v2/avatars/{avatar}',
+      'GET /v2/avatars/{avatar}/receipt',
       'GET /v2/avatars/{avatar}/records',
       'GET /v2/avatars/{avatar}/{platform}/{identity}',
       'GET /v2/events',
