@@ -14,6 +14,7 @@ const LAYERS = {
   state: { areas: ['record'], types: [], packages: PURE_PACKAGES },
   receipt: { areas: ['record'], types: [], packages: [...PURE_PACKAGES, '@noble/curves'] },
   homes: { areas: ['record'], types: [], packages: PURE_PACKAGES },
+  snapshot: { areas: ['record', 'state'], types: [], packages: PURE_PACKAGES },
   client: { areas: ['record', 'state'], types: [], packages: PURE_PACKAGES },
   verify: { areas: ['record'], types: ['observe'] },
   store: { areas: ['record', 'state', 'sync'], types: ['observe'] },
@@ -24,7 +25,7 @@ const LAYERS = {
   observe: { areas: [], types: [] },
   config: { areas: [], types: [] },
   cli: {
-    areas: ['record', 'state', 'receipt', 'homes', 'client', 'config', 'observe', 'verify'],
+    areas: ['record', 'state', 'receipt', 'homes', 'client', 'config', 'observe', 'verify', 'snapshot'],
     types: ['ingest', 'store', 'network', 'http'],
   },
 }
