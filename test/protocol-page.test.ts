@@ -27,9 +27,16 @@ describe('the page on the protocol', () => {
 
   it('explains every code with which the door refuses', () => {
     const source = file('src/store/types.ts') + file('src/ingest/verdicts.ts')
-    const codes = [...source.matchAll(/'((?:too_many|created_at|batch)_\w+)'/g)].map(([, code]) => code)
+    const codes = [...source.matchAll(/'((?:too_many|created_at|batch)_\w+|\w+_quota)'/g)].map(([, code]) => code)
     expect(new Set(codes)).toEqual(
-      new Set(['batch_invalid', 'created_at_ahead', 'too_many_incomplete', 'too_many_pending']),
+      new Set([
+        'avatar_quota',
+        'batch_invalid',
+        'created_at_ahead',
+        'node_quota',
+        'too_many_incomplete',
+        'too_many_pending',
+      ]),
     )
     expect(codes.filter((code) => !page.includes(`| \`${code}\` |`))).toEqual([])
   })

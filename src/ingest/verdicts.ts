@@ -14,7 +14,10 @@ export const BATCH_INVALID = {
   retry: true,
 } as const
 
-const REFUSALS: Readonly<Record<NonNullable<CommitResult['code']>, string>> = {
+type RefusalCode = NonNullable<CommitResult['code']>
+type QuotaCode = 'avatar_quota' | 'node_quota'
+
+const REFUSALS: Readonly<Record<Exclude<RefusalCode, QuotaCode>, string>> = {
   too_many_pending:
     'This avatar has 1,024 records here that wait for others which they cite. Send those first, then this one again.',
   too_many_incomplete:
@@ -67,13 +70,24 @@ export function createdAhead(id: RecordId): IngestResult {
   return { id, status: 'refused', code: 'created_at_ahead', message, retry: true }
 }
 
-export function explainCommit(id: RecordId, { status, code }: CommitResult): IngestResult {
+export function explainCommit(id: RecordId, result: CommitResult): IngestResult {
+  const { status, code } = result
   if (status === 'refused') {
-    return { id, status, retry: true, ...(code === undefined ? {} : { code, message: REFUSALS[code] }) }
+    return { id, status, retry: true, ...(code === undefined ? {} : { code, message: refusal(code, result) }) }
   }
   if (status !== 'superseded') return { id, status }
   const message =
     'A snapshot with a greater counter has taken the place of this part of the history. ' +
     'Read the avatar anew and sign the change on its current tips.'
   return { id, status, message }
+}
+
+function refusal(code: RefusalCode, { quota }: CommitResult): string {
+  if (code !== 'avatar_quota' && code !== 'node_quota') return REFUSALS[code]
+  const what = code === 'avatar_quota' ? 'of this avatar' : 'of all avatars together'
+  const use = quota === undefined ? '' : ` (${quota.used} of ${quota.limit} ${quota.unit} are used)`
+  return (
+    `This node keeps no more ${what}${use}. Make room by signing a snapshot of the avatar (avatar-kv snapshot), ` +
+    'or ask the operator of this node for more, or take the avatar to another node.'
+  )
 }

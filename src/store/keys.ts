@@ -127,6 +127,11 @@ export function historyRange(avatar: Avatar, from: number, to: number): KeyRange
   return { gte: start('h').hex(avatar).u64(from).finish(), lt: start('h').hex(avatar).u64(to).finish() }
 }
 
+/** The least key after a history row's. */
+export function historyKeyAfter(avatar: Avatar, place: Citation): Key {
+  return start('h').hex(avatar).u64(place.counter).hex(place.id).u8(0).finish()
+}
+
 /** The place in the key of an `h`, `k` or `p` row. */
 export function placeInKey(key: Key): Citation {
   const reader = new ByteReader(key, 1 + AVATAR_BYTES)

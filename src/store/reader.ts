@@ -17,7 +17,9 @@ export function readSummary(db: Database, avatar: Avatar): (AvatarSummary & rows
 
 /** Makes sure that an avatar without a summary is not one whose summary is lost. */
 function mustBeUnknown(db: Database, avatar: Avatar): void {
-  if (db.getSync(keys.hostedKey(avatar)) !== undefined) throw new CorruptRowError(avatar, 'summary', 'it is not there')
+  // Both as of now: the avatar may have come since the moment that is read.
+  const isLost = db.getSync(keys.hostedKey(avatar)) !== undefined && db.getSync(keys.summaryKey(avatar)) === undefined
+  if (isLost) throw new CorruptRowError(avatar, 'summary', 'it is not there')
 }
 
 /** One pass over the avatar's `v` rows, so that all is of one moment. */
@@ -60,8 +62,9 @@ export async function readContent(db: Database, avatar: Avatar, name: NamespaceN
 
 /** Makes sure that a namespace without a row is not one whose row is lost. */
 export function mustBeUnclaimed(db: Database, avatar: Avatar, name: NamespaceName): void {
-  const claim = db.getSync(keys.identityKey(name, avatar))
-  if (claim !== undefined) throw new CorruptRowError(avatar, 'namespace', 'it is not there')
+  const isClaimed = db.getSync(keys.identityKey(name, avatar)) !== undefined
+  if (isClaimed && db.getSync(keys.namespaceKey(avatar, name)) === undefined)
+    throw new CorruptRowError(avatar, 'namespace', 'it is not there')
 }
 
 /** Joins a namespace's members, and checks against its row that none is lost. */
@@ -96,9 +99,13 @@ class OpenNamespace {
  *
  * @throws CorruptWhereaboutsError
  */
-export function readWhereabouts(db: Database, id: RecordId): (rows.WhereaboutsRow & Citation) | undefined {
+export function readWhereabouts(
+  db: Database,
+  id: RecordId,
+  moment?: Moment,
+): (rows.WhereaboutsRow & Citation) | undefined {
   const key = keys.idKey(id)
-  const row = db.getSync(key)
+  const row = moment === undefined ? db.getSync(key) : db.getSync(key, { snapshot: moment })
   if (row === undefined) return undefined
   const content = rows.unseal(key, row)
   if (content === undefined) throw new CorruptWhereaboutsError(id)
@@ -111,28 +118,54 @@ export async function readRecords(
   avatar: Avatar,
   { after, limit }: { after: number; limit: number },
 ): Promise<{ records: StoredRecord[]; digest: string } | undefined> {
-  const moment = db.snapshot()
-  try {
-    const summary = await readAt(db, moment, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
-    if (summary === undefined) {
-      mustBeUnknown(db, avatar)
-      return undefined
-    }
+  return atMoment(db, async (moment) => {
+    const summary = await readSummaryAt(db, moment, avatar)
+    if (summary === undefined) return undefined
     const range = { gte: keys.recordKey(avatar, after + 1), lt: keys.tableRange('r', avatar).lt }
-    const found: (rows.RecordRow & { sequence: number })[] = []
+    const found: FoundRecord[] = []
     for await (const [key, row] of walk(db, range, { moment, limit })) {
       found.push({ ...openRow(avatar, 'record', key, row, rows.decodeRecord), sequence: keys.sequenceInKey(key) })
     }
-    const counted = await readCounted(db, moment, avatar, summary, found)
-    const records = found.map(({ sequence, id, payload, signature, counter }): StoredRecord => {
-      const live: RecordStatus = counted(id) ? 'stored' : 'pending'
-      const status = counter < (summary.base?.counter ?? 0) ? 'superseded' : live
-      return { sequence, id, payload, signature, status }
-    })
-    return { records, digest: summary.digest }
+    return { records: await withStatus(db, moment, avatar, summary, found), digest: summary.digest }
+  })
+}
+
+/** Reads that must agree: all of one moment, which is closed when they are done. */
+export async function atMoment<T>(db: Database, read: (moment: Moment) => Promise<T>): Promise<T> {
+  const moment = db.snapshot()
+  try {
+    return await read(moment)
   } finally {
     await moment.close()
   }
+}
+
+export async function readSummaryAt(
+  db: Database,
+  moment: Moment,
+  avatar: Avatar,
+): Promise<rows.SummaryRow | undefined> {
+  const summary = await readAt(db, moment, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
+  if (summary === undefined) mustBeUnknown(db, avatar)
+  return summary
+}
+
+export type FoundRecord = rows.RecordRow & { readonly sequence: number }
+
+/** Says of records how they stand at a moment. */
+export async function withStatus(
+  db: Database,
+  moment: Moment,
+  avatar: Avatar,
+  summary: rows.SummaryRow,
+  found: readonly FoundRecord[],
+): Promise<StoredRecord[]> {
+  const counted = await readCounted(db, moment, avatar, summary, found)
+  return found.map(({ sequence, id, payload, signature, counter }): StoredRecord => {
+    const live: RecordStatus = counted(id) ? 'stored' : 'pending'
+    const status = counter < (summary.base?.counter ?? 0) ? 'superseded' : live
+    return { sequence, id, payload, signature, status }
+  })
 }
 
 /** Tells which of some live records count now: neither waiting, nor a part that the base does not name. */
@@ -182,12 +215,20 @@ async function readAt<T>(
   return row === undefined ? undefined : openRow(avatar, kind, key, row, decode)
 }
 
-/** One record of an avatar by its id. */
-export async function readRecord(db: Database, avatar: Avatar, place: Citation): Promise<StoredRecord | undefined> {
-  const history = readRow(db, avatar, 'history', keys.historyKey(avatar, place), rows.decodeHistory)
-  if (history === undefined) return undefined
-  const page = await readRecords(db, avatar, { after: history.sequence - 1, limit: 1 })
-  const record = page?.records[0]
-  if (record?.id !== place.id) throw new CorruptRowError(avatar, 'record', `${place.id} is not there`)
-  return record
+/**
+ * One record by its id.
+ *
+ * @throws CorruptWhereaboutsError, CorruptRowError
+ */
+export function readRecord(db: Database, id: RecordId): Promise<StoredRecord | undefined> {
+  return atMoment(db, async (moment) => {
+    const where = readWhereabouts(db, id, moment)
+    if (where === undefined) return undefined
+    const { avatar, sequence } = where
+    const summary = await readSummaryAt(db, moment, avatar)
+    if (summary === undefined) return undefined
+    const row = await readAt(db, moment, avatar, 'record', keys.recordKey(avatar, sequence), rows.decodeRecord)
+    if (row?.id !== id) throw new CorruptRowError(avatar, 'record', `${id} is not there`)
+    return (await withStatus(db, moment, avatar, summary, [{ ...row, sequence }]))[0]
+  })
 }

@@ -18,6 +18,7 @@ import { walk, writeDurably, type Database } from './database.ts'
 import { CorruptRowError, CorruptWhereaboutsError, StoreError } from './errors.ts'
 import * as feed from './feed.ts'
 import * as keys from './keys.ts'
+import { openExportMoment, readHistory } from './history.ts'
 import { readMeta, totalsOperation, type Meta } from './meta.ts'
 import { Mutex } from './mutex.ts'
 import * as reader from './reader.ts'
@@ -25,7 +26,7 @@ import { OrderIndex } from './order-index.ts'
 import { rebuildAvatar } from './rebuild.ts'
 import { avatarsMoment, avatarSums, signedFrom, signedOf } from './sync-source.ts'
 import type { SyncSource } from '../sync/types.ts'
-import type { ChangeEvent, CommitResult, Store } from './types.ts'
+import type { AvatarSummary, CommitListener, CommitResult, ExportMoment, Quotas, Store } from './types.ts'
 
 /** Memory for avatars that are written to: about 2,000 of ordinary size. */
 const ENTRY_CACHE_BYTES = 96 * 1_024 * 1_024
@@ -49,6 +50,10 @@ export interface StoreOptions {
   readonly network: string
   /** Entries that the change feed keeps. Default 1,000,000. */
   readonly feedEntries?: number
+  /** Whether superseded records are kept, as far as quotas have room for them. Default false: they are pruned. */
+  readonly archive?: boolean
+  /** What is kept at most. Default: no limit. */
+  readonly quotas?: Quotas
 }
 
 /** A store as the node holds it: it can be mended on demand, and sync reads from it. */
@@ -121,7 +126,7 @@ class LevelStore implements RebuildableStore {
   readonly #options: StoreOptions
   readonly #writing = new Mutex()
   readonly #order: OrderIndex
-  readonly #listeners = new Set<(events: readonly ChangeEvent[]) => void>()
+  readonly #listeners = new Set<CommitListener>()
   readonly #entries = new LRUCache<Avatar, AvatarEntry>({
     maxSize: ENTRY_CACHE_BYTES,
     maxEntrySize: ENTRY_CACHE_BYTES / 2,
@@ -168,14 +173,19 @@ class LevelStore implements RebuildableStore {
   }
 
   record(id: RecordId): ReturnType<Store['record']> {
-    return this.#mending(async () => {
-      const where = reader.readWhereabouts(this.#db, id)
-      return where && reader.readRecord(this.#db, where.avatar, where)
-    })
+    return this.#mending(() => reader.readRecord(this.#db, id))
   }
 
   records(avatar: Avatar, options: { after: number; limit: number }): ReturnType<Store['records']> {
     return this.#mending(() => reader.readRecords(this.#db, avatar, options))
+  }
+
+  history(avatar: Avatar, options: Parameters<Store['history']>[1]): ReturnType<Store['history']> {
+    return this.#mending(() => readHistory(this.#db, avatar, options))
+  }
+
+  async exportMoment(): Promise<ExportMoment> {
+    return openExportMoment(this.#db, (error) => this.#writing.run(() => this.#mend(error)))
   }
 
   async avatars({ after, limit }: { after?: Avatar; limit: number }): Promise<Avatar[]> {
@@ -212,7 +222,7 @@ class LevelStore implements RebuildableStore {
     })
   }
 
-  onCommit(listener: (events: readonly ChangeEvent[]) => void): () => void {
+  onCommit(listener: CommitListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -265,10 +275,11 @@ class LevelStore implements RebuildableStore {
 
   #announce({ changes, summaries }: Batch): void {
     if (changes.length === 0) return
-    const events = feed.toEvents(changes, (avatar) => summaries.get(avatar))
+    const summaryOf = (avatar: Avatar): AvatarSummary | undefined => summaries.get(avatar)
+    const events = feed.toEvents(changes, summaryOf)
     for (const listener of this.#listeners) {
       try {
-        listener(events)
+        listener(events, summaryOf)
       } catch (error) {
         this.#components.logger.error({ err: error }, 'a listener to commits failed')
       }

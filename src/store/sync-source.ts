@@ -16,7 +16,7 @@ export async function avatarsMoment(db: Database, avatars: readonly Avatar[]): P
   const items: Item[] = []
   for (const avatar of new Set(avatars)) {
     const from = readSummary(db, avatar)?.base?.counter ?? 0
-    for await (const [key, row] of walk(db, keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER))) {
+    for await (const [key, row] of walk(db, keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER + 1))) {
       const { createdAt } = openRow(avatar, 'history', key, row, rows.decodeHistory)
       items.push({ timestamp: createdAt, id: fromHex(keys.placeInKey(key).id) })
     }

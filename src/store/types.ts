@@ -52,11 +52,30 @@ export interface StoredRecord {
   readonly status: RecordStatus
 }
 
-/** What became of one record given to `Store.commit`. A `superseded` one was not kept. */
+/** What a node keeps at most; 0 is no limit. Bytes are those of payloads and signatures. */
+export interface Quotas {
+  /** Of one avatar. */
+  readonly avatarBytes: number
+  readonly avatarRecords: number
+  /** Of all avatars together. */
+  readonly totalBytes: number
+  readonly totalRecords: number
+}
+
+/** A quota that is full: what is used of it, and what it allows. */
+export interface QuotaUse {
+  readonly unit: 'bytes' | 'records'
+  readonly used: number
+  readonly limit: number
+}
+
+/** What became of one record given to `Store.commit`. A `superseded` one was kept only by a store with `archive`. */
 export interface CommitResult {
   readonly status: RecordStatus | 'duplicate' | 'refused'
   /** Set when refused. */
-  readonly code?: 'too_many_pending' | 'too_many_incomplete'
+  readonly code?: 'too_many_pending' | 'too_many_incomplete' | 'avatar_quota' | 'node_quota'
+  /** Set where a quota refused it. */
+  readonly quota?: QuotaUse
 }
 
 /** One entry of the change feed. `head` and `digest` are the avatar's when the event is delivered. */
@@ -70,10 +89,38 @@ export interface ChangeEvent {
   readonly digest: string
 }
 
+export type CommitListener = (
+  events: readonly ChangeEvent[],
+  /** Of an avatar among the events, as the commit left it. */
+  summaryOf: (avatar: Avatar) => AvatarSummary | undefined,
+) => void
+
 export interface StoreTotals {
   readonly avatars: number
   /** Live records. */
   readonly records: number
+}
+
+/** A record as an archive has it. */
+export interface ExportedRecord extends Citation {
+  readonly payload: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** All that the store holds, as it was at one committed moment, whatever is written meanwhile. Must be closed. */
+export interface ExportMoment {
+  /** Hosted avatars in ascending order. */
+  avatars(): AsyncIterable<Avatar>
+  /**
+   * Records of an avatar in order of (counter, id): the live ones, with `history` the superseded ones that are kept too.
+   * None of an unknown avatar. Memory stays bounded, whatever is read.
+   *
+   * @throws StoreError `unreadable` where a row fails its check: the avatar has been mended, a new moment can be read
+   */
+  records(avatar: Avatar, options: { readonly history: boolean }): AsyncIterable<ExportedRecord>
+  /** @throws StoreError as `records` */
+  summary(avatar: Avatar): Promise<AvatarSummary | undefined>
+  close(): Promise<void>
 }
 
 /** Reading: every answer is of one committed moment and was checked against its checksum. */
@@ -93,6 +140,16 @@ export interface StoreReader {
     avatar: Avatar,
     options: { after: number; limit: number },
   ): Promise<{ records: StoredRecord[]; digest: string } | undefined>
+  /**
+   * Records of one avatar in order of (counter, id), `after` exclusive: the live ones, with `superseded` the history that
+   * is kept too. A page may have fewer than `limit`; the end, and an unknown avatar, is an empty one.
+   */
+  history(
+    avatar: Avatar,
+    options: { readonly after?: Citation; readonly limit: number; readonly superseded: boolean },
+  ): Promise<StoredRecord[]>
+  /** Everything, as of now. Must be closed: until then what is deleted takes room on disk. */
+  exportMoment(): Promise<ExportMoment>
   /** Hosted avatars in ascending order, `after` exclusive. */
   avatars(options: { after?: Avatar; limit: number }): Promise<Avatar[]>
   /** Avatars that claim the namespace, in ascending order, with its content as JSON text. */
@@ -102,8 +159,11 @@ export interface StoreReader {
    * what the feed still has, or newer than anything written.
    */
   events(options: { after: number; avatar?: Avatar; limit: number }): Promise<ChangeEvent[] | 'reset'>
-  /** Calls `listener` after every commit that changed something, in order; the returned function ends it. */
-  onCommit(listener: (events: readonly ChangeEvent[]) => void): () => void
+  /**
+   * Calls `listener` after every commit that changed something, in order, with a way to the summaries that the commit has
+   * made; the returned function ends it.
+   */
+  onCommit(listener: CommitListener): () => void
 }
 
 export interface Store extends StoreReader {

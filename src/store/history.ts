@@ -1,0 +1,122 @@
+/** Records of one avatar in order of (counter, id), read in steps that are bounded in count and bytes. */
+import type { Avatar, Citation } from '../record/types.ts'
+import { openRow, walk, type Database, type Moment } from './database.ts'
+import { CorruptRowError, StoreError } from './errors.ts'
+import * as keys from './keys.ts'
+import { atMoment, readSummaryAt, withStatus, type FoundRecord } from './reader.ts'
+import * as rows from './rows.ts'
+import type { ExportedRecord, ExportMoment, StoredRecord } from './types.ts'
+
+/** Records read at once. */
+const STEP_RECORDS = 256
+/** Bytes of records read at once; one record may exceed it. */
+const STEP_BYTES = 4 * 1_024 * 1_024
+
+/** A page of `StoreReader.history`. */
+export function readHistory(
+  db: Database,
+  avatar: Avatar,
+  { after, limit, superseded }: { after?: Citation; limit: number; superseded: boolean },
+): Promise<StoredRecord[]> {
+  return atMoment(db, async (moment) => {
+    const summary = await readSummaryAt(db, moment, avatar)
+    if (summary === undefined) return []
+    const range = rangeOf(avatar, superseded ? 0 : (summary.base?.counter ?? 0), after)
+    for await (const step of steps(db, moment, avatar, range, limit)) {
+      return withStatus(db, moment, avatar, summary, step)
+    }
+    return []
+  })
+}
+
+/**
+ * Everything, as it is now.
+ *
+ * @param mend told of a row that failed its check
+ */
+export function openExportMoment(db: Database, mend: (error: CorruptRowError) => Promise<void>): ExportMoment {
+  const moment = db.snapshot()
+
+  async function mended(error: unknown): Promise<unknown> {
+    if (!(error instanceof CorruptRowError)) return error
+    await mend(error)
+    const message = `${error.message} The avatar was rebuilt from its records; begin again to have it as it is now.`
+    return new StoreError('unreadable', message, { cause: error })
+  }
+
+  return {
+    async *avatars() {
+      for await (const [key] of walk(db, keys.tableRange('a'), { moment, keysOnly: true })) yield keys.avatarInKey(key)
+    },
+    async *records(avatar, { history }) {
+      try {
+        const summary = await readSummaryAt(db, moment, avatar)
+        if (summary === undefined) return
+        const range = rangeOf(avatar, history ? 0 : (summary.base?.counter ?? 0))
+        for await (const step of steps(db, moment, avatar, range, Infinity)) {
+          for (const { counter, id, payload, signature } of step) {
+            yield { counter, id, payload, signature } satisfies ExportedRecord
+          }
+        }
+      } catch (error) {
+        throw await mended(error)
+      }
+    },
+    async summary(avatar) {
+      try {
+        const summary = await readSummaryAt(db, moment, avatar)
+        return summary && { ...summary, avatar }
+      } catch (error) {
+        throw await mended(error)
+      }
+    },
+    close: () => moment.close(),
+  }
+}
+
+/** History rows from a counter on, and after a place. */
+function rangeOf(avatar: Avatar, from: number, after?: Citation): keys.KeyRange {
+  const { gte, lt } = keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER + 1)
+  if (after === undefined || after.counter < from) return { gte, lt }
+  return { gte: keys.historyKeyAfter(avatar, after), lt }
+}
+
+/** Reads the records of history rows step by step, `limit` in all; each step holds at least one. */
+async function* steps(
+  db: Database,
+  moment: Moment,
+  avatar: Avatar,
+  range: keys.KeyRange,
+  limit: number,
+): AsyncGenerator<FoundRecord[]> {
+  let places: (Citation & { readonly sequence: number })[] = []
+  let bytes = 0
+  for await (const [key, row] of walk(db, range, { moment, ...(limit === Infinity ? {} : { limit }) })) {
+    const history = openRow(avatar, 'history', key, row, rows.decodeHistory)
+    if (places.length > 0 && (places.length >= STEP_RECORDS || bytes + history.bytes > STEP_BYTES)) {
+      yield await readAll(db, moment, avatar, places)
+      places = []
+      bytes = 0
+    }
+    places.push({ ...keys.placeInKey(key), sequence: history.sequence })
+    bytes += history.bytes
+  }
+  if (places.length > 0) yield await readAll(db, moment, avatar, places)
+}
+
+async function readAll(
+  db: Database,
+  moment: Moment,
+  avatar: Avatar,
+  places: readonly (Citation & { readonly sequence: number })[],
+): Promise<FoundRecord[]> {
+  const recordKeys = places.map(({ sequence }) => keys.recordKey(avatar, sequence))
+  const found = await db.getMany(recordKeys, { snapshot: moment })
+  return found.map((row, at) => {
+    const { id, sequence } = places[at] as Citation & { sequence: number }
+    if (row === undefined) throw new CorruptRowError(avatar, 'record', `${id} is not there`)
+    const record = openRow(avatar, 'record', recordKeys[at] as keys.Key, row, rows.decodeRecord)
+    if (record.id !== id) throw new CorruptRowError(avatar, 'record', `${id} is not there`)
+    return { ...record, sequence }
+  })
+}
