@@ -12,7 +12,7 @@ const PURE_PACKAGES = ['@noble/hashes', '@noble/secp256k1', 'canonicalize', 'has
 const LAYERS = {
   record: { areas: ['state'], types: [], packages: PURE_PACKAGES },
   state: { areas: ['record'], types: [], packages: PURE_PACKAGES },
-  receipt: { areas: ['record'], types: [], packages: [...PURE_PACKAGES, '@noble/curves'] },
+  receipt: { areas: ['record', 'state'], types: [], packages: [...PURE_PACKAGES, '@noble/curves'] },
   homes: { areas: ['record'], types: [], packages: PURE_PACKAGES },
   snapshot: { areas: ['record', 'state'], types: [], packages: PURE_PACKAGES },
   client: { areas: ['record', 'state'], types: [], packages: PURE_PACKAGES },
@@ -20,12 +20,13 @@ const LAYERS = {
   store: { areas: ['record', 'state', 'sync'], types: ['observe'] },
   sync: { areas: ['record'], types: ['ingest', 'store', 'observe'], packages: [...PURE_PACKAGES, 'lru-cache'] },
   ingest: { areas: ['record', 'state'], types: ['store', 'verify', 'observe'] },
+  hosting: { areas: ['record', 'homes'], types: ['store', 'ingest', 'sync', 'observe'] },
   network: { areas: ['record', 'observe'], types: ['ingest', 'sync'] },
-  http: { areas: ['record', 'state', 'receipt'], types: ['ingest', 'store', 'network', 'observe'] },
+  http: { areas: ['record', 'state', 'receipt'], types: ['ingest', 'store', 'hosting', 'network', 'observe'] },
   observe: { areas: [], types: [] },
   config: { areas: [], types: [] },
   cli: {
-    areas: ['record', 'state', 'receipt', 'homes', 'client', 'config', 'observe', 'verify', 'snapshot'],
+    areas: ['record', 'state', 'receipt', 'homes', 'client', 'config', 'observe', 'verify', 'snapshot', 'hosting'],
     types: ['ingest', 'store', 'network', 'http'],
   },
 }

@@ -9,8 +9,9 @@ import type { Environment } from '../environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import { RecordError } from '../record/errors.ts'
 import type { SignedRecord, VerifiedRecord } from '../record/types.ts'
-import type { CommitResult, Store } from '../store/types.ts'
+import type { Store } from '../store/types.ts'
 import type { VerifyService } from '../verify/types.ts'
+import { ADMITS_ALL, refusedByAdmission, refusedUnseen, type Admission } from './admission.ts'
 import { IngestBusyError } from './errors.ts'
 import { DEFAULT_INGEST_LIMITS, MAX_AHEAD_SECONDS, RETRY_AFTER_SECONDS, type IngestLimits } from './limits.ts'
 import type { Ingest, IngestResult, Origin } from './types.ts'
@@ -25,6 +26,8 @@ export interface IngestComponents {
   readonly metrics: Pick<Metrics, 'records' | 'gauge'>
   /** Told of every record that was new, once it is on disk. */
   readonly announce: (records: readonly SignedRecord[], origin: Origin) => void
+  /** Whose records are taken. Default: everybody's. */
+  readonly admission?: Admission
 }
 
 /** One record on its way through one stage. */
@@ -39,7 +42,7 @@ export function createIngest(
   components: IngestComponents,
   limits: IngestLimits = DEFAULT_INGEST_LIMITS,
 ): Ingest & { stop(): Promise<void> } {
-  const { store, verifier, environment, logger, metrics } = components
+  const { store, verifier, environment, logger, metrics, admission = ADMITS_ALL } = components
   const batch = { count: limits.batchRecords, bytes: limits.batchBytes }
   let waitingRecords = 0
   let waitingBytes = 0
@@ -48,14 +51,21 @@ export function createIngest(
 
   const withRecoveryByte = verifyQueue(true)
   const exact = verifyQueue(false)
-  const commits = new WorkQueue<Work<VerifiedRecord, CommitResult>>(batch, payloadBytes, (work) =>
-    stage(work, (records) => store.commit(records)),
-  )
+  const commits = new WorkQueue<Work<VerifiedRecord, IngestResult>>(batch, payloadBytes, (work) => stage(work, commit))
 
   function verifyQueue(recoveryByte: boolean): WorkQueue<Work<SignedRecord, Checked>> {
     return new WorkQueue<Work<SignedRecord, Checked>>(batch, payloadBytes, (work) =>
       stage(work, (records) => verifier.verify(records, { recoveryByte })),
     )
+  }
+
+  /** Whose records are taken is asked now, so that nothing is appended once an avatar was let go. */
+  async function commit(records: readonly VerifiedRecord[]): Promise<IngestResult[]> {
+    const refused = records.map((record) => refusedByAdmission(admission, record))
+    const admitted = records.filter((_, at) => refused[at] === undefined)
+    const results = admitted.length === 0 ? [] : await store.commit(admitted)
+    const explained = results.map((result, at) => explainCommit((admitted[at] as VerifiedRecord).id, result)).values()
+    return refused.map((refusal) => refusal ?? (explained.next().value as IngestResult))
   }
 
   async function decide(
@@ -82,7 +92,7 @@ export function createIngest(
     admitted.forEach(({ record, at }, index) => {
       const result = committed.results[index]
       if (result === undefined) return
-      results[at] = explainCommit(record.id, result)
+      results[at] = result
       if (result.status === 'stored' || result.status === 'pending') news.push(record)
     })
     // Offered again, they would be duplicates, and no news any more: so now, whatever became of the others.
@@ -102,6 +112,11 @@ export function createIngest(
   return {
     async submit(records, options) {
       const { origin } = options
+      const unseen = refusedUnseen(admission, records, origin)
+      if (unseen !== undefined) {
+        count(metrics, origin, unseen)
+        return unseen
+      }
       const bytes = records.reduce((sum, { payload, signature }) => sum + payload.length + signature.length, 0)
       const isFull =
         waitingRecords > 0 &&

@@ -4,7 +4,7 @@ export type Origin = 'http' | 'gossip' | 'sync' | 'import'
 
 /** Verdict on one record (docs/protocol.md, `POST /v2/records`). */
 export interface IngestResult {
-  /** Null where the payload is so broken that it has none. */
+  /** Null where the payload is so broken that it has none, or was refused before it was looked at. */
   readonly id: RecordId | null
   readonly status: 'stored' | 'pending' | 'duplicate' | 'superseded' | 'refused' | 'invalid'
   /** Of a closed set; present for `refused` and `invalid`. */

@@ -1,0 +1,25 @@
+import { createHash } from 'node:crypto'
+
+import type { Randomness } from '../environment.ts'
+
+/** 100 bits: nobody guesses one of 10,000 within the bounds on requests. */
+const CODE_CHARACTERS = 20
+const GROUP_CHARACTERS = 4
+/** RFC 4648, section 6, in lower case: no 0, 1, 8 or 9, that look like letters. */
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
+
+/** A new code, such as `mzxw-6ytb-oi5d-ahxa-3q7k`. */
+export function createInvite(random: Randomness): string {
+  const characters = [...random.bytes(CODE_CHARACTERS)].map((byte) => ALPHABET[byte % ALPHABET.length])
+  const groups: string[] = []
+  for (let at = 0; at < characters.length; at += GROUP_CHARACTERS) {
+    groups.push(characters.slice(at, at + GROUP_CHARACTERS).join(''))
+  }
+  return groups.join('-')
+}
+
+/** What is kept of a code. Groups and case are for people alone. */
+export function hashInvite(code: string): string {
+  const plain = code.toLowerCase().replaceAll(/[^a-z2-7]/g, '')
+  return createHash('sha256').update(`avatar-kv invite ${plain}`).digest('hex')
+}
