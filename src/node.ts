@@ -188,8 +188,7 @@ export async function createNode(
           const what = `listen for peers on ${config.listen.join(', ')}`
           throw listenProblem('listen_address_unusable', what, '--listen MULTIADDR', error)
         })
-        const { logger: syncLogger } = part('sync')
-        const unwatch = watchGaps({ store, environment, logger: syncLogger }, (ids) => sync.missing(ids))
+        const unwatch = watchGaps({ store, environment }, (ids) => sync.missing(ids))
         const stopSync = async (): Promise<void> => {
           unwatch()
           await sync.stop()

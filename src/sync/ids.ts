@@ -2,9 +2,7 @@ import { ID_BYTES } from './negentropy/wire.ts'
 
 /** Text that names an id in a map, two bytes a character: half as long as hex. */
 export function idKey(id: Uint8Array): string {
-  const pairs: number[] = []
-  for (let at = 0; at < ID_BYTES; at += 2) pairs.push(((id[at] ?? 0) << 8) | (id[at + 1] ?? 0))
-  return String.fromCharCode(...pairs)
+  return Buffer.from(id.buffer, id.byteOffset, ID_BYTES).toString('utf16le')
 }
 
 /** The ids of 32 bytes that stand one after the other. Views. */

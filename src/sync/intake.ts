@@ -220,7 +220,5 @@ function counterOf(record: SignedRecord): number {
 }
 
 function keyOf(id: RecordId | null): string {
-  const bytes = new Uint8Array(32)
-  for (let at = 0; at < 32; at += 1) bytes[at] = Number.parseInt((id ?? '').slice(2 + at * 2, 4 + at * 2), 16)
-  return idKey(bytes)
+  return idKey(Buffer.from((id ?? '').slice(2).padEnd(64, '0'), 'hex'))
 }

@@ -1,5 +1,10 @@
 import type { Avatar } from '../record/types.ts'
 
+/** The first bytes, a character each. */
+function latin1({ buffer, byteOffset, length }: Uint8Array, most: number): string {
+  return Buffer.from(buffer, byteOffset, Math.min(length, most)).toString('latin1')
+}
+
 export interface PayloadHead {
   readonly avatar: Avatar
   readonly counter: number
@@ -17,7 +22,7 @@ const HEAD = /^\{"avatar":"(0x0[23][0-9a-f]{64})","counter":(\d{1,16}),"created_
  * @returns undefined for what is no payload
  */
 export function payloadHead(payload: Uint8Array): PayloadHead | undefined {
-  const found = HEAD.exec(String.fromCharCode(...payload.subarray(0, MAX_HEAD_BYTES)))
+  const found = HEAD.exec(latin1(payload, MAX_HEAD_BYTES))
   if (found === null) return undefined
   return { avatar: found[1] as Avatar, counter: Number(found[2]), createdAt: Number(found[3]) }
 }

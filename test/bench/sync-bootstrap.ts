@@ -9,7 +9,7 @@ const RECORDS = 100_000
 const AVATARS = 500
 const RECORDS_PER_POST = 1_000
 const POSTS_AT_ONCE = 4
-const POLL_MS = 20
+const POLL_MS = 100
 const TIMEOUT_MS = 180_000
 const EQUAL_SESSIONS = 4
 

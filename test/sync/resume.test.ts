@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { idKey } from '../../src/sync/ids.ts'
 import { payloadHead } from '../../src/sync/payload-head.ts'
 import { streamPair } from './stream-pair.ts'
 import { runInitiator } from '../../src/sync/initiator.ts'
@@ -161,8 +162,7 @@ describe('what is refused', () => {
 })
 
 function keyOf(id: string): string {
-  const bytes = Buffer.from(id.slice(2), 'hex')
-  return String.fromCharCode(...Array.from({ length: 16 }, (_, at) => bytes.readUInt16BE(at * 2)))
+  return idKey(Buffer.from(id.slice(2), 'hex'))
 }
 
 describe('bounds', () => {

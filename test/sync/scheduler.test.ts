@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { watchGaps } from '../../src/sync/gap-watch.ts'
 import { systemEnvironment } from '../../src/system-environment.ts'
-import { pino } from 'pino'
 import { Writer } from '../store/writer.ts'
 import { areEqual, SyncNet, until } from './sync-net.ts'
 
@@ -115,9 +114,7 @@ describe('when', () => {
     await until(() => a.sync.peers().every(({ last }) => last !== null), 'first sessions')
     await c.node.put(chain.slice(1))
     const environment = systemEnvironment()
-    const end = watchGaps({ store: a.node.store, environment, logger: pino({ level: 'silent' }) }, (ids) =>
-      a.sync.missing(ids),
-    )
+    const end = watchGaps({ store: a.node.store, environment }, (ids) => a.sync.missing(ids))
     await a.node.put(chain.slice(3))
     // 3 cites 2, which cites 1, which cites 0, that nobody has: each is a gap that is new.
     await until(async () => (await a.node.ids()).length === 3, 'three of four')
