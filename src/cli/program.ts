@@ -7,8 +7,10 @@ import { CliError, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, messageOf } from './error
 import { addGet } from './get.ts'
 import { addKey } from './key.ts'
 import { addLog } from './log.ts'
+import { addMigrate } from './migrate.ts'
 import { addPeers } from './peers.ts'
 import { addPut } from './put.ts'
+import { addReceipt } from './receipt.ts'
 import { addStart } from './start.ts'
 import { addStatus } from './status.ts'
 
@@ -16,6 +18,7 @@ import { addStatus } from './status.ts'
 const EXPECTED_ERRORS = new Set([
   'CliError',
   'ConfigError',
+  'MigrateError',
   'NetworkError',
   'NodeError',
   'RecordError',
@@ -52,7 +55,8 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
     )
-  for (const add of [addStart, addKey, addPut, addGet, addLog, addStatus, addPeers, addDemo]) add(program, context)
+  for (const add of [addStart, addKey, addPut, addGet, addLog, addMigrate, addReceipt, addStatus, addPeers, addDemo])
+    add(program, context)
 
   try {
     await program.parseAsync(args, { from: 'user' })

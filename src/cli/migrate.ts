@@ -1,0 +1,279 @@
+import { createInterface } from 'node:readline/promises'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+
+import { avatarOf } from '../record/keys.ts'
+import type { Avatar, JsonValue } from '../record/types.ts'
+import type { Moved } from '../migrate/migrate.ts'
+import type { HostAddress, OpenMigration } from '../migrate/run.ts'
+import type { Receipt } from '../receipt/receipt.ts'
+import { avatarArgument, jsonOption } from './arguments.ts'
+import type { CommandContext } from './context.ts'
+import { CliError, messageOf } from './errors.ts'
+import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
+import { createHttpHost } from './migrate-host.ts'
+import { createProgress, homesHint, reportText } from './migrate-text.ts'
+import { createNodeClient } from './node-client.ts'
+import { jsonText, printable } from './text.ts'
+
+interface MigrateOptions {
+  readonly from?: string
+  readonly to?: string
+  readonly watch?: true
+  readonly network?: string
+  readonly workDir?: string
+  readonly key?: string
+  readonly updateHomes?: true
+  readonly home?: string
+  readonly leaveOld?: true
+  readonly json?: true
+}
+
+/** What `migrate --json` prints. */
+export interface MigrateReport {
+  readonly avatar: Avatar
+  readonly network: string
+  readonly from: string
+  readonly to: string
+  readonly outcome: Moved['outcome']
+  /** Records: read from the old host, new to the new one, and those that only the new one had. */
+  readonly moved: { readonly read: number; readonly given: number; readonly extra: number }
+  readonly rounds: number
+  readonly head: number
+  readonly digest: string
+  readonly pending: number
+  readonly missing: number
+  /** Records of the old host that were bad, and left out. */
+  readonly bad_records: number
+  /** Signed by the new host and checked here; null by multiaddr, or where it gives none. */
+  readonly receipt: Receipt | null
+  /** The list of homes that was signed; null where none was. */
+  readonly homes: readonly JsonValue[] | null
+}
+
+/** `migrate`. */
+export function addMigrate(program: Command, context: CommandContext): void {
+  program
+    .command('migrate')
+    .summary('move an avatar from one operator to another')
+    .description(
+      'Reads all live records of an avatar from one host, verifies them on this machine, gives them to another host, and ' +
+        'compares what both show; again, until they are equal. Nobody has to be asked and nothing has to be trusted. It ' +
+        'can be interrupted and repeated at any time. By HTTP records move from the old host to the new one; by ' +
+        'multiaddr they are reconciled, which moves them both ways.',
+    )
+    .argument('<avatar>', 'the avatar', avatarArgument)
+    .option('--from <address>', 'the old host: http://… or a multiaddr')
+    .option('--to <address>', 'the new host: http://… or a multiaddr')
+    .option('--watch', 'then keep both equal, whichever is written to, until SIGINT or SIGTERM')
+    .option('--network <name>', 'the network of the hosts (default: what they say; main where both are multiaddrs)')
+    .option('--work-dir <dir>', 'keep what is under way in this folder, so that another run goes on from it')
+    .option('--key <file>', 'afterwards list the new host among the homes of the avatar, signed with this key')
+    .option('--update-homes', `the same without a question, by default with ${DEFAULT_KEY_FILE}`)
+    .option('--home <address>', 'the address to list (default: that of --to)')
+    .option('--leave-old', 'take the old host off the list of homes')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ avatar-kv migrate 0x02… --from https://old.example.org --to https://new.example.org
+  $ avatar-kv migrate 0x02… --from https://old.example.org --to /dns4/new.example.org/tcp/4382 --work-dir moving
+  $ avatar-kv migrate 0x02… --from http://127.0.0.1:4381 --to http://127.0.0.1:4391 --watch
+  $ avatar-kv migrate 0x02… --from https://old.example.org --to https://new.example.org --key avatar.key --leave-old`,
+    )
+    .action((avatar: Avatar, options: MigrateOptions) => runMigrate(avatar, options, context))
+}
+
+async function runMigrate(avatar: Avatar, options: MigrateOptions, context: CommandContext): Promise<void> {
+  const { from, to } = options
+  if (from === undefined || to === undefined) {
+    throw new CliError('usage', 'Name both hosts: --from ADDRESS --to ADDRESS, each http://… or a multiaddr.')
+  }
+  if (from === to) throw new CliError('usage', '--from and --to are the same host.')
+  const secretKey = await readKey(avatar, options, context)
+  const hosts = { from: hostOf(from), to: hostOf(to) }
+  const stop = onStopSignal()
+  const progress = createProgress(context)
+  try {
+    const migration = await open(context, { avatar, ...hosts }, options, progress, stop.signal)
+    try {
+      await runOpen(migration, { ...options, from, to }, context, secretKey)
+    } finally {
+      await migration.close()
+    }
+  } finally {
+    stop.forget()
+  }
+}
+
+function hostOf(address: string): HostAddress {
+  return address.startsWith('/') ? { multiaddr: address } : createHttpHost(address)
+}
+
+async function readKey(
+  avatar: Avatar,
+  { key, updateHomes, leaveOld, home }: MigrateOptions,
+  context: CommandContext,
+): Promise<Uint8Array | undefined> {
+  if (key === undefined && updateHomes !== true) {
+    if (leaveOld === true || home !== undefined) {
+      throw new CliError('usage', '--leave-old and --home are about the list of homes: add --key FILE.')
+    }
+    return undefined
+  }
+  const file = key ?? DEFAULT_KEY_FILE
+  const secretKey = await readKeyFile(context, file)
+  if (avatarOf(secretKey) !== avatar) {
+    throw new CliError('usage', `${file} is the key of ${avatarOf(secretKey)}, not of ${avatar}.`)
+  }
+  return secretKey
+}
+
+async function open(
+  context: CommandContext,
+  what: { readonly avatar: Avatar; readonly from: HostAddress; readonly to: HostAddress },
+  { network, workDir }: MigrateOptions,
+  progress: ReturnType<typeof createProgress>,
+  signal: AbortSignal,
+): Promise<OpenMigration> {
+  // Loaded here, so that other commands start without the database, libp2p and the native libraries.
+  const { openMigration } = await import('../migrate/run.ts')
+  const { environment } = context
+  return await openMigration(
+    { environment, progress, signal },
+    {
+      ...what,
+      ...(network === undefined ? {} : { network }),
+      ...(workDir === undefined ? {} : { workDir: resolve(context.cwd, workDir) }),
+    },
+  )
+}
+
+type Named = MigrateOptions & { readonly from: string; readonly to: string }
+
+async function runOpen(
+  migration: OpenMigration,
+  options: Named,
+  context: CommandContext,
+  secretKey: Uint8Array | undefined,
+): Promise<void> {
+  const { staging, from } = migration
+  const { migrate } = await import('../migrate/migrate.ts')
+  const moved = await migrate(migration)
+  const homes = await updateHomes(migration, moved, options, context, secretKey)
+  const { head, digest, pending, missing } = (await staging.standing()) ?? moved.standing
+  const report: MigrateReport = {
+    avatar: staging.avatar,
+    network: staging.network,
+    from: options.from,
+    to: options.to,
+    outcome: moved.outcome,
+    moved: { read: moved.taken, given: moved.given, extra: moved.extra },
+    rounds: moved.rounds,
+    head,
+    digest,
+    pending,
+    missing: missing.total,
+    bad_records: from.faults.count,
+    receipt: await receiptOf(options.to, staging.avatar, context),
+    homes: homes ?? null,
+  }
+  context.out(options.json === true ? jsonText(report) : reportText(report))
+  for (const example of from.faults.examples) {
+    context.note(`Warning: ${options.from} handed out a bad record, which was left out: ${printable(example)}`)
+  }
+  if (options.watch === true) await keepEqual(migration, moved, options, context)
+}
+
+/** The list of homes that was signed. */
+async function updateHomes(
+  migration: OpenMigration,
+  moved: Moved,
+  options: Named,
+  context: CommandContext,
+  secretKey: Uint8Array | undefined,
+): Promise<JsonValue[] | undefined> {
+  const { changedHomes, signHomes } = await import('../migrate/homes-update.ts')
+  const { staging, from, to, environment } = migration
+  const add = options.home ?? options.to
+  const homes = await changedHomes(staging, { add, ...(options.leaveOld === true ? { remove: options.from } : {}) })
+  if (homes === undefined) return undefined
+  if (secretKey === undefined) {
+    context.note(homesHint(homes, options.to))
+    return undefined
+  }
+  if (options.updateHomes !== true && !(await isWanted(context, homes))) return undefined
+  if (moved.outcome === 'equal') await from.settled()
+  await signHomes(staging, environment.clock, secretKey, homes)
+  const { refused } = await to.give()
+  if (refused.size > 0) {
+    throw new CliError('refused', `${options.to} does not take the list of homes: ${[...refused.keys()].join(', ')}.`)
+  }
+  // Those who still ask the old host learn there where the avatar lives.
+  if (moved.outcome === 'equal') {
+    await from.give().catch((error: unknown) => {
+      context.note(`Warning: ${options.from} did not take the list of homes: ${printable(messageOf(error))}`)
+    })
+  }
+  return homes
+}
+
+/** Asks, where there is somebody to be asked. */
+async function isWanted(context: CommandContext, homes: readonly JsonValue[]): Promise<boolean> {
+  if (context.stdin.isTTY !== true || !context.terminal) return true
+  const lines = createInterface({ input: context.stdin, output: process.stderr })
+  try {
+    const answer = await lines.question(`List these homes of the avatar, signed? ${jsonText(homes)} [y/N] `)
+    return /^y(es)?$/i.test(answer.trim())
+  } finally {
+    lines.close()
+  }
+}
+
+async function receiptOf(to: string, avatar: Avatar, context: CommandContext): Promise<Receipt | null> {
+  if (to.startsWith('/')) return null
+  try {
+    return (await createNodeClient(to).receipt(avatar)) ?? null
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error
+    context.note(`Warning: there is no receipt of ${to}: ${printable(error.message)}`)
+    return null
+  }
+}
+
+async function keepEqual(
+  migration: OpenMigration,
+  moved: Moved,
+  { from, to, json }: Named,
+  context: CommandContext,
+): Promise<void> {
+  const { watch } = await import('../migrate/watch.ts')
+  await migration.to.settled()
+  if (moved.outcome === 'equal') await migration.from.settled()
+  context.note(`Both are kept equal from now on; stop it with Ctrl-C.`)
+  await watch(migration, {
+    moved(toTarget, toSource, standing) {
+      const digest = standing?.digest ?? null
+      if (json === true)
+        context.out(jsonText({ to_target: toTarget, to_source: toSource, head: standing?.head, digest }))
+      else context.note(`${toTarget} to ${to}, ${toSource} to ${from}; head ${standing?.head}, digest ${digest}`)
+    },
+    failed: (problem) => context.note(`Warning: ${printable(problem)} It is tried again.`),
+    recovered: () => context.note('It works again.'),
+  })
+}
+
+/** A signal that SIGINT and SIGTERM give; the second one ends the process as ever. */
+function onStopSignal(): { readonly signal: AbortSignal; forget(): void } {
+  const controller = new AbortController()
+  const stop = (): void => controller.abort()
+  const names = ['SIGINT', 'SIGTERM'] as const
+  for (const name of names) process.once(name, stop)
+  return {
+    signal: controller.signal,
+    forget() {
+      for (const name of names) process.off(name, stop)
+    },
+  }
+}

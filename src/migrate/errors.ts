@@ -1,0 +1,64 @@
+/**
+ * Why a migration ended without having moved all.
+ *
+ * - `unreachable`: a host did not answer, again and again. `failed`: it answered, and not with what was asked for.
+ * - `network_differs`: the hosts are of different networks. `unknown_avatar`: the old host has nothing of the avatar.
+ * - `source_unsound`: the old host does not hand out what it shows, or hands out something else.
+ * - `target_refuses`: the new host does not take records; `refused` says which codes and how many.
+ * - `target_unsound`: the new host has acknowledged records that it does not show.
+ * - `moving`: the avatar is written to faster than it can be moved.
+ * - `work_dir`: the folder for what is under way cannot be used. `stopped`: it was told to stop.
+ */
+export type MigrateErrorCode =
+  | 'unreachable'
+  | 'failed'
+  | 'network_differs'
+  | 'unknown_avatar'
+  | 'source_unsound'
+  | 'target_refuses'
+  | 'target_unsound'
+  | 'moving'
+  | 'work_dir'
+  | 'stopped'
+
+/** Why a migration ended; what was moved until then is sound, stays where it is, and the next run goes on from there. */
+export class MigrateError extends Error {
+  override readonly name = 'MigrateError'
+  readonly code: MigrateErrorCode
+  /** Records that the new host refused, by its codes. */
+  readonly refused: Readonly<Record<string, number>>
+
+  constructor(
+    code: MigrateErrorCode,
+    message: string,
+    options: ErrorOptions & { readonly refused?: Readonly<Record<string, number>> } = {},
+  ) {
+    super(message, options)
+    this.code = code
+    this.refused = options.refused ?? {}
+  }
+}
+
+/** A call to a host failed. */
+export class HostError extends Error {
+  override readonly name = 'HostError'
+  /** Whether the same call may succeed later, and after how many seconds, where the host said so. */
+  readonly retry: { readonly afterSeconds: number | undefined } | null
+  /** Of docs/protocol.md, "Errors", where the host gave one. */
+  readonly code: string | undefined
+  readonly isUnreachable: boolean
+
+  constructor(
+    message: string,
+    options: {
+      readonly retry?: { readonly afterSeconds: number | undefined }
+      readonly code?: string | undefined
+      readonly isUnreachable?: boolean
+    } = {},
+  ) {
+    super(message)
+    this.retry = options.retry ?? null
+    this.code = options.code
+    this.isUnreachable = options.isUnreachable ?? false
+  }
+}

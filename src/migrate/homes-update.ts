@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+
+import type { Clock } from '../environment.ts'
+import { HOMES_KEY, normalHome } from '../homes/homes.ts'
+import { buildPatch } from '../record/build.ts'
+import { OWN_PLATFORM } from '../record/members.ts'
+import { signRecord } from '../record/sign.ts'
+import type { JsonObject, JsonValue } from '../record/types.ts'
+import { MigrateError } from './errors.ts'
+import type { Staging } from './staging.ts'
+
+export interface HomesChange {
+  /** The host to be listed, first. */
+  readonly add: string
+  /** A host that is not to be listed any more. */
+  readonly remove?: string
+}
+
+/**
+ * The avatar's homes as they would be after a change, by what is staged; undefined where nothing changes. Entries that are
+ * no homes are kept as they are.
+ */
+export async function changedHomes(staging: Staging, { add, remove }: HomesChange): Promise<JsonValue[] | undefined> {
+  const { reader, avatar } = staging
+  const text = await reader.content(avatar, OWN_PLATFORM, avatar)
+  const content = (text === undefined ? {} : JSON.parse(text)) as JsonObject
+  const listed = Object.hasOwn(content, HOMES_KEY) ? content[HOMES_KEY] : undefined
+  const before = Array.isArray(listed) ? listed : []
+  const kept = before.filter((home) => remove === undefined || nameOf(home) !== nameOf(remove))
+  const isListed = kept.some((home) => nameOf(home) === nameOf(add))
+  if (isListed && kept.length === before.length) return undefined
+  return isListed ? kept : [normalHome(add) ?? add, ...kept]
+}
+
+function nameOf(home: JsonValue): JsonValue {
+  return typeof home === 'string' ? (normalHome(home) ?? home) : home
+}
+
+/** The patch that says so, for the avatar's own namespace. */
+export function homesPatch(homes: readonly JsonValue[]): JsonObject {
+  return { [HOMES_KEY]: [...homes] }
+}
+
+/**
+ * Signs new homes on top of everything that is staged, and stages the record.
+ *
+ * @throws MigrateError `failed` where it cannot be written; RecordError `wrong_secret_key`
+ */
+export async function signHomes(
+  staging: Staging,
+  clock: Clock,
+  secretKey: Uint8Array,
+  homes: readonly JsonValue[],
+): Promise<void> {
+  const { avatar, network, ingest } = staging
+  const body = buildPatch({
+    avatar,
+    network,
+    platform: OWN_PLATFORM,
+    identity: avatar,
+    patch: homesPatch(homes),
+    prev: (await staging.standing())?.tips ?? [],
+    createdAt: Math.floor(clock.now() / 1_000),
+    uuid: randomUUID(),
+  })
+  const [result] = await ingest.submit([signRecord(body, secretKey)], { origin: 'import' })
+  if (result?.status === 'stored') return
+  const why = [result?.code ?? result?.status, result?.message].filter((part) => part !== undefined).join(': ')
+  throw new MigrateError('failed', `The list of homes could not be written: ${why}`)
+}

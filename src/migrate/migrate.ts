@@ -1,0 +1,174 @@
+/**
+ * A migration: rounds of reading the old host and giving to the new one, until both show the same.
+ *
+ * Guaranteed when it resolves: the new host has acknowledged, as being on its disk, every live record that the old one
+ * handed out, pending ones included; and it shows what those records make when they are folded on this machine.
+ * Not guaranteed: that the old host handed out all that it has. Where it shows more than it hands out, that is an error;
+ * what it neither shows nor hands out, nobody can know.
+ */
+import type { Environment } from '../environment.ts'
+import { MigrateError } from './errors.ts'
+import { MAX_ROUND_PAUSE_MS, MAX_ROUNDS, ROUND_PAUSE_MS } from './limits.ts'
+import { isFinalRefusal, refusalError } from './refusals.ts'
+import { sameStanding, type Staging } from './staging.ts'
+import type { Side, Standing } from './types.ts'
+import { pause } from './wait.ts'
+
+/** Rounds without a movement before a difference is looked into: someone may have written between two looks. */
+const IDLE_ROUNDS = 3
+
+export interface MigrationParts {
+  readonly environment: Environment
+  readonly staging: Staging
+  readonly from: Side
+  readonly to: Side
+  readonly signal: AbortSignal
+}
+
+export interface Moved {
+  /**
+   * `equal`: both hosts show the same. `target_has_more`: the new host has all of the old one, and records beside, which
+   * stay where they are.
+   */
+  readonly outcome: 'equal' | 'target_has_more'
+  readonly rounds: number
+  /** Records that the old host handed out, and that were new here. */
+  readonly taken: number
+  /** Records that were new to the new host. */
+  readonly given: number
+  /** Records that only the new host had. */
+  readonly extra: number
+  /** What the new host shows. */
+  readonly standing: Standing
+}
+
+/**
+ * Moves one avatar from a host to another. Can be repeated at any time, and goes on where it was.
+ *
+ * @throws MigrateError
+ */
+export async function migrate(parts: MigrationParts): Promise<Moved> {
+  return new Migration(parts).run()
+}
+
+class Migration {
+  readonly #parts: MigrationParts
+  #taken = 0
+  #given = 0
+  #extra = 0
+  /** Rounds in a row in which nothing moved. */
+  #idle = 0
+  /** Whether all that was staged came from the old host, in this run. */
+  #isFresh = false
+  #isReadAnew = false
+  #isGivenAnew = false
+
+  constructor(parts: MigrationParts) {
+    this.#parts = parts
+  }
+
+  async run(): Promise<Moved> {
+    const { environment, staging, signal } = this.#parts
+    this.#isFresh = (await staging.standing()) === undefined
+    for (let rounds = 1; rounds <= MAX_ROUNDS; rounds += 1) {
+      const ended = await this.#round()
+      if (ended !== undefined) {
+        return { ...ended, rounds, taken: this.#taken, given: this.#given, extra: this.#extra }
+      }
+      await pause(environment.timers, Math.min(ROUND_PAUSE_MS * rounds, MAX_ROUND_PAUSE_MS), signal)
+    }
+    throw new MigrateError(
+      'moving',
+      `${staging.avatar} is written to faster than it can be moved. What came until now is at ${this.#parts.to.name}; ` +
+        'run the same again when it is written to less, or with --watch.',
+    )
+  }
+
+  /** Undefined where the next round has something to do. */
+  async #round(): Promise<Pick<Moved, 'outcome' | 'standing'> | undefined> {
+    const { staging, from, to } = this.#parts
+    const taken = await from.take()
+    this.#taken += taken.added
+    const mine = await staging.standing()
+    if (mine === undefined) throw this.#nothing()
+    const given = await to.give()
+    this.#given += given.added
+    this.#extra += given.brought
+    const moved = taken.added + given.added + given.brought
+    if (given.refused.size > 0) {
+      if (isFinalRefusal(given.refused) || moved === 0) throw refusalError(to.name, given.refused)
+      return undefined
+    }
+    const held = given.brought === 0 ? mine : await staging.standing()
+    const there = await to.standing()
+    const here = await from.standing()
+    if (held !== undefined && sameStanding(held, there)) {
+      if (sameStanding(here, held)) return { outcome: 'equal', standing: held }
+      const isExplained = !this.#isFresh || this.#extra > 0
+      if (moved === 0 && isExplained && here !== undefined && (await this.#includes(here))) {
+        return { outcome: 'target_has_more', standing: held }
+      }
+    }
+    this.#idle = moved > 0 ? 0 : this.#idle + 1
+    if (this.#idle >= IDLE_ROUNDS) await this.#lookInto(sameStanding(held, there), there)
+    return undefined
+  }
+
+  /** Nothing moves any more, and yet they differ. */
+  async #lookInto(isThere: boolean, there: Standing | undefined): Promise<void> {
+    const { from, to } = this.#parts
+    this.#idle = 0
+    if (!isThere) {
+      const { added } = await to.take()
+      this.#extra += added
+      if (added > 0) return
+      if (!this.#isGivenAnew) {
+        this.#isGivenAnew = true
+        this.#given += (await to.give({ anew: true })).added
+        return
+      }
+      const shows = there === undefined ? 'shows nothing of the avatar' : `shows another state (digest ${there.digest})`
+      throw new MigrateError(
+        'target_unsound',
+        `${to.name} has acknowledged all records, and ${shows}. ` +
+          'It may not host this avatar, or it is broken: ask its operator, or choose another host.',
+      )
+    }
+    if (!this.#isReadAnew) {
+      this.#isReadAnew = true
+      this.#taken += (await from.take({ anew: true })).added
+      return
+    }
+    throw this.#withheld()
+  }
+
+  /** Whether everything that a host shows is staged: its tips and its base stand for all of it. */
+  async #includes({ tips, base }: Standing): Promise<boolean> {
+    const { reader, avatar } = this.#parts.staging
+    const summary = await reader.summary(avatar)
+    for (const { id, counter } of base === null ? tips : [...tips, base]) {
+      const isPast = counter < (summary?.base?.counter ?? 0)
+      if (!isPast && (await reader.record(id)) === undefined) return false
+    }
+    return true
+  }
+
+  #nothing(): MigrateError {
+    const { from, staging } = this.#parts
+    const { count, examples } = from.faults
+    const beside = count === 0 ? '' : ` It handed out ${count} bad records: ${examples.join('; ')}.`
+    return new MigrateError('unknown_avatar', `${from.name} has nothing of ${staging.avatar}.${beside}`)
+  }
+
+  #withheld(): MigrateError {
+    const { from, to } = this.#parts
+    const { count, examples } = from.faults
+    const beside =
+      count === 0 ? '' : ` ${count} records that it handed out are bad and were left out: ${examples.join('; ')}.`
+    return new MigrateError(
+      'source_unsound',
+      `${from.name} does not hand out all that it shows: its records make another state than it says.${beside} ` +
+        `All that is sound is at ${to.name} now. Ask another host that has the avatar for the rest (--from).`,
+    )
+  }
+}

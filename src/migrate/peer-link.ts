@@ -1,0 +1,68 @@
+import { generateKeyPair } from '@libp2p/crypto/keys'
+
+import { createNetwork } from '../network/network.ts'
+import type { Network } from '../network/types.ts'
+import type { Environment } from '../environment.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
+import type { FrameStream } from '../sync/types.ts'
+import { MigrateError } from './errors.ts'
+import { CONNECT_MS } from './limits.ts'
+import type { Staging } from './staging.ts'
+import { throwIfStopped } from './wait.ts'
+
+/** Between two looks whether the peer is there. */
+const LOOK_MS = 50
+
+/** The way to one peer: dialled again whenever it is lost. It listens nowhere, and nobody is served on it. */
+export interface PeerLink {
+  /** Opens a stream of the sync protocol; its peer id comes with it. */
+  open(signal: AbortSignal): Promise<{ readonly peer: string; readonly stream: FrameStream }>
+  close(): Promise<void>
+}
+
+/**
+ * Connects to whoever answers at a multiaddr, under a peer id that is made for this and forgotten afterwards.
+ *
+ * @throws NetworkError `invalid_address`
+ */
+export async function openPeerLink(
+  components: {
+    readonly environment: Environment
+    readonly logger: Logger
+    readonly metrics: Metrics
+    readonly staging: Staging
+  },
+  address: string,
+): Promise<PeerLink> {
+  const { environment, logger, metrics, staging } = components
+  const privateKey = await generateKeyPair('Ed25519')
+  const network: Network = await createNetwork(
+    { ingest: staging.ingest, environment, logger, metrics, privateKey },
+    { network: staging.network, listen: [], peers: [address], agent: 'avatar-kv-migrate', gossip: false },
+  )
+  await network.start()
+
+  /** The peer, once it has said that it speaks the protocol. */
+  async function connected(signal: AbortSignal): Promise<string> {
+    for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
+      throwIfStopped(signal)
+      const [peer] = network.sync.peers()
+      if (peer !== undefined) return peer
+      if (waitedMs >= CONNECT_MS) {
+        const why = network.peers().length === 0 ? 'nobody answers' : 'who answers there does not speak avatar-kv sync'
+        throw new MigrateError('unreachable', `${address} cannot be reached: ${why} within ${CONNECT_MS / 1_000} s.`)
+      }
+      await new Promise((resolve) => {
+        setTimeout(resolve, LOOK_MS)
+      })
+    }
+  }
+
+  return {
+    async open(signal) {
+      const peer = await connected(signal)
+      return { peer, stream: await network.sync.open(peer, signal) }
+    },
+    close: () => network.stop(),
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * A host by multiaddr: sessions of the sync protocol about one avatar, between the staging store and the peer. Each moves
+ * records both ways, for that is what reconciling is; taking and giving are the same here.
+ *
+ * A comparison that ends equal shows that the peer knows the same ids; that it holds the records is shown by asking it for
+ * those on which all others rest: the tips and the base. A node that does not host the avatar calls everything equal.
+ */
+import type { Environment } from '../environment.ts'
+import type { Keccak256 } from '../record/id.ts'
+import type { RecordId } from '../record/types.ts'
+import { BulkLease, memoryMark } from '../sync/bootstrap.ts'
+import { jittered } from '../sync/delays.ts'
+import { asSyncError, SyncError } from '../sync/errors.ts'
+import { runFetch, runInitiator } from '../sync/initiator.ts'
+import { DEFAULT_SYNC_LIMITS } from '../sync/limits.ts'
+import { createRefusals } from '../sync/refusals.ts'
+import { newProgress, type PeerMemory, type SessionParts, type SessionReport } from '../sync/session.ts'
+import type { FrameStream } from '../sync/types.ts'
+import { MigrateError } from './errors.ts'
+import { FaultBook } from './faults.ts'
+import { MAX_PEER_BUSY, MAX_PEER_FAILURES, PEER_BUSY_MS } from './limits.ts'
+import type { PeerLink } from './peer-link.ts'
+import type { Staging } from './staging.ts'
+import type { Given, Progress, Refusal, Side, Standing, Taken } from './types.ts'
+import { pause, throwIfStopped } from './wait.ts'
+
+/** Ids remembered that the peer refused, or claimed and did not deliver. */
+const REFUSALS_CAPACITY = 8_192
+/** Of a peer that holds something else than the staging store. */
+const UNKNOWN_DIGEST = 'unknown'
+
+export interface PeerSideComponents {
+  readonly environment: Environment
+  readonly staging: Staging
+  readonly keccak256: Keccak256
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+export function createPeerSide(components: PeerSideComponents, link: PeerLink, address: string): Side {
+  return new PeerSide(components, link, address)
+}
+
+class PeerSide implements Side {
+  readonly name: string
+  readonly faults = new FaultBook()
+  readonly #components: PeerSideComponents
+  readonly #link: PeerLink
+  readonly #memory: PeerMemory
+  /** The staging store's last sequence at the end of the last session, and how that ended. */
+  #last: { readonly sequence: number; readonly report: SessionReport } | undefined
+  #taken = 0
+  #gave = 0
+
+  constructor(components: PeerSideComponents, link: PeerLink, address: string) {
+    const { clock } = components.environment
+    this.name = address
+    this.#components = components
+    this.#link = link
+    this.#memory = {
+      refusedThere: createRefusals(clock, REFUSALS_CAPACITY),
+      undelivered: createRefusals(clock, REFUSALS_CAPACITY),
+      withheld: 0,
+      bulkDone: true,
+    }
+  }
+
+  async take({ anew = false } = {}): Promise<Taken> {
+    if (anew) this.#forget()
+    const before = this.#taken
+    const { outcome } = await this.#reconcile()
+    const standing = await this.#components.staging.standing()
+    return { added: this.#taken - before, digest: outcome === 'equal' ? standing?.digest : UNKNOWN_DIGEST }
+  }
+
+  async give({ anew = false } = {}): Promise<Given> {
+    if (anew) this.#forget()
+    const before = { gave: this.#gave, taken: this.#taken }
+    const isDone = this.#last?.sequence === this.#components.staging.reader.lastSequence()
+    const { refusedThere } = isDone && !anew && this.#last !== undefined ? this.#last.report : await this.#reconcile()
+    const message = 'By multiaddr it does not say why; by its URL it would.'
+    const refusal: Refusal = { count: refusedThere, message, retry: true }
+    const refused = new Map(refusedThere > 0 ? [['refused', refusal]] : [])
+    return { added: this.#gave - before.gave, brought: this.#taken - before.taken, refused }
+  }
+
+  async standing(): Promise<Standing | undefined> {
+    const { outcome } = await this.#reconcile()
+    const standing = await this.#components.staging.standing()
+    if (standing === undefined) return undefined
+    const ids = [...standing.tips, ...(standing.base === null ? [] : [standing.base])].map(({ id }) => id)
+    const lacking = ids.length === 0 ? 0 : await this.#lacks(ids)
+    if (ids.length > 0 && lacking === ids.length) return undefined
+    // What else it holds, a comparison does not tell.
+    return outcome === 'equal' && lacking === 0 ? standing : { ...standing, digest: UNKNOWN_DIGEST }
+  }
+
+  async settled(): Promise<void> {
+    // Every session finds out anew.
+  }
+
+  /** Peers tell of nothing to those who do not listen for gossip; they are asked in turns. */
+  async follow(): Promise<void> {}
+
+  async close(): Promise<void> {
+    await this.#link.close()
+  }
+
+  #forget(): void {
+    this.#memory.refusedThere.clear()
+    this.#memory.undelivered.clear()
+  }
+
+  async #reconcile(): Promise<SessionReport> {
+    const report = await this.#session((parts, stream) => runInitiator(parts, stream))
+    this.#last = { sequence: this.#components.staging.reader.lastSequence(), report }
+    return report
+  }
+
+  /** How many of these the peer does not deliver. */
+  async #lacks(ids: readonly RecordId[]): Promise<number> {
+    const { sync } = this.#components.staging
+    const bytes = ids.map((id) => new Uint8Array(Buffer.from(id.slice(2), 'hex')))
+    // What is held here is asked for all the same.
+    const source = { ...sync, held: (all: readonly Uint8Array[]) => all.map(() => false) }
+    const { missing } = await this.#session((parts, stream) => runFetch({ ...parts, source }, stream, bytes))
+    return missing
+  }
+
+  /** Runs a session, again where the peer had no time or the line broke. */
+  async #session<T>(run: (parts: SessionParts, stream: FrameStream) => Promise<T>): Promise<T> {
+    const { environment, signal } = this.#components
+    let failures = 0
+    for (let busy = 0; ;) {
+      throwIfStopped(signal)
+      const progress = newProgress()
+      try {
+        const { peer, stream } = await this.#open()
+        return await run(this.#parts(peer, progress), stream)
+      } catch (caught) {
+        throwIfStopped(signal)
+        if (caught instanceof MigrateError) throw caught
+        const error = asSyncError(caught)
+        const isBusy = error.refusal === 'busy' || error.refusal === 'full' || error.refusal === 'stopping'
+        if (isBusy && busy++ < MAX_PEER_BUSY) {
+          await pause(environment.timers, jittered(environment.random, PEER_BUSY_MS), signal)
+          continue
+        }
+        failures = progress.accepted + progress.recordsOut > 0 ? 0 : failures + 1
+        if (isFinal(error) || failures >= MAX_PEER_FAILURES) throw this.#explain(error)
+        await pause(environment.timers, PEER_BUSY_MS * 2 ** failures, signal)
+      } finally {
+        this.#taken += progress.accepted
+        this.#gave += progress.recordsOut
+        if (progress.accepted > 0) this.#components.progress.taken(this.name, this.#taken)
+        if (progress.recordsOut > 0) this.#components.progress.given(this.name, this.#gave)
+      }
+    }
+  }
+
+  async #open(): Promise<{ peer: string; stream: FrameStream }> {
+    try {
+      return await this.#link.open(this.#components.signal)
+    } catch (error) {
+      if (error instanceof MigrateError) throw error
+      const why = error instanceof Error ? error.message : String(error)
+      throw new SyncError('broken', `no stream could be opened: ${why}`, { cause: error })
+    }
+  }
+
+  #parts(peer: string, progress: SessionParts['progress']): SessionParts {
+    const { environment, staging, keccak256, signal } = this.#components
+    return {
+      ...{ peer, environment, keccak256, progress, signal },
+      ...{ source: staging.sync, ingest: staging.ingest, network: staging.network, scope: [staging.avatar] },
+      limits: DEFAULT_SYNC_LIMITS,
+      refusals: createRefusals(environment.clock),
+      memory: this.#memory,
+      mark: memoryMark(),
+      lease: new BulkLease(environment.timers),
+    }
+  }
+
+  #explain({ code, refusal, message }: SyncError): MigrateError {
+    if (refusal === 'wrong_network') {
+      const own = this.#components.staging.network
+      return new MigrateError(
+        'network_differs',
+        `${this.name} is of another network than ${own}: name the right one with --network.`,
+      )
+    }
+    const what = refusal ?? code
+    if (LIES.has(what)) return new MigrateError('source_unsound', `${this.name} breaks the rules of sync: ${message}`)
+    const isLine = what === 'broken' || what === 'stalled'
+    return new MigrateError(isLine ? 'unreachable' : 'failed', `${this.name}: ${message}`)
+  }
+}
+
+/** What does not get better by trying again. */
+const FINAL: ReadonlySet<string> = new Set(['wrong_network', 'unsupported_version', 'scope', 'failed'])
+/** What no honest peer does. */
+const LIES: ReadonlySet<string> = new Set([
+  'malformed_frame',
+  'frame_too_large',
+  'unexpected_frame',
+  'negentropy',
+  'invalid_record',
+  'unasked_record',
+  'out_of_scope',
+  'withheld',
+])
+
+function isFinal({ code, refusal }: SyncError): boolean {
+  const what = refusal ?? code
+  return FINAL.has(what) || LIES.has(what)
+}

@@ -1,0 +1,105 @@
+/** Puts a migration together: the staging store in its folder, and the two hosts around it. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import type { Environment } from '../environment.ts'
+import { createLogger } from '../observe/logger.ts'
+import { createMetrics } from '../observe/metrics.ts'
+import type { Avatar } from '../record/types.ts'
+import { selectEngine } from '../verify/select-engine.ts'
+import { HostError, MigrateError } from './errors.ts'
+import type { MigrationParts } from './migrate.ts'
+import { openPeerLink } from './peer-link.ts'
+import { createPeerSide } from './peer-side.ts'
+import { openPlaces } from './places.ts'
+import { openStaging } from './staging.ts'
+import type { HttpHost, Progress, Side } from './types.ts'
+import { createUrlSide } from './url-side.ts'
+
+/** The network of hosts that are both given by multiaddr, which do not tell theirs. */
+const DEFAULT_NETWORK = 'main'
+
+/** A host: by HTTP, or the multiaddr of a peer. */
+export type HostAddress = HttpHost | { readonly multiaddr: string }
+
+export interface MigrationOptions {
+  readonly avatar: Avatar
+  readonly from: HostAddress
+  readonly to: HostAddress
+  /** Default: what the hosts say; `main` where none is given by URL. */
+  readonly network?: string
+  /** Folder that is kept for the next run; a temporary one that is removed in the end where left out. */
+  readonly workDir?: string
+}
+
+export interface OpenMigration extends MigrationParts {
+  close(): Promise<void>
+}
+
+/**
+ * Opens everything that a migration needs; the caller closes it.
+ *
+ * @throws MigrateError `network_differs`, `unreachable`, `work_dir`; NetworkError `invalid_address`; StoreError
+ */
+export async function openMigration(
+  components: { readonly environment: Environment; readonly progress: Progress; readonly signal: AbortSignal },
+  options: MigrationOptions,
+): Promise<OpenMigration> {
+  const { environment, progress, signal } = components
+  const { avatar } = options
+  const network = await networkOf(options)
+  const dir = options.workDir ?? (await mkdtemp(join(tmpdir(), 'avatar-kv-migrate-')))
+  const logger = createLogger({ level: 'silent', pretty: false })
+  const metrics = createMetrics()
+  /** What is open, in the order of opening. */
+  const open: (() => Promise<void>)[] = []
+  const close = async (): Promise<void> => {
+    for (let last = open.pop(); last !== undefined; last = open.pop()) await last().catch(() => undefined)
+  }
+  try {
+    if (options.workDir === undefined) open.push(() => rm(dir, { recursive: true, force: true }))
+    const engine = await selectEngine()
+    const staging = await openStaging(
+      { environment, logger, metrics, engine },
+      { dir: join(dir, `${network}-${avatar}`), avatar, network },
+    )
+    open.push(() => staging.close())
+    const places = await openPlaces(join(dir, `${network}-${avatar}`), avatar, staging.reader.epoch)
+    const side = async (host: HostAddress): Promise<Side> => {
+      const parts = { environment, staging, places, progress, signal, keccak256: engine.keccak256 }
+      if (!('multiaddr' in host)) return createUrlSide(parts, host)
+      const link = await openPeerLink({ environment, logger, metrics, staging }, host.multiaddr)
+      return createPeerSide(parts, link, host.multiaddr)
+    }
+    const from = await side(options.from)
+    open.push(() => from.close())
+    const to = await side(options.to)
+    open.push(() => to.close())
+    return { environment, staging, from, to, signal, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The network of both hosts. */
+async function networkOf({ from, to, network }: MigrationOptions): Promise<string> {
+  const told: { readonly name: string; readonly network: string }[] = []
+  for (const host of [from, to]) {
+    if ('multiaddr' in host) continue
+    try {
+      told.push({ name: host.url, network: (await host.status()).network })
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error
+      throw new MigrateError(error.isUnreachable ? 'unreachable' : 'failed', error.message, { cause: error })
+    }
+  }
+  const expected = network ?? told[0]?.network ?? DEFAULT_NETWORK
+  const other = told.find((host) => host.network !== expected)
+  if (other === undefined) return expected
+  throw new MigrateError(
+    'network_differs',
+    `${other.name} is of the network ${other.network}, not ${expected}: a record of one network is invalid in another.`,
+  )
+}

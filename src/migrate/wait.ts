@@ -1,0 +1,30 @@
+import type { Timers } from '../environment.ts'
+import { MigrateError } from './errors.ts'
+
+/**
+ * Waits; ends early when `signal` is given.
+ *
+ * @throws MigrateError `stopped`
+ */
+export async function pause(timers: Timers, delayMs: number, signal: AbortSignal): Promise<void> {
+  throwIfStopped(signal)
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      cancel()
+      clearInterval(alive)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    // The environment's timers do not keep the process alive, and there may be nothing else that does.
+    const alive = setInterval(() => undefined, 60_000)
+    const cancel = timers.after(delayMs, done)
+    signal.addEventListener('abort', done)
+  })
+  throwIfStopped(signal)
+}
+
+/** @throws MigrateError `stopped` */
+export function throwIfStopped(signal: AbortSignal): void {
+  if (signal.aborted)
+    throw new MigrateError('stopped', 'The migration was told to stop; the next run goes on from here.')
+}
