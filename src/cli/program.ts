@@ -11,6 +11,7 @@ import { addMigrate } from './migrate.ts'
 import { addPeers } from './peers.ts'
 import { addPut } from './put.ts'
 import { addReceipt } from './receipt.ts'
+import { addSnapshot } from './snapshot.ts'
 import { addStart } from './start.ts'
 import { addStatus } from './status.ts'
 
@@ -22,6 +23,7 @@ const EXPECTED_ERRORS = new Set([
   'NetworkError',
   'NodeError',
   'RecordError',
+  'SnapshotError',
   'StoreError',
   'VerifyError',
 ])
@@ -55,7 +57,19 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
     )
-  for (const add of [addStart, addKey, addPut, addGet, addLog, addMigrate, addReceipt, addStatus, addPeers, addDemo])
+  for (const add of [
+    addStart,
+    addKey,
+    addPut,
+    addGet,
+    addLog,
+    addMigrate,
+    addReceipt,
+    addSnapshot,
+    addStatus,
+    addPeers,
+    addDemo,
+  ])
     add(program, context)
 
   try {

@@ -32,6 +32,8 @@ export interface StartOptions {
 /** One node process. Restarted, it keeps its folder, its ports and its peers. */
 export interface NodeProcess {
   readonly name: string
+  /** Its data directory. */
+  readonly dataDir: string
   /** For example `http://127.0.0.1:40123`. */
   readonly url: string
   /** Multiaddr with `/p2p/<peer id>`. */
@@ -82,6 +84,7 @@ export async function createCluster(): Promise<Cluster> {
     let running = await launch(name, '127.0.0.1:0', '/ip4/127.0.0.1/tcp/0', options)
     return {
       name,
+      dataDir: join(folder, name),
       get url() {
         return running.url
       },
