@@ -6,6 +6,7 @@ import { foldRecords } from '../state/fold.ts'
 import type { Fold } from '../state/fold.ts'
 import type { AvatarAnswer, RecordAnswer } from './answers.ts'
 import { CliError, messageOf } from './errors.ts'
+import { sameJson } from './json-equal.ts'
 import type { NodeClient } from './node-client.ts'
 import { readRecords } from './records-reader.ts'
 
@@ -15,6 +16,14 @@ const MAX_TRIES = 5
 const SHOWN_TIPS = 16
 const SHOWN_MISSING = 100
 
+/** A record that was checked here. */
+export interface CheckedRecord {
+  readonly id: RecordId
+  readonly body: RecordBody
+  /** Of payload and signature. */
+  readonly bytes: number
+}
+
 export interface LocalCheck {
   /** What the node said. */
   readonly answer: AvatarAnswer
@@ -22,6 +31,8 @@ export interface LocalCheck {
   readonly fold: Fold
   /** Records whose payload and signature were checked here and found valid. */
   readonly checked: number
+  /** Those records, in order of arrival at the node. */
+  readonly records: readonly CheckedRecord[]
   /** Where the node's answer and its records differ, in words; empty where they agree. */
   readonly differences: readonly string[]
 }
@@ -58,15 +69,15 @@ export async function checkAvatar(
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     if (answer === undefined) return undefined
     const { network } = answer
-    let records: { id: RecordId; body: RecordBody }[] = []
+    let records: CheckedRecord[] = []
     let differences: string[] = []
     await readRecords(client, avatar, () => {
       records = []
       differences = []
       return (record) => {
         try {
-          const { id, body } = checkRecord(engine, network, avatar, record)
-          records.push({ id, body })
+          const { id, body, payload, signature } = checkRecord(engine, network, avatar, record)
+          records.push({ id, body, bytes: payload.length + signature.length })
         } catch (error) {
           differences.push(`record ${record.id} is not valid: ${messageOf(error)}`)
         }
@@ -75,7 +86,8 @@ export async function checkAvatar(
     const after = await client.avatar(avatar)
     if (JSON.stringify(after) === JSON.stringify(answer)) {
       const fold = foldRecords(avatar, records)
-      return { answer, fold, checked: records.length, differences: [...differences, ...compare(avatar, answer, fold)] }
+      const found = [...differences, ...compare(avatar, answer, fold)]
+      return { answer, fold, checked: records.length, records, differences: found }
     }
     answer = after
   }
@@ -108,19 +120,6 @@ function compare(avatar: Avatar, answer: AvatarAnswer, fold: Fold): string[] {
     }
   }
   return differences
-}
-
-/** Depth is bounded by that of `own`, whatever a stranger sent as `other`. */
-function sameJson(own: JsonValue, other: JsonValue): boolean {
-  if (typeof own !== 'object' || own === null || typeof other !== 'object' || other === null) return own === other
-  if (Array.isArray(own) !== Array.isArray(other)) return false
-  const [entries, others] = [Object.entries(own), Object.entries(other)]
-  if (entries.length !== others.length) return false
-  const values = new Map<string, JsonValue>(others)
-  return entries.every(([key, value]) => {
-    const counterpart = values.get(key)
-    return counterpart !== undefined && sameJson(value, counterpart)
-  })
 }
 
 function brief(value: JsonValue): string {

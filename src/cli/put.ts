@@ -10,16 +10,18 @@ import { avatarOf } from '../record/keys.ts'
 import { encodePayload } from '../record/payload.ts'
 import { recordId } from '../record/id.ts'
 import { signRecord } from '../record/sign.ts'
-import type { Avatar, JsonObject, JsonValue, RecordId } from '../record/types.ts'
+import type { Avatar, JsonObject, JsonValue, PatchBody, RecordId } from '../record/types.ts'
 import type { SubmitAnswer } from './answers.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
-import { jsonOption, nodeOption } from './arguments.ts'
+import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, messageOf } from './errors.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
 import { createNodeClient } from './node-client.ts'
 import type { NodeClient } from './node-client.ts'
+import { isKept } from './submit.ts'
 import { jsonText, printable } from './text.ts'
+import { unsignedText, writeUnsignedFile } from './unsigned-file.ts'
 
 /** A patch stands inside a payload of at most 262,144 bytes, but may be typed with white space. */
 const MAX_INPUT_BYTES = 1024 * 1024
@@ -50,23 +52,30 @@ export async function putPatch(client: NodeClient, clock: Clock, patch: Patch): 
 
 async function putOnce(client: NodeClient, clock: Clock, { secretKey, ...patch }: Patch): Promise<PutResult> {
   const avatar = avatarOf(secretKey)
-  const view = await client.avatar(avatar)
-  const network = view?.network ?? (await client.status()).network
-  const createdAt = Math.floor(clock.now() / 1000)
-  const signed = (() => {
-    try {
-      const prev = view?.tips ?? []
-      const body = buildPatch({ avatar, network, ...patch, prev, createdAt, uuid: randomUUID() })
-      return { body, ...signRecord(body, secretKey), id: recordId(encodePayload(body)) }
-    } catch (error) {
-      throw new CliError('failed', `This cannot be written: ${messageOf(error)}`)
-    }
-  })()
+  const body = await patchOn(client, clock, avatar, patch)
+  const signed = signRecord(body, secretKey)
   const payload = new TextDecoder().decode(signed.payload)
   const signature = `0x${Buffer.from(signed.signature).toString('hex')}`
   const [answer] = await client.submit([{ payload, signature }])
   if (answer === undefined) throw new CliError('refused', `The node at ${client.url} gave no result.`)
-  return { ...answer, id: signed.id, avatar, counter: signed.body.counter }
+  return { ...answer, id: recordId(signed.payload), avatar, counter: body.counter }
+}
+
+/** A patch on the tips that the node shows, ready to be signed. */
+async function patchOn(
+  client: NodeClient,
+  clock: Clock,
+  avatar: Avatar,
+  patch: Omit<Patch, 'secretKey'>,
+): Promise<PatchBody> {
+  const view = await client.avatar(avatar)
+  const network = view?.network ?? (await client.status()).network
+  const createdAt = Math.floor(clock.now() / 1000)
+  try {
+    return buildPatch({ avatar, network, ...patch, prev: view?.tips ?? [], createdAt, uuid: randomUUID() })
+  } catch (error) {
+    throw new CliError('failed', `This cannot be written: ${messageOf(error)}`)
+  }
 }
 
 interface PutOptions {
@@ -74,6 +83,9 @@ interface PutOptions {
   readonly key: string
   readonly platform?: string
   readonly identity?: string
+  readonly signed?: string
+  readonly unsigned?: string
+  readonly avatar?: Avatar
   readonly node: string
   readonly json?: true
 }
@@ -92,6 +104,9 @@ export function addPut(program: Command, context: CommandContext): void {
     .option('--key <file>', 'file with the secret key', DEFAULT_KEY_FILE)
     .option('--platform <name>', `platform of the namespace (default: ${OWN_PLATFORM}, the avatar's own)`)
     .option('--identity <name>', 'identity on that platform (default: the avatar itself)')
+    .option('--unsigned <file>', 'sign nothing; write the payload to a file for a wallet, together with --avatar')
+    .option('--avatar <avatar>', 'the avatar that will sign, with --unsigned', avatarArgument)
+    .option('--signed <file>', 'give in records that were signed elsewhere, from a file (- for standard input)')
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
     .addHelpText(
@@ -101,19 +116,41 @@ Examples:
   $ avatar-kv put '{"com.example.app":{"colour":"green"}}'
   $ avatar-kv put '{"com.example.app":{"colour":null}}'        deletes the colour
   $ avatar-kv put --file profile.json --platform twitter --identity alice
+  $ avatar-kv put '{"a":1}' --avatar 0x02b4…c1 --unsigned to-sign.json
+  $ avatar-kv put --signed to-sign.json
   $ echo '{"a":1}' | avatar-kv put --key alice.key --node http://192.0.2.7:4381`,
     )
     .action(async (json: string | undefined, options: PutOptions) => {
-      const patch = parsePatch(await readInput(context, json, options.file))
-      const secretKey = await readKeyFile(context, options.key)
-      const { platform = OWN_PLATFORM } = options
-      const identity = options.identity ?? (platform === OWN_PLATFORM ? avatarOf(secretKey) : undefined)
-      if (identity === undefined) throw new CliError('usage', `--platform ${platform} needs an --identity on it.`)
-      if (options.platform === undefined && options.identity !== undefined) {
-        throw new CliError('usage', '--identity needs the --platform that it is on.')
+      const client = createNodeClient(options.node)
+      if (options.signed !== undefined) {
+        checkAlone(json, options)
+        const { putSigned } = await import('./put-signed.ts')
+        return await putSigned(context, client, options.signed, { json: options.json === true })
       }
+      if ((options.unsigned === undefined) !== (options.avatar === undefined)) {
+        throw new CliError(
+          'usage',
+          '--unsigned FILE and --avatar AVATAR go together: who is to sign, and where to write.',
+        )
+      }
+      const patch = parsePatch(await readInput(context, json, options.file))
+      if (options.unsigned !== undefined && options.avatar !== undefined) {
+        const { avatar, unsigned } = options
+        const body = await patchOn(client, context.environment.clock, avatar, {
+          ...namespaceOf(options, avatar),
+          patch,
+        })
+        const payload = encodePayload(body)
+        const id = recordId(payload)
+        await writeUnsignedFile(context, unsigned, [{ payload: new TextDecoder().decode(payload), id }])
+        if (options.json) context.out(jsonText({ avatar, file: unsigned, ids: [id] }))
+        else context.out(unsignedText(unsigned, 1, client.url))
+        return undefined
+      }
+      const secretKey = await readKeyFile(context, options.key)
+      const { platform, identity } = namespaceOf(options, avatarOf(secretKey))
 
-      const result = await putPatch(createNodeClient(options.node), context.environment.clock, {
+      const result = await putPatch(client, context.environment.clock, {
         secretKey,
         platform,
         identity,
@@ -125,11 +162,29 @@ Examples:
       if (result.status === 'pending') {
         context.note('The node keeps it, but does not show it before it holds all records that came before it.')
       }
+      return undefined
     })
 }
 
-function isKept({ status }: PutResult): boolean {
-  return status === 'stored' || status === 'pending' || status === 'duplicate'
+/** @throws CliError `usage` where more is given than fits beside `--signed` */
+function checkAlone(json: string | undefined, { file, unsigned, avatar, platform, identity }: PutOptions): void {
+  if ([json, file, unsigned, avatar, platform, identity].some((each) => each !== undefined)) {
+    throw new CliError(
+      'usage',
+      'With --signed all is said by the records in the file; leave the patch and its options out.',
+    )
+  }
+}
+
+/** @throws CliError `usage` where the namespace is named by half */
+function namespaceOf(options: PutOptions, avatar: Avatar): { platform: string; identity: string } {
+  const { platform = OWN_PLATFORM } = options
+  const identity = options.identity ?? (platform === OWN_PLATFORM ? avatar : undefined)
+  if (identity === undefined) throw new CliError('usage', `--platform ${platform} needs an --identity on it.`)
+  if (options.platform === undefined && options.identity !== undefined) {
+    throw new CliError('usage', '--identity needs the --platform that it is on.')
+  }
+  return { platform, identity }
 }
 
 function refusalText({ status, code, message, retry }: PutResult): string {
