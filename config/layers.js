@@ -20,13 +20,17 @@ const LAYERS = {
   store: { areas: ['record', 'state', 'sync'], types: ['observe'] },
   sync: { areas: ['record'], types: ['ingest', 'store', 'observe'], packages: [...PURE_PACKAGES, 'lru-cache'] },
   ingest: { areas: ['record', 'state'], types: ['store', 'verify', 'observe'] },
-  hosting: { areas: ['record', 'homes'], types: ['store', 'ingest', 'sync', 'observe'] },
+  archive: { areas: ['record', 'state', 'sync'], types: ['ingest', 'verify'] },
+  hosting: { areas: ['record', 'homes', 'archive'], types: ['store', 'ingest', 'sync', 'observe'] },
   migrate: {
-    areas: ['record', 'state', 'store', 'sync', 'ingest', 'verify', 'network', 'observe', 'homes'],
+    areas: ['record', 'state', 'store', 'sync', 'ingest', 'verify', 'network', 'observe', 'homes', 'archive'],
     types: [],
   },
   network: { areas: ['record', 'observe'], types: ['ingest', 'sync'] },
-  http: { areas: ['record', 'state', 'receipt'], types: ['ingest', 'store', 'hosting', 'network', 'observe'] },
+  http: {
+    areas: ['record', 'state', 'receipt', 'archive'],
+    types: ['ingest', 'store', 'hosting', 'network', 'observe'],
+  },
   observe: { areas: [], types: [] },
   config: { areas: [], types: [] },
   cli: {
@@ -42,6 +46,7 @@ const LAYERS = {
       'snapshot',
       'hosting',
       'migrate',
+      'archive',
     ],
     types: ['ingest', 'store', 'network', 'http'],
   },

@@ -1,0 +1,90 @@
+/** Everything that can be wrong with an archive. What stands alone in a line does not harm the other lines. */
+export type ArchiveErrorCode =
+  | 'not_an_archive'
+  | 'wrong_format'
+  | 'wrong_network'
+  | 'bad_gzip'
+  | 'header_missing'
+  | 'bad_header'
+  | 'second_header'
+  | 'byte_order_mark'
+  | 'carriage_return'
+  | 'blank_line'
+  | 'line_too_long'
+  | 'not_utf8'
+  | 'bad_line'
+  | 'unterminated_line'
+  | 'bad_record'
+  | 'out_of_order'
+  | 'duplicate'
+  | 'unnamed_avatar'
+  | 'absent_avatar'
+  | 'trailer_missing'
+  | 'wrong_trailer'
+  | 'after_trailer'
+  | 'too_much_noise'
+
+/** One thing that is wrong with an archive. */
+export interface ArchiveFault {
+  readonly code: ArchiveErrorCode
+  /** From 1; the line after the last where the end itself is wrong. */
+  readonly line: number
+  /** For people: what is wrong and what to do. */
+  readonly message: string
+  /** For `bad_record`: why, as the protocol page names it. */
+  readonly record_code?: string
+  /** Whether nothing after it was read. */
+  readonly fatal: boolean
+}
+
+/** An archive that cannot be made or read at all. */
+export class ArchiveError extends Error {
+  override readonly name = 'ArchiveError'
+  readonly code: ArchiveErrorCode
+
+  constructor(code: ArchiveErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** Faults that are kept one by one; the others are counted. */
+const MAX_KEPT_FAULTS = 20
+
+/** What is told of the faults of an archive: as JSON in reports. */
+export interface FaultReport {
+  readonly total: number
+  /** How many of each code. */
+  readonly codes: Readonly<Partial<Record<ArchiveErrorCode, number>>>
+  /** The first 20. */
+  readonly first: readonly ArchiveFault[]
+  /** The one at which reading stopped; null where it reached the end. */
+  readonly stopped: ArchiveFault | null
+}
+
+/** Collects faults in bounded memory. */
+export class FaultBook {
+  readonly #codes: Partial<Record<ArchiveErrorCode, number>> = {}
+  readonly #first: ArchiveFault[] = []
+  #total = 0
+  #stopped: ArchiveFault | null = null
+
+  get total(): number {
+    return this.#total
+  }
+
+  get stopped(): ArchiveFault | null {
+    return this.#stopped
+  }
+
+  add(fault: ArchiveFault): void {
+    this.#total += 1
+    this.#codes[fault.code] = (this.#codes[fault.code] ?? 0) + 1
+    if (this.#first.length < MAX_KEPT_FAULTS) this.#first.push(fault)
+    if (fault.fatal) this.#stopped = fault
+  }
+
+  report(): FaultReport {
+    return { total: this.#total, codes: { ...this.#codes }, first: [...this.#first], stopped: this.#stopped }
+  }
+}

@@ -1,0 +1,80 @@
+/** Compression of archives (RFC 1952), in both directions as streams in bounded memory. */
+import { createGunzip, createGzip } from 'node:zlib'
+import { pipeline } from 'node:stream'
+
+import { ArchiveError } from './errors.ts'
+
+/** zlib's own choice between size and time. */
+const GZIP_LEVEL = 6
+const GZIP_BLOCK_BYTES = 65_536
+
+/** Deflate expands at most 1,032 times, so that what one step gives stays below 17 MB. */
+const STEP_BYTES = 16_384
+
+/** Whether bytes begin as a gzip file does (RFC 1952, section 2.3.1). */
+export function isGzip(start: Uint8Array): boolean {
+  return start[0] === 0x1f && start[1] === 0x8b
+}
+
+/** Compresses chunks. Where the source fails, so does the result. */
+export function gzip(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const stream = createGzip({ level: GZIP_LEVEL, chunkSize: GZIP_BLOCK_BYTES })
+  // The failure reaches the reader of `stream`, too.
+  pipeline(chunks, stream, () => undefined)
+  return stream
+}
+
+/**
+ * Decompresses chunks, several members in a row included. It keeps what came before a fault, up to 64 KiB at the fault
+ * itself, which a plain stream would throw away.
+ *
+ * @throws ArchiveError `bad_gzip` after all that could be read
+ */
+export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const stream = createGunzip({ chunkSize: GZIP_BLOCK_BYTES })
+  const ready: Uint8Array[] = []
+  let failure: Error | undefined
+  let wake: (() => void) | undefined
+  let ended = false
+  stream.on('data', (chunk: Uint8Array) => ready.push(chunk))
+  stream.on('error', (error) => {
+    failure = error
+    wake?.()
+  })
+  stream.on('end', () => {
+    ended = true
+    wake?.()
+  })
+  /** Waits for one step; a step at which the stream fails is never called back. */
+  const step = (run: (done: () => void) => void): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve
+      run(resolve)
+      if (failure !== undefined || ended) resolve()
+    })
+  let fed = 0
+  try {
+    for await (const chunk of chunks) {
+      for (let at = 0; at < chunk.length && failure === undefined && !ended; at += STEP_BYTES) {
+        const piece = chunk.subarray(at, at + STEP_BYTES)
+        await step((done) => stream.write(piece, () => done()))
+        yield* ready.splice(0)
+      }
+      fed += chunk.length
+      if (failure !== undefined || ended) break
+    }
+    if (failure === undefined && !ended) await step(() => stream.end())
+    yield* ready.splice(0)
+    const read = stream.bytesWritten
+    if (failure !== undefined) throw damaged((failure as NodeJS.ErrnoException).code === 'Z_BUF_ERROR')
+    if (read < fed)
+      throw new ArchiveError('bad_gzip', 'There are bytes after the end of the compressed data; cut them off.')
+  } finally {
+    stream.destroy()
+  }
+}
+
+function damaged(isCut: boolean): ArchiveError {
+  const what = isCut ? 'ends too early: the file was cut short' : 'is damaged'
+  return new ArchiveError('bad_gzip', `The compressed data ${what}. Get the archive anew, or export it again.`)
+}

@@ -1,0 +1,47 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+
+import { Walk } from '../../src/archive/walk.ts'
+import { delivery, deliver } from '../oracle/delivery.ts'
+import { history } from '../oracle/history.ts'
+import { naiveFold } from '../oracle/naive-fold.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import type { TestRecord } from '../oracle/signing.ts'
+
+const byPlace = (a: TestRecord, b: TestRecord) => a.body.counter - b.body.counter || (a.id < b.id ? -1 : 1)
+
+describe('the walk over the records of an avatar', () => {
+  it(
+    'says what the oracle says of them, with superseded ones and without',
+    () => {
+      fc.assert(
+        fc.property(history(24), delivery, fc.boolean(), ({ key, records }, plan, withHistory) => {
+          const held = new Map(
+            deliver(records, plan)
+              .flat()
+              .map((record) => [record.id, record]),
+          )
+          const all = [...held.values()].sort(byPlace)
+          const whole = naiveFold(key.avatar, all)
+          const live = all.filter(({ id }) => whole.statuses.get(id) !== 'superseded')
+          const walk = new Walk()
+          for (const { id, body } of withHistory ? all : live) walk.add(id, body)
+          // Whoever has pruned what is superseded no longer holds it: what is missing is told of the live records.
+          const expected = naiveFold(key.avatar, live)
+          expect(walk.result()).toEqual({
+            head: expected.head,
+            tips: expected.tips.slice(-16),
+            tips_total: expected.tips.length,
+            base: expected.base,
+            digest: expected.digest,
+            pending: expected.pending,
+            missing: { total: expected.missing.length, ids: expected.missing.slice(0, 100) },
+            live: expected.live,
+          })
+        }),
+        { numRuns: propertyRuns(1_000) },
+      )
+    },
+    PROPERTY_TIMEOUT_MS,
+  )
+})
