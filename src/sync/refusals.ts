@@ -35,7 +35,9 @@ export interface Refusals {
 }
 
 export function createRefusals(clock: Clock, capacity: number = REFUSALS_CAPACITY): Refusals {
-  const entries = new LRUCache<string, Entry>({ max: capacity })
+  // Made when something is refused: it takes the room for all it may hold at once, and most peers refuse nothing.
+  let made: LRUCache<string, Entry> | undefined
+  const entries = (): LRUCache<string, Entry> => (made ??= new LRUCache<string, Entry>({ max: capacity }))
 
   /** How long an entry still holds. */
   function restMs(entry: Entry | undefined): number {
@@ -44,23 +46,23 @@ export function createRefusals(clock: Clock, capacity: number = REFUSALS_CAPACIT
 
   return {
     get size() {
-      return entries.size
+      return made?.size ?? 0
     },
-    blocks: (key) => restMs(entries.get(key)) > 0,
-    forever: (key) => void entries.set(key, { times: 1, untilMs: Infinity }),
-    until: (key, untilMs) => void entries.set(key, { times: 1, untilMs }),
+    blocks: (key) => restMs(made?.get(key)) > 0,
+    forever: (key) => void entries().set(key, { times: 1, untilMs: Infinity }),
+    until: (key, untilMs) => void entries().set(key, { times: 1, untilMs }),
     forAWhile(key) {
-      const times = (entries.get(key)?.times ?? 0) + 1
+      const times = (made?.get(key)?.times ?? 0) + 1
       const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (times - 1), LAST_RETRY_MS)
-      entries.set(key, { times, untilMs: clock.now() + delayMs })
+      entries().set(key, { times, untilMs: clock.now() + delayMs })
       return times
     },
     retrySeconds(key) {
-      const rest = restMs(entries.get(key))
+      const rest = restMs(made?.get(key))
       if (rest === 0) return undefined
       return rest === Infinity ? 0 : Math.ceil(rest / 1_000)
     },
-    forget: (key) => void entries.delete(key),
-    clear: () => entries.clear(),
+    forget: (key) => void made?.delete(key),
+    clear: () => made?.clear(),
   }
 }
