@@ -51,7 +51,6 @@ export async function openMigration(
   const network = await networkOf(options)
   const dir = options.workDir ?? (await mkdtemp(join(tmpdir(), 'avatar-kv-migrate-')))
   const logger = createLogger({ level: 'silent', pretty: false })
-  const metrics = createMetrics()
   /** What is open, in the order of opening. */
   const open: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
@@ -61,7 +60,7 @@ export async function openMigration(
     if (options.workDir === undefined) open.push(() => rm(dir, { recursive: true, force: true }))
     const engine = await selectEngine()
     const staging = await openStaging(
-      { environment, logger, metrics, engine },
+      { environment, logger, metrics: createMetrics(), engine },
       { dir: join(dir, `${network}-${avatar}`), avatar, network },
     )
     open.push(() => staging.close())
@@ -69,7 +68,7 @@ export async function openMigration(
     const side = async (host: HostAddress): Promise<Side> => {
       const parts = { environment, staging, places, progress, signal, keccak256: engine.keccak256 }
       if (!('multiaddr' in host)) return createUrlSide(parts, host)
-      const link = await openPeerLink({ environment, logger, metrics, staging }, host.multiaddr)
+      const link = await openPeerLink({ environment, logger, metrics: createMetrics(), staging }, host.multiaddr)
       return createPeerSide(parts, link, host.multiaddr)
     }
     const from = await side(options.from)
