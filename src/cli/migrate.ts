@@ -18,7 +18,12 @@ import { jsonText, printable } from './text.ts'
 
 interface MigrateOptions {
   readonly from?: string
+  readonly fromV1?: string
   readonly to?: string
+  readonly unsigned?: string
+  readonly replace?: true
+  readonly skipInvalid?: true
+  readonly yes?: true
   readonly watch?: true
   readonly network?: string
   readonly workDir?: string
@@ -65,6 +70,17 @@ export function addMigrate(program: Command, context: CommandContext): void {
     .argument('<avatar>', 'the avatar', avatarArgument)
     .option('--from <address>', 'the old host: http://… or a multiaddr')
     .option('--to <address>', 'the new host: http://… or a multiaddr')
+    .option(
+      '--from-v1 <url>',
+      'the old host is a service of version 1: sign anew what it shows, with --key or --unsigned',
+    )
+    .option(
+      '--unsigned <file>',
+      'with --from-v1: sign nothing; write the payloads to a file, for a wallet and put --signed',
+    )
+    .option('--skip-invalid', 'with --from-v1: leave out what no record can say')
+    .option('--replace', 'with --from-v1: replace what the new host shows already')
+    .option('--yes', 'with --replace: without a question')
     .option('--watch', 'then keep both equal, whichever is written to, until SIGINT or SIGTERM')
     .option('--network <name>', 'the network of the hosts (default: what they say; main where both are multiaddrs)')
     .option('--work-dir <dir>', 'keep what is under way in this folder, so that another run goes on from it')
@@ -80,13 +96,15 @@ Examples:
   $ avatar-kv migrate 0x02… --from https://old.example.org --to https://new.example.org
   $ avatar-kv migrate 0x02… --from https://old.example.org --to /dns4/new.example.org/tcp/4382 --work-dir moving
   $ avatar-kv migrate 0x02… --from http://127.0.0.1:4381 --to http://127.0.0.1:4391 --watch
-  $ avatar-kv migrate 0x02… --from https://old.example.org --to https://new.example.org --key avatar.key --leave-old`,
+  $ avatar-kv migrate 0x02… --from https://old.example.org --to https://new.example.org --key avatar.key --leave-old
+  $ avatar-kv migrate 0x02… --from-v1 https://kv-service.next.id --to http://127.0.0.1:4381 --key avatar.key`,
     )
     .action((avatar: Avatar, options: MigrateOptions) => runMigrate(avatar, options, context))
 }
 
 async function runMigrate(avatar: Avatar, options: MigrateOptions, context: CommandContext): Promise<void> {
   const { from, to } = options
+  if (options.fromV1 !== undefined) return await runFromV1(avatar, { ...options, fromV1: options.fromV1 }, context)
   if (from === undefined || to === undefined) {
     throw new CliError('usage', 'Name both hosts: --from ADDRESS --to ADDRESS, each http://… or a multiaddr.')
   }
@@ -105,6 +123,24 @@ async function runMigrate(avatar: Avatar, options: MigrateOptions, context: Comm
   } finally {
     stop.forget()
   }
+}
+
+async function runFromV1(
+  avatar: Avatar,
+  { to, from, watch, ...options }: MigrateOptions & { readonly fromV1: string },
+  context: CommandContext,
+): Promise<void> {
+  if (to === undefined || to.startsWith('/')) {
+    throw new CliError('usage', 'With --from-v1, --to is the HTTP address of the new host: http://…')
+  }
+  if (from !== undefined || watch !== undefined) {
+    throw new CliError(
+      'usage',
+      'With --from-v1 there are no records to move or to watch: leave --from and --watch out.',
+    )
+  }
+  const { migrateFromV1 } = await import('./migrate-v1.ts')
+  await migrateFromV1({ ...options, avatar, to }, context)
 }
 
 function hostOf(address: string): HostAddress {

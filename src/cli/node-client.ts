@@ -1,3 +1,4 @@
+import { homesIn } from '../homes/homes.ts'
 import { parseReceipt, verifyReceipt } from '../receipt/receipt.ts'
 import type { Receipt } from '../receipt/receipt.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
@@ -37,9 +38,14 @@ export interface NodeClient {
 
 /**
  * @param url `http://` or `https://` address of the node; a path before the interface's own is kept
+ * @param options.timeoutMs for each call
+ * @param options.signal ends all calls
  * @throws CliError `usage` where the URL cannot be used; from the calls `unreachable` or `refused`
  */
-export function createNodeClient(url: string, options: { readonly timeoutMs?: number } = {}): NodeClient {
+export function createNodeClient(
+  url: string,
+  options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+): NodeClient {
   const base = parseUrl(url)
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
 
@@ -55,7 +61,7 @@ export function createNodeClient(url: string, options: { readonly timeoutMs?: nu
     try {
       const response = await fetch(base + path, {
         method,
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(options.signal ? [options.signal] : [])]),
         headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
         ...(body === undefined ? {} : { body }),
       })
@@ -74,6 +80,7 @@ export function createNodeClient(url: string, options: { readonly timeoutMs?: nu
       status,
       code: problem?.code,
       retryAfterSeconds: /^\d{1,4}$/.test(retryAfter ?? '') ? Number(retryAfter) : undefined,
+      homes: problem?.homes ?? [],
     })
   }
 
@@ -144,7 +151,12 @@ function checkedReceipt(avatar: Avatar, value: JsonValue): Receipt {
   return receipt
 }
 
-function parseUrl(text: string): string {
+/**
+ * The base of a node's addresses, without a slash at its end.
+ *
+ * @throws CliError `usage`
+ */
+export function parseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (
     url === undefined ||
@@ -161,7 +173,8 @@ function parseUrl(text: string): string {
   return url.href.replace(/\/+$/, '')
 }
 
-async function readBounded(response: Response, maxBytes: number): Promise<string> {
+/** @throws CliError `refused` where the body is longer */
+export async function readBounded(response: Response, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   // Leaving the loop cancels the stream, so no more than this is ever read.
@@ -174,7 +187,7 @@ async function readBounded(response: Response, maxBytes: number): Promise<string
 }
 
 /** Depth of objects and lists in a JSON text, found without recursion. */
-function nestingOf(text: string): number {
+export function nestingOf(text: string): number {
   let depth = 0
   let deepest = 0
   let quoted = false
@@ -188,10 +201,12 @@ function nestingOf(text: string): number {
   return deepest
 }
 
-function parseProblem(text: string): { code: string; message: string } | undefined {
+function parseProblem(text: string): { code: string; message: string; homes: string[] } | undefined {
   try {
-    const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown }
-    return typeof code === 'string' && typeof message === 'string' ? { code, message } : undefined
+    const { code, message, homes } = JSON.parse(text) as { code?: unknown; message?: unknown; homes?: unknown }
+    return typeof code === 'string' && typeof message === 'string'
+      ? { code, message, homes: homesIn(homes) }
+      : undefined
   } catch {
     return undefined
   }

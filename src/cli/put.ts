@@ -16,6 +16,7 @@ import { OWN_PLATFORM } from '../record/members.ts'
 import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, messageOf } from './errors.ts'
+import { changedInteger } from './json-numbers.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
 import { createNodeClient } from './node-client.ts'
 import type { NodeClient } from './node-client.ts'
@@ -247,12 +248,4 @@ function parsePatch(text: string): JsonObject {
     )
   }
   return patch
-}
-
-/** The first integer in a JSON text that does not survive as a double (RFC 8259, section 6). */
-function changedInteger(text: string): string | undefined {
-  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g)) {
-    if (/^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token))) return token
-  }
-  return undefined
 }

@@ -19,8 +19,11 @@ const LONE_SURROGATE = /\p{Surrogate}/u
 const KEY_SHOWN_CHARACTERS = 40
 const KEYS_SHOWN = 12
 
+/** Faults that are named; whoever removes them asks again. Bounds what a stranger's content can take. */
+export const MAX_FAULTS = 10_000
+
 /**
- * Everything in a content that no snapshot can say; nothing where all can be said.
+ * Everything in a content that no snapshot can say, up to 10,000 values; nothing where all can be said.
  *
  * @param room what the members of one namespace's content may take in a part of their own
  */
@@ -32,6 +35,7 @@ export function contentFaults(content: JsonObject, room: Size, measure: Measure 
   /** @param used what the keys on the way take of the room */
   const visit = (object: JsonObject, used: Size): void => {
     for (const key of Object.keys(object)) {
+      if (faults.length >= MAX_FAULTS) return
       const value = object[key] as JsonValue
       path.push(key)
       const bytes = used.bytes + textBytes(key) + 1

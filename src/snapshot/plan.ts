@@ -12,7 +12,7 @@ import { compareUtf8 } from '../record/order.ts'
 import { encodePayload } from '../record/payload.ts'
 import type { Avatar, Citation, JsonValue, PartBody, RecordBody, SnapshotBody, StateEntry } from '../record/types.ts'
 import { SnapshotError } from './errors.ts'
-import { contentFaults, FAULT_TEXTS, pathText, type ContentFault } from './faults.ts'
+import { contentFaults, FAULT_TEXTS, MAX_FAULTS, pathText, type ContentFault } from './faults.ts'
 import { Measure, type Size } from './measure.ts'
 import { entryOverhead, splitState, stateSize } from './split.ts'
 
@@ -74,17 +74,20 @@ export function planSnapshot(request: SnapshotRequest, options: { readonly kecca
 }
 
 /**
- * Everything in the contents that no snapshot with these members can say, in order of the namespaces.
+ * What no snapshot with these members can say of the contents, in order of the namespaces: all of it, or some 10,000 values.
  *
  * @throws SnapshotError `duplicate_namespace`; RecordError as `planSnapshot`
  */
 export function snapshotFaults(request: SnapshotRequest, measure: Measure = new Measure()): NamespaceFault[] {
   const { part } = roomsOf(request)
-  return sortedNamespaces(request.namespaces).flatMap(({ platform, identity, content }) => {
+  const faults: NamespaceFault[] = []
+  for (const { platform, identity, content } of sortedNamespaces(request.namespaces)) {
     const overhead = entryOverhead({ platform, identity })
     const room = { bytes: part.bytes - overhead.bytes, members: part.members - overhead.members }
-    return contentFaults(content, room, measure).map((fault) => ({ platform, identity, ...fault }))
-  })
+    for (const fault of contentFaults(content, room, measure)) faults.push({ platform, identity, ...fault })
+    if (faults.length >= MAX_FAULTS) break
+  }
+  return faults
 }
 
 /** What a `state` may take in the snapshot without parts, and in a part; and the counter of both. */
