@@ -8,15 +8,19 @@ import type { Config } from './config/load.ts'
 import { packageVersion } from './config/package-files.ts'
 import type { Environment } from './environment.ts'
 import { loadOperatorToken } from './hosting/operator-token.ts'
+import { createHostingDesk } from './hosting/requests.ts'
+import { servedReader } from './hosting/served-reader.ts'
 import { createHttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
 import { createNetwork } from './network/network.ts'
+import { openHosting, openPuller } from './node-hosting.ts'
 import { loadPeerKey } from './network/peer-key.ts'
 import type { Network } from './network/types.ts'
 import { createMetrics } from './observe/metrics.ts'
 import type { Logger } from './observe/types.ts'
 import { openStore } from './store/store.ts'
 import { watchGaps } from './sync/gap-watch.ts'
+import { payloadHead } from './sync/payload-head.ts'
 import { createSync, type Sync } from './sync/scheduler.ts'
 import { selectEngine } from './verify/select-engine.ts'
 import { createVerifyService } from './verify/verify-service.ts'
@@ -124,6 +128,8 @@ export async function createNode(
     running.push({ name: 'store', stop: () => store.close(), limitMs: 800, holdsData: true })
     metrics.gauge('store_avatars', 'Avatars held.', () => store.totals().avatars)
     metrics.gauge('store_records', 'Live records held.', () => store.totals().records)
+    const hosting = await openHosting({ ...part('hosting'), store }, config)
+    running.push({ name: 'hosting', stop: () => hosting.close(), limitMs: 250, holdsData: true })
     const verifier = createVerifyService({ engine, ...part('verify') }, { network: config.network })
     running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 250, holdsData: false })
 
@@ -134,7 +140,9 @@ export async function createNode(
       publish: (records) => link.network?.publish(records),
       nudge: () => link.sync?.nudge(),
     })
-    const ingest = createIngest({ ...part('ingest'), store, verifier, announce })
+    const avatarOf = (payload: Uint8Array) => payloadHead(payload)?.avatar
+    const admission = { peek: avatarOf, admit: hosting.admit }
+    const ingest = createIngest({ ...part('ingest'), store, verifier, announce, admission })
     running.push({ name: 'ingest', stop: () => ingest.stop(), limitMs: 800, holdsData: true })
     const privateKey = await loadPeerKey(config.dataDir)
     const network = await createNetwork(
@@ -157,12 +165,26 @@ export async function createNode(
         keccak256: (bytes) => engine.keccak256(bytes),
         mark: fileMark(join(config.dataDir, 'bootstrap-mark.json')),
       },
-      { network: config.network, limits: { intervalMs: config.syncIntervalSeconds * 1000 } },
+      {
+        network: config.network,
+        scope: () => hosting.scope(),
+        limits: { intervalMs: config.syncIntervalSeconds * 1000 },
+      },
     )
     link.sync = sync
+    hosting.onChange(({ admitted }) => {
+      if (admitted.length === 0) return
+      sync.policyChanged()
+      sync.nudge()
+    })
+    const puller = openPuller({ ...part('hosting'), hosting, ingest }, config)
+    const facts = { network: config.network, peerId: network.peerId }
+    const desk = createHostingDesk({ hosting, puller, engine, clock: environment.clock }, facts)
     const http = await createHttpServer(
       {
-        store,
+        store: servedReader(store, hosting.hosts, avatarOf),
+        hosting,
+        desk,
         ingest,
         network: withSync(network, sync),
         signer: { peerId: network.peerId, sign: (bytes) => privateKey.sign(bytes) },
@@ -195,6 +217,9 @@ export async function createNode(
         }
         running.push({ name: 'sync', stop: stopSync, limitMs: 400, holdsData: false })
         sync.start()
+        running.push({ name: 'pulls', stop: () => puller.stop(), limitMs: 250, holdsData: false })
+        hosting.resume()
+        puller.resume()
         running.push({ name: 'http', stop: () => server.stop(), limitMs: 1150, holdsData: false })
         await server.start().catch((error: unknown) => {
           const what = `serve HTTP on ${formatHostPort(config.http)}`

@@ -15,6 +15,9 @@ interface StartOptions {
   readonly network?: string
   readonly gossip?: string
   readonly syncIntervalSeconds?: string
+  readonly hostingMode?: string
+  readonly hostingPolicy?: string
+  readonly hostingPullPrivate?: string
   readonly logLevel?: string
   readonly logFormat?: string
 }
@@ -38,6 +41,15 @@ export function addStart(program: Command, context: CommandContext): void {
       'whether records are passed on as they come, and not by sync alone (default: true)',
     )
     .option('--sync-interval-seconds <seconds>', 'time between two comparisons with a peer (default: 30)')
+    .option('--hosting-mode <all|listed>', 'whether all avatars are kept, or those on the list alone (default: all)')
+    .option(
+      '--hosting-policy <open|invite|closed>',
+      'who is put on the list when its owner asks: all, who shows a code, or nobody (default: closed)',
+    )
+    .option(
+      '--hosting-pull-private <true|false>',
+      'whether an avatar may be fetched from a private address that its owner names (default: false)',
+    )
     .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent (default: info)')
     .option('--log-format <format>', 'json, pretty, or auto: pretty on a terminal (default: auto)')
     .addHelpText(
@@ -69,6 +81,9 @@ Examples:
           network,
           gossip,
           sync_interval_seconds: options.syncIntervalSeconds,
+          hosting_mode: options.hostingMode,
+          hosting_policy: options.hostingPolicy,
+          hosting_pull_private: options.hostingPullPrivate,
           log_level: logLevel,
           log_format: logFormat,
         },

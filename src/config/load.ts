@@ -25,6 +25,12 @@ export interface Config {
   readonly gossip: boolean
   /** Time between two reconciliations with a peer, about. */
   readonly syncIntervalSeconds: number
+  /** Whether everything is kept, or just the avatars on the list. */
+  readonly hostingMode: ConfigValues['hosting_mode']
+  /** Who is put on the list on request. */
+  readonly hostingPolicy: ConfigValues['hosting_policy']
+  /** Whether records may be pulled from private and other special addresses that an owner names. */
+  readonly hostingPullPrivate: boolean
   readonly logLevel: ConfigValues['log_level']
   readonly logFormat: ConfigValues['log_format']
 }
@@ -47,7 +53,8 @@ const VARIABLE_PREFIX = 'AVATAR_KV_'
 const LIST_KEYS: readonly ConfigKey[] = ['listen', 'peers']
 /** What texts stand for, by key, in variables and flags; any other text stays as it is, and is refused. */
 const VALUES_OF_TEXT: { readonly [key in ConfigKey]?: (text: string) => unknown } = {
-  gossip: (text) => (text === 'true' || text === 'false' ? text === 'true' : text),
+  gossip: readBoolean,
+  hosting_pull_private: readBoolean,
   sync_interval_seconds: (text) => (/^\d{1,10}$/.test(text) ? Number(text) : text),
 }
 /** Values in error messages are cut here: a whole file may have been given by mistake. */
@@ -96,6 +103,10 @@ function isConfigKey(key: string): key is ConfigKey {
 function valueOf(key: string, given: string | readonly string[]): unknown {
   const read = isConfigKey(key) ? VALUES_OF_TEXT[key] : undefined
   return read === undefined || typeof given !== 'string' ? given : read(given)
+}
+
+function readBoolean(text: string): unknown {
+  return text === 'true' || text === 'false' ? text === 'true' : text
 }
 
 function readText(path: string): string {
@@ -176,6 +187,9 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     network: checked.network,
     gossip: checked.gossip,
     syncIntervalSeconds: checked.sync_interval_seconds,
+    hostingMode: checked.hosting_mode,
+    hostingPolicy: checked.hosting_policy,
+    hostingPullPrivate: checked.hosting_pull_private,
     logLevel: checked.log_level,
     logFormat: checked.log_format,
   }

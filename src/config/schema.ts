@@ -19,7 +19,9 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * `http` defaults to loopback: version 1 of the API lets a node choose what its clients sign, so it is opened to others
  * on purpose, behind TLS. `listen` defaults to all interfaces: a node that nobody can dial helps nobody, and whatever
  * comes in there is verified. `gossip` can be switched off where bandwidth is dear, and by tests: records then travel
- * by sync alone, and so arrive later.
+ * by sync alone, and so arrive later. `hosting_policy` defaults to closed: nobody has this node fetch from addresses that
+ * he names, unless the operator wants that; and `hosting_pull_private` to false, so that those are no addresses in the
+ * operator's own network.
  */
 export const configSchema = Type.Object(
   {
@@ -42,6 +44,9 @@ export const configSchema = Type.Object(
       ...SYNC_INTERVAL_SECONDS,
       description: `whole seconds from ${SYNC_INTERVAL_SECONDS.minimum} to ${SYNC_INTERVAL_SECONDS.maximum}`,
     }),
+    hosting_mode: Type.Enum(['all', 'listed'], { description: 'all or listed' }),
+    hosting_policy: Type.Enum(['open', 'invite', 'closed'], { description: 'open, invite or closed' }),
+    hosting_pull_private: Type.Boolean({ description: 'true or false' }),
     log_level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
       description: 'fatal, error, warn, info, debug, trace or silent',
     }),

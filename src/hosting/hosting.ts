@@ -77,9 +77,9 @@ export function createHosting(components: HostingComponents, options: HostingOpt
   metrics.gauge('hosting_forgetting', 'Avatars whose records are still to be dropped.', () => register.forgetting.size)
 
   const nowS = (): number => Math.floor(environment.clock.now() / 1_000)
-  const isListed = (avatar: Avatar): boolean =>
+  const isKept = (avatar: Avatar): boolean =>
     mode === 'listed' ? register.hosted.has(avatar) : !register.gone.has(avatar)
-  const hosts = (avatar: Avatar): boolean => !register.blocked.has(avatar) && isListed(avatar)
+  const hosts = (avatar: Avatar): boolean => !register.blocked.has(avatar) && isKept(avatar)
 
   /** Changes one after the other: `decide` sees what all before it have made, and what it returns is on disk when this resolves. */
   function change(decide: () => readonly HostingChange[] | Promise<readonly HostingChange[]>): Promise<void> {
@@ -222,9 +222,10 @@ export function createHosting(components: HostingComponents, options: HostingOpt
     policy,
     hosts,
     isBlocked: (avatar) => register.blocked.has(avatar),
+    isListed: (avatar) => register.hosted.has(avatar),
     admit(avatar) {
       if (register.blocked.has(avatar)) return refusalOf('blocked', [])
-      return isListed(avatar) ? undefined : notHosted(mode, register.gone.get(avatar)?.homes ?? [])
+      return isKept(avatar) ? undefined : notHosted(mode, register.gone.get(avatar)?.homes ?? [])
     },
     whereabouts: (avatar) => register.gone.get(avatar)?.homes ?? [],
     counts: () => register.counts(),

@@ -49,6 +49,8 @@ export interface HostingRules {
   /** Whether this node keeps and shows the avatar. */
   hosts(avatar: Avatar): boolean
   isBlocked(avatar: Avatar): boolean
+  /** Whether the avatar is on the list, which counts in the mode `listed`. */
+  isListed(avatar: Avatar): boolean
   /** Why records of the avatar are refused, and reads of it answered with 404; undefined where they are not. */
   admit(avatar: Avatar): HostingRefusal | undefined
   /** Homes that are remembered of an avatar that is gone. */
@@ -113,6 +115,37 @@ export interface PullReport {
   /** Set where it failed. */
   readonly code: string | null
   readonly message: string | null
+}
+
+/** What a granted request has come to. */
+export interface HostingAnswer {
+  readonly status: 'granted'
+  readonly action: 'host' | 'leave'
+  readonly avatar: Avatar
+  /** With `host`: whether it was on the list already. */
+  readonly already: boolean
+  /** Whether its records are being pulled. */
+  readonly pulling: boolean
+}
+
+/** Where owners come with their statements. */
+export interface HostingDesk {
+  /**
+   * Whether one more request from an address may be looked at now.
+   *
+   * @returns 0, or the seconds to wait
+   */
+  admits(address: string): number
+  /**
+   * Does what a statement asks for.
+   *
+   * @param text the statement as it was signed
+   * @param signature 64 bytes r ‖ s, or 65 with v
+   * @throws HostingError why not; RecordError for a signature that is none
+   */
+  ask(text: string, signature: Uint8Array): Promise<HostingAnswer>
+  /** The pull of an avatar that is under way, or else the last one that is remembered. */
+  pullOf(avatar: Avatar): PullReport | undefined
 }
 
 export interface Hosting extends HostingRules, HostingOffice, HostingWishes {

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 
+import { HostingError } from '../hosting/errors.ts'
 import { IngestBusyError } from '../ingest/errors.ts'
 import type { Logger } from '../observe/types.ts'
 import { RecordError } from '../record/errors.ts'
@@ -24,6 +25,7 @@ export type HttpErrorCode =
   | 'payload_unknown'
   | 'timeout'
   | 'too_many_requests'
+  | 'too_many_archives'
   | 'too_many_subscribers'
   | 'unknown_avatar'
   | 'unknown_namespace'
@@ -34,17 +36,21 @@ export class HttpError extends Error {
   readonly statusCode: number
   readonly code: HttpErrorCode
   readonly headers: Readonly<Record<string, string>>
+  /** Further members of the body. */
+  readonly members: Readonly<Record<string, unknown>>
 
   constructor(
     statusCode: number,
     code: HttpErrorCode,
     message: string,
     headers: Readonly<Record<string, string>> = {},
+    members: Readonly<Record<string, unknown>> = {},
   ) {
     super(message)
     this.statusCode = statusCode
     this.code = code
     this.headers = headers
+    this.members = members
   }
 }
 
@@ -79,16 +85,45 @@ export function sendError(reply: FastifyReply, statusCode: number, code: string,
   return reply.code(statusCode).header('content-type', JSON_TYPE).send(errorJson(code, message))
 }
 
+/** Status, and seconds after which to try again, of what hosting refuses; the others are faults of the node. */
+const HOSTING_STATUS: { readonly [code in HostingError['code']]?: readonly [number, number?] } = {
+  invalid_statement: [400],
+  wrong_peer: [400],
+  pull_address_refused: [400],
+  blocked: [403],
+  hosting_closed: [403],
+  invite_required: [403],
+  invite_unknown: [403],
+  not_hosted: [404],
+  stale_statement: [409],
+  hosting_busy: [503, 60],
+  hosting_full: [503, 3600],
+}
+
 /** Answers every error that a request can meet as JSON; unexpected ones are logged and say nothing of the inside. */
 export function installErrorHandler(app: FastifyInstance, logger: Logger): void {
   app.setErrorHandler((error: FastifyError | Error, request, reply) => {
     // Fastify asks to close the connection when a body is refused. The client would then often see a reset instead of
     // the answer; the rest of the body is discarded instead, as it comes, within the request's timeout.
     reply.removeHeader('connection')
-    if (error instanceof HttpError || error instanceof ResultError) {
+    if (error instanceof HttpError) {
+      const { statusCode, code, message, headers, members } = error
+      return reply
+        .code(statusCode)
+        .headers(headers)
+        .header('content-type', JSON_TYPE)
+        .send(JSON.stringify({ code, message, ...members }))
+    }
+    if (error instanceof ResultError) {
       return sendError(reply.headers(error.headers), error.statusCode, error.code, error.message)
     }
     if (error instanceof RecordError) return sendError(reply, 400, error.code, error.message)
+    const hosting = error instanceof HostingError ? HOSTING_STATUS[error.code] : undefined
+    if (error instanceof HostingError && hosting !== undefined) {
+      const [status, retryAfterSeconds] = hosting
+      if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds)
+      return sendError(reply, status, error.code, error.message)
+    }
     if (error instanceof IngestBusyError) {
       return sendError(reply.header('retry-after', error.retryAfterSeconds), 503, error.code, error.message)
     }

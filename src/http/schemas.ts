@@ -19,11 +19,13 @@ export function responses(success: Record<string, TSchema>, errors: readonly num
 
 const REASONS: Readonly<Record<number, string>> = {
   400: 'The request is not valid; nothing was changed.',
+  401: 'This is for the operator of the node.',
+  403: 'The node does not do this, by its policy.',
   404: 'It does not exist here.',
   409: 'A snapshot replaced what the write was built on; request a new payload and sign it.',
   410: 'The cursor is of a store that is gone; start again without one.',
   413: 'The body is too large.',
-  429: 'Too many event streams from one address.',
+  429: 'Too much from one address; `Retry-After` says when to try again.',
   503: 'The node is busy, or refuses this for now; `Retry-After` says when to try again.',
 }
 

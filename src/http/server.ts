@@ -1,10 +1,13 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify } from 'fastify'
 import type { FastifyInstance } from 'fastify'
+import type { Socket } from 'node:net'
 
 import type { Environment } from '../environment.ts'
+import type { HostingDesk, HostingOffice, HostingRules } from '../hosting/types.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
+import type { Avatar } from '../record/types.ts'
 import type { StoreReader } from '../store/types.ts'
 import { createAvatarNames } from './avatar-names.ts'
 import { installBodyParser } from './body.ts'
@@ -14,14 +17,17 @@ import { installErrorHandler, sendError } from './errors.ts'
 import { createEventStreams } from './event-streams.ts'
 import { DEFAULT_LIMITS, PATH_SEGMENT_LENGTH, V1_BODY_BYTES } from './limits.ts'
 import type { HttpLimits } from './limits.ts'
+import { installHostingGate } from './hosting-gate.ts'
 import { createNodeServer } from './node-server.ts'
 import { installNotFound } from './not-found.ts'
 import { installOperatorGuard } from './operator.ts'
 import { createReceiptIssuer } from './receipt-issuer.ts'
 import type { PeerSigner } from './receipt-issuer.ts'
 import { v1Routes } from './v1-routes.ts'
+import { createArchiveRoutes } from './v2-archives.ts'
 import { v2AvatarRoutes } from './v2-avatars.ts'
 import { v2EventRoutes } from './v2-events.ts'
+import { v2HostingRoutes } from './v2-hosting.ts'
 import { v2NodeRoutes } from './v2-node.ts'
 import type { ShownNetwork } from './v2-node.ts'
 import { v2ReceiptRoutes } from './v2-receipt.ts'
@@ -31,7 +37,11 @@ import { createViewShortcut } from './view-answer.ts'
 import { createViewCache } from './view-cache.ts'
 
 export interface HttpComponents {
+  /** What is held; of it only what is hosted may be shown. */
   readonly store: StoreReader
+  readonly hosting: HostingRules & HostingOffice
+  /** Where owners ask. */
+  readonly desk: HostingDesk
   readonly ingest: Ingest
   readonly network: ShownNetwork
   /** Signs receipts. */
@@ -75,18 +85,26 @@ const IDLE_SWEEP_MS = 20
  * those of their connections.
  */
 export async function createHttpServer(components: HttpComponents, options: HttpOptions): Promise<HttpServer> {
-  const { store, ingest, network, signer, environment, metrics } = components
+  const { store, hosting, desk, ingest, network, signer, environment, metrics } = components
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const logger = components.logger.child({ part: 'http' })
 
   const views = createViewCache(store, { maxBytes: limits.cacheBytes, network: options.network })
+  const forgetViews = hosting.onChange(({ changed }) => {
+    for (const avatar of changed) views.drop(avatar)
+  })
+  const served: Pick<typeof views, 'peek'> = {
+    // Any text: one that is no avatar is in no list and in no cache.
+    peek: (text) => (hosting.hosts(text as Avatar) ? views.peek(text) : undefined),
+  }
   const streams = createEventStreams({ store, timers: environment.timers, logger }, limits)
   metrics.gauge('event_streams', 'Open event streams.', () => streams.count())
 
+  const longRequests = new WeakSet<Socket>()
   const app = fastify({
     logger: false,
     bodyLimit: V1_BODY_BYTES,
-    serverFactory: (handler) => createNodeServer(handler, createViewShortcut(views, metrics), limits),
+    serverFactory: (handler) => createNodeServer(handler, createViewShortcut(served, metrics), longRequests, limits),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     routerOptions: { maxParamLength: PATH_SEGMENT_LENGTH },
@@ -101,23 +119,31 @@ export async function createHttpServer(components: HttpComponents, options: Http
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   installErrorHandler(app, logger)
   installNotFound(app)
+  const names = createAvatarNames()
+  installHostingGate(app, { hosting, names })
   installBodyParser(app, limits.maxBodyBytesInFlight)
   countAnswers(app, metrics)
   installOperatorGuard(app, options.operatorToken)
   await installCrossOrigin(app)
   await installDocs(app, options.version)
 
-  const names = createAvatarNames()
   const facts = { version: options.version, network: options.network }
   await app.register(v1Routes({ store, ingest, names, environment }, { network: options.network, limits }))
   await app.register(v2AvatarRoutes({ store, views, names }))
   await app.register(v2RecordRoutes({ store, ingest, names }))
   const receipts = createReceiptIssuer({ store, clock: environment.clock, signer }, { network: options.network })
   await app.register(v2ReceiptRoutes({ receipts, names }))
+  await app.register(v2HostingRoutes({ hosting, desk, names }))
   await app.register(v2EventRoutes({ store, streams, names }))
+  const archives = createArchiveRoutes(
+    { store, ingest, names, environment, logger, longRequests },
+    { network: options.network, limits },
+  )
+  metrics.gauge('archive_streams', 'Archives on their way in or out by HTTP.', () => archives.count())
+  await app.register(archives.routes)
   await app.register(
     v2NodeRoutes(
-      { store, network, clock: environment.clock, metrics, subscribers: () => streams.count() },
+      { store, hosting, network, clock: environment.clock, metrics, subscribers: () => streams.count() },
       options.engine === undefined ? facts : { ...facts, engine: options.engine },
     ),
   )
@@ -130,6 +156,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
     async stop() {
       streams.close()
       views.close()
+      forgetViews()
       const { timers } = environment
       const cancelGrace = timers.after(limits.stopGraceMs, () => app.server.closeAllConnections())
       // Connections whose answer was under way become idle only now; Node would keep those open for the next request.
@@ -138,6 +165,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
         cancelSweep = timers.after(IDLE_SWEEP_MS, sweep)
       }
       let cancelSweep = timers.after(IDLE_SWEEP_MS, sweep)
+      await archives.close()
       await app.close()
       cancelSweep()
       cancelGrace()

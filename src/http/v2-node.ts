@@ -2,6 +2,7 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { Static } from 'typebox'
 
 import type { Clock } from '../environment.ts'
+import type { HostingRules } from '../hosting/types.ts'
 import type { Metrics } from '../observe/types.ts'
 import type { StoreReader } from '../store/types.ts'
 import { responses } from './schemas.ts'
@@ -34,6 +35,7 @@ export interface ShownNetwork {
 
 export interface NodeComponents {
   readonly store: Pick<StoreReader, 'epoch' | 'totals'>
+  readonly hosting: Pick<HostingRules, 'mode' | 'policy' | 'counts'>
   readonly network: ShownNetwork
   readonly clock: Clock
   readonly metrics: Metrics
@@ -50,7 +52,7 @@ export interface NodeFacts {
 
 /** The node itself: health, status, peers, metrics. */
 export function v2NodeRoutes(
-  { store, network, clock, metrics, subscribers }: NodeComponents,
+  { store, hosting, network, clock, metrics, subscribers }: NodeComponents,
   facts: NodeFacts,
 ): FastifyPluginCallbackTypebox {
   const startedAtMs = clock.now()
@@ -75,6 +77,7 @@ export function v2NodeRoutes(
           peers: network.peers().length,
           avatars,
           records,
+          hosting: { mode: hosting.mode, policy: hosting.policy, listed: hosting.counts().hosted },
           subscribers: subscribers(),
           epoch: store.epoch,
           ...(facts.engine === undefined ? {} : { engine: facts.engine }),

@@ -127,6 +127,11 @@ export const StatusAnswer = object(
     peers: Type.Integer(),
     avatars: Type.Integer(),
     records: Type.Integer({ description: 'Live records held.' }),
+    hosting: object({
+      mode: Type.Enum(['all', 'listed']),
+      policy: Type.Enum(['open', 'invite', 'closed'], { description: 'Who is put on the list on request.' }),
+      listed: Type.Integer({ description: 'Avatars on the list.' }),
+    }),
     subscribers: Type.Integer({ description: 'Open event streams.' }),
     epoch: Type.String({ description: 'Names the life of the store; cursors hold it.' }),
     engine: Type.Optional(Type.String({ description: 'What verifies signatures here.' })),

@@ -19,6 +19,8 @@ export interface ViewCache {
   peek(avatar: string): CachedView | undefined
   /** The document as of now; undefined for an unknown avatar. */
   load(avatar: Avatar): Promise<CachedView | undefined>
+  /** Forgets what was read of an avatar. */
+  drop(avatar: Avatar): void
   close(): void
 }
 
@@ -48,11 +50,13 @@ export function createViewCache(
   const reading = new Map<Avatar, Promise<CachedView | undefined>>()
 
   const unsubscribe = store.onCommit((events) => {
-    for (const { avatar } of events) {
-      cache.delete(avatar)
-      reading.delete(avatar)
-    }
+    for (const { avatar } of events) drop(avatar)
   })
+
+  function drop(avatar: Avatar): void {
+    cache.delete(avatar)
+    reading.delete(avatar)
+  }
 
   async function read(avatar: Avatar): Promise<CachedView | undefined> {
     const view = await store.view(avatar)
@@ -85,6 +89,7 @@ export function createViewCache(
       reading.set(avatar, promise)
       return promise
     },
+    drop,
     close: unsubscribe,
   }
 }

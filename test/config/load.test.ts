@@ -48,6 +48,9 @@ describe('defaults', () => {
       network: 'main',
       gossip: true,
       syncIntervalSeconds: 30,
+      hostingMode: 'all',
+      hostingPolicy: 'closed',
+      hostingPullPrivate: false,
       logLevel: 'info',
       logFormat: 'auto',
     })

@@ -15,9 +15,14 @@ import { createMetrics } from '../../src/observe/metrics.ts'
 import { openStore } from '../../src/store/store.ts'
 import { systemEnvironment } from '../../src/system-environment.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
+import { payloadHead } from '../../src/sync/payload-head.ts'
+import { servedReader } from '../../src/hosting/served-reader.ts'
+import type { HostingOptions } from '../../src/hosting/hosting.ts'
 import { createVerifyService } from '../../src/verify/verify-service.ts'
+import { openDesk, openOffice } from '../hosting/office.ts'
 
 export const NETWORK = 'main'
+export const OPERATOR_TOKEN = 'ab'.repeat(32)
 export const PEER = {
   peer_id: '12D3KooWExamplePeer',
   addresses: ['/ip4/192.0.2.7/tcp/4382'],
@@ -57,6 +62,7 @@ export interface NodeOptions {
   readonly ingestLimits?: Partial<IngestLimits>
   readonly environment?: Environment
   readonly feedEntries?: number
+  readonly hosting?: Partial<HostingOptions>
 }
 
 export type HttpNode = Awaited<ReturnType<typeof startHttpNode>>
@@ -73,24 +79,50 @@ export async function startHttpNode(options: NodeOptions = {}) {
       { ...parts, engine },
       { location: directory, network: NETWORK, ...(feedEntries === undefined ? {} : { feedEntries }) },
     )
+    const hosting = await openOffice({
+      ...options.hosting,
+      environment,
+      held: {
+        avatars: store.avatars.bind(store),
+        isHeld: async (avatar) => (await store.summary(avatar)) !== undefined,
+      },
+    })
+    const avatarOf = (payload: Uint8Array) => payloadHead(payload)?.avatar
     const verifier = createVerifyService({ engine, logger }, { network: NETWORK, workers: 0 })
     const ingest = createIngest(
-      { ...parts, metrics: createMetrics(), store, verifier, announce: () => {} },
+      {
+        ...parts,
+        metrics: createMetrics(),
+        store,
+        verifier,
+        announce: () => {},
+        admission: { peek: avatarOf, admit: hosting.admit },
+      },
       { ...DEFAULT_INGEST_LIMITS, ...ingestLimits },
     )
     const server = await createHttpServer(
       {
         ...parts,
         metrics: createMetrics(),
-        store,
+        store: servedReader(store, hosting.hosts, avatarOf),
+        hosting,
+        desk: openDesk(hosting, engine, '12D3KooWThisNode', { environment }),
         ingest,
         network: { peerId: '12D3KooWThisNode', addresses: () => ['/ip4/127.0.0.1/tcp/1/p2p/x'], peers: () => [PEER] },
         signer: SIGNER,
       },
-      { host: '127.0.0.1', port: 0, network: NETWORK, version: '1.2.3', engine: engine.name, limits },
+      {
+        host: '127.0.0.1',
+        port: 0,
+        network: NETWORK,
+        version: '1.2.3',
+        engine: engine.name,
+        operatorToken: OPERATOR_TOKEN,
+        limits,
+      },
     )
     await server.start()
-    return { store, verifier, ingest, server }
+    return { store, hosting, verifier, ingest, server }
   }
 
   let running = await open()
@@ -108,6 +140,9 @@ export async function startHttpNode(options: NodeOptions = {}) {
     },
     get ingest() {
       return running.ingest
+    },
+    get hosting() {
+      return running.hosting
     },
     get port() {
       return running.server.address().port

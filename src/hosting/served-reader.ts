@@ -1,0 +1,72 @@
+import type { Avatar } from '../record/types.ts'
+import type { ExportMoment, StoreReader } from '../store/types.ts'
+
+/** The avatar of a stored record; the payload was verified before it was stored. */
+export type AvatarOfPayload = (payload: Uint8Array) => Avatar | undefined
+
+/**
+ * The store as others may read it: of avatars that are not hosted nothing is there. What is blocked may still be held, and so
+ * may be what a node of another mode has collected.
+ */
+export function servedReader(
+  store: StoreReader,
+  hosts: (avatar: Avatar) => boolean,
+  avatarOf: AvatarOfPayload,
+): StoreReader {
+  async function events(options: Parameters<StoreReader['events']>[0]): ReturnType<StoreReader['events']> {
+    if (options.avatar !== undefined && !hosts(options.avatar)) return []
+    for (let { after } = options; ;) {
+      const page = await store.events({ ...options, after })
+      const last = page === 'reset' ? undefined : page.at(-1)
+      if (page === 'reset' || last === undefined) return page
+      const shown = page.filter(({ avatar }) => hosts(avatar))
+      // An empty page would be taken for the end.
+      if (shown.length > 0) return shown
+      after = last.sequence
+    }
+  }
+
+  return {
+    epoch: store.epoch,
+    lastSequence: () => store.lastSequence(),
+    totals: () => store.totals(),
+    summary: async (avatar) => (hosts(avatar) ? await store.summary(avatar) : undefined),
+    view: async (avatar) => (hosts(avatar) ? await store.view(avatar) : undefined),
+    content: async (avatar, ...place) => (hosts(avatar) ? await store.content(avatar, ...place) : undefined),
+    async record(id) {
+      const record = await store.record(id)
+      const avatar = record && avatarOf(record.payload)
+      return avatar !== undefined && hosts(avatar) ? record : undefined
+    },
+    records: async (avatar, options) => (hosts(avatar) ? await store.records(avatar, options) : undefined),
+    history: async (avatar, options) => (hosts(avatar) ? await store.history(avatar, options) : []),
+    exportMoment: async () => servedMoment(await store.exportMoment(), hosts),
+    async avatars({ after, limit }) {
+      const found: Avatar[] = []
+      for (let from = after; ;) {
+        const page = await store.avatars({ limit, ...(from === undefined ? {} : { after: from }) })
+        for (const avatar of page) if (hosts(avatar) && found.length < limit) found.push(avatar)
+        from = page.at(-1)
+        if (found.length >= limit || page.length < limit || from === undefined) return found
+      }
+    },
+    async byIdentity(...claim) {
+      return (await store.byIdentity(...claim)).filter(({ avatar }) => hosts(avatar))
+    },
+    events,
+    onCommit: (listener) => store.onCommit(listener),
+  }
+}
+
+function servedMoment(moment: ExportMoment, hosts: (avatar: Avatar) => boolean): ExportMoment {
+  return {
+    async *avatars() {
+      for await (const avatar of moment.avatars()) if (hosts(avatar)) yield avatar
+    },
+    async *records(avatar, options) {
+      if (hosts(avatar)) yield* moment.records(avatar, options)
+    },
+    summary: async (avatar) => (hosts(avatar) ? await moment.summary(avatar) : undefined),
+    close: () => moment.close(),
+  }
+}

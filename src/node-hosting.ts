@@ -1,0 +1,101 @@
+import { join } from 'node:path'
+
+import { importArchive, type ImportCounts } from './archive/importer.ts'
+import { patientDoor } from './archive/patience.ts'
+import type { Config } from './config/load.ts'
+import type { Environment } from './environment.ts'
+import { homesOf } from './homes/homes.ts'
+import { HostingError } from './hosting/errors.ts'
+import { createHosting, type HostingWithPulls } from './hosting/hosting.ts'
+import { openJournal } from './hosting/journal.ts'
+import { createPullGuard } from './hosting/pull-guard.ts'
+import { createPuller, type Puller, type PullImport } from './hosting/puller.ts'
+import { Register } from './hosting/register.ts'
+import type { Ingest } from './ingest/types.ts'
+import type { Logger, Metrics } from './observe/types.ts'
+import type { Avatar, JsonObject } from './record/types.ts'
+import type { RebuildableStore } from './store/store.ts'
+
+interface Parts {
+  readonly environment: Environment
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** In the data directory. */
+const FILE_NAME = 'hosting.log'
+/** The platform of an avatar's own namespace. */
+const OWN_PLATFORM = 'nextid'
+
+/**
+ * Opens what the data directory says of hosting. Who calls has the lock on the store.
+ *
+ * @throws HostingError `unreadable`
+ */
+export async function openHosting(
+  { store, environment, logger, metrics }: Parts & { readonly store: RebuildableStore },
+  config: Pick<Config, 'dataDir' | 'hostingMode' | 'hostingPolicy'>,
+): Promise<HostingWithPulls> {
+  const register = new Register()
+  const journal = await openJournal(join(config.dataDir, FILE_NAME), (change) => register.apply(change))
+  const held = {
+    avatars: store.avatars.bind(store),
+    isHeld: async (avatar) => (await store.summary(avatar)) !== undefined,
+    async homes(avatar) {
+      const json = await store.content(avatar, OWN_PLATFORM, avatar)
+      return json === undefined ? [] : homesOf(JSON.parse(json) as JsonObject)
+    },
+    forget: (avatar) => forgetIn(store, avatar),
+  } satisfies Parameters<typeof createHosting>[0]['held']
+  return createHosting(
+    { held, journal, register, environment, logger, metrics },
+    { mode: config.hostingMode, policy: config.hostingPolicy },
+  )
+}
+
+function forgetIn(store: RebuildableStore & { forget?(avatar: Avatar): Promise<void> }, avatar: Avatar): Promise<void> {
+  if (store.forget === undefined) throw new HostingError('failed', 'This store cannot drop an avatar.')
+  return store.forget(avatar)
+}
+
+/** What pulls avatars in, by way of the door that all records take. */
+export function openPuller(
+  {
+    hosting,
+    ingest,
+    environment,
+    logger,
+    metrics,
+  }: Parts & {
+    readonly hosting: HostingWithPulls
+    readonly ingest: Ingest
+  },
+  config: Pick<Config, 'network' | 'hostingPullPrivate'>,
+): Puller {
+  const submit = patientDoor(ingest, environment.timers)
+  const pullArchive: PullImport = async ({ chunks, avatar, progress }) => {
+    const countsOf = (all: ImportCounts) => ({
+      stored: all.stored + all.pending,
+      duplicate: all.duplicate + all.superseded,
+      refused: all.refused + all.invalid + all.skipped,
+    })
+    const report = await importArchive({
+      chunks,
+      submit,
+      only: new Set([avatar]),
+      network: config.network,
+      onProgress: (all) => progress(countsOf(all)),
+    })
+    const [refusal] = Object.values(report.refusals)
+    const fault = report.faults.first[0]?.message ?? refusal?.message
+    return { ...countsOf(report), ...(fault === undefined ? {} : { fault }) }
+  }
+  return createPuller({
+    guard: createPullGuard({ allowPrivate: config.hostingPullPrivate }),
+    importArchive: pullArchive,
+    memory: hosting,
+    environment,
+    logger,
+    metrics,
+  })
+}

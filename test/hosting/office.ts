@@ -1,0 +1,51 @@
+import { pino } from 'pino'
+import type { Environment } from '../../src/environment.ts'
+import { createHosting, type HeldAvatars, type HostingOptions } from '../../src/hosting/hosting.ts'
+import { memoryJournal, openJournal } from '../../src/hosting/journal.ts'
+import { Register } from '../../src/hosting/register.ts'
+import { createHostingDesk } from '../../src/hosting/requests.ts'
+import type { Puller } from '../../src/hosting/puller.ts'
+import { createMetrics } from '../../src/observe/metrics.ts'
+import type { SignatureEngine } from '../../src/record/engine.ts'
+import { systemEnvironment } from '../../src/system-environment.ts'
+
+export const NOTHING_HELD: HeldAvatars = {
+  avatars: () => Promise.resolve([]),
+  isHeld: () => Promise.resolve(false),
+  homes: () => Promise.resolve([]),
+  forget: () => Promise.resolve(),
+}
+
+export interface OfficeOptions extends Partial<HostingOptions> {
+  readonly held?: Partial<HeldAvatars>
+  readonly environment?: Environment
+  /** The file of the journal; default: in memory. */
+  readonly path?: string
+}
+
+/** Real hosting, over what it is told that is held. */
+export async function openOffice(options: OfficeOptions = {}) {
+  const { mode = 'all', policy = 'closed', held = {}, environment = systemEnvironment(), path } = options
+  const register = new Register()
+  const journal = path === undefined ? memoryJournal() : await openJournal(path, (change) => register.apply(change))
+  const lines: Record<string, unknown>[] = []
+  const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
+  const parts = { held: { ...NOTHING_HELD, ...held }, journal, register, environment, logger, metrics: createMetrics() }
+  return Object.assign(createHosting(parts, { mode, policy }), { lines, journal })
+}
+
+export const NO_PULLS: Pick<Puller, 'check' | 'pull' | 'report'> = {
+  check: () => undefined,
+  pull: () => Promise.resolve(),
+  report: () => undefined,
+}
+
+export function openDesk(
+  hosting: Awaited<ReturnType<typeof openOffice>>,
+  engine: SignatureEngine,
+  peerId: string,
+  options: { readonly puller?: typeof NO_PULLS; readonly environment?: Environment } = {},
+) {
+  const { puller = NO_PULLS, environment = systemEnvironment() } = options
+  return createHostingDesk({ hosting, puller, engine, clock: environment.clock }, { network: 'main', peerId })
+}
