@@ -12,6 +12,7 @@ import { countText, jsonText, printable } from './text.ts'
 
 interface GetOptions {
   readonly verify?: true
+  readonly followHomes?: true
   readonly node: string
   readonly json?: true
 }
@@ -26,12 +27,14 @@ export function addGet(program: Command, context: CommandContext): void {
     .summary('show the content of an avatar')
     .description(
       'Shows all that an avatar has written, or the content of one namespace. With --verify, fetches the signed records ' +
-        'too, checks every signature and works out the content on this machine, and fails where the node said otherwise.',
+        'too, checks every signature and works out the content on this machine, and fails where the node said otherwise. ' +
+        'With --follow-homes, does so at the nodes too that the avatar lists as its homes, and shows the newest.',
     )
     .argument('<avatar>', 'the avatar: a public key in hex', avatarArgument)
     .argument('[platform]', 'platform of one namespace')
     .argument('[identity]', 'identity of that namespace (default on platform nextid: the avatar)')
     .option('--verify', 'trust signatures, not the node')
+    .option('--follow-homes', 'also ask the homes that the avatar lists, verify all, show the newest')
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
     .addHelpText(
@@ -40,6 +43,7 @@ export function addGet(program: Command, context: CommandContext): void {
 Examples:
   $ avatar-kv get 0x02b4…c1
   $ avatar-kv get 0x02b4…c1 --verify
+  $ avatar-kv get 0x02b4…c1 --follow-homes
   $ avatar-kv get 0x02b4…c1 twitter alice --json`,
     )
     .action(async (avatar: Avatar, platform: string | undefined, typed: string | undefined, options: GetOptions) => {
@@ -52,7 +56,8 @@ Examples:
       }
       const client = createNodeClient(options.node)
       const namespace = platform === undefined || identity === undefined ? undefined : { platform, identity }
-      await (options.verify ? showVerified : show)(context, client, avatar, namespace, options.json === true)
+      if (options.followHomes) await showFollowed(context, client, avatar, namespace, options.json === true)
+      else await (options.verify ? showVerified : show)(context, client, avatar, namespace, options.json === true)
     })
 }
 
@@ -90,13 +95,47 @@ async function showVerified(
   const check = await checkAvatar(client, await selectEngine(), avatar)
   if (check === undefined) throw unknown(client, avatar)
   if (check.differences.length > 0) throw mismatch(client, check)
+  showCheck(context, client, check, namespace, json)
+}
 
+async function showFollowed(
+  context: CommandContext,
+  first: NodeClient,
+  avatar: Avatar,
+  namespace: Namespace | undefined,
+  json: boolean,
+): Promise<void> {
+  const [{ selectEngine }, { followHomes }] = await Promise.all([
+    import('../verify/select-engine.ts'),
+    import('./follow-homes.ts'),
+  ])
+  const { clock } = context.environment
+  const { client, check, asked, skipped } = await followHomes(first, await selectEngine(), avatar, () => clock.now())
+  for (const { node, head, problem } of asked) {
+    const found = problem === null ? `verified, head ${head ?? 0}` : printable(problem)
+    context.note(`${node === client.url ? '*' : ' '} ${printable(node)}: ${found}`)
+  }
+  for (const home of skipped)
+    context.note(`  ${printable(home)}: not asked; this command follows up to 15 homes by HTTP`)
+  showCheck(context, client, check, namespace, json, { node: client.url, asked, skipped })
+}
+
+/** Shows what was verified; `more` goes along in JSON. */
+function showCheck(
+  context: CommandContext,
+  client: NodeClient,
+  check: LocalCheck,
+  namespace: Namespace | undefined,
+  json: boolean,
+  more: object = {},
+): void {
   const { answer, fold } = check
+  const { avatar } = answer
   const verified = { records: check.checked, digest: fold.digest }
   if (namespace === undefined) {
     context.out(
       json
-        ? jsonText({ ...answer, namespaces: fold.namespaces, verified })
+        ? jsonText({ ...answer, namespaces: fold.namespaces, verified, ...more })
         : `${avatarText(answer, fold.namespaces)}\n\n${verifiedText(check)}`,
     )
     return

@@ -21,10 +21,14 @@ const MULTIADDR = /^\/(?:ip4|ip6|dns|dns4|dns6|dnsaddr)\/[A-Za-z0-9.:_-]{1,253}(
  * at most 16. What is no home is passed over.
  */
 export function homesOf(content: JsonObject): string[] {
-  const listed = Object.hasOwn(content, HOMES_KEY) ? content[HOMES_KEY] : undefined
+  return homesIn(Object.hasOwn(content, HOMES_KEY) ? content[HOMES_KEY] : undefined)
+}
+
+/** The homes in what should be a list of them, whoever made it; as `homesOf`. */
+export function homesIn(listed: unknown): string[] {
   if (!Array.isArray(listed)) return []
   const homes = new Set<string>()
-  for (const each of listed) {
+  for (const each of listed as unknown[]) {
     if (homes.size >= MAX_HOMES) break
     const home = typeof each === 'string' ? normalHome(each) : undefined
     if (home !== undefined) homes.add(home)
