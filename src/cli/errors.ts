@@ -14,7 +14,7 @@ export interface NodeRefusal {
   /** Seconds after which to ask again, where the node said so. */
   readonly retryAfterSeconds: number | undefined
   /** Where the avatar lives, as far as the node knows (docs/protocol.md, "Homes"). */
-  readonly homes: readonly string[]
+  readonly homes?: readonly string[]
 }
 
 /** Why a command ended without doing its work; the message is for the person at the terminal. */
