@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 
 import type { EnvironmentVariables } from '../config/environment-variables.ts'
 import type { Environment } from '../environment.ts'
@@ -11,6 +11,12 @@ export interface CommandContext {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   /** Whether standard output is a terminal. */
   readonly terminal: boolean
+  /** Standard output, for results that are bytes. */
+  readonly stdout: Writable
+  /**
+   * Where standard error is a terminal: shows a line there that the next one replaces; an empty one takes it away.
+   */
+  readonly draw: ((line: string) => void) | undefined
   /** Writes one line (or several) of result to standard output. */
   out(text: string): void
   /** Writes one line (or several) about the work to standard error. */

@@ -4,7 +4,9 @@ import { packageVersion } from '../config/package-files.ts'
 import type { CommandContext } from './context.ts'
 import { addDemo } from './demo.ts'
 import { CliError, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, messageOf } from './errors.ts'
+import { addExport } from './export.ts'
 import { addGet } from './get.ts'
+import { addImport } from './import.ts'
 import { addKey } from './key.ts'
 import { addLog } from './log.ts'
 import { addMigrate } from './migrate.ts'
@@ -14,6 +16,7 @@ import { addReceipt } from './receipt.ts'
 import { addSnapshot } from './snapshot.ts'
 import { addStart } from './start.ts'
 import { addStatus } from './status.ts'
+import { addVerify } from './verify.ts'
 
 /** Errors that are addressed to the person at the terminal: their message says it all. */
 const EXPECTED_ERRORS = new Set([
@@ -63,6 +66,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
     addPut,
     addGet,
     addLog,
+    addExport,
+    addImport,
+    addVerify,
     addMigrate,
     addReceipt,
     addSnapshot,

@@ -31,6 +31,14 @@ export interface HttpLimits {
   readonly maxIssuedPayloads: number
   /** Bytes that the remembered payloads may take. */
   readonly maxIssuedBytes: number
+  /** Archives on their way out, in all and to one address. Each holds a moment of the store. */
+  readonly maxExports: number
+  readonly maxExportsPerAddress: number
+  /** Archives on their way in, in all and from one address. */
+  readonly maxImports: number
+  readonly maxImportsPerAddress: number
+  /** An archive may be on its way for so long, in ms; `requestTimeoutMs` is not for it. */
+  readonly archiveTimeoutMs: number
   /** How long `stop` waits for answers under way before it closes their connections, in ms. */
   readonly stopGraceMs: number
 }
@@ -52,6 +60,12 @@ export const DEFAULT_LIMITS: HttpLimits = {
   heartbeatMs: 15_000,
   maxIssuedPayloads: 100_000,
   maxIssuedBytes: 32 * 1024 * 1024,
+  maxExports: 8,
+  maxExportsPerAddress: 4,
+  maxImports: 4,
+  maxImportsPerAddress: 2,
+  // 2 GB at 4.5 Mbit/s.
+  archiveTimeoutMs: 3_600_000,
   stopGraceMs: 2000,
 }
 

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 import { answerClientError } from './client-errors.ts'
 import type { HttpLimits } from './limits.ts'
@@ -11,10 +12,12 @@ const TIMEOUT_CHECK_MS = 5000
  * The server below the framework, with its bounds on connections and time.
  *
  * @param shortcut sees each request first; where it returns true, it has answered
+ * @param longRequests connections whose request may take longer than `requestTimeoutMs`: who put them there bounds them
  */
 export function createNodeServer(
   handler: RequestListener,
   shortcut: (request: IncomingMessage, response: ServerResponse) => boolean,
+  longRequests: WeakSet<Socket>,
   limits: HttpLimits,
 ): Server {
   const server = createServer(
@@ -30,6 +33,9 @@ export function createNodeServer(
   )
   server.maxConnections = limits.maxConnections
   server.setTimeout(limits.idleTimeoutMs)
-  server.on('clientError', answerClientError)
+  server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && longRequests.has(socket)) return
+    answerClientError(error, socket)
+  })
   return server
 }

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 
 import type { CommandContext } from '../../src/cli/context.ts'
 import { runCommandLine } from '../../src/cli/program.ts'
@@ -26,6 +26,13 @@ export async function run(
       isTTY: stdin === undefined,
     }),
     terminal: false,
+    stdout: new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        out += chunk.toString('utf8')
+        done()
+      },
+    }),
+    draw: undefined,
     out: (text) => void (out += `${text}\n`),
     note: (text) => void (err += `${text}\n`),
   })

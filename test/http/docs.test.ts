@@ -21,6 +21,7 @@ describe('the description of the interface', () => {
       'GET /metrics',
       'GET /v1/kv',
       'GET /v1/kv/by_identity',
+      'GET /v2/archives',
       'GET /v2/avatars',
       'GET /v2/avatars/{avatar}',
       'GET /v2/avatars/{avatar}/receipt',
@@ -31,6 +32,7 @@ describe('the description of the interface', () => {
       'GET /v2/status',
       'POST /v1/kv',
       'POST /v1/kv/payload',
+      'POST /v2/archives',
       'POST /v2/records',
     ])
     const records = body.paths['/v2/records'].post.requestBody.content['application/json'].schema

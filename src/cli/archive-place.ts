@@ -1,0 +1,59 @@
+import type { Command } from 'commander'
+import { Option } from 'commander'
+
+import type { DataDir } from '../data-dir.ts'
+import type { Config } from '../config/load.ts'
+import type { CommandContext } from './context.ts'
+import { CliError, codeOf } from './errors.ts'
+
+/** Options that say where an archive comes from or goes to. */
+export interface PlaceOptions {
+  readonly node: string
+  readonly dataDir?: string
+  readonly network?: string
+  readonly config?: string
+}
+
+export function dataDirOption(): Option {
+  return new Option('--data-dir <dir>', 'the data directory of a node that does not run, instead of --node')
+}
+
+/** The configuration that a data directory is opened with. */
+export async function dataDirConfig(context: CommandContext, options: PlaceOptions): Promise<Config> {
+  const { loadConfig } = await import('../config/load.ts')
+  const { config, dataDir, network } = options
+  return loadConfig({ flags: { config, data_dir: dataDir, network }, env: context.env, cwd: context.cwd })
+}
+
+/**
+ * Opens the data directory that was named.
+ *
+ * @throws CliError where a node runs on it, or there is none and none is to be made
+ */
+export async function openPlace(context: CommandContext, config: Config, create: boolean): Promise<DataDir> {
+  // Loaded here, so that other commands start without the database and the native libraries.
+  const [{ openDataDir }, { createLogger }] = await Promise.all([
+    import('../data-dir.ts'),
+    import('../observe/logger.ts'),
+  ])
+  const logger = createLogger({ level: 'silent', pretty: false })
+  try {
+    const opened = await openDataDir(config, { environment: context.environment, logger }, { create })
+    if (opened !== undefined) return opened
+  } catch (error) {
+    if (codeOf(error) !== 'locked') throw error
+    const what = `A node runs on ${config.dataDir}: stop it, or talk to it with --node URL`
+    throw new CliError('failed', `${what} instead of --data-dir.`)
+  }
+  throw new CliError('failed', `There are no data of a node in ${config.dataDir}.`)
+}
+
+/** @throws CliError `usage` where both a node and a data directory were named */
+export function checkPlace(command: Command, options: PlaceOptions): void {
+  if (options.dataDir !== undefined && command.getOptionValueSource('node') === 'cli') {
+    throw new CliError('usage', 'Give either --node or --data-dir, not both.')
+  }
+  if (options.dataDir === undefined && (options.network ?? options.config) !== undefined) {
+    throw new CliError('usage', '--network and --config belong to --data-dir: a node knows its own.')
+  }
+}

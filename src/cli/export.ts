@@ -1,0 +1,233 @@
+import { createReadStream } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+
+import type { ArchiveHeader } from '../archive/format.ts'
+import type { Avatar } from '../record/types.ts'
+import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
+import { downloadArchive, MAX_DOWNLOAD_AVATARS } from './archive-download.ts'
+import { writeFileWhole, writeOut } from './archive-files.ts'
+import { checkPlace, dataDirConfig, dataDirOption, openPlace } from './archive-place.ts'
+import type { PlaceOptions } from './archive-place.ts'
+import type { CommandContext } from './context.ts'
+import { CliError } from './errors.ts'
+import { createNodeClient } from './node-client.ts'
+import { createProgress, sizeText } from './progress.ts'
+import { countText, jsonText, printable } from './text.ts'
+
+interface ExportOptions extends PlaceOptions {
+  readonly all?: true
+  readonly out?: string
+  readonly gzip?: true
+  readonly history?: true
+  readonly force?: true
+  readonly json?: true
+}
+
+/** What `export --json` prints. */
+export interface ExportReport {
+  /** Absolute path; null for standard output. */
+  readonly file: string | null
+  readonly network: string
+  readonly avatars: readonly Avatar[] | 'all'
+  /** Null where it went from a node to standard output, unread. */
+  readonly records: number | null
+  /** As written. */
+  readonly bytes: number
+  readonly gzip: boolean
+}
+
+/** Where the bytes come from, and what is known of them. */
+interface Source {
+  readonly network: string
+  readonly chunks: AsyncIterable<Uint8Array>
+  /** Records so far; undefined where the bytes are handed on unread. */
+  records(): number | undefined
+  readonly totalRecords: number | undefined
+  /** Whether the bytes come from elsewhere, so that they have to be looked at. */
+  readonly isForeign: boolean
+  close(): Promise<void>
+}
+
+/** `export`. */
+export function addExport(program: Command, context: CommandContext): void {
+  program
+    .command('export')
+    .summary('write signed records to an archive')
+    .description(
+      'Writes the signed records of some avatars, or of all, to one file: an archive that anyone can check (verify) and ' +
+        'any node can take in (import). It is of one moment, even while the node is written to. An export that was ' +
+        'interrupted leaves no file of that name and is begun anew.',
+    )
+    .argument('[avatars...]', 'the avatars: public keys in hex')
+    .option('--all', 'all avatars that are there')
+    .option('--out <file>', 'the file, or - for standard output (default: a name made of network, avatar and time)')
+    .option('--gzip', 'compress it')
+    .option('--history', 'superseded records too, as far as they were kept')
+    .option('--force', 'replace a file that is there')
+    .addOption(nodeOption(context.env))
+    .addOption(dataDirOption())
+    .option('--network <name>', 'with --data-dir: its network (default: main)')
+    .option('--config <file>', 'with --data-dir: the configuration of its node')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ avatar-kv export 0x02b4…c1 --out alice.avatar-kv.ndjson
+  $ avatar-kv export --all --gzip --node http://192.0.2.7:4381
+  $ avatar-kv export --all --history --data-dir /var/lib/avatar-kv --out - | ssh backup 'cat > all.avatar-kv.ndjson'`,
+    )
+    .action(async (texts: string[], options: ExportOptions, command: Command) => {
+      checkPlace(command, options)
+      const avatars = texts.map((text) => avatarArgument(text))
+      if (avatars.length === 0 && options.all !== true) {
+        throw new CliError('usage', 'Name the avatars to export, or say --all.')
+      }
+      if (avatars.length > 0 && options.all === true)
+        throw new CliError('usage', 'Name avatars or say --all, not both.')
+      await runExport(context, options.all === true ? undefined : [...new Set(avatars)].sort(), options)
+    })
+}
+
+async function runExport(
+  context: CommandContext,
+  avatars: readonly Avatar[] | undefined,
+  options: ExportOptions,
+): Promise<void> {
+  const { archiveName } = await import('../archive/format.ts')
+  const source =
+    options.dataDir === undefined
+      ? await fromNode(avatars, options)
+      : await fromDataDir(context, avatars, options, await dataDirConfig(context, options))
+  const isGzip = options.gzip === true
+  const progress = createProgress(context, {
+    label: 'export',
+    ...(source.totalRecords === undefined ? {} : { totalRecords: source.totalRecords }),
+  })
+  let written = 0
+  const shown = (async function* () {
+    for await (const chunk of source.chunks) {
+      written += chunk.length
+      progress.at({ records: source.records() ?? 0, bytes: written })
+      yield chunk
+    }
+  })()
+  let records = source.records
+  let file: string | null = null
+  let bytes: number
+  try {
+    if (options.out === '-') bytes = await writeOut(shown, context.stdout)
+    else {
+      const created_at = Math.floor(context.environment.clock.now() / 1000)
+      const header: ArchiveHeader = {
+        created_at,
+        network: source.network,
+        ...(avatars === undefined ? {} : { avatars }),
+      }
+      file = resolve(context.cwd, options.out ?? archiveName(header, isGzip))
+      bytes = await writeFileWhole(shown, file, {
+        force: options.force === true,
+        async check(part) {
+          if (!source.isForeign) return
+          const found = await lookThrough(part)
+          records = () => found
+        },
+      })
+    }
+  } finally {
+    progress.end()
+    await source.close()
+  }
+  const report: ExportReport = {
+    file,
+    network: source.network,
+    avatars: avatars ?? 'all',
+    records: records() ?? null,
+    bytes,
+    gzip: isGzip,
+  }
+  if (file === null) {
+    const text = report.records === null ? '' : `${countText(report.records, 'record')}, `
+    context.note(options.json ? jsonText(report) : `exported  ${text}${sizeText(bytes)}`)
+  } else if (options.json) context.out(jsonText(report))
+  else context.out(`exported  ${countText(report.records ?? 0, 'record')}, ${sizeText(bytes)}, to ${printable(file)}`)
+}
+
+async function fromDataDir(
+  context: CommandContext,
+  avatars: readonly Avatar[] | undefined,
+  options: ExportOptions,
+  config: Awaited<ReturnType<typeof dataDirConfig>>,
+): Promise<Source> {
+  const [{ writeArchive }, { gzip }] = await Promise.all([import('../archive/writer.ts'), import('../archive/gzip.ts')])
+  const place = await openPlace(context, config, false)
+  try {
+    const moment = await place.store.exportMoment()
+    for (const avatar of avatars ?? []) {
+      if ((await moment.summary(avatar)) !== undefined) continue
+      await moment.close()
+      throw new CliError('refused', `There is nothing of ${avatar} in ${config.dataDir}.`)
+    }
+    let records = 0
+    const lines = writeArchive(moment, {
+      network: config.network,
+      createdAt: Math.floor(context.environment.clock.now() / 1000),
+      ...(avatars === undefined ? {} : { avatars }),
+      history: options.history === true,
+      onProgress: (count) => {
+        records = count
+      },
+    })
+    const isCounted = avatars === undefined && options.history !== true
+    return {
+      network: config.network,
+      chunks: options.gzip === true ? gzip(lines) : lines,
+      records: () => records,
+      totalRecords: isCounted ? place.store.totals().records : undefined,
+      isForeign: false,
+      async close() {
+        await moment.close()
+        await place.close()
+      },
+    }
+  } catch (error) {
+    await place.close()
+    throw error
+  }
+}
+
+async function fromNode(avatars: readonly Avatar[] | undefined, options: ExportOptions): Promise<Source> {
+  if (avatars !== undefined && avatars.length > MAX_DOWNLOAD_AVATARS) {
+    throw new CliError('usage', `A node exports at most ${MAX_DOWNLOAD_AVATARS} named avatars at once; say --all.`)
+  }
+  const { network } = await createNodeClient(options.node).status()
+  const wanted = { avatars, history: options.history === true, gzip: options.gzip === true }
+  return {
+    network,
+    chunks: await downloadArchive(options.node, wanted),
+    records: () => undefined,
+    totalRecords: undefined,
+    isForeign: true,
+    close: () => Promise.resolve(),
+  }
+}
+
+/**
+ * Sees that what a node sent is a whole archive.
+ *
+ * @returns the records in it
+ * @throws CliError where it is not
+ */
+async function lookThrough(part: string): Promise<number> {
+  const { readArchive } = await import('../archive/reader.ts')
+  let records = 0
+  for await (const event of readArchive(createReadStream(part))) {
+    if (event.kind === 'fault') {
+      const { line, message } = event.fault
+      throw new CliError('refused', `What the node sent is not a sound archive: line ${line}: ${printable(message)}`)
+    }
+    if (event.kind === 'end') records = event.records
+  }
+  return records
+}

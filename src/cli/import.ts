@@ -1,0 +1,141 @@
+import type { Command } from 'commander'
+
+import type { ImportReport, Submit } from '../archive/importer.ts'
+import type { IngestResult } from '../ingest/types.ts'
+import type { Avatar } from '../record/types.ts'
+import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
+import type { SubmitAnswer } from './answers.ts'
+import { openInput } from './archive-files.ts'
+import { checkPlace, dataDirConfig, dataDirOption, openPlace } from './archive-place.ts'
+import type { PlaceOptions } from './archive-place.ts'
+import { faultLines, importText } from './archive-text.ts'
+import type { CommandContext } from './context.ts'
+import { CliError } from './errors.ts'
+import { createNodeClient } from './node-client.ts'
+import { createProgress } from './progress.ts'
+import { submitRecords } from './submit.ts'
+import { countText, jsonText } from './text.ts'
+
+interface ImportOptions extends PlaceOptions {
+  readonly only?: readonly string[]
+  readonly json?: true
+}
+
+/** A door, and how it is left. */
+interface Door {
+  readonly network: string
+  readonly submit: Submit
+  close(): Promise<void>
+}
+
+/** `import`. */
+export function addImport(program: Command, context: CommandContext): void {
+  program
+    .command('import')
+    .summary('take in an archive')
+    .description(
+      'Reads an archive and gives its records to a node, or to the data directory of one that does not run. Every record ' +
+        'is verified anew there. What is wrong with the archive is told, and does not keep sound records out. It may be ' +
+        'interrupted and repeated: what is there already stays as it is.',
+    )
+    .argument('<file>', 'the archive, compressed or not; - reads standard input')
+    .option('--only <avatar...>', 'only records of these avatars')
+    .addOption(nodeOption(context.env))
+    .addOption(dataDirOption())
+    .option('--network <name>', 'with --data-dir: its network (default: main)')
+    .option('--config <file>', 'with --data-dir: the configuration of its node')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ avatar-kv import alice.avatar-kv.ndjson
+  $ avatar-kv import all.avatar-kv.ndjson.gz --only 0x02b4…c1 --node http://192.0.2.7:4381
+  $ avatar-kv import all.avatar-kv.ndjson --data-dir /var/lib/avatar-kv
+
+Exit code 0: all that was asked for is there, and nothing is wrong with the archive.`,
+    )
+    .action(async (file: string, options: ImportOptions, command: Command) => {
+      checkPlace(command, options)
+      const only = options.only?.map((text) => avatarArgument(text))
+      const input = await openInput(context, file)
+      const door = options.dataDir === undefined ? await nodeDoor(options.node) : await dataDirDoor(context, options)
+      const { importArchive } = await import('../archive/importer.ts')
+      const { totalBytes } = input
+      const progress = createProgress(context, {
+        label: 'import',
+        ...(totalBytes === undefined ? {} : { totalBytes }),
+      })
+      let report: ImportReport
+      try {
+        report = await importArchive({
+          chunks: input.chunks,
+          submit: door.submit,
+          network: door.network,
+          ...(only === undefined ? {} : { only: new Set<Avatar>(only) }),
+          onProgress: ({ records }) => progress.at({ records, bytes: input.read() }),
+        })
+      } finally {
+        progress.end()
+        await door.close()
+      }
+      context.out(options.json === true ? jsonText(report) : importText(report))
+      checkReport(report)
+    })
+}
+
+/** @throws CliError where not all was taken, or something is wrong with the archive */
+function checkReport(report: ImportReport): void {
+  const { faults, refused } = report
+  const problems: string[] = []
+  if (faults.total > 0) problems.push('The archive is not sound:', ...faultLines(faults))
+  if (refused > 0) problems.push(`${countText(refused, 'record')} not taken; see above.`)
+  if (faults.stopped !== null) problems.push('Nothing after that was read; what is counted above was taken.')
+  else if (faults.total > 0) problems.push('All other records were taken as counted above.')
+  if (problems.length > 0) throw new CliError('unverified', problems.join('\n  '))
+}
+
+/** `POST /v2/records`: with it every batch is acknowledged, and a busy node can say when to go on. */
+async function nodeDoor(url: string): Promise<Door> {
+  const client = createNodeClient(url)
+  const { network } = await client.status()
+  return {
+    network,
+    async submit(records) {
+      const texts = records.map(({ payload, signature }) => ({
+        payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8'),
+        signature: `0x${Buffer.from(signature).toString('hex')}`,
+      }))
+      const answers = await submitRecords(client, texts)
+      return answers.map((answer) => resultOf(answer, url))
+    },
+    close: () => Promise.resolve(),
+  }
+}
+
+const STATUSES: ReadonlySet<string> = new Set<IngestResult['status']>([
+  'stored',
+  'pending',
+  'duplicate',
+  'superseded',
+  'refused',
+  'invalid',
+])
+
+function resultOf(answer: SubmitAnswer, url: string): IngestResult {
+  if (STATUSES.has(answer.status)) return answer as IngestResult
+  throw new CliError('refused', `The node at ${url} gave a result that this version does not know.`)
+}
+
+async function dataDirDoor(context: CommandContext, options: PlaceOptions): Promise<Door> {
+  const config = await dataDirConfig(context, options)
+  const [{ patientDoor }, place] = await Promise.all([
+    import('../archive/patience.ts'),
+    openPlace(context, config, true),
+  ])
+  return {
+    network: config.network,
+    submit: patientDoor(place.ingest, context.environment.timers),
+    close: () => place.close(),
+  }
+}

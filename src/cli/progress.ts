@@ -1,0 +1,70 @@
+import type { CommandContext } from './context.ts'
+import { countText } from './text.ts'
+
+/** Often enough to be seen moving. */
+const DRAW_MS = 100
+const BAR_WIDTH = 24
+/** A rate over less time says little. */
+const SETTLED_MS = 1_000
+
+/** Shows on a terminal how far a long piece of work is; elsewhere nothing. */
+export interface Progress {
+  /** Says how far it is now; may be called as often as one likes. */
+  at(state: { readonly records: number; readonly bytes?: number }): void
+  /** Takes the line away. */
+  end(): void
+}
+
+/**
+ * @param total bytes, or records, of the whole, where known: then there are a bar and the time that is left
+ */
+export function createProgress(
+  { draw, environment: { clock } }: Pick<CommandContext, 'draw' | 'environment'>,
+  options: { readonly label: string; readonly totalBytes?: number; readonly totalRecords?: number },
+): Progress {
+  if (draw === undefined) return { at: () => undefined, end: () => undefined }
+  const { label, totalBytes, totalRecords } = options
+  const started = clock.now()
+  let drawn = 0
+  return {
+    at({ records, bytes }) {
+      const now = clock.now()
+      if (now - drawn < DRAW_MS) return
+      drawn = now
+      const elapsedMs = now - started
+      const share =
+        totalBytes !== undefined && bytes !== undefined ? bytes / totalBytes : records / (totalRecords ?? Number.NaN)
+      const parts = [countText(records, 'record')]
+      if (bytes !== undefined) parts.push(sizeText(bytes))
+      if (elapsedMs > SETTLED_MS) parts.push(`${Math.round((records * 1000) / elapsedMs)}/s`)
+      const isKnown = Number.isFinite(share) && share > 0
+      if (isKnown && elapsedMs > SETTLED_MS) {
+        parts.push(`${durationText((elapsedMs * (1 - Math.min(share, 1))) / share)} left`)
+      }
+      draw(`${label} ${isKnown ? `${barText(Math.min(share, 1))} ` : ''}${parts.join(', ')}`)
+    },
+    end: () => draw(''),
+  }
+}
+
+function barText(share: number): string {
+  const filled = Math.round(share * BAR_WIDTH)
+  return `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${Math.floor(share * 100)} %`
+}
+
+function durationText(ms: number): string {
+  const seconds = Math.ceil(ms / 1000)
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  return minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+/** Bytes as people read them: `512 B`, `1.5 MB`. */
+export function sizeText(bytes: number): string {
+  let value = bytes
+  for (const unit of ['B', 'kB', 'MB']) {
+    if (value < 1000) return `${unit === 'B' ? value : value.toFixed(1)} ${unit}`
+    value /= 1000
+  }
+  return `${value.toFixed(1)} GB`
+}

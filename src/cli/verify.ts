@@ -1,0 +1,73 @@
+import { Option } from 'commander'
+import type { Command } from 'commander'
+
+import type { VerifyService } from '../verify/types.ts'
+import { jsonOption } from './arguments.ts'
+import { openInput } from './archive-files.ts'
+import { checkText, faultLines } from './archive-text.ts'
+import type { CommandContext } from './context.ts'
+import { CliError } from './errors.ts'
+import { createProgress } from './progress.ts'
+import { jsonText } from './text.ts'
+
+/** `verify`. */
+export function addVerify(program: Command, context: CommandContext): void {
+  program
+    .command('verify')
+    .summary('check an archive with no node')
+    .description(
+      'Checks every record of an archive on this machine: form, signature, order, what it cites; then header and trailer. ' +
+        'Tells what it holds of each avatar, and what is missing. It asks nobody, and writes nothing.',
+    )
+    .argument('<file>', 'the archive, compressed or not; - reads standard input')
+    .addOption(new Option('--network <name>', 'the network that it must be of (default: the one that it says)'))
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ avatar-kv verify alice.avatar-kv.ndjson
+  $ avatar-kv verify all.avatar-kv.ndjson.gz --json
+
+Exit code 0: nothing is wrong with the archive. Records that others cite and that are missing are told: an archive cannot
+show more than its node had.`,
+    )
+    .action(async (file: string, options: { network?: string; json?: true }) => {
+      const input = await openInput(context, file)
+      // Loaded here, so that other commands start without the native libraries.
+      const [{ checkArchive }, { selectEngine }, { createVerifyService }, { createLogger }] = await Promise.all([
+        import('../archive/check.ts'),
+        import('../verify/select-engine.ts'),
+        import('../verify/verify-service.ts'),
+        import('../observe/logger.ts'),
+      ])
+      const engine = await selectEngine()
+      const logger = createLogger({ level: 'silent', pretty: false })
+      const { totalBytes } = input
+      const progress = createProgress(context, {
+        label: 'verify',
+        ...(totalBytes === undefined ? {} : { totalBytes }),
+      })
+      let verifier: VerifyService | undefined
+      try {
+        const report = await checkArchive({
+          chunks: input.chunks,
+          verifierFor(network) {
+            verifier = createVerifyService({ engine, logger }, { network })
+            return verifier
+          },
+          ...(options.network === undefined ? {} : { network: options.network }),
+          onProgress: (records) => progress.at({ records, bytes: input.read() }),
+        })
+        progress.end()
+        context.out(options.json === true ? jsonText(report) : checkText(report))
+        if (!report.sound) {
+          throw new CliError('unverified', ['The archive is NOT sound:', ...faultLines(report.faults)].join('\n  '))
+        }
+        if (options.json !== true) context.note(report.complete ? 'sound and complete' : 'sound, but not complete')
+      } finally {
+        progress.end()
+        await verifier?.close()
+      }
+    })
+}

@@ -1,0 +1,192 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+
+import { ARCHIVE_TYPE, archiveName } from '../archive/format.ts'
+import { gzip } from '../archive/gzip.ts'
+import { importArchive } from '../archive/importer.ts'
+import { patientDoor } from '../archive/patience.ts'
+import { headerOf, writeArchive } from '../archive/writer.ts'
+import type { Environment } from '../environment.ts'
+import type { Ingest } from '../ingest/types.ts'
+import type { Logger } from '../observe/types.ts'
+import type { StoreReader } from '../store/types.ts'
+import { createPlaces } from './archive-places.ts'
+import { receiveChunks, sendChunks } from './archive-streams.ts'
+import type { AvatarNames } from './avatar-names.ts'
+import { CORS_HEADERS } from './cross-origin.ts'
+import { HttpError, ResultError } from './errors.ts'
+import type { HttpLimits } from './limits.ts'
+import { responses } from './schemas.ts'
+import { ArchiveQuery, ImportAnswer } from './v2-archive-schemas.ts'
+
+export interface ArchiveRoutes {
+  readonly routes: FastifyPluginCallbackTypebox
+  /** Archives under way, in either direction. */
+  count(): number
+  /** Breaks off what is under way; resolves once nothing reads the store any more. */
+  close(): Promise<void>
+}
+
+/** Bytes without a record that a sender may make the node read. */
+const NOISE_BYTES = 8 * 1024 * 1024
+/** What a sender still sends after the answer is discarded for so long, so that the answer is not lost to a reset. */
+const LINGER_MS = 5_000
+
+/** `GET` and `POST /v2/archives` (docs/protocol.md, "Archive"). */
+export function createArchiveRoutes(
+  components: {
+    readonly store: Pick<StoreReader, 'exportMoment'>
+    readonly ingest: Ingest
+    readonly names: AvatarNames
+    readonly environment: Pick<Environment, 'clock' | 'timers'>
+    readonly logger: Logger
+    /** Connections whose requests may take longer than others. */
+    readonly longRequests: WeakSet<Socket>
+  },
+  options: { readonly network: string; readonly limits: HttpLimits },
+): ArchiveRoutes {
+  const { store, ingest, names, environment, logger, longRequests } = components
+  const { network, limits } = options
+  const exports = createPlaces({ all: limits.maxExports, perAddress: limits.maxExportsPerAddress })
+  const imports = createPlaces({ all: limits.maxImports, perAddress: limits.maxImportsPerAddress })
+  const running = new Set<{ readonly cut: () => void; readonly done: Promise<unknown> }>()
+  const door = patientDoor(ingest, environment.timers)
+  let isClosed = false
+
+  /** Runs what `close` can break off, and waits for. */
+  async function run<T>(cut: () => void, work: () => Promise<T>): Promise<T> {
+    if (isClosed) throw new HttpError(503, 'busy', 'The node is stopping; ask it again later.', { 'retry-after': '5' })
+    const done = work()
+    const entry = { cut, done }
+    running.add(entry)
+    try {
+      return await done
+    } finally {
+      running.delete(entry)
+    }
+  }
+
+  const routes: FastifyPluginCallbackTypebox = (app, _options, done) => {
+    // The body of an archive is read as it comes.
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
+
+    app.get(
+      '/v2/archives',
+      {
+        exposeHeadRoute: false,
+        schema: {
+          tags: ['Reading'],
+          summary: 'An archive of some avatars, or of all',
+          description: 'Newline-delimited JSON of one moment: a header, signed records, a trailer with a digest.',
+          produces: [ARCHIVE_TYPE, 'application/gzip'],
+          querystring: ArchiveQuery,
+          response: responses({}, [400, 404, 429, 503]),
+        },
+      },
+      async (request, reply) => {
+        const { avatar, history, gzip: compressed } = request.query
+        const named = avatar === undefined ? {} : { avatars: [avatar].flat().map((each) => names.parse(each)) }
+        const leave = exports.take(request.socket.remoteAddress ?? '')
+        const response = reply.raw
+        try {
+          await run(
+            () => response.destroy(),
+            async () => {
+              const moment = await store.exportMoment()
+              try {
+                for (const each of named.avatars ?? []) {
+                  if ((await moment.summary(each)) !== undefined) continue
+                  throw new HttpError(404, 'unknown_avatar', `This node has no records of ${each}.`)
+                }
+                const createdAt = Math.floor(environment.clock.now() / 1000)
+                const settings = { network, createdAt, ...named, history: history === 'true' }
+                const lines = writeArchive(moment, settings)
+                const isGzip = compressed === 'true'
+                const name = archiveName(headerOf(settings), isGzip)
+                reply.hijack()
+                response.writeHead(200, [
+                  ...['content-type', isGzip ? 'application/gzip' : ARCHIVE_TYPE],
+                  ...['content-disposition', `attachment; filename="${name}"`],
+                  ...['cache-control', 'no-store'],
+                  ...CORS_HEADERS,
+                ])
+                await sendChunks(response, isGzip ? gzip(lines) : lines, environment, limits)
+              } finally {
+                await moment.close()
+              }
+            },
+          )
+        } catch (error) {
+          if (!reply.sent) throw error
+          logger.error({ err: error }, 'an archive was broken off')
+          // Without its end, so that nobody takes it for whole.
+          response.destroy()
+        } finally {
+          leave()
+        }
+        return reply
+      },
+    )
+
+    app.post(
+      '/v2/archives',
+      {
+        schema: {
+          tags: ['Writing'],
+          summary: 'Take in an archive',
+          description:
+            'The bytes of an archive, compressed or not. Each record passes the same door as in `POST /v2/records`; ' +
+            'what is wrong with the archive is told and does not keep sound records out. It may be repeated.',
+          consumes: [ARCHIVE_TYPE, 'application/gzip'],
+          response: responses({ 200: ImportAnswer }, [400, 429, 503]),
+        },
+      },
+      async (request, reply) => {
+        const body = request.body as IncomingMessage | undefined
+        if (body === undefined) throw new HttpError(400, 'bad_request', 'The body must be an archive; there is none.')
+        const { socket } = request
+        const leave = imports.take(socket.remoteAddress ?? '')
+        longRequests.add(socket)
+        try {
+          const report = await run(
+            () => socket.destroy(),
+            () =>
+              importArchive({
+                chunks: receiveChunks(body, environment, limits),
+                submit: door,
+                network,
+                maxNoiseBytes: NOISE_BYTES,
+              }),
+          )
+          const { stopped } = report.faults
+          if (stopped !== null && report.records === 0) throw new ResultError(400, stopped.code, stopped.message)
+          return report
+        } finally {
+          leave()
+          longRequests.delete(socket)
+          if (!body.readableEnded && !body.destroyed) {
+            reply.header('connection', 'close')
+            body.resume()
+            environment.timers.after(LINGER_MS, () => socket.destroy())
+          }
+        }
+      },
+    )
+
+    done()
+  }
+
+  return {
+    routes,
+    count: () => exports.count() + imports.count(),
+    async close() {
+      isClosed = true
+      const all = [...running]
+      for (const { cut } of all) cut()
+      await Promise.allSettled(all.map(({ done }) => done))
+    },
+  }
+}
