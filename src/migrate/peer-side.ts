@@ -62,6 +62,7 @@ class PeerSide implements Side {
       undelivered: createRefusals(clock, REFUSALS_CAPACITY),
       withheld: 0,
       bulkDone: true,
+      listedUpTo: 0,
     }
   }
 

@@ -161,8 +161,8 @@ class Initiator {
   }
 
   async #listed(scope: readonly Avatar[]): Promise<SessionReport> {
-    const { source, network, limits } = this.#parts
-    const { avatars, frame } = await ownList(source, scope)
+    const { source, network, limits, memory } = this.#parts
+    const { avatars, frame } = await ownList(source, scope, memory)
     await this.#channel.send({ ...HELLO, network, list: frame })
     const { differing } = welcomeOf(await this.#channel.expect(limits.openMs))
     return this.#passes({ avatars, differing }, undefined)

@@ -45,6 +45,7 @@ export class PeerState {
       undelivered: createRefusals(clock, PEER_REFUSALS),
       withheld: 0,
       bulkDone: false,
+      listedUpTo: 0,
     }
   }
 

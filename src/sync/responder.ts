@@ -119,7 +119,7 @@ class Responder {
   async #welcome(hello: HelloFrame): Promise<RefusalCode | undefined> {
     const { source, scope, memory, lease, mark, peer } = this.#parts
     if (scope !== 'all') {
-      const { avatars, frame } = await ownList(source, scope)
+      const { avatars, frame } = await ownList(source, scope, memory)
       this.#list = { avatars, common: new Set(avatars) }
       await this.#channel.send({ kind: 'welcome', ...NOTHING_KNOWN, list: frame })
       return undefined

@@ -12,17 +12,21 @@ export interface KnownList {
   readonly frame: FrameList
 }
 
+/** Avatars that every list begins with, where not all fit: the ones newest in the scope, which lack most. */
+const NEWEST_AVATARS = 1_000
+
 /**
- * The list that a node's scope is, with fingerprints of what the node holds.
+ * The list that a node's scope is, with fingerprints of what the node holds. Where a scope has more avatars than a list, each
+ * session with a peer has the first ones of it and others in turn, so that some sessions together are about all.
  *
- * @throws SyncError `failed` for more avatars than a list may have
+ * @param turn where the last list for this peer ended; moved on
  */
-export async function ownList(source: SyncSource, scope: readonly Avatar[]): Promise<KnownList> {
-  const avatars = [...new Set(scope)].sort()
-  if (avatars.length > MAX_LISTED_AVATARS) {
-    const message = `A node syncs at most ${MAX_LISTED_AVATARS} avatars by a list, not ${avatars.length}; above that, sync everything.`
-    throw new SyncError('failed', message)
-  }
+export async function ownList(
+  source: SyncSource,
+  scope: readonly Avatar[],
+  turn: { listedUpTo: number },
+): Promise<KnownList> {
+  const avatars = turnOf([...new Set(scope)], turn).sort()
   const sums = await source.avatarSums(avatars)
   return {
     avatars,
@@ -31,6 +35,15 @@ export async function ownList(source: SyncSource, scope: readonly Avatar[]): Pro
       fingerprints: joinBytes(sums.map(fingerprintOf)),
     },
   }
+}
+
+function turnOf(scope: Avatar[], turn: { listedUpTo: number }): Avatar[] {
+  if (scope.length <= MAX_LISTED_AVATARS) return scope
+  const rest = scope.slice(NEWEST_AVATARS)
+  const from = turn.listedUpTo % rest.length
+  turn.listedUpTo = from + MAX_LISTED_AVATARS - NEWEST_AVATARS
+  const others = [...rest.slice(from), ...rest.slice(0, from)].slice(0, MAX_LISTED_AVATARS - NEWEST_AVATARS)
+  return [...scope.slice(0, NEWEST_AVATARS), ...others]
 }
 
 /** The avatars of a peer's list. */

@@ -44,6 +44,8 @@ export interface PeerMemory {
   withheld: number
   /** Whether a bulk stream from it has run to its end. */
   bulkDone: boolean
+  /** Where the last list for it ended, of a scope that has more avatars than a list. */
+  listedUpTo: number
 }
 
 /** What one session works with. */

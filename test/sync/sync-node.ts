@@ -62,6 +62,7 @@ export async function openNode(options: SyncNodeOptions = {}) {
       undelivered: createRefusals(environment.clock),
       withheld: 0,
       bulkDone: false,
+      listedUpTo: 0,
     }
     memories.set(peer, made)
     return made
