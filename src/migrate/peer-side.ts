@@ -63,6 +63,7 @@ class PeerSide implements Side {
       withheld: 0,
       bulkDone: true,
       listedUpTo: 0,
+      listedUpTo: 0,
     }
   }
 
