@@ -63,7 +63,6 @@ class PeerSide implements Side {
       withheld: 0,
       bulkDone: true,
       listedUpTo: 0,
-      listedUpTo: 0,
     }
   }
 
