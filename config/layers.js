@@ -21,6 +21,7 @@ const LAYERS = {
   sync: { areas: ['record'], types: ['ingest', 'store', 'observe'], packages: [...PURE_PACKAGES, 'lru-cache'] },
   ingest: { areas: ['record', 'state'], types: ['store', 'verify', 'observe'] },
   archive: { areas: ['record', 'state', 'sync'], types: ['ingest', 'verify'] },
+  backup: { areas: ['record', 'archive'], types: ['store', 'ingest'] },
   hosting: { areas: ['record', 'homes', 'archive'], types: ['store', 'ingest', 'sync', 'observe'] },
   migrate: {
     areas: ['record', 'state', 'store', 'sync', 'ingest', 'verify', 'network', 'observe', 'homes', 'archive'],
@@ -28,7 +29,7 @@ const LAYERS = {
   },
   network: { areas: ['record', 'observe'], types: ['ingest', 'sync'] },
   http: {
-    areas: ['record', 'state', 'receipt', 'archive'],
+    areas: ['record', 'state', 'receipt', 'archive', 'backup'],
     types: ['ingest', 'store', 'hosting', 'network', 'observe'],
   },
   observe: { areas: [], types: [] },
@@ -47,6 +48,7 @@ const LAYERS = {
       'hosting',
       'migrate',
       'archive',
+      'backup',
     ],
     types: ['ingest', 'store', 'network', 'http'],
   },

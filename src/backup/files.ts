@@ -1,0 +1,78 @@
+/** Files on disk, whole and for sure. */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { open, readdir } from 'node:fs/promises'
+
+import { BackupError } from './errors.ts'
+import type { BackupFile } from './manifest.ts'
+
+/** Backups hold what others are not to read: hosting lists, and perhaps a key. */
+const FILE_MODE = 0o600
+
+/** Writes a new file to disk (fsync), readable by its owner alone. */
+export async function writeFileDurably(
+  path: string,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<BackupFile> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  const file = await open(path, 'wx', FILE_MODE)
+  try {
+    for await (const chunk of chunks) {
+      await file.appendFile(chunk)
+      hash.update(chunk)
+      bytes += chunk.length
+    }
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return { bytes, digest: hash.digest('hex') }
+}
+
+/** Size and hash of a file; undefined where there is none. */
+export async function readFileFacts(path: string): Promise<BackupFile | undefined> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  try {
+    for await (const chunk of createReadStream(path)) {
+      hash.update(chunk as Uint8Array)
+      bytes += (chunk as Uint8Array).length
+    }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+  return { bytes, digest: hash.digest('hex') }
+}
+
+/** Makes sure that what was made, renamed or removed in a directory stays so after a loss of power. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+/** Names in a directory; undefined where there is none. */
+export async function namesIn(path: string): Promise<string[] | undefined> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** What the disk refused, in words. */
+export function diskError(what: string, error: unknown): Error {
+  if (error instanceof BackupError || !(error instanceof Error) || codeOf(error) === undefined) return error as Error
+  const why = codeOf(error) === 'ENOSPC' ? 'there is no room left' : error.message
+  return new BackupError('unwritable', `${what}: ${why}.`, { cause: error })
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

@@ -1,0 +1,105 @@
+/**
+ * A backup on its way from a running node: the compressed archive in frames of a 4-byte length (big-endian, from 1) and so
+ * many bytes; a length of 0; and the rest, a JSON text of the totals, the store's epoch and the version. What ends
+ * anywhere else was cut short.
+ */
+import { BackupError } from './errors.ts'
+import { MAX_MANIFEST_BYTES, parseTotals } from './manifest.ts'
+import type { BackupTotals } from './manifest.ts'
+import type { BackupSource } from './source.ts'
+
+const LENGTH_BYTES = 4
+/** Chunks of archives are far smaller. */
+const MAX_FRAME_BYTES = 1_048_576
+
+/** What is told of the whole after its last byte. */
+export interface BackupEnd extends BackupTotals {
+  readonly epoch: string
+  readonly network: string
+  readonly version: string
+  readonly created_at: number
+}
+
+/** The bytes of a backup that is sent. */
+export async function* encodeFrames(
+  source: BackupSource,
+  facts: Omit<BackupEnd, keyof BackupTotals>,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source.chunks) {
+    for (let at = 0; at < chunk.length; at += MAX_FRAME_BYTES) {
+      const part = chunk.subarray(at, at + MAX_FRAME_BYTES)
+      yield lengthBytes(part.length)
+      yield part
+    }
+  }
+  yield lengthBytes(0)
+  yield Buffer.from(JSON.stringify({ ...source.totals(), ...facts }), 'utf8')
+}
+
+/** A backup that is received. */
+export interface ReceivedBackup {
+  /** The compressed archive. To be read once, to its end. */
+  readonly chunks: AsyncIterable<Uint8Array>
+  /** Throws before the end of `chunks`. */
+  end(): BackupEnd
+}
+
+/**
+ * Takes the bytes of `encodeFrames` apart, in bounded memory.
+ *
+ * @throws BackupError `damaged` from `chunks`, where the bytes are not such or were cut short
+ */
+export function decodeFrames(bytes: AsyncIterable<Uint8Array>): ReceivedBackup {
+  let end: BackupEnd | undefined
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    let held: Uint8Array = new Uint8Array(0)
+    let isLast = false
+    for await (const more of bytes) {
+      held = held.length === 0 ? more : Buffer.concat([held, more])
+      while (!isLast && held.length >= LENGTH_BYTES) {
+        const length = Buffer.from(held.buffer, held.byteOffset, LENGTH_BYTES).readUInt32BE()
+        if (length > MAX_FRAME_BYTES) throw damaged('these are not the bytes of a backup')
+        if (length === 0) {
+          isLast = true
+          held = held.subarray(LENGTH_BYTES)
+        } else if (held.length >= LENGTH_BYTES + length) {
+          yield held.subarray(LENGTH_BYTES, LENGTH_BYTES + length)
+          held = held.subarray(LENGTH_BYTES + length)
+        } else break
+      }
+      if (isLast && held.length > MAX_MANIFEST_BYTES) throw damaged('its end is too long')
+    }
+    if (!isLast) throw damaged('it was cut short')
+    end = parseEnd(Buffer.from(held.buffer, held.byteOffset, held.length).toString('utf8'))
+  }
+  return {
+    chunks: chunks(),
+    end() {
+      if (end === undefined) throw new Error('The backup has not been read to its end.')
+      return end
+    },
+  }
+}
+
+function parseEnd(text: string): BackupEnd {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw damaged('it was cut short')
+  }
+  const { epoch, network, version, created_at } = value as Partial<Record<keyof BackupEnd, unknown>>
+  const isWhole = typeof epoch === 'string' && typeof network === 'string' && typeof version === 'string'
+  if (!isWhole || !Number.isSafeInteger(created_at)) throw damaged('its end says too little')
+  return { ...parseTotals(value), epoch, network, version, created_at: created_at as number }
+}
+
+function lengthBytes(length: number): Uint8Array {
+  const bytes = Buffer.alloc(LENGTH_BYTES)
+  bytes.writeUInt32BE(length)
+  return bytes
+}
+
+function damaged(what: string): BackupError {
+  return new BackupError('damaged', `The backup did not come whole from the node: ${what}. Make it anew.`)
+}

@@ -1,0 +1,43 @@
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { BackupError } from './errors.ts'
+import { codeOf, readFileFacts } from './files.ts'
+import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest } from './manifest.ts'
+import type { Manifest } from './manifest.ts'
+
+/**
+ * Reads the manifest of a backup and checks its files by size and hash.
+ *
+ * @param path of its directory
+ * @throws BackupError `not_a_backup`, `damaged`
+ */
+export async function readBackup(path: string): Promise<Manifest> {
+  const manifest = parseManifest(await readManifest(path))
+  for (const [name, { bytes, digest }] of Object.entries(manifest.files)) {
+    const found = await readFileFacts(join(path, name))
+    if (found === undefined) throw new BackupError('damaged', `The backup ${path} has no ${name}: take another one.`)
+    if (found.bytes !== bytes || found.digest !== digest) {
+      throw new BackupError('damaged', `${name} in the backup ${path} is not as it was written: take another one.`)
+    }
+  }
+  return manifest
+}
+
+async function readManifest(path: string): Promise<string> {
+  try {
+    const file = await open(join(path, MANIFEST_FILE), 'r')
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_MANIFEST_BYTES + 1))
+      if (bytesRead <= MAX_MANIFEST_BYTES) return buffer.toString('utf8', 0, bytesRead)
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    const why = codeOf(error) === 'ENOENT' ? `it has no ${MANIFEST_FILE}` : String((error as Error).message)
+    throw new BackupError('not_a_backup', `${path} is no backup: ${why}. One that was not finished ends in .part.`, {
+      cause: error,
+    })
+  }
+  throw new BackupError('not_a_backup', `${path} is no backup: its ${MANIFEST_FILE} is too long.`)
+}

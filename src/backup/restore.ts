@@ -1,0 +1,62 @@
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+
+import { importArchive } from '../archive/importer.ts'
+import type { ImportCounts, ImportReport, Submit } from '../archive/importer.ts'
+import type { ExportMoment } from '../store/types.ts'
+import { BackupError } from './errors.ts'
+import { RECORDS_FILE } from './manifest.ts'
+import type { BackupTotals, Manifest } from './manifest.ts'
+import { totalsOf } from './source.ts'
+
+/**
+ * Takes the records of a backup through the door into an empty store, each verified, and checks that the store comes to
+ * what was backed up: as many records of as many avatars, and the same state of each.
+ *
+ * @param store must keep superseded records, and refuse none for a quota
+ * @throws BackupError `incomplete`
+ */
+export async function restoreRecords(
+  path: string,
+  manifest: Manifest,
+  {
+    submit,
+    store,
+    onProgress,
+  }: {
+    readonly submit: Submit
+    readonly store: { exportMoment(): Promise<ExportMoment> }
+    readonly onProgress: (progress: ImportCounts & { readonly records: number }) => void
+  },
+): Promise<ImportReport> {
+  const chunks = createReadStream(join(path, RECORDS_FILE))
+  const report = await importArchive({ chunks, submit, network: manifest.network, onProgress })
+  const problem = problemOf(report)
+  if (problem !== undefined) throw incomplete(problem)
+  const moment = await store.exportMoment()
+  try {
+    const totals = await totalsOf(moment)
+    for (const name of ['avatars', 'records', 'live', 'state'] as const satisfies (keyof BackupTotals)[]) {
+      if (totals[name] === manifest[name]) continue
+      throw incomplete(`${name} should be ${manifest[name]}, and came to ${totals[name]}`)
+    }
+  } finally {
+    await moment.close()
+  }
+  return report
+}
+
+function problemOf({ faults, refused, refusals }: ImportReport): string | undefined {
+  const [fault] = faults.first
+  if (fault !== undefined) return `line ${fault.line}: ${fault.message}`
+  if (refused === 0) return undefined
+  const [reason] = Object.entries(refusals)
+  return `${refused} records were refused${reason === undefined ? '' : `, ${reason[0]}: ${reason[1].message}`}`
+}
+
+function incomplete(what: string): BackupError {
+  return new BackupError(
+    'incomplete',
+    `Not everything could be restored: ${what}. No node starts on what is there; restore again, from another backup if need be.`,
+  )
+}

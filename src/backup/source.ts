@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto'
+
+import type { ArchiveSource } from '../archive/format.ts'
+import { gzip } from '../archive/gzip.ts'
+import { writeArchive } from '../archive/writer.ts'
+import type { Avatar } from '../record/types.ts'
+import type { ExportMoment } from '../store/types.ts'
+import type { BackupTotals } from './manifest.ts'
+
+/** A moment of a store on its way into a backup. */
+export interface BackupSource {
+  /** The compressed archive of every record, history included. To be read once, to its end. */
+  readonly chunks: AsyncIterable<Uint8Array>
+  /** What all of it comes to. Throws before the end of `chunks`. */
+  totals(): BackupTotals
+}
+
+/**
+ * Reads a moment of a store for a backup: everything, whatever is written meanwhile. Closing it is its owner's.
+ *
+ * @param options.createdAt Unix seconds
+ */
+export function backupSource(
+  moment: ExportMoment,
+  options: {
+    readonly network: string
+    readonly createdAt: number
+    readonly onProgress?: (records: number) => void
+  },
+): BackupSource {
+  const hash = createHash('sha256')
+  const counts = { avatars: 0, records: 0, live: 0 }
+  let state: string | undefined
+  const counted: ArchiveSource = {
+    async *avatars() {
+      for await (const avatar of moment.avatars()) {
+        yield avatar
+        await addState(moment, avatar, hash, counts)
+      }
+      state = hash.digest('hex')
+    },
+    async *records(avatar, which) {
+      for await (const record of moment.records(avatar, which)) {
+        counts.records += 1
+        yield record
+      }
+    },
+  }
+  return {
+    chunks: gzip(writeArchive(counted, { ...options, history: true })),
+    totals() {
+      if (state === undefined) throw new Error('The records have not been read to their end.')
+      return { ...counts, state }
+    },
+  }
+}
+
+/** What a moment of a store comes to. */
+export async function totalsOf(moment: ExportMoment): Promise<BackupTotals> {
+  const hash = createHash('sha256')
+  const counts = { avatars: 0, records: 0, live: 0 }
+  for await (const avatar of moment.avatars()) {
+    for await (const _ of moment.records(avatar, { history: true })) counts.records += 1
+    await addState(moment, avatar, hash, counts)
+  }
+  return { ...counts, state: hash.digest('hex') }
+}
+
+async function addState(
+  moment: ExportMoment,
+  avatar: Avatar,
+  hash: { update(text: string): unknown },
+  counts: { avatars: number; live: number },
+): Promise<void> {
+  const summary = await moment.summary(avatar)
+  if (summary === undefined) throw new Error(`A store lists ${avatar}, and has nothing of it.`)
+  hash.update(`${avatar} ${summary.digest} ${summary.records}\n`)
+  counts.avatars += 1
+  counts.live += summary.records
+}

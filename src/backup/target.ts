@@ -1,0 +1,70 @@
+import { access, mkdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+import { BackupError } from './errors.ts'
+import { diskError, namesIn, syncDirectory, writeFileDurably } from './files.ts'
+import { HOSTING_FILE, KEY_FILE } from './manifest.ts'
+
+/** In a data directory: a restore is under way or was ended; no node starts on it. */
+const MARK_FILE = 'restoring.json'
+const MARK_TEXT = '{"format":"avatar-kv-restoring/1"}\n'
+const STORE_DIRECTORY = 'store'
+const DIRECTORY_MODE = 0o700
+/** What a restore makes; the mark goes last. */
+const NAMES = [STORE_DIRECTORY, HOSTING_FILE, KEY_FILE]
+
+/** Whether a data directory holds a restore that was not finished. */
+export async function isRestoring(dataDir: string): Promise<boolean> {
+  return access(join(dataDir, MARK_FILE)).then(
+    () => true,
+    () => false,
+  )
+}
+
+/**
+ * Makes a data directory ready to be restored into: it is new, empty, or holds what an unfinished restore left, which is
+ * removed. From then on until `finishTarget` no node starts on it.
+ *
+ * @throws BackupError `not_empty`, `unwritable`
+ */
+export async function beginTarget(dataDir: string): Promise<void> {
+  try {
+    const names = (await namesIn(dataDir)) ?? []
+    if (names.includes(MARK_FILE)) await clear(dataDir, names)
+    else if (names.length > 0) throw notEmpty(dataDir, names)
+    else {
+      await mkdir(dataDir, { recursive: true, mode: DIRECTORY_MODE })
+      await writeFileDurably(join(dataDir, MARK_FILE), [Buffer.from(MARK_TEXT)])
+      await syncDirectory(dataDir)
+      await syncDirectory(dirname(dataDir))
+    }
+  } catch (error) {
+    throw diskError(`Nothing can be restored to ${dataDir}`, error)
+  }
+}
+
+/** Adds files, and makes the directory that of a node: all of it is on disk before the mark goes. */
+export async function finishTarget(dataDir: string, files: Readonly<Record<string, Uint8Array>>): Promise<void> {
+  try {
+    for (const [name, bytes] of Object.entries(files)) await writeFileDurably(join(dataDir, name), [bytes])
+    await syncDirectory(dataDir)
+    await rm(join(dataDir, MARK_FILE))
+    await syncDirectory(dataDir)
+  } catch (error) {
+    throw diskError(`The restore to ${dataDir} cannot be finished`, error)
+  }
+}
+
+async function clear(dataDir: string, names: readonly string[]): Promise<void> {
+  const strange = names.filter((name) => name !== MARK_FILE && !NAMES.includes(name))
+  if (strange.length > 0) throw notEmpty(dataDir, strange)
+  for (const name of NAMES) await rm(join(dataDir, name), { recursive: true, force: true })
+  await syncDirectory(dataDir)
+}
+
+function notEmpty(dataDir: string, names: readonly string[]): BackupError {
+  return new BackupError(
+    'not_empty',
+    `${dataDir} is not empty (${names.slice(0, 3).join(', ')}): a backup is restored to a new directory. Name another one.`,
+  )
+}

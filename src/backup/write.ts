@@ -1,0 +1,88 @@
+import { createReadStream } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+import { readArchive } from '../archive/reader.ts'
+import { BackupError } from './errors.ts'
+import { diskError, namesIn, readFileFacts, syncDirectory, writeFileDurably } from './files.ts'
+import { HOSTING_FILE, KEY_FILE, MANIFEST_FILE, manifestText, RECORDS_FILE } from './manifest.ts'
+import type { BackupFile, Manifest } from './manifest.ts'
+
+const DIRECTORY_MODE = 0o700
+/** Of a backup that is not whole yet. */
+const PART_SUFFIX = '.part'
+const NAMES: ReadonlySet<string> = new Set([RECORDS_FILE, HOSTING_FILE, KEY_FILE, MANIFEST_FILE])
+
+/** What goes into a backup. */
+export interface BackupContents {
+  /** The compressed archive of all records. */
+  readonly chunks: AsyncIterable<Uint8Array>
+  /** Known once `chunks` has been read. */
+  readonly facts: () => Omit<Manifest, 'files'>
+  /** Files of the data directory by name, with their bytes. */
+  readonly files: Readonly<Record<string, Uint8Array>>
+}
+
+/**
+ * Writes a backup by way of `DIR.part`, so that a directory of that name is whole whenever there is one: every file and the
+ * directory are on disk (fsync) before it gets its name. What an earlier try left is removed.
+ *
+ * @param path absolute; nothing may be there
+ * @throws BackupError `not_empty`, `unwritable`, `damaged` where the archive does not come to what it should
+ */
+export async function writeBackup(path: string, contents: BackupContents): Promise<Manifest> {
+  if ((await namesIn(path)) !== undefined) {
+    throw new BackupError('not_empty', `${path} is there already; choose another directory, backups are not replaced.`)
+  }
+  const part = `${path}${PART_SUFFIX}`
+  await clearPart(part)
+  try {
+    await mkdir(part, { recursive: true, mode: DIRECTORY_MODE })
+    const files: Record<string, BackupFile> = {}
+    files[RECORDS_FILE] = await writeFileDurably(join(part, RECORDS_FILE), contents.chunks)
+    for (const [name, bytes] of Object.entries(contents.files)) {
+      files[name] = await writeFileDurably(join(part, name), [bytes])
+    }
+    const manifest: Manifest = { ...contents.facts(), files }
+    await checkWritten(part, manifest)
+    await writeFileDurably(join(part, MANIFEST_FILE), [Buffer.from(manifestText(manifest))])
+    await syncDirectory(part)
+    await rename(part, path)
+    await syncDirectory(dirname(path))
+    return manifest
+  } catch (error) {
+    await rm(part, { recursive: true, force: true })
+    throw diskError(`The backup ${path} cannot be written`, error)
+  }
+}
+
+/** Removes what a backup that was ended left; anything else stays, and is told. */
+async function clearPart(part: string): Promise<void> {
+  const names = await namesIn(part)
+  if (names === undefined) return
+  if (!names.every((name) => NAMES.has(name))) {
+    throw new BackupError(
+      'not_empty',
+      `${part} is there, and no backup left it; move it away, or choose another directory.`,
+    )
+  }
+  await rm(part, { recursive: true })
+}
+
+/** Reads back what the disk has taken. */
+async function checkWritten(part: string, manifest: Manifest): Promise<void> {
+  for (const [name, expected] of Object.entries(manifest.files)) {
+    const found = await readFileFacts(join(part, name))
+    if (found?.digest !== expected.digest) throw damaged(`${name} reads otherwise than it was written`)
+  }
+  for await (const event of readArchive(createReadStream(join(part, RECORDS_FILE)), { network: manifest.network })) {
+    if (event.kind === 'fault') throw damaged(`line ${event.fault.line}: ${event.fault.message}`)
+    if (event.kind === 'end' && event.records !== manifest.records) {
+      throw damaged(`it has ${event.records} records, and should have ${manifest.records}`)
+    }
+  }
+}
+
+function damaged(what: string): BackupError {
+  return new BackupError('damaged', `The backup did not come out whole: ${what}. Make it anew.`)
+}
