@@ -183,6 +183,7 @@ export async function createNode(
     const http = await createHttpServer(
       {
         store: servedReader(store, hosting.hosts, avatarOf),
+        kept: store,
         hosting,
         desk,
         ingest,

@@ -26,6 +26,7 @@ import type { PeerSigner } from './receipt-issuer.ts'
 import { v1Routes } from './v1-routes.ts'
 import { createArchiveRoutes } from './v2-archives.ts'
 import { v2AvatarRoutes } from './v2-avatars.ts'
+import { createBackupRoutes } from './v2-backup.ts'
 import { v2EventRoutes } from './v2-events.ts'
 import { v2HostingRoutes } from './v2-hosting.ts'
 import { v2NodeRoutes } from './v2-node.ts'
@@ -39,6 +40,8 @@ import { createViewCache } from './view-cache.ts'
 export interface HttpComponents {
   /** What is held; of it only what is hosted may be shown. */
   readonly store: StoreReader
+  /** All that is held, hosted or not: for the operator's backup alone. */
+  readonly kept: Pick<StoreReader, 'epoch' | 'exportMoment'>
   readonly hosting: HostingRules & HostingOffice
   /** Where owners ask. */
   readonly desk: HostingDesk
@@ -85,7 +88,7 @@ const IDLE_SWEEP_MS = 20
  * those of their connections.
  */
 export async function createHttpServer(components: HttpComponents, options: HttpOptions): Promise<HttpServer> {
-  const { store, hosting, desk, ingest, network, signer, environment, metrics } = components
+  const { store, kept, hosting, desk, ingest, network, signer, environment, metrics } = components
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const logger = components.logger.child({ part: 'http' })
 
@@ -141,6 +144,9 @@ export async function createHttpServer(components: HttpComponents, options: Http
   )
   metrics.gauge('archive_streams', 'Archives on their way in or out by HTTP.', () => archives.count())
   await app.register(archives.routes)
+  const { network: name, version } = options
+  const backups = createBackupRoutes({ store: kept, environment, logger }, { network: name, version, limits })
+  await app.register(backups.routes)
   await app.register(
     v2NodeRoutes(
       { store, hosting, network, clock: environment.clock, metrics, subscribers: () => streams.count() },
@@ -165,7 +171,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
         cancelSweep = timers.after(IDLE_SWEEP_MS, sweep)
       }
       let cancelSweep = timers.after(IDLE_SWEEP_MS, sweep)
-      await archives.close()
+      await Promise.all([archives.close(), backups.close()])
       await app.close()
       cancelSweep()
       cancelGrace()

@@ -28,6 +28,7 @@ describe('the description of the interface', () => {
       'GET /v2/avatars/{avatar}/records',
       'GET /v2/avatars/{avatar}/{platform}/{identity}',
       'GET /v2/events',
+      'GET /v2/operator/backup',
       'GET /v2/peers',
       'GET /v2/status',
       'POST /v1/kv',

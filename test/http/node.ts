@@ -105,6 +105,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
         ...parts,
         metrics: createMetrics(),
         store: servedReader(store, hosting.hosts, avatarOf),
+        kept: store,
         hosting,
         desk: openDesk(hosting, engine, '12D3KooWThisNode', { environment }),
         ingest,
