@@ -56,7 +56,7 @@ export interface FaultReport {
   readonly total: number
   /** How many of each code. */
   readonly codes: Readonly<Partial<Record<ArchiveErrorCode, number>>>
-  /** The first 20. */
+  /** The first 20 that were found, by line. */
   readonly first: readonly ArchiveFault[]
   /** The one at which reading stopped; null where it reached the end. */
   readonly stopped: ArchiveFault | null
@@ -85,6 +85,11 @@ export class FaultBook {
   }
 
   report(): FaultReport {
-    return { total: this.#total, codes: { ...this.#codes }, first: [...this.#first], stopped: this.#stopped }
+    return {
+      total: this.#total,
+      codes: { ...this.#codes },
+      first: this.#first.toSorted((a, b) => a.line - b.line),
+      stopped: this.#stopped,
+    }
   }
 }

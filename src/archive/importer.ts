@@ -164,8 +164,9 @@ class Importing {
     const before = this.#running.at(-1)
     const results = this.#options.submit(items.map(({ record }) => record))
     const done = (async () => {
+      const answers = await results
       // In the order of the lines, whichever is answered first.
-      const [answers] = await Promise.all([results, before])
+      await before
       for (const [at, item] of items.entries()) this.#take(item, answers[at] as IngestResult)
       this.#records += items.length
       this.#progress()

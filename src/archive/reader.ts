@@ -154,6 +154,7 @@ class Reading {
       this.#hash.update(line.bytes)
       if (kind === 'long') {
         yield* this.#opening(number, 'strange')
+        if (this.#stopped) return
         yield fault('line_too_long', number, `The line has more than ${MAX_LINE_BYTES} bytes and was passed over.`)
       }
       yield* this.#wasted(line)
@@ -169,7 +170,7 @@ class Reading {
         yield fault('after_trailer', number, 'There is more after the trailer, which must be the last line.')
       }
       yield* this.#opening(number, parsed.kind === 'header' || parsed.kind === 'record' ? parsed.kind : 'strange')
-      yield* this.#content(line, parsed)
+      if (!this.#stopped) yield* this.#content(line, parsed)
     }
     this.#hash.update(line.bytes)
   }

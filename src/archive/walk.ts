@@ -55,6 +55,7 @@ interface Snapshot {
 }
 
 export class Walk {
+  readonly #maxBytes: number
   #list = new PlaceList()
   /** Ids that something live needs and that were not found where it says. */
   #needs = new Set<RecordId>()
@@ -66,6 +67,11 @@ export class Walk {
   #snapshots: Snapshot[] = []
   #snapshotBytes = 0
   #isTooLarge = false
+
+  /** @param maxBytes memory that it may take; beyond that it gives up */
+  constructor(maxBytes = MAX_WALK_BYTES) {
+    this.#maxBytes = maxBytes
+  }
 
   /** Takes the next record in order of (counter, id). */
   add(id: RecordId, body: RecordBody): void {
@@ -82,7 +88,7 @@ export class Walk {
       this.#snapshots.push({ index: this.#list.push(place, INCOMPLETE), body })
       this.#snapshotBytes += NEED_BYTES * (1 + body.parts.length)
     }
-    if (this.#list.bytes + this.#needs.size * NEED_BYTES + this.#snapshotBytes > MAX_WALK_BYTES) this.#giveUp()
+    if (this.#list.bytes + this.#needs.size * NEED_BYTES + this.#snapshotBytes > this.#maxBytes) this.#giveUp()
   }
 
   /** What all that was taken amounts to; undefined where that took too much memory. */
