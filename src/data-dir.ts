@@ -3,19 +3,23 @@ import { join } from 'node:path'
 
 import type { Config } from './config/load.ts'
 import type { Environment } from './environment.ts'
+import type { HostingOffice, HostingRules } from './hosting/types.ts'
 import { createIngest } from './ingest/ingest.ts'
 import type { Ingest } from './ingest/types.ts'
+import { openHosting } from './node-hosting.ts'
 import { createMetrics } from './observe/metrics.ts'
 import type { Logger } from './observe/types.ts'
 import { openStore } from './store/store.ts'
 import type { StoreReader } from './store/types.ts'
+import { payloadHead } from './sync/payload-head.ts'
 import { selectEngine } from './verify/select-engine.ts'
 import { createVerifyService } from './verify/verify-service.ts'
 
-/** The data of a node that does not run: its store, and the door to it. */
+/** The data of a node that does not run: its store, the door to it, and what is hosted. */
 export interface DataDir {
   readonly store: StoreReader
   readonly ingest: Ingest
+  readonly hosting: HostingRules & HostingOffice
   /** Resolves when all that was accepted is on disk and the directory is free again. */
   close(): Promise<void>
 }
@@ -31,7 +35,7 @@ const DATA_DIR_MODE = 0o700
  * @throws StoreError `locked` where a node has it, `wrong_network`, `schema_newer`, `unreadable`
  */
 export async function openDataDir(
-  config: Pick<Config, 'dataDir' | 'network'>,
+  config: Pick<Config, 'dataDir' | 'network' | 'hostingMode' | 'hostingPolicy'>,
   components: { readonly environment: Environment; readonly logger: Logger },
   options: { readonly create: boolean },
 ): Promise<DataDir | undefined> {
@@ -43,16 +47,27 @@ export async function openDataDir(
   const metrics = createMetrics()
   const parts = { environment, logger, metrics }
   const store = await openStore({ ...parts, engine }, { location, network: config.network })
-  const verifier = createVerifyService({ engine, logger }, { network: config.network })
-  const ingest = createIngest({ ...parts, store, verifier, announce: () => undefined })
-  return {
-    store,
-    ingest,
-    async close() {
-      await ingest.stop()
-      await verifier.close()
-      await store.close()
-    },
+  try {
+    const hosting = await openHosting({ ...parts, store }, config)
+    hosting.resume()
+    const verifier = createVerifyService({ engine, logger }, { network: config.network })
+    const admission = { peek: (payload: Uint8Array) => payloadHead(payload)?.avatar, admit: hosting.admit }
+    const ingest = createIngest({ ...parts, store, verifier, announce: () => undefined, admission })
+    return {
+      store,
+      ingest,
+      hosting,
+      async close() {
+        await ingest.stop()
+        await verifier.close()
+        await hosting.settled()
+        await hosting.close()
+        await store.close()
+      },
+    }
+  } catch (error) {
+    await store.close()
+    throw error
   }
 }
 

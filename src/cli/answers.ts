@@ -190,11 +190,11 @@ function parsePeerSync(sync: JsonObject): PeerSyncAnswer {
   }
 }
 
-function optional<T>(value: JsonValue | undefined, parse: (value: JsonValue) => T): T | null {
+export function optional<T>(value: JsonValue | undefined, parse: (value: JsonValue) => T): T | null {
   return value === undefined || value === null ? null : parse(value)
 }
 
-function object(value: JsonValue | undefined, name: string): JsonObject {
+export function object(value: JsonValue | undefined, name: string): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(name, 'an object')
   return value
 }
@@ -204,17 +204,17 @@ function list<T>(value: JsonValue | undefined, name: string, item: (value: JsonV
   return value.map(item)
 }
 
-function text(value: JsonValue | undefined, name: string): string {
+export function text(value: JsonValue | undefined, name: string): string {
   if (typeof value !== 'string') throw wrong(name, 'a text')
   return value
 }
 
-function count(value: JsonValue | undefined, name: string): number {
+export function count(value: JsonValue | undefined, name: string): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw wrong(name, 'a whole number')
   return value
 }
 
-function hex(value: JsonValue | undefined, name: string, digits: number): `0x${string}` {
+export function hex(value: JsonValue | undefined, name: string, digits: number): `0x${string}` {
   if (typeof value !== 'string' || value.length !== digits + 2 || !/^0x[0-9a-f]+$/.test(value)) {
     throw wrong(name, `0x and ${digits} hex digits`)
   }

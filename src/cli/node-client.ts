@@ -5,6 +5,8 @@ import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import * as answers from './answers.ts'
 import type { AvatarAnswer, PeerAnswer, RecordAnswer, RecordsAnswer, StatusAnswer, SubmitAnswer } from './answers.ts'
 import { CliError, messageOf } from './errors.ts'
+import { parseHostedAnswer, parseHostingAnswer } from './hosting-answers.ts'
+import type { HostedAnswer, HostingAnswer } from './hosting-answers.ts'
 import { printable } from './text.ts'
 
 export const DEFAULT_NODE_URL = 'http://127.0.0.1:4381'
@@ -32,6 +34,10 @@ export interface NodeClient {
   /** What the node states, signed, that it holds of the avatar; shape, avatar and signature are checked. */
   receipt(avatar: Avatar): Promise<Receipt | undefined>
   submit(records: readonly Pick<RecordAnswer, 'payload' | 'signature'>[]): Promise<SubmitAnswer[]>
+  /** Hands in a signed hosting statement. */
+  askHosting(request: { readonly statement: string; readonly signature: string }): Promise<HostingAnswer>
+  /** How the node keeps an avatar. */
+  hosted(avatar: Avatar): Promise<HostedAnswer>
   status(): Promise<StatusAnswer & JsonObject>
   peers(): Promise<PeerAnswer[]>
 }
@@ -129,6 +135,16 @@ export function createNodeClient(
     async submit(records) {
       const { value } = await call('POST', '/v2/records', answers.parseSubmitAnswer, JSON.stringify({ records }))
       if (value?.length !== records.length) throw new CliError('refused', `The node at ${url} gave no result.`)
+      return value
+    },
+    async askHosting(request) {
+      const { value } = await call('POST', '/v2/hosting', parseHostingAnswer, JSON.stringify(request))
+      if (value === undefined) throw new CliError('refused', `The node at ${url} takes no requests to be hosted.`)
+      return value
+    },
+    async hosted(avatar) {
+      const { value } = await call('GET', `/v2/hosting/${avatar}`, parseHostedAnswer)
+      if (value === undefined) throw new CliError('refused', `The node at ${url} does not tell how it keeps avatars.`)
       return value
     },
     async status() {

@@ -6,7 +6,9 @@ import { addDemo } from './demo.ts'
 import { CliError, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, messageOf } from './errors.ts'
 import { addExport } from './export.ts'
 import { addGet } from './get.ts'
+import { addHost } from './host.ts'
 import { addImport } from './import.ts'
+import { addInvite } from './invite.ts'
 import { addKey } from './key.ts'
 import { addLog } from './log.ts'
 import { addMigrate } from './migrate.ts'
@@ -22,6 +24,7 @@ import { addVerify } from './verify.ts'
 const EXPECTED_ERRORS = new Set([
   'CliError',
   'ConfigError',
+  'HostingError',
   'MigrateError',
   'NetworkError',
   'NodeError',
@@ -72,6 +75,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
     addMigrate,
     addReceipt,
     addSnapshot,
+    addHost,
+    addInvite,
     addStatus,
     addPeers,
     addDemo,

@@ -1,0 +1,114 @@
+import type { Command } from 'commander'
+
+import type { HostingEntry, HostingListName } from '../hosting/types.ts'
+import type { Avatar } from '../record/types.ts'
+import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
+import type { CommandContext } from './context.ts'
+import { CliError } from './errors.ts'
+import { addHostRequest } from './host-request.ts'
+import { openOperator } from './operator.ts'
+import type { HostingAction, Operator, OperatorOptions } from './operator.ts'
+import { countText, jsonText, printable, table, timeText } from './text.ts'
+
+/** Options that say which node an operator means. */
+export function withPlace(command: Command, context: CommandContext): Command {
+  return command
+    .addOption(nodeOption(context.env))
+    .option('--data-dir <dir>', "the node's data directory (default: ./data, or AVATAR_KV_DATA_DIR)")
+    .option('--config <file>', "the node's configuration")
+    .option('--network <name>', "the node's network, where it does not run (default: main)")
+}
+
+/** Opens the operator's side, works with it and lets it go. */
+export async function asOperator<T>(
+  context: CommandContext,
+  options: OperatorOptions,
+  work: (operator: Operator) => Promise<T>,
+): Promise<T> {
+  const operator = await openOperator(context, options)
+  try {
+    return await work(operator)
+  } finally {
+    await operator.close()
+  }
+}
+
+const CHANGES: readonly { readonly action: HostingAction; readonly summary: string; readonly done: string }[] = [
+  { action: 'add', summary: 'put avatars on the list of those that the node keeps', done: 'on the list' },
+  { action: 'remove', summary: 'take avatars off the list, and drop what is held of them', done: 'let go' },
+  { action: 'block', summary: 'take no records of avatars, and show nothing of them', done: 'blocked' },
+  { action: 'unblock', summary: 'undo that', done: 'not blocked any more' },
+]
+
+/** `host`. */
+export function addHost(program: Command, context: CommandContext): void {
+  const host = program
+    .command('host')
+    .summary('say which avatars a node keeps')
+    .description(
+      'For operators: which avatars your node keeps (with the mode "listed" just those on the list; with "all" everybody but ' +
+        'those that were removed or blocked). It talks to the node as its operator, by the token in the data directory, or ' +
+        'changes the directory itself where the node does not run. For owners: "request" asks a node to take an avatar ' +
+        'in, or to let it go.',
+    )
+  for (const { action, summary, done } of CHANGES) {
+    const command = withPlace(host.command(action).summary(summary), context)
+      .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
+      .argument('<avatars...>', 'the avatars: public keys in hex')
+    if (action === 'block') command.option('--forget', 'drop what is held of them, too')
+    command.action(async (texts: string[], options: OperatorOptions & { forget?: true }) => {
+      const avatars = [...new Set<Avatar>(texts.map((text) => avatarArgument(text)))]
+      await asOperator(context, options, (operator) => operator.change(action, avatars, options.forget === true))
+      context.out(`${countText(avatars.length, 'avatar')} ${done}`)
+    })
+  }
+  addList(host, context)
+  withPlace(host.command('tidy').summary('drop what is held and not hosted'), context)
+    .description(
+      'Drops the records of avatars that the node holds but does not host: of those blocked, and in the mode "listed" of all ' +
+        'that are not on the list. After a change of the mode from "all" to "listed" they are kept, unseen, until then.',
+    )
+    .action(async (options: OperatorOptions) => {
+      const dropped = await asOperator(context, options, (operator) => operator.tidy())
+      context.out(`${countText(dropped, 'avatar')} dropped`)
+    })
+  addHostRequest(host, context)
+}
+
+interface ListOptions extends OperatorOptions {
+  readonly blocked?: true
+  readonly gone?: true
+  readonly json?: true
+}
+
+function addList(host: Command, context: CommandContext): void {
+  withPlace(host.command('list').summary('show who is on the list, blocked or gone'), context)
+    .description('Shows the avatars on the list; with --blocked or --gone those, with where they said they live.')
+    .option('--blocked', 'those that are blocked')
+    .option('--gone', 'those that were removed or have left')
+    .addOption(jsonOption())
+    .action(async (options: ListOptions) => {
+      if (options.blocked && options.gone) throw new CliError('usage', 'Give --blocked or --gone, not both.')
+      const name: HostingListName = options.blocked ? 'blocked' : options.gone ? 'gone' : 'hosted'
+      await asOperator(context, options, async (operator) => {
+        const entries: HostingEntry[] = []
+        let page = await operator.list(name, null)
+        for (entries.push(...page.entries); page.cursor !== null; entries.push(...page.entries)) {
+          page = await operator.list(name, page.cursor)
+        }
+        const { mode, policy, counts } = page
+        if (options.json) return context.out(jsonText({ mode, policy, counts, list: name, avatars: entries }))
+        if (entries.length > 0) {
+          const rows = entries.map(({ avatar, at, homes = [] }) => [
+            avatar,
+            timeText(at),
+            homes.map(printable).join(' '),
+          ])
+          context.out(table(rows))
+        }
+        const { hosted, blocked, gone, invites } = counts
+        const totals = `${hosted} on the list, ${blocked} blocked, ${gone} gone, ${countText(invites, 'unused code')}`
+        context.note(`mode ${mode}, policy ${policy}: ${totals}`)
+      })
+    })
+}

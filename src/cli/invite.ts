@@ -1,0 +1,32 @@
+import type { Command } from 'commander'
+
+import { countArgument, jsonOption } from './arguments.ts'
+import type { CommandContext } from './context.ts'
+import { asOperator, withPlace } from './host.ts'
+import type { OperatorOptions } from './operator.ts'
+import { countText, jsonText } from './text.ts'
+
+/** `invite`. */
+export function addInvite(program: Command, context: CommandContext): void {
+  const invite = program
+    .command('invite')
+    .summary('make codes by which owners put their avatars on the list')
+    .description(
+      'For operators: codes for the policy "invite". Each puts one avatar on the list, once. The node keeps hashes of them ' +
+        'alone, so a code is shown only when it is made.',
+    )
+  withPlace(invite.command('create').summary('make codes'), context)
+    .option('--count <n>', 'how many, up to 1,000', countArgument, 1)
+    .addOption(jsonOption())
+    .addHelpText('after', '\nAn owner uses one with: avatar-kv host request --key FILE --node URL --invite CODE')
+    .action(async (options: OperatorOptions & { count: number; json?: true }) => {
+      const codes = await asOperator(context, options, (operator) => operator.invite(options.count))
+      context.out(options.json ? jsonText({ codes }) : codes.join('\n'))
+    })
+  withPlace(invite.command('revoke').summary('make all unused codes worthless'), context)
+    .description('Makes all codes worthless that nobody has used yet.')
+    .action(async (options: OperatorOptions) => {
+      const revoked = await asOperator(context, options, (operator) => operator.revokeInvites())
+      context.out(`${countText(revoked, 'code')} revoked`)
+    })
+}
