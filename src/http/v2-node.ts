@@ -68,7 +68,7 @@ export function v2NodeRoutes(
       '/v2/status',
       { schema: { tags: TAGS, summary: 'What the node is and holds', response: responses({ 200: StatusAnswer }) } },
       () => {
-        const { avatars, records } = store.totals()
+        const { avatars, records, bytes } = store.totals()
         return Promise.resolve({
           version: facts.version,
           network: facts.network,
@@ -77,6 +77,7 @@ export function v2NodeRoutes(
           peers: network.peers().length,
           avatars,
           records,
+          bytes,
           hosting: { mode: hosting.mode, policy: hosting.policy, listed: hosting.counts().hosted },
           subscribers: subscribers(),
           epoch: store.epoch,

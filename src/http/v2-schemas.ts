@@ -127,6 +127,7 @@ export const StatusAnswer = object(
     peers: Type.Integer(),
     avatars: Type.Integer(),
     records: Type.Integer({ description: 'Live records held.' }),
+    bytes: Type.Integer({ description: 'Payloads and signatures of all records kept, history included.' }),
     hosting: object({
       mode: Type.Enum(['all', 'listed']),
       policy: Type.Enum(['open', 'invite', 'closed'], { description: 'Who is put on the list on request.' }),

@@ -132,6 +132,16 @@ export class AvatarState {
     this.#waiting.arrived(id)
   }
 
+  /** Notes that a superseded record is held no longer. */
+  dropHistory(id: RecordId): void {
+    this.#waiting.left(id)
+  }
+
+  /** Incomplete snapshots that name a record of this id, which is not held, as their part. */
+  awaiting(id: RecordId): Waiter[] {
+    return this.#waiting.waitingFor(id).filter(({ type }) => type === 'snapshot')
+  }
+
   #addPatch(place: Citation, body: PatchBody): Citation[] {
     const waiter: Waiter = { ...place, type: 'patch', names: body.prev }
     const needs = this.#needs(waiter)

@@ -50,6 +50,12 @@ export class WaitingRoom {
     if (waiting !== undefined) waiting.held = true
   }
 
+  /** Notes that a record is held no longer. */
+  left(id: RecordId): void {
+    const waiting = this.#byNeed.get(id)
+    if (waiting !== undefined) waiting.held = false
+  }
+
   remove(id: RecordId): void {
     const waiter = this.#waiters.get(id)
     if (waiter === undefined) return

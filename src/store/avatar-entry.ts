@@ -9,10 +9,10 @@ import { isVoid, type Cell } from '../state/cell.ts'
 import type { NamespaceChange, NamespaceMarks, NamespaceName } from '../state/content.ts'
 import { avatarDigest } from '../state/digest.ts'
 import type { Waiter } from '../state/waiting.ts'
-import { addBytes, differenceBytes, LIMBS } from '../sync/negentropy/id-sum.ts'
-import type { Item } from '../sync/negentropy/types.ts'
+import { Allowances } from './allowances.ts'
 import { bytesText, fromHex } from './bytes.ts'
 import { decodeMember, encodeMember } from './cell-codec.ts'
+import { LiveSum, type Counts } from './counts.ts'
 import { NO_VALUE, openRow, readRow, walk, type Database, type Operation } from './database.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
@@ -35,9 +35,13 @@ type StoredMember = 'live' | 'deleted'
 export class AvatarEntry implements StateSource {
   readonly avatar: Avatar
   readonly state: AvatarState
-  #records = 0
-  #bytes = 0
-  #idSum = new Uint32Array(LIMBS)
+  /** What its snapshots may take beyond a quota. */
+  readonly allowances: Allowances
+  /** Changes whenever a record was added: what was counted before may have grown. */
+  additions = 0
+  #live = new LiveSum()
+  #keptRecords = 0
+  #keptBytes = 0
   /** About how much memory this takes. */
   weight = 1_000
   #namespaces = 0
@@ -53,13 +57,14 @@ export class AvatarEntry implements StateSource {
   private constructor(db: Database, avatar: Avatar, stored?: { summary: rows.SummaryRow; state: StoredState }) {
     this.#db = db
     this.avatar = avatar
+    this.allowances = new Allowances(db, avatar)
     // Before the state is made: it asks at once what is held.
     this.#isNew = stored === undefined
     this.state = new AvatarState(avatar, this, stored?.state)
     if (stored === undefined) return
-    this.#records = stored.summary.records
-    this.#bytes = stored.summary.bytes
-    addBytes(this.#idSum, viewOf(stored.summary.idSum), 0)
+    this.#live.addAll(stored.summary)
+    this.#keptRecords = stored.summary.keptRecords
+    this.#keptBytes = stored.summary.keptBytes
     this.#namespaces = stored.summary.namespaces
     this.#storedTips = stored.summary.tipsTotal > SUMMARY_TIPS ? this.state.tips.slice() : []
     for (const waiter of this.state.waiters()) this.#storedWaiters.set(waiter.id, waiter)
@@ -113,26 +118,34 @@ export class AvatarEntry implements StateSource {
     this.#isPreloaded = true
   }
 
-  /** Counts a record that is live now; returns it as sync orders it. */
-  addLive(createdAt: number, id: RecordId, bytes: number): Item {
-    this.#records += 1
-    this.#bytes += bytes
-    const item = { timestamp: createdAt, id: fromHex(id) }
-    addBytes(this.#idSum, viewOf(item.id), 0)
-    return item
+  get counts(): Counts {
+    const { records, bytes } = this.#live
+    return { records, bytes, keptRecords: this.#keptRecords, keptBytes: this.#keptBytes }
   }
 
-  /** Counts a record that is live no longer. */
-  dropLive(createdAt: number, id: RecordId, bytes: number): Item {
-    this.#records -= 1
-    this.#bytes -= bytes
-    const item = { timestamp: createdAt, id: fromHex(id) }
-    const gone = new Uint32Array(LIMBS)
-    addBytes(gone, viewOf(item.id), 0)
-    const rest = differenceBytes(this.#idSum, gone)
-    this.#idSum.fill(0)
-    addBytes(this.#idSum, viewOf(rest), 0)
-    return item
+  /** Counts a record that is kept now, live or as history. */
+  keep(id: RecordId, bytes: number, isLive: boolean): void {
+    this.#keptRecords += 1
+    this.#keptBytes += bytes
+    this.additions += 1
+    if (isLive) this.#live.add(fromHex(id), bytes)
+  }
+
+  /** Counts records that are live no longer. */
+  supersede(gone: LiveSum): void {
+    this.#live.subtract(gone)
+  }
+
+  /** Says which records are still live. */
+  keepLive(left: LiveSum): void {
+    this.#live = left
+  }
+
+  /** Counts a superseded record that is kept no longer. */
+  prune(id: RecordId, bytes: number): void {
+    this.#keptRecords -= 1
+    this.#keptBytes -= bytes
+    this.state.dropHistory(id)
   }
 
   /** Makes a record known as held, before `state.add`. */
@@ -185,9 +198,8 @@ export class AvatarEntry implements StateSource {
       pending: state.pending,
       incomplete: state.incompleteSnapshots,
       missing,
-      records: this.#records,
-      bytes: this.#bytes,
-      idSum: differenceBytes(this.#idSum, new Uint32Array(LIMBS)),
+      ...this.counts,
+      idSum: this.#live.idSum,
       namespaces: this.#namespaces,
     }
   }
@@ -311,10 +323,6 @@ export class AvatarEntry implements StateSource {
     this.weight += row.length + CELL_OVERHEAD_BYTES
     return [member, cell]
   }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function nameOf(namespace: NamespaceName): string {

@@ -2,13 +2,18 @@
  * Makes one batch out of records: works out what becomes of each, and lists every row that changes. Nothing is written
  * here; if the caller cannot write the batch, it must forget the entries that took part.
  */
-import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
+import { compareCitations } from '../record/order.ts'
+import type { Avatar, RecordBody, VerifiedRecord } from '../record/types.ts'
 import type { Item } from '../sync/negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
-import { openRow, walk, type Database, type Operation } from './database.ts'
+import { fromHex } from './bytes.ts'
+import { LiveSum, NOTHING, plus, type Counts } from './counts.ts'
+import { NO_VALUE, type Database, type Operation } from './database.ts'
 import * as keys from './keys.ts'
+import { fullFor, isAvatarWithin, isNodeWithin, refusedFor } from './quotas.ts'
 import * as rows from './rows.ts'
-import type { AvatarSummary, CommitResult } from './types.ts'
+import { splitAt } from './superseded.ts'
+import type { AvatarSummary, CommitResult, Quotas } from './types.ts'
 
 /** Pending records that an avatar may have (docs/protocol.md, "From records to state"). */
 const MAX_PENDING = 1_024
@@ -27,10 +32,28 @@ export interface Batch {
   readonly summaries: Map<Avatar, AvatarSummary>
   readonly lastSequence: number
   readonly newAvatars: number
-  /** Records that are live now and were not; some may be in `removed` as well. */
-  readonly added: Item[]
-  /** Records that are live no longer. */
-  readonly removed: Item[]
+  /** What all avatars hold once the batch is in. */
+  readonly counts: Counts
+  /** Records that are live now and were not. */
+  readonly added: readonly Item[]
+  /** Records that are live no longer and whose `o` rows this batch removes. */
+  readonly removed: readonly Item[]
+  /** Avatars of which others have to be removed later. */
+  readonly unlisting: readonly Avatar[]
+  /** Whether there is history to be pruned. */
+  readonly hasGarbage: boolean
+}
+
+export interface BatchContext {
+  readonly db: Database
+  /** The newest sequence committed. */
+  readonly lastSequence: number
+  /** What all avatars hold. */
+  readonly counts: Counts
+  readonly archive: boolean
+  readonly quotas: Quotas
+  /** The entry of an avatar, the same for every call in one batch. */
+  readonly entryOf: (avatar: Avatar) => Promise<AvatarEntry>
 }
 
 /** A record in this batch that was kept, as the indexes need it. */
@@ -38,125 +61,244 @@ interface Kept {
   readonly record: VerifiedRecord
   readonly sequence: number
   readonly bytes: number
+  isLive: boolean
 }
 
-/**
- * @param lastSequence the newest sequence committed
- * @param entryOf the entry of an avatar, the same for every call in one batch
- */
-export async function buildBatch(
-  db: Database,
-  records: readonly VerifiedRecord[],
-  lastSequence: number,
-  entryOf: (avatar: Avatar) => Promise<AvatarEntry>,
-): Promise<Batch> {
-  const operations: Operation[] = []
-  const changes: Change[] = []
-  const summaries = new Map<Avatar, AvatarSummary>()
+/** @throws CorruptRowError, CorruptWhereaboutsError */
+export async function buildBatch(context: BatchContext, records: readonly VerifiedRecord[]): Promise<Batch> {
   const entries = new Map<Avatar, AvatarEntry>()
   for (const { body } of records) {
-    if (!entries.has(body.avatar)) entries.set(body.avatar, await entryOf(body.avatar))
+    if (!entries.has(body.avatar)) entries.set(body.avatar, await context.entryOf(body.avatar))
     if (body.type !== 'patch') await entries.get(body.avatar)?.preload()
   }
-  const parts = new Map<Avatar, AvatarBatch>()
-  const outcomes: { part: AvatarBatch; refusal: CommitResult | undefined }[] = []
-  let sequence = lastSequence
-  for (const record of records) {
-    const { avatar } = record.body
-    let part = parts.get(avatar)
-    if (part === undefined) {
-      part = new AvatarBatch(entries.get(avatar) as AvatarEntry)
-      parts.set(avatar, part)
+  const parts = new Map([...entries].map(([avatar, entry]) => [avatar, new AvatarBatch(context, entry)]))
+  const node = (): Counts => [...parts.values()].reduce((sum, part) => plus(sum, part.change()), context.counts)
+  const changes: Change[] = []
+  const refusals = new Map<number, CommitResult>()
+  let sequence = context.lastSequence
+  const isTight = mayExceed(context, entries, records)
+  for (const at of isTight ? inOrder(records) : records.keys()) {
+    const record = records[at] as VerifiedRecord
+    const part = parts.get(record.body.avatar) as AvatarBatch
+    const refusal = await part.refuse(record, isTight, node)
+    if (refusal !== undefined) {
+      refusals.set(at, refusal)
+      continue
     }
-    const refusal = part.refuse(record)
-    outcomes.push({ part, refusal })
-    if (refusal !== undefined) continue
     const changed = part.add(record, sequence)
+    if (isTight) await part.settle()
     sequence += changed.length
     changes.push(...changed)
   }
   // What a record is told is how it stands once the whole batch is in.
-  const results = outcomes.map(({ part, refusal }, at) => refusal ?? part.standing(records[at] as VerifiedRecord))
-  let newAvatars = 0
-  const added: Item[] = []
-  const removed: Item[] = []
-  for (const [avatar, part] of parts) {
-    if (part.kept.length === 0) continue
-    if (part.entry.isNew) newAvatars += 1
-    summaries.set(avatar, await part.finish(db, operations, added, removed))
-  }
-  for (const change of changes) pushFeed(operations, change)
-  return { results, operations, changes, summaries, lastSequence: sequence, newAvatars, added, removed }
+  const results = records.map(
+    (record, at) => refusals.get(at) ?? (parts.get(record.body.avatar) as AvatarBatch).standing(record),
+  )
+  const made = new Made()
+  for (const part of parts.values()) await part.finish(made)
+  for (const change of changes) pushFeed(made.operations, change)
+  return { ...made, results, changes, lastSequence: sequence, counts: node() }
 }
+
+/** What the batches of all avatars add up to. */
+class Made {
+  readonly operations: Operation[] = []
+  readonly summaries = new Map<Avatar, AvatarSummary>()
+  readonly added: Item[] = []
+  readonly removed: Item[] = []
+  readonly unlisting: Avatar[] = []
+  newAvatars = 0
+  hasGarbage = false
+}
+
+/** Whether a quota could be exceeded, if all of the records were kept. */
+function mayExceed(
+  { quotas, counts }: BatchContext,
+  entries: ReadonlyMap<Avatar, AvatarEntry>,
+  records: readonly VerifiedRecord[],
+): boolean {
+  const all = { records: 0, bytes: 0 }
+  const each = new Map<Avatar, { records: number; bytes: number }>()
+  for (const record of records) {
+    const own = each.get(record.body.avatar) ?? { records: 0, bytes: 0 }
+    each.set(record.body.avatar, own)
+    for (const sum of [own, all]) {
+      sum.records += 1
+      sum.bytes += bytesOf(record)
+    }
+  }
+  for (const [avatar, own] of each) {
+    if (fullFor(quotas, entries.get(avatar)?.counts ?? NOTHING, NOTHING, own).length > 0) return true
+  }
+  return fullFor(quotas, NOTHING, counts, all).length > 0
+}
+
+const RANKS: Readonly<Record<RecordBody['type'], number>> = { snapshot: 0, part: 1, patch: 2 }
+
+/**
+ * The order in which records are taken where there may not be room for all, so that it does not depend on how they were
+ * sent: snapshots, for they make room, then their parts, then patches from the oldest on.
+ */
+function inOrder(records: readonly VerifiedRecord[]): number[] {
+  const placeOf = (at: number): { rank: number; counter: number; id: VerifiedRecord['id'] } => {
+    const { id, body } = records[at] as VerifiedRecord
+    return { rank: RANKS[body.type], counter: body.counter, id }
+  }
+  return [...records.keys()].sort((a, b) => {
+    const [left, right] = [placeOf(a), placeOf(b)]
+    return left.rank - right.rank || compareCitations(left, right)
+  })
+}
+
+const bytesOf = ({ payload, signature }: VerifiedRecord): number => payload.length + signature.length
 
 /** What one batch does to one avatar. */
 class AvatarBatch {
-  readonly entry: AvatarEntry
-  readonly kept: Kept[] = []
+  readonly #context: BatchContext
+  readonly #entry: AvatarEntry
+  readonly #kept: Kept[] = []
+  readonly #removed: Item[] = []
+  readonly #before: Counts
   readonly #baseBefore: number
+  /** The base up to which it is known what is live. */
+  #settled: number
+  #mustUnlist = false
 
-  constructor(entry: AvatarEntry) {
-    this.entry = entry
+  constructor(context: BatchContext, entry: AvatarEntry) {
+    this.#context = context
+    this.#entry = entry
+    this.#before = entry.counts
     this.#baseBefore = entry.state.base?.counter ?? 0
+    this.#settled = this.#baseBefore
+  }
+
+  /** What this batch has changed so far. */
+  change(): Counts {
+    return plus(this.#entry.counts, this.#before, -1)
   }
 
   /** Takes in a record that is not refused. */
   add(record: VerifiedRecord, lastSequence: number): Change[] {
-    const { entry } = this
+    const entry = this.#entry
     const { id, body } = record
-    entry.hold(id, body)
-    const superseded = entry.state.add(record)
     const { avatar, counter } = body
+    const bytes = bytesOf(record)
+    const isLive = counter >= (entry.state.base?.counter ?? 0)
+    entry.hold(id, body)
+    if (body.type === 'part') entry.allowances.took(entry.state, id, bytes)
     let sequence = lastSequence + 1
-    this.kept.push({ record, sequence, bytes: record.payload.length + record.signature.length })
+    this.#kept.push({ record, sequence, bytes, isLive })
+    entry.keep(id, bytes, isLive)
     const changed: Change[] = [{ sequence, kind: 'record', avatar, counter, id }]
-    for (const place of superseded) changed.push({ sequence: (sequence += 1), kind: 'superseded', avatar, ...place })
+    if (!isLive) {
+      entry.state.addHistory(id)
+      return changed
+    }
+    for (const place of entry.state.add(record)) {
+      changed.push({ sequence: (sequence += 1), kind: 'superseded', avatar, ...place })
+    }
     return changed
   }
 
   standing({ id, body }: VerifiedRecord): CommitResult {
-    return { status: this.entry.state.standing({ counter: body.counter, id }, body.type) }
+    return { status: this.#entry.state.standing({ counter: body.counter, id }, body.type) }
   }
 
   /** What becomes of a record that is not kept; undefined for one that is. */
-  refuse({ id, body }: VerifiedRecord): CommitResult | undefined {
-    const { state } = this.entry
-    if (this.entry.held(id) !== undefined) return { status: 'duplicate' }
+  async refuse(record: VerifiedRecord, isTight: boolean, node: () => Counts): Promise<CommitResult | undefined> {
+    const { id, body } = record
+    const { state, counts, allowances, additions } = this.#entry
+    if (this.#entry.held(id) !== undefined) return { status: 'duplicate' }
+    const { archive, quotas } = this.#context
+    const bytes = bytesOf(record)
     const standing = state.judge(body)
-    if (standing === 'superseded') return { status: 'superseded' }
-    if (standing === 'stored' || body.type === 'part') return undefined
+    if (standing === 'superseded') {
+      const hasRoom = isAvatarWithin(quotas, counts, 1, bytes) && isNodeWithin(quotas, node(), 1, bytes)
+      return archive && hasRoom ? undefined : { status: 'superseded' }
+    }
     const isPatch = body.type === 'patch'
-    if (isPatch && state.pending >= MAX_PENDING) return { status: 'refused', code: 'too_many_pending' }
-    const isFull = !isPatch && state.incompleteSnapshots >= MAX_INCOMPLETE
-    return isFull ? { status: 'refused', code: 'too_many_incomplete' } : undefined
+    if (standing === 'pending' && isPatch && state.pending >= MAX_PENDING) {
+      return { status: 'refused', code: 'too_many_pending' }
+    }
+    if (standing === 'pending' && body.type === 'snapshot' && state.incompleteSnapshots >= MAX_INCOMPLETE) {
+      return { status: 'refused', code: 'too_many_incomplete' }
+    }
+    if (!isTight) return undefined
+    const full = fullFor(quotas, counts, node(), { records: 1, bytes })
+    const [first] = full
+    if (first === undefined) return undefined
+    const unstored = this.#kept.filter(({ isLive }) => isLive)
+    const isLet = !isPatch && (await allowances.lets(record, bytes, full, { state, additions, unstored }))
+    return isLet ? undefined : refusedFor(first)
   }
 
-  async finish(db: Database, operations: Operation[], added: Item[], removed: Item[]): Promise<AvatarSummary> {
-    const { entry } = this
-    for (const { record, sequence, bytes } of this.kept) {
+  /** Counts out what a new base has superseded. */
+  async settle(): Promise<void> {
+    const { state, avatar, allowances } = this.#entry
+    const base = state.base?.counter ?? 0
+    if (base <= this.#settled) return
+    allowances.clear()
+    const isStored = !this.#entry.isNew
+    const split = isStored ? await splitAt(this.#context.db, avatar, this.#settled, base) : undefined
+    const gone = new LiveSum()
+    const left = new LiveSum()
+    for (const kept of this.#kept) {
+      if (!kept.isLive) continue
+      kept.isLive = kept.record.body.counter >= base
+      ;(kept.isLive ? left : gone).add(fromHex(kept.record.id), kept.bytes)
+    }
+    if (split !== undefined && 'left' in split) {
+      this.#entry.keepLive(split.left.addAll(left))
+      this.#mustUnlist = true
+    } else {
+      this.#entry.supersede(gone)
+      if (split !== undefined) this.#entry.supersede(split.gone)
+      if (split?.items === undefined) this.#mustUnlist ||= split !== undefined
+      else this.#removed.push(...split.items)
+    }
+    this.#settled = base
+  }
+
+  async finish(made: Made): Promise<void> {
+    if (this.#kept.length === 0) return
+    await this.settle()
+    const entry = this.#entry
+    const { operations } = made
+    if (entry.isNew) made.newAvatars += 1
+    for (const { record, sequence, bytes, isLive } of this.#kept) {
       pushRecord(operations, record, sequence)
-      pushIndexes(operations, record, sequence, bytes)
-      added.push(entry.addLive(record.body.created_at, record.id, bytes))
+      pushIndexes(operations, record, sequence, bytes, isLive)
+      if (isLive) made.added.push({ timestamp: record.body.created_at, id: fromHex(record.id) })
     }
-    const base = entry.state.base?.counter ?? 0
-    if (base > this.#baseBefore) {
-      for (const { record, bytes } of this.kept) {
-        const { counter, created_at: createdAt } = record.body
-        if (counter < base) removed.push(this.#dropLive(operations, createdAt, record.id, bytes))
-      }
-      const range = keys.historyRange(entry.avatar, this.#baseBefore, base)
-      for await (const [key, row] of walk(db, range)) {
-        const { createdAt, bytes } = openRow(entry.avatar, 'history', key, row, rows.decodeHistory)
-        removed.push(this.#dropLive(operations, createdAt, keys.placeInKey(key).id, bytes))
-      }
+    for (const item of this.#removed) {
+      operations.push({ type: 'del', key: keys.orderKey(item.timestamp, keys.idText(item.id)) })
+      made.removed.push(item)
     }
-    return entry.flush(operations)
+    this.#leaveChores(made)
+    made.summaries.set(entry.avatar, entry.flush(operations))
   }
 
-  #dropLive(operations: Operation[], createdAt: number, id: RecordId, bytes: number): Item {
-    operations.push({ type: 'del', key: keys.orderKey(createdAt, id) })
-    return this.entry.dropLive(createdAt, id, bytes)
+  #leaveChores(made: Made): void {
+    const { avatar, counts } = this.#entry
+    const { archive, quotas, db } = this.#context
+    if (this.#mustUnlist) {
+      made.unlisting.push(avatar)
+      const key = keys.choreKey('u', avatar)
+      // What is left of an earlier base lies before this one's, and is still to be done.
+      if (db.getSync(key) === undefined) {
+        made.operations.push({ type: 'put', key, value: rows.seal(key, rows.encodePlace(lastBelow(this.#baseBefore))) })
+      }
+    }
+    const hasGarbage = archive ? !isAvatarWithin(quotas, counts) : counts.keptRecords > counts.records
+    if (!hasGarbage) return
+    made.operations.push({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE })
+    made.hasGarbage = true
   }
+}
+
+/** The last place below a counter. */
+function lastBelow(counter: number): { counter: number; id: VerifiedRecord['id'] } {
+  return { counter: Math.max(0, counter - 1), id: `0x${'ff'.repeat(32)}` }
 }
 
 function pushRecord(operations: Operation[], record: VerifiedRecord, sequence: number): void {
@@ -166,8 +308,14 @@ function pushRecord(operations: Operation[], record: VerifiedRecord, sequence: n
   operations.push({ type: 'put', key, value: rows.seal(key, row) })
 }
 
-/** Lists the index rows of a live record. */
-export function pushIndexes(operations: Operation[], record: VerifiedRecord, sequence: number, bytes: number): void {
+/** Lists the index rows of a record that is kept. */
+export function pushIndexes(
+  operations: Operation[],
+  record: VerifiedRecord,
+  sequence: number,
+  bytes: number,
+  isLive: boolean,
+): void {
   const { id, body } = record
   const { avatar, counter, created_at: createdAt, type } = body
   const history = keys.historyKey(avatar, { counter, id })
@@ -176,8 +324,9 @@ export function pushIndexes(operations: Operation[], record: VerifiedRecord, seq
   operations.push(
     { type: 'put', key: history, value: rows.seal(history, rows.encodeHistory({ sequence, createdAt, bytes, type })) },
     { type: 'put', key: byId, value: rows.seal(byId, rows.encodeWhereabouts({ avatar, counter, type, sequence })) },
-    { type: 'put', key: order, value: rows.seal(order, rows.encodeOrder({ avatar, sequence })) },
   )
+  if (isLive)
+    operations.push({ type: 'put', key: order, value: rows.seal(order, rows.encodeOrder({ avatar, sequence })) })
 }
 
 function pushFeed(operations: Operation[], change: Change): void {

@@ -85,13 +85,28 @@ export async function* walkKeys(db: Database, range: KeyRange): AsyncGenerator<r
   }
 }
 
+interface WalkOptions {
+  readonly moment?: Moment
+  readonly limit?: number
+  readonly reverse?: boolean
+  readonly keysOnly?: boolean
+}
+
 /** Walks a range row by row, in bounded steps. */
 export async function* walk(
   db: Database,
   range: KeyRange,
-  options: { moment?: Moment; limit?: number; reverse?: boolean; keysOnly?: boolean } = {},
+  options: WalkOptions = {},
 ): AsyncGenerator<readonly [Key, Uint8Array]> {
-  const { moment, limit, reverse, keysOnly } = options
+  for await (const step of walkSteps(db, range, options)) yield* step
+}
+
+/** Walks a range in bounded steps of one row or more. */
+export async function* walkSteps(
+  db: Database,
+  range: KeyRange,
+  { moment, limit, reverse, keysOnly }: WalkOptions = {},
+): AsyncGenerator<readonly (readonly [Key, Uint8Array])[]> {
   const iterator = db.iterator({
     ...range,
     ...(moment === undefined ? {} : { snapshot: moment }),
@@ -101,7 +116,7 @@ export async function* walk(
   })
   try {
     for (let rows = await iterator.nextv(ROWS_A_STEP); rows.length > 0; rows = await iterator.nextv(ROWS_A_STEP)) {
-      for (const [key, value] of rows) yield [key as Key, value as Uint8Array]
+      yield rows as [Key, Uint8Array][]
     }
   } finally {
     await iterator.close()

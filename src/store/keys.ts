@@ -20,6 +20,9 @@
  * | k      | avatar counter id            | tips, where there are more than the summary holds          | yes     |
  * | p      | avatar counter id            | pending patches and incomplete snapshots: what they name   | yes     |
  * | q      | name avatar                  | who claims a namespace                                     | yes     |
+ * | u      | avatar                       | to do: `o` rows of superseded records, after this place    |         |
+ * | g      | avatar                       | to do: history to be pruned                                |         |
+ * | d      | avatar                       | to do: an avatar to be forgotten                           |         |
  *
  * Everything derived follows from the `r` rows of the avatar alone.
  */
@@ -33,6 +36,8 @@ export type Key = Uint8Array
 
 const AVATAR_BYTES = 33
 const ID_BYTES = 32
+/** The time in an `x` key, before the original key. */
+const TIME_BYTES = 8
 /** Where the id begins in an `o` key: after the letter and the time. */
 const ORDER_ID_AT = 9
 /** Members with longer keys are filed under a hash, so that no key of the database grows with a stranger's text. */
@@ -40,7 +45,7 @@ const MAX_MEMBER_KEY_BYTES = 128
 
 const start = (letter: string, capacity = 96): ByteWriter => new ByteWriter(capacity).u8(letter.charCodeAt(0))
 
-export const metaKey = (name: 'schema' | 'network' | 'epoch' | 'totals'): Key =>
+export const metaKey = (name: 'schema' | 'network' | 'epoch' | 'totals' | 'archive'): Key =>
   start('m').bytes(textBytes(name)).finish()
 export const recordKey = (avatar: Avatar, sequence: number): Key => start('r').hex(avatar).u64(sequence).finish()
 export const feedKey = (sequence: number): Key => start('f').u64(sequence).finish()
@@ -50,6 +55,7 @@ export const historyKey = (avatar: Avatar, place: Citation): Key => placeKey('h'
 export const idKey = (id: RecordId): Key => start('i', 33).hex(id).finish()
 export const orderKey = (createdAt: number, id: RecordId): Key => start('o').u64(createdAt).hex(id).finish()
 export const hostedKey = (avatar: Avatar): Key => start('a').hex(avatar).finish()
+export const choreKey = (chore: Chore, avatar: Avatar): Key => start(chore).hex(avatar).finish()
 export const summaryKey = (avatar: Avatar): Key => start('v').hex(avatar).u8(0).finish()
 export const tipKey = (avatar: Avatar, place: Citation): Key => placeKey('k', avatar, place)
 export const waiterKey = (avatar: Avatar, place: Citation): Key => placeKey('p', avatar, place)
@@ -93,9 +99,11 @@ function startingWith(prefix: Uint8Array): KeyRange {
 }
 
 type AvatarTable = 'r' | 'e' | 'h' | 'v' | 't' | 'k' | 'p'
+/** What is left to be done about an avatar: see the table. */
+export type Chore = 'u' | 'g' | 'd'
 
 /** All rows of a table, or those of one avatar. */
-export function tableRange(letter: AvatarTable | 'f' | 'o' | 'a' | 'x', avatar?: Avatar): KeyRange {
+export function tableRange(letter: AvatarTable | Chore | 'f' | 'o' | 'a' | 'x', avatar?: Avatar): KeyRange {
   const writer = start(letter)
   if (avatar === undefined) return startingWith(writer.finish())
   return { gte: writer.hex(avatar).finish(), lt: afterAvatar(letter, avatar) }
@@ -169,6 +177,11 @@ export function sequenceInKey(key: Key): number {
 /** The avatar in the key of an avatar's table. */
 export function avatarInKey(key: Key): Avatar {
   return new ByteReader(key, 1).hex(AVATAR_BYTES)
+}
+
+/** The avatar of the record that an `x` key says was broken. */
+export function avatarInQuarantineKey(key: Key): Avatar {
+  return new ByteReader(key, 1 + TIME_BYTES + 1).hex(AVATAR_BYTES)
 }
 
 /** The avatar at the end of a `q` key. */

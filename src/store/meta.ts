@@ -1,45 +1,53 @@
 /** What the store says of itself, and whether this version may open it. */
 import type { Randomness } from '../environment.ts'
 import { ByteReader, bytesText, textBytes, toHex } from './bytes.ts'
-import { walk, writeDurably, type Database, type Operation } from './database.ts'
+import { countAll, countsOfAll, NOTHING, type Counts } from './counts.ts'
+import { NO_VALUE, walk, writeDurably, type Database, type Operation } from './database.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
+import { countHistory } from './layout.ts'
 import { seal, startRow, unseal } from './rows.ts'
 
-/** The layout of `keys.ts` and `rows.ts`. */
-const SCHEMA = 1
+/** The layout of `keys.ts` and `rows.ts`. Layout 1 did not count history, and kept all of it. */
+const SCHEMA = 2
 const EPOCH_BYTES = 8
 
-export interface Totals {
+type TextName = 'network' | 'epoch' | 'archive'
+
+export interface Totals extends Counts {
   readonly lastSequence: number
   readonly avatars: number
-  readonly records: number
 }
 
 export interface Meta extends Totals {
   readonly epoch: string
 }
 
-export function totalsOperation({ lastSequence, avatars, records }: Totals): Operation {
+export function totalsOperation(totals: Totals): Operation {
   const key = keys.metaKey('totals')
-  const content = startRow(24).u64(lastSequence).u64(avatars).u64(records).finish()
-  return { type: 'put', key, value: seal(key, content) }
+  const { lastSequence, avatars, records, bytes, keptRecords, keptBytes } = totals
+  const content = startRow(48)
+  for (const each of [lastSequence, avatars, records, bytes, keptRecords, keptBytes]) content.u64(each)
+  return { type: 'put', key, value: seal(key, content.finish()) }
 }
 
 /**
- * Reads what an existing store says of itself, or begins a new one.
+ * Reads what an existing store says of itself, or begins a new one. Brings data of an older layout into this one.
  *
+ * @param archive whether history is kept; where it was and is no longer, word is left to prune it
  * @throws StoreError `schema_newer`, `wrong_network`
  */
 export async function readMeta(
   db: Database,
   network: string,
+  archive: boolean,
   { random }: { readonly random: Randomness },
 ): Promise<Meta> {
   const schema = await db.get(keys.metaKey('schema'))
-  if (schema === undefined) return begin(db, network, toHex(random.bytes(EPOCH_BYTES)).slice(2))
+  if (schema === undefined) return begin(db, network, archive, toHex(random.bytes(EPOCH_BYTES)).slice(2))
   if (!/^[1-9][0-9]{0,8}$/.test(Buffer.from(schema).toString('latin1'))) throw damaged('its layout')
-  if (Number(bytesText(schema)) !== SCHEMA) {
+  const layout = Number(bytesText(schema))
+  if (layout > SCHEMA) {
     throw new StoreError(
       'schema_newer',
       `This data was written by a newer avatar-kv (layout ${bytesText(schema)}; this version knows ${SCHEMA}). ` +
@@ -55,26 +63,51 @@ export async function readMeta(
         'Start with that --network, or choose another directory with --data-dir.',
     )
   }
+  if (layout < SCHEMA) {
+    await countHistory(db)
+    await writeDurably(db, [schemaOperation(), { type: 'del', key: keys.metaKey('totals') }])
+  }
+  await followArchive(db, archive)
   return { epoch, ...(await readTotals(db)) }
 }
 
-async function begin(db: Database, network: string, epoch: string): Promise<Meta> {
-  const totals = { lastSequence: 0, avatars: 0, records: 0 }
+/** Leaves word to prune all history where it was kept so far. */
+async function followArchive(db: Database, archive: boolean): Promise<void> {
+  const before = await readText(db, 'archive').catch(() => undefined)
+  if (before === String(archive)) return
+  if (!archive) {
+    for await (const step of countsOfAll(db)) {
+      const chores = step
+        .filter(([, counts]) => counts === undefined || counts.keptRecords > counts.records)
+        .map(([avatar]): Operation => ({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE }))
+      await writeDurably(db, chores)
+    }
+  }
+  await writeDurably(db, [putText('archive', String(archive))])
+}
+
+async function begin(db: Database, network: string, archive: boolean, epoch: string): Promise<Meta> {
+  const totals = { lastSequence: 0, avatars: 0, ...NOTHING }
   await writeDurably(db, [
-    { type: 'put', key: keys.metaKey('schema'), value: textBytes(String(SCHEMA)) },
+    schemaOperation(),
     putText('network', network),
     putText('epoch', epoch),
+    putText('archive', String(archive)),
     totalsOperation(totals),
   ])
   return { epoch, ...totals }
 }
 
-function putText(name: 'network' | 'epoch', text: string): Operation {
+function schemaOperation(): Operation {
+  return { type: 'put', key: keys.metaKey('schema'), value: textBytes(String(SCHEMA)) }
+}
+
+function putText(name: TextName, text: string): Operation {
   const key = keys.metaKey(name)
   return { type: 'put', key, value: seal(key, startRow(32).bytes(textBytes(text)).finish()) }
 }
 
-async function readText(db: Database, name: 'network' | 'epoch'): Promise<string> {
+async function readText(db: Database, name: TextName): Promise<string> {
   const key = keys.metaKey(name)
   const row = await db.get(key)
   const content = row && unseal(key, row)
@@ -97,7 +130,9 @@ async function readTotals(db: Database): Promise<Totals> {
   const content = row && unseal(key, row)
   if (content !== undefined) {
     const reader = new ByteReader(content)
-    return { lastSequence: reader.u64(), avatars: reader.u64(), records: reader.u64() }
+    const [lastSequence, avatars] = [reader.u64(), reader.u64()]
+    const [records, bytes, keptRecords, keptBytes] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()]
+    return { lastSequence, avatars, records, bytes, keptRecords, keptBytes }
   }
   let lastSequence = 0
   for await (const [each] of walk(db, keys.tableRange('r'))) {
@@ -106,9 +141,5 @@ async function readTotals(db: Database): Promise<Totals> {
   for await (const [each] of walk(db, keys.tableRange('f'), { reverse: true, limit: 1 })) {
     lastSequence = Math.max(lastSequence, keys.sequenceInKey(each))
   }
-  let avatars = 0
-  let records = 0
-  for await (const _ of walk(db, keys.tableRange('a'))) avatars += 1
-  for await (const _ of walk(db, keys.tableRange('o'))) records += 1
-  return { lastSequence, avatars, records }
+  return { lastSequence, ...(await countAll(db)) }
 }

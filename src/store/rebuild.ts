@@ -15,6 +15,8 @@ export interface Rebuilt {
   readonly records: number
   /** Rows moved to quarantine. */
   readonly quarantined: number
+  /** Whether some of the records kept are superseded. */
+  readonly hasHistory: boolean
 }
 
 /**
@@ -45,18 +47,17 @@ export async function rebuildAvatar(
     const bytes = record.payload.length + record.signature.length
     kept.push({ record, sequence: keys.sequenceInKey(key), bytes })
   }
-  if (kept.length === 0) return { operations, records: 0, quarantined }
+  if (kept.length === 0) return { operations, records: 0, quarantined, hasHistory: false }
   const base = entry.state.base?.counter ?? 0
   for (const { record, sequence, bytes } of kept) {
-    pushIndexes(operations, record, sequence, bytes)
-    if (record.body.counter < base) {
-      operations.push({ type: 'del', key: keys.orderKey(record.body.created_at, record.id) })
-    } else {
-      entry.addLive(record.body.created_at, record.id, bytes)
-    }
+    const isLive = record.body.counter >= base
+    pushIndexes(operations, record, sequence, bytes, isLive)
+    if (!isLive) operations.push({ type: 'del', key: keys.orderKey(record.body.created_at, record.id) })
+    entry.keep(record.id, bytes, isLive)
   }
   entry.flush(operations)
-  return { operations, records: kept.length, quarantined }
+  const { records, keptRecords } = entry.counts
+  return { operations, records: keptRecords, quarantined, hasHistory: keptRecords > records }
 }
 
 function reverify(

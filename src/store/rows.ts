@@ -4,6 +4,7 @@ import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
 import type { NamespaceMarks } from '../state/content.ts'
 import type { Waiter } from '../state/waiting.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
+import type { Counts } from './counts.ts'
 import type { Key } from './keys.ts'
 import type { AvatarSummary, ChangeEvent } from './types.ts'
 
@@ -175,8 +176,18 @@ export function decodeWaiter(place: Citation, content: Uint8Array): Waiter {
   return { counter: place.counter, id: place.id, type, names }
 }
 
+/** A `u` row: the place after which superseded records may still have `o` rows. */
+export function encodePlace({ counter, id }: Citation): Uint8Array {
+  return startRow(40).u64(counter).hex(id).finish()
+}
+
+export function decodePlace(content: Uint8Array): Citation {
+  const reader = new ByteReader(content)
+  return { counter: reader.u64(), id: reader.hex(ID_BYTES) }
+}
+
 /** The summary as stored: `AvatarSummary`, and what only the store and sync need. */
-export interface SummaryRow extends Omit<AvatarSummary, 'avatar'> {
+export interface SummaryRow extends Omit<AvatarSummary, 'avatar'>, Counts {
   /** Sum of the ids of the live records modulo 2^256, little-endian, 32 bytes. */
   readonly idSum: Uint8Array
   readonly namespaces: number
@@ -193,7 +204,8 @@ export function encodeSummary(row: SummaryRow): Uint8Array {
   for (const { counter, id } of row.tips) writer.u64(counter).hex(id)
   writer.varint(row.pending).varint(row.incomplete).varint(row.missing.total).varint(row.missing.ids.length)
   for (const id of row.missing.ids) writer.hex(id)
-  return writer.varint(row.records).varint(row.bytes).varint(row.namespaces).bytes(row.idSum).finish()
+  writer.varint(row.records).varint(row.bytes).varint(row.namespaces).bytes(row.idSum)
+  return writer.varint(row.keptRecords).varint(row.keptBytes).finish()
 }
 
 export function decodeSummary(content: Uint8Array): SummaryRow {
@@ -210,7 +222,9 @@ export function decodeSummary(content: Uint8Array): SummaryRow {
   const missing = { total: missingTotal, ids: Array.from({ length: reader.varint() }, () => reader.hex(ID_BYTES)) }
   const [records, bytes, namespaces] = [reader.varint(), reader.varint(), reader.varint()]
   const idSum = reader.bytes(ID_BYTES)
-  return { head, digest, base, tipsTotal, tips, pending, incomplete, missing, records, bytes, namespaces, idSum }
+  const [keptRecords, keptBytes] = [reader.varint(), reader.varint()]
+  const counts = { records, bytes, keptRecords, keptBytes }
+  return { head, digest, base, tipsTotal, tips, pending, incomplete, missing, namespaces, idSum, ...counts }
 }
 
 function oneOf<T>(values: readonly T[], index: number): T {

@@ -5,10 +5,10 @@ import type { Bound, Item } from '../sync/negentropy/types.ts'
 import type { AvatarSum, SyncMoment } from '../sync/types.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import { fromHex } from './bytes.ts'
-import { openRow, walk, type Database } from './database.ts'
+import { openRow, walk, type Database, type Moment } from './database.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
-import { readSummary, readWhereabouts } from './reader.ts'
+import { atMoment, readSummary, readSummaryAt, readWhereabouts } from './reader.ts'
 import * as rows from './rows.ts'
 
 /** The live records of some avatars. */
@@ -31,69 +31,107 @@ export function avatarSums(db: Database, avatars: readonly Avatar[]): AvatarSum[
   })
 }
 
+/** What sync must know of rows that are still there although their records are not live, or their avatar is gone. */
+export interface Leftovers {
+  /** Whether the `o` rows are those of the live records, no more. */
+  readonly isListed: boolean
+  readonly isForgettingSome: boolean
+  isForgetting(avatar: Avatar): boolean
+}
+
+/** Which of some ids are held, superseded ones included. */
+export function heldOf(db: Database, ids: readonly Uint8Array[], leftovers: Leftovers): boolean[] {
+  return ids.map((id) => {
+    const key = keys.idKey(keys.idText(id))
+    const row = db.getSync(key)
+    if (row === undefined || !leftovers.isForgettingSome) return row !== undefined
+    const content = rows.unseal(key, row)
+    return content === undefined || !leftovers.isForgetting(rows.decodeWhereabouts(content).avatar)
+  })
+}
+
 /** A record to be read: which avatar's, and its place in the order of arrival. */
 interface Wanted {
   readonly avatar: Avatar
   readonly sequence: number
 }
 
+/** Tells, of one moment, from which counter on an avatar's records are live; Infinity for an unknown avatar. */
+function liveFrom(db: Database, moment: Moment): (avatar: Avatar) => Promise<number> {
+  const known = new Map<Avatar, number>()
+  return async (avatar) => {
+    let from = known.get(avatar)
+    if (from === undefined) {
+      const summary = await readSummaryAt(db, moment, avatar)
+      from = summary === undefined ? Infinity : (summary.base?.counter ?? 0)
+      known.set(avatar, from)
+    }
+    return from
+  }
+}
+
 /** The live records among some ids, in their order. */
 export function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<SignedRecord[]> {
-  const bases = new Map<Avatar, number>()
-  const wanted: Wanted[] = []
-  for (const id of ids) {
-    const where = readWhereabouts(db, keys.idText(id))
-    if (where === undefined) continue
-    const { avatar, counter, sequence } = where
-    let base = bases.get(avatar)
-    if (base === undefined) {
-      base = readSummary(db, avatar)?.base?.counter ?? 0
-      bases.set(avatar, base)
+  return atMoment(db, async (moment) => {
+    const fromOf = liveFrom(db, moment)
+    const wanted: Wanted[] = []
+    for (const id of ids) {
+      const where = readWhereabouts(db, keys.idText(id), moment)
+      if (where !== undefined && where.counter >= (await fromOf(where.avatar))) wanted.push(where)
     }
-    if (counter >= base) wanted.push({ avatar, sequence })
-  }
-  return readSigned(db, wanted)
+    const found = await readSigned(db, moment, wanted)
+    return found.map(({ payload, signature }) => ({ payload, signature }))
+  })
 }
 
 /** Live records from a bound on, in the order of sync. */
-export async function signedFrom(
+export function signedFrom(
   db: Database,
   bound: Bound,
   { records: maxRecords, bytes: maxBytes }: { readonly records: number; readonly bytes: number },
+  leftovers: Leftovers,
 ): Promise<{ records: SignedRecord[]; next: Bound | null }> {
-  const places: Item[] = []
-  const wanted: (Wanted & { readonly at: number })[] = []
-  for await (const [key, row] of walk(db, keys.orderRange(bound, null), { limit: maxRecords + 1 })) {
-    const at = places.push(keys.itemInKey(key)) - 1
-    const content = rows.unseal(key, row)
-    if (content !== undefined) {
-      wanted.push({ ...rows.decodeOrder(content), at })
-      continue
+  const { isListed } = leftovers
+  return atMoment(db, async (moment) => {
+    const places: Item[] = []
+    const wanted: (Wanted & { readonly at: number })[] = []
+    for await (const [key, row] of walk(db, keys.orderRange(bound, null), { moment, limit: maxRecords + 1 })) {
+      const at = places.push(keys.itemInKey(key)) - 1
+      const content = rows.unseal(key, row)
+      if (content !== undefined) {
+        wanted.push({ ...rows.decodeOrder(content), at })
+        continue
+      }
+      // Its avatar cannot be told from it; whereabouts can. A row of no record is passed over.
+      const where = readWhereabouts(db, keys.idText((places[at] as Item).id), moment)
+      if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not fit')
     }
-    // Its avatar cannot be told from it; whereabouts can. A row of no record is passed over.
-    const where = readWhereabouts(db, keys.idText((places[at] as Item).id))
-    if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not fit')
-  }
-  const records: SignedRecord[] = []
-  const within = wanted.filter(({ at }) => at < maxRecords)
-  const found = await readSigned(db, within)
-  let bytes = 0
-  for (const [index, record] of found.entries()) {
-    bytes += record.payload.length
-    if (records.length > 0 && bytes > maxBytes)
-      return { records, next: places[(within[index] as { at: number }).at] ?? null }
-    records.push(record)
-  }
-  return { records, next: places[maxRecords] ?? null }
+    const records: SignedRecord[] = []
+    const within = wanted.filter(({ at }) => at < maxRecords)
+    const found = await readSigned(db, moment, within)
+    const fromOf = liveFrom(db, moment)
+    let bytes = 0
+    for (const [index, record] of found.entries()) {
+      const { avatar, at } = within[index] as (typeof within)[number]
+      if (!isListed && record.counter < (await fromOf(avatar))) continue
+      bytes += record.payload.length
+      if (records.length > 0 && bytes > maxBytes) return { records, next: places[at] ?? null }
+      records.push({ payload: record.payload, signature: record.signature })
+    }
+    return { records, next: places[maxRecords] ?? null }
+  })
 }
 
-async function readSigned(db: Database, wanted: readonly Wanted[]): Promise<SignedRecord[]> {
+async function readSigned(
+  db: Database,
+  moment: Moment,
+  wanted: readonly Wanted[],
+): Promise<(SignedRecord & { readonly counter: number })[]> {
   const recordKeys = wanted.map(({ avatar, sequence }) => keys.recordKey(avatar, sequence))
-  const found = await db.getMany(recordKeys)
+  const found = await db.getMany(recordKeys, { snapshot: moment })
   return found.map((row, at) => {
     const { avatar } = wanted[at] as Wanted
     if (row === undefined) throw new CorruptRowError(avatar, 'record', 'it is not there')
-    const { payload, signature } = openRow(avatar, 'record', recordKeys[at] as keys.Key, row, rows.decodeRecord)
-    return { payload, signature }
+    return openRow(avatar, 'record', recordKeys[at] as keys.Key, row, rows.decodeRecord)
   })
 }

@@ -99,6 +99,8 @@ export interface StoreTotals {
   readonly avatars: number
   /** Live records. */
   readonly records: number
+  /** Payload and signature bytes of all records kept, history included. */
+  readonly bytes: number
 }
 
 /** A record as an archive has it. */

@@ -25,7 +25,7 @@ test('a commit that fails once rejects its submitters, changes nothing, and the 
   ])
   expect(door.commits).toEqual([4])
   expect(door.announced).toEqual([])
-  expect(door.store.totals()).toEqual({ avatars: 0, records: 0 })
+  expect(door.store.totals()).toEqual({ avatars: 0, records: 0, bytes: 0 })
   expect(await door.waiting()).toBe(0)
 
   expect(statuses(await door.ingest.submit(records, http))).toEqual(['stored', 'stored', 'stored'])

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { VerifiedRecord } from '../../src/record/types.ts'
 import { StoreError } from '../../src/store/errors.ts'
+import type { StoreTotals } from '../../src/store/types.ts'
 import { HOSTILE_KEYS } from '../oracle/json-values.ts'
 import { allRecords, expectOracle } from './expectations.ts'
 import { verified, type OpenStore, type RawDb, type StoreHarness } from './harness.ts'
@@ -30,11 +31,13 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
   let harness: StoreHarness
   let sample: Sample
   let pristine: Row[]
+  // With history, so that there is more to be broken.
+  const open = (): Promise<OpenStore> => harness.open({ archive: true })
 
   beforeEach(async () => {
     harness = await make()
     sample = writeSample()
-    const store = await harness.open()
+    const store = await open()
     for (const batch of sample.batches) await store.commit(batch)
     pristine = await harness.dump()
   })
@@ -63,7 +66,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
       async (letter) => {
         for (const [key, value] of some(letter)) {
           await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
-          const store = await harness.open()
+          const store = await open()
           for (const avatar of sample.avatars) await expectOracle(store, avatar, sample.of(avatar))
           expect(store.totals()).toEqual(sample.totals)
           await store.commit(sample.late)
@@ -71,7 +74,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
             await expectOracle(store, avatar, [...sample.of(avatar), ...sample.lateOf(avatar)])
 
           await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
-          expect(await (await harness.open()).rebuild()).toMatchObject({ quarantined: 0 })
+          expect(await (await open()).rebuild()).toMatchObject({ quarantined: 0 })
           expect(withoutGarbage(await harness.dump())).toEqual(withoutGarbage(pristine))
         }
       },
@@ -81,7 +84,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
       for (const [key, value] of some(RECORD_ROWS)) {
         await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
         const before = await harness.corruptions()
-        const store = await harness.open()
+        const store = await open()
         const held: VerifiedRecord[] = []
         for (const avatar of sample.avatars) {
           const ids = new Set((await allRecords(store, avatar)).map(({ id }) => id))
@@ -103,7 +106,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
           [true, damage(Buffer.from(value, 'hex')).toString('hex')],
         ])
 
-        const reopened = await harness.open()
+        const reopened = await open()
         await reopened.commit(lost)
         for (const avatar of sample.avatars) {
           const given = [...held, ...lost].filter(({ body }) => body.avatar === avatar)
@@ -115,9 +118,9 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
     test.each(FEED_ROWS)('in the feed (%s): no wrong entry, and state untouched', async (letter) => {
       for (const [key, value] of some(letter)) {
         await harness.tamper((db) => putAll(db, pristine))
-        const good = await sampleEvents(await harness.open(), sample)
+        const good = await sampleEvents(await open(), sample)
         await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
-        const store = await harness.open()
+        const store = await open()
         const events = await sampleEvents(store, sample)
         for (const [index, list] of events.entries()) {
           if (list !== 'reset') expect(good[index]).toEqual(expect.arrayContaining(list))
@@ -129,7 +132,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
     test('in what the store says of itself: a clear refusal, or the truth', async () => {
       for (const [key, value] of pristine.filter(([each]) => each.startsWith(Buffer.from('m').toString('hex')))) {
         await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
-        const store = await harness.open().catch((error: unknown) => error)
+        const store = await open().catch((error: unknown) => error)
         if (store instanceof Error) {
           expect(store).toBeInstanceOf(StoreError)
           continue
@@ -149,7 +152,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
     const members = pristine.filter(([key, value]) => key.startsWith('76') && value.length > 0)
     for (const [index, [key]] of members.slice(0, -1).entries()) {
       await restore([key, members[index + 1]![1]])
-      const store = await harness.open()
+      const store = await open()
       for (const avatar of sample.avatars) await expectOracle(store, avatar, sample.of(avatar))
     }
   })
@@ -164,7 +167,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
     test.each(LOST_ROWS)('of %s: reads are right all the same', async (letter) => {
       for (const row of some(letter)) {
         await lose(row)
-        const store = await harness.open()
+        const store = await open()
         for (const avatar of sample.avatars) await expectOracle(store, avatar, sample.of(avatar))
       }
     })
@@ -172,7 +175,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
     test.each(LOST_ROWS)('of %s: writes build on what is true all the same', async (letter) => {
       for (const row of some(letter)) {
         await lose(row)
-        const store = await harness.open()
+        const store = await open()
         await store.commit(sample.late)
         for (const avatar of sample.avatars) {
           await expectOracle(store, avatar, [...sample.of(avatar), ...sample.lateOf(avatar)])
@@ -186,7 +189,7 @@ interface Sample {
   readonly batches: readonly (readonly VerifiedRecord[])[]
   readonly all: readonly VerifiedRecord[]
   readonly avatars: readonly VerifiedRecord['body']['avatar'][]
-  readonly totals: { readonly avatars: number; readonly records: number }
+  readonly totals: StoreTotals
   /** Records that reach far back: late forks beside and under what was written and deleted. */
   readonly late: readonly VerifiedRecord[]
   of(avatar: string): VerifiedRecord[]
@@ -221,7 +224,11 @@ function writeSample(): Sample {
     batches: verifiedBatches,
     all,
     avatars: [one.avatar, two.avatar],
-    totals: { avatars: 2, records: all.length - old.length - 1 },
+    totals: {
+      avatars: 2,
+      records: all.length - old.length - 1,
+      bytes: all.reduce((sum, { payload, signature }) => sum + payload.length + signature.length, 0),
+    },
     late: verifiedLate,
     of: (avatar) => by(all, avatar),
     lateOf: (avatar) => by(verifiedLate, avatar),

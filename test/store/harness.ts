@@ -6,6 +6,7 @@ import { MemoryLevel } from 'memory-level'
 import { pino } from 'pino'
 import type { VerifiedRecord } from '../../src/record/types.ts'
 import { verifyRecord } from '../../src/record/verify.ts'
+import type { Quotas } from '../../src/store/types.ts'
 import { createStore, openStore } from '../../src/store/store.ts'
 import { systemEnvironment } from '../../src/system-environment.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
@@ -30,6 +31,8 @@ export function verified(records: readonly TestRecord[]): VerifiedRecord[] {
 export interface OpenOptions {
   readonly network?: string
   readonly feedEntries?: number
+  readonly archive?: boolean
+  readonly quotas?: Quotas
 }
 
 /** One database, and the store on it while it is open. */
@@ -96,7 +99,7 @@ export async function openTwice(): Promise<unknown> {
 interface Backing {
   open(
     components: Parameters<typeof openStore>[0],
-    options: { readonly network: string; readonly feedEntries?: number },
+    options: OpenOptions & { readonly network: string },
   ): Promise<OpenStore>
   raw(use: (db: RawDb) => Promise<void>): Promise<void>
   remove(): Promise<void>

@@ -2,6 +2,9 @@ import { describe } from 'vitest'
 import { memoryHarness } from './harness.ts'
 import { storeProperties } from './store-properties.ts'
 
-describe('a store in memory', () => {
-  storeProperties(memoryHarness, 30)
+describe.each([
+  ['that prunes', false],
+  ['that keeps history', true],
+])('a store in memory %s', (_, archive) => {
+  storeProperties(memoryHarness, 30, archive)
 })

@@ -1,0 +1,163 @@
+/**
+ * What is done in the background, in steps that are short enough for writers to get their turn in between. Each step is one
+ * batch: whenever the node ends, the rows fit each other, and the rest is done after the next start.
+ */
+import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
+import type { Item } from '../sync/negentropy/types.ts'
+import type { AvatarEntry } from './avatar-entry.ts'
+import { bytesText, fromHex } from './bytes.ts'
+import type { Counts } from './counts.ts'
+import { openRow, walk, type Database, type Operation } from './database.ts'
+import * as keys from './keys.ts'
+import * as rows from './rows.ts'
+
+/** Records taken out of the order of sync in one step. */
+const UNLIST_RECORDS = 1_000
+/** Records pruned, or rows forgotten, in one step. */
+const STEP_RECORDS = 500
+
+export interface Step {
+  readonly operations: Operation[]
+  /** Records whose `o` rows go. */
+  readonly removed: readonly Item[]
+  readonly isLast: boolean
+  /** Where the next step begins: a walk over what earlier steps have deleted takes longer and longer. */
+  readonly next?: keys.Key | undefined
+}
+
+/**
+ * Removes `o` rows of an avatar's records with a counter below `base`, from where the last step ended.
+ *
+ * @param base `all` where all are to go, and none is worth mending
+ * @throws CorruptRowError
+ */
+export async function unlistStep(db: Database, avatar: Avatar, base: number | 'all'): Promise<Step> {
+  const marker = keys.choreKey('u', avatar)
+  const row = await db.get(marker)
+  const content = row && rows.unseal(marker, row)
+  // A marker that is lost to the disk costs a walk from the beginning.
+  const after: Citation = content === undefined ? { counter: 0, id: NO_ID } : rows.decodePlace(content)
+  const all = base === 'all' ? keys.tableRange('h', avatar) : keys.historyRange(avatar, 0, base)
+  const items: Item[] = []
+  let last = after
+  let read = 0
+  const range = { gte: keys.historyKeyAfter(avatar, after), lt: all.lt }
+  for await (const [key, each] of walk(db, range, { limit: UNLIST_RECORDS })) {
+    read += 1
+    last = keys.placeInKey(key)
+    if (base === 'all' && rows.unseal(key, each) === undefined) continue
+    const { createdAt } = openRow(avatar, 'history', key, each, rows.decodeHistory)
+    items.push({ timestamp: createdAt, id: fromHex(last.id) })
+  }
+  const isLast = read < UNLIST_RECORDS
+  const { operations, removed } = await listed(db, items)
+  if (isLast) operations.push({ type: 'del', key: marker })
+  else operations.push({ type: 'put', key: marker, value: rows.seal(marker, rows.encodePlace(last)) })
+  return { operations, removed, isLast }
+}
+
+const NO_ID: RecordId = `0x${'00'.repeat(32)}`
+
+/** Those of some records that have an `o` row, and its deletion. */
+async function listed(db: Database, items: readonly Item[]): Promise<{ operations: Operation[]; removed: Item[] }> {
+  const orderKeys = items.map(({ timestamp, id }) => keys.orderKey(timestamp, keys.idText(id)))
+  const found = await db.getMany(orderKeys)
+  const operations: Operation[] = []
+  const removed: Item[] = []
+  for (const [at, item] of items.entries()) {
+    if (found[at] === undefined) continue
+    operations.push({ type: 'del', key: orderKeys[at] as keys.Key })
+    removed.push(item)
+  }
+  return { operations, removed }
+}
+
+/**
+ * Removes superseded records, the oldest first, as long as `isTooMuch`. None of them may have an `o` row.
+ *
+ * @param from `next` of the step before; a step with it is never the last, for older records may have come meanwhile
+ * @param entry follows the step; if the step cannot be written, it must be forgotten
+ * @throws CorruptRowError
+ */
+export async function pruneStep(
+  db: Database,
+  entry: AvatarEntry,
+  isTooMuch: (counts: Counts) => boolean,
+  from?: keys.Key,
+): Promise<Step> {
+  const { avatar } = entry
+  const operations: Operation[] = []
+  const range = keys.historyRange(avatar, 0, entry.state.base?.counter ?? 0)
+  let pruned = 0
+  let next: keys.Key | undefined
+  for await (const [key, row] of walk(db, { gte: from ?? range.gte, lt: range.lt }, { limit: STEP_RECORDS })) {
+    if (!isTooMuch(entry.counts)) break
+    const { sequence, bytes } = openRow(avatar, 'history', key, row, rows.decodeHistory)
+    const { id } = keys.placeInKey(key)
+    for (const each of [key, keys.recordKey(avatar, sequence), keys.idKey(id)]) {
+      operations.push({ type: 'del', key: each })
+    }
+    entry.prune(id, bytes)
+    pruned += 1
+    if (pruned === STEP_RECORDS) next = key
+  }
+  const isLast = from === undefined && next === undefined
+  if (pruned > 0) entry.flush(operations)
+  if (isLast) operations.push({ type: 'del', key: keys.choreKey('g', avatar) })
+  return { operations, removed: [], isLast, next }
+}
+
+/**
+ * Removes rows of an avatar that is no longer hosted, whatever they say: no check keeps one from being forgotten.
+ *
+ * @param from `next` of the step before
+ */
+export async function forgetStep(db: Database, avatar: Avatar, from?: keys.Key): Promise<Step> {
+  const operations: Operation[] = []
+  let next: keys.Key | undefined
+  const drop = (key: keys.Key): number => operations.push({ type: 'del', key })
+  const rangeOf = (letter: 'h' | 'r' | 'v' | 't' | 'k' | 'p' | 'e'): keys.KeyRange => {
+    const { gte, lt } = keys.tableRange(letter, avatar)
+    return { gte: from?.[0] === gte[0] && from !== undefined ? from : gte, lt }
+  }
+  for await (const [key, row] of walk(db, rangeOf('h'), { limit: STEP_RECORDS })) {
+    drop((next = key))
+    drop(keys.idKey(keys.placeInKey(key).id))
+    const content = rows.unseal(key, row)
+    if (content !== undefined) drop(keys.recordKey(avatar, rows.decodeHistory(content).sequence))
+  }
+  if (operations.length > 0) return { operations, removed: [], isLast: false, next }
+  const items: Item[] = []
+  for await (const [key, row] of walk(db, rangeOf('r'), { limit: STEP_RECORDS })) {
+    drop((next = key))
+    items.push(...itemOf(key, row))
+  }
+  if (operations.length > 0) {
+    const { operations: unlist, removed } = await listed(db, items)
+    for (const { id } of items) drop(keys.idKey(keys.idText(id)))
+    return { operations: [...operations, ...unlist], removed, isLast: false, next }
+  }
+  for (const letter of ['v', 't', 'k', 'p', 'e'] as const) {
+    for await (const [key] of walk(db, rangeOf(letter), { limit: STEP_RECORDS, keysOnly: true })) {
+      drop((next = key))
+      if (letter !== 'v' || keys.kindOfViewKey(key) !== 'namespace') continue
+      drop(keys.identityKey(keys.namespaceInKey(key), avatar))
+    }
+    if (operations.length > 0) return { operations, removed: [], isLast: false, next }
+  }
+  for await (const [key] of walk(db, keys.tableRange('x'), { keysOnly: true })) {
+    if (keys.avatarInQuarantineKey(key) === avatar) drop(key)
+  }
+  drop(keys.choreKey('g', avatar))
+  drop(keys.choreKey('d', avatar))
+  return { operations, removed: [], isLast: true }
+}
+
+/** Where a record without a history row would be in the order of sync. */
+function itemOf(key: keys.Key, row: Uint8Array): Item[] {
+  const content = rows.unseal(key, row)
+  if (content === undefined) return []
+  const { id, payload } = rows.decodeRecord(content)
+  const { created_at: timestamp } = JSON.parse(bytesText(payload)) as RecordBody
+  return [{ timestamp, id: fromHex(id) }]
+}

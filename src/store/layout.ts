@@ -1,0 +1,50 @@
+/** Brings data of layout 1 into layout 2: summaries count history too. */
+import type { Avatar } from '../record/types.ts'
+import { ByteWriter } from './bytes.ts'
+import { walk, writeDurably, type Database, type Operation } from './database.ts'
+import * as keys from './keys.ts'
+import * as rows from './rows.ts'
+
+/** Summaries written at once. */
+const STEP_SUMMARIES = 256
+
+/**
+ * Can be repeated, from wherever it ended: a summary that counts history already is left as it is. So is one that fails
+ * its check: it is mended when it is read.
+ */
+export async function countHistory(db: Database): Promise<void> {
+  let operations: Operation[] = []
+  for await (const [hosted] of walk(db, keys.tableRange('a'), { keysOnly: true })) {
+    const avatar = keys.avatarInKey(hosted)
+    const key = keys.summaryKey(avatar)
+    const row = await db.get(key)
+    const content = row && rows.unseal(key, row)
+    if (content === undefined || isCounted(content)) continue
+    const { records, bytes } = await keptBy(db, avatar)
+    const counted = new ByteWriter().bytes(content).varint(records).varint(bytes).finish()
+    const value = rows.seal(key, rows.startRow(counted.length).bytes(counted).finish())
+    if (operations.push({ type: 'put', key, value }) < STEP_SUMMARIES) continue
+    await writeDurably(db, operations)
+    operations = []
+  }
+  await writeDurably(db, operations)
+}
+
+function isCounted(content: Uint8Array): boolean {
+  try {
+    rows.decodeSummary(content)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function keptBy(db: Database, avatar: Avatar): Promise<{ records: number; bytes: number }> {
+  let [records, bytes] = [0, 0]
+  for await (const [key, row] of walk(db, keys.tableRange('h', avatar))) {
+    const content = rows.unseal(key, row)
+    records += 1
+    if (content !== undefined) bytes += rows.decodeHistory(content).bytes
+  }
+  return { records, bytes }
+}

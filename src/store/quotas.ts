@@ -1,0 +1,52 @@
+/** What there is room for. Only live records count: history makes room for them. */
+import type { Counts } from './counts.ts'
+import type { CommitResult, Quotas, QuotaUse } from './types.ts'
+
+export const NO_QUOTAS: Quotas = { avatarBytes: 0, avatarRecords: 0, totalBytes: 0, totalRecords: 0 }
+
+/** A quota that has no room for a record. */
+export interface FullQuota {
+  readonly code: 'avatar_quota' | 'node_quota'
+  readonly use: QuotaUse
+}
+
+export function refusedFor({ code, use }: FullQuota): CommitResult {
+  return { status: 'refused', code, quota: use }
+}
+
+/** The quotas, those of the avatar first, that some live records would exceed. */
+export function fullFor(
+  quotas: Quotas,
+  avatar: Counts,
+  node: Counts,
+  { records, bytes }: { readonly records: number; readonly bytes: number },
+): FullQuota[] {
+  const each: [FullQuota['code'], QuotaUse['unit'], limit: number, used: number, more: number][] = [
+    ['avatar_quota', 'bytes', quotas.avatarBytes, avatar.bytes, bytes],
+    ['avatar_quota', 'records', quotas.avatarRecords, avatar.records, records],
+    ['node_quota', 'bytes', quotas.totalBytes, node.bytes, bytes],
+    ['node_quota', 'records', quotas.totalRecords, node.records, records],
+  ]
+  return each
+    .filter(([, , limit, used, more]) => limit > 0 && used + more > limit)
+    .map(([code, unit, limit, used]) => ({ code, use: { unit, used, limit } }))
+}
+
+/** Whether what is kept, history included, stays within the quotas of an avatar with `bytes` and `records` more. */
+export function isAvatarWithin(quotas: Quotas, avatar: Counts, records = 0, bytes = 0): boolean {
+  return (
+    isWithin(quotas.avatarBytes, avatar.keptBytes + bytes) &&
+    isWithin(quotas.avatarRecords, avatar.keptRecords + records)
+  )
+}
+
+/** The same for all avatars together. */
+export function isNodeWithin(quotas: Quotas, node: Counts, records = 0, bytes = 0): boolean {
+  return (
+    isWithin(quotas.totalBytes, node.keptBytes + bytes) && isWithin(quotas.totalRecords, node.keptRecords + records)
+  )
+}
+
+function isWithin(limit: number, amount: number): boolean {
+  return limit === 0 || amount <= limit
+}

@@ -1,0 +1,357 @@
+/** The store's side that writes: one thing at a time, each in a batch that is whole or absent. */
+import { LRUCache } from 'lru-cache'
+import type { Environment } from '../environment.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
+import type { SignatureEngine } from '../record/engine.ts'
+import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
+import { verifyRecord } from '../record/verify.ts'
+import type { SyncMoment } from '../sync/types.ts'
+import { AvatarEntry } from './avatar-entry.ts'
+import { buildBatch, type Batch } from './commit.ts'
+import { countAll, NOTHING, plus } from './counts.ts'
+import { NO_VALUE, walk, writeDurably, type Database, type Operation } from './database.ts'
+import { CorruptRowError, CorruptWhereaboutsError } from './errors.ts'
+import * as feed from './feed.ts'
+import * as keys from './keys.ts'
+import { totalsOperation, type Meta, type Totals } from './meta.ts'
+import { Mutex } from './mutex.ts'
+import { OrderIndex } from './order-index.ts'
+import { NO_QUOTAS } from './quotas.ts'
+import { readSummary } from './reader.ts'
+import { rebuildAvatar } from './rebuild.ts'
+import * as rows from './rows.ts'
+import { Sweeper } from './sweeper.ts'
+import type { CommitResult, Quotas } from './types.ts'
+
+/** Memory for avatars that are written to: about 2,000 of ordinary size. */
+const ENTRY_CACHE_BYTES = 96 * 1_024 * 1_024
+/** Avatars mended on the way of one commit before the disk is held to be beyond help. */
+const MAX_MENDS = 8
+
+export interface WriterComponents {
+  readonly db: Database
+  readonly environment: Pick<Environment, 'clock'>
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'commit' | 'corruption'>
+  /** Verifies records again when an avatar is rebuilt. */
+  readonly engine: SignatureEngine
+  /** Told of every commit that changed something. */
+  readonly announce: (batch: Batch) => void
+  /** Told of every avatar that is forgotten. */
+  readonly forgotten: (avatar: Avatar) => void
+}
+
+export interface WriterOptions {
+  readonly network: string
+  readonly feedEntries?: number
+  readonly archive?: boolean
+  readonly quotas?: Quotas
+}
+
+export interface Rebuilt {
+  readonly records: number
+  readonly quarantined: number
+}
+
+type Corruption = CorruptRowError | CorruptWhereaboutsError
+
+function isCorruption(error: unknown): error is Corruption {
+  return error instanceof CorruptRowError || error instanceof CorruptWhereaboutsError
+}
+
+export class StoreWriter {
+  readonly sweeper: Sweeper
+  readonly #components: WriterComponents
+  readonly #db: Database
+  readonly #options: WriterOptions
+  readonly #writing: Mutex
+  readonly #order: OrderIndex
+  readonly #entries = new LRUCache<Avatar, AvatarEntry>({
+    maxSize: ENTRY_CACHE_BYTES,
+    maxEntrySize: ENTRY_CACHE_BYTES / 2,
+    sizeCalculation: (entry) => entry.weight,
+  })
+  #totals: Totals
+  #feedFloor: number
+
+  static async open(components: WriterComponents, options: WriterOptions, meta: Meta): Promise<StoreWriter> {
+    const { db, logger } = components
+    const feedFloor = await feed.readFeedFloor(db, meta.lastSequence)
+    const links: { writer?: StoreWriter } = {}
+    const writer = (): StoreWriter => links.writer as StoreWriter
+    const sweeper = await Sweeper.load({
+      db,
+      logger,
+      archive: options.archive ?? false,
+      quotas: options.quotas ?? NO_QUOTAS,
+      exclusively: (task) => writer().#exclusively(task, []),
+      takeEntry: async (avatar) => {
+        const entry = await writer().#entryOf(avatar)
+        writer().#entries.delete(avatar)
+        return entry
+      },
+      putEntry: (entry) => void writer().#entries.set(entry.avatar, entry),
+      counts: () => writer().totals,
+      write: async ({ operations, removed }, change) => {
+        await writer().#write(operations, { ...writer().totals, ...plus(writer().totals, change) }, [], removed)
+      },
+    })
+    links.writer = new StoreWriter(components, options, meta, feedFloor, sweeper)
+    sweeper.wake()
+    return links.writer
+  }
+
+  private constructor(
+    components: WriterComponents,
+    options: WriterOptions,
+    meta: Meta,
+    feedFloor: number,
+    sweeper: Sweeper,
+  ) {
+    this.#components = components
+    this.#db = components.db
+    this.#options = options
+    this.#totals = meta
+    this.#feedFloor = feedFloor
+    this.sweeper = sweeper
+    this.#writing = new Mutex()
+    this.#order = new OrderIndex(components.db)
+    // Commits wait for it, reads do not. What fails here fails again, and is told, when the index is asked for.
+    this.#writing.run(() => this.#order.load()).catch(() => undefined)
+  }
+
+  get totals(): Totals {
+    return this.#totals
+  }
+
+  /** The sequence before the oldest entry that the feed still has. */
+  get feedFloor(): number {
+    return this.#feedFloor
+  }
+
+  async commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]> {
+    const avatars = [...new Set(records.map(({ body }) => body.avatar))]
+    return this.#exclusively(async () => {
+      for (const avatar of avatars) {
+        while (this.sweeper.isForgetting(avatar)) await this.sweeper.forgetSome(avatar)
+      }
+      return this.#commit(records)
+    }, avatars)
+  }
+
+  /**
+   * Runs a task when all earlier ones have ended. Where a row fails its check, mends the avatar and runs it again.
+   *
+   * @param avatars whose entries the task may leave halfway when it fails
+   */
+  #exclusively<T>(task: () => Promise<T>, avatars: readonly Avatar[]): Promise<T> {
+    return this.#writing.run(async () => {
+      for (let mended = 0; ; mended += 1) {
+        try {
+          return await task()
+        } catch (error) {
+          for (const avatar of avatars) this.#entries.delete(avatar)
+          if (!isCorruption(error) || mended >= MAX_MENDS) throw error
+          await this.#mend(error)
+        }
+      }
+    })
+  }
+
+  async #commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]> {
+    const { environment, metrics } = this.#components
+    const startedMs = environment.clock.now()
+    const entries = new Map<Avatar, AvatarEntry>()
+    const { archive = false, quotas = NO_QUOTAS } = this.#options
+    const entryOf = async (avatar: Avatar): Promise<AvatarEntry> => {
+      const entry = await this.#entryOf(avatar)
+      entries.set(avatar, entry)
+      return entry
+    }
+    const { lastSequence } = this.#totals
+    const batch = await buildBatch(
+      { db: this.#db, lastSequence, counts: this.#totals, archive, quotas, entryOf },
+      records,
+    )
+    if (batch.operations.length > 0) {
+      const { operations, added, removed, counts } = batch
+      this.sweeper.note({ unlist: batch.unlisting })
+      const avatars = this.#totals.avatars + batch.newAvatars
+      await this.#write(operations, { lastSequence: batch.lastSequence, avatars, ...counts }, added, removed)
+      const kept = this.#options.feedEntries ?? feed.FEED_ENTRIES
+      this.#feedFloor = await feed.trimFeed(this.#db, this.#feedFloor, batch.lastSequence, kept)
+    }
+    for (const [avatar, entry] of entries) this.#entries.set(avatar, entry)
+    metrics.commit((environment.clock.now() - startedMs) / 1_000, records.length)
+    if (batch.hasGarbage || batch.unlisting.length > 0) this.sweeper.wake()
+    this.#components.announce(batch)
+    return batch.results
+  }
+
+  /** An avatar's entry; whoever changes it without writing that must see to it that it is forgotten. */
+  async #entryOf(avatar: Avatar): Promise<AvatarEntry> {
+    return this.#entries.get(avatar) ?? (await AvatarEntry.load(this.#db, avatar))
+  }
+
+  async #write(
+    operations: readonly Operation[],
+    totals: Totals,
+    added: Batch['added'],
+    removed: Batch['removed'],
+  ): Promise<void> {
+    await writeDurably(this.#db, [...operations, totalsOperation(totals)])
+    this.#totals = totals
+    await this.#order.apply(added, removed)
+  }
+
+  /** The live records in the order of sync, of one moment between commits. */
+  async orderMoment(): Promise<SyncMoment> {
+    for (;;) {
+      const moment = await this.#writing.run(async () => {
+        if (this.sweeper.isListed) return this.#order.at(this.#db.snapshot())
+        await this.sweeper.unlist()
+        return undefined
+      })
+      if (moment !== undefined) return moment
+    }
+  }
+
+  /** Runs a read between commits. */
+  between<T>(read: () => Promise<T>): Promise<T> {
+    return this.#writing.run(read)
+  }
+
+  async forget(avatar: Avatar): Promise<void> {
+    await this.#exclusively(() => this.#beginToForget(avatar), [avatar])
+    while (this.sweeper.isForgetting(avatar)) {
+      await this.#writing.run(() => this.sweeper.forgetSome(avatar))
+    }
+  }
+
+  /** Lets an avatar go from one moment to the next; its rows follow. */
+  async #beginToForget(avatar: Avatar): Promise<void> {
+    if (this.sweeper.isForgetting(avatar)) return
+    const summary = readSummary(this.#db, avatar)
+    if (summary === undefined) return
+    this.#entries.delete(avatar)
+    const unlist = keys.choreKey('u', avatar)
+    const all = rows.encodePlace({ counter: 0, id: `0x${'00'.repeat(32)}` })
+    const operations: Operation[] = [
+      { type: 'put', key: unlist, value: rows.seal(unlist, all) },
+      { type: 'put', key: keys.choreKey('d', avatar), value: NO_VALUE },
+      { type: 'del', key: keys.summaryKey(avatar) },
+      { type: 'del', key: keys.hostedKey(avatar) },
+    ]
+    const { lastSequence, avatars } = this.#totals
+    this.sweeper.note({ unlist: [avatar], forget: [avatar] })
+    try {
+      const totals = { lastSequence, avatars: avatars - 1, ...plus(this.#totals, summary, -1) }
+      await this.#write(operations, totals, [], [])
+    } catch (error) {
+      this.sweeper.keeps(avatar)
+      throw error
+    }
+    this.#components.forgotten(avatar)
+  }
+
+  rebuild(avatar?: Avatar): Promise<Rebuilt> {
+    return this.#writing.run(async () => {
+      const avatars = avatar === undefined ? await this.#everyAvatar() : [avatar]
+      let records = 0
+      let quarantined = 0
+      for (const each of avatars) {
+        const rebuilt = await this.#rebuildOne(each)
+        records += rebuilt.records
+        quarantined += rebuilt.quarantined
+      }
+      return { records, quarantined }
+    })
+  }
+
+  /** Avatars that have a record, found without trust in anything derived. */
+  async #everyAvatar(): Promise<Avatar[]> {
+    const avatars: Avatar[] = []
+    for (let range = keys.tableRange('r'); ;) {
+      let found: Avatar | undefined
+      for await (const [key] of walk(this.#db, range, { limit: 1 })) found = keys.avatarInKey(key)
+      if (found === undefined) return avatars
+      avatars.push(found)
+      range = { gte: keys.tableRange('r', found).lt, lt: range.lt }
+    }
+  }
+
+  async #rebuildOne(avatar: Avatar): Promise<Rebuilt> {
+    if (this.sweeper.isForgetting(avatar)) return { records: 0, quarantined: 0 }
+    const { engine, environment } = this.#components
+    this.#entries.delete(avatar)
+    const rebuilt = await rebuildAvatar(
+      this.#db,
+      avatar,
+      (record) => verifyRecord(engine, this.#options.network, record, { recoveryByte: false }),
+      environment.clock.now(),
+    )
+    const operations: Operation[] = [...rebuilt.operations, { type: 'del', key: keys.choreKey('u', avatar) }]
+    const hasGarbage = rebuilt.hasHistory && this.#options.archive !== true
+    if (hasGarbage) operations.push({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE })
+    // Without totals until they are counted again: whoever opens the data before that counts them.
+    await writeDurably(this.#db, [...operations, { type: 'del', key: keys.metaKey('totals') }])
+    this.sweeper.rebuilt(avatar)
+    try {
+      await this.#recount()
+    } finally {
+      await this.#order.load()
+    }
+    if (hasGarbage) this.sweeper.wake()
+    return rebuilt
+  }
+
+  async #recount(): Promise<void> {
+    this.#totals = { ...NOTHING, lastSequence: this.#totals.lastSequence, ...(await countAll(this.#db)) }
+    await writeDurably(this.#db, [totalsOperation(this.#totals)])
+  }
+
+  /** Reads; where a row fails its check, mends the avatar and reads once more. */
+  async mending<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read()
+    } catch (error) {
+      if (!isCorruption(error)) throw error
+      await this.mend(error)
+      return read()
+    }
+  }
+
+  mend(error: Corruption): Promise<void> {
+    return this.#writing.run(() => this.#mend(error))
+  }
+
+  async #mend(error: Corruption): Promise<void> {
+    const { logger, metrics } = this.#components
+    const row = error instanceof CorruptRowError ? error.row : 'whereabouts'
+    metrics.corruption(row)
+    const avatar = error instanceof CorruptRowError ? error.avatar : await this.#ownerOf(error.id)
+    if (avatar === undefined) {
+      logger.warn({ row, err: error }, 'a stored row of no record failed its check and was dropped')
+      return
+    }
+    const { records, quarantined } = await this.#rebuildOne(avatar)
+    logger.warn(
+      { avatar, row, records, quarantined, err: error },
+      'a stored row failed its check; the avatar was rebuilt from its records',
+    )
+  }
+
+  /** Looks through all histories for a record whose whereabouts are lost; drops them if it is in none. */
+  async #ownerOf(id: RecordId): Promise<Avatar | undefined> {
+    for await (const [key] of walk(this.#db, keys.tableRange('h'))) {
+      if (keys.placeInKey(key).id === id) return keys.avatarInKey(key)
+    }
+    await writeDurably(this.#db, [{ type: 'del', key: keys.idKey(id) }])
+    return undefined
+  }
+
+  async close(): Promise<void> {
+    this.sweeper.stop()
+    await this.#writing.run(() => this.#db.close())
+  }
+}
