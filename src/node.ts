@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { createAnnouncer } from './announcer.ts'
+import { isRestoring } from './backup/target.ts'
 import { fileMark } from './bootstrap-mark.ts'
 import { formatHostPort } from './config/addresses.ts'
 import type { Config } from './config/load.ts'
@@ -25,7 +26,11 @@ import { createSync, type Sync } from './sync/scheduler.ts'
 import { selectEngine } from './verify/select-engine.ts'
 import { createVerifyService } from './verify/verify-service.ts'
 
-export type NodeErrorCode = 'data_dir_unusable' | 'http_address_unusable' | 'listen_address_unusable'
+export type NodeErrorCode =
+  | 'data_dir_unusable'
+  | 'http_address_unusable'
+  | 'listen_address_unusable'
+  | 'restore_unfinished'
 
 /** What keeps a node from starting; the message says what to do. */
 export class NodeError extends Error {
@@ -120,10 +125,19 @@ export async function createNode(
       const why = error instanceof Error ? error.message : String(error)
       throw new NodeError('data_dir_unusable', `The data directory ${config.dataDir} cannot be used: ${why}`)
     })
+    if (await isRestoring(config.dataDir)) {
+      const what = `A restore to ${config.dataDir} was not finished`
+      throw new NodeError('restore_unfinished', `${what}: run it again, or remove the directory.`)
+    }
     const engine = await selectEngine()
     const store = await openStore(
       { ...part('store'), engine },
-      { location: join(config.dataDir, 'store'), network: config.network },
+      {
+        location: join(config.dataDir, 'store'),
+        network: config.network,
+        archive: config.archive,
+        quotas: config.quotas,
+      },
     )
     running.push({ name: 'store', stop: () => store.close(), limitMs: 800, holdsData: true })
     metrics.gauge('store_avatars', 'Avatars held.', () => store.totals().avatars)

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 
 import { packageVersion } from '../config/package-files.ts'
+import { addBackup } from './backup.ts'
 import type { CommandContext } from './context.ts'
 import { addDemo } from './demo.ts'
 import { CliError, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, messageOf } from './errors.ts'
@@ -15,6 +16,7 @@ import { addMigrate } from './migrate.ts'
 import { addPeers } from './peers.ts'
 import { addPut } from './put.ts'
 import { addReceipt } from './receipt.ts'
+import { addRestore } from './restore.ts'
 import { addSnapshot } from './snapshot.ts'
 import { addStart } from './start.ts'
 import { addStatus } from './status.ts'
@@ -22,6 +24,7 @@ import { addVerify } from './verify.ts'
 
 /** Errors that are addressed to the person at the terminal: their message says it all. */
 const EXPECTED_ERRORS = new Set([
+  'BackupError',
   'CliError',
   'ConfigError',
   'HostingError',
@@ -77,6 +80,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
     addSnapshot,
     addHost,
     addInvite,
+    addBackup,
+    addRestore,
     addStatus,
     addPeers,
     addDemo,

@@ -1,0 +1,70 @@
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+
+import { jsonOption } from './arguments.ts'
+import { dataDirConfig } from './archive-place.ts'
+import type { CommandContext } from './context.ts'
+import { withPlace } from './host.ts'
+import type { OperatorOptions } from './operator.ts'
+import { createProgress, sizeText } from './progress.ts'
+import { countText, jsonText, printable } from './text.ts'
+
+interface BackupOptions extends OperatorOptions {
+  readonly withKey?: true
+  readonly json?: true
+}
+
+/** `backup`. */
+export function addBackup(program: Command, context: CommandContext): void {
+  withPlace(program.command('backup').summary('copy everything that a node holds to a new directory'), context)
+    .description(
+      'For operators: writes all records of a node, of one moment, and what it hosts, to a new directory, whether the node runs ' +
+        'or not; it may be written to meanwhile. The peer key stays where it is, unless --with-key says otherwise: who has it ' +
+        'can act as this node. The configuration is not part of it. What was interrupted leaves no directory of that name.',
+    )
+    .argument('<dir>', 'the directory to make')
+    .option('--with-key', 'the secret peer key of the node too')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ avatar-kv backup /backups/monday
+  $ avatar-kv backup /backups/monday --data-dir /var/lib/avatar-kv --node http://127.0.0.1:4381
+  $ avatar-kv restore /backups/monday --data-dir /var/lib/avatar-kv-new`,
+    )
+    .action(async (dir: string, options: BackupOptions) => {
+      const [{ writeBackup }, { openBackupStream, readDataFiles, readPeerId }] = await Promise.all([
+        import('../backup/write.ts'),
+        import('./backup-source.ts'),
+      ])
+      const path = resolve(context.cwd, dir)
+      const config = await dataDirConfig(context, options)
+      const stream = await openBackupStream(context, config, options.node)
+      const progress = createProgress(context, { label: 'backup' })
+      try {
+        let bytes = 0
+        const chunks = (async function* () {
+          for await (const chunk of stream.chunks) {
+            bytes += chunk.length
+            progress.at({ records: 0, bytes })
+            yield chunk
+          }
+        })()
+        const files = await readDataFiles(config.dataDir, options.withKey === true)
+        const peer_id = await readPeerId(config.dataDir)
+        const manifest = await writeBackup(path, { chunks, files, facts: () => ({ ...stream.end(), peer_id }) })
+        progress.end()
+        if (options.json) return context.out(jsonText({ directory: path, ...manifest }))
+        const { avatars, records } = manifest
+        const size = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0)
+        context.out(
+          `backed up  ${countText(records, 'record')} of ${countText(avatars, 'avatar')}, ${sizeText(size)}, to ${printable(path)}`,
+        )
+        if (options.withKey) context.note('It holds the secret key of the node: keep it from others.')
+      } finally {
+        progress.end()
+        await stream.close()
+      }
+    })
+}

@@ -1,0 +1,123 @@
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Command } from 'commander'
+
+import type { Manifest } from '../backup/manifest.ts'
+import { jsonOption } from './arguments.ts'
+import type { CommandContext } from './context.ts'
+import { CliError, codeOf } from './errors.ts'
+import { createProgress } from './progress.ts'
+import { countText, jsonText, printable, timeText } from './text.ts'
+
+interface RestoreOptions {
+  readonly dataDir: string
+  readonly withKey?: true
+  readonly json?: true
+}
+
+/** `restore`. */
+export function addRestore(program: Command, context: CommandContext): void {
+  program
+    .command('restore')
+    .summary('make a data directory from a backup')
+    .description(
+      'Makes a new data directory from a backup: every record is verified again, and the result compared with what was backed ' +
+        'up. What has happened since the backup comes from peers once the node runs. Cursors of clients begin anew. One that ' +
+        'was interrupted can be run again; no node starts on a directory that is not finished.',
+    )
+    .argument('<dir>', 'the backup')
+    .requiredOption('--data-dir <dir>', 'the data directory to make; it must be new or empty')
+    .option('--with-key', 'take over the identity of the node that was backed up; that one must never run again')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ avatar-kv restore /backups/monday --data-dir /var/lib/avatar-kv-new
+  $ avatar-kv start --data-dir /var/lib/avatar-kv-new`,
+    )
+    .action(async (dir: string, options: RestoreOptions) => {
+      const [{ readBackup }, { beginTarget, finishTarget, isRestoring }] = await Promise.all([
+        import('../backup/read.ts'),
+        import('../backup/target.ts'),
+      ])
+      const path = resolve(context.cwd, dir)
+      const dataDir = resolve(context.cwd, options.dataDir)
+      const manifest = await readBackup(path)
+      const files = await filesToRestore(path, manifest, options.withKey === true)
+      if (await isRestoring(dataDir)) await mustBeIdle(context, dataDir, manifest)
+      await beginTarget(dataDir)
+      const epoch = await restoreStore(context, path, dataDir, manifest)
+      await finishTarget(dataDir, files)
+      const { avatars, records, created_at, network, peer_id } = manifest
+      const identity = options.withKey ? peer_id : null
+      if (options.json) {
+        context.out(jsonText({ data_dir: dataDir, avatars, records, network, created_at, epoch, peer_id: identity }))
+      } else {
+        const what = `${countText(records, 'record')} of ${countText(avatars, 'avatar')}, as of ${timeText(created_at)}`
+        context.out(`restored  ${what}, to ${printable(dataDir)}; network ${network}`)
+      }
+      if (identity !== null) {
+        context.note(
+          `Warning: this is the node ${identity} now. Two nodes must never run with one key: see that the old one is gone.`,
+        )
+      }
+    })
+}
+
+/** Files of the backup that go back as they are. */
+async function filesToRestore(path: string, manifest: Manifest, withKey: boolean): Promise<Record<string, Uint8Array>> {
+  const { HOSTING_FILE, KEY_FILE } = await import('../backup/manifest.ts')
+  if (withKey && manifest.files[KEY_FILE] === undefined) {
+    throw new CliError('failed', `The backup holds no key. Leave out --with-key, and the node gets a new identity.`)
+  }
+  const files: Record<string, Uint8Array> = {}
+  for (const name of withKey ? [HOSTING_FILE, KEY_FILE] : [HOSTING_FILE]) {
+    if (manifest.files[name] !== undefined) files[name] = await readFile(join(path, name))
+  }
+  return files
+}
+
+/** Makes sure that what is left of a restore is not that of one under way. */
+async function mustBeIdle(context: CommandContext, dataDir: string, manifest: Manifest): Promise<void> {
+  try {
+    await (await openStore(context, dataDir, manifest, false))?.close()
+  } catch (error) {
+    // Whatever else is wrong with it, it is removed.
+    if (codeOf(error) === 'locked') throw new CliError('failed', `Another restore to ${dataDir} is under way.`)
+  }
+}
+
+async function openStore(context: CommandContext, dataDir: string, { network }: Manifest, create: boolean) {
+  const [{ openWholeStore }, { createLogger }] = await Promise.all([
+    import('../whole-store.ts'),
+    import('../observe/logger.ts'),
+  ])
+  const logger = createLogger({ level: 'silent', pretty: false })
+  return await openWholeStore({ dataDir, network }, { environment: context.environment, logger }, { create })
+}
+
+/** Fills the store; the epoch of the new one. */
+async function restoreStore(
+  context: CommandContext,
+  path: string,
+  dataDir: string,
+  manifest: Manifest,
+): Promise<string> {
+  const [{ restoreRecords }, { patientDoor }] = await Promise.all([
+    import('../backup/restore.ts'),
+    import('../archive/patience.ts'),
+  ])
+  const { environment } = context
+  const place = await openStore(context, dataDir, manifest, true)
+  if (place === undefined) throw new CliError('failed', `No store can be made in ${dataDir}.`)
+  const progress = createProgress(context, { label: 'restore', totalRecords: manifest.records })
+  try {
+    const submit = patientDoor(place.ingest, environment.timers)
+    await restoreRecords(path, manifest, { submit, store: place.store, onProgress: (state) => progress.at(state) })
+    return place.store.epoch
+  } finally {
+    progress.end()
+    await place.close()
+  }
+}
