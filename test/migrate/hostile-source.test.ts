@@ -160,7 +160,13 @@ describe('an old host that never ends', () => {
           id: `0x${'2'.repeat(64)}`,
           status: 'stored',
         }
-        return { page: (_: Page, n: number) => ({ records: Array(100).fill(junk), digest: '', cursor: `c${n}` }) }
+        return {
+          page: (_: Page, n: number) => ({
+            records: Array.from({ length: 100 }, () => junk),
+            digest: '',
+            cursor: `c${n}`,
+          }),
+        }
       })(),
       'more than 1000 bad records',
     ],
