@@ -1,0 +1,87 @@
+import { nobleEngine } from '../record/engine.ts'
+import { RecordError } from '../record/errors.ts'
+import { parseAvatar } from '../record/keys.ts'
+import type { Avatar, JsonObject } from '../record/types.ts'
+import { ClientError } from './errors.ts'
+import { askHosts } from './hosts.ts'
+import { TIMEOUT_MS } from './limits.ts'
+import { createNodePool } from './node-pool.ts'
+import { provenanceIn } from './provenance.ts'
+import { readHistory } from './read-history.ts'
+import { memoryRecordCache } from './record-cache.ts'
+import type { AvatarDocument, CallOptions, Client, ClientOptions } from './types.ts'
+import { createVerifiedReader } from './verified-reader.ts'
+import { watchAvatar } from './watch.ts'
+import { createWriter, namespaceOf } from './writer.ts'
+
+const NETWORK = /^[a-z0-9-]{1,32}$/
+
+/**
+ * A client over one or several nodes. It opens nothing and asks nobody before it is used, and needs no closing.
+ *
+ * @throws ClientError `usage` where an address or the network's name cannot be used
+ */
+export function createClient(options: ClientOptions): Client {
+  const { network = 'main', signal: own, engine = nobleEngine, now = Date.now, timeoutMs = TIMEOUT_MS } = options
+  if (!NETWORK.test(network)) throw new ClientError('usage', 'network is 1 to 32 of the characters a-z, 0-9 and -.')
+  if (!(timeoutMs > 0)) throw new ClientError('usage', 'timeoutMs is a number of milliseconds above 0.')
+  // Browsers want it called as theirs.
+  const fetchOf = options.fetch ?? ((input, init) => fetch(input, init))
+  const pool = createNodePool(options.nodes, { fetch: fetchOf, timeoutMs, signal: own }, now)
+  const cache = options.cache ?? memoryRecordCache()
+  const reader = createVerifiedReader({ pool, engine, cache }, { network, signal: own })
+  const writer = createWriter({ pool, reader, engine, now }, network)
+
+  const signalsOf = (signal: AbortSignal | undefined) => ({ signals: [own, signal], signal })
+
+  function get(avatar: string, options?: CallOptions): Promise<AvatarDocument | undefined>
+  function get(
+    avatar: string,
+    platform: string,
+    identity?: string,
+    options?: CallOptions,
+  ): Promise<JsonObject | undefined>
+  async function get(
+    text: string,
+    second?: CallOptions | string,
+    identity?: string,
+    third?: CallOptions,
+  ): Promise<AvatarDocument | JsonObject | undefined> {
+    const avatar = avatarOfText(text)
+    if (typeof second !== 'string') return await pool.first((api) => api.document(avatar, second?.signal))
+    const name = namespaceOf(avatar, { platform: second, ...(identity === undefined ? {} : { identity }) })
+    return await pool.first((api) => api.content(avatar, name.platform, name.identity, third?.signal))
+  }
+
+  return {
+    nodes: pool.all.map(({ url }) => url),
+    network,
+    get,
+    getVerified: async (text, options) => (await reader.read(avatarOfText(text), options)).verified,
+    put: (request, options) => writer.put(request, options),
+    change: (request, options) => writer.change(request, options),
+    batch: (requests, options) => writer.batch(requests, options),
+    history: async (text, { signal } = {}) =>
+      await readHistory({ pool, reader, engine }, avatarOfText(text), signalsOf(signal)),
+    watch: (text, options = {}) => watchAvatar({ pool, reader }, avatarOfText(text), options, own),
+    hosts: async (text, { signal } = {}) =>
+      await askHosts({ pool, engine, now }, avatarOfText(text), { network, ...signalsOf(signal) }),
+    async provenance(text, platform, identity, path, options = {}) {
+      const avatar = avatarOfText(text)
+      const name = namespaceOf(avatar, { platform, identity })
+      const { local } = await reader.read(avatar, options)
+      return provenanceIn(local, name, path)
+    },
+  }
+}
+
+/** @throws ClientError `usage` where a text is no avatar */
+function avatarOfText(text: string): Avatar {
+  try {
+    return parseAvatar(text)
+  } catch (error) {
+    if (error instanceof RecordError)
+      throw new ClientError('usage', error.message, { nodeCode: error.code, cause: error })
+    throw error
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * `usage`: the call makes no sense as it is. `invalid_change`: what should be written is no JSON that a content can hold, or
+ * breaks a rule of the protocol. `too_large`: one value of it fits into no record.
+ *
+ * `unreachable`: no node answered; nothing was sent that could have been kept. `unconfirmed`: signed records were sent, and no
+ * node said what became of them: `records` has them, hand them in again. `bad_answer`: a node answered what no node answers.
+ * `refused`: a node did not do it, `nodeCode` says why. `superseded`: snapshots keep superseding the write, or the signer is
+ * not asked again.
+ *
+ * `rejected`: the person at the wallet said no. `wallet`: the wallet failed. `bad_signature`: the signer's signature is not the
+ * avatar's over the text. `aborted`: the caller's signal ended it.
+ */
+export type ClientErrorCode =
+  | 'usage'
+  | 'invalid_change'
+  | 'too_large'
+  | 'unreachable'
+  | 'unconfirmed'
+  | 'bad_answer'
+  | 'refused'
+  | 'superseded'
+  | 'rejected'
+  | 'wallet'
+  | 'bad_signature'
+  | 'aborted'
+
+/** A signed record as `POST /v2/records` takes it. */
+export interface RecordText {
+  readonly payload: string
+  /** `0x` and 128 hex digits. */
+  readonly signature: string
+}
+
+export interface ClientErrorDetails {
+  /** The node that it happened at. */
+  readonly node?: string
+  /** HTTP status of the node's answer. */
+  readonly status?: number
+  /** Code of the node's answer, or of the rule that is broken. */
+  readonly nodeCode?: string
+  /** How long the node asks to wait, in seconds. */
+  readonly retryAfterSeconds?: number
+  /** Where the fault is, as a JSON Pointer. */
+  readonly path?: string
+  /** Signed records whose fate is not known: handing them in again is safe. */
+  readonly records?: readonly RecordText[]
+  readonly cause?: unknown
+}
+
+/** The one error of the client. `message` says to people what happened and what to do. */
+export class ClientError extends Error {
+  override readonly name = 'ClientError'
+  readonly code: ClientErrorCode
+  readonly node: string | undefined
+  readonly status: number | undefined
+  readonly nodeCode: string | undefined
+  readonly retryAfterSeconds: number | undefined
+  readonly path: string | undefined
+  readonly records: readonly RecordText[]
+
+  constructor(code: ClientErrorCode, message: string, details: ClientErrorDetails = {}) {
+    super(message, details.cause === undefined ? {} : { cause: details.cause })
+    this.code = code
+    this.node = details.node
+    this.status = details.status
+    this.nodeCode = details.nodeCode
+    this.retryAfterSeconds = details.retryAfterSeconds
+    this.path = details.path
+    this.records = details.records ?? []
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

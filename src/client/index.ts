@@ -1,0 +1,21 @@
+/**
+ * The client for apps, in browsers and in Node: reads avatars' data and checks it, writes it, follows it, over nodes of
+ * which none needs to be trusted (docs/client.md).
+ *
+ * @module
+ */
+export { createClient } from './client.ts'
+export { ClientError, type ClientErrorCode, type ClientErrorDetails, type RecordText } from './errors.ts'
+export type { HistoryEntry, ValueChange } from './history.ts'
+export type { HostReport, HostsReport } from './hosts.ts'
+export { mergePatchOf } from './json.ts'
+export { memoryRecordCache, type MemoryCacheOptions } from './record-cache.ts'
+export { privateKeySigner, type Signer } from './signers.ts'
+export type * from './types.ts'
+export type { WatchEvent } from './watch.ts'
+export type { Receipt } from '../receipt/receipt.ts'
+export type { Contradiction } from '../receipt/contradictions.ts'
+export { nobleEngine, type SignatureEngine } from '../record/engine.ts'
+export { avatarOf, parseAvatar, parseSecretKey } from '../record/keys.ts'
+export type { Provenance } from '../state/provenance.ts'
+export { applyMergePatch } from '../state/merge-patch.ts'

@@ -1,0 +1,199 @@
+/** One node over HTTP (docs/protocol.md, "HTTP", version 2). Every answer is bounded in size and time, and checked. */
+import { parseReceipt, verifyReceipt } from '../receipt/receipt.ts'
+import type { Receipt } from '../receipt/receipt.ts'
+import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
+import * as answers from './answers.ts'
+import type { RecordsPage, SubmitAnswer } from './answers.ts'
+import { createDeadline, throwIfAborted, type Deadline } from './deadline.ts'
+import { ClientError, messageOf, type RecordText } from './errors.ts'
+import * as limits from './limits.ts'
+import type { AvatarDocument } from './types.ts'
+
+type Signal = AbortSignal | undefined
+
+export interface NodeApi {
+  /** Address without a slash at its end. */
+  readonly url: string
+  /** Undefined where the node does not have the avatar. */
+  document(avatar: Avatar, signal?: Signal): Promise<AvatarDocument | undefined>
+  content(avatar: Avatar, platform: string, identity: string, signal?: Signal): Promise<JsonObject | undefined>
+  /** A page in order of arrival. `expired`: the cursor is of another life of the node's store; begin anew. */
+  records(avatar: Avatar, cursor: string | null, signal?: Signal): Promise<RecordsPage | 'expired' | undefined>
+  /** Shape, avatar and signature are checked. */
+  receipt(avatar: Avatar, signal?: Signal): Promise<Receipt | undefined>
+  submit(records: readonly RecordText[], signal?: Signal): Promise<SubmitAnswer[]>
+  /**
+   * Opens the stream of an avatar's events.
+   *
+   * @param after cursor of the last event seen, null for those from now on
+   * @param deadline ends the stream too; whoever reads it touches it
+   */
+  events(avatar: Avatar, after: string | null, deadline: Deadline): Promise<ReadableStream<Uint8Array>>
+}
+
+export interface NodeApiOptions {
+  readonly fetch: typeof fetch
+  readonly timeoutMs: number
+  readonly signal: Signal
+}
+
+/** Codes with which a node says that it has nothing here, which is no failure. */
+const ABSENT = new Set(['unknown_avatar', 'unknown_namespace', 'not_hosted', 'blocked'])
+
+/** @throws ClientError from the calls: `unreachable`, `bad_answer`, `refused`, `aborted` */
+export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
+  const { timeoutMs } = options
+
+  async function call<T>(
+    path: string,
+    maxBytes: number,
+    parse: (value: JsonValue) => T,
+    signal: Signal,
+    body?: string,
+  ): Promise<{ status: 200; value: T } | { status: 404 | 410; value?: never }> {
+    const signals = [options.signal, signal]
+    throwIfAborted(signals)
+    const deadline = createDeadline(signals, timeoutMs, timeoutMs * limits.TOTAL_TIMEOUT_FACTOR)
+    let response: Response
+    let text: string
+    try {
+      response = await options.fetch(url + path, {
+        signal: deadline.signal,
+        headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { method: 'POST', body }),
+        // The browser's cache could hand out what the node no longer says.
+        cache: 'no-store',
+      })
+      text = await readBounded(response, response.status === 200 ? maxBytes : limits.MAX_SMALL_ANSWER_BYTES, deadline)
+    } catch (error) {
+      throwIfAborted(signals)
+      if (error instanceof ClientError) throw error
+      throw unreachable(error, deadline.timedOut)
+    } finally {
+      deadline.close()
+    }
+    const { status } = response
+    if (status === 200) return { status, value: checked(text, parse) }
+    if (status === 410) return { status }
+    const problem = answers.parseProblem(text)
+    if (status === 404 && ABSENT.has(problem.code)) return { status }
+    throw refused(response, problem)
+  }
+
+  /** One reader at a time, chunk by chunk: what is too long is not read to its end. */
+  async function readBounded(response: Response, maxBytes: number, deadline: Deadline): Promise<string> {
+    if (response.body === null) return ''
+    const reader = response.body.getReader()
+    const decoder = new TextDecoder('utf-8', { fatal: true })
+    let bytes = 0
+    let text = ''
+    try {
+      for (;;) {
+        const { done, value } = await reader.read()
+        if (done) return text + decoder.decode()
+        deadline.touch()
+        bytes += value.byteLength
+        if (bytes > maxBytes) throw badAnswer(`it is longer than ${maxBytes} bytes`)
+        text += decoder.decode(value, { stream: true })
+      }
+    } catch (error) {
+      if (error instanceof TypeError && error.message.includes('encoded')) throw badAnswer('it is not UTF-8')
+      throw error
+    } finally {
+      reader.cancel().catch(() => {})
+    }
+  }
+
+  function checked<T>(text: string, parse: (value: JsonValue) => T): T {
+    try {
+      return parse(answers.parseJson(text))
+    } catch (error) {
+      throw badAnswer(messageOf(error))
+    }
+  }
+
+  function badAnswer(why: string): ClientError {
+    const message = `What ${url} answered is not what a node answers: ${why}. Is the address right?`
+    return new ClientError('bad_answer', message, { node: url })
+  }
+
+  function unreachable(error: unknown, timedOut: boolean): ClientError {
+    const why = timedOut ? `it was silent for ${timeoutMs / 1000} s, or took all too long` : reasonOf(error)
+    return new ClientError('unreachable', `The node at ${url} cannot be reached: ${why}.`, { node: url, cause: error })
+  }
+
+  function refused(response: Response, problem: { code: string; message: string }): ClientError {
+    const wait = response.headers.get('retry-after') ?? ''
+    const said = problem.code === '' ? problem.message : `${problem.code}, ${problem.message}`
+    return new ClientError('refused', `The node at ${url} answered with ${response.status}: ${said}`, {
+      node: url,
+      status: response.status,
+      nodeCode: problem.code,
+      ...(/^\d{1,4}$/.test(wait) ? { retryAfterSeconds: Number(wait) } : {}),
+    })
+  }
+
+  const path = (avatar: Avatar, ...rest: string[]): string =>
+    ['/v2/avatars', avatar, ...rest.map(encodeURIComponent)].join('/')
+
+  return {
+    url,
+    document: async (avatar, signal) =>
+      (await call(path(avatar), limits.MAX_DOCUMENT_BYTES, answers.parseDocument, signal)).value,
+    content: async (avatar, platform, identity, signal) =>
+      (await call(path(avatar, platform, identity), limits.MAX_DOCUMENT_BYTES, answers.parseContent, signal)).value,
+    async records(avatar, cursor, signal) {
+      const after = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`
+      const query = `?limit=${limits.PAGE_RECORDS}${after}`
+      const { status, value } = await call(
+        path(avatar, 'records') + query,
+        limits.MAX_PAGE_BYTES,
+        answers.parseRecordsPage,
+        signal,
+      )
+      return status === 410 ? 'expired' : value
+    },
+    async receipt(avatar, signal) {
+      const { value } = await call(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, parseReceipt, signal)
+      if (value === undefined) return undefined
+      if (value.avatar !== avatar) throw badAnswer('its receipt is of another avatar')
+      if (!verifyReceipt(value)) throw badAnswer('its receipt is not signed by the peer that it names')
+      return value
+    },
+    async submit(records, signal) {
+      const body = JSON.stringify({ records: records.map(({ payload, signature }) => ({ payload, signature })) })
+      const { value } = await call('/v2/records', limits.MAX_PAGE_BYTES, answers.parseResults, signal, body)
+      if (value?.length !== records.length) throw badAnswer('it has not one result for each record')
+      return value
+    },
+    async events(avatar, after, deadline) {
+      const query = new URLSearchParams({ avatar, ...(after === null ? {} : { after }) })
+      let response: Response
+      try {
+        response = await options.fetch(`${url}/v2/events?${query}`, {
+          signal: deadline.signal,
+          headers: { accept: 'text/event-stream' },
+          cache: 'no-store',
+        })
+        if (response.status !== 200) {
+          const text = await readBounded(response, limits.MAX_SMALL_ANSWER_BYTES, deadline)
+          throw refused(response, answers.parseProblem(text))
+        }
+      } catch (error) {
+        if (error instanceof ClientError) throw error
+        throw unreachable(error, deadline.timedOut)
+      }
+      if (response.body === null || !(response.headers.get('content-type') ?? '').startsWith('text/event-stream')) {
+        await response.body?.cancel()
+        throw badAnswer('it is no stream of events')
+      }
+      return response.body
+    },
+  }
+}
+
+/** Platforms say `fetch failed`, and why in the cause, if at all. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  return messageOf(cause) || 'no reason given'
+}

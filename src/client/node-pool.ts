@@ -1,0 +1,81 @@
+import { ClientError } from './errors.ts'
+import { MAX_NODES } from './limits.ts'
+import { createNodeApi, type NodeApi, type NodeApiOptions } from './node-api.ts'
+import type { NodeStanding } from './types.ts'
+
+/** A node that did not answer is left alone for this long, where there are others. */
+const COOL_DOWN_MS = 20_000
+
+/** The nodes of a client, and what is known of how good they are. */
+export interface NodePool {
+  readonly all: readonly NodeApi[]
+  /** The better ones first: by how they stood last, then as the caller has ordered them. Never empty. */
+  order(): NodeApi[]
+  /** Whether a node did not answer a moment ago, while others did. */
+  isDown(api: NodeApi): boolean
+  stood(api: NodeApi, standing: NodeStanding): void
+  /**
+   * Calls `ask` with one node after the other until one gives an answer other than undefined.
+   *
+   * @returns undefined where all that answered say that they have nothing
+   * @throws ClientError the first node's, where none answered; at once what is not a node's fault
+   */
+  first<T>(ask: (api: NodeApi) => Promise<T | undefined>): Promise<T | undefined>
+}
+
+const RANKS: Readonly<Record<NodeStanding, number>> = { equal: 0, behind: 1, unknown: 2, contradictory: 3, failed: 4 }
+
+/** @throws ClientError `usage` where an address cannot be used */
+export function createNodePool(urls: readonly string[], options: NodeApiOptions, now: () => number): NodePool {
+  const unique = new Set(urls.map(addressOf))
+  if (unique.size === 0) throw new ClientError('usage', 'Name at least one node, such as https://node.example.')
+  if (unique.size > MAX_NODES) throw new ClientError('usage', `Name at most ${MAX_NODES} nodes.`)
+  const all = [...unique].map((url) => createNodeApi(url, options))
+  const ranks = new Map<NodeApi, number>(all.map((api) => [api, 0]))
+  const downUntil = new Map<NodeApi, number>()
+
+  const pool: NodePool = {
+    all,
+    order: () => all.toSorted((a, b) => (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0)),
+    isDown: (api) => (downUntil.get(api) ?? 0) > now() && all.some((each) => (downUntil.get(each) ?? 0) <= now()),
+    stood(api, standing) {
+      ranks.set(api, RANKS[standing])
+      if (standing === 'failed') downUntil.set(api, now() + COOL_DOWN_MS)
+      else downUntil.delete(api)
+    },
+    async first(ask) {
+      let failure: ClientError | undefined
+      let answered = false
+      for (const api of pool.order()) {
+        try {
+          const answer = await ask(api)
+          if (answer !== undefined) return answer
+          answered = true
+        } catch (error) {
+          if (!(error instanceof ClientError) || !isNodesFault(error)) throw error
+          failure ??= error
+          pool.stood(api, 'failed')
+        }
+      }
+      if (!answered && failure !== undefined) throw failure
+      return undefined
+    },
+  }
+  return pool
+}
+
+/** Whether another node may do better. */
+export function isNodesFault({ code, status = 0 }: ClientError): boolean {
+  return code === 'unreachable' || code === 'bad_answer' || (code === 'refused' && status !== 400 && status !== 413)
+}
+
+function addressOf(text: string): string {
+  if (!URL.canParse(text)) throw unusable(text)
+  const { protocol, username, search, hash, href } = new URL(text)
+  if (!/^https?:$/.test(protocol) || username !== '' || search !== '' || hash !== '') throw unusable(text)
+  return href.replace(/\/+$/, '')
+}
+
+function unusable(text: string): ClientError {
+  return new ClientError('usage', `"${text.slice(0, 200)}" is not the address of a node, such as https://node.example.`)
+}

@@ -1,0 +1,39 @@
+import type { Avatar } from '../record/types.ts'
+import type { NamespaceName } from '../state/content.ts'
+import { formatPointer, layerDecides, parsePointer, traceCell, type Provenance } from '../state/provenance.ts'
+import { ClientError } from './errors.ts'
+import type { LocalAvatar } from './local-avatar.ts'
+
+/**
+ * Which record set or removed a value, among records that were verified here.
+ *
+ * @param path JSON Pointer (RFC 6901) to a member of the content, or deeper
+ * @throws ClientError `usage` where it is none
+ */
+export function provenanceIn(local: LocalAvatar, name: NamespaceName, path: string): Provenance {
+  const tokens = parsePointer(path)
+  const [key, ...rest] = tokens ?? []
+  if (tokens === undefined || key === undefined) {
+    throw new ClientError('usage', 'path is a JSON Pointer to a value in the content, such as /a/b.')
+  }
+  const avatar: Avatar = local.avatar
+  const question = { avatar, platform: name.platform, identity: name.identity, path }
+  const cell = local.cell(name, key)
+  const trace = cell && traceCell(cell, rest)
+  if (trace === undefined) {
+    return { ...question, kind: 'unset', at: null, id: null, counter: null, created_at: null, by: null }
+  }
+  const record = trace.stamp.base
+    ? [...local.layers()].find(({ state }) => layerDecides(state, name, tokens))?.record
+    : local.get(trace.stamp.id)
+  const body = record?.body
+  return {
+    ...question,
+    kind: trace.kind,
+    at: formatPointer(tokens.slice(0, trace.depth + 1)),
+    id: record?.id ?? trace.stamp.id,
+    counter: trace.stamp.counter,
+    created_at: body?.created_at ?? null,
+    by: body?.type ?? null,
+  }
+}

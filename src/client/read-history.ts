@@ -1,0 +1,62 @@
+import type { SignatureEngine } from '../record/engine.ts'
+import type { Avatar, VerifiedRecord } from '../record/types.ts'
+import { verifyRecord } from '../record/verify.ts'
+import { throwIfAborted } from './deadline.ts'
+import { ClientError, messageOf } from './errors.ts'
+import { replay, type HistoryEntry } from './history.ts'
+import { SLICE_MS } from './limits.ts'
+import type { NodePool } from './node-pool.ts'
+import { readPages } from './read-node.ts'
+import type { VerifiedReader } from './verified-reader.ts'
+import { nextTask } from './verify-records.ts'
+
+export interface HistoryComponents {
+  readonly pool: NodePool
+  readonly reader: VerifiedReader
+  readonly engine: SignatureEngine
+}
+
+export interface HistoryOptions {
+  readonly signals: readonly (AbortSignal | undefined)[]
+  readonly signal: AbortSignal | undefined
+}
+
+/**
+ * All records of an avatar, the superseded ones included as far as a node still has them; every one verified. Live ones come
+ * from all nodes, superseded ones from the first that answers.
+ */
+export async function readHistory(
+  { pool, reader, engine }: HistoryComponents,
+  avatar: Avatar,
+  { signals, signal }: HistoryOptions,
+): Promise<HistoryEntry[]> {
+  const { local } = await reader.read(avatar, signal === undefined ? {} : { signal })
+  const options = { engine, signals, signal }
+  let failure: ClientError | undefined
+  const old = await pool.first(async (api) => {
+    const pages = await readPages(api, local, null, options, (code, message) => {
+      failure = new ClientError('bad_answer', `The node at ${api.url}: ${message}.`, { node: api.url, nodeCode: code })
+    })
+    return pages === 'unknown' ? undefined : pages
+  })
+  const records = new Map([...local.records].map((record): [string, VerifiedRecord] => [record.id, record]))
+  let due = performance.now() + SLICE_MS
+  for (const record of old?.records ?? []) {
+    if (records.has(record.id)) continue
+    if (performance.now() >= due) {
+      await nextTask()
+      throwIfAborted(signals)
+      due = performance.now() + SLICE_MS
+    }
+    try {
+      records.set(record.id, verifyRecord(engine, local.network, record, { recoveryByte: false }))
+    } catch (error) {
+      failure ??= new ClientError('bad_answer', `A record of the history is not valid: ${messageOf(error)}`)
+    }
+  }
+  if (failure !== undefined && records.size === 0) throw failure
+  const counter = local.base?.counter ?? 0
+  const statusOf = (record: VerifiedRecord): HistoryEntry['status'] =>
+    record.body.counter < counter || local.get(record.id) === undefined ? 'superseded' : local.standing(record)
+  return replay(records.values(), statusOf, local.base)
+}

@@ -1,0 +1,148 @@
+import type { SignatureEngine } from '../record/engine.ts'
+import type { RecordId, VerifiedRecord } from '../record/types.ts'
+import { throwIfAborted } from './deadline.ts'
+import { ClientError, messageOf } from './errors.ts'
+import * as limits from './limits.ts'
+import type { LocalAvatar } from './local-avatar.ts'
+import type { NodeApi } from './node-api.ts'
+import type { NodeStanding, Problem, ProblemCode, Progress } from './types.ts'
+import { decodeAnswer, nextTask, takeIn, type DecodedRecord } from './verify-records.ts'
+
+/** What reading a node brought. */
+export interface NodeRead {
+  readonly api: NodeApi
+  /** `read`: to its end. */
+  readonly outcome: 'read' | Extract<NodeStanding, 'unknown' | 'failed'>
+  /** The digest that it claimed with the last page; null where it was not read to its end. */
+  readonly digest: string | null
+  /** Ids that it handed out this time. */
+  readonly ids: ReadonlySet<RecordId>
+  /** Whether it was read from the beginning, so that these are all. */
+  readonly fromStart: boolean
+  readonly added: readonly VerifiedRecord[]
+  readonly problems: readonly Problem[]
+}
+
+export interface ReadOptions {
+  readonly engine: SignatureEngine
+  readonly signals: readonly (AbortSignal | undefined)[]
+  readonly signal: AbortSignal | undefined
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+  /** Whether to begin at the beginning though a cursor is kept. */
+  readonly anew?: boolean
+  /** Records that were verified before, elsewhere. */
+  readonly known?: ((id: RecordId) => VerifiedRecord | undefined) | undefined
+}
+
+/**
+ * Reads the records of an avatar from a node, from where it was left last time, and takes them in. Whatever the node does,
+ * this ends, and nothing is taken in that is not verified.
+ *
+ * @throws ClientError `aborted`
+ */
+export async function readNode(api: NodeApi, local: LocalAvatar, options: ReadOptions): Promise<NodeRead> {
+  const problems: Problem[] = []
+  const report = (code: ProblemCode, message: string): void => {
+    if (problems.some((each) => each.code === code)) return
+    problems.push({ node: api.url, code, message: `The node at ${api.url}: ${message}.` })
+  }
+  const start = options.anew === true ? null : (local.cursors.get(api.url) ?? null)
+  const nothing = { api, digest: null, ids: new Set<RecordId>(), fromStart: false, added: [], problems }
+  let pages: Pages | 'unknown'
+  try {
+    pages = await readPages(api, local, start, options, report)
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code === 'aborted') throw error
+    problems.push({ node: api.url, code: problemCode(error), message: error.message })
+    return { ...nothing, outcome: 'failed' }
+  }
+  if (pages === 'unknown') return { ...nothing, outcome: 'unknown' }
+
+  const breathe = async (done: number, total: number): Promise<void> => {
+    if (total > 0) options.onProgress?.({ done, total, node: api.url })
+    await nextTask()
+    throwIfAborted(options.signals)
+  }
+  const { added, faults } = await takeIn(local, options.engine, pages.records, breathe, options.known)
+  for (const { code, message } of faults) report(code, message)
+  const whole = pages.digest !== null && faults.length === 0 && pages.faults === 0
+  // A node that hands out what is not valid is read from the beginning the next time.
+  if (whole && pages.cursor !== null) local.cursors.set(api.url, pages.cursor)
+  else local.cursors.delete(api.url)
+  const outcome = pages.digest === null ? 'failed' : 'read'
+  const ids = new Set(pages.records.map(({ id }) => id))
+  return { api, outcome, digest: pages.digest, ids, fromStart: pages.fromStart, added, problems }
+}
+
+export interface Pages {
+  readonly records: readonly DecodedRecord[]
+  readonly faults: number
+  readonly digest: string | null
+  readonly cursor: string | null
+  readonly fromStart: boolean
+}
+
+/** Pages of records, decoded; their signatures are not checked. */
+export async function readPages(
+  api: NodeApi,
+  local: LocalAvatar,
+  start: string | null,
+  options: ReadOptions,
+  report: (code: ProblemCode, message: string) => void,
+): Promise<Pages | 'unknown'> {
+  let records: DecodedRecord[] = []
+  let seen = new Set<RecordId>()
+  let cursor = start
+  let fromStart = start === null
+  let characters = 0
+  let faults = 0
+  const broken = (): Pages => ({ records, faults, digest: null, cursor: null, fromStart })
+  for (let restarts = 0; ;) {
+    const page = await api.records(local.avatar, cursor, options.signal)
+    if (page === undefined) return 'unknown'
+    if (page === 'expired') {
+      if (++restarts > limits.MAX_RESTARTS) {
+        report('endless', 'it begins its history anew again and again')
+        return broken()
+      }
+      records = []
+      seen = new Set()
+      cursor = null
+      fromStart = true
+      continue
+    }
+    if (page.records.length === 0) return { records, faults, digest: page.digest, cursor: page.cursor, fromStart }
+    const known = seen.size
+    for (const answer of page.records) {
+      if (seen.has(answer.id)) continue
+      seen.add(answer.id)
+      characters += answer.payload.length
+      if (seen.size > limits.MAX_RECORDS || characters > limits.MAX_RECORD_CHARACTERS) {
+        report('endless', 'it sends more records of this avatar than can be held')
+        return broken()
+      }
+      const decoded = decodeAnswer(options.engine, local.network, local.avatar, answer)
+      if ('code' in decoded) {
+        faults += 1
+        report(decoded.code, decoded.message)
+      } else records.push(decoded)
+    }
+    if (faults > limits.MAX_INVALID_RECORDS) return broken()
+    if (seen.size === known || page.cursor === null || page.cursor === cursor) {
+      report('repeats', 'it sends the same records again and again')
+      return broken()
+    }
+    cursor = page.cursor
+    await nextTask()
+  }
+}
+
+function problemCode(error: ClientError): ProblemCode {
+  return error.code === 'bad_answer' || error.code === 'refused' ? error.code : 'unreachable'
+}
+
+/** A problem in words, for a list of them. */
+export function problemOf(api: NodeApi, error: unknown): Problem {
+  const code = error instanceof ClientError ? problemCode(error) : 'unreachable'
+  return { node: api.url, code, message: messageOf(error) }
+}

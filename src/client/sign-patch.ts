@@ -1,0 +1,104 @@
+import { buildPatch } from '../record/build.ts'
+import type { SignatureEngine } from '../record/engine.ts'
+import { RecordError } from '../record/errors.ts'
+import { MAX_PREV } from '../record/limits.ts'
+import { compareCitations } from '../record/order.ts'
+import { encodePayload } from '../record/payload.ts'
+import { parseSignature } from '../record/signature.ts'
+import type { Avatar, Citation, JsonObject, SignedRecord, VerifiedRecord } from '../record/types.ts'
+import { verifyRecord } from '../record/verify.ts'
+import { ClientError, type RecordText } from './errors.ts'
+import type { Signer } from './signers.ts'
+import { invalidChange } from './split-patch.ts'
+
+/** A patch to one namespace that fits into a record. */
+export interface Piece {
+  readonly platform: string
+  readonly identity: string
+  readonly patch: JsonObject
+}
+
+export interface SigningContext {
+  readonly network: string
+  readonly engine: SignatureEngine
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number
+}
+
+/**
+ * Signs patches one after the other, each on the one before it, the first on all that was seen.
+ *
+ * @param tips all tips of the verified state, in order
+ * @returns verified, so that what the signer made is what nodes will take
+ * @throws ClientError `invalid_change`, `bad_signature`, and what the signer throws
+ */
+export async function signPieces(
+  context: SigningContext,
+  signer: Signer,
+  tips: readonly Citation[],
+  pieces: readonly Piece[],
+): Promise<VerifiedRecord[]> {
+  const { network, now } = context
+  let open = [...tips]
+  const records: VerifiedRecord[] = []
+  for (const piece of pieces) {
+    const payload = payloadOf({
+      ...piece,
+      avatar: signer.avatar,
+      network,
+      prev: open,
+      createdAt: Math.floor(now() / 1000),
+      uuid: randomUuid(),
+    })
+    const signature = await signer.sign(new TextDecoder().decode(payload))
+    const record = checkSignature(context, signer.avatar, payload, signature)
+    records.push(record)
+    // Tips beyond those that fit are cited by the records that follow.
+    open = [...open.slice(0, -MAX_PREV), { counter: record.body.counter, id: record.id }].sort(compareCitations)
+  }
+  return records
+}
+
+function payloadOf(parts: Parameters<typeof buildPatch>[0]): Uint8Array {
+  try {
+    return encodePayload(buildPatch(parts))
+  } catch (error) {
+    if (error instanceof RecordError) throw invalidChange(error)
+    throw error
+  }
+}
+
+function checkSignature(
+  { network, engine }: SigningContext,
+  avatar: Avatar,
+  payload: Uint8Array,
+  signature: Uint8Array | string,
+): VerifiedRecord {
+  try {
+    const bytes = typeof signature === 'string' ? parseSignature(signature) : signature
+    return verifyRecord(engine, network, { payload, signature: bytes }, { recoveryByte: true })
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error
+    throw new ClientError(
+      'bad_signature',
+      `What the signer returned is not a signature of ${avatar} over the text that it was given: ${error.message}`,
+      { nodeCode: error.code, cause: error },
+    )
+  }
+}
+
+/** A record as text, ready to be handed in. */
+export function recordText({ payload, signature }: SignedRecord): RecordText {
+  const hex = Array.from(signature, (each) => each.toString(16).padStart(2, '0')).join('')
+  return { payload: new TextDecoder().decode(payload), signature: `0x${hex}` }
+}
+
+/** `crypto.randomUUID` is there on secure origins only; a node in a home network is none. */
+function randomUuid(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  // RFC 9562, section 5.4: version 4, variant 10.
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+  const hex = Array.from(bytes, (each) => each.toString(16).padStart(2, '0')).join('')
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}

@@ -1,0 +1,264 @@
+import type { SignatureEngine } from '../record/engine.ts'
+import type {
+  Avatar,
+  Citation,
+  JsonObject,
+  JsonValue,
+  RecordId,
+  SignedRecord,
+  StateEntry,
+  VerifiedRecord,
+} from '../record/types.ts'
+import type { Provenance } from '../state/provenance.ts'
+import type { RecordText } from './errors.ts'
+import type { HistoryEntry } from './history.ts'
+import type { HostsReport } from './hosts.ts'
+import type { Signer } from './signers.ts'
+import type { WatchEvent } from './watch.ts'
+
+export interface ClientOptions {
+  /** Addresses of nodes, `https://…`, the preferred ones first; 1 to 16. */
+  readonly nodes: readonly string[]
+  /** The network whose records count. A node of another is told apart by its records. Default `main`. */
+  readonly network?: string
+  /** Default: the platform's. */
+  readonly fetch?: typeof fetch
+  /** How long a node may be silent, in ms. Default 15,000. */
+  readonly timeoutMs?: number
+  /** Ends everything that this client does. */
+  readonly signal?: AbortSignal
+  /** What verifies signatures. Default: pure JavaScript, about 400 a second. */
+  readonly engine?: SignatureEngine
+  /** Keeps verified records between calls. Default: in memory, at most 64 avatars and 64 MiB. */
+  readonly cache?: RecordCache
+  /** Milliseconds since the Unix epoch. Default: the platform's clock. */
+  readonly now?: () => number
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal
+}
+
+/** What a node says of an avatar (docs/protocol.md, "The document of an avatar"): nothing of it is verified. */
+export interface AvatarDocument {
+  readonly avatar: Avatar
+  readonly network: string
+  readonly head: number
+  /** The greatest 16. */
+  readonly tips: readonly Citation[]
+  readonly tips_total: number
+  readonly base: Citation | null
+  readonly digest: string
+  readonly pending: number
+  readonly missing: { readonly total: number; readonly ids: readonly RecordId[] }
+  readonly namespaces: readonly StateEntry[]
+}
+
+/**
+ * `verified`: all that is shown follows from signed records that were checked here, nothing that they cite is missing, and
+ * a node shows just this. `missing`: records cite others that no node hands out; what is shown is whole, but old. `behind`:
+ * no node that answered shows all of this, or one claims more than its records say: a host is behind another, or keeps
+ * something back.
+ */
+export type VerifiedState = 'verified' | 'missing' | 'behind'
+
+/**
+ * `equal`: shows what is verified here. `behind`: what it shows is older. `contradictory`: claims another state than that of
+ * the records that it hands out. `unknown`: does not have the avatar. `failed`: did not answer, or not as a node does.
+ */
+export type NodeStanding = 'equal' | 'behind' | 'contradictory' | 'unknown' | 'failed'
+
+export type ProblemCode =
+  | 'unreachable'
+  | 'bad_answer'
+  | 'refused'
+  | 'invalid_record'
+  | 'foreign_record'
+  | 'wrong_id'
+  | 'repeats'
+  | 'endless'
+  | 'invalid_receipt'
+  | 'behind'
+  | 'contradictory'
+
+/** Something that a node does wrong, or fails to do. */
+export interface Problem {
+  readonly node: string
+  readonly code: ProblemCode
+  /** For people. */
+  readonly message: string
+}
+
+export interface NodeReport {
+  readonly url: string
+  readonly standing: NodeStanding
+  /** The head that it shows, by its own word; null where it is not known. */
+  readonly head: number | null
+  /** The digest that it claims. */
+  readonly digest: string | null
+  /** Live records known here that it does not hand out; null where it was not counted. */
+  readonly lacks: number | null
+}
+
+/** One avatar's state, worked out here from signed records. Nothing in it changes later; contents are frozen. */
+export interface VerifiedAvatar {
+  readonly avatar: Avatar
+  readonly network: string
+  readonly state: VerifiedState
+  readonly head: number
+  /** All tips, in order. */
+  readonly tips: readonly Citation[]
+  readonly base: Citation | null
+  /** 64 hex digits, as nodes show it. */
+  readonly digest: string
+  /** Patches that wait for others. */
+  readonly pending: number
+  /** Ids that are cited or named and that no node handed out, in order. */
+  readonly missing: readonly RecordId[]
+  /** Sorted by platform, then identity. */
+  readonly namespaces: readonly StateEntry[]
+  /** Live records verified. */
+  readonly records: number
+  readonly nodes: readonly NodeReport[]
+  readonly problems: readonly Problem[]
+}
+
+/** What is kept of an avatar between calls. */
+export interface CachedAvatar {
+  /** Live records, in no order. Those that were not verified by this client are verified when they are loaded. */
+  readonly records: Iterable<SignedRecord>
+  /** By the address of the node: how far its records were read. */
+  readonly cursors: Iterable<readonly [node: string, cursor: string]>
+}
+
+export interface CacheUpdate extends CachedAvatar {
+  readonly network: string
+  /** What is new since the avatar was loaded or saved last. */
+  readonly added: readonly VerifiedRecord[]
+  /** Records below its counter may be dropped. */
+  readonly base: Citation | null
+  /** Bytes of payloads and signatures of all `records`. */
+  readonly bytes: number
+}
+
+/** Keeps verified records, so that only what is new is fetched and verified. */
+export interface RecordCache {
+  load(avatar: Avatar): Promise<CachedAvatar | undefined>
+  /** Called after a read that brought something, or moved a cursor. */
+  save(avatar: Avatar, update: CacheUpdate): Promise<void>
+}
+
+export interface Progress {
+  /** Signatures verified, of so many. */
+  readonly done: number
+  readonly total: number
+  readonly node: string
+}
+
+export interface VerifyOptions extends CallOptions {
+  /** Default: the client's. */
+  readonly cache?: RecordCache
+  readonly onProgress?: (progress: Progress) => void
+}
+
+export interface Namespace {
+  /** Default: the avatar's own, `nextid`. */
+  readonly platform?: string
+  /** Default, for `nextid`: the avatar. */
+  readonly identity?: string
+}
+
+export interface WriteOptions extends CallOptions {
+  /** `one`: the first node that takes it; the nodes tell each other. `all`: then to all others too. Default `one`. */
+  readonly to?: 'one' | 'all'
+}
+
+export interface PutRequest extends Namespace {
+  readonly signer: Signer
+  /** Applied by RFC 7396: members are set, null deletes. Of any size; one too large for a record becomes several. */
+  readonly patch: JsonObject
+}
+
+export interface ChangeRequest extends Namespace {
+  readonly signer: Signer
+  /**
+   * What the content shall be, given what it is (a copy, to be changed at will). Called again where a snapshot superseded the
+   * change meanwhile.
+   */
+  readonly change: (before: JsonObject) => JsonObject | Promise<JsonObject>
+}
+
+export interface WrittenRecord extends Citation, RecordText {}
+
+export interface PutResult {
+  readonly avatar: Avatar
+  readonly platform: string
+  readonly identity: string
+  /**
+   * `stored`: visible at `nodes`. `pending`: on disk there, and not visible before that node has all that it builds on.
+   * `unchanged`: there was nothing to write.
+   */
+  readonly status: 'stored' | 'pending' | 'unchanged'
+  /** In order; several where the patch was split, none where nothing changed. */
+  readonly records: readonly WrittenRecord[]
+  /** Nodes that have taken all of them. */
+  readonly nodes: readonly string[]
+}
+
+/** Everything that an app does with avatars, over one or several nodes of which none needs to be trusted. */
+export interface Client {
+  readonly nodes: readonly string[]
+  readonly network: string
+  /**
+   * What the first node that answers says of an avatar. Not verified: as good as the node is.
+   *
+   * @returns undefined where no node knows the avatar
+   * @throws ClientError `unreachable`, `bad_answer`, `refused`
+   */
+  get(avatar: string, options?: CallOptions): Promise<AvatarDocument | undefined>
+  /** The content of one namespace, not verified; undefined where no node knows it. */
+  get(avatar: string, platform: string, identity?: string, options?: CallOptions): Promise<JsonObject | undefined>
+  /**
+   * Fetches the signed records of an avatar, or those that came since the last time; verifies and folds them here, and
+   * compares what they say with what each node claims. An avatar that nobody has written to is empty, with head 0.
+   *
+   * @throws ClientError `unreachable` where no node answered and nothing was known before
+   */
+  getVerified(avatar: string, options?: VerifyOptions): Promise<VerifiedAvatar>
+  /**
+   * Signs a merge patch on tips verified here, and hands it in.
+   *
+   * @throws ClientError
+   */
+  put(request: PutRequest, options?: WriteOptions): Promise<PutResult>
+  /** Writes what turns a content into another. */
+  change(request: ChangeRequest, options?: WriteOptions): Promise<PutResult>
+  /** Several writes with as few requests as possible; each cites the one before it. Results in the same order. */
+  batch(requests: readonly PutRequest[], options?: WriteOptions): Promise<PutResult[]>
+  /** All records of an avatar that nodes still have, verified, with what each one changed, in order of (counter, id). */
+  history(avatar: string, options?: CallOptions): Promise<HistoryEntry[]>
+  /**
+   * The verified state, and then every record exactly once as it comes. Ends when the signal is aborted, or the loop is
+   * left; connections that break are made again, at another node if need be.
+   *
+   * @param options.after the `cursor` of an earlier event: changes since then come first, though the state has them
+   */
+  watch(avatar: string, options?: CallOptions & { readonly after?: string }): AsyncIterable<WatchEvent>
+  /** Asks all nodes for signed receipts, and holds them against each other and against the records. */
+  hosts(avatar: string, options?: CallOptions): Promise<HostsReport>
+  /**
+   * Which record set or removed a value, by records verified here.
+   *
+   * @param path JSON Pointer (RFC 6901) into the content, such as `/a/b`
+   * @throws ClientError `usage` where it is none
+   */
+  provenance(
+    avatar: string,
+    platform: string,
+    identity: string,
+    path: string,
+    options?: CallOptions,
+  ): Promise<Provenance>
+}
+
+export type { Avatar, Citation, JsonObject, JsonValue, RecordId, SignedRecord, StateEntry, VerifiedRecord }

@@ -1,0 +1,189 @@
+/**
+ * The verified state of an avatar over several nodes, none of which is trusted: what it is, follows from signed records
+ * alone; what nodes say is held against it.
+ */
+import type { SignatureEngine } from '../record/engine.ts'
+import type { Avatar, VerifiedRecord } from '../record/types.ts'
+import { pause, throwIfAborted } from './deadline.ts'
+import { ClientError } from './errors.ts'
+import { MAX_ROUNDS } from './limits.ts'
+import { LocalAvatar } from './local-avatar.ts'
+import type { NodeApi } from './node-api.ts'
+import type { NodePool } from './node-pool.ts'
+import { problemOf, readNode, type NodeRead } from './read-node.ts'
+import { reportOn, type NodeView } from './standing.ts'
+import type { CacheUpdate, CachedAvatar, Problem, RecordCache, VerifiedAvatar, VerifyOptions } from './types.ts'
+import { decodeKept, nextTask, takeIn } from './verify-records.ts'
+
+/** Once a node has answered, others get this much longer: one that is dead must not hold up those that live. */
+const PATIENCE_MS = 2_000
+
+export interface VerifiedRead {
+  readonly local: LocalAvatar
+  readonly verified: VerifiedAvatar
+}
+
+export interface VerifiedReader {
+  /** Over all nodes. @throws ClientError `unreachable` where no node answered and nothing is kept, `aborted` */
+  read(avatar: Avatar, options?: VerifyOptions): Promise<VerifiedRead>
+  /** What is kept, without asking anybody. */
+  load(avatar: Avatar, options?: VerifyOptions): Promise<LocalAvatar>
+  /** What came since the last time at one node. */
+  readOne(api: NodeApi, local: LocalAvatar, options?: VerifyOptions): Promise<NodeRead & { verified: VerifiedAvatar }>
+  keep(local: LocalAvatar, added: readonly VerifiedRecord[], options?: VerifyOptions): Promise<void>
+}
+
+export interface ReaderComponents {
+  readonly pool: NodePool
+  readonly engine: SignatureEngine
+  readonly cache: RecordCache
+}
+
+/** What is kept by whom, as this module has made it: all verified already. */
+const LOCALS = new WeakMap<CachedAvatar, LocalAvatar>()
+
+export function createVerifiedReader(
+  { pool, engine, cache }: ReaderComponents,
+  { network, signal: own }: { readonly network: string; readonly signal: AbortSignal | undefined },
+): VerifiedReader {
+  async function load(avatar: Avatar, options: VerifyOptions = {}): Promise<LocalAvatar> {
+    const kept = await (options.cache ?? cache).load(avatar)
+    const known = kept && LOCALS.get(kept)
+    if (known?.network === network) return known
+    const local = new LocalAvatar(avatar, network)
+    if (kept === undefined) return local
+    const decoded = [...kept.records].map((record) => decodeKept(engine, network, record))
+    const usable = decoded.filter((record) => record?.body.avatar === avatar).filter((record) => record !== undefined)
+    const { faults } = await takeIn(local, engine, usable, async () => {
+      throwIfAborted([own, options.signal])
+      await nextTask()
+    })
+    // What is kept has been lost in part: the nodes are read from the beginning.
+    if (faults.length === 0 && usable.length === decoded.length) {
+      for (const [node, cursor] of kept.cursors) local.cursors.set(node, cursor)
+    }
+    return local
+  }
+
+  async function keep(
+    local: LocalAvatar,
+    added: readonly VerifiedRecord[],
+    options: VerifyOptions = {},
+  ): Promise<void> {
+    const { records, bytes, base } = local
+    const update: CacheUpdate = { network, records, cursors: [...local.cursors], bytes, base, added }
+    LOCALS.set(update, local)
+    await (options.cache ?? cache).save(local.avatar, update)
+  }
+
+  /** Asks all nodes at once for what they claim, by a signed receipt; those that dawdle are counted as failed. */
+  async function askForClaims(avatar: Avatar, views: readonly NodeView[], signal?: AbortSignal): Promise<void> {
+    const enough = new AbortController()
+    let done = 0
+    const asked = views.map(async (view) => {
+      try {
+        const receipt = await view.api.receipt(avatar, enough.signal)
+        if (receipt === undefined) view.outcome = 'unknown'
+        else if (receipt.network === network) view.claim = { digest: receipt.digest, head: receipt.head }
+        if (++done === 1) void pause(PATIENCE_MS, [enough.signal]).then(() => enough.abort())
+      } catch (error) {
+        throwIfAborted([own, signal])
+        const problem = problemOf(view.api, error)
+        // It may still hand out records: one that has no receipts, or is too busy to sign, does.
+        if (problem.code === 'unreachable') view.outcome = 'failed'
+        view.problems.push(problem.code === 'bad_answer' ? { ...problem, code: 'invalid_receipt' } : problem)
+      }
+    })
+    const stop = (): void => enough.abort()
+    signal?.addEventListener('abort', stop)
+    try {
+      await Promise.all(asked)
+    } finally {
+      signal?.removeEventListener('abort', stop)
+      enough.abort()
+    }
+  }
+
+  async function readInto(view: NodeView, local: LocalAvatar, options: VerifyOptions, anew: boolean) {
+    const { signal, onProgress } = options
+    const read = await readNode(view.api, local, { engine, signals: [own, signal], signal, onProgress, anew })
+    view.outcome = read.outcome
+    if (read.fromStart) view.ids = read.ids
+    else if (view.ids !== null) view.ids = new Set([...view.ids, ...read.ids])
+    if (read.digest !== null) view.claim = { digest: read.digest, head: null }
+    view.problems.push(...read.problems.filter(({ code }) => !view.problems.some((each) => each.code === code)))
+    return read
+  }
+
+  async function read(avatar: Avatar, options: VerifyOptions = {}): Promise<VerifiedRead> {
+    throwIfAborted([own, options.signal])
+    const local = await load(avatar, options)
+    const views = pool.order().map((api): NodeView => ({ api, outcome: 'asked', claim: null, ids: null, problems: [] }))
+    const up = views.filter(({ api }) => !pool.isDown(api))
+    for (const view of views) if (!up.includes(view)) view.outcome = 'failed'
+    if (up.length > 1) await askForClaims(avatar, up, options.signal)
+
+    const added: VerifiedRecord[] = []
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const before = added.length
+      // The greatest claim first: if it is true, nobody else needs to be read.
+      const todo = up.filter(isOpen).toSorted((a, b) => (b.claim?.head ?? Infinity) - (a.claim?.head ?? Infinity))
+      if (todo.every((view) => view.claim?.digest === local.digest)) break
+      for (const view of todo) {
+        if (view.claim?.digest === local.digest) continue
+        // Where it still differs, and nobody else shows this, all that it hands out is held against what it claims.
+        const anew = round > 0 && view.ids === null && !up.some(({ claim }) => claim?.digest === local.digest)
+        added.push(...(await readInto(view, local, options, anew)).added)
+      }
+      // In the first round those read from a cursor may still have to be read from the beginning.
+      if (round > 0 && added.length === before) break
+    }
+    const verified = conclude(local, views)
+    if (added.length > 0 || views.some(({ outcome }) => outcome === 'read')) await keep(local, added, options)
+    if (local.size === 0 && views.every(({ outcome }) => outcome === 'failed')) throw nobodyAnswered(verified.problems)
+    return { local, verified }
+  }
+
+  function conclude(local: LocalAvatar, views: readonly NodeView[]): VerifiedAvatar {
+    const verified = reportOn(local, views)
+    for (const [at, view] of views.entries()) {
+      const standing = verified.nodes[at]?.standing
+      // One that is left alone for now is not down for longer because of it.
+      if (standing !== undefined && !(standing === 'failed' && pool.isDown(view.api))) pool.stood(view.api, standing)
+    }
+    return verified
+  }
+
+  return {
+    read,
+    load,
+    keep,
+    async readOne(api, local, options = {}) {
+      const view: NodeView = { api, outcome: 'asked', claim: null, ids: null, problems: [] }
+      const read = await readInto(view, local, options, false)
+      const added = [...read.added]
+      if (isOpen(view) && view.claim?.digest !== local.digest && view.ids === null) {
+        added.push(...(await readInto(view, local, options, true)).added)
+      }
+      if (added.length > 0) await keep(local, added, options)
+      return {
+        ...read,
+        added,
+        outcome: view.outcome === 'asked' ? 'failed' : view.outcome,
+        verified: conclude(local, [view]),
+      }
+    },
+  }
+}
+
+function isOpen({ outcome }: NodeView): boolean {
+  return outcome === 'asked' || outcome === 'read'
+}
+
+function nobodyAnswered(problems: readonly Problem[]): ClientError {
+  const [first] = problems
+  const message = first?.message ?? 'No node answered.'
+  return new ClientError('unreachable', problems.length > 1 ? `No node answered. ${message}` : message, {
+    ...(first === undefined ? {} : { node: first.node }),
+  })
+}

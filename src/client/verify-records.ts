@@ -1,0 +1,149 @@
+/** Records as nodes hand them out, turned into verified ones, without keeping a page from answering its user. */
+import type { SignatureEngine } from '../record/engine.ts'
+import { recordId } from '../record/id.ts'
+import { compareCitations } from '../record/order.ts'
+import { decodeUncheckedPoint } from '../record/payload.ts'
+import { parseSignature } from '../record/signature.ts'
+import type { Avatar, Citation, RecordBody, RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
+import { verifyRecord } from '../record/verify.ts'
+import type { RecordAnswer } from './answers.ts'
+import { messageOf } from './errors.ts'
+import { SLICE_MS } from './limits.ts'
+import type { LocalAvatar } from './local-avatar.ts'
+import type { ProblemCode } from './types.ts'
+
+/** Well formed and of the avatar, but its signature is not checked. */
+export interface DecodedRecord extends SignedRecord {
+  readonly id: RecordId
+  readonly body: RecordBody
+}
+
+export interface Fault {
+  readonly code: Extract<ProblemCode, 'invalid_record' | 'foreign_record' | 'wrong_id'>
+  readonly message: string
+}
+
+/** Decodes a record of a page; cheap beside its signature. */
+export function decodeAnswer(
+  engine: SignatureEngine,
+  network: string,
+  avatar: Avatar,
+  answer: RecordAnswer,
+): DecodedRecord | Fault {
+  try {
+    const payload = new TextEncoder().encode(answer.payload)
+    const body = decodeUncheckedPoint(payload, network)
+    if (body.avatar !== avatar) {
+      return { code: 'foreign_record', message: `it hands out a record of another avatar, ${body.avatar}` }
+    }
+    const id = recordId(payload, engine.keccak256)
+    if (id !== answer.id) return { code: 'wrong_id', message: `it calls the record ${id} ${answer.id}` }
+    return { id, body, payload, signature: parseSignature(answer.signature) }
+  } catch (error) {
+    return invalid(answer.id, error)
+  }
+}
+
+/**
+ * Verifies records and adds them. Snapshots come first: what a complete one supersedes has no effect, and is passed over
+ * unverified, so that a long history costs nothing.
+ *
+ * @param breathe called now and then with how many are done, of so many; may throw to end it
+ * @param known records that were verified before
+ * @returns what was added, and what is wrong with the others
+ */
+export async function takeIn(
+  local: LocalAvatar,
+  engine: SignatureEngine,
+  records: readonly DecodedRecord[],
+  breathe: (done: number, total: number) => Promise<void>,
+  known: (id: RecordId) => VerifiedRecord | undefined = () => undefined,
+): Promise<{ added: VerifiedRecord[]; faults: Fault[] }> {
+  const fresh = new Map<RecordId, DecodedRecord>()
+  for (const record of records) if (local.get(record.id) === undefined) fresh.set(record.id, record)
+  const faults: Fault[] = []
+  const verified = new Map<RecordId, VerifiedRecord | undefined>()
+  let due = performance.now() + SLICE_MS
+
+  async function verify(record: DecodedRecord): Promise<boolean> {
+    if (verified.has(record.id)) return verified.get(record.id) !== undefined
+    const before = known(record.id)
+    if (before !== undefined) {
+      verified.set(record.id, before)
+      return true
+    }
+    if (performance.now() >= due) {
+      await breathe(verified.size, fresh.size)
+      due = performance.now() + SLICE_MS
+    }
+    try {
+      const result = verifyRecord(engine, local.network, record, { recoveryByte: false })
+      verified.set(record.id, result)
+      return true
+    } catch (error) {
+      verified.set(record.id, undefined)
+      faults.push(invalid(record.id, error))
+      return false
+    }
+  }
+
+  const base = await findBase(local, fresh, verify)
+  const counter = Math.max(base?.counter ?? 0, local.base?.counter ?? 0)
+  for (const record of fresh.values()) if (record.body.counter >= counter) await verify(record)
+
+  const added: VerifiedRecord[] = []
+  const good = [...verified.values()].filter((record) => record !== undefined)
+  good.sort((a, b) => a.body.counter - b.body.counter)
+  for (const record of good) if (local.add(record)) added.push(record)
+  await breathe(fresh.size, fresh.size)
+  return { added, faults }
+}
+
+/** The greatest complete snapshot with good signatures among records and what is held; undefined if none is above the base. */
+async function findBase(
+  local: LocalAvatar,
+  fresh: ReadonlyMap<RecordId, DecodedRecord>,
+  verify: (record: DecodedRecord) => Promise<boolean>,
+): Promise<Citation | undefined> {
+  const snapshots = [...fresh.values()]
+    .filter(({ body }) => body.type === 'snapshot')
+    .map((record) => ({ record, id: record.id, counter: record.body.counter }))
+    .sort((a, b) => compareCitations(b, a))
+  for (const { record, id, counter } of snapshots) {
+    if (local.base !== null && compareCitations({ counter, id }, local.base) < 0) return undefined
+    if (record.body.type !== 'snapshot') continue
+    const isThere = (part: RecordId): boolean => {
+      const body = fresh.get(part)?.body ?? local.get(part)?.body
+      return body?.type === 'part' && body.counter === counter
+    }
+    if (!record.body.parts.every(isThere) || !(await verify(record))) continue
+    let complete = true
+    for (const part of record.body.parts) {
+      const found = fresh.get(part)
+      if (found !== undefined && !(await verify(found))) complete = false
+    }
+    if (complete) return { counter, id }
+  }
+  return undefined
+}
+
+function invalid(id: RecordId, error: unknown): Fault {
+  return { code: 'invalid_record', message: `it hands out a record that is not valid, ${id}: ${messageOf(error)}` }
+}
+
+/** Records that were kept elsewhere are as good as strangers'. */
+export function decodeKept(engine: SignatureEngine, network: string, record: SignedRecord): DecodedRecord | undefined {
+  try {
+    const body = decodeUncheckedPoint(record.payload, network)
+    return { ...record, id: recordId(record.payload, engine.keccak256), body }
+  } catch {
+    return undefined
+  }
+}
+
+/** Lets the platform do something else: draw, answer, be aborted. */
+export function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 0)
+  })
+}

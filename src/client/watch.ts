@@ -1,0 +1,222 @@
+import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
+import { parseEvent, parseJson } from './answers.ts'
+import { createDeadline, isAborted, pause } from './deadline.ts'
+import { ClientError, messageOf } from './errors.ts'
+import { framesOf, type StreamFrame } from './event-stream.ts'
+import { MAX_EMPTY_EVENTS, RECONNECT_FIRST_MS, RECONNECT_MOST_MS, STREAM_SILENCE_MS } from './limits.ts'
+import type { LocalAvatar } from './local-avatar.ts'
+import type { NodeApi } from './node-api.ts'
+import type { NodePool } from './node-pool.ts'
+import type { CallOptions, VerifiedAvatar } from './types.ts'
+import type { VerifiedReader } from './verified-reader.ts'
+
+/**
+ * `state` comes first, and again where a node could not tell what lies between. `change`: records that were not told of
+ * before, verified, and the state with them. `superseded`: a snapshot took the place of a record that its author had not
+ * seen; who wrote it may want to write it anew. `connection`: whether a node is being followed.
+ */
+export type WatchEvent =
+  | { readonly type: 'state'; readonly state: VerifiedAvatar; readonly cursor: string | null }
+  | {
+      readonly type: 'change'
+      readonly records: readonly VerifiedRecord[]
+      readonly state: VerifiedAvatar
+      readonly cursor: string | null
+    }
+  | { readonly type: 'superseded'; readonly id: RecordId; readonly counter: number; readonly cursor: string | null }
+  | {
+      readonly type: 'connection'
+      readonly status: 'live' | 'lost'
+      readonly node: string
+      /** Why it was lost, for people. */
+      readonly message?: string
+    }
+
+export interface WatchComponents {
+  readonly pool: NodePool
+  readonly reader: VerifiedReader
+}
+
+/**
+ * Follows one avatar.
+ *
+ * Guarantees: after the first `state` every record that counts is in exactly one `change`, whatever breaks in between: a
+ * stream is opened first, and then the node is read, so that nothing falls between the two; and a change is what is new
+ * among verified records, never what a node's event says. `superseded` is a node's word.
+ * Not guaranteed: `superseded` events across a change of nodes.
+ */
+export async function* watchAvatar(
+  { pool, reader }: WatchComponents,
+  avatar: Avatar,
+  options: CallOptions & { readonly after?: string },
+  own: AbortSignal | undefined,
+): AsyncGenerator<WatchEvent, void, undefined> {
+  const signals = [own, options.signal]
+  const call = options.signal === undefined ? {} : { signal: options.signal }
+  const follower = new Follower(avatar, reader, call, options.after)
+  let failures = 0
+  try {
+    while (!isAborted(signals)) {
+      const order = pool.order()
+      const api = order[failures % order.length] as NodeApi
+      const deadline = createDeadline(signals, STREAM_SILENCE_MS)
+      try {
+        const stream = await api.events(avatar, follower.cursorAt(api), deadline)
+        yield { type: 'connection', status: 'live', node: api.url }
+        yield* follower.begin(api)
+        for await (const frames of framesOf(stream, deadline)) {
+          failures = 0
+          yield* follower.take(api, frames)
+        }
+        if (!isAborted(signals)) yield lost(api, 'it ended the stream')
+      } catch (error) {
+        if (isAborted(signals)) return
+        if (deadline.timedOut) yield lost(api, `nothing came for ${STREAM_SILENCE_MS / 1000} s`)
+        else if (error instanceof ClientError || isStreamFailure(error)) yield lost(api, messageOf(error))
+        else throw error
+        pool.stood(api, 'failed')
+      } finally {
+        deadline.close()
+      }
+      failures += 1
+      const longest = Math.min(RECONNECT_FIRST_MS * 2 ** Math.min(failures - 1, 10), RECONNECT_MOST_MS)
+      // All who lost a node at once shall not come back at once.
+      await pause(longest * (0.5 + Math.random() / 2), signals)
+    }
+  } finally {
+    follower.close()
+  }
+}
+
+function lost({ url }: NodeApi, message: string): WatchEvent {
+  return { type: 'connection', status: 'lost', node: url, message }
+}
+
+/** Platforms throw a TypeError, or a DOMException, where a stream breaks off. */
+function isStreamFailure(error: unknown): boolean {
+  return (
+    error instanceof TypeError ||
+    (error instanceof Error && /abort|terminated|network|socket/i.test(error.message + error.name))
+  )
+}
+
+const CURSOR = /^(\S{1,256})@(\S{1,2048})$/
+
+class Follower {
+  readonly #avatar: Avatar
+  readonly #reader: VerifiedReader
+  readonly #call: CallOptions
+  /** The node that the cursor is of; those of other nodes mean nothing there. */
+  #node = ''
+  #cursor: string | null = null
+  /** Whether records that were known before are told of again, as the cursor that was handed in wants it. */
+  readonly #replays: boolean
+  readonly #told = new Set<RecordId>()
+  #local: LocalAvatar | undefined
+  #unsubscribe: (() => void) | undefined
+  #fresh: VerifiedRecord[] = []
+  #state: VerifiedAvatar | undefined
+  #emptyEvents = 0
+
+  constructor(avatar: Avatar, reader: VerifiedReader, call: CallOptions, after: string | undefined) {
+    this.#avatar = avatar
+    this.#reader = reader
+    this.#call = call
+    this.#replays = after !== undefined
+    const match = CURSOR.exec(after ?? '')
+    if (after !== undefined && match === null) {
+      throw new ClientError('usage', 'after is the cursor of an earlier event, as it was.')
+    }
+    this.#cursor = match?.[1] ?? null
+    this.#node = match?.[2] ?? ''
+  }
+
+  cursorAt({ url }: NodeApi): string | null {
+    return url === this.#node ? this.#cursor : null
+  }
+
+  get #place(): string | null {
+    return this.#cursor === null ? null : `${this.#cursor}@${this.#node}`
+  }
+
+  close(): void {
+    this.#unsubscribe?.()
+  }
+
+  /** Reads what there is, once the stream is open. */
+  async *begin(api: NodeApi): AsyncGenerator<WatchEvent, void, undefined> {
+    if (api.url !== this.#node) {
+      this.#node = api.url
+      this.#cursor = null
+    }
+    this.#emptyEvents = 0
+    if (this.#local === undefined) {
+      const { local, verified } = await this.#reader.read(this.#avatar, this.#call)
+      this.#local = local
+      this.#unsubscribe = local.onAdded((record) => void this.#fresh.push(record))
+      yield { type: 'state', state: verified, cursor: this.#place }
+      this.#state = verified
+    }
+    yield* this.#readOn(api)
+  }
+
+  async *take(api: NodeApi, frames: readonly StreamFrame[]): AsyncGenerator<WatchEvent, void, undefined> {
+    const local = this.#local
+    if (local === undefined) return
+    const replayed: VerifiedRecord[] = []
+    const superseded: { id: RecordId; counter: number }[] = []
+    let isReset = false
+    let isBehind = false
+    for (const { cursor, event, data } of frames) {
+      if (cursor !== null && cursor.length <= 256) this.#cursor = cursor
+      isReset ||= event === 'reset'
+      if (event !== 'record' && event !== 'superseded') continue
+      const { avatar, id, counter } = readEvent(api, data)
+      if (avatar !== this.#avatar) continue
+      if (event === 'superseded') superseded.push({ id, counter })
+      else {
+        const known = local.get(id)
+        if (known === undefined) isBehind ||= counter >= (local.base?.counter ?? 0)
+        else if (this.#replays && !this.#told.delete(id) && !this.#fresh.includes(known)) replayed.push(known)
+      }
+    }
+    if (replayed.length > 0 && this.#state !== undefined) {
+      yield { type: 'change', records: replayed, state: this.#state, cursor: this.#place }
+    }
+    if (isBehind || isReset || this.#fresh.length > 0) {
+      const before = local.digest
+      const told = yield* this.#readOn(api)
+      if (told || local.digest !== before) this.#emptyEvents = 0
+      else if (isBehind && ++this.#emptyEvents > MAX_EMPTY_EVENTS) {
+        throw new ClientError('bad_answer', `The node at ${api.url} tells of records that it does not hand out.`)
+      }
+    }
+    if (isReset && this.#state !== undefined) yield { type: 'state', state: this.#state, cursor: this.#place }
+    for (const each of superseded) yield { type: 'superseded', ...each, cursor: this.#place }
+  }
+
+  /** Takes in what came since the last time, and tells of it; true where there was something. */
+  async *#readOn(api: NodeApi): AsyncGenerator<WatchEvent, boolean, undefined> {
+    const local = this.#local
+    if (local === undefined) return false
+    const read = await this.#reader.readOne(api, local, this.#call)
+    if (read.outcome === 'failed') {
+      const [problem] = read.problems
+      throw new ClientError('bad_answer', problem?.message ?? `The node at ${api.url} does not hand out its records.`)
+    }
+    this.#state = read.verified
+    const records = this.#fresh.splice(0)
+    if (records.length === 0) return false
+    if (this.#replays) for (const { id } of records) this.#told.add(id)
+    yield { type: 'change', records, state: read.verified, cursor: this.#place }
+    return true
+  }
+}
+
+function readEvent({ url }: NodeApi, data: string): ReturnType<typeof parseEvent> {
+  try {
+    return parseEvent(parseJson(data))
+  } catch (error) {
+    throw new ClientError('bad_answer', `An event of the node at ${url} is not one: ${messageOf(error)}`, { node: url })
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Which record set or removed a value: read off the stamps of a cell (see `cell.ts`), so that no history is searched.
+ *
+ * Guarantee: the record found is the last one, in the order in which records apply, that wrote to the path or replaced
+ * something above it. What the base does not hold it has forgotten: below it nothing is found.
+ */
+import type { Avatar, JsonObject, JsonValue, RecordBody, RecordId, StateEntry } from '../record/types.ts'
+import { MAX_CONTENT_DEPTH } from '../record/limits.ts'
+import { isVoid, type Cell } from './cell.ts'
+import type { NamespaceName } from './content.ts'
+import { getMember, isJsonObject } from './merge-patch.ts'
+import type { Stamp } from './order.ts'
+
+/** Which record set or removed a value (docs/protocol.md, "Provenance"). */
+export interface Provenance {
+  readonly avatar: Avatar
+  readonly platform: string
+  readonly identity: string
+  /** JSON Pointer (RFC 6901). */
+  readonly path: string
+  /**
+   * `set`: a value stands there. `removed`: none does since that record, which deleted it, or replaced or deleted something
+   * above it. `unset`: no record that counts has written there; then all that follows is null.
+   */
+  readonly kind: 'set' | 'removed' | 'unset'
+  /** Where that record wrote: the path, or one above it. */
+  readonly at: string | null
+  readonly id: RecordId | null
+  readonly counter: number | null
+  /** Unix seconds, as claimed by the author. */
+  readonly created_at: number | null
+  /** What the record is. A snapshot stands for all that it replaced: who first wrote the value, it does not tell. */
+  readonly by: RecordBody['type'] | null
+}
+
+/** What a cell tells of a path into it. */
+export interface Trace {
+  readonly kind: 'set' | 'removed'
+  readonly stamp: Stamp
+  /** Tokens that lead from the cell to where the record wrote. */
+  readonly depth: number
+}
+
+/** A content nests no deeper; one more token may name an element in the deepest array. */
+const MAX_TOKENS = MAX_CONTENT_DEPTH + 1
+/** A pointer into a payload is shorter than that payload; this is what fits into an address. */
+const MAX_POINTER_CHARACTERS = 8_192
+
+/**
+ * The tokens of a JSON Pointer (RFC 6901, section 3): of none, the whole, there are none.
+ *
+ * @returns undefined where the text is no pointer, or longer than any content is deep
+ */
+export function parsePointer(text: string): string[] | undefined {
+  if (text === '') return []
+  if (!text.startsWith('/') || text.length > MAX_POINTER_CHARACTERS || /~(?![01])/.test(text)) return undefined
+  const tokens = text.slice(1).split('/')
+  if (tokens.length > MAX_TOKENS) return undefined
+  return tokens.map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'))
+}
+
+export function formatPointer(tokens: readonly string[]): string {
+  return tokens.map((token) => `/${token.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
+/**
+ * Who decided what stands at a path below a cell.
+ *
+ * @param tokens from the cell on; none for the cell itself. Of an object the answer is who last wrote into it.
+ * @returns undefined where nobody has written
+ */
+export function traceCell(cell: Cell, tokens: readonly string[], depth = 0): Trace | undefined {
+  if (isVoid(cell)) return undefined
+  const [token, ...rest] = tokens
+  if (cell.merged === null) {
+    if (cell.replaced === null) return undefined
+    const stands = cell.value !== undefined && valueAt(cell.value, tokens) !== undefined
+    return { kind: stands ? 'set' : 'removed', stamp: cell.replaced, depth }
+  }
+  if (token === undefined) return { kind: 'set', stamp: cell.merged, depth }
+  const child = cell.children?.get(token)
+  const below = child === undefined ? undefined : traceCell(child, rest, depth + 1)
+  if (below !== undefined) return below
+  return cell.replaced === null ? undefined : { kind: 'removed', stamp: cell.replaced, depth }
+}
+
+/** What stands at a path (RFC 6901, section 4), undefined for nothing. */
+export function valueAt(value: JsonValue, tokens: readonly string[]): JsonValue | undefined {
+  let current: JsonValue | undefined = value
+  for (const token of tokens) {
+    if (Array.isArray(current)) current = /^(0|[1-9]\d{0,9})$/.test(token) ? current[Number(token)] : undefined
+    else current = isJsonObject(current) ? getMember(current, token) : undefined
+  }
+  return current
+}
+
+/**
+ * Whether a merge patch (RFC 7396) decides what stands at a path: it writes there, or replaces something above.
+ *
+ * @returns how many tokens lead to where it does; undefined where it leaves the path alone
+ */
+export function decides(patch: JsonObject, tokens: readonly string[]): number | undefined {
+  let value: JsonValue = patch
+  for (const [index, token] of tokens.entries()) {
+    if (!isJsonObject(value)) return index
+    const next = getMember(value, token)
+    if (next === undefined) return undefined
+    value = next
+  }
+  return tokens.length
+}
+
+/** Whether one layer of a snapshot, its own state or a part's, decides what stands at a path. */
+export function layerDecides(layer: readonly StateEntry[], name: NamespaceName, tokens: readonly string[]): boolean {
+  return layer.some(
+    ({ platform, identity, content }) =>
+      platform === name.platform && identity === name.identity && decides(content, tokens) !== undefined,
+  )
+}

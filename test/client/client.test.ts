@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { privateKeySigner } from '../../src/client/signers.ts'
+import { startHttpNode, type HttpNode } from '../http/node.ts'
+import { newKey } from './keys.ts'
+
+let node: HttpNode
+let other: HttpNode
+beforeAll(async () => {
+  node = await startHttpNode()
+  other = await startHttpNode()
+})
+afterAll(async () => {
+  await node.close()
+  await other.close()
+})
+
+describe('a client at one node', () => {
+  it('writes, reads and verifies what it wrote', async () => {
+    const client = createClient({ nodes: [node.url('')] })
+    const signer = privateKeySigner(newKey())
+    const result = await client.put({ signer, patch: { a: { b: 1 }, gone: 1 } })
+    expect(result).toMatchObject({
+      status: 'stored',
+      nodes: [node.url('')],
+      platform: 'nextid',
+      identity: signer.avatar,
+    })
+    await client.put({ signer, patch: { gone: null } })
+    const verified = await client.getVerified(signer.avatar)
+    expect(verified).toMatchObject({ state: 'verified', head: 2, records: 2, missing: [], pending: 0, problems: [] })
+    expect(verified.namespaces).toEqual([{ platform: 'nextid', identity: signer.avatar, content: { a: { b: 1 } } }])
+    expect(await client.get(signer.avatar, 'nextid')).toEqual({ a: { b: 1 } })
+    expect(await client.get(signer.avatar)).toMatchObject({ head: 2, digest: verified.digest })
+    const fresh = createClient({ nodes: [node.url('')] })
+    expect(await fresh.getVerified(signer.avatar)).toEqual(verified)
+  })
+
+  it('reads an avatar that nobody has written to as empty', async () => {
+    const client = createClient({ nodes: [node.url('')] })
+    const { avatar } = privateKeySigner(newKey())
+    expect(await client.get(avatar)).toBeUndefined()
+    expect(await client.getVerified(avatar)).toMatchObject({ state: 'verified', head: 0, namespaces: [], records: 0 })
+  })
+
+  it('follows changes: the state first, then every record once', async () => {
+    const client = createClient({ nodes: [node.url('')] })
+    const writer = createClient({ nodes: [node.url('')] })
+    const signer = privateKeySigner(newKey())
+    await client.put({ signer, patch: { n: 0 } })
+    const stop = new AbortController()
+    const seen: unknown[] = []
+    for await (const event of client.watch(signer.avatar, { signal: stop.signal })) {
+      if (event.type === 'state') {
+        seen.push(event.state.namespaces[0]?.content['n'])
+        void writer.put({ signer, patch: { n: 1 } }).then(() => client.put({ signer, patch: { n: 2 } }))
+      }
+      if (event.type === 'change') {
+        for (const { body } of event.records) if (body.type === 'patch') seen.push(body.patch['n'])
+      }
+      if (seen.at(-1) === 2) stop.abort()
+    }
+    expect(seen).toEqual([0, 1, 2])
+  })
+})
+
+describe('a client over two nodes that do not know each other', () => {
+  it('shows what both say together, and gives each what it lacks when it writes', async () => {
+    const signer = privateKeySigner(newKey())
+    await createClient({ nodes: [node.url('')] }).put({ signer, patch: { here: 1 } })
+    await createClient({ nodes: [other.url('')] }).put({ signer, patch: { there: 1 } })
+    const client = createClient({ nodes: [node.url(''), other.url('')] })
+    const verified = await client.getVerified(signer.avatar)
+    expect(verified).toMatchObject({ state: 'behind', records: 2, head: 1 })
+    expect(verified.tips).toHaveLength(2)
+    expect(verified.namespaces[0]?.content).toEqual({ here: 1, there: 1 })
+    expect(verified.nodes.map(({ standing, lacks }) => [standing, lacks])).toEqual([
+      ['behind', 1],
+      ['behind', 1],
+    ])
+
+    const result = await client.put({ signer, patch: { both: 1 } }, { to: 'all' })
+    expect(result).toMatchObject({ status: 'stored', nodes: [node.url(''), other.url('')] })
+    const merged = await client.getVerified(signer.avatar)
+    expect(merged).toMatchObject({ state: 'verified', records: 3, head: 2, problems: [] })
+    expect(merged.tips).toHaveLength(1)
+    expect(merged.nodes.map(({ standing }) => standing)).toEqual(['equal', 'equal'])
+  })
+})
