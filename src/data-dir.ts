@@ -35,7 +35,7 @@ const DATA_DIR_MODE = 0o700
  * @throws StoreError `locked` where a node has it, `wrong_network`, `schema_newer`, `unreadable`
  */
 export async function openDataDir(
-  config: Pick<Config, 'dataDir' | 'network' | 'hostingMode' | 'hostingPolicy'>,
+  config: Pick<Config, 'dataDir' | 'network' | 'hostingMode' | 'hostingPolicy' | 'archive' | 'quotas'>,
   components: { readonly environment: Environment; readonly logger: Logger },
   options: { readonly create: boolean },
 ): Promise<DataDir | undefined> {
@@ -46,7 +46,10 @@ export async function openDataDir(
   const engine = await selectEngine()
   const metrics = createMetrics()
   const parts = { environment, logger, metrics }
-  const store = await openStore({ ...parts, engine }, { location, network: config.network })
+  const store = await openStore(
+    { ...parts, engine },
+    { location, network: config.network, archive: config.archive, quotas: config.quotas },
+  )
   try {
     const hosting = await openHosting({ ...parts, store }, config)
     hosting.resume()

@@ -18,6 +18,11 @@ interface StartOptions {
   readonly hostingMode?: string
   readonly hostingPolicy?: string
   readonly hostingPullPrivate?: string
+  readonly archive?: string
+  readonly quotaAvatarBytes?: string
+  readonly quotaAvatarRecords?: string
+  readonly quotaTotalBytes?: string
+  readonly quotaTotalRecords?: string
   readonly logLevel?: string
   readonly logFormat?: string
 }
@@ -50,6 +55,11 @@ export function addStart(program: Command, context: CommandContext): void {
       '--hosting-pull-private <true|false>',
       'whether an avatar may be fetched from a private address that its owner names (default: false)',
     )
+    .option('--archive <true|false>', 'whether records that a snapshot has replaced are kept (default: false)')
+    .option('--quota-avatar-bytes <bytes>', 'most that an avatar may take; 0: no limit (default: 1073741824)')
+    .option('--quota-avatar-records <records>', 'the same in records (default: 1000000)')
+    .option('--quota-total-bytes <bytes>', 'most that all avatars together may take; 0: no limit (default: 0)')
+    .option('--quota-total-records <records>', 'the same in records (default: 0)')
     .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent (default: info)')
     .option('--log-format <format>', 'json, pretty, or auto: pretty on a terminal (default: auto)')
     .addHelpText(
@@ -81,6 +91,11 @@ Examples:
           network,
           gossip,
           sync_interval_seconds: options.syncIntervalSeconds,
+          archive: options.archive,
+          quota_avatar_bytes: options.quotaAvatarBytes,
+          quota_avatar_records: options.quotaAvatarRecords,
+          quota_total_bytes: options.quotaTotalBytes,
+          quota_total_records: options.quotaTotalRecords,
           hosting_mode: options.hostingMode,
           hosting_policy: options.hostingPolicy,
           hosting_pull_private: options.hostingPullPrivate,

@@ -31,6 +31,15 @@ export interface Config {
   readonly hostingPolicy: ConfigValues['hosting_policy']
   /** Whether records may be pulled from private and other special addresses that an owner names. */
   readonly hostingPullPrivate: boolean
+  /** Whether superseded records are kept. */
+  readonly archive: boolean
+  /** What is kept at most; 0 is no limit. */
+  readonly quotas: {
+    readonly avatarBytes: number
+    readonly avatarRecords: number
+    readonly totalBytes: number
+    readonly totalRecords: number
+  }
   readonly logLevel: ConfigValues['log_level']
   readonly logFormat: ConfigValues['log_format']
 }
@@ -55,7 +64,12 @@ const LIST_KEYS: readonly ConfigKey[] = ['listen', 'peers']
 const VALUES_OF_TEXT: { readonly [key in ConfigKey]?: (text: string) => unknown } = {
   gossip: readBoolean,
   hosting_pull_private: readBoolean,
-  sync_interval_seconds: (text) => (/^\d{1,10}$/.test(text) ? Number(text) : text),
+  sync_interval_seconds: readInteger,
+  archive: readBoolean,
+  quota_avatar_bytes: readInteger,
+  quota_avatar_records: readInteger,
+  quota_total_bytes: readInteger,
+  quota_total_records: readInteger,
 }
 /** Values in error messages are cut here: a whole file may have been given by mistake. */
 const MAX_SHOWN_CHARACTERS = 200
@@ -103,6 +117,11 @@ function isConfigKey(key: string): key is ConfigKey {
 function valueOf(key: string, given: string | readonly string[]): unknown {
   const read = isConfigKey(key) ? VALUES_OF_TEXT[key] : undefined
   return read === undefined || typeof given !== 'string' ? given : read(given)
+}
+
+/** At most 16 digits: what a double cannot hold is refused by the schema, and not rounded. */
+function readInteger(text: string): unknown {
+  return /^\d{1,16}$/.test(text) ? Number(text) : text
 }
 
 function readBoolean(text: string): unknown {
@@ -190,6 +209,13 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     hostingMode: checked.hosting_mode,
     hostingPolicy: checked.hosting_policy,
     hostingPullPrivate: checked.hosting_pull_private,
+    archive: checked.archive,
+    quotas: {
+      avatarBytes: checked.quota_avatar_bytes,
+      avatarRecords: checked.quota_avatar_records,
+      totalBytes: checked.quota_total_bytes,
+      totalRecords: checked.quota_total_records,
+    },
     logLevel: checked.log_level,
     logFormat: checked.log_format,
   }

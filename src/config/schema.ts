@@ -11,6 +11,14 @@ const MAX_PEERS = 256
 /** Below a second two nodes would do little else; above an hour a reader would wait too long for what gossip lost. */
 const SYNC_INTERVAL_SECONDS = { minimum: 1, maximum: 3600 }
 
+/** Bytes or records that a node keeps at most. */
+const quota = (of: string, unit: string) =>
+  Type.Integer({
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: `how many ${unit} ${of} may take here, a whole number; 0 is no limit`,
+  })
+
 const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
 
 /**
@@ -22,6 +30,10 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * by sync alone, and so arrive later. `hosting_policy` defaults to closed: nobody has this node fetch from addresses that
  * he names, unless the operator wants that; and `hosting_pull_private` to false, so that those are no addresses in the
  * operator's own network.
+ *
+ * `archive` defaults to false, so that a snapshot makes room. The quota of an avatar defaults to a gibibyte and a million
+ * records: more than the largest state there can be (3,500 parts of 256 KiB), so that nobody needs a larger one, and
+ * nobody fills a disk with one key. There is none for all avatars together: only the operator knows the disk.
  */
 export const configSchema = Type.Object(
   {
@@ -47,6 +59,11 @@ export const configSchema = Type.Object(
     hosting_mode: Type.Enum(['all', 'listed'], { description: 'all or listed' }),
     hosting_policy: Type.Enum(['open', 'invite', 'closed'], { description: 'open, invite or closed' }),
     hosting_pull_private: Type.Boolean({ description: 'true or false' }),
+    archive: Type.Boolean({ description: 'true or false' }),
+    quota_avatar_bytes: quota('an avatar', 'bytes'),
+    quota_avatar_records: quota('an avatar', 'records'),
+    quota_total_bytes: quota('all avatars together', 'bytes'),
+    quota_total_records: quota('all avatars together', 'records'),
     log_level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
       description: 'fatal, error, warn, info, debug, trace or silent',
     }),

@@ -21,6 +21,8 @@ export interface Totals extends Counts {
 
 export interface Meta extends Totals {
   readonly epoch: string
+  /** Whether history is kept. */
+  readonly archive: boolean
 }
 
 export function totalsOperation(totals: Totals): Operation {
@@ -34,17 +36,17 @@ export function totalsOperation(totals: Totals): Operation {
 /**
  * Reads what an existing store says of itself, or begins a new one. Brings data of an older layout into this one.
  *
- * @param archive whether history is kept; where it was and is no longer, word is left to prune it
+ * @param wanted whether history is to be kept, undefined: as it was; where it was and is no longer, word is left to prune it
  * @throws StoreError `schema_newer`, `wrong_network`
  */
 export async function readMeta(
   db: Database,
   network: string,
-  archive: boolean,
+  wanted: boolean | undefined,
   { random }: { readonly random: Randomness },
 ): Promise<Meta> {
   const schema = await db.get(keys.metaKey('schema'))
-  if (schema === undefined) return begin(db, network, archive, toHex(random.bytes(EPOCH_BYTES)).slice(2))
+  if (schema === undefined) return begin(db, network, wanted ?? false, toHex(random.bytes(EPOCH_BYTES)).slice(2))
   if (!/^[1-9][0-9]{0,8}$/.test(Buffer.from(schema).toString('latin1'))) throw damaged('its layout')
   const layout = Number(bytesText(schema))
   if (layout > SCHEMA) {
@@ -67,14 +69,16 @@ export async function readMeta(
     await countHistory(db)
     await writeDurably(db, [schemaOperation(), { type: 'del', key: keys.metaKey('totals') }])
   }
-  await followArchive(db, archive)
-  return { epoch, ...(await readTotals(db)) }
+  const archive = await followArchive(db, wanted)
+  return { epoch, archive, ...(await readTotals(db)) }
 }
 
 /** Leaves word to prune all history where it was kept so far. */
-async function followArchive(db: Database, archive: boolean): Promise<void> {
+async function followArchive(db: Database, wanted: boolean | undefined): Promise<boolean> {
   const before = await readText(db, 'archive').catch(() => undefined)
-  if (before === String(archive)) return
+  // What cannot be told is not pruned unasked.
+  const archive = wanted ?? before !== 'false'
+  if (before === String(archive)) return archive
   if (!archive) {
     for await (const step of countsOfAll(db)) {
       const chores = step
@@ -84,6 +88,7 @@ async function followArchive(db: Database, archive: boolean): Promise<void> {
     }
   }
   await writeDurably(db, [putText('archive', String(archive))])
+  return archive
 }
 
 async function begin(db: Database, network: string, archive: boolean, epoch: string): Promise<Meta> {
@@ -95,7 +100,7 @@ async function begin(db: Database, network: string, archive: boolean, epoch: str
     putText('archive', String(archive)),
     totalsOperation(totals),
   ])
-  return { epoch, ...totals }
+  return { epoch, archive, ...totals }
 }
 
 function schemaOperation(): Operation {

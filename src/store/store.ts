@@ -40,7 +40,10 @@ export interface StoreOptions {
   readonly network: string
   /** Entries that the change feed keeps. Default 1,000,000. */
   readonly feedEntries?: number
-  /** Whether superseded records are kept, as far as quotas have room for them. Default false: they are pruned. */
+  /**
+   * Whether superseded records are kept, as far as quotas have room for them; if not, they are pruned. Default: as it was
+   * when the data was opened before, and false for new data.
+   */
   readonly archive?: boolean
   /** What is kept at most. Default: no limit. */
   readonly quotas?: Quotas
@@ -105,7 +108,7 @@ export async function createStore(
 ): Promise<RebuildableStore> {
   const { db, logger } = components
   try {
-    const meta = await readMeta(db, options.network, options.archive ?? false, components.environment)
+    const meta = await readMeta(db, options.network, options.archive, components.environment)
     const listeners = new Listeners(logger)
     const writer = await StoreWriter.open(
       {
@@ -113,7 +116,7 @@ export async function createStore(
         announce: (batch) => listeners.announce(batch),
         forgotten: (avatar) => listeners.forgotten(avatar),
       },
-      options,
+      { ...options, archive: meta.archive },
       meta,
     )
     return new LevelStore(db, writer, meta.epoch, listeners)

@@ -44,7 +44,7 @@ export interface WriterComponents {
 export interface WriterOptions {
   readonly network: string
   readonly feedEntries?: number
-  readonly archive?: boolean
+  readonly archive: boolean
   readonly quotas?: Quotas
 }
 
@@ -82,7 +82,7 @@ export class StoreWriter {
     const sweeper = await Sweeper.load({
       db,
       logger,
-      archive: options.archive ?? false,
+      archive: options.archive,
       quotas: options.quotas ?? NO_QUOTAS,
       exclusively: (task) => writer().#exclusively(task, []),
       takeEntry: async (avatar) => {
@@ -162,7 +162,7 @@ export class StoreWriter {
     const { environment, metrics } = this.#components
     const startedMs = environment.clock.now()
     const entries = new Map<Avatar, AvatarEntry>()
-    const { archive = false, quotas = NO_QUOTAS } = this.#options
+    const { archive, quotas = NO_QUOTAS } = this.#options
     const entryOf = async (avatar: Avatar): Promise<AvatarEntry> => {
       const entry = await this.#entryOf(avatar)
       entries.set(avatar, entry)
@@ -291,7 +291,7 @@ export class StoreWriter {
       environment.clock.now(),
     )
     const operations: Operation[] = [...rebuilt.operations, { type: 'del', key: keys.choreKey('u', avatar) }]
-    const hasGarbage = rebuilt.hasHistory && this.#options.archive !== true
+    const hasGarbage = rebuilt.hasHistory && !this.#options.archive
     if (hasGarbage) operations.push({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE })
     // Without totals until they are counted again: whoever opens the data before that counts them.
     await writeDurably(this.#db, [...operations, { type: 'del', key: keys.metaKey('totals') }])

@@ -51,6 +51,8 @@ describe('defaults', () => {
       hostingMode: 'all',
       hostingPolicy: 'closed',
       hostingPullPrivate: false,
+      archive: false,
+      quotas: { avatarBytes: 1_073_741_824, avatarRecords: 1_000_000, totalBytes: 0, totalRecords: 0 },
       logLevel: 'info',
       logFormat: 'auto',
     })
@@ -104,6 +106,20 @@ describe('numbers and switches', () => {
     expect(message).toContain('"sync_interval_seconds"')
     expect(message).toContain('--sync-interval-seconds')
     expect(message).toContain('from 1 to 3600')
+  })
+
+  it('quotas and archive', () => {
+    const config = file('q.json', { archive: true, quota_avatar_bytes: 5, quota_total_records: 0 })
+    const env = { AVATAR_KV_QUOTA_AVATAR_RECORDS: '7', AVATAR_KV_QUOTA_TOTAL_RECORDS: '9007199254740991' }
+    expect(load({ flags: { config, quota_total_bytes: '8' }, env })).toMatchObject({
+      archive: true,
+      quotas: { avatarBytes: 5, avatarRecords: 7, totalBytes: 8, totalRecords: Number.MAX_SAFE_INTEGER },
+    })
+    for (const text of ['-1', '1.5', '1e9', '9007199254740992', '1GB']) {
+      const { code, message } = refusal({ flags: { quota_avatar_bytes: text } })
+      expect([code, message]).toEqual(['bad_value', expect.stringContaining('--quota-avatar-bytes')])
+      expect(message).toContain('0 is no limit')
+    }
   })
 
   it.each(['yes', '', 'TRUE', '1', '__proto__', 'toString'])('gossip %j', (text) => {
