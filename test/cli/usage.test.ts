@@ -12,12 +12,12 @@ describe('help', () => {
   it('lists the commands', async () => {
     const { code, out } = await run(['--help'], { cwd })
     expect(code).toBe(0)
-    for (const name of ['start', 'key', 'put', 'get', 'log', 'status', 'peers', 'demo']) {
+    for (const name of ['start', 'key', 'put', 'get', 'log', 'snapshot', 'status', 'peers', 'demo']) {
       expect(out).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
     }
   })
 
-  it.each(['start', 'put', 'get', 'log', 'status', 'peers', 'demo', 'key create', 'key show'])(
+  it.each(['start', 'put', 'get', 'log', 'snapshot', 'status', 'peers', 'demo', 'key create', 'key show'])(
     '%s has an example',
     async (name) => {
       const { code, out } = await run([...name.split(' '), '--help'], { cwd })

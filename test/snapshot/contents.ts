@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue, StateEntry } from '../../src/record/types.t
 import { jsonValue } from '../oracle/json-values.ts'
 
 /** A content as it can stand: no member is null, but elements of arrays, and what is inside them, may be. */
-export function asContent(value: JsonValue): JsonObject {
+function asContent(value: JsonValue): JsonObject {
   const content = withoutNullMembers(value)
   return typeof content === 'object' && content !== null && !Array.isArray(content) ? content : { value: content }
 }
