@@ -88,10 +88,11 @@ function parseEnd(text: string): BackupEnd {
   } catch {
     throw damaged('it was cut short')
   }
+  const totals = parseTotals(value)
   const { epoch, network, version, created_at } = value as Partial<Record<keyof BackupEnd, unknown>>
   const isWhole = typeof epoch === 'string' && typeof network === 'string' && typeof version === 'string'
   if (!isWhole || !Number.isSafeInteger(created_at)) throw damaged('its end says too little')
-  return { ...parseTotals(value), epoch, network, version, created_at: created_at as number }
+  return { ...totals, epoch, network, version, created_at: created_at as number }
 }
 
 function lengthBytes(length: number): Uint8Array {

@@ -31,6 +31,14 @@ export interface BackupContents {
  * @throws BackupError `not_empty`, `unwritable`, `damaged` where the archive does not come to what it should
  */
 export async function writeBackup(path: string, contents: BackupContents): Promise<Manifest> {
+  try {
+    return await write(path, contents)
+  } catch (error) {
+    throw diskError(`The backup ${path} cannot be written`, error)
+  }
+}
+
+async function write(path: string, contents: BackupContents): Promise<Manifest> {
   if ((await namesIn(path)) !== undefined) {
     throw new BackupError('not_empty', `${path} is there already; choose another directory, backups are not replaced.`)
   }
@@ -52,7 +60,7 @@ export async function writeBackup(path: string, contents: BackupContents): Promi
     return manifest
   } catch (error) {
     await rm(part, { recursive: true, force: true })
-    throw diskError(`The backup ${path} cannot be written`, error)
+    throw error
   }
 }
 
