@@ -58,19 +58,27 @@ export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator
       for (let at = 0; at < chunk.length && failure === undefined && !ended; at += STEP_BYTES) {
         const piece = chunk.subarray(at, at + STEP_BYTES)
         await step((done) => stream.write(piece, () => done()))
-        yield* ready.splice(0)
+        yield* paced(ready.splice(0))
       }
       fed += chunk.length
       if (failure !== undefined || ended) break
     }
     if (failure === undefined && !ended) await step(() => stream.end())
-    yield* ready.splice(0)
+    yield* paced(ready.splice(0))
     const read = stream.bytesWritten
     if (failure !== undefined) throw damaged((failure as NodeJS.ErrnoException).code === 'Z_BUF_ERROR')
     if (read < fed)
       throw new ArchiveError('bad_gzip', 'There are bytes after the end of the compressed data; cut them off.')
   } finally {
     stream.destroy()
+  }
+}
+
+/** Lets the event loop handle what else is waiting between chunks: one step can give hundreds of them. */
+async function* paced(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  for (const [index, chunk] of chunks.entries()) {
+    if (index > 0) await new Promise((resolve) => setImmediate(resolve))
+    yield chunk
   }
 }
 

@@ -70,7 +70,7 @@ function parseSlowly(text: string): Parsed {
     return toRecord(payload, signature)
   }
   if ('format' in value) return toHeader(value)
-  if ('digest' in value || 'records' in value) return toTrailer(value)
+  if ('digest' in value) return toTrailer(value)
   return fault('bad_line', 'The line is neither a header nor a record nor a trailer.')
 }
 

@@ -42,13 +42,15 @@ export interface ReadOptions {
   /** The network whose records are wanted: an archive of another one is not read. Default: any. */
   readonly network?: string
   /**
-   * Bytes, decompressed, that may be read without a record in them before the rest is not worth it. Default 256 MiB: a
-   * line of 100 MB in the midst of sound ones is passed over.
+   * Bytes, decompressed, that may be read without a record in them before the rest is not worth it; a line counts as 256
+   * at least. Default 256 MiB: a line of 100 MB in the midst of sound ones is passed over.
    */
   readonly maxNoiseBytes?: number
 }
 
 export const DEFAULT_NOISE_BYTES = 256 * 1024 * 1024
+/** What a line without a record costs at least, as bytes: it has to be looked at and told. */
+const MIN_NOISE_BYTES = 256
 /** What has neither header nor record in so many lines or bytes is no archive. */
 const MAX_STRANGE_LINES = 64
 const MAX_STRANGE_BYTES = 2 * MAX_LINE_BYTES
@@ -254,8 +256,8 @@ class Reading {
   }
 
   /** Counts what had no record in it. */
-  *#wasted({ bytes, number }: Line): Iterable<ArchiveEvent> {
-    this.#noise += bytes.length
+  *#wasted({ bytes, number, kind }: Line): Iterable<ArchiveEvent> {
+    this.#noise += kind === 'rest' ? bytes.length : Math.max(bytes.length, MIN_NOISE_BYTES)
     const most = this.#options.maxNoiseBytes ?? DEFAULT_NOISE_BYTES
     if (this.#header === 'none' && this.#noise > MAX_STRANGE_BYTES) {
       yield this.fatal('not_an_archive', NOT_AN_ARCHIVE, number)

@@ -31,7 +31,7 @@ export interface ArchiveRoutes {
 
 /** Bytes without a record that a sender may make the node read. */
 const NOISE_BYTES = 8 * 1024 * 1024
-/** What a sender still sends after the answer is discarded for so long, so that the answer is not lost to a reset. */
+/** What a sender still sends after the answer is discarded for so long, in ms; then the connection is closed. */
 const LINGER_MS = 5_000
 
 /** `GET` and `POST /v2/archives` (docs/protocol.md, "Archive"). */
@@ -161,17 +161,18 @@ export function createArchiveRoutes(
                 maxNoiseBytes: NOISE_BYTES,
               }),
           )
-          const { stopped } = report.faults
-          if (stopped !== null && report.records === 0) throw new ResultError(400, stopped.code, stopped.message)
+          const { stopped, first } = report.faults
+          const worst = stopped ?? first[0]
+          if (worst !== undefined && report.records === 0) throw new ResultError(400, worst.code, worst.message)
           return report
         } finally {
           leave()
           longRequests.delete(socket)
-          if (!body.readableEnded && !body.destroyed) {
-            reply.header('connection', 'close')
-            body.resume()
-            environment.timers.after(LINGER_MS, () => socket.destroy())
-          }
+          // Closed with bytes unread, the connection would be reset and the answer lost: they are discarded for a while.
+          body.resume()
+          environment.timers.after(LINGER_MS, () => {
+            if (!body.readableEnded) socket.destroy()
+          })
         }
       },
     )
