@@ -110,6 +110,8 @@ export async function createHttpServer(components: HttpComponents, options: Http
     serverFactory: (handler) => createNodeServer(handler, createViewShortcut(served, metrics), longRequests, limits),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
+    // The server below answers what is no HTTP, and what comes too late.
+    clientErrorHandler: () => undefined,
     routerOptions: { maxParamLength: PATH_SEGMENT_LENGTH },
     // Addresses that cannot be read: they meet no route, and so no hook.
     frameworkErrors: (error, _request, reply) => {
