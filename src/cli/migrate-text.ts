@@ -5,21 +5,37 @@ import type { CommandContext } from './context.ts'
 import type { MigrateReport } from './migrate.ts'
 import { countText, jsonText, printable, timeText } from './text.ts'
 
-/** Between two lines of progress. */
-const PROGRESS_MS = 2_000
+/** Between two lines of progress where they stay, and where one takes the place of the other. */
+const LINE_MS = 2_000
+const DRAW_MS = 100
 
-/** Lines of progress on standard error, one in two seconds at most. */
-export function createProgress({ environment, note }: Pick<CommandContext, 'environment' | 'note'>): Progress {
+export interface MoveProgress extends Progress {
+  /** Takes the line away; nothing more is shown. */
+  end(): void
+}
+
+/** Shows on standard error how far it is: one line that moves on a terminal, elsewhere one in two seconds at most. */
+export function createMoveProgress({
+  environment,
+  note,
+  draw,
+}: Pick<CommandContext, 'environment' | 'note' | 'draw'>): MoveProgress {
   let toldAtMs = environment.clock.now()
+  let isOver = false
   const tell = (text: string): void => {
     const nowMs = environment.clock.now()
-    if (nowMs - toldAtMs < PROGRESS_MS) return
+    if (isOver || nowMs - toldAtMs < (draw === undefined ? LINE_MS : DRAW_MS)) return
     toldAtMs = nowMs
-    note(text)
+    if (draw === undefined) note(text)
+    else draw(text)
   }
   return {
     taken: (host, records) => tell(`${countText(records, 'record')} read from ${printable(host)} …`),
     given: (host, records) => tell(`${countText(records, 'record')} given to ${printable(host)} …`),
+    end() {
+      if (!isOver) draw?.('')
+      isOver = true
+    },
   }
 }
 

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 
@@ -9,10 +8,12 @@ import type { HostAddress, OpenMigration } from '../migrate/run.ts'
 import type { Receipt } from '../receipt/receipt.ts'
 import { avatarArgument, jsonOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, messageOf } from './errors.ts'
+import { CliError } from './errors.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
+import { updateHomes } from './migrate-homes.ts'
 import { createHttpHost } from './migrate-host.ts'
-import { createProgress, homesHint, reportText } from './migrate-text.ts'
+import { createMoveProgress, reportText } from './migrate-text.ts'
+import type { MoveProgress } from './migrate-text.ts'
 import { createNodeClient } from './node-client.ts'
 import { jsonText, printable } from './text.ts'
 
@@ -112,15 +113,16 @@ async function runMigrate(avatar: Avatar, options: MigrateOptions, context: Comm
   const secretKey = await readKey(avatar, options, context)
   const hosts = { from: hostOf(from), to: hostOf(to) }
   const stop = onStopSignal()
-  const progress = createProgress(context)
+  const progress = createMoveProgress(context)
   try {
     const migration = await open(context, { avatar, ...hosts }, options, progress, stop.signal)
     try {
-      await runOpen(migration, { ...options, from, to }, context, secretKey)
+      await runOpen(migration, { ...options, from, to }, context, secretKey, progress)
     } finally {
       await migration.close()
     }
   } finally {
+    progress.end()
     stop.forget()
   }
 }
@@ -170,7 +172,7 @@ async function open(
   context: CommandContext,
   what: { readonly avatar: Avatar; readonly from: HostAddress; readonly to: HostAddress },
   { network, workDir }: MigrateOptions,
-  progress: ReturnType<typeof createProgress>,
+  progress: MoveProgress,
   signal: AbortSignal,
 ): Promise<OpenMigration> {
   // Loaded here, so that other commands start without the database, libp2p and the native libraries.
@@ -193,10 +195,12 @@ async function runOpen(
   options: Named,
   context: CommandContext,
   secretKey: Uint8Array | undefined,
+  progress: MoveProgress,
 ): Promise<void> {
   const { staging, from } = migration
   const { migrate } = await import('../migrate/migrate.ts')
   const moved = await migrate(migration)
+  progress.end()
   const homes = await updateHomes(migration, moved, options, context, secretKey)
   const { head, digest, pending, missing } = (await staging.standing()) ?? moved.standing
   const report: MigrateReport = {
@@ -220,51 +224,6 @@ async function runOpen(
     context.note(`Warning: ${options.from} handed out a bad record, which was left out: ${printable(example)}`)
   }
   if (options.watch === true) await keepEqual(migration, moved, options, context)
-}
-
-/** The list of homes that was signed. */
-async function updateHomes(
-  migration: OpenMigration,
-  moved: Moved,
-  options: Named,
-  context: CommandContext,
-  secretKey: Uint8Array | undefined,
-): Promise<JsonValue[] | undefined> {
-  const { changedHomes, signHomes } = await import('../migrate/homes-update.ts')
-  const { staging, from, to, environment } = migration
-  const add = options.home ?? options.to
-  const homes = await changedHomes(staging, { add, ...(options.leaveOld === true ? { remove: options.from } : {}) })
-  if (homes === undefined) return undefined
-  if (secretKey === undefined) {
-    context.note(homesHint(homes, options.to))
-    return undefined
-  }
-  if (options.updateHomes !== true && !(await isWanted(context, homes))) return undefined
-  if (moved.outcome === 'equal') await from.settled()
-  await signHomes(staging, environment.clock, secretKey, homes)
-  const { refused } = await to.give()
-  if (refused.size > 0) {
-    throw new CliError('refused', `${options.to} does not take the list of homes: ${[...refused.keys()].join(', ')}.`)
-  }
-  // Those who still ask the old host learn there where the avatar lives.
-  if (moved.outcome === 'equal') {
-    await from.give().catch((error: unknown) => {
-      context.note(`Warning: ${options.from} did not take the list of homes: ${printable(messageOf(error))}`)
-    })
-  }
-  return homes
-}
-
-/** Asks, where there is somebody to be asked. */
-async function isWanted(context: CommandContext, homes: readonly JsonValue[]): Promise<boolean> {
-  if (context.stdin.isTTY !== true || !context.terminal) return true
-  const lines = createInterface({ input: context.stdin, output: process.stderr })
-  try {
-    const answer = await lines.question(`List these homes of the avatar, signed? ${jsonText(homes)} [y/N] `)
-    return /^y(es)?$/i.test(answer.trim())
-  } finally {
-    lines.close()
-  }
 }
 
 async function receiptOf(to: string, avatar: Avatar, context: CommandContext): Promise<Receipt | null> {

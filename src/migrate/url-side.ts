@@ -11,21 +11,30 @@ import { LRUCache } from 'lru-cache'
 import type { Environment } from '../environment.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { SignedRecord } from '../record/types.ts'
-import type { StoredRecord } from '../store/types.ts'
+import { Batch } from './batch.ts'
 import { HostError, MigrateError } from './errors.ts'
 import { FaultBook } from './faults.ts'
 import { createHeldBack } from './held-back.ts'
 import * as limits from './limits.ts'
 import type { Places } from './places.ts'
+import { Reading } from './reading.ts'
 import type { Staging } from './staging.ts'
-import type { CarriedPage, CarriedRecord, CarriedVerdict, Given, HttpHost, Progress, Refusal } from './types.ts'
+import type { CarriedPage, CarriedVerdict, Given, HttpHost, Progress, Refusal } from './types.ts'
 import type { Side, Standing, Taken } from './types.ts'
 import { pause, throwIfStopped } from './wait.ts'
 
 /** Ids that the host handed out, with the reading in which it last did; they need not be given back to it: about 10 MB. */
 const MAX_ECHOES = 65_536
-/** Codes of refusals that depend on other records of the avatar: offered again once those are there. */
-const WAITING_CODES: ReadonlySet<string> = new Set(['too_many_pending', 'too_many_incomplete'])
+/**
+ * Codes of refusals that depend on other records of the avatar: offered again once those are there. A quota is one of
+ * them, for a snapshot that frees more than it takes always gets in.
+ */
+const WAITING_CODES: ReadonlySet<string> = new Set([
+  'too_many_pending',
+  'too_many_incomplete',
+  'avatar_quota',
+  'node_quota',
+])
 /** Codes that no other record of the avatar changes: the first batch tells enough. */
 const CLOSED_CODES: ReadonlySet<string> = new Set(['not_hosted', 'blocked'])
 
@@ -257,69 +266,5 @@ class UrlSide implements Side {
 
   #unsound(what: string): MigrateError {
     return new MigrateError('source_unsound', `${this.name} ${what}; it is read no further. What was sound is kept.`)
-  }
-}
-
-/** Counts one reading of a host, and sees whether it will ever end. */
-class Reading {
-  added = 0
-  readonly #held: number
-  #useless = 0
-  #repeated = 0
-  #noted = 0
-
-  /** @param held records held when it began, each of which the host may send once */
-  constructor(held: number) {
-    this.#held = held
-  }
-
-  /** @param isRepeated whether it was in this reading before */
-  note(status: string, isRepeated: boolean): void {
-    if (isRepeated) this.#repeated += 1
-    if (status === 'stored' || status === 'pending') this.added += 1
-    else this.#useless += 1
-  }
-
-  /** Since the last call. */
-  newlyAdded(): number {
-    const more = this.added - this.#noted
-    this.#noted = this.added
-    return more
-  }
-
-  get isEndless(): boolean {
-    return this.#repeated > limits.MAX_REPEATED || this.#useless > this.#held + limits.MAX_USELESS
-  }
-}
-
-/** Records on their way into one request. */
-class Batch {
-  #records: CarriedRecord[] = []
-  #bytes = 0
-  #sequence = 0
-
-  isFull({ payload }: StoredRecord): boolean {
-    if (this.#records.length === 0) return false
-    // Quotes and backslashes double in JSON.
-    return this.#records.length >= limits.POST_RECORDS || this.#bytes + payload.length * 2 > limits.POST_BYTES
-  }
-
-  /** @param record undefined for one that need not be sent */
-  add(record: StoredRecord | undefined, sequence: number): void {
-    this.#sequence = sequence
-    if (record === undefined) return
-    this.#bytes += record.payload.length * 2
-    this.#records.push({
-      payload: new TextDecoder().decode(record.payload),
-      signature: `0x${Buffer.from(record.signature).toString('hex')}`,
-    })
-  }
-
-  /** What was added since the last time, and the sequence that it reaches to. */
-  take(): { records: readonly CarriedRecord[]; sequence: number } {
-    const records = this.#records
-    this.#records = []
-    this.#bytes = 0
-    return { records, sequence: this.#sequence }
   }
 }
