@@ -4,9 +4,11 @@ import { avatarOf, parseSecretKey } from '../../src/record/keys.ts'
 import type { Citation, JsonObject, RecordId } from '../../src/record/types.ts'
 import { checkAvatar } from '../../src/cli/local-check.ts'
 import { createNodeClient } from '../../src/cli/node-client.ts'
+import { startNodeProcess } from '../../src/cli/node-process.ts'
 import { planOn, signPlan } from '../../src/cli/snapshot-records.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createApi } from './api.ts'
 import { createCluster } from './cluster.ts'
 import type { Cluster, NodeProcess } from './cluster.ts'
 import { createOwner } from './snapshot-owner.ts'
@@ -17,6 +19,7 @@ import { cite } from './writer.ts'
 
 const PATCHES = 2_000
 const SLOW_MS = 180_000
+const LOOPBACK = ['--http', '127.0.0.1:0', '--listen', '/ip4/127.0.0.1/tcp/0']
 const NAMESPACES: readonly [string, string][] = [
   ['twitter', 'alice'],
   ['github', 'Alice'],
@@ -273,4 +276,38 @@ describe('snapshot --erase', () => {
     expect(again).toMatchObject({ code: 0 })
     expect(again.out).toContain('nothing to erase')
   })
+})
+
+describe('a node that has no room left for the avatar', () => {
+  test(
+    'takes the snapshot all the same, in parts, and then writes again',
+    async () => {
+      const who = owner('full')
+      const full = await startNodeProcess(
+        join(process.cwd(), 'dist/main.js'),
+        ['--data-dir', 'full', '--quota-avatar-bytes', '1300000', ...LOOPBACK],
+        who.cwd,
+      )
+      try {
+        const api = createApi(full.url)
+        // The same few keys over and over: much history, and content for several parts.
+        const text = (index: number): string => `${index} ${'x'.repeat(20_000)}`
+        let refused: string | undefined
+        for (let index = 0; refused === undefined; index++) {
+          const [result] = await api.write([who.write({ [`k${index % 30}`]: text(index) })])
+          if (result?.status !== 'stored') refused = result?.code
+        }
+        expect(refused).toBe('avatar_quota')
+        const before = await api.avatar(who.avatar)
+        const made = await snapshot(who, ['--yes', '--node', full.url])
+        expect(made.parts).toBeGreaterThan(1)
+        expect(made.after.bytes).toBeLessThan(made.before.bytes)
+        expect((await api.avatar(who.avatar))?.namespaces).toEqual(before?.namespaces)
+        expect(await who.json(['put', '{"again":1}', '--node', full.url])).toMatchObject({ status: 'stored' })
+      } finally {
+        await full.stop()
+      }
+    },
+    SLOW_MS,
+  )
 })
