@@ -23,6 +23,13 @@ export interface SubmitAnswer {
   readonly retry?: boolean
 }
 
+/** What a receipt says, as far as it tells whom to read first. */
+export interface ClaimAnswer {
+  readonly network: string
+  readonly head: number
+  readonly digest: string
+}
+
 /** One event of a stream. */
 export interface EventAnswer {
   readonly avatar: string
@@ -94,6 +101,11 @@ export function parseResults(value: JsonValue): SubmitAnswer[] {
       ...(typeof retry === 'boolean' ? { retry } : {}),
     }
   })
+}
+
+export function parseClaim(value: JsonValue): ClaimAnswer {
+  const { network, head, digest } = object(value, 'the receipt')
+  return { network: text(network, 'network'), head: count(head, 'head'), digest: text(digest, 'digest') }
 }
 
 export function parseEvent(value: JsonValue): EventAnswer {

@@ -3,7 +3,6 @@ import { RecordError } from '../record/errors.ts'
 import { parseAvatar } from '../record/keys.ts'
 import type { Avatar, JsonObject } from '../record/types.ts'
 import { ClientError } from './errors.ts'
-import { askHosts } from './hosts.ts'
 import { TIMEOUT_MS } from './limits.ts'
 import { createNodePool } from './node-pool.ts'
 import { provenanceIn } from './provenance.ts'
@@ -64,8 +63,12 @@ export function createClient(options: ClientOptions): Client {
     history: async (text, { signal } = {}) =>
       await readHistory({ pool, reader, engine }, avatarOfText(text), signalsOf(signal)),
     watch: (text, options = {}) => watchAvatar({ pool, reader }, avatarOfText(text), options, own),
-    hosts: async (text, { signal } = {}) =>
-      await askHosts({ pool, engine, now }, avatarOfText(text), { network, ...signalsOf(signal) }),
+    async hosts(text, { signal } = {}) {
+      const avatar = avatarOfText(text)
+      // Ed25519 is a fourth of the whole client, and few ask for it.
+      const { askHosts } = await import('./hosts.ts')
+      return await askHosts({ pool, engine, now }, avatar, { network, ...signalsOf(signal) })
+    },
     async provenance(text, platform, identity, path, options = {}) {
       const avatar = avatarOfText(text)
       const name = namespaceOf(avatar, { platform, identity })

@@ -1,8 +1,8 @@
 import { compareHosts, type HostFault, type HostRecords } from '../receipt/compare.ts'
 import { findContradictions, type Contradiction } from '../receipt/contradictions.ts'
-import type { Receipt } from '../receipt/receipt.ts'
+import { parseReceipt, verifyReceipt, type Receipt } from '../receipt/receipt.ts'
 import type { SignatureEngine } from '../record/engine.ts'
-import type { Avatar, Citation, RecordId, VerifiedRecord } from '../record/types.ts'
+import type { Avatar, Citation, JsonValue, RecordId, VerifiedRecord } from '../record/types.ts'
 import { throwIfAborted } from './deadline.ts'
 import { messageOf } from './errors.ts'
 import { RECEIPT_SKEW_SECONDS } from './limits.ts'
@@ -84,12 +84,19 @@ export async function askHosts(
 
   async function askOne(api: NodeApi): Promise<Asked> {
     try {
-      const receipt = (await api.receipt(avatar, signal)) ?? null
+      const receipt = (await api.receipt(avatar, checkedReceipt, signal)) ?? null
       return { api, receipt, problem: receipt === null ? 'it has nothing of this avatar' : faultOf(receipt) }
     } catch (error) {
       throwIfAborted(signals)
       return { api, receipt: null, problem: messageOf(error) }
     }
+  }
+
+  function checkedReceipt(value: JsonValue): Receipt {
+    const receipt = parseReceipt(value)
+    if (receipt.avatar !== avatar) throw new TypeError('its receipt is of another avatar')
+    if (!verifyReceipt(receipt)) throw new TypeError('its receipt is not signed by the peer that it names')
+    return receipt
   }
 
   function faultOf(receipt: Receipt): string | null {

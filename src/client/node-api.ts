@@ -1,9 +1,8 @@
 /** One node over HTTP (docs/protocol.md, "HTTP", version 2). Every answer is bounded in size and time, and checked. */
-import { parseReceipt, verifyReceipt } from '../receipt/receipt.ts'
 import type { Receipt } from '../receipt/receipt.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import * as answers from './answers.ts'
-import type { RecordsPage, SubmitAnswer } from './answers.ts'
+import type { ClaimAnswer, RecordsPage, SubmitAnswer } from './answers.ts'
 import { createDeadline, throwIfAborted, type Deadline } from './deadline.ts'
 import { ClientError, messageOf, type RecordText } from './errors.ts'
 import * as limits from './limits.ts'
@@ -19,8 +18,10 @@ export interface NodeApi {
   content(avatar: Avatar, platform: string, identity: string, signal?: Signal): Promise<JsonObject | undefined>
   /** A page in order of arrival. `expired`: the cursor is of another life of the node's store; begin anew. */
   records(avatar: Avatar, cursor: string | null, signal?: Signal): Promise<RecordsPage | 'expired' | undefined>
-  /** Shape, avatar and signature are checked. */
-  receipt(avatar: Avatar, signal?: Signal): Promise<Receipt | undefined>
+  /** What the node claims to show, by its receipt, whose signature is not checked. */
+  claim(avatar: Avatar, signal?: Signal): Promise<ClaimAnswer | undefined>
+  /** @param parse reads and checks the receipt */
+  receipt(avatar: Avatar, parse: (value: JsonValue) => Receipt, signal?: Signal): Promise<Receipt | undefined>
   submit(records: readonly RecordText[], signal?: Signal): Promise<SubmitAnswer[]>
   /**
    * Opens the stream of an avatar's events.
@@ -153,13 +154,10 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
       )
       return status === 410 ? 'expired' : value
     },
-    async receipt(avatar, signal) {
-      const { value } = await call(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, parseReceipt, signal)
-      if (value === undefined) return undefined
-      if (value.avatar !== avatar) throw badAnswer('its receipt is of another avatar')
-      if (!verifyReceipt(value)) throw badAnswer('its receipt is not signed by the peer that it names')
-      return value
-    },
+    claim: async (avatar, signal) =>
+      (await call(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, answers.parseClaim, signal)).value,
+    receipt: async (avatar, parse, signal) =>
+      (await call(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, parse, signal)).value,
     async submit(records, signal) {
       const body = JSON.stringify({ records: records.map(({ payload, signature }) => ({ payload, signature })) })
       const { value } = await call('/v2/records', limits.MAX_PAGE_BYTES, answers.parseResults, signal, body)

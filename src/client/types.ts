@@ -77,7 +77,6 @@ export type ProblemCode =
   | 'wrong_id'
   | 'repeats'
   | 'endless'
-  | 'invalid_receipt'
   | 'behind'
   | 'contradictory'
 

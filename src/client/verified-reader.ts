@@ -76,22 +76,22 @@ export function createVerifiedReader(
     await (options.cache ?? cache).save(local.avatar, update)
   }
 
-  /** Asks all nodes at once for what they claim, by a signed receipt; those that dawdle are counted as failed. */
+  /** Asks all nodes at once for what they claim to show; those that dawdle are counted as failed. */
   async function askForClaims(avatar: Avatar, views: readonly NodeView[], signal?: AbortSignal): Promise<void> {
     const enough = new AbortController()
     let done = 0
     const asked = views.map(async (view) => {
       try {
-        const receipt = await view.api.receipt(avatar, enough.signal)
-        if (receipt === undefined) view.outcome = 'unknown'
-        else if (receipt.network === network) view.claim = { digest: receipt.digest, head: receipt.head }
+        const claim = await view.api.claim(avatar, enough.signal)
+        if (claim === undefined) view.outcome = 'unknown'
+        else if (claim.network === network) view.claim = { digest: claim.digest, head: claim.head }
         if (++done === 1) void pause(PATIENCE_MS, [enough.signal]).then(() => enough.abort())
       } catch (error) {
         throwIfAborted([own, signal])
         const problem = problemOf(view.api, error)
         // It may still hand out records: one that has no receipts, or is too busy to sign, does.
         if (problem.code === 'unreachable') view.outcome = 'failed'
-        view.problems.push(problem.code === 'bad_answer' ? { ...problem, code: 'invalid_receipt' } : problem)
+        view.problems.push(problem)
       }
     })
     const stop = (): void => enough.abort()
