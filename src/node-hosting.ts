@@ -5,7 +5,6 @@ import { patientDoor } from './archive/patience.ts'
 import type { Config } from './config/load.ts'
 import type { Environment } from './environment.ts'
 import { homesOf } from './homes/homes.ts'
-import { HostingError } from './hosting/errors.ts'
 import { createHosting, type HostingWithPulls } from './hosting/hosting.ts'
 import { openJournal } from './hosting/journal.ts'
 import { createPullGuard } from './hosting/pull-guard.ts'
@@ -13,7 +12,7 @@ import { createPuller, type Puller, type PullImport } from './hosting/puller.ts'
 import { Register } from './hosting/register.ts'
 import type { Ingest } from './ingest/types.ts'
 import type { Logger, Metrics } from './observe/types.ts'
-import type { Avatar, JsonObject } from './record/types.ts'
+import type { JsonObject } from './record/types.ts'
 import type { RebuildableStore } from './store/store.ts'
 
 interface Parts {
@@ -45,17 +44,12 @@ export async function openHosting(
       const json = await store.content(avatar, OWN_PLATFORM, avatar)
       return json === undefined ? [] : homesOf(JSON.parse(json) as JsonObject)
     },
-    forget: (avatar) => forgetIn(store, avatar),
+    forget: (avatar) => store.forget(avatar),
   } satisfies Parameters<typeof createHosting>[0]['held']
   return createHosting(
     { held, journal, register, environment, logger, metrics },
     { mode: config.hostingMode, policy: config.hostingPolicy },
   )
-}
-
-function forgetIn(store: RebuildableStore & { forget?(avatar: Avatar): Promise<void> }, avatar: Avatar): Promise<void> {
-  if (store.forget === undefined) throw new HostingError('failed', 'This store cannot drop an avatar.')
-  return store.forget(avatar)
 }
 
 /** What pulls avatars in, by way of the door that all records take. */

@@ -37,15 +37,16 @@ const CHANGES_PER_LINE = 256
  * @throws HostingError `unreadable`
  */
 export async function openJournal(path: string, apply: (change: HostingChange) => void): Promise<Journal> {
+  let file: FileJournal | undefined
   try {
-    const file = await FileJournal.open(path)
+    file = await FileJournal.open(path)
     for (const change of await file.load()) apply(change)
     return file
   } catch (error) {
+    await file?.close()
     if (error instanceof HostingError) throw error
-    throw new HostingError('unreadable', `The hosting file ${path} cannot be used: ${messageOf(error)}`, {
-      cause: error,
-    })
+    const why = messageOf(error)
+    throw new HostingError('unreadable', `The hosting file ${path} cannot be used: ${why}`, { cause: error })
   }
 }
 

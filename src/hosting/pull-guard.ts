@@ -25,6 +25,8 @@ export interface PullGuardOptions {
   readonly allowPrivate: boolean
   /** Default: the system's resolver. */
   readonly resolve?: Resolve
+  /** Which addresses are public. Default: `isPublicAddress`. */
+  readonly isPublic?: (address: string) => boolean
 }
 
 export interface PullGuard {
@@ -69,7 +71,9 @@ const FIRST_FREE_PORT = 1_024
 const WEB_PORTS: ReadonlySet<string> = new Set(['', '80', '443'])
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-export function createPullGuard({ allowPrivate, resolve = resolveBySystem }: PullGuardOptions): PullGuard {
+export function createPullGuard(options: PullGuardOptions): PullGuard {
+  const { allowPrivate, resolve = resolveBySystem, isPublic = isPublicAddress } = options
+
   function parse(text: string, base?: URL): URL {
     const url = URL.canParse(text, base?.href) ? new URL(text, base?.href) : undefined
     if (url === undefined || !/^https?:$/.test(url.protocol)) throw refused('it is no http:// or https:// address')
@@ -79,7 +83,7 @@ export function createPullGuard({ allowPrivate, resolve = resolveBySystem }: Pul
       throw refused(`its port is neither 80, 443, nor one from ${FIRST_FREE_PORT} on`)
     }
     const host = hostOf(url)
-    if (isIP(host) !== 0 && !isPublicAddress(host)) throw refused('it is not a public address')
+    if (isIP(host) !== 0 && !isPublic(host)) throw refused('it is not a public address')
     return url
   }
 
@@ -95,7 +99,7 @@ export function createPullGuard({ allowPrivate, resolve = resolveBySystem }: Pul
       throw new PullError('unreachable', 'The name of the address cannot be resolved.')
     }
     // One that must not be asked spoils all: which one is taken is not for the name's owner to play with.
-    if (!allowPrivate && !addresses.every(({ address }) => isPublicAddress(address))) {
+    if (!allowPrivate && !addresses.every(({ address }) => isPublic(address))) {
       throw new PullError('address_refused', 'The name resolves to an address that is not public.')
     }
     return addresses

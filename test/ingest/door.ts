@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
+import type { Admission } from '../../src/ingest/admission.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { DEFAULT_INGEST_LIMITS, type IngestLimits } from '../../src/ingest/limits.ts'
 import type { Origin } from '../../src/ingest/types.ts'
@@ -28,6 +29,7 @@ const storeMetrics = createMetrics()
 export interface DoorOptions {
   readonly limits?: Partial<IngestLimits>
   readonly announce?: (records: readonly SignedRecord[], origin: Origin) => void
+  readonly admission?: Admission
   /** Called before each commit; what it throws is what the commit throws. */
   readonly beforeCommit?: (call: number) => void | Promise<void>
   /** Called once the records of a commit are on disk; what it throws is what the commit throws. */
@@ -37,7 +39,8 @@ export interface DoorOptions {
 export type Door = Awaited<ReturnType<typeof openDoor>>
 
 /** The door before a real store in a directory of its own, with real verification. */
-export async function openDoor({ limits = {}, announce, beforeCommit, afterCommit }: DoorOptions = {}) {
+export async function openDoor(options: DoorOptions = {}) {
+  const { limits = {}, announce, beforeCommit, afterCommit, admission } = options
   const directory = await mkdtemp(join(tmpdir(), 'avatar-kv-ingest-'))
   const lines: Record<string, unknown>[] = []
   const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
@@ -47,6 +50,7 @@ export async function openDoor({ limits = {}, announce, beforeCommit, afterCommi
   const metrics = createMetrics()
   const announced: { records: readonly SignedRecord[]; origin: Origin }[] = []
   const commits: number[] = []
+  const verified: number[] = []
 
   const commit: Store['commit'] = async (records) => {
     commits.push(records.length)
@@ -58,7 +62,13 @@ export async function openDoor({ limits = {}, announce, beforeCommit, afterCommi
   const ingest = createIngest(
     {
       store: { commit },
-      verifier,
+      verifier: {
+        verify(records, how) {
+          verified.push(records.length)
+          return verifier.verify(records, how)
+        },
+      },
+      ...(admission === undefined ? {} : { admission }),
       environment,
       logger,
       metrics,
@@ -78,6 +88,8 @@ export async function openDoor({ limits = {}, announce, beforeCommit, afterCommi
     announced,
     /** How many records each commit had, in order. */
     commits,
+    /** How many records each verification had, in order. */
+    verified,
     location: join(directory, 'store'),
     directory,
     /** Counts of `avatar_kv_records_total`, by origin and status. */

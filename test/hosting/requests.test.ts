@@ -1,0 +1,126 @@
+import { describe, expect, test } from 'vitest'
+import { nobleEngine } from '../../src/record/engine.ts'
+import { avatarOf } from '../../src/record/keys.ts'
+import { signStatement, statementText, type HostingStatement } from '../../src/hosting/statement.ts'
+import { HostingError } from '../../src/hosting/errors.ts'
+import type { Avatar } from '../../src/record/types.ts'
+import { systemEnvironment } from '../../src/system-environment.ts'
+import { testKey } from '../oracle/signing.ts'
+import { NO_PULLS, openDesk, openOffice } from './office.ts'
+
+const PEER = '12D3KooWThisNode'
+const NOW_S = 1_790_000_000
+const key = testKey(7)
+const avatar = avatarOf(key.secretKey)
+
+async function deskOf(options: { refuse?: boolean } = {}) {
+  const clock = { ms: NOW_S * 1_000 }
+  const environment = { ...systemEnvironment(), clock: { now: () => clock.ms } }
+  const pulled: string[] = []
+  const puller = {
+    ...NO_PULLS,
+    check: () => {
+      if (options.refuse) throw new HostingError('pull_address_refused', 'no')
+    },
+    pull: (each: Avatar, from: string) => Promise.resolve(void pulled.push(`${each} ${from}`)),
+  }
+  const office = await openOffice({ mode: 'listed', policy: 'open', environment })
+  const desk = openDesk(office, nobleEngine, PEER, { puller, environment })
+  const ask = (members: Partial<HostingStatement> = {}) => {
+    const statement: HostingStatement = {
+      ...{ action: 'host', avatar, created_at: NOW_S, network: 'main', peer_id: PEER, type: 'hosting', version: '2' },
+      ...members,
+    }
+    return desk.ask(statementText(statement), signStatement(statement, key.secretKey))
+  }
+  return { desk, ask, office, clock, pulled }
+}
+
+describe('a statement is heard', () => {
+  test('by the node that it names, in its network', async () => {
+    const { ask, office } = await deskOf()
+    await expect(ask({ peer_id: '12D3KooWOther' })).rejects.toMatchObject({ code: 'wrong_peer' })
+    await expect(ask({ network: 'test' })).rejects.toMatchObject({ code: 'wrong_peer' })
+    expect(office.hosts(avatar)).toBe(false)
+    expect(await ask()).toEqual({ status: 'granted', action: 'host', avatar, already: false, pulling: false })
+    expect(office.hosts(avatar)).toBe(true)
+  })
+
+  test.each([
+    [-601, 'stale_statement'],
+    [-600, 'granted'],
+    [600, 'granted'],
+    [601, 'stale_statement'],
+  ])('within ten minutes of its time: %i s', async (seconds, outcome) => {
+    const { ask } = await deskOf()
+    const answer = await ask({ created_at: NOW_S + seconds }).then(
+      ({ status }) => status,
+      (error: HostingError) => error.code,
+    )
+    expect(answer).toBe(outcome)
+  })
+
+  test('in the order of times: leaving, shown again later, undoes nothing', async () => {
+    const { ask, office, clock } = await deskOf()
+    await ask()
+    const leave = { action: 'leave' as const, created_at: NOW_S + 1 }
+    await ask(leave)
+    expect(office.hosts(avatar)).toBe(false)
+    await ask({ created_at: NOW_S + 2 })
+    await expect(ask(leave)).rejects.toMatchObject({ code: 'stale_statement' })
+    expect(office.hosts(avatar)).toBe(true)
+    clock.ms += 3_600_000
+    await expect(ask(leave)).rejects.toMatchObject({ code: 'stale_statement' })
+    expect(office.hosts(avatar)).toBe(true)
+  })
+})
+
+describe('an address to pull from', () => {
+  test('is looked at first, and asked once the avatar is on the list', async () => {
+    const { ask, pulled } = await deskOf()
+    expect(await ask({ from: 'https://old.test' })).toMatchObject({ already: false, pulling: true })
+    expect(pulled).toEqual([`${avatar} https://old.test`])
+  })
+
+  test('that must not be asked keeps the avatar from being taken in', async () => {
+    const { ask, pulled, office } = await deskOf({ refuse: true })
+    await expect(ask({ from: 'https://old.test' })).rejects.toMatchObject({ code: 'pull_address_refused' })
+    expect([pulled, office.hosts(avatar)]).toEqual([[], false])
+  })
+
+  test('is not asked for an avatar that is refused', async () => {
+    const { ask, pulled, office } = await deskOf()
+    await office.block([avatar], { forget: false })
+    await expect(ask({ from: 'https://old.test' })).rejects.toMatchObject({ code: 'blocked' })
+    expect(pulled).toEqual([])
+  })
+})
+
+describe('requests', () => {
+  test('of one address are held to a rate, those of its network of 64 bits together', async () => {
+    const { desk, clock } = await deskOf()
+    const admitted = (address: string) => desk.admits(address) === 0
+    const six = Array.from({ length: 40 }, (_, n) => admitted(`2001:db8:1:2::${n}`))
+    expect(six.filter(Boolean)).toHaveLength(20)
+    expect(Array.from({ length: 40 }, () => admitted('192.0.2.1')).filter(Boolean)).toHaveLength(20)
+    expect(admitted('::ffff:192.0.2.1')).toBe(false)
+    expect(admitted('192.0.2.2')).toBe(true)
+    expect(desk.admits('192.0.2.1')).toBe(1)
+    clock.ms += 2_000
+    expect([admitted('192.0.2.1'), admitted('192.0.2.1'), admitted('192.0.2.1')]).toEqual([true, true, false])
+  })
+
+  test('of all together are, too, and those of a proxy on this machine only so', async () => {
+    const { desk } = await deskOf()
+    const local = Array.from({ length: 150 }, () => desk.admits('127.0.0.1') === 0)
+    expect(local.filter(Boolean)).toHaveLength(100)
+    expect(desk.admits('192.0.2.1')).toBeGreaterThan(0)
+  })
+
+  test('a clock that is set back gives nothing', async () => {
+    const { desk, clock } = await deskOf()
+    for (let n = 0; n < 20; n += 1) desk.admits('192.0.2.1')
+    clock.ms -= 3_600_000
+    expect(desk.admits('192.0.2.1')).toBe(1)
+  })
+})
