@@ -104,7 +104,7 @@ export class Author {
       const records = random.chance(0.5) ? this.snapshot(prev, state) : [...this.snapshot(prev, [], state)]
       const last = records.at(-1)
       if (last !== undefined && random.chance(0.3)) records.push(this.patch([placeOf(last)]))
-      const to = rivals > 1 ? (this.#world.someNode() ?? node) : node
+      const to = rivals > 1 ? (this.#world.someNode(this.avatar) ?? node) : node
       // The parts may arrive in any order, and apart from what names them.
       if (random.chance(0.5)) await this.#submit(records, to)
       else for (const record of random.shuffled(records)) await this.#submit([record], to)
@@ -186,7 +186,7 @@ export class Author {
       else if (this.#random.chance(0.6)) this.#offerLate(record, node, this.#random.between(100, faultyMs))
     }
     if (now.length > 0) await this.offer(now, node)
-    const other = this.#world.someNode()
+    const other = this.#world.someNode(this.avatar)
     if (now.length > 0 && other !== undefined && this.#random.chance(0.1)) await this.offer(now, other)
   }
 
@@ -197,12 +197,13 @@ export class Author {
       return
     }
     this.#world.later(delayMs, `author late ${record.id.slice(2, 10)}`, async () =>
-      this.offer([record], this.#world.someNode() ?? node),
+      this.offer([record], this.#world.someNode(this.avatar) ?? node),
     )
   }
 
   /** Offers records to a node, and to others where it does not answer; remembers what was acknowledged. */
   async offer(records: readonly TestRecord[], node: SimulatedNode, attempt = 1): Promise<void> {
+    const letGo = node.timesLetGo(this.avatar)
     try {
       const results = await node.submit(records, 'http')
       for (const [at, result] of results.entries()) {
@@ -213,7 +214,7 @@ export class Author {
           throw new Violation('an honest record is called invalid', `${record.id} ${result.code}`)
         }
         if (result.status === 'superseded') this.#world.ledger.told.add(record.id)
-        else if (result.status !== 'refused') await this.#world.acknowledged(record, node)
+        else if (result.status !== 'refused') await this.#world.acknowledged(record, node, letGo)
         else this.#world.afterFaults(async (other) => this.offer([record], other))
       }
     } catch (error) {
@@ -222,7 +223,7 @@ export class Author {
       this.#world.timeline.note(`${node.name} author failed: ${error instanceof Error ? error.name : String(error)}`)
       if (attempt >= MAX_ATTEMPTS) return
       this.#world.later(this.#random.between(100, 5_000), 'author again', async () =>
-        this.offer(records, this.#world.someNode() ?? node, attempt + 1),
+        this.offer(records, this.#world.someNode(this.avatar) ?? node, attempt + 1),
       )
     }
   }

@@ -67,9 +67,10 @@ export class Checker {
     checkSummary(at, look, contents)
     checkStatuses(at, look)
     const base = look.view?.summary.base?.counter ?? 0
-    const before = this.#bases.get(at) ?? 0
+    const life = `${at} ${node.timesLetGo(avatar)}`
+    const before = this.#bases.get(life) ?? 0
     if (base < before && !node.wasDamaged) throw new Violation('the base fell', `${at} from ${before} to ${base}`)
-    this.#bases.set(at, base)
+    this.#bases.set(life, base)
     return look
   }
 

@@ -1,41 +1,53 @@
-import type { SimulatedNode } from './node.ts'
+import { disagreement, neighbours } from './accord.ts'
 import { Violation } from './violation.ts'
 import type { World } from './world.ts'
 
 /** Long enough for every node to have had a session with each of its peers. */
 const ROUND_MS = 13_000
-/** Virtual time within which all honest nodes hold the same once nothing goes wrong any more. */
-const MAX_CONVERGENCE_MS = 600_000
-const ALL = 1_000_000
+/**
+ * Virtual time within which all honest nodes hold what they should once nothing goes wrong any more. What a full node
+ * refused it asks for again after ten minutes at most (src/sync/refusals.ts).
+ */
+const MAX_CONVERGENCE_MS = 900_000
+/** Times that a full node may be offered again, in two rounds, what it refused: it asks, and the other sends. */
+const OFFERED_AGAIN = 2
 
-/** Lets sync bring all nodes to the same records; two more rounds must then move nothing. */
+/** Lets sync bring all nodes to the records that they should hold; two more rounds must then move nothing. */
 export async function converge(world: World): Promise<void> {
   const limitMs = world.timeline.nowMs + MAX_CONVERGENCE_MS
-  while (!(await areEqual(world))) {
-    if (world.timeline.nowMs > limitMs) throw new Violation('nodes do not converge', `in ${MAX_CONVERGENCE_MS} ms`)
+  world.transfers.restart()
+  for (let wrong = await difference(world); wrong !== undefined; wrong = await difference(world)) {
+    if (world.timeline.nowMs > limitMs) throw new Violation('nodes do not converge', wrong)
     await world.runFor(ROUND_MS)
   }
   // Sessions under way may still carry what has come by another way.
   await world.runFor(ROUND_MS)
-  const before = world.moved()
+  checkTransfers(world, [1, Infinity], 'sync carries a record twice')
+  world.transfers.restart()
   await world.runFor(2 * ROUND_MS)
-  const moved = world.moved() - before
-  if (moved > 0) throw new Violation('sync does not rest', `${moved} records moved between equal nodes`)
+  checkTransfers(world, [0, OFFERED_AGAIN], 'sync does not rest')
 }
 
-async function areEqual(world: World): Promise<boolean> {
-  const standings: string[] = []
+async function difference(world: World): Promise<string | undefined> {
+  let found: string | undefined
   await world.complete(async () => {
-    standings.push(...(await Promise.all(world.nodes.map(standing))))
+    found = await disagreement(world)
   })
-  return new Set(standings).size === 1
+  return found
 }
 
-/** What a node holds, in short. */
-async function standing(node: SimulatedNode): Promise<string> {
-  return node.call(async ({ store }) => {
-    const avatars = await store.avatars({ limit: ALL })
-    const sums = await store.sync.avatarSums(avatars)
-    return sums.map(({ avatar, count, sum }) => `${avatar} ${count} ${Buffer.from(sum).toString('hex')}`).join('\n')
-  })
+/**
+ * Checks how often records went from one node to another.
+ *
+ * @param most times to a node that takes all, and to one that may be full
+ */
+function checkTransfers(world: World, [most, mostToFull]: readonly [number, number], invariant: string): void {
+  for (const pair of neighbours(world)) {
+    for (const [from, to] of [pair, [...pair].reverse() as typeof pair]) {
+      for (const [id, times] of world.transfers.between(from.number, to.number)) {
+        if (times <= (to.isLimited ? mostToFull : most)) continue
+        throw new Violation(invariant, `${id} ${times} times from ${from.name} to ${to.name}`)
+      }
+    }
+  }
 }

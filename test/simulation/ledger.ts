@@ -17,6 +17,8 @@ const bindings: Bindings = createRequire(import.meta.url)('secp256k1/bindings')
 export interface Acknowledged {
   readonly record: TestRecord
   readonly node: number
+  /** Times that the node had let the avatar go before. */
+  readonly letGo: number
 }
 
 /** What the world knows beyond all nodes: every record that was ever made, and what its author was told. */
@@ -27,8 +29,6 @@ export class Ledger {
   readonly acknowledged: Acknowledged[] = []
   /** Records whose author was told that they are superseded. */
   readonly told = new Set<RecordId>()
-  /** Records of which a disk has lost the only copy that their author relied on. */
-  readonly excused = new Set<RecordId>()
 
   add(record: TestRecord): void {
     this.#records.set(record.id, record)
@@ -47,8 +47,8 @@ export class Ledger {
     return this.#records.values()
   }
 
-  acknowledge(record: TestRecord, node: number): void {
-    this.acknowledged.push({ record, node })
+  acknowledge(record: TestRecord, node: number, letGo: number): void {
+    this.acknowledged.push({ record, node, letGo })
   }
 
   /**

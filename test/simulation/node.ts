@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Environment } from '../../src/environment.ts'
+import { createHosting } from '../../src/hosting/hosting.ts'
+import type { Hosting } from '../../src/hosting/types.ts'
 import { IngestBusyError } from '../../src/ingest/errors.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { DEFAULT_INGEST_LIMITS } from '../../src/ingest/limits.ts'
@@ -14,6 +16,7 @@ import { StoreError } from '../../src/store/errors.ts'
 import { createStore, type RebuildableStore } from '../../src/store/store.ts'
 import { watchGaps } from '../../src/sync/gap-watch.ts'
 import { DEFAULT_SYNC_LIMITS } from '../../src/sync/limits.ts'
+import { payloadHead } from '../../src/sync/payload-head.ts'
 import { createSync, type Sync } from '../../src/sync/scheduler.ts'
 import type { Awaitable } from '../../src/sync/negentropy/types.ts'
 import type { SyncSource } from '../../src/sync/types.ts'
@@ -21,7 +24,9 @@ import type { VerifyService } from '../../src/verify/types.ts'
 import { NETWORK } from './crypto.ts'
 import { SimulatedDisk } from './disk.ts'
 import { Media } from './media.ts'
+import { Papers } from './papers.ts'
 import type { Random } from './random.ts'
+import type { Policy } from './scenario.ts'
 import type { Switchboard } from './switchboard.ts'
 import type { Timeline } from './timeline.ts'
 import type { Wires } from './wires.ts'
@@ -64,6 +69,7 @@ export interface Process {
   readonly ingest: Ingest & { stop(): Promise<void> }
   readonly outbox: Outbox
   readonly sync: Sync
+  readonly hosting: Hosting
   readonly disk: SimulatedDisk
   readonly gauges: Map<string, () => number>
   /** Rejects when the process dies. */
@@ -78,19 +84,23 @@ export class NodeDownError extends Error {
 export class SimulatedNode {
   readonly number: number
   readonly name: string
+  readonly policy: Policy
   readonly media = new Media()
+  readonly papers = new Papers()
   skewMs = 0
   /** Rows that failed their check, over all lives. */
   corruptions = 0
   /** Rows that the disk has changed or lost. */
   damages = 0
+  readonly #lettingGo = new Map<Avatar, number>()
   readonly #world: Surroundings
   #process: Process | undefined
   #kill: (() => void) | undefined
   #isQuiet = false
 
-  constructor(number: number, world: Surroundings) {
+  constructor(number: number, policy: Policy, world: Surroundings) {
     this.number = number
+    this.policy = policy
     this.name = `n${number}`
     this.#world = world
   }
@@ -98,6 +108,30 @@ export class SimulatedNode {
   /** Whether the disk has changed what was written. */
   get wasDamaged(): boolean {
     return this.damages > 0
+  }
+
+  /** Whether it has limits that can make it refuse a record. */
+  get isLimited(): boolean {
+    return this.policy.quotas !== null
+  }
+
+  /** Whether it keeps all history: an archive that is never short of room. */
+  get keepsHistory(): boolean {
+    return this.policy.isArchive && !this.isLimited
+  }
+
+  /** Whether it runs and keeps the records of an avatar. */
+  keeps(avatar: Avatar): boolean {
+    return this.#process?.hosting.hosts(avatar) === true
+  }
+
+  /** Its operator does not want what is held of an avatar any more: from now on it may go. */
+  letGo(avatar: Avatar): void {
+    this.#lettingGo.set(avatar, this.timesLetGo(avatar) + 1)
+  }
+
+  timesLetGo(avatar: Avatar): number {
+    return this.#lettingGo.get(avatar) ?? 0
   }
 
   /** The process, while it runs and takes calls. */
@@ -127,7 +161,25 @@ export class SimulatedNode {
     const parts = { environment, logger: this.#world.logger, metrics: this.#metrics(gauges) }
     const disk = new SimulatedDisk(this.media, (kind) => this.#latency(kind, life))
     await disk.open()
-    const store = await createStore({ ...parts, db: disk, engine: this.#world.engine }, { network: NETWORK })
+    const { isArchive, listed, quotas } = this.policy
+    const store = await createStore(
+      { ...parts, db: disk, engine: this.#world.engine },
+      { network: NETWORK, archive: isArchive, ...(quotas === null ? {} : { quotas }) },
+    )
+    const register = this.papers.open({
+      write: () => this.#latency('write', life),
+      isFailing: () => this.media.isFailing,
+    })
+    const held = {
+      avatars: (page: { after?: Avatar; limit: number }) => store.avatars(page),
+      isHeld: async (avatar: Avatar) => (await store.summary(avatar)) !== undefined,
+      homes: async () => [],
+      forget: (avatar: Avatar) => store.forget(avatar),
+    }
+    const hosting = createHosting(
+      { ...parts, journal: this.papers, register, held },
+      { mode: listed === null ? 'all' : 'listed', policy: 'closed' },
+    )
     store.onCommit((events) => {
       for (const avatar of new Set(events.map((event) => event.avatar))) this.#world.onCommit(this, avatar)
     })
@@ -140,6 +192,7 @@ export class SimulatedNode {
         ...parts,
         store,
         verifier: this.#world.verifier,
+        admission: { peek: (payload) => payloadHead(payload)?.avatar, admit: (avatar) => hosting.admit(avatar) },
         // As the node itself does it: what came by gossip is passed on by gossip, after its verdict.
         announce: (records, origin) => {
           if (origin !== 'gossip') outbox.add(records)
@@ -151,12 +204,19 @@ export class SimulatedNode {
     const { keccak256 } = this.#world.engine
     const sync = createSync(
       { ...parts, source: this.#watched(store.sync), ingest, transport, keccak256 },
-      { network: NETWORK, limits: SYNC_LIMITS },
+      { network: NETWORK, limits: SYNC_LIMITS, scope: () => hosting.scope() },
     )
+    // As the node itself does it.
+    hosting.onChange(({ admitted }) => {
+      if (admitted.length === 0) return
+      sync.policyChanged()
+      sync.nudge()
+    })
     watchGaps({ ...parts, store }, (ids) => sync.missing(ids))
-    this.#process = { store, ingest, outbox, sync, disk, gauges, death }
+    this.#process = { store, ingest, outbox, sync, hosting, disk, gauges, death }
     this.#seen.clear()
     sync.start()
+    hosting.resume()
   }
 
   /** Starts, and where the disk has lost what a store cannot do without, starts with an empty one. */
@@ -175,6 +235,7 @@ export class SimulatedNode {
   crash(): void {
     this.#kill?.()
     this.media.crash(this.#world.random)
+    this.papers.crash(this.#world.random)
   }
 
   /** An orderly end, as on SIGTERM. */
@@ -186,6 +247,7 @@ export class SimulatedNode {
     this.#world.switchboard.detach(this.number)
     await process.ingest.stop()
     await process.outbox.flush()
+    await process.hosting.close()
     await process.store.close()
     this.#kill?.()
   }

@@ -1,4 +1,5 @@
 import type { Avatar, RecordId } from '../../src/record/types.ts'
+import { unexplainedDifference, holdingOf, mustBeEqual, neighbours, type Holdings } from './accord.ts'
 import { text } from './disk.ts'
 import type { Look } from './checker.ts'
 import type { Process, SimulatedNode } from './node.ts'
@@ -25,9 +26,10 @@ export async function checkRest(world: World): Promise<void> {
     if (node.damages <= 1) checkTotals(node, process, avatars)
     checkQueues(node, process)
     if (!node.wasDamaged) checkIndexes(node, [...avatars.values()])
-    await node.quietly(() => checkFeed(node, process, [...avatars.values()]))
+    checkKept(world, node, avatars)
+    await node.quietly(() => checkFeed(world, node, process, avatars))
   }
-  checkEqual(looks)
+  checkAccord(world, looks)
   const rebuilt = world.random.shuffled(world.nodes).slice(0, REBUILT_NODES)
   for (const node of world.nodes) {
     if (node.wasDamaged || rebuilt.includes(node)) await node.quietly(() => node.call((it) => checkRebuild(node, it)))
@@ -35,52 +37,61 @@ export async function checkRest(world: World): Promise<void> {
   for (const node of world.nodes) await checkAcknowledged(world, node, looks.get(node) ?? new Map())
 }
 
-/** Every node holds the same live records of every avatar, and shows the same. */
-function checkEqual(looks: ReadonlyMap<SimulatedNode, ReadonlyMap<Avatar, Look>>): void {
-  const lines = [...looks].map(([node, avatars]) => {
-    const all = [...avatars].map(([avatar, { view, expected }]) => {
-      const live = [...expected.fold.statuses].filter(([, status]) => status !== 'superseded').map(([id]) => id)
-      return `${avatar} ${view?.summary.digest} ${live.sort().join(' ')}`
+/** Neighbours hold the same live records of what both keep, and show the same, but for what one had no room for. */
+function checkAccord(world: World, looks: ReadonlyMap<SimulatedNode, ReadonlyMap<Avatar, Look>>): void {
+  const holdings = new Map<SimulatedNode, Holdings>()
+  for (const [node, avatars] of looks) {
+    const held = [...avatars].map(([avatar, { view, records }]) => {
+      return [avatar, holdingOf(view?.summary.base?.counter ?? 0, records)] as const
     })
-    return { node: node.name, text: all.sort().join('\n') }
-  })
-  const [first, ...others] = lines
-  for (const other of others) {
-    if (other.text === first?.text) continue
-    throw new Violation('nodes differ at rest', `${first?.node}\n${first?.text}\n${other.node}\n${other.text}`)
+    holdings.set(node, new Map(held))
+  }
+  const difference = unexplainedDifference(world, holdings)
+  if (difference !== undefined) throw new Violation('nodes differ at rest', difference)
+  for (const [one, other] of neighbours(world)) {
+    for (const [avatar, { view }] of looks.get(one) ?? []) {
+      const digests = [view?.summary.digest, looks.get(other)?.get(avatar)?.view?.summary.digest]
+      if (!mustBeEqual(one, other, avatar) || digests[0] === digests[1]) continue
+      throw new Violation('nodes differ at rest', `${avatar} ${one.name} ${digests[0]} ${other.name} ${digests[1]}`)
+    }
   }
 }
 
-/** An acknowledged write is there, or a snapshot took its place and its author can know. */
+/** A write that a node has acknowledged is there, or a snapshot took its place and its author can know. */
 async function checkAcknowledged(world: World, node: SimulatedNode, avatars: ReadonlyMap<Avatar, Look>): Promise<void> {
+  if (node.wasDamaged) return
+  const events = await node.quietly(() => node.call(({ store }) => store.events({ after: 0, limit: ALL })))
+  if (events === 'reset') throw new Violation('the feed begins too late', node.name)
+  const told = new Set(events.filter(({ kind }) => kind === 'superseded').map(({ id }) => id))
   const seen = new Set<RecordId>()
-  for (const { bodies } of avatars.values()) {
-    for (const body of bodies.values()) {
-      if (body.type === 'snapshot') for (const id of world.ledger.closure(body.prev)) seen.add(id)
-    }
+  for (const { id } of events) {
+    const body = world.ledger.record(id)?.body
+    if (body?.type === 'snapshot') for (const each of world.ledger.closure(body.prev)) seen.add(each)
   }
-  for (const { record, node: number } of world.ledger.acknowledged) {
+  for (const { record, node: number, letGo } of world.ledger.acknowledged) {
     const { id, body } = record
-    const home = world.nodes[number] as SimulatedNode
+    if (number !== node.number || letGo !== node.timesLetGo(body.avatar)) continue
     const look = avatars.get(body.avatar)
     const base = look?.view?.summary.base?.counter ?? 0
-    if (look?.bodies.has(id) !== true) {
-      if (home.wasDamaged || body.counter < base) continue
-      throw new Violation('an acknowledged write is lost', `${node.name} does not have ${id} of ${home.name}`)
+    if (body.counter >= base || node.keepsHistory) {
+      if (look?.bodies.has(id) !== true) {
+        throw new Violation('an acknowledged write is lost', `${node.name} does not have ${id}`)
+      }
+      if (body.counter >= base) continue
     }
-    const isTold = body.counter >= base || body.type !== 'patch' || seen.has(id) || world.ledger.told.has(id)
-    if (node !== home || isTold || home.wasDamaged) continue
-    const events = await node.quietly(() => node.call(({ store }) => store.events({ after: 0, limit: ALL })))
-    const isInFeed = events !== 'reset' && events.some((event) => event.kind === 'superseded' && event.id === id)
-    if (!isInFeed) throw new Violation('nobody was told of a superseded write', `${id} on ${node.name}`)
+    const isTold = body.type !== 'patch' || seen.has(id) || told.has(id) || world.ledger.told.has(id)
+    if (!isTold) throw new Violation('nobody was told of a superseded write', `${id} on ${node.name}`)
   }
 }
 
 function checkTotals(node: SimulatedNode, { store }: Process, avatars: ReadonlyMap<Avatar, Look>): void {
   const totals = store.totals()
   const records = [...avatars.values()].reduce((sum, { expected }) => sum + expected.fold.live, 0)
-  if (totals.avatars === avatars.size && totals.records === records) return
-  throw new Violation('totals are wrong', `${node.name} ${JSON.stringify(totals)}, not ${avatars.size} and ${records}`)
+  const kept = [...avatars.values()].flatMap((look) => look.records)
+  const bytes = kept.reduce((sum, { payload, signature }) => sum + payload.length + signature.length, 0)
+  if (totals.avatars === avatars.size && totals.records === records && totals.bytes === bytes) return
+  const right = JSON.stringify({ avatars: avatars.size, records, bytes })
+  throw new Violation('totals are wrong', `${node.name} ${JSON.stringify(totals)}, not ${right}`)
 }
 
 /** Nobody is left waiting. */
@@ -118,24 +129,57 @@ function checkIndexes(node: SimulatedNode, looks: readonly Look[]): void {
   }
 }
 
-/** The feed tells of every record once, in order. */
-async function checkFeed(node: SimulatedNode, { store }: Process, looks: readonly Look[]): Promise<void> {
+/** A node keeps what it should: no history unless it is an archive, and nothing of an avatar that it let go. */
+function checkKept(world: World, node: SimulatedNode, avatars: ReadonlyMap<Avatar, Look>): void {
+  for (const [avatar, { expected }] of avatars) {
+    const old = [...expected.fold.statuses].find(([, status]) => status === 'superseded')
+    if (old === undefined || node.policy.isArchive) continue
+    throw new Violation('a superseded record is never pruned', `${node.name} ${avatar} ${old[0]}`)
+  }
+  const hosting = node.process?.hosting
+  for (const avatar of new Set([...avatars.keys(), ...world.avatars])) {
+    if (hosting === undefined || hosting.hosts(avatar) || hosting.isBlocked(avatar)) continue
+    const bytes = bytesOf(avatar)
+    const left = [...node.media.current.entries()].find(
+      ([key]) => !'fxm'.includes(key[0] as string) && key.includes(bytes),
+    )
+    if (left !== undefined)
+      throw new Violation('an avatar that was let go is still there', `${node.name} ${hex(left[0])}`)
+  }
+}
+
+/** The feed tells of every record once, in order: of those held, and of those that were pruned. */
+async function checkFeed(
+  world: World,
+  node: SimulatedNode,
+  { store }: Process,
+  looks: ReadonlyMap<Avatar, Look>,
+): Promise<void> {
   const events = await store.events({ after: 0, limit: ALL })
   if (events === 'reset') throw new Violation('the feed begins too late', node.name)
   let before = 0
   const told = new Set<RecordId>()
-  for (const { sequence, kind, id } of events) {
+  for (const { sequence, kind, id, avatar } of events) {
     if (sequence <= before) throw new Violation('the feed is out of order', `${node.name} ${sequence} after ${before}`)
     before = sequence
     if (kind === 'superseded') continue
-    if (told.has(id) && !node.wasDamaged) throw new Violation('the feed repeats a record', `${node.name} ${id}`)
+    // History for which there is no room any more may come again, once there is.
+    const mayRepeat = node.wasDamaged || node.timesLetGo(avatar) > 0 || (node.policy.isArchive && node.isLimited)
+    if (told.has(id) && !mayRepeat) throw new Violation('the feed repeats a record', `${node.name} ${id}`)
     told.add(id)
   }
   if (node.wasDamaged) return
-  const held = looks.flatMap(({ records }) => records.map(({ id }) => id))
-  const lacking = held.find((id) => !told.has(id))
-  if (lacking !== undefined || told.size !== held.length) {
-    throw new Violation('the feed is not what is held', `${node.name} ${lacking ?? 'tells of more'}`)
+  for (const [avatar, { bodies, view }] of looks) {
+    for (const id of bodies.keys()) {
+      if (!told.has(id)) throw new Violation('the feed is not what is held', `${node.name} ${id} is held`)
+    }
+    if (node.timesLetGo(avatar) > 0) continue
+    const base = view?.summary.base?.counter ?? 0
+    for (const id of told) {
+      const body = world.ledger.record(id)?.body
+      if (body?.avatar !== avatar || bodies.has(id) || (body.counter < base && !node.keepsHistory)) continue
+      throw new Violation('the feed is not what is held', `${node.name} ${id} is told of`)
+    }
   }
 }
 

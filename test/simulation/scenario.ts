@@ -1,4 +1,14 @@
+import type { Quotas } from '../../src/store/types.ts'
 import type { Random } from './random.ts'
+
+/** What a node keeps. */
+export interface Policy {
+  /** Superseded records, too. */
+  readonly isArchive: boolean
+  /** Avatars on its list when it first starts; null: it keeps all. */
+  readonly listed: readonly number[] | null
+  readonly quotas: Quotas | null
+}
 
 /** What a seed makes of a world. Probabilities are of each message; counts are of the whole faulty phase. */
 export interface Scenario {
@@ -32,6 +42,10 @@ export interface Scenario {
   readonly snapshots: number
   /** Things that a hostile peer does; 0 without one. */
   readonly hostilities: number
+  /** Of each node, by its number. */
+  readonly policies: readonly Policy[]
+  /** Times that an operator takes in an avatar, lets it go, or blocks it. */
+  readonly decisions: number
 }
 
 const DAY_MS = 86_400_000
@@ -40,10 +54,11 @@ const DAY_MS = 86_400_000
 export function scenarioOf(random: Random): Scenario {
   const nodes = random.pick([3, 3, 3, 3, 3, 4, 4, 5, 6, 7])
   const some = (probability: number, most: number): number => (random.chance(probability) ? random.between(1, most) : 0)
-  return {
+  const avatars = random.pick([1, 1, 2, 3])
+  const faults: Omit<Scenario, 'policies' | 'decisions'> = {
     nodes,
     links: linksOf(random, nodes),
-    avatars: random.pick([1, 1, 2, 3]),
+    avatars,
     actions: random.between(12, nodes > 4 ? 24 : 40),
     faultyMs: random.between(15_000, 70_000),
     loss: random.chance(0.6) ? random.below(31) / 100 : 0,
@@ -66,6 +81,34 @@ export function scenarioOf(random: Random): Scenario {
     withholding: random.pick([0, 0.1, 0.3]),
     snapshots: random.pick([0, 0.1, 0.25]),
     hostilities: some(0.4, 12),
+  }
+  const policies = policiesOf(random, nodes, avatars)
+  return { ...faults, policies, decisions: some(policies.some(({ listed }) => listed !== null) ? 0.7 : 0.1, 5) }
+}
+
+/** Archives beside nodes that prune, nodes with a list beside those that keep all, now and then a small node. */
+function policiesOf(random: Random, nodes: number, avatars: number): Policy[] {
+  const archives = random.pick([0, 0.3, 0.6])
+  const lists = random.pick([0, 0, 0.4])
+  const small = random.chance(0.15) ? 1 / nodes : 0
+  return Array.from({ length: nodes }, () => ({
+    isArchive: random.chance(archives),
+    listed: random.chance(lists) ? someOf(random, avatars) : null,
+    quotas: random.chance(small) ? quotasOf(random) : null,
+  }))
+}
+
+function someOf(random: Random, count: number): number[] {
+  return Array.from({ length: count }, (_, number) => number).filter(() => random.chance(0.7))
+}
+
+function quotasOf(random: Random): Quotas {
+  const some = (least: number, most: number): number => (random.chance(0.5) ? random.between(least, most) : 0)
+  return {
+    avatarBytes: some(1_500, 20_000),
+    avatarRecords: some(3, 40),
+    totalBytes: some(3_000, 40_000),
+    totalRecords: some(5, 60),
   }
 }
 

@@ -20,13 +20,13 @@ export interface Party {
  * Two ends of a stream over simulated wires: frames arrive in order and whole, late, or the stream breaks, which both
  * sides learn in their own time. Who is dead neither sends nor hears.
  *
- * @param observe told of the bytes of every frame
+ * @param observe told of every frame that is sent, by whom
  */
 export function openStream(
   world: { readonly timeline: Timeline; readonly wires: Wires },
   near: Party,
   far: Party,
-  observe: (bytes: number) => void,
+  observe: (from: number, to: number, frame: Uint8Array) => void,
 ): readonly [FrameStream, FrameStream] {
   const [left, right] = [new End(world, near, observe), new End(world, far, observe)]
   left.other = right
@@ -38,7 +38,7 @@ class End implements FrameStream {
   other: End = this
   readonly #world: { readonly timeline: Timeline; readonly wires: Wires }
   readonly #owner: Party
-  readonly #observe: (bytes: number) => void
+  readonly #observe: (from: number, to: number, frame: Uint8Array) => void
   readonly #arrived: (Uint8Array | null)[] = []
   /** On their way here, or arrived and not received. */
   #bytes = 0
@@ -52,7 +52,7 @@ class End implements FrameStream {
   constructor(
     world: { readonly timeline: Timeline; readonly wires: Wires },
     owner: Party,
-    observe: (bytes: number) => void,
+    observe: (from: number, to: number, frame: Uint8Array) => void,
   ) {
     this.#world = world
     this.#owner = owner
@@ -64,7 +64,7 @@ class End implements FrameStream {
     if (this.#isClosed) throw new Error('this side of the stream was closed')
     const data = frame.slice()
     this.other.#bytes += data.length
-    this.#observe(data.length)
+    this.#observe(this.#owner.number, this.other.#owner.number, data)
     this.#convey(`${data.length} bytes`, () => this.other.#bring(data))
     if (this.other.#bytes <= WINDOW_BYTES) return
     await new Promise<void>((resolve, reject) => this.#senders.push({ resolve, reject }))

@@ -11,6 +11,8 @@ interface Surroundings {
   readonly wires: Wires
   /** A node tells of a peer that broke the rules. */
   readonly onPenalty: (by: number, peer: number, code: string) => void
+  /** A frame is sent. */
+  readonly onFrame: (from: number, to: number, frame: Uint8Array) => void
 }
 
 /** Who is connected with whom, and streams between them: what sync needs of a network. */
@@ -19,8 +21,6 @@ export class Switchboard {
   readonly #lines = new Map<number, Line>()
   readonly #cutOff = new Set<string>()
   readonly #offences = new Map<string, number>()
-  /** Bytes of all frames that were ever sent. */
-  bytes = 0
 
   constructor(world: Surroundings) {
     this.#world = world
@@ -73,9 +73,7 @@ export class Switchboard {
     })
     const line = this.peersOf(from.number).some(({ number }) => number === to) ? this.#lines.get(to) : undefined
     if (line === undefined || !from.isAlive()) throw new Error('nobody is there')
-    const [near, far] = openStream(this.#world, from, line.party, (bytes) => {
-      this.bytes += bytes
-    })
+    const [near, far] = openStream(this.#world, from, line.party, this.#world.onFrame)
     line.called(from.number, far)
     return near
   }

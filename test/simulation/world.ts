@@ -13,12 +13,14 @@ import { HostilePeer } from './hostile.ts'
 import { lieInSync } from './hostile-sync.ts'
 import { Ledger } from './ledger.ts'
 import { NodeDownError, SimulatedNode, type Process } from './node.ts'
+import { scheduleDecisions } from './operators.ts'
 import type { Quiescence } from './quiescence.ts'
 import { Random } from './random.ts'
 import { checkRest } from './rest.ts'
 import { scenarioOf, type Scenario } from './scenario.ts'
 import { Switchboard } from './switchboard.ts'
 import { Timeline } from './timeline.ts'
+import { Transfers } from './transfers.ts'
 import { Violation } from './violation.ts'
 import { Wires } from './wires.ts'
 
@@ -42,6 +44,7 @@ export class World {
   readonly engine: SignatureEngine
   readonly ledger = new Ledger()
   readonly checker = new Checker(this.ledger)
+  readonly transfers = new Transfers(this.ledger)
   readonly nodes: readonly SimulatedNode[]
   readonly #authors: readonly Author[]
   readonly #hostile: HostilePeer | undefined
@@ -68,6 +71,7 @@ export class World {
       timeline: this.timeline,
       wires: this.wires,
       onPenalty: (by, peer, code) => this.#penalty(by, peer, code),
+      onFrame: (from, to, frame) => this.transfers.note(from, to, frame),
     })
     const surroundings = {
       timeline: this.timeline,
@@ -91,11 +95,15 @@ export class World {
         this.fail(new Violation('an honest node passes on what another rejects', `${from} to ${node.name}: ${reason}`))
       },
     }
-    this.nodes = Array.from({ length: this.scenario.nodes }, (_, number) => new SimulatedNode(number, surroundings))
+    this.nodes = this.scenario.policies.map((policy, number) => new SimulatedNode(number, policy, surroundings))
     this.#authors = Array.from(
       { length: this.scenario.avatars },
       (_, number) => new Author(this, testKey(AUTHOR_SEED + number)),
     )
+    for (const node of this.nodes) {
+      const listed = (node.policy.listed ?? []).flatMap((number) => this.avatars[number] ?? [])
+      node.papers.begin(listed.map((avatar) => ({ op: 'add', avatar, at: 0 })))
+    }
     this.#hostile = this.scenario.hostilities === 0 ? undefined : this.#makeHostile()
   }
 
@@ -109,8 +117,8 @@ export class World {
     }
     for (let action = 0; action < scenario.actions; action += 1) {
       this.later(random.between(1, scenario.faultyMs), 'author acts', async () => {
-        const node = this.someNode()
         const author = random.pick(this.#authors)
+        const node = this.someNode(author?.avatar)
         if (node !== undefined && author !== undefined) await author.act(node)
       })
     }
@@ -118,6 +126,7 @@ export class World {
       this.timeline.after(random.between(1, scenario.faultyMs), 'hostile acts', () => this.#hostile?.act())
     }
     scheduleFaults(this)
+    scheduleDecisions(this)
     await this.runFor(scenario.faultyMs)
     await this.#heal()
     await converge(this)
@@ -129,9 +138,16 @@ export class World {
     return this.#isHealed
   }
 
-  /** A node that runs, if there is one. */
-  someNode(): SimulatedNode | undefined {
-    return this.random.pick(this.nodes.filter((node) => node.process !== undefined))
+  /** Those that honest authors write to. */
+  get avatars(): readonly Avatar[] {
+    return this.#authors.map(({ avatar }) => avatar)
+  }
+
+  /** A node that runs, if there is one; mostly one that keeps an avatar. */
+  someNode(avatar?: Avatar): SimulatedNode | undefined {
+    const running = this.nodes.filter((node) => node.process !== undefined)
+    const keeping = avatar === undefined ? running : running.filter((node) => node.keeps(avatar))
+    return this.random.pick(keeping.length === 0 || this.random.chance(0.1) ? running : keeping)
   }
 
   deliver(from: number, to: number, data: Uint8Array): void {
@@ -149,22 +165,30 @@ export class World {
       node.crash()
       return
     }
-    const mine = this.ledger.acknowledged.filter(({ node: number }) => number === node.number)
-    for (const avatar of new Set(mine.map(({ record }) => record.body.avatar))) {
-      const held = await this.#ask(node, async ({ store }) => store.records(avatar, { after: 0, limit: ALL }))
-      if (held === undefined || node.wasDamaged) continue
-      const ids = new Set(held.answer?.records.map(({ id }) => id))
-      const lost = mine.find(({ record }) => record.body.avatar === avatar && !ids.has(record.id))
-      if (lost !== undefined) throw lostWrite(node, lost.record, 'after a restart')
+    for (const { record, node: number, letGo } of this.ledger.acknowledged) {
+      const isWanted = number === node.number && letGo === node.timesLetGo(record.body.avatar)
+      if (isWanted) await this.#mustHold(node, record, 'after a restart')
     }
   }
 
-  /** An author was told that its record is kept. */
-  async acknowledged(record: TestRecord, node: SimulatedNode): Promise<void> {
-    this.ledger.acknowledge(record, node.number)
-    const stored = await this.#ask(node, (process) => process.store.record(record.id))
-    const isLost = stored !== undefined && stored.answer === undefined && !node.wasDamaged
-    if (isLost) throw lostWrite(node, record, 'when it was acknowledged')
+  /**
+   * An author was told that its record is kept.
+   *
+   * @param letGo how often the node had let the avatar go when it was asked
+   */
+  async acknowledged(record: TestRecord, node: SimulatedNode, letGo: number): Promise<void> {
+    this.ledger.acknowledge(record, node.number, letGo)
+    if (letGo === node.timesLetGo(record.body.avatar)) await this.#mustHold(node, record, 'when it was acknowledged')
+  }
+
+  async #mustHold(node: SimulatedNode, record: TestRecord, when: string): Promise<void> {
+    const { id, body } = record
+    const lost = await this.#ask(node, async ({ store }) => {
+      if ((await store.record(id)) !== undefined) return false
+      const base = (await store.summary(body.avatar))?.base?.counter ?? 0
+      return node.keepsHistory || body.counter >= base
+    })
+    if (lost?.answer === true && !node.wasDamaged) throw lostWrite(node, record, when)
   }
 
   /** What a node answers; undefined if it goes down. */
