@@ -16,6 +16,11 @@ export function avatarArgument(text: string): Avatar {
   }
 }
 
+/** Several avatars, one after the other. */
+export function avatarsArgument(text: string, others: readonly Avatar[] = []): readonly Avatar[] {
+  return [...others, avatarArgument(text)]
+}
+
 /** A whole number of at least 1. */
 export function countArgument(text: string): number {
   const value = Number(text)

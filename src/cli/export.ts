@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 
 import type { ArchiveHeader } from '../archive/format.ts'
 import type { Avatar } from '../record/types.ts'
-import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
+import { avatarsArgument, jsonOption, nodeOption } from './arguments.ts'
 import { downloadArchive, MAX_DOWNLOAD_AVATARS } from './archive-download.ts'
 import { writeFileWhole, writeOut } from './archive-files.ts'
 import { checkPlace, dataDirConfig, dataDirOption, openPlace } from './archive-place.ts'
@@ -59,7 +59,7 @@ export function addExport(program: Command, context: CommandContext): void {
         'any node can take in (import). It is of one moment, even while the node is written to. An export that was ' +
         'interrupted leaves no file of that name and is begun anew.',
     )
-    .argument('[avatars...]', 'the avatars: public keys in hex')
+    .argument('[avatars...]', 'the avatars: public keys in hex', avatarsArgument)
     .option('--all', 'all avatars that are there')
     .option('--out <file>', 'the file, or - for standard output (default: a name made of network, avatar and time)')
     .option('--gzip', 'compress it')
@@ -78,9 +78,8 @@ Examples:
   $ avatar-kv export --all --gzip --node http://192.0.2.7:4381
   $ avatar-kv export --all --history --data-dir /var/lib/avatar-kv --out - | ssh backup 'cat > all.avatar-kv.ndjson'`,
     )
-    .action(async (texts: string[], options: ExportOptions, command: Command) => {
+    .action(async (avatars: readonly Avatar[], options: ExportOptions, command: Command) => {
       checkPlace(command, options)
-      const avatars = texts.map((text) => avatarArgument(text))
       if (avatars.length === 0 && options.all !== true) {
         throw new CliError('usage', 'Name the avatars to export, or say --all.')
       }

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { ImportReport, Submit } from '../archive/importer.ts'
 import type { IngestResult } from '../ingest/types.ts'
 import type { Avatar } from '../record/types.ts'
-import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
+import { avatarsArgument, jsonOption, nodeOption } from './arguments.ts'
 import type { SubmitAnswer } from './answers.ts'
 import { openInput } from './archive-files.ts'
 import { checkPlace, dataDirConfig, dataDirOption, openPlace } from './archive-place.ts'
@@ -17,7 +17,7 @@ import { submitRecords } from './submit.ts'
 import { countText, jsonText } from './text.ts'
 
 interface ImportOptions extends PlaceOptions {
-  readonly only?: readonly string[]
+  readonly only?: readonly Avatar[]
   readonly json?: true
 }
 
@@ -39,7 +39,7 @@ export function addImport(program: Command, context: CommandContext): void {
         'interrupted and repeated: what is there already stays as it is.',
     )
     .argument('<file>', 'the archive, compressed or not; - reads standard input')
-    .option('--only <avatar...>', 'only records of these avatars')
+    .option('--only <avatar...>', 'only records of these avatars', avatarsArgument)
     .addOption(nodeOption(context.env))
     .addOption(dataDirOption())
     .option('--network <name>', 'with --data-dir: its network (default: main)')
@@ -57,7 +57,7 @@ Exit code 0: all that was asked for is there, and nothing is wrong with the arch
     )
     .action(async (file: string, options: ImportOptions, command: Command) => {
       checkPlace(command, options)
-      const only = options.only?.map((text) => avatarArgument(text))
+      const { only } = options
       const input = await openInput(context, file)
       const door = options.dataDir === undefined ? await nodeDoor(options.node) : await dataDirDoor(context, options)
       const { importArchive } = await import('../archive/importer.ts')
@@ -72,7 +72,7 @@ Exit code 0: all that was asked for is there, and nothing is wrong with the arch
           chunks: input.chunks,
           submit: door.submit,
           network: door.network,
-          ...(only === undefined ? {} : { only: new Set<Avatar>(only) }),
+          ...(only === undefined ? {} : { only: new Set(only) }),
           onProgress: ({ records }) => progress.at({ records, bytes: input.read() }),
         })
       } finally {

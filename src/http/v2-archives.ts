@@ -144,7 +144,7 @@ export function createArchiveRoutes(
           response: responses({ 200: ImportAnswer }, [400, 429, 503]),
         },
       },
-      async (request, reply) => {
+      async (request) => {
         const body = request.body as IncomingMessage | undefined
         if (body === undefined) throw new HttpError(400, 'bad_request', 'The body must be an archive; there is none.')
         const { socket } = request

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 
 import { askLine, confirm } from '../../src/cli/ask.ts'
@@ -11,7 +11,8 @@ function typing(text: string, isTTY: boolean): { context: CommandContext; notes:
   const stdin = Object.assign(Readable.from(text === '' ? [] : [Buffer.from(text)]), { isTTY })
   const out = (): void => undefined
   const note = (line: string): void => void notes.push(line)
-  return { notes, context: { environment: systemEnvironment(), env: {}, cwd: '.', stdin, terminal: isTTY, out, note } }
+  const streams = { stdin, stdout: new Writable(), draw: undefined, terminal: isTTY, out, note }
+  return { notes, context: { environment: systemEnvironment(), env: {}, cwd: '.', ...streams } }
 }
 
 describe('confirm', () => {
