@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { ed25519 } from '@noble/curves/ed25519.js'
@@ -8,6 +10,7 @@ import { publicKeyOfPeerId } from '../../src/receipt/peer-id.ts'
 import { parseReceipt, signReceipt, verifyReceipt } from '../../src/receipt/receipt.ts'
 import type { Receipt, ReceiptFields } from '../../src/receipt/receipt.ts'
 
+const PAGE = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
 const OTHER_PEER = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
 
 let fields: ReceiptFields
@@ -100,6 +103,24 @@ describe('a receipt', () => {
   ])('is refused with %s', (_, wrong) => {
     const isPart = typeof wrong === 'object' && wrong !== null && !Array.isArray(wrong)
     expect(() => parseReceipt(isPart ? { ...receipt, ...wrong } : wrong)).toThrow(ReceiptError)
+  })
+})
+
+describe('the page on the protocol', () => {
+  it('has an example that is right', () => {
+    const [, json = '', signature = ''] =
+      /\navatar-kv-receipt\/2\n(\{.*\})\nsignature (0x[0-9a-f]{128})\n/.exec(PAGE) ?? []
+    const example = parseReceipt({ ...JSON.parse(json), signature })
+    expect(verifyReceipt(example)).toBe(true)
+    expect(verifyReceipt({ ...example, records: example.records + 1 })).toBe(false)
+  })
+
+  it('explains every rule by which receipts contradict each other', () => {
+    const source = readFileSync(new URL('../../src/receipt/contradictions.ts', import.meta.url), 'utf8')
+    const [, union = ''] = /export type ContradictionRule = (.*)\n/.exec(source) ?? []
+    const rules = [...union.matchAll(/'(\w+)'/g)].map(([, rule]) => rule)
+    expect(rules).toHaveLength(4)
+    expect(rules.filter((rule) => !PAGE.includes(`| \`${rule}\` |`))).toEqual([])
   })
 })
 
