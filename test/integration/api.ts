@@ -6,6 +6,7 @@ export interface WriteResult {
   readonly status: string
   readonly code?: string
   readonly message?: string
+  readonly retry?: boolean
 }
 
 /** `GET /v2/avatars/{avatar}`, as far as the tests read it. */

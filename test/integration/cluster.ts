@@ -27,6 +27,8 @@ export interface StartOptions {
   /** False: records travel by sync alone. */
   readonly gossip?: boolean
   readonly syncIntervalSeconds?: number
+  /** Further arguments of `start`. */
+  readonly flags?: readonly string[]
 }
 
 /** One node process. Restarted, it keeps its folder, its ports and its peers. */
@@ -70,6 +72,7 @@ export async function createCluster(): Promise<Cluster> {
   async function launch(name: string, http: string, listen: string, options: StartOptions): Promise<Started> {
     const args = [...NODE_FLAGS, MAIN, 'start', '--data-dir', join(folder, name), '--http', http, '--listen', listen]
     for (const peer of options.peers ?? []) args.push('--peer', peer)
+    args.push(...(options.flags ?? []))
     if (options.network !== undefined) args.push('--network', options.network)
     if (options.gossip !== undefined) args.push('--gossip', String(options.gossip))
     const seconds = options.syncIntervalSeconds
