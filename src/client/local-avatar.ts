@@ -2,7 +2,8 @@
  * One avatar's verified records in memory, and the state that they make, kept up to date record by record.
  *
  * Guarantee: all that is in here was verified here. Records that a base supersedes are let go, so that it grows with what
- * is live, not with history.
+ * is live, not with history. So the state is that of the records added, with one exception: an author's patch that cites a
+ * superseded record with a counter which it has not counts it as missing.
  */
 import { compareUtf8 } from '../record/order.ts'
 import type { Avatar, Citation, JsonObject, JsonValue, RecordBody, RecordId, VerifiedRecord } from '../record/types.ts'
