@@ -33,6 +33,7 @@ export function servedReader(
     summary: async (avatar) => (hosts(avatar) ? await store.summary(avatar) : undefined),
     view: async (avatar) => (hosts(avatar) ? await store.view(avatar) : undefined),
     content: async (avatar, ...place) => (hosts(avatar) ? await store.content(avatar, ...place) : undefined),
+    member: async (avatar, ...place) => (hosts(avatar) ? await store.member(avatar, ...place) : undefined),
     async record(id) {
       const record = await store.record(id)
       const avatar = record && avatarOf(record.payload)

@@ -15,6 +15,7 @@ import { installCrossOrigin } from './cross-origin.ts'
 import { installDocs } from './docs.ts'
 import { installErrorHandler, sendError } from './errors.ts'
 import { createEventStreams } from './event-streams.ts'
+import { installExplorer } from './explorer.ts'
 import { DEFAULT_LIMITS, PATH_SEGMENT_LENGTH, V1_BODY_BYTES } from './limits.ts'
 import type { HttpLimits } from './limits.ts'
 import { installHostingGate } from './hosting-gate.ts'
@@ -31,6 +32,7 @@ import { v2EventRoutes } from './v2-events.ts'
 import { v2HostingRoutes } from './v2-hosting.ts'
 import { v2NodeRoutes } from './v2-node.ts'
 import type { ShownNetwork } from './v2-node.ts'
+import { v2ProvenanceRoutes } from './v2-provenance.ts'
 import { v2ReceiptRoutes } from './v2-receipt.ts'
 import { v2RecordRoutes } from './v2-records.ts'
 import { validatorCompiler } from './validation.ts'
@@ -67,6 +69,8 @@ export interface HttpOptions {
   readonly engine?: string
   /** What the operator shows to be let in, 64 hex digits. Default: nobody is the operator. */
   readonly operatorToken?: string
+  /** Folder of the built explorer. Default: there is none. */
+  readonly explorer?: string
   /** Default: `DEFAULT_LIMITS`. */
   readonly limits?: Partial<HttpLimits>
 }
@@ -131,10 +135,12 @@ export async function createHttpServer(components: HttpComponents, options: Http
   installOperatorGuard(app, options.operatorToken)
   await installCrossOrigin(app)
   await installDocs(app, options.version)
+  installExplorer(app, options.explorer)
 
   const facts = { version: options.version, network: options.network }
   await app.register(v1Routes({ store, ingest, names, environment }, { network: options.network, limits }))
   await app.register(v2AvatarRoutes({ store, views, names }))
+  await app.register(v2ProvenanceRoutes({ store, names }))
   await app.register(v2RecordRoutes({ store, ingest, names }))
   const receipts = createReceiptIssuer({ store, clock: environment.clock, signer }, { network: options.network })
   await app.register(v2ReceiptRoutes({ receipts, names }))

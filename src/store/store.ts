@@ -10,6 +10,7 @@ import type { Environment } from '../environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
+import type { NamespaceName } from '../state/content.ts'
 import type { SyncSource } from '../sync/types.ts'
 import type { Batch } from './commit.ts'
 import { walk, type Database } from './database.ts'
@@ -18,6 +19,7 @@ import * as feed from './feed.ts'
 import { openExportMoment, readHistory } from './history.ts'
 import * as keys from './keys.ts'
 import { readMeta } from './meta.ts'
+import { readMember } from './member.ts'
 import * as reader from './reader.ts'
 import { avatarsMoment, avatarSums, heldOf, signedFrom, signedOf } from './sync-source.ts'
 import type { AvatarSummary, CommitListener, CommitResult, ExportMoment, Quotas, Store, StoreTotals } from './types.ts'
@@ -47,6 +49,8 @@ export interface StoreOptions {
   readonly archive?: boolean
   /** What is kept at most. Default: no limit. */
   readonly quotas?: Quotas
+  /** Records in one step of background work: commits get their turn between two steps. Default 500. */
+  readonly stepRecords?: number
 }
 
 /** A store as the node holds it: it can be mended on demand, and sync reads from it. */
@@ -192,6 +196,10 @@ class LevelStore implements RebuildableStore {
 
   content(avatar: Avatar, platform: string, identity: string): Promise<string | undefined> {
     return this.#reading(avatar, undefined, () => reader.readContent(this.#db, avatar, { platform, identity }))
+  }
+
+  member(avatar: Avatar, namespace: NamespaceName, key: string): ReturnType<Store['member']> {
+    return this.#reading(avatar, undefined, () => readMember(this.#db, avatar, namespace, key))
   }
 
   async record(id: RecordId): ReturnType<Store['record']> {

@@ -1,4 +1,6 @@
 import type { Avatar, Citation, RecordId, VerifiedRecord } from '../record/types.ts'
+import type { Cell } from '../state/cell.ts'
+import type { NamespaceName } from '../state/content.ts'
 
 /** The ids that an avatar lacks: how many, and the first 100 in order. */
 export interface Missing {
@@ -136,6 +138,8 @@ export interface StoreReader {
   view(avatar: Avatar): Promise<AvatarView | undefined>
   /** JSON text of one namespace's content; undefined where it does not exist. */
   content(avatar: Avatar, platform: string, identity: string): Promise<string | undefined>
+  /** A member of a content with the stamps of all that wrote to it, deleted ones included; undefined for none. */
+  member(avatar: Avatar, namespace: NamespaceName, key: string): Promise<Cell | undefined>
   record(id: RecordId): Promise<StoredRecord | undefined>
   /** Records of one avatar in order of arrival, `after` exclusive, and the digest of the same moment. */
   records(
