@@ -1,7 +1,7 @@
 /** What a backup is made of (docs/protocol.md, "Backup"). */
 import { BackupError } from './errors.ts'
 
-export const BACKUP_FORMAT = 'avatar-kv-backup/1'
+const BACKUP_FORMAT = 'avatar-kv-backup/1'
 
 /** Every record that is held, in the archive format, compressed. */
 export const RECORDS_FILE = 'records.avatar-kv.ndjson.gz'

@@ -31,6 +31,7 @@ export async function dataDirConfig(context: CommandContext, options: PlaceOptio
  * @throws CliError where a node runs on it, or there is none and none is to be made
  */
 export async function openPlace(context: CommandContext, config: Config, create: boolean): Promise<DataDir> {
+  await mustBeFinished(config.dataDir)
   // Loaded here, so that other commands start without the database and the native libraries.
   const [{ openDataDir }, { createLogger }] = await Promise.all([
     import('../data-dir.ts'),
@@ -46,6 +47,13 @@ export async function openPlace(context: CommandContext, config: Config, create:
     throw new CliError('failed', `${what} instead of --data-dir.`)
   }
   throw new CliError('failed', `There are no data of a node in ${config.dataDir}.`)
+}
+
+/** @throws CliError where a restore to the directory was not finished: what is there must not be taken for all there was */
+export async function mustBeFinished(dataDir: string): Promise<void> {
+  const { isRestoring } = await import('../backup/target.ts')
+  if (!(await isRestoring(dataDir))) return
+  throw new CliError('failed', `A restore to ${dataDir} was not finished: run it again, or remove the directory.`)
 }
 
 /** @throws CliError `usage` where both a node and a data directory were named */

@@ -10,6 +10,7 @@ import { backupSource } from '../backup/source.ts'
 import type { Config } from '../config/load.ts'
 import { packageVersion } from '../config/package-files.ts'
 import { readOperatorToken } from '../hosting/operator-token.ts'
+import { mustBeFinished } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, codeOf, messageOf } from './errors.ts'
 import { parseUrl, readBounded } from './node-client.ts'
@@ -51,6 +52,7 @@ export async function readPeerId(dataDir: string): Promise<string | null> {
  * @throws CliError, StoreError
  */
 export async function openBackupStream(context: CommandContext, config: Config, url: string): Promise<BackupStream> {
+  await mustBeFinished(config.dataDir)
   const [{ openWholeStore }, { createLogger }] = await Promise.all([
     import('../whole-store.ts'),
     import('../observe/logger.ts'),

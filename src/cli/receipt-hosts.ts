@@ -13,7 +13,7 @@ import { readRecords } from './records-reader.ts'
 import { timeText } from './text.ts'
 
 /** Clocks of hosts are seldom off by a minute; a receipt that is older than this was not made for who asked. */
-export const RECEIPT_SKEW_SECONDS = 600
+const RECEIPT_SKEW_SECONDS = 600
 /** Writers can move an avatar while it is read; after this many tries it is moving faster than it can be read. */
 const MAX_TRIES = 5
 

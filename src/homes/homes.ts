@@ -8,7 +8,7 @@ import type { Avatar, JsonObject, StateEntry } from '../record/types.ts'
 export const HOMES_KEY = 'org.avatar-kv.homes'
 
 /** Homes that are used; what follows in the list is ignored. */
-export const MAX_HOMES = 16
+const MAX_HOMES = 16
 
 /** Characters of one home. */
 const MAX_HOME_LENGTH = 256

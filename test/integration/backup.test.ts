@@ -212,6 +212,10 @@ test('killed at any time, a backup and a restore leave nothing that looks whole,
     if (names.includes('restoring.json')) {
       started += 1
       await expect(cluster.start('revived')).rejects.toThrow('was not finished')
+      const half = await command('backup', 'half', '--data-dir', 'revived')
+      expect(half).toMatchObject({ code: 1, err: expect.stringContaining('was not finished') })
+      const part = await command('export', '--all', '--data-dir', 'revived')
+      expect(part).toMatchObject({ code: 1, err: expect.stringContaining('was not finished') })
     } else if (names.length > 0) await rm(join(folder, 'revived'), { recursive: true })
   }
   expect(started).toBeGreaterThan(0)
