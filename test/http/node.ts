@@ -63,12 +63,18 @@ export interface NodeOptions {
   readonly environment?: Environment
   readonly feedEntries?: number
   readonly hosting?: Partial<HostingOptions>
+  /** What every avatar says where it lives. */
+  readonly homes?: readonly string[]
+  /** Null: there is no operator. */
+  readonly operatorToken?: string | null
 }
 
 export type HttpNode = Awaited<ReturnType<typeof startHttpNode>>
 
 /** The HTTP interface of a node, with a real store, ingest and verification behind it; only the network is left out. */
 export async function startHttpNode(options: NodeOptions = {}) {
+  const { operatorToken = OPERATOR_TOKEN } = options
+  const operator = operatorToken === null ? {} : { operatorToken }
   const { limits = {}, ingestLimits = {}, environment = systemEnvironment(), feedEntries } = options
   const directory = await mkdtemp(join(tmpdir(), 'avatar-kv-http-'))
   const metrics = createMetrics()
@@ -84,6 +90,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
       environment,
       held: {
         avatars: store.avatars.bind(store),
+        homes: () => Promise.resolve(options.homes ?? []),
         isHeld: async (avatar) => (await store.summary(avatar)) !== undefined,
       },
     })
@@ -118,7 +125,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
         network: NETWORK,
         version: '1.2.3',
         engine: engine.name,
-        operatorToken: OPERATOR_TOKEN,
+        ...operator,
         limits,
       },
     )
