@@ -30,6 +30,8 @@ export interface ReadOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /** Whether to begin at the beginning though a cursor is kept. */
   readonly anew?: boolean
+  /** Called once the node has sent all, before it is verified. */
+  readonly onSent?: (() => void) | undefined
   /** Records that were verified before, elsewhere. */
   readonly known?: ((id: RecordId) => VerifiedRecord | undefined) | undefined
 }
@@ -58,6 +60,7 @@ export async function readNode(api: NodeApi, local: LocalAvatar, options: ReadOp
   }
   if (pages === 'unknown') return { ...nothing, outcome: 'unknown' }
 
+  options.onSent?.()
   const breathe = async (done: number, total: number): Promise<void> => {
     if (total > 0) options.onProgress?.({ done, total, node: api.url })
     await nextTask()

@@ -17,6 +17,8 @@ import { decodeKept, nextTask, takeIn } from './verify-records.ts'
 
 /** Once a node has answered, others get this much longer: one that is dead must not hold up those that live. */
 const PATIENCE_MS = 2_000
+/** A node that takes longer to send its records is not waited for before the next is read. */
+const READ_PATIENCE_MS = 8_000
 
 export interface VerifiedRead {
   readonly local: LocalAvatar
@@ -104,15 +106,70 @@ export function createVerifiedReader(
     }
   }
 
-  async function readInto(view: NodeView, local: LocalAvatar, options: VerifyOptions, anew: boolean) {
+  async function readInto(
+    view: NodeView,
+    local: LocalAvatar,
+    options: VerifyOptions,
+    { anew, onSent }: { readonly anew: boolean; readonly onSent?: () => void },
+  ): Promise<NodeRead> {
     const { signal, onProgress } = options
-    const read = await readNode(view.api, local, { engine, signals: [own, signal], signal, onProgress, anew })
+    const read = await readNode(view.api, local, { engine, signals: [own, signal], signal, onProgress, onSent, anew })
     view.outcome = read.outcome
     if (read.fromStart) view.ids = read.ids
     else if (view.ids !== null) view.ids = new Set([...view.ids, ...read.ids])
     if (read.digest !== null) view.claim = { digest: read.digest, head: null }
     view.problems.push(...read.problems.filter(({ code }) => !view.problems.some((each) => each.code === code)))
     return read
+  }
+
+  /** Reads nodes one after the other until all that was not read shows the same; those that dawdle side by side. */
+  async function readThose(
+    todo: readonly NodeView[],
+    local: LocalAvatar,
+    options: VerifyOptions,
+    isAnew: (view: NodeView) => boolean,
+  ): Promise<VerifiedRecord[]> {
+    const added: VerifiedRecord[] = []
+    const enough = new AbortController()
+    const stop = (): void => enough.abort()
+    options.signal?.addEventListener('abort', stop)
+    const reading: Promise<void>[] = []
+    try {
+      for (const view of todo) {
+        if (view.claim?.digest === local.digest) continue
+        const read = new Promise<void>((resolve, reject) => {
+          const within = { ...options, signal: enough.signal }
+          const mine = readInto(view, local, within, { anew: isAnew(view), onSent: resolve }).then(
+            (result) => void added.push(...result.added),
+            (error: unknown) => {
+              throwIfAborted([own, options.signal])
+              if (!(error instanceof ClientError) || error.code !== 'aborted') throw error
+              view.outcome = 'failed'
+              view.problems.push({
+                node: view.api.url,
+                code: 'unreachable',
+                message: `The node at ${view.api.url} is too slow.`,
+              })
+            },
+          )
+          reading.push(mine)
+          mine.then(resolve, reject)
+        })
+        const patience = new AbortController()
+        await Promise.race([read, pause(READ_PATIENCE_MS, [patience.signal])])
+        patience.abort()
+        // What was sent in time is verified before the next is asked.
+        if (!(await isPending(read))) await reading.at(-1)
+      }
+      // Who shows all that is known makes the others' dawdling void.
+      if (todo.some((view) => view.outcome === 'read' && view.claim?.digest === local.digest)) enough.abort()
+      await Promise.all(reading)
+      return added
+    } finally {
+      options.signal?.removeEventListener('abort', stop)
+      enough.abort()
+      await Promise.allSettled(reading)
+    }
   }
 
   async function read(avatar: Avatar, options: VerifyOptions = {}): Promise<VerifiedRead> {
@@ -124,19 +181,17 @@ export function createVerifiedReader(
     if (up.length > 1) await askForClaims(avatar, up, options.signal)
 
     const added: VerifiedRecord[] = []
+    const isEqual = ({ claim }: NodeView): boolean => claim?.digest === local.digest
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const before = added.length
       // The greatest claim first: if it is true, nobody else needs to be read.
       const todo = up.filter(isOpen).toSorted((a, b) => (b.claim?.head ?? Infinity) - (a.claim?.head ?? Infinity))
-      if (todo.every((view) => view.claim?.digest === local.digest)) break
-      for (const view of todo) {
-        if (view.claim?.digest === local.digest) continue
-        // Where it still differs, and nobody else shows this, all that it hands out is held against what it claims.
-        const anew = round > 0 && view.ids === null && !up.some(({ claim }) => claim?.digest === local.digest)
-        added.push(...(await readInto(view, local, options, anew)).added)
-      }
+      if (todo.every(isEqual)) break
+      // Where it still differs, and nobody else shows this, all that it hands out is held against what it claims.
+      const isAnew = (view: NodeView): boolean => round > 0 && view.ids === null && !up.some(isEqual)
+      const news = await readThose(todo, local, options, isAnew)
+      added.push(...news)
       // In the first round those read from a cursor may still have to be read from the beginning.
-      if (round > 0 && added.length === before) break
+      if (round > 0 && news.length === 0) break
     }
     const verified = conclude(local, views)
     if (added.length > 0 || views.some(({ outcome }) => outcome === 'read')) await keep(local, added, options)
@@ -160,10 +215,10 @@ export function createVerifiedReader(
     keep,
     async readOne(api, local, options = {}) {
       const view: NodeView = { api, outcome: 'asked', claim: null, ids: null, problems: [] }
-      const read = await readInto(view, local, options, false)
+      const read = await readInto(view, local, options, { anew: false })
       const added = [...read.added]
       if (isOpen(view) && view.claim?.digest !== local.digest && view.ids === null) {
-        added.push(...(await readInto(view, local, options, true)).added)
+        added.push(...(await readInto(view, local, options, { anew: true })).added)
       }
       if (added.length > 0) await keep(local, added, options)
       return {
@@ -182,8 +237,14 @@ function isOpen({ outcome }: NodeView): boolean {
 
 function nobodyAnswered(problems: readonly Problem[]): ClientError {
   const [first] = problems
+  const code = first === undefined || first.code === 'unreachable' ? 'unreachable' : 'bad_answer'
   const message = first?.message ?? 'No node answered.'
-  return new ClientError('unreachable', problems.length > 1 ? `No node answered. ${message}` : message, {
+  return new ClientError(first?.code === 'refused' ? 'refused' : code, message, {
     ...(first === undefined ? {} : { node: first.node }),
   })
+}
+
+async function isPending(promise: Promise<void>): Promise<boolean> {
+  const pending = Symbol('pending')
+  return (await Promise.race([promise, Promise.resolve(pending)])) === pending
 }
