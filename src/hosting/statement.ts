@@ -28,8 +28,8 @@ export interface HostingStatement {
 }
 
 /** A URL of 256 characters and all other members take half of it. */
-export const MAX_STATEMENT_BYTES = 1_024
-export const MAX_URL_CHARACTERS = 256
+const MAX_STATEMENT_BYTES = 1_024
+const MAX_URL_CHARACTERS = 256
 const MAX_INVITE_CHARACTERS = 64
 
 const AVATAR = /^0x0[23][0-9a-f]{64}$/

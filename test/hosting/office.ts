@@ -9,7 +9,7 @@ import { createMetrics } from '../../src/observe/metrics.ts'
 import type { SignatureEngine } from '../../src/record/engine.ts'
 import { systemEnvironment } from '../../src/system-environment.ts'
 
-export const NOTHING_HELD: HeldAvatars = {
+const NOTHING_HELD: HeldAvatars = {
   avatars: () => Promise.resolve([]),
   isHeld: () => Promise.resolve(false),
   homes: () => Promise.resolve([]),

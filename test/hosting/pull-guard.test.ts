@@ -209,5 +209,5 @@ test('an operator may allow all of it', async () => {
   const guard = createPullGuard({ allowPrivate: true })
   guard.check(`http://${INNER}:${port}/`)
   expect(await textOf(await guard.get(`http://${INNER}:${port}/`, signal()))).toBe('hello')
-  expect(() => guard.check(`file:///etc/passwd`)).toThrow()
+  expect(() => guard.check(`file:///etc/passwd`)).toThrow('http:// or https://')
 })

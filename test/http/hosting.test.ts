@@ -21,7 +21,7 @@ beforeAll(async () => {
   const records = [kept, blocked, left].map((writer) => writer.patch([], { by: writer.avatar }))
   await node.ingest.submit(records, { origin: 'import' })
   // The documents are in the cache.
-  for (const { avatar } of [kept, blocked, left]) expect((await node.fetch(`/v2/avatars/${avatar}`)).status).toBe(200)
+  for (const { avatar } of [kept, blocked, left]) await node.json(`/v2/avatars/${avatar}`)
   await node.hosting.block([blocked.avatar], { forget: false })
   await node.hosting.remove([left.avatar])
 })
