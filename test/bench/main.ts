@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { cpus } from 'node:os'
+import { archive } from './archive.ts'
 import { chain } from './chain.ts'
 import { gossip } from './gossip.ts'
 import { ingest } from './ingest.ts'
@@ -11,7 +12,7 @@ import { syncIndex } from './sync-index.ts'
 import { verifyRate } from './verify-rate.ts'
 import { wide } from './wide.ts'
 
-const BENCHES: readonly Bench[] = [verifyRate, ingest, reads, chain, wide, gossip, syncIndex, syncBootstrap]
+const BENCHES: readonly Bench[] = [verifyRate, ingest, reads, chain, wide, gossip, syncIndex, syncBootstrap, archive]
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string', multiple: true } } })
 const names = new Set(values.only ?? BENCHES.map(({ name }) => name))
