@@ -64,7 +64,7 @@ export function openPuller(
     readonly hosting: HostingWithPulls
     readonly ingest: Ingest
   },
-  config: Pick<Config, 'network' | 'hostingPullPrivate'>,
+  config: Pick<Config, 'network' | 'hostingPullPrivate' | 'archive'>,
 ): Puller {
   const submit = patientDoor(ingest, environment.timers)
   const pullArchive: PullImport = async ({ chunks, avatar, progress }) => {
@@ -84,12 +84,7 @@ export function openPuller(
     const fault = report.faults.first[0]?.message ?? refusal?.message
     return { ...countsOf(report), ...(fault === undefined ? {} : { fault }) }
   }
-  return createPuller({
-    guard: createPullGuard({ allowPrivate: config.hostingPullPrivate }),
-    importArchive: pullArchive,
-    memory: hosting,
-    environment,
-    logger,
-    metrics,
-  })
+  const guard = createPullGuard({ allowPrivate: config.hostingPullPrivate })
+  const components = { guard, importArchive: pullArchive, memory: hosting, environment, logger, metrics }
+  return createPuller(components, { history: config.archive })
 }

@@ -18,7 +18,7 @@ describe('the page on the protocol', () => {
     ['src/record/errors.ts', 'RecordErrorCode'],
     ['src/http/errors.ts', 'HttpErrorCode'],
     ['src/archive/errors.ts', 'ArchiveErrorCode'],
-    ['src/hosting/errors.ts', 'HostingErrorCode'],
+    ['src/hosting/errors.ts', 'HostingRefusalCode'],
   ])('explains every code of %s', (path, type) => {
     const source = file(path)
     const union = source.slice(source.indexOf(`export type ${type} =`), source.indexOf('export class'))

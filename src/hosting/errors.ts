@@ -1,10 +1,5 @@
-/**
- * `unreadable`: a file of hosting in the data directory cannot be used. `failed`: a change could not be written, or data not be
- * let go of. The others are answers to whoever asks for a change; nothing was changed.
- */
-export type HostingErrorCode =
-  | 'unreadable'
-  | 'failed'
+/** Answers to whoever asks for a change; nothing was changed. */
+export type HostingRefusalCode =
   | 'blocked'
   | 'hosting_busy'
   | 'hosting_closed'
@@ -16,6 +11,12 @@ export type HostingErrorCode =
   | 'pull_address_refused'
   | 'stale_statement'
   | 'wrong_peer'
+
+/**
+ * `unreadable`: a file of hosting in the data directory cannot be used. `failed`: a change could not be written, or data not be
+ * let go of.
+ */
+export type HostingErrorCode = HostingRefusalCode | 'unreadable' | 'failed'
 
 /** Why hosting was not changed; `message` says it, and what to do, to people. */
 export class HostingError extends Error {
