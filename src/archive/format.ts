@@ -3,7 +3,7 @@ import type { Avatar, SignedRecord } from '../record/types.ts'
 
 export const ARCHIVE_FORMAT = 'avatar-kv-archive/2'
 /** Of files; compressed ones have `.gz` after it. */
-export const ARCHIVE_EXTENSION = '.avatar-kv.ndjson'
+const ARCHIVE_EXTENSION = '.avatar-kv.ndjson'
 export const ARCHIVE_TYPE = 'application/x-ndjson'
 
 /**

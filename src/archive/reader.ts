@@ -48,7 +48,7 @@ export interface ReadOptions {
   readonly maxNoiseBytes?: number
 }
 
-export const DEFAULT_NOISE_BYTES = 256 * 1024 * 1024
+const DEFAULT_NOISE_BYTES = 256 * 1024 * 1024
 /** What a line without a record costs at least, as bytes: it has to be looked at and told. */
 const MIN_NOISE_BYTES = 256
 /** What has neither header nor record in so many lines or bytes is no archive. */

@@ -144,10 +144,9 @@ export function createArchiveRoutes(
           response: responses({ 200: ImportAnswer }, [400, 429, 503]),
         },
       },
-      async (request) => {
-        const body = request.body as IncomingMessage | undefined
+      async ({ body: received, socket }) => {
+        const body = received as IncomingMessage | undefined
         if (body === undefined) throw new HttpError(400, 'bad_request', 'The body must be an archive; there is none.')
-        const { socket } = request
         const leave = imports.take(socket.remoteAddress ?? '')
         longRequests.add(socket)
         try {

@@ -25,7 +25,7 @@ export function sourceOf(records: readonly TestRecord[]): ArchiveSource {
   }
 }
 
-export function byPlace(a: TestRecord, b: TestRecord): number {
+function byPlace(a: TestRecord, b: TestRecord): number {
   return a.body.counter - b.body.counter || (a.id < b.id ? -1 : 1)
 }
 

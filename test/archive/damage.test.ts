@@ -94,8 +94,7 @@ const DAMAGES: Readonly<Record<string, (pick: Pick) => Buffer>> = {
   'a line lost, doubled or moved': (pick) => {
     const lines = linesOf(both)
     const [line = ''] = lines.splice(pick(lines.length), pick(3) === 0 ? 0 : 1)
-    if (pick(2) === 0) lines.splice(pick(lines.length), 0, line, line)
-    else if (pick(2) === 0) lines.splice(pick(lines.length), 0, line)
+    for (let times = pick(3); times > 0; times--) lines.splice(pick(lines.length), 0, line)
     return joined(lines)
   },
   'spliced from two avatars at any byte': (pick) => {
