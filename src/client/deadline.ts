@@ -7,7 +7,10 @@ export interface Deadline {
   readonly timedOut: boolean
   /** Something moved: silence begins anew. */
   touch(): void
+  /** The work is done. */
   close(): void
+  /** Whatever is left of the work is to end. */
+  abort(): void
 }
 
 /**
@@ -33,6 +36,11 @@ export function createDeadline(
     else each.addEventListener('abort', follow)
   }
   let silence = setTimeout(expire, silenceMs)
+  const close = (): void => {
+    clearTimeout(silence)
+    clearTimeout(total)
+    for (const each of given) each.removeEventListener('abort', follow)
+  }
   const total = totalMs === undefined ? undefined : setTimeout(expire, totalMs)
   return {
     signal: controller.signal,
@@ -43,10 +51,10 @@ export function createDeadline(
       clearTimeout(silence)
       silence = setTimeout(expire, silenceMs)
     },
-    close() {
-      clearTimeout(silence)
-      clearTimeout(total)
-      for (const each of given) each.removeEventListener('abort', follow)
+    close,
+    abort() {
+      close()
+      controller.abort()
     },
   }
 }

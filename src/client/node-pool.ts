@@ -33,13 +33,15 @@ export function createNodePool(urls: readonly string[], options: NodeApiOptions,
   const all = [...unique].map((url) => createNodeApi(url, options))
   const ranks = new Map<NodeApi, number>(all.map((api) => [api, 0]))
   const downUntil = new Map<NodeApi, number>()
+  let failures = 0
 
   const pool: NodePool = {
     all,
     order: () => all.toSorted((a, b) => (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0)),
     isDown: (api) => (downUntil.get(api) ?? 0) > now() && all.some((each) => (downUntil.get(each) ?? 0) <= now()),
     stood(api, standing) {
-      ranks.set(api, RANKS[standing])
+      // Of those that failed, the one that did so last comes last.
+      ranks.set(api, standing === 'failed' ? RANKS.failed + ++failures : RANKS[standing])
       if (standing === 'failed') downUntil.set(api, now() + COOL_DOWN_MS)
       else downUntil.delete(api)
     },

@@ -57,8 +57,7 @@ export async function* watchAvatar(
   let failures = 0
   try {
     while (!isAborted(signals)) {
-      const order = pool.order()
-      const api = order[failures % order.length] as NodeApi
+      const [api] = pool.order() as [NodeApi]
       const deadline = createDeadline(signals, STREAM_SILENCE_MS)
       try {
         const stream = await api.events(avatar, follower.cursorAt(api), deadline)
@@ -68,7 +67,9 @@ export async function* watchAvatar(
           failures = 0
           yield* follower.take(api, frames)
         }
-        if (!isAborted(signals)) yield lost(api, 'it ended the stream')
+        if (isAborted(signals)) return
+        yield lost(api, 'it ended the stream')
+        pool.stood(api, 'failed')
       } catch (error) {
         if (isAborted(signals)) return
         if (deadline.timedOut) yield lost(api, `nothing came for ${STREAM_SILENCE_MS / 1000} s`)
@@ -76,7 +77,7 @@ export async function* watchAvatar(
         else throw error
         pool.stood(api, 'failed')
       } finally {
-        deadline.close()
+        deadline.abort()
       }
       failures += 1
       const longest = Math.min(RECONNECT_FIRST_MS * 2 ** Math.min(failures - 1, 10), RECONNECT_MOST_MS)

@@ -61,7 +61,7 @@ export async function startProxy(target: () => string) {
       response.writeHead(told.status ?? 200, told.headers ?? { 'content-type': 'application/json' })
       return told.stream(response)
     }
-    if (told === undefined && path === '/v2/events') return await pipe(request, response, target() + url)
+    if (told === undefined && path === '/v2/events') return await pipe(response, target() + url)
     const { status, headers, body: text } = told === undefined ? await honest() : { ...(await plain(told)) }
     response.writeHead(status, headers).end(text)
   }
@@ -91,7 +91,7 @@ async function plain({ status = 200, headers = {}, body = '' }: Reply): Promise<
   return { status, headers: { 'content-type': 'application/json', ...headers }, body }
 }
 
-async function pipe(request: IncomingMessage, response: ServerResponse, url: string): Promise<void> {
+async function pipe(response: ServerResponse, url: string): Promise<void> {
   const stop = new AbortController()
   response.once('close', () => stop.abort())
   const upstream = await fetch(url, { signal: stop.signal })

@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { privateKeySigner } from '../../src/client/signers.ts'
+import type { Client } from '../../src/client/types.ts'
+import type { WatchEvent } from '../../src/client/watch.ts'
+import { signRecord } from '../../src/record/sign.ts'
+import { buildSnapshot } from '../../src/record/build.ts'
+import { startHttpNode, type HttpNode } from '../http/node.ts'
+import { until } from '../integration/until.ts'
+import { newKey } from './keys.ts'
+import { startProxy, type Proxy } from './proxy.ts'
+
+let node: HttpNode
+let proxy: Proxy
+beforeAll(async () => {
+  node = await startHttpNode({ feedEntries: 10 })
+  proxy = await startProxy(() => node.url(''))
+})
+afterAll(async () => {
+  await proxy.close()
+  await node.close()
+})
+beforeEach(() => proxy.tell(undefined))
+
+/** Watches until it is stopped, and keeps all that it is told. */
+function follow(client: Client, avatar: string, after?: string) {
+  const stop = new AbortController()
+  const events: WatchEvent[] = []
+  const done = (async () => {
+    const options = { signal: stop.signal, ...(after === undefined ? {} : { after }) }
+    for await (const event of client.watch(avatar, options)) events.push(event)
+  })()
+  const numbers = (): unknown[] =>
+    events.flatMap((event) =>
+      event.type === 'change'
+        ? event.records.map(({ body }) => (body.type === 'patch' ? body.patch['n'] : body.type))
+        : [],
+    )
+  return {
+    events,
+    numbers,
+    states: () => events.filter((event) => event.type === 'state'),
+    untilTold: (count: number) => until(`${count} changes`, () => Promise.resolve(numbers().length >= count)),
+    async stop() {
+      stop.abort()
+      await done
+    },
+  }
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, at) => at + 1)
+
+describe('watch', () => {
+  it('tells every record once, though connections break all the time', async () => {
+    const signer = privateKeySigner(newKey())
+    const writer = createClient({ nodes: [node.url('')] })
+    const watched = follow(createClient({ nodes: [proxy.url] }), signer.avatar)
+    await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+    for (const n of upTo(12)) {
+      if (n % 4 === 0) proxy.cut()
+      await writer.put({ signer, patch: { n } })
+    }
+    await watched.untilTold(12)
+    await watched.stop()
+    expect(watched.numbers()).toEqual(upTo(12))
+    expect(watched.states()).toHaveLength(1)
+    const last = watched.events.findLast((event) => event.type === 'change')
+    expect(last?.state).toMatchObject({ state: 'verified', records: 12, head: 12 })
+    expect(watched.events.filter((event) => event.type === 'connection' && event.status === 'lost')).not.toEqual([])
+  })
+
+  it('goes on at another node, and tells nothing twice', async () => {
+    const signer = privateKeySigner(newKey())
+    const writer = createClient({ nodes: [node.url('')] })
+    await writer.put({ signer, patch: { n: 0 } })
+    const watched = follow(createClient({ nodes: [proxy.url, node.url('')] }), signer.avatar)
+    await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+    await writer.put({ signer, patch: { n: 1 } })
+    await watched.untilTold(1)
+    proxy.tell(() => ({ status: 503, body: '{"code":"busy","message":"stopping"}' }))
+    proxy.cut()
+    await writer.put({ signer, patch: { n: 2 } })
+    await watched.untilTold(2)
+    await watched.stop()
+    expect(watched.numbers()).toEqual([1, 2])
+    const live = watched.events.filter((event) => event.type === 'connection' && event.status === 'live')
+    expect(live.map((event) => 'node' in event && event.node)).toEqual([proxy.url, node.url('')])
+  })
+
+  it('begins after a cursor with what came since', async () => {
+    const signer = privateKeySigner(newKey())
+    const writer = createClient({ nodes: [node.url('')] })
+    const first = follow(createClient({ nodes: [node.url('')] }), signer.avatar)
+    await until('the state is there', () => Promise.resolve(first.states().length > 0))
+    await writer.put({ signer, patch: { n: 1 } })
+    await first.untilTold(1)
+    await first.stop()
+    const cursor = first.events.flatMap((event) => ('cursor' in event ? [event.cursor] : [])).at(-1) ?? undefined
+    expect(cursor).toContain(`@${node.url('')}`)
+    await writer.put({ signer, patch: { n: 2 } })
+    await writer.put({ signer, patch: { n: 3 } })
+    const second = follow(createClient({ nodes: [node.url('')] }), signer.avatar, cursor)
+    await second.untilTold(2)
+    await writer.put({ signer, patch: { n: 4 } })
+    await second.untilTold(3)
+    await second.stop()
+    expect(second.numbers()).toEqual([2, 3, 4])
+    expect(second.states()[0]?.state).toMatchObject({ head: 3 })
+    await expect(follow(createClient({ nodes: [node.url('')] }), signer.avatar, 'x').stop()).rejects.toMatchObject({
+      code: 'usage',
+    })
+  })
+
+  it('tells of what its own client writes, and whose write a snapshot superseded unseen', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    const client = createClient({ nodes: [node.url('')] })
+    await client.put({ signer, patch: { n: 1 } })
+    const { tips } = await client.getVerified(signer.avatar)
+    const watched = follow(client, signer.avatar)
+    await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+    const lost = await client.put({ signer, patch: { n: 2 } })
+    await watched.untilTold(1)
+    // A snapshot whose author has seen more patches than there are, but not the second.
+    const time = { createdAt: Math.floor(Date.now() / 1000), avatar: signer.avatar, network: 'main' }
+    const snapshot = buildSnapshot({
+      ...time,
+      prev: [...tips, { counter: 5, id: `0x${'ab'.repeat(32)}` }],
+      uuid: '00000000-0000-4000-8000-000000000000',
+      state: [],
+      parts: [],
+    })
+    const { payload, signature } = signRecord(snapshot, key)
+    const body = { payload: Buffer.from(payload).toString(), signature: `0x${Buffer.from(signature).toString('hex')}` }
+    await node.json('/v2/records', { method: 'POST', body: JSON.stringify({ records: [body] }) })
+    await watched.untilTold(2)
+    await until('it is told', () => Promise.resolve(watched.events.some(({ type }) => type === 'superseded')))
+    await watched.stop()
+    expect(watched.numbers()).toEqual([2, 'snapshot'])
+    expect(watched.events.filter(({ type }) => type === 'superseded')).toMatchObject([
+      { id: lost.records[0]?.id, counter: 2 },
+    ])
+  })
+
+  it('leaves a node that tells of records which it does not have', { timeout: 30_000 }, async () => {
+    const signer = privateKeySigner(newKey())
+    const writer = createClient({ nodes: [node.url('')] })
+    await writer.put({ signer, patch: { n: 0 } })
+    let told = 0
+    proxy.tell(({ path }) =>
+      path === '/v2/events'
+        ? {
+            headers: { 'content-type': 'text/event-stream' },
+            stream: (response) => {
+              const timer = setInterval(() => {
+                told += 1
+                const data = { avatar: signer.avatar, id: `0x${told.toString(16).padStart(64, '0')}`, counter: 9 }
+                response.write(`id: c-${told}\nevent: record\ndata: ${JSON.stringify({ ...data, digest: '' })}\n\n`)
+              }, 20)
+              response.once('close', () => clearInterval(timer))
+            },
+          }
+        : undefined,
+    )
+    const watched = follow(createClient({ nodes: [proxy.url, node.url('')] }), signer.avatar)
+    await until('the other node is followed', () =>
+      Promise.resolve(
+        watched.events.some(
+          (event) => event.type === 'connection' && event.status === 'live' && event.node === node.url(''),
+        ),
+      ),
+    )
+    await writer.put({ signer, patch: { n: 1 } })
+    await watched.untilTold(1)
+    await watched.stop()
+    expect(watched.numbers()).toEqual([1])
+    expect(proxy.seen.length).toBeLessThan(60)
+  })
+
+  it('ends at once, and leaves no stream open', async () => {
+    const signer = privateKeySigner(newKey())
+    const client = createClient({ nodes: [node.url('')] })
+    const status = async (): Promise<number> => (await node.json('/v2/status')).body.subscribers
+    await until('those of before are gone', async () => (await status()) === 0)
+    const watched = upTo(5).map(() => follow(client, signer.avatar))
+    await until('five streams', async () => (await status()) === 5)
+    await Promise.all(watched.map((each) => each.stop()))
+    for await (const event of client.watch(signer.avatar)) if (event.type === 'state') break
+    await until('no stream', async () => (await status()) === 0)
+    const own = new AbortController()
+    const short = createClient({ nodes: [node.url('')], signal: own.signal })
+    for await (const event of short.watch(signer.avatar)) if (event.type === 'state') own.abort()
+    await until('no stream', async () => (await status()) === 0)
+  })
+})
