@@ -16,6 +16,11 @@ const LAYERS = {
   homes: { areas: ['record'], types: [], packages: PURE_PACKAGES },
   snapshot: { areas: ['record', 'state'], types: [], packages: PURE_PACKAGES },
   client: { areas: ['record', 'state', 'snapshot', 'receipt', 'homes'], types: [], packages: PURE_PACKAGES },
+  explorer: {
+    areas: ['record', 'state', 'client', 'archive'],
+    types: [],
+    packages: ['@noble/hashes', 'preact'],
+  },
   verify: { areas: ['record'], types: ['observe'] },
   store: { areas: ['record', 'state', 'sync'], types: ['observe'] },
   sync: { areas: ['record'], types: ['ingest', 'store', 'observe'], packages: [...PURE_PACKAGES, 'lru-cache'] },

@@ -12,7 +12,7 @@ export default defineConfig({
           name: 'unit',
           // Whatever is no other project's, so that no test file is left out.
           include: ['test/**/*.test.ts'],
-          exclude: ['**/*.property.test.ts', 'test/conformance/**', 'test/integration/**'],
+          exclude: ['**/*.property.test.ts', 'test/conformance/**', 'test/integration/**', 'test/browser/**'],
           testTimeout: 60_000,
         },
       },
@@ -35,6 +35,19 @@ export default defineConfig({
           // Each test starts several node processes and some measure latency: one file at a time, after the others.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          globalSetup: './test/setup/build.ts',
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          // A Chromium and several nodes each.
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

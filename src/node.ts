@@ -6,7 +6,7 @@ import { isRestoring } from './backup/target.ts'
 import { fileMark } from './bootstrap-mark.ts'
 import { formatHostPort } from './config/addresses.ts'
 import type { Config } from './config/load.ts'
-import { packageVersion } from './config/package-files.ts'
+import { explorerFolder, packageVersion } from './config/package-files.ts'
 import type { Environment } from './environment.ts'
 import { loadOperatorToken } from './hosting/operator-token.ts'
 import { createHostingDesk } from './hosting/requests.ts'
@@ -212,6 +212,7 @@ export async function createNode(
         network: config.network,
         version,
         engine: engine.name,
+        explorer: explorerFolder(),
         operatorToken: await loadOperatorToken(config.dataDir, environment.random),
         limits: { stopGraceMs: HTTP_STOP_GRACE_MS },
       },

@@ -17,3 +17,8 @@ export function packageVersion(): string {
 export function defaultConfigText(): string {
   return readFileSync(new URL('config/default.json', PACKAGE_ROOT), 'utf8')
 }
+
+/** Folder of the built explorer, beside the built node; absent before a build. */
+export function explorerFolder(): string {
+  return fileURLToPath(new URL('dist/explorer/', PACKAGE_ROOT))
+}

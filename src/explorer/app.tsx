@@ -1,0 +1,164 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { DeskProvider, useDesk, type Pen } from './data/context.ts'
+import { messageOf } from './data/format.ts'
+import { createOutbox, type Outbox } from './data/outbox.ts'
+import { openSession, type Session } from './data/session.ts'
+import { AvatarPage } from './pages/avatar-page.tsx'
+import { ArchivesPage } from './pages/move-view.tsx'
+import { NetworkPage } from './pages/network-page.tsx'
+import { SearchPage } from './pages/search-page.tsx'
+import { WritePage } from './pages/write-page.tsx'
+import { Loading, Notice } from './parts/notice.tsx'
+import { avatarHref, parseRoute, type Route } from './routes.ts'
+
+const RETRY_MS = 3_000
+
+type Opening =
+  | { readonly phase: 'loading' }
+  | { readonly phase: 'failed'; readonly message: string }
+  | { readonly phase: 'ready'; readonly session: Session; readonly outbox: Outbox }
+
+export function App() {
+  const [opening, setOpening] = useState<Opening>({ phase: 'loading' })
+  const [pen, takePen] = useState<Pen | undefined>(undefined)
+  const route = useRoute()
+
+  useEffect(() => {
+    const stop = new AbortController()
+    const { signal } = stop
+    const open = async (): Promise<void> => {
+      try {
+        const session = await openSession(signal)
+        setOpening({ phase: 'ready', session, outbox: createOutbox(session.network, signal) })
+      } catch (error) {
+        if (signal.aborted) return
+        setOpening({ phase: 'failed', message: messageOf(error) })
+        setTimeout(() => void open(), RETRY_MS)
+      }
+    }
+    void open()
+    return () => stop.abort()
+  }, [])
+
+  return (
+    <>
+      <a class="skip" href="#main" onClick={skipToMain}>
+        Skip to the content
+      </a>
+      <header>
+        <a class="brand" href="#/">
+          avatar-kv
+        </a>
+        <nav aria-label="Pages">
+          <NavLink href="#/" name="Search" isHere={route.page === 'search'} />
+          <NavLink href="#/write" name="Write" isHere={route.page === 'write'} />
+          <NavLink href="#/archives" name="Archives" isHere={route.page === 'archives'} />
+          <NavLink href="#/network" name="Network" isHere={route.page === 'network'} />
+        </nav>
+      </header>
+      <main id="main" tabIndex={-1}>
+        {opening.phase === 'loading' && <Loading what="Asking this host" />}
+        {opening.phase === 'failed' && (
+          <>
+            <h1>This host does not answer</h1>
+            <Notice tone="bad" title="Nothing can be shown yet">
+              <p>{opening.message}</p>
+              <p>It is asked again every few seconds.</p>
+            </Notice>
+          </>
+        )}
+        {opening.phase === 'ready' && (
+          <DeskProvider value={{ session: opening.session, outbox: opening.outbox, pen, takePen }}>
+            <Page route={route} />
+          </DeskProvider>
+        )}
+      </main>
+      <footer>{opening.phase === 'ready' && <Footer session={opening.session} pen={pen} />}</footer>
+    </>
+  )
+}
+
+function Footer({ session, pen }: { session: Session; pen: Pen | undefined }) {
+  return (
+    <p>
+      Served by {location.host}, network {session.network}. <a href="/docs">API</a>
+      {pen !== undefined && (
+        <>
+          {' '}
+          · <a href={avatarHref(pen.signer.avatar)}>my avatar</a>
+        </>
+      )}
+    </p>
+  )
+}
+
+function Page({ route }: { route: Route }) {
+  useDesk()
+  switch (route.page) {
+    case 'search':
+      return <SearchPage query={route.query} />
+    case 'avatar':
+      return <AvatarPage avatar={route.avatar} tab={route.tab} focus={route.focus} />
+    case 'write':
+      return <WritePage />
+    case 'archives':
+      return <ArchivesPage />
+    case 'network':
+      return <NetworkPage />
+    case 'unknown':
+      return (
+        <>
+          <h1>There is no such page</h1>
+          <p>
+            <a href="#/">Search</a> for an avatar instead.
+          </p>
+        </>
+      )
+  }
+}
+
+function NavLink({ href, name, isHere }: { href: string; name: string; isHere: boolean }) {
+  return (
+    <a href={href} aria-current={isHere ? 'page' : undefined}>
+      {name}
+    </a>
+  )
+}
+
+/** The address behind `#` is the page's; a jump within it must not change it. */
+function skipToMain(event: Event): void {
+  event.preventDefault()
+  document.querySelector<HTMLElement>('main')?.focus()
+}
+
+function useRoute(): Route {
+  const [hash, setHash] = useState(location.hash)
+  const last = useRef(parseRoute(hash))
+  useEffect(() => {
+    const changed = (): void => {
+      const route = parseRoute(location.hash)
+      const isOther = route.page !== last.current.page
+      last.current = route
+      setHash(location.hash)
+      document.title = `${TITLES[route.page]} – avatar-kv explorer`
+      // Who listens hears of another page; within one the focus stays.
+      if (isOther) {
+        scrollTo(0, 0)
+        document.querySelector<HTMLElement>('main')?.focus({ preventScroll: true })
+      }
+    }
+    addEventListener('hashchange', changed)
+    document.title = `${TITLES[last.current.page]} – avatar-kv explorer`
+    return () => removeEventListener('hashchange', changed)
+  }, [])
+  return parseRoute(hash)
+}
+
+const TITLES: Readonly<Record<Route['page'], string>> = {
+  search: 'Search',
+  avatar: 'Avatar',
+  write: 'Write',
+  archives: 'Archives',
+  network: 'Network',
+  unknown: 'No such page',
+}

@@ -1,0 +1,104 @@
+import { useEffect, useRef } from 'preact/hooks'
+import { parseAvatar } from '../../client/index.ts'
+import { Compare } from '../parts/compare.tsx'
+import { Hex } from '../parts/hex.tsx'
+import { Loading, Notice } from '../parts/notice.tsx'
+import { Verdict } from '../parts/verdict.tsx'
+import { WaitingList } from '../parts/waiting-list.tsx'
+import { useDesk } from '../data/context.ts'
+import { messageOf } from '../data/format.ts'
+import { useAvatar } from '../data/use-avatar.ts'
+import { avatarHref, AVATAR_TABS, type AvatarTab } from '../routes.ts'
+import { DataView } from './data-view.tsx'
+import { EditView } from './edit-view.tsx'
+import { HistoryView } from './history-view.tsx'
+import { MoveView } from './move-view.tsx'
+
+const TAB_NAMES: Readonly<Record<AvatarTab, string>> = {
+  data: 'Data',
+  history: 'History',
+  edit: 'Edit',
+  move: 'Move',
+}
+
+interface Props {
+  readonly avatar: string
+  readonly tab: AvatarTab
+  readonly focus: URLSearchParams
+}
+
+export function AvatarPage({ avatar: text, tab, focus }: Props) {
+  let avatar: string
+  try {
+    avatar = parseAvatar(text)
+  } catch (error) {
+    return (
+      <>
+        <h1>No such avatar</h1>
+        <Notice tone="bad" title="The address of this page names no avatar">
+          <p>{messageOf(error)}</p>
+          <p>
+            <a href="#/">Search</a>
+          </p>
+        </Notice>
+      </>
+    )
+  }
+  return <KnownAvatar key={avatar} avatar={avatar} tab={tab} focus={focus} />
+}
+
+function KnownAvatar({ avatar, tab, focus }: Props) {
+  const { session } = useDesk()
+  const view = useAvatar(session, avatar)
+  const current = useRef<HTMLAnchorElement>(null)
+  useEffect(() => {
+    current.current?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }, [tab])
+  return (
+    <>
+      <h1 class="avatar-title">
+        Avatar <Hex value={avatar} label="avatar" />
+      </h1>
+      <nav class="tabs" aria-label="Of this avatar">
+        {AVATAR_TABS.map((each) => (
+          <a
+            key={each}
+            href={avatarHref(avatar, each)}
+            aria-current={each === tab ? 'page' : undefined}
+            ref={each === tab ? current : null}
+          >
+            {TAB_NAMES[each]}
+          </a>
+        ))}
+      </nav>
+      <p class="visually-hidden" aria-live="polite">
+        {view.phase === 'ready' ? view.news : ''}
+      </p>
+      {view.phase === 'loading' && (
+        <Loading what="Fetching records and checking signatures" done={view.done} total={view.total} />
+      )}
+      {view.phase === 'failed' && (
+        <Notice tone="bad" title={view.isOffline ? 'No host answers' : 'This avatar could not be read'}>
+          <p>{view.message}</p>
+          <p>It is tried again every few seconds.</p>
+        </Notice>
+      )}
+      {view.phase === 'ready' && (
+        <>
+          {view.connection === 'lost' && (
+            <Notice tone="warn" title="Offline: this host cannot be reached">
+              <p>What is shown was verified before. It is updated by itself once the host answers again.</p>
+            </Notice>
+          )}
+          <Verdict known={view.known} />
+          <WaitingList avatar={avatar} />
+          {tab === 'data' && <DataView view={view} />}
+          {tab === 'history' && <HistoryView known={view.known} arrived={view.arrived} chosen={focus.get('record')} />}
+          {tab === 'edit' && <EditView view={view} focus={focus} />}
+          {tab === 'move' && <MoveView avatar={avatar} known={view.known} />}
+          <Compare />
+        </>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,143 @@
+import { useState } from 'preact/hooks'
+import type { VerifiedAvatar } from '../../client/index.ts'
+import { Notice } from '../parts/notice.tsx'
+import { PenPanel } from '../parts/pen-panel.tsx'
+import { useDesk, useWaiting } from '../data/context.ts'
+import { visible } from '../data/format-visible.ts'
+import type { Target } from '../data/prepare.ts'
+import type { AvatarView } from '../data/use-avatar.ts'
+import { avatarHref } from '../routes.ts'
+import { Editor } from './editor.tsx'
+
+const PLATFORM = /^[a-z0-9._-]{1,64}$/
+
+interface Props {
+  readonly view: Extract<AvatarView, { phase: 'ready' }>
+  readonly focus: URLSearchParams
+}
+
+export function EditView({ view, focus }: Props) {
+  const { known } = view
+  const { pen } = useDesk()
+  const waiting = useWaiting(known.avatar)
+  const [target, setTarget] = useState<Target>(() => targetOf(known, focus))
+  const isOwner = pen?.signer.avatar === known.avatar
+  return (
+    <section aria-labelledby="edit-title">
+      <h2 id="edit-title">Edit</h2>
+      <PenPanel />
+      {pen !== undefined && !isOwner && (
+        <Notice tone="warn" title="This avatar is not yours">
+          <p>
+            Only its own key can change it. <a href={avatarHref(pen.signer.avatar, 'edit')}>Edit yours</a>, or sign with
+            another account.
+          </p>
+        </Notice>
+      )}
+      <NamespaceChoice known={known} target={target} onChoose={setTarget} />
+      <Editor
+        key={`${target.platform}\n${target.identity}`}
+        view={view}
+        waiting={waiting}
+        target={target}
+        signer={isOwner ? pen.signer : undefined}
+      />
+    </section>
+  )
+}
+
+function targetOf({ avatar, namespaces }: VerifiedAvatar, focus: URLSearchParams): Target {
+  const platform = focus.get('platform')
+  const identity = focus.get('identity')
+  if (platform !== null && identity !== null && PLATFORM.test(platform)) return { platform, identity }
+  const own = namespaces.find((each) => each.platform === 'nextid')
+  return own === undefined && namespaces[0] !== undefined ? namespaces[0] : { platform: 'nextid', identity: avatar }
+}
+
+interface ChoiceProps {
+  readonly known: VerifiedAvatar
+  readonly target: Target
+  readonly onChoose: (target: Target) => void
+}
+
+const NEW = 'new'
+
+/** Which of the avatar's contents is edited: its own, that of a linked account, or a new one. */
+function NamespaceChoice({ known, target, onChoose }: ChoiceProps) {
+  const [isNew, setIsNew] = useState(false)
+  const [platform, setPlatform] = useState('')
+  const [identity, setIdentity] = useState('')
+  const [error, setError] = useState('')
+  const own: Target = { platform: 'nextid', identity: known.avatar }
+  const others: Target[] = known.namespaces.filter((each) => each.platform !== 'nextid')
+  const isListed = [own, ...others].some((each) => same(each, target))
+  const choices = isListed ? [own, ...others] : [own, ...others, target]
+
+  function add(event: Event): void {
+    event.preventDefault()
+    const name = platform.trim().toLowerCase()
+    if (!PLATFORM.test(name)) return setError('A platform is a name of small letters, digits, and . _ -')
+    if (name === 'nextid') return setError('That is the avatar’s own data: choose it in the list.')
+    if (identity.trim() === '') return setError('Which account on it? Type its name.')
+    setError('')
+    setIsNew(false)
+    onChoose({ platform: name, identity: identity.trim() })
+  }
+
+  return (
+    <>
+      <label for="namespace">What to edit</label>
+      <select
+        id="namespace"
+        value={isNew ? NEW : String(choices.findIndex((each) => same(each, target)))}
+        onChange={(event) => {
+          const { value } = event.currentTarget
+          const chosen = choices[Number(value)]
+          setIsNew(value === NEW)
+          if (value !== NEW && chosen !== undefined) onChoose({ platform: chosen.platform, identity: chosen.identity })
+        }}
+      >
+        {choices.map((each, at) => (
+          <option key={`${each.platform}\n${each.identity}`} value={String(at)}>
+            {each.platform === 'nextid' ? 'Its own data' : visible(`${each.platform} / ${each.identity}`)}
+          </option>
+        ))}
+        <option value={NEW}>A linked account…</option>
+      </select>
+      {isNew && (
+        <form class="card" onSubmit={add}>
+          <div class="row">
+            <span>
+              <label for="platform">Platform</label>
+              <input
+                id="platform"
+                value={platform}
+                placeholder="twitter"
+                autocapitalize="off"
+                onInput={(event) => setPlatform(event.currentTarget.value)}
+              />
+            </span>
+            <span>
+              <label for="identity">Account</label>
+              <input
+                id="identity"
+                value={identity}
+                placeholder="alice"
+                autocapitalize="off"
+                onInput={(event) => setIdentity(event.currentTarget.value)}
+              />
+            </span>
+            <button type="submit">Open</button>
+          </div>
+          <p class="error" role="alert">
+            {error}
+          </p>
+        </form>
+      )}
+    </>
+  )
+}
+
+function same(a: Target, b: Target): boolean {
+  return a.platform === b.platform && (a.identity === b.identity || a.platform === 'nextid')
+}

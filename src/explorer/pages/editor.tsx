@@ -1,0 +1,244 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+import type { JsonObject, Signer } from '../../client/index.ts'
+import { Copy } from '../parts/hex.tsx'
+import { Notice } from '../parts/notice.tsx'
+import { useDesk } from '../data/context.ts'
+import { judgeDraft, pretty, touched } from '../data/draft.ts'
+import { messageOf } from '../data/format.ts'
+import { visible } from '../data/format-visible.ts'
+import type { SubmitResult } from '../data/node-facts.ts'
+import type { Waiting } from '../data/outbox.ts'
+import { contentWith, prepare, signPrepared, type Prepared, type Target } from '../data/prepare.ts'
+import type { AvatarView } from '../data/use-avatar.ts'
+import { avatarHref } from '../routes.ts'
+
+interface Props {
+  readonly view: Extract<AvatarView, { phase: 'ready' }>
+  readonly waiting: readonly Waiting[]
+  readonly target: Target
+  /** Undefined where nobody is there who can sign for this avatar. */
+  readonly signer: Signer | undefined
+}
+
+type Stage =
+  | { readonly at: 'writing' }
+  | { readonly at: 'review'; readonly prepared: Prepared }
+  | { readonly at: 'signing'; readonly prepared: Prepared }
+  | { readonly at: 'sent'; readonly record: Waiting; readonly result: SubmitResult | undefined }
+
+/** One content: typed, turned into a patch, shown as the text that is signed, signed, sent, and seen to arrive. */
+export function Editor({ view, waiting, target, signer }: Props) {
+  const { known } = view
+  const { outbox } = useDesk()
+  const [before, setBefore] = useState<JsonObject>(() => contentWith(known, waiting, target))
+  const [text, setText] = useState(() => pretty(before))
+  const [stage, setStage] = useState<Stage>({ at: 'writing' })
+  const [error, setError] = useState('')
+  const review = useRef<HTMLHeadingElement>(null)
+  const draft = judgeDraft(before, text)
+  const now = contentWith(known, waiting, target)
+  const meanwhile = stage.at === 'writing' || stage.at === 'review' ? judgeDraft(before, pretty(now)) : undefined
+
+  // Nothing was typed: what comes is taken over.
+  useEffect(() => {
+    if (stage.at !== 'writing' || draft.kind !== 'same' || meanwhile?.kind !== 'change') return
+    setBefore(now)
+    setText(pretty(now))
+  }, [known.digest, waiting])
+  useEffect(() => {
+    if (stage.at === 'review') review.current?.focus()
+  }, [stage.at])
+
+  function startOver(): void {
+    const content = contentWith(known, waiting, target)
+    setBefore(content)
+    setText(pretty(content))
+    setStage({ at: 'writing' })
+    setError('')
+  }
+
+  function toReview(patch: JsonObject): void {
+    setError('')
+    try {
+      setStage({ at: 'review', prepared: prepare(known, waiting, target, patch) })
+    } catch (failure) {
+      setError(`${messageOf(failure)} Change less at once, or write it differently.`)
+    }
+  }
+
+  async function sign(prepared: Prepared, by: Signer): Promise<void> {
+    setError('')
+    setStage({ at: 'signing', prepared })
+    let record: Waiting
+    try {
+      record = await signPrepared(prepared, by)
+    } catch (failure) {
+      setError(messageOf(failure))
+      setStage({ at: 'review', prepared })
+      return
+    }
+    try {
+      const result = await outbox.hand(record)
+      setStage({ at: 'sent', record, result })
+    } catch (failure) {
+      setError(messageOf(failure))
+      setStage({ at: 'review', prepared })
+    }
+  }
+
+  if (stage.at === 'sent') return <Sent view={view} {...stage} onDone={startOver} />
+  const isClash =
+    draft.kind === 'change' && meanwhile?.kind === 'change' && doTouch(touched(draft.patch), touched(meanwhile.patch))
+  return (
+    <div class="editor">
+      <label for="content">Content, as JSON</label>
+      <textarea
+        id="content"
+        rows={Math.min(24, Math.max(8, text.split('\n').length + 1))}
+        spellcheck={false}
+        value={text}
+        readOnly={stage.at !== 'writing'}
+        aria-invalid={draft.kind === 'wrong'}
+        aria-describedby="draft-state"
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
+      <p id="draft-state" aria-live="polite" class={draft.kind === 'wrong' ? 'error' : 'hint'}>
+        {draft.kind === 'wrong' && draft.message}
+        {draft.kind === 'same' && 'Nothing is changed yet.'}
+      </p>
+      {draft.kind !== 'same' && meanwhile?.kind === 'change' && (
+        <Notice tone="warn" title="The content changed meanwhile">
+          <p>
+            {isClash
+              ? 'Somebody with this key changed the same keys from elsewhere. Yours would overwrite theirs.'
+              : 'Other keys were changed from elsewhere. Your patch leaves them alone.'}{' '}
+            <button type="button" class="small" onClick={startOver}>
+              Drop mine, and start from the new content
+            </button>
+          </p>
+        </Notice>
+      )}
+      {draft.kind === 'change' && (
+        <>
+          <h3>The patch that this makes</h3>
+          <pre tabIndex={0} aria-label="Patch" class="patch">
+            {visible(JSON.stringify(draft.patch, null, 2))}
+          </pre>
+          <p class="hint">null removes a key. Only what is named here is changed.</p>
+        </>
+      )}
+      {stage.at === 'writing' ? (
+        <p>
+          <button
+            type="button"
+            class="primary"
+            disabled={draft.kind !== 'change' || signer === undefined}
+            onClick={() => draft.kind === 'change' && toReview(draft.patch)}
+          >
+            See what will be signed
+          </button>{' '}
+          {signer === undefined && <span class="hint">Choose above who signs.</span>}
+        </p>
+      ) : (
+        <div class="card review">
+          <h3 ref={review} tabIndex={-1}>
+            This exact text will be signed
+          </h3>
+          <p class="hint">
+            It names your avatar, the patch, and what you have seen ({stage.prepared.text.length.toLocaleString('en')}{' '}
+            characters). <Copy text={stage.prepared.text} label="Copy the text that will be signed" />
+          </p>
+          <pre tabIndex={0} aria-label="Text to be signed" class="to-sign">
+            {visible(stage.prepared.text)}
+          </pre>
+          <p class="row">
+            <button
+              type="button"
+              class="primary"
+              disabled={stage.at === 'signing' || signer === undefined}
+              onClick={() => signer !== undefined && void sign(stage.prepared, signer)}
+            >
+              {stage.at === 'signing' ? 'Signing…' : 'Sign and send'}
+            </button>
+            <button type="button" disabled={stage.at === 'signing'} onClick={() => setStage({ at: 'writing' })}>
+              Back
+            </button>
+          </p>
+        </div>
+      )}
+      <p class="error" role="alert">
+        {error}
+      </p>
+    </div>
+  )
+}
+
+function Sent({
+  view,
+  record,
+  result,
+  onDone,
+}: Pick<Props, 'view'> & Extract<Stage, { at: 'sent' }> & { onDone: () => void }) {
+  const { outbox } = useDesk()
+  const said = result ?? outbox.verdicts.get(record.id)
+  const isHere = view.arrived.has(record.id) || view.known.tips.some(({ id }) => id === record.id)
+  const { tone, title, text } = tellOf(said, isHere)
+  return (
+    <div role="status">
+      <Notice tone={tone} title={title}>
+        <p>{text}</p>
+        <p class="row">
+          <a class="button" href={avatarHref(record.avatar, 'history', { record: record.id })}>
+            See it in the history
+          </a>
+          <button type="button" onClick={onDone}>
+            Go on editing
+          </button>
+        </p>
+      </Notice>
+    </div>
+  )
+}
+
+function tellOf(said: SubmitResult | undefined, isHere: boolean) {
+  if (isHere) {
+    return {
+      tone: 'good',
+      title: 'Your change arrived',
+      text: 'It came back from the host, and its signature was checked here.',
+    } as const
+  }
+  if (said === undefined) {
+    return {
+      tone: 'info',
+      title: 'Signed, and kept on this device',
+      text: 'The host cannot be reached. It is sent by itself once the host answers; you may close the page.',
+    } as const
+  }
+  if (said.status === 'stored' || said.status === 'duplicate') {
+    return {
+      tone: 'good',
+      title: 'The host has it',
+      text: 'It is on its disk. Waiting to see it arrive here…',
+    } as const
+  }
+  if (said.status === 'pending') {
+    return {
+      tone: 'warn',
+      title: 'The host keeps it, but does not show it yet',
+      text: 'It builds on records that this host lacks. It shows once those arrive.',
+    } as const
+  }
+  if (said.status === 'superseded') {
+    return {
+      tone: 'warn',
+      title: 'A snapshot took its place',
+      text: 'Somebody with this key replaced the history meanwhile, without having seen this change. Make it again on the new content.',
+    } as const
+  }
+  return { tone: 'bad', title: 'The host did not take it', text: said.message ?? 'It gave no reason.' } as const
+}
+
+function doTouch(mine: readonly string[], theirs: readonly string[]): boolean {
+  return mine.some((a) => theirs.some((b) => a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`)))
+}

@@ -1,0 +1,49 @@
+import type { VerifiedAvatar } from '../../client/index.ts'
+import { ArchiveCheck } from '../parts/archive-check.tsx'
+import { count } from '../data/format.ts'
+
+export function MoveView({ avatar, known }: { avatar: string; known: VerifiedAvatar }) {
+  const query = new URLSearchParams({ avatar }).toString()
+  return (
+    <>
+      <section aria-labelledby="take-title">
+        <h2 id="take-title">Take it with you</h2>
+        {known.records === 0 ? (
+          <p class="empty">There is nothing to take yet.</p>
+        ) : (
+          <>
+            <p>
+              An archive holds {count(known.records, 'signed record')} as they are. Any host can take it in, and anybody
+              can check it with no host at all.
+            </p>
+            <p class="row">
+              <a class="button primary" href={`/v2/archives?${query}`} download>
+                Download the archive
+              </a>
+              <a class="button" href={`/v2/archives?${query}&gzip=true`} download>
+                Compressed
+              </a>
+              <a class="button" href={`/v2/archives?${query}&history=true`} download>
+                With superseded history
+              </a>
+            </p>
+          </>
+        )}
+      </section>
+      <ArchiveCheck />
+    </>
+  )
+}
+
+export function ArchivesPage() {
+  return (
+    <>
+      <h1>Archives</h1>
+      <p class="lead">
+        An archive is a file of signed records. Check one that you were given, then import it here if you like. To take
+        an avatar’s archive, <a href="#/">find the avatar</a> and choose “Move”.
+      </p>
+      <ArchiveCheck />
+    </>
+  )
+}

@@ -1,0 +1,156 @@
+import { Hex } from '../parts/hex.tsx'
+import { Loading, Notice } from '../parts/notice.tsx'
+import { bytes, count, duration, moment } from '../data/format.ts'
+import { visible } from '../data/format-visible.ts'
+import { readPeers, readStatus, type HostPeer, type HostStatus, type PeerSync } from '../data/node-facts.ts'
+import { useAnswer } from '../data/use-answer.ts'
+
+const REFRESH_MS = 5_000
+
+export function NetworkPage() {
+  const answer = useAnswer(
+    async (signal) => {
+      const [status, peers] = await Promise.all([readStatus(signal), readPeers(signal)])
+      return { status, peers }
+    },
+    [],
+    REFRESH_MS,
+  )
+  return (
+    <>
+      <h1>Network</h1>
+      <p class="lead">
+        What this host says of itself and of its peers. It is the host’s word; nothing of it is signed.
+      </p>
+      {answer.phase === 'loading' && <Loading what="Asking this host" />}
+      {answer.phase === 'failed' && (
+        <Notice tone="bad" title="This host does not answer">
+          <p>{answer.message}</p>
+          <p>It is asked again every few seconds.</p>
+        </Notice>
+      )}
+      {answer.phase === 'ready' && (
+        <>
+          <Status status={answer.value.status} />
+          <Peers peers={answer.value.peers} />
+        </>
+      )}
+    </>
+  )
+}
+
+const POLICIES: Readonly<Record<string, string>> = {
+  open: 'takes in whoever asks',
+  invite: 'takes in those with an invitation',
+  closed: 'takes in nobody on request',
+}
+
+function Status({ status }: { status: HostStatus }) {
+  const { hosting } = status
+  return (
+    <section aria-labelledby="host-title">
+      <h2 id="host-title">This host</h2>
+      <div class="tiles">
+        <Tile n={status.avatars} what="avatars" />
+        <Tile n={status.records} what="live records" />
+        <Tile n={status.peers} what="peers" />
+        <Tile n={status.subscribers} what="following live" />
+      </div>
+      <dl class="facts">
+        <dt>Hosts</dt>
+        <dd>
+          {hosting.mode === 'all' ? 'every avatar of the network' : `${count(hosting.listed, 'avatar')} on its list`};{' '}
+          {POLICIES[hosting.policy] ?? hosting.policy}
+        </dd>
+        <dt>Network</dt>
+        <dd>{status.network}</dd>
+        <dt>Kept</dt>
+        <dd>{bytes(status.bytes)}</dd>
+        <dt>Up for</dt>
+        <dd>{duration(status.uptime_seconds)}</dd>
+        <dt>Version</dt>
+        <dd>{status.version}</dd>
+        <dt>Peer id</dt>
+        <dd>
+          <Hex value={status.peer_id} label="peer id" />
+        </dd>
+        <dt>Addresses</dt>
+        <dd>
+          {status.addresses.length === 0 && 'none'}
+          {status.addresses.map((each) => (
+            <code key={each} class="address">
+              {visible(each)}
+            </code>
+          ))}
+        </dd>
+      </dl>
+    </section>
+  )
+}
+
+function Tile({ n, what }: { n: number; what: string }) {
+  return (
+    <p class="tile">
+      <strong>{n.toLocaleString('en')}</strong> {what}
+    </p>
+  )
+}
+
+function Peers({ peers }: { peers: readonly HostPeer[] }) {
+  return (
+    <section aria-labelledby="peers-title">
+      <h2 id="peers-title">Peers</h2>
+      {peers.length === 0 ? (
+        <p class="empty">No peer is connected. This host serves what it has, and waits for others.</p>
+      ) : (
+        <ul class="cards">
+          {peers.map((peer) => (
+            <Peer key={peer.peer_id} peer={peer} />
+          ))}
+        </ul>
+      )}
+    </section>
+  )
+}
+
+function Peer({ peer }: { peer: HostPeer }) {
+  const { tone, text } = healthOf(peer.sync)
+  return (
+    <li>
+      <div class="section-head">
+        <Hex value={peer.peer_id} label="peer id" />
+        <span class={`tag ${tone}`}>{text}</span>
+      </div>
+      <p class="hint">
+        {peer.direction === 'inbound' ? 'came to us' : 'called by us'} {moment(peer.connected_at)}
+        {peer.gossip && ', hears of new records at once'}
+        {peer.agent !== null && `, ${visible(peer.agent)}`}
+      </p>
+      {peer.sync !== null && (
+        <p class="hint">
+          {count(peer.sync.records_in, 'record')} from it, {peer.sync.records_out.toLocaleString('en')} to it
+          {peer.sync.last !== null && `; last compared ${moment(peer.sync.last.finished_at)}`}
+        </p>
+      )}
+    </li>
+  )
+}
+
+const OUTCOMES: Readonly<Record<string, string>> = {
+  equal: 'in sync',
+  equal_except_refused: 'in sync, refused records aside',
+  different: 'still differs',
+}
+
+function healthOf(sync: PeerSync | null): { tone: string; text: string } {
+  if (sync === null) return { tone: '', text: 'does not sync' }
+  if (sync.failures > 0) return { tone: 'warn', text: `trouble: ${sync.error ?? 'sync failed'}` }
+  if (['opening', 'reconciling', 'bootstrapping', 'fetching', 'serving'].includes(sync.state)) {
+    return { tone: 'info', text: 'syncing now' }
+  }
+  if (sync.last === null) return { tone: '', text: 'not compared yet' }
+  return {
+    tone: sync.last.outcome === 'different' ? 'warn' : 'good',
+    text: OUTCOMES[sync.last.outcome] ?? sync.last.outcome,
+  }
+}

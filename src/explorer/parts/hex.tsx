@@ -1,0 +1,36 @@
+import { useState } from 'preact/hooks'
+import { shortHex } from '../data/format.ts'
+
+/** A long hex number, short, with a button that copies all of it. */
+export function Hex({ value, label, whole = false }: { value: string; label: string; whole?: boolean }) {
+  return (
+    <span class="hex">
+      <code title={value}>{whole ? value : shortHex(value)}</code>
+      <Copy text={value} label={`Copy ${label}`} />
+    </span>
+  )
+}
+
+export function Copy({ text, label }: { text: string; label: string }) {
+  const [said, setSaid] = useState('')
+  const copy = async (): Promise<void> => {
+    try {
+      await navigator.clipboard.writeText(text)
+      setSaid('copied')
+    } catch {
+      // Only secure origins have a clipboard.
+      setSaid('select it by hand')
+    }
+    setTimeout(() => setSaid(''), 2_000)
+  }
+  return (
+    <>
+      <button type="button" class="small quiet" aria-label={label} title={label} onClick={() => void copy()}>
+        ⧉
+      </button>
+      <span class="said" role="status">
+        {said}
+      </span>
+    </>
+  )
+}
