@@ -43,7 +43,7 @@ export function addHostRequest(host: Command, context: CommandContext): void {
     .option('--from <url>', 'address of the node where the avatar lives now')
     .option('--leave', 'ask to be let go: the node drops all that it holds')
     .option('--no-wait', 'do not wait until everything was fetched')
-    .option('--unsigned <avatar>', 'print the text that a wallet is to sign, and do nothing else')
+    .option('--unsigned <avatar>', 'print the text that a wallet is to sign, and do nothing else', avatarArgument)
     .option('--signed <text>', 'such a text, signed by a wallet')
     .option('--signature <signature>', 'its signature, in hex or base64')
     .addOption(jsonOption())
@@ -59,7 +59,7 @@ Examples:
       checkOptions(options)
       const client = createNodeClient(options.node)
       if (options.unsigned !== undefined) {
-        const statement = await statementFor(context, client, avatarArgument(options.unsigned), options)
+        const statement = await statementFor(context, client, options.unsigned, options)
         return context.out(statementText(statement))
       }
       const answer = await client.askHosting(await signedRequest(context, client, options))

@@ -54,10 +54,10 @@ export function addHost(program: Command, context: CommandContext): void {
   for (const { action, summary, done } of CHANGES) {
     const command = withPlace(host.command(action).summary(summary), context)
       .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
-      .argument('<avatars...>', 'the avatars: public keys in hex')
+      .argument('<avatars...>', 'the avatars: public keys in hex', avatarsArgument)
     if (action === 'block') command.option('--forget', 'drop what is held of them, too')
-    command.action(async (texts: string[], options: OperatorOptions & { forget?: true }) => {
-      const avatars = [...new Set<Avatar>(texts.map((text) => avatarArgument(text)))]
+    command.action(async (named: Avatar[], options: OperatorOptions & { forget?: true }) => {
+      const avatars = [...new Set(named)]
       await asOperator(context, options, (operator) => operator.change(action, avatars, options.forget === true))
       context.out(`${countText(avatars.length, 'avatar')} ${done}`)
     })
@@ -73,6 +73,11 @@ export function addHost(program: Command, context: CommandContext): void {
       context.out(`${countText(dropped, 'avatar')} dropped`)
     })
   addHostRequest(host, context)
+}
+
+/** One avatar more. */
+function avatarsArgument(text: string, before: Avatar[] = []): Avatar[] {
+  return [...before, avatarArgument(text)]
 }
 
 interface ListOptions extends OperatorOptions {

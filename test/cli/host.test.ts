@@ -1,0 +1,83 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { signStatement, type HostingStatement } from '../../src/hosting/statement.ts'
+import { OPERATOR_TOKEN, startHttpNode, type HttpNode } from '../http/node.ts'
+import { testKey } from '../oracle/signing.ts'
+import { run } from './run.ts'
+
+const key = testKey(40)
+
+let node: HttpNode
+let folder: string
+beforeAll(async () => {
+  node = await startHttpNode({ hosting: { mode: 'listed', policy: 'invite' } })
+  folder = await mkdtemp(join(tmpdir(), 'avatar-kv-host-'))
+  await writeFile(join(folder, 'operator-token'), `${OPERATOR_TOKEN}\n`, { mode: 0o600 })
+})
+afterAll(async () => {
+  await node.close()
+  await rm(folder, { recursive: true })
+})
+
+const cli = (...args: string[]) => run([...args, '--node', node.url('')], { cwd: folder })
+const operate = (...args: string[]) => cli(...args, '--data-dir', folder)
+
+test('an owner without a key file has the text signed by a wallet', async () => {
+  const [code = ''] = (await operate('invite', 'create')).out.trim().split('\n')
+  const text = (await cli('host', 'request', '--unsigned', key.avatar, '--invite', code)).out.trim()
+  const statement = JSON.parse(text) as HostingStatement
+  expect(statement).toMatchObject({ action: 'host', avatar: key.avatar, invite: code, peer_id: '12D3KooWThisNode' })
+  const signature = Buffer.from(signStatement(statement, key.secretKey)).toString('base64')
+  const granted = await cli('host', 'request', '--signed', text, '--signature', signature, '--json')
+  expect([granted.code, JSON.parse(granted.out)]).toMatchObject([0, { action: 'host', avatar: key.avatar }])
+  expect((await cli('host', 'status', key.avatar)).out).toBe(`kept, on the list  ${key.avatar}\n`)
+})
+
+test('an operator blocks, lists, unblocks, removes and tidies', async () => {
+  expect(await operate('host', 'block', key.avatar, '--forget')).toMatchObject({ code: 0, out: '1 avatar blocked\n' })
+  const listed = await operate('host', 'list', '--blocked', '--json')
+  expect(JSON.parse(listed.out)).toMatchObject({ list: 'blocked', avatars: [{ avatar: key.avatar }] })
+  expect((await operate('host', 'unblock', key.avatar)).out).toBe('1 avatar not blocked any more\n')
+  expect((await operate('host', 'remove', key.avatar, key.avatar)).out).toBe('1 avatar let go\n')
+  expect((await operate('host', 'list', '--gone')).out).toContain(key.avatar)
+  expect((await operate('host', 'list')).err).toContain('0 on the list, 0 blocked, 1 gone')
+  expect((await operate('host', 'tidy')).out).toBe('0 avatars dropped\n')
+  await operate('invite', 'create', '--count', '3')
+  expect((await operate('invite', 'revoke')).out).toBe('3 codes revoked\n')
+})
+
+describe('refused, with what to do', () => {
+  test.each<[string, string[], number, string]>([
+    ['a wish to leave with a code', ['host', 'request', '--leave', '--invite', 'x'], 2, '--leave goes without'],
+    ['a signed text without signature', ['host', 'request', '--signed', '{}'], 2, '--signature together'],
+    ['no avatar', ['host', 'add'], 2, "missing required argument 'avatars'"],
+    ['what is no avatar', ['host', 'add', '0x12'], 2, '66 digits'],
+    ['two lists', ['host', 'list', '--blocked', '--gone'], 2, 'not both'],
+    ['no codes', ['invite', 'create', '--count', '0'], 2, 'at least 1'],
+    ['too many codes', ['invite', 'create', '--count', '1001'], 1, 'invalid_request'],
+  ])('%s', async (_, args, code, words) => {
+    const outcome = await (args[0] === 'host' && args[1] === 'request' ? cli(...args) : operate(...args))
+    expect([outcome.code, outcome.err]).toEqual([code, expect.stringContaining(words)])
+  })
+
+  test("the operator's token on a line that others can read", async () => {
+    const args = ['host', 'list', '--data-dir', folder, '--node', 'http://192.0.2.1:4381']
+    const { code, err } = await run(args, { cwd: folder })
+    expect([code, err]).toEqual([2, expect.stringContaining('not sent in the clear')])
+  })
+
+  test('a directory without a node', async () => {
+    const { code, err } = await run(['host', 'list', '--data-dir', join(folder, 'none')], { cwd: folder })
+    expect([code, err]).toEqual([1, expect.stringContaining('There are no data of a node')])
+  })
+
+  test('a token that is none', async () => {
+    const broken = await mkdtemp(join(tmpdir(), 'avatar-kv-token-'))
+    await writeFile(join(broken, 'operator-token'), 'hello')
+    const { code, err } = await run(['host', 'list', '--data-dir', broken], { cwd: folder })
+    expect([code, err]).toEqual([1, expect.stringContaining('not an operator')])
+    await rm(broken, { recursive: true })
+  })
+})
