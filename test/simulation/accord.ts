@@ -132,3 +132,17 @@ function frees(ledger: Ledger, mine: Holding, snapshot: TestRecord, full: readon
   const takes: Amount = { bytes: bytesOf(snapshot), records: 1 }
   return full.every((unit) => freed[unit] > takes[unit])
 }
+
+/** Names a quota that a node has exceeded. */
+export function exceededQuota({ policy }: SimulatedNode, holdings: Holdings): string | undefined {
+  if (policy.quotas === null) return undefined
+  const { avatarBytes, avatarRecords, totalBytes, totalRecords } = policy.quotas
+  const isOver = (limit: number, amount: number): boolean => limit > 0 && amount > limit
+  for (const [avatar, holding] of holdings) {
+    const own = used([holding])
+    if (isOver(avatarBytes, own.bytes) || isOver(avatarRecords, own.records)) return `${avatar} ${JSON.stringify(own)}`
+  }
+  const total = used(holdings.values())
+  if (isOver(totalBytes, total.bytes) || isOver(totalRecords, total.records)) return `all ${JSON.stringify(total)}`
+  return undefined
+}

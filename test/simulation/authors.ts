@@ -214,8 +214,9 @@ export class Author {
           throw new Violation('an honest record is called invalid', `${record.id} ${result.code}`)
         }
         if (result.status === 'superseded') this.#world.ledger.told.add(record.id)
-        else if (result.status !== 'refused') await this.#world.acknowledged(record, node, letGo)
-        else this.#world.afterFaults(async (other) => this.offer([record], other))
+        if (result.status === 'refused') this.#world.afterFaults(async (other) => this.offer([record], other))
+        else if (result.status !== 'superseded' || node.keepsHistory)
+          await this.#world.acknowledged(record, node, letGo)
       }
     } catch (error) {
       const isExpected = error instanceof NodeDownError || error instanceof IngestBusyError || node.media.isFailing

@@ -9,8 +9,11 @@ const ROUND_MS = 13_000
  * refused it asks for again after ten minutes at most (src/sync/refusals.ts).
  */
 const MAX_CONVERGENCE_MS = 900_000
-/** Times that a full node may be offered again, in two rounds, what it refused: it asks, and the other sends. */
-const OFFERED_AGAIN = 2
+/**
+ * Times that a full node may be offered again, in two rounds, what it refused: before its time is over, when it asks for it
+ * itself, and by a neighbour that was told to come back in the meantime.
+ */
+const OFFERED_AGAIN = 3
 
 /** Lets sync bring all nodes to the records that they should hold; two more rounds must then move nothing. */
 export async function converge(world: World): Promise<void> {
@@ -45,6 +48,10 @@ function checkTransfers(world: World, [most, mostToFull]: readonly [number, numb
   for (const pair of neighbours(world)) {
     for (const [from, to] of [pair, [...pair].reverse() as typeof pair]) {
       for (const [id, times] of world.transfers.between(from.number, to.number)) {
+        const avatar = world.ledger.record(id)?.body.avatar
+        if (avatar !== undefined && to.policy.listed !== null && !to.keeps(avatar)) {
+          throw new Violation('sync carries what is not on a list', `${id} from ${from.name} to ${to.name}`)
+        }
         if (times <= (to.isLimited ? mostToFull : most)) continue
         throw new Violation(invariant, `${id} ${times} times from ${from.name} to ${to.name}`)
       }

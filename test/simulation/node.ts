@@ -70,6 +70,7 @@ export interface Process {
   readonly outbox: Outbox
   readonly sync: Sync
   readonly hosting: Hosting
+  readonly isArchive: boolean
   readonly disk: SimulatedDisk
   readonly gauges: Map<string, () => number>
   /** Rejects when the process dies. */
@@ -92,6 +93,8 @@ export class SimulatedNode {
   corruptions = 0
   /** Rows that the disk has changed or lost. */
   damages = 0
+  /** Avatars that are blocked, and the sequence after which nothing of them may have come. */
+  readonly blocked = new Map<Avatar, number>()
   readonly #lettingGo = new Map<Avatar, number>()
   readonly #world: Surroundings
   #process: Process | undefined
@@ -115,9 +118,14 @@ export class SimulatedNode {
     return this.policy.quotas !== null
   }
 
-  /** Whether it keeps all history: an archive that is never short of room. */
+  /** Whether it has kept, and keeps, all history: always an archive, and never short of room. */
   get keepsHistory(): boolean {
-    return this.policy.isArchive && !this.isLimited
+    return this.policy.archive === 'always' && !this.isLimited
+  }
+
+  /** Whether history may be dropped, and kept when it comes again. */
+  get isFickle(): boolean {
+    return this.policy.archive === 'sometimes' || (this.policy.archive === 'always' && this.isLimited)
   }
 
   /** Whether it runs and keeps the records of an avatar. */
@@ -161,10 +169,11 @@ export class SimulatedNode {
     const parts = { environment, logger: this.#world.logger, metrics: this.#metrics(gauges) }
     const disk = new SimulatedDisk(this.media, (kind) => this.#latency(kind, life))
     await disk.open()
-    const { isArchive, listed, quotas } = this.policy
+    const { archive, listed, quotas, stepRecords } = this.policy
+    const isArchive = archive === 'sometimes' ? this.#world.random.chance(0.5) : archive === 'always'
     const store = await createStore(
       { ...parts, db: disk, engine: this.#world.engine },
-      { network: NETWORK, archive: isArchive, ...(quotas === null ? {} : { quotas }) },
+      { network: NETWORK, archive: isArchive, stepRecords, ...(quotas === null ? {} : { quotas }) },
     )
     const register = this.papers.open({
       write: () => this.#latency('write', life),
@@ -213,7 +222,7 @@ export class SimulatedNode {
       sync.nudge()
     })
     watchGaps({ ...parts, store }, (ids) => sync.missing(ids))
-    this.#process = { store, ingest, outbox, sync, hosting, disk, gauges, death }
+    this.#process = { store, ingest, outbox, sync, hosting, isArchive, disk, gauges, death }
     this.#seen.clear()
     sync.start()
     hosting.resume()

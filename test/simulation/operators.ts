@@ -3,6 +3,9 @@ import type { Avatar } from '../../src/record/types.ts'
 import { NodeDownError, type Process, type SimulatedNode } from './node.ts'
 import type { World } from './world.ts'
 
+/** Time in which what was let in is on disk. */
+const UNDER_WAY_MS = 5_000
+
 /** Lets operators change their minds, at random times, about which avatars their nodes keep. */
 export function scheduleDecisions(world: World): void {
   const { decisions, faultyMs } = world.scenario
@@ -18,10 +21,16 @@ async function decide(world: World): Promise<void> {
   const hosting = node.process?.hosting
   const isKept = hosting?.hosts(avatar) === true
   const isBlocked = hosting?.isBlocked(avatar) === true
-  if (isBlocked) await tell(world, node, 'unblocks', avatar, ({ hosting: it }) => it.unblock([avatar]))
-  else if (!isKept) await tell(world, node, 'takes in', avatar, ({ hosting: it }) => it.add([avatar]))
+  if (isBlocked) {
+    node.blocked.delete(avatar)
+    await tell(world, node, 'unblocks', avatar, ({ hosting: it }) => it.unblock([avatar]))
+  } else if (!isKept) await tell(world, node, 'takes in', avatar, ({ hosting: it }) => it.add([avatar]))
   else if (world.random.chance(0.15)) {
     await tell(world, node, 'blocks', avatar, ({ hosting: it }) => it.block([avatar], { forget: false }))
+    world.timeline.after(UNDER_WAY_MS, `${node.name} has blocked`, () => {
+      const { process } = node
+      if (process?.hosting.isBlocked(avatar) === true) node.blocked.set(avatar, process.store.lastSequence())
+    })
   } else {
     const change = world.random.chance(0.2) ? 'blocks and forgets' : 'lets go'
     // What is taken in before that is written down goes as well.

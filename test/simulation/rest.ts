@@ -1,5 +1,5 @@
 import type { Avatar, RecordId } from '../../src/record/types.ts'
-import { unexplainedDifference, holdingOf, mustBeEqual, neighbours, type Holdings } from './accord.ts'
+import { exceededQuota, holdingOf, mustBeEqual, neighbours, unexplainedDifference, type Holdings } from './accord.ts'
 import { text } from './disk.ts'
 import type { Look } from './checker.ts'
 import type { Process, SimulatedNode } from './node.ts'
@@ -30,6 +30,7 @@ export async function checkRest(world: World): Promise<void> {
     await node.quietly(() => checkFeed(world, node, process, avatars))
   }
   checkAccord(world, looks)
+  checkHealth(world)
   const rebuilt = world.random.shuffled(world.nodes).slice(0, REBUILT_NODES)
   for (const node of world.nodes) {
     if (node.wasDamaged || rebuilt.includes(node)) await node.quietly(() => node.call((it) => checkRebuild(node, it)))
@@ -45,6 +46,9 @@ function checkAccord(world: World, looks: ReadonlyMap<SimulatedNode, ReadonlyMap
       return [avatar, holdingOf(view?.summary.base?.counter ?? 0, records)] as const
     })
     holdings.set(node, new Map(held))
+    const isWaiting = [...avatars.values()].some((look) => hasParts(look))
+    const exceeded = node.wasDamaged || isWaiting ? undefined : exceededQuota(node, new Map(held))
+    if (exceeded !== undefined) throw new Violation('a quota is exceeded', `${node.name} ${exceeded}`)
   }
   const difference = unexplainedDifference(world, holdings)
   if (difference !== undefined) throw new Violation('nodes differ at rest', difference)
@@ -53,6 +57,29 @@ function checkAccord(world: World, looks: ReadonlyMap<SimulatedNode, ReadonlyMap
       const digests = [view?.summary.digest, looks.get(other)?.get(avatar)?.view?.summary.digest]
       if (!mustBeEqual(one, other, avatar) || digests[0] === digests[1]) continue
       throw new Violation('nodes differ at rest', `${avatar} ${one.name} ${digests[0]} ${other.name} ${digests[1]}`)
+    }
+  }
+}
+
+/** Whether a snapshot, or a part of one, is held that does not count now. */
+function hasParts({ bodies, expected }: Look): boolean {
+  return [...bodies].some(([id, { type }]) => {
+    const status = expected.fold.statuses.get(id)
+    const isBase = expected.fold.base?.id === id
+    return (type === 'part' && status === 'pending') || (type === 'snapshot' && status !== 'superseded' && !isBase)
+  })
+}
+
+/** What nodes say of sync with their neighbours is true. */
+function checkHealth(world: World): void {
+  const avatars = new Set([...world.ledger.all()].map(({ body }) => body.avatar))
+  for (const pair of neighbours(world)) {
+    for (const [node, peer] of [pair, [...pair].reverse() as typeof pair]) {
+      const health = node.process?.sync.peers().find(({ peer_id }) => peer_id === peer.name)
+      const mayDiffer = [...avatars].some((avatar) => !mustBeEqual(node, peer, avatar))
+      const outcome = health?.last?.outcome
+      if (outcome === 'equal' || (mayDiffer && outcome === 'equal_except_refused')) continue
+      throw new Violation('a node is wrong about a neighbour', `${node.name} says of ${peer.name}: ${outcome}`)
     }
   }
 }
@@ -133,7 +160,7 @@ function checkIndexes(node: SimulatedNode, looks: readonly Look[]): void {
 function checkKept(world: World, node: SimulatedNode, avatars: ReadonlyMap<Avatar, Look>): void {
   for (const [avatar, { expected }] of avatars) {
     const old = [...expected.fold.statuses].find(([, status]) => status === 'superseded')
-    if (old === undefined || node.policy.isArchive) continue
+    if (old === undefined || node.process?.isArchive === true) continue
     throw new Violation('a superseded record is never pruned', `${node.name} ${avatar} ${old[0]}`)
   }
   const hosting = node.process?.hosting
@@ -163,8 +190,10 @@ async function checkFeed(
     if (sequence <= before) throw new Violation('the feed is out of order', `${node.name} ${sequence} after ${before}`)
     before = sequence
     if (kind === 'superseded') continue
-    // History for which there is no room any more may come again, once there is.
-    const mayRepeat = node.wasDamaged || node.timesLetGo(avatar) > 0 || (node.policy.isArchive && node.isLimited)
+    if (sequence > (node.blocked.get(avatar) ?? Infinity)) {
+      throw new Violation('a blocked avatar gets in', `${node.name} ${id}`)
+    }
+    const mayRepeat = node.wasDamaged || node.timesLetGo(avatar) > 0 || node.isFickle
     if (told.has(id) && !mayRepeat) throw new Violation('the feed repeats a record', `${node.name} ${id}`)
     told.add(id)
   }

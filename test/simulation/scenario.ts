@@ -3,11 +3,13 @@ import type { Random } from './random.ts'
 
 /** What a node keeps. */
 export interface Policy {
-  /** Superseded records, too. */
-  readonly isArchive: boolean
+  /** Superseded records, too; or its operator decides that anew at every start. */
+  readonly archive: 'always' | 'never' | 'sometimes'
   /** Avatars on its list when it first starts; null: it keeps all. */
   readonly listed: readonly number[] | null
   readonly quotas: Quotas | null
+  /** Records in one step of its background work. */
+  readonly stepRecords: number
 }
 
 /** What a seed makes of a world. Probabilities are of each message; counts are of the whole faulty phase. */
@@ -89,12 +91,13 @@ export function scenarioOf(random: Random): Scenario {
 /** Archives beside nodes that prune, nodes with a list beside those that keep all, now and then a small node. */
 function policiesOf(random: Random, nodes: number, avatars: number): Policy[] {
   const archives = random.pick([0, 0.3, 0.6])
-  const lists = random.pick([0, 0, 0.4])
-  const small = random.chance(0.15) ? 1 / nodes : 0
+  const lists = random.pick([0, 0.4])
+  const small = random.chance(0.25) ? 1 / nodes : 0
   return Array.from({ length: nodes }, () => ({
-    isArchive: random.chance(archives),
+    archive: random.chance(0.06) ? 'sometimes' : random.chance(archives) ? 'always' : 'never',
     listed: random.chance(lists) ? someOf(random, avatars) : null,
     quotas: random.chance(small) ? quotasOf(random) : null,
+    stepRecords: random.pick([1, 2, 5, 500]),
   }))
 }
 
@@ -104,12 +107,13 @@ function someOf(random: Random, count: number): number[] {
 
 function quotasOf(random: Random): Quotas {
   const some = (least: number, most: number): number => (random.chance(0.5) ? random.between(least, most) : 0)
-  return {
-    avatarBytes: some(1_500, 20_000),
-    avatarRecords: some(3, 40),
-    totalBytes: some(3_000, 40_000),
-    totalRecords: some(5, 60),
+  const quotas = {
+    avatarBytes: some(1_000, 9_000),
+    avatarRecords: some(3, 16),
+    totalBytes: some(2_000, 14_000),
+    totalRecords: some(4, 24),
   }
+  return Object.values(quotas).some((limit) => limit > 0) ? quotas : { ...quotas, avatarRecords: 8 }
 }
 
 /** A line through all nodes in random order, and some more. */
