@@ -143,9 +143,9 @@ export async function createNode(
     metrics.gauge('store_avatars', 'Avatars held.', () => store.totals().avatars)
     metrics.gauge('store_records', 'Live records held.', () => store.totals().records)
     const hosting = await openHosting({ ...part('hosting'), store }, config)
-    running.push({ name: 'hosting', stop: () => hosting.close(), limitMs: 250, holdsData: true })
+    running.push({ name: 'hosting', stop: () => hosting.close(), limitMs: 100, holdsData: true })
     const verifier = createVerifyService({ engine, ...part('verify') }, { network: config.network })
-    running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 250, holdsData: false })
+    running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 200, holdsData: false })
 
     /** Ingest, network and sync need each other; records that arrive before they are there are announced by nobody. */
     const link: { network?: Network; sync?: Sync } = {}
@@ -229,14 +229,13 @@ export async function createNode(
         const unwatch = watchGaps({ store, environment }, (ids) => sync.missing(ids))
         const stopSync = async (): Promise<void> => {
           unwatch()
-          await sync.stop()
+          await Promise.all([sync.stop(), puller.stop()])
         }
         running.push({ name: 'sync', stop: stopSync, limitMs: 400, holdsData: false })
         sync.start()
-        running.push({ name: 'pulls', stop: () => puller.stop(), limitMs: 250, holdsData: false })
         hosting.resume()
         puller.resume()
-        running.push({ name: 'http', stop: () => server.stop(), limitMs: 1150, holdsData: false })
+        running.push({ name: 'http', stop: () => server.stop(), limitMs: 1100, holdsData: false })
         await server.start().catch((error: unknown) => {
           const what = `serve HTTP on ${formatHostPort(config.http)}`
           throw listenProblem('http_address_unusable', what, '--http HOST:PORT', error)
