@@ -1,5 +1,6 @@
 import { HostError } from '../migrate/errors.ts'
-import type { HttpHost } from '../migrate/types.ts'
+import type { HttpHost, Standing } from '../migrate/types.ts'
+import type { Avatar } from '../record/types.ts'
 import { CliError, messageOf } from './errors.ts'
 import { createNodeClient } from './node-client.ts'
 
@@ -17,6 +18,32 @@ const BUSY_STATUSES: ReadonlySet<number> = new Set([408, 429, 503])
  */
 export function createHttpHost(url: string): HttpHost {
   const client = createNodeClient(url, { timeoutMs: TIMEOUT_MS })
+  /** Whether the document of an avatar was more than is read: then its receipt tells enough. */
+  let isLarge = false
+
+  async function standing(avatar: Avatar): Promise<Standing | undefined> {
+    if (isLarge) return receiptStanding(avatar)
+    try {
+      const answer = await client.avatar(avatar)
+      if (answer === undefined) return undefined
+      const { head, digest, pending, missing, tips, base } = answer
+      return { head, digest, records: null, gaps: { pending, ...missing }, tips, base }
+    } catch (error) {
+      const isAnswer = error instanceof CliError && error.code === 'refused' && error.refusal === undefined
+      const short = isAnswer ? await receiptStanding(avatar).catch(() => undefined) : undefined
+      if (short === undefined) throw error
+      isLarge = true
+      return short
+    }
+  }
+
+  async function receiptStanding(avatar: Avatar): Promise<Standing | undefined> {
+    const receipt = await client.receipt(avatar)
+    if (receipt === undefined) return undefined
+    const { head, id, digest, records } = receipt
+    return { head, digest, records, gaps: null, tips: id === null ? [] : [{ counter: head, id }], base: null }
+  }
+
   return {
     url,
     status: () =>
@@ -24,13 +51,7 @@ export function createHttpHost(url: string): HttpHost {
         const { network, epoch } = await client.status()
         return { network, epoch: typeof epoch === 'string' ? epoch : '' }
       }),
-    standing: (avatar) =>
-      told(async () => {
-        const answer = await client.avatar(avatar)
-        if (answer === undefined) return undefined
-        const { head, digest, pending, missing, tips, base } = answer
-        return { head, digest, pending, missing, tips, base }
-      }),
+    standing: (avatar) => told(() => standing(avatar)),
     records: (avatar, cursor) => told(() => client.records(avatar, cursor)),
     submit: (records) => told(() => client.submit(records)),
     follow: (avatar, changed, signal) =>

@@ -202,7 +202,7 @@ async function runOpen(
   const moved = await migrate(migration)
   progress.end()
   const homes = await updateHomes(migration, moved, options, context, secretKey)
-  const { head, digest, pending, missing } = (await staging.standing()) ?? moved.standing
+  const { head, digest, gaps } = (await staging.standing()) ?? moved.standing
   const report: MigrateReport = {
     avatar: staging.avatar,
     network: staging.network,
@@ -213,8 +213,8 @@ async function runOpen(
     rounds: moved.rounds,
     head,
     digest,
-    pending,
-    missing: missing.total,
+    pending: gaps?.pending ?? 0,
+    missing: gaps?.total ?? 0,
     bad_records: from.faults.count,
     receipt: await receiptOf(options.to, staging.avatar, context),
     homes: homes ?? null,

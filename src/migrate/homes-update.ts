@@ -36,11 +36,6 @@ function nameOf(home: JsonValue): JsonValue {
   return typeof home === 'string' ? (normalHome(home) ?? home) : home
 }
 
-/** The patch that says so, for the avatar's own namespace. */
-export function homesPatch(homes: readonly JsonValue[]): JsonObject {
-  return { [HOMES_KEY]: [...homes] }
-}
-
 /**
  * Signs new homes on top of everything that is staged, and stages the record.
  *
@@ -58,7 +53,7 @@ export async function signHomes(
     network,
     platform: OWN_PLATFORM,
     identity: avatar,
-    patch: homesPatch(homes),
+    patch: { [HOMES_KEY]: [...homes] },
     prev: (await staging.standing())?.tips ?? [],
     createdAt: Math.floor(clock.now() / 1_000),
     uuid: randomUUID(),

@@ -81,20 +81,17 @@ export async function openStaging(
   }
 }
 
-function standingOf({ head, digest, pending, missing, tips, base }: AvatarSummary): Standing {
-  return { head, digest, pending, missing, tips, base }
+function standingOf({ head, digest, records, pending, missing, tips, base }: AvatarSummary): Standing {
+  return { head, digest, records, gaps: { pending, ...missing }, tips, base }
 }
 
-/** Whether two hosts that stand so show the same, and lack the same. */
+/** Whether two that stand so show the same, and lack the same, by all that both say. */
 export function sameStanding(a: Standing | undefined, b: Standing | undefined): boolean {
-  return (
-    a !== undefined &&
-    b !== undefined &&
-    a.digest === b.digest &&
-    a.pending === b.pending &&
-    a.missing.total === b.missing.total &&
-    a.missing.ids.join() === b.missing.ids.join()
-  )
+  if (a === undefined || b === undefined || a.digest !== b.digest) return false
+  if (a.records !== null && b.records !== null && a.records !== b.records) return false
+  if (a.gaps === null || b.gaps === null) return true
+  const isSame = a.gaps.pending === b.gaps.pending && a.gaps.total === b.gaps.total
+  return isSame && a.gaps.ids.join() === b.gaps.ids.join()
 }
 
 const OTHER_AVATAR = {

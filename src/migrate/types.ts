@@ -5,10 +5,11 @@ export interface Standing {
   readonly head: number
   /** 64 hex digits. */
   readonly digest: string
-  /** Pending patches. */
-  readonly pending: number
-  readonly missing: { readonly total: number; readonly ids: readonly RecordId[] }
-  /** The greatest 16. */
+  /** Live records; null where the host does not say. */
+  readonly records: number | null
+  /** Pending patches, and what is missing; null where the host does not say. */
+  readonly gaps: { readonly pending: number; readonly total: number; readonly ids: readonly RecordId[] } | null
+  /** The greatest 16, or the greatest one alone where the host does not say more. */
   readonly tips: readonly Citation[]
   readonly base: Citation | null
 }

@@ -90,6 +90,35 @@ describe('a new host', () => {
   })
 })
 
+describe('an avatar whose document is more than is read', () => {
+  const large = (answer: Record<string, unknown>) => ({ ...answer, namespaces: ['x'.repeat(65 * 1024 * 1024)] })
+
+  it('moves all the same: receipts tell whether both are equal', async () => {
+    const [source, target] = [await openNode(), await openNode()]
+    const { key } = await seeded(source, 30)
+    const [from, to] = [await openTamperer(source, { avatar: large }), await openTamperer(target, { avatar: large })]
+    const { code, out } = await migrate(from.url, to.url, key.avatar, '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({ outcome: 'equal', moved: { read: 30, given: 30 }, head: 30 })
+    expect(await shown(target, key.avatar)).toEqual(await shown(source, key.avatar))
+  })
+
+  it('does not hide what is held back', async () => {
+    const [source, target] = [await openNode(), await openNode()]
+    const { key, records } = await seeded(source, 5)
+    const waiting = signedPatch(key, { prev: [{ counter: 9, id: `0x${'9'.repeat(64)}` }] })
+    await give(source, [waiting])
+    expect(records).toHaveLength(5)
+    const from = await openTamperer(source, {
+      avatar: large,
+      page: (page) => ({ ...page, records: page.records.filter(({ id }) => id !== waiting.id) }),
+    })
+    const { code, err } = await migrate(from.url, url(target), key.avatar)
+    expect(code).toBe(1)
+    expect(err).toContain('does not hand out all that it shows')
+  })
+})
+
 describe('with --work-dir', () => {
   it('another run reads and gives only what came since, and a store that is new is read from its beginning', async () => {
     const [source, target, workDir] = [await openNode(), await openNode(), await openFolder()]
