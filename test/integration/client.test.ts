@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { privateKeySigner } from '../../src/client/signers.ts'
+import type { WatchEvent } from '../../src/client/watch.ts'
+import { newKey } from '../client/keys.ts'
+import { createCluster, type Cluster, type NodeProcess } from './cluster.ts'
+import { until } from './until.ts'
+
+let cluster: Cluster
+let nodes: NodeProcess[]
+beforeAll(async () => {
+  cluster = await createCluster()
+  nodes = await cluster.line(3)
+})
+afterAll(async () => await cluster.close())
+
+const urls = (): string[] => nodes.map(({ url }) => url)
+
+describe('a client over three nodes', () => {
+  it('writes at one and sees it at all', async () => {
+    const signer = privateKeySigner(newKey())
+    const writer = createClient({ nodes: [urls()[0] ?? ''] })
+    const reader = createClient({ nodes: urls() })
+    await writer.put({ signer, patch: { n: 1 } })
+    await writer.change({ signer, platform: 'github', identity: 'me', change: () => ({ repos: ['a', 'b'] }) })
+    await until('all nodes show it', async () => {
+      const { nodes: reports } = await reader.getVerified(signer.avatar)
+      return reports.every(({ standing }) => standing === 'equal')
+    })
+    expect(await reader.getVerified(signer.avatar)).toMatchObject({ state: 'verified', head: 2, problems: [] })
+    expect(await reader.hosts(signer.avatar)).toMatchObject({ verdict: 'equal', head: 2 })
+    expect(await reader.provenance(signer.avatar, 'github', 'me', '/repos/1')).toMatchObject({
+      kind: 'set',
+      counter: 2,
+    })
+  })
+
+  it('follows on while nodes die and come back, and writes wherever it can', async () => {
+    const signer = privateKeySigner(newKey())
+    const client = createClient({ nodes: urls() })
+    const stop = new AbortController()
+    const events: WatchEvent[] = []
+    const watching = (async () => {
+      for await (const event of client.watch(signer.avatar, { signal: stop.signal })) events.push(event)
+    })()
+    const told = (): unknown[] =>
+      events.flatMap((event) =>
+        event.type === 'change'
+          ? event.records.map(({ body }) => (body.type === 'patch' ? body.patch['n'] : null))
+          : [],
+      )
+    const writer = createClient({ nodes: urls() })
+    const count = 12
+    for (let n = 1; n <= count; n++) {
+      if (n === 4) await nodes[0]?.kill()
+      if (n === 8) await nodes[0]?.restart()
+      if (n === 9) await nodes[1]?.kill()
+      if (n === 11) await nodes[1]?.restart()
+      expect(await writer.put({ signer, patch: { n } })).toMatchObject({ status: 'stored' })
+    }
+    await until('everything is told', () => Promise.resolve(told().length >= count), 60_000)
+    await until(
+      'all nodes show it',
+      async () => {
+        const { nodes: reports } = await writer.getVerified(signer.avatar)
+        return reports.every(({ standing }) => standing === 'equal')
+      },
+      60_000,
+    )
+    stop.abort()
+    await watching
+    expect([...told()].sort((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: count }, (_, at) => at + 1))
+    expect(await writer.getVerified(signer.avatar)).toMatchObject({ state: 'verified', records: count })
+  })
+})
