@@ -85,7 +85,7 @@ export function traceCell(cell: Cell, tokens: readonly string[], depth = 0): Tra
 }
 
 /** What stands at a path (RFC 6901, section 4), undefined for nothing. */
-export function valueAt(value: JsonValue, tokens: readonly string[]): JsonValue | undefined {
+function valueAt(value: JsonValue, tokens: readonly string[]): JsonValue | undefined {
   let current: JsonValue | undefined = value
   for (const token of tokens) {
     if (Array.isArray(current)) current = /^(0|[1-9]\d{0,9})$/.test(token) ? current[Number(token)] : undefined
@@ -99,7 +99,7 @@ export function valueAt(value: JsonValue, tokens: readonly string[]): JsonValue 
  *
  * @returns how many tokens lead to where it does; undefined where it leaves the path alone
  */
-export function decides(patch: JsonObject, tokens: readonly string[]): number | undefined {
+function decides(patch: JsonObject, tokens: readonly string[]): number | undefined {
   let value: JsonValue = patch
   for (const [index, token] of tokens.entries()) {
     if (!isJsonObject(value)) return index
