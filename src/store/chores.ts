@@ -11,11 +11,6 @@ import { openRow, walk, type Database, type Operation } from './database.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
 
-/** Records taken out of the order of sync in one step. */
-const UNLIST_RECORDS = 1_000
-/** Records pruned, or rows forgotten, in one step. */
-const STEP_RECORDS = 500
-
 export interface Step {
   readonly operations: Operation[]
   /** Records whose `o` rows go. */
@@ -31,7 +26,7 @@ export interface Step {
  * @param base `all` where all are to go, and none is worth mending
  * @throws CorruptRowError
  */
-export async function unlistStep(db: Database, avatar: Avatar, base: number | 'all'): Promise<Step> {
+export async function unlistStep(db: Database, avatar: Avatar, base: number | 'all', limit: number): Promise<Step> {
   const marker = keys.choreKey('u', avatar)
   const row = await db.get(marker)
   const content = row && rows.unseal(marker, row)
@@ -42,14 +37,14 @@ export async function unlistStep(db: Database, avatar: Avatar, base: number | 'a
   let last = after
   let read = 0
   const range = { gte: keys.historyKeyAfter(avatar, after), lt: all.lt }
-  for await (const [key, each] of walk(db, range, { limit: UNLIST_RECORDS })) {
+  for await (const [key, each] of walk(db, range, { limit })) {
     read += 1
     last = keys.placeInKey(key)
     if (base === 'all' && rows.unseal(key, each) === undefined) continue
     const { createdAt } = openRow(avatar, 'history', key, each, rows.decodeHistory)
     items.push({ timestamp: createdAt, id: fromHex(last.id) })
   }
-  const isLast = read < UNLIST_RECORDS
+  const isLast = read < limit
   const { operations, removed } = await listed(db, items)
   if (isLast) operations.push({ type: 'del', key: marker })
   else operations.push({ type: 'put', key: marker, value: rows.seal(marker, rows.encodePlace(last)) })
@@ -83,6 +78,7 @@ export async function pruneStep(
   db: Database,
   entry: AvatarEntry,
   isTooMuch: (counts: Counts) => boolean,
+  limit: number,
   from?: keys.Key,
 ): Promise<Step> {
   const { avatar } = entry
@@ -90,7 +86,7 @@ export async function pruneStep(
   const range = keys.historyRange(avatar, 0, entry.state.base?.counter ?? 0)
   let pruned = 0
   let next: keys.Key | undefined
-  for await (const [key, row] of walk(db, { gte: from ?? range.gte, lt: range.lt }, { limit: STEP_RECORDS })) {
+  for await (const [key, row] of walk(db, { gte: from ?? range.gte, lt: range.lt }, { limit })) {
     if (!isTooMuch(entry.counts)) break
     const { sequence, bytes } = openRow(avatar, 'history', key, row, rows.decodeHistory)
     const { id } = keys.placeInKey(key)
@@ -99,7 +95,7 @@ export async function pruneStep(
     }
     entry.prune(id, bytes)
     pruned += 1
-    if (pruned === STEP_RECORDS) next = key
+    if (pruned === limit) next = key
   }
   const isLast = from === undefined && next === undefined
   if (pruned > 0) entry.flush(operations)
@@ -112,7 +108,7 @@ export async function pruneStep(
  *
  * @param from `next` of the step before
  */
-export async function forgetStep(db: Database, avatar: Avatar, from?: keys.Key): Promise<Step> {
+export async function forgetStep(db: Database, avatar: Avatar, limit: number, from?: keys.Key): Promise<Step> {
   const operations: Operation[] = []
   let next: keys.Key | undefined
   const drop = (key: keys.Key): number => operations.push({ type: 'del', key })
@@ -120,7 +116,7 @@ export async function forgetStep(db: Database, avatar: Avatar, from?: keys.Key):
     const { gte, lt } = keys.tableRange(letter, avatar)
     return { gte: from?.[0] === gte[0] && from !== undefined ? from : gte, lt }
   }
-  for await (const [key, row] of walk(db, rangeOf('h'), { limit: STEP_RECORDS })) {
+  for await (const [key, row] of walk(db, rangeOf('h'), { limit })) {
     drop((next = key))
     drop(keys.idKey(keys.placeInKey(key).id))
     const content = rows.unseal(key, row)
@@ -128,7 +124,7 @@ export async function forgetStep(db: Database, avatar: Avatar, from?: keys.Key):
   }
   if (operations.length > 0) return { operations, removed: [], isLast: false, next }
   const items: Item[] = []
-  for await (const [key, row] of walk(db, rangeOf('r'), { limit: STEP_RECORDS })) {
+  for await (const [key, row] of walk(db, rangeOf('r'), { limit })) {
     drop((next = key))
     items.push(...itemOf(key, row))
   }
@@ -138,7 +134,7 @@ export async function forgetStep(db: Database, avatar: Avatar, from?: keys.Key):
     return { operations: [...operations, ...unlist], removed, isLast: false, next }
   }
   for (const letter of ['v', 't', 'k', 'p', 'e'] as const) {
-    for await (const [key] of walk(db, rangeOf(letter), { limit: STEP_RECORDS, keysOnly: true })) {
+    for await (const [key] of walk(db, rangeOf(letter), { limit, keysOnly: true })) {
       drop((next = key))
       if (letter !== 'v' || keys.kindOfViewKey(key) !== 'namespace') continue
       drop(keys.identityKey(keys.namespaceInKey(key), avatar))

@@ -52,6 +52,8 @@ export interface BatchContext {
   readonly counts: Counts
   readonly archive: boolean
   readonly quotas: Quotas
+  /** Superseded records whose `o` rows are removed at once. */
+  readonly stepRecords: number
   /** The entry of an avatar, the same for every call in one batch. */
   readonly entryOf: (avatar: Avatar) => Promise<AvatarEntry>
 }
@@ -238,8 +240,9 @@ class AvatarBatch {
     const base = state.base?.counter ?? 0
     if (base <= this.#settled) return
     allowances.clear()
+    const { db, stepRecords } = this.#context
     const isStored = !this.#entry.isNew
-    const split = isStored ? await splitAt(this.#context.db, avatar, this.#settled, base) : undefined
+    const split = isStored ? await splitAt(db, avatar, this.#settled, base, stepRecords) : undefined
     const gone = new LiveSum()
     const left = new LiveSum()
     for (const kept of this.#kept) {

@@ -11,11 +11,8 @@ import { openRow, walkSteps, type Database } from './database.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
 
-/** Records whose `o` rows a commit removes itself: about 20 ms. Of more the commit only leaves word (row `u`). */
-const MAX_AT_ONCE = 1_000
-
 export type Split =
-  /** All that went; `items` where they are few. */
+  /** All that went; `items` where they are no more than could be removed at once. */
   | { readonly gone: LiveSum; readonly items: readonly Item[] | undefined }
   /** All that is left. */
   | { readonly left: LiveSum }
@@ -24,20 +21,27 @@ export type Split =
  * Divides the stored records of an avatar with a counter from `from` on by the counter of a new base.
  *
  * @param from the counter of the base before
+ * @param atOnce records whose `o` rows the commit removes itself; of more it only leaves word (row `u`)
  */
-export async function splitAt(db: Database, avatar: Avatar, from: number, base: number): Promise<Split> {
+export async function splitAt(
+  db: Database,
+  avatar: Avatar,
+  from: number,
+  base: number,
+  atOnce: number,
+): Promise<Split> {
   const items: Item[] = []
   const gone = new Side(db, avatar, keys.historyRange(avatar, from, base), (item) => {
-    if (items.length <= MAX_AT_ONCE) items.push(item)
+    if (items.length <= atOnce) items.push(item)
   })
   const left = new Side(db, avatar, keys.historyRange(avatar, base, Number.MAX_SAFE_INTEGER + 1), () => {})
   try {
     for (;;) {
       if (await gone.readToEnd()) {
-        return { gone: gone.sum, items: items.length <= MAX_AT_ONCE ? items : undefined }
+        return { gone: gone.sum, items: items.length <= atOnce ? items : undefined }
       }
       // Few are sought out first: then nothing is left to be done later.
-      if (gone.sum.records > MAX_AT_ONCE && (await left.readToEnd())) return { left: left.sum }
+      if (gone.sum.records > atOnce && (await left.readToEnd())) return { left: left.sum }
     }
   } finally {
     await gone.close()

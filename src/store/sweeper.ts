@@ -20,6 +20,8 @@ export interface SweeperParts {
   readonly logger: Logger
   readonly archive: boolean
   readonly quotas: Quotas
+  /** Records, or rows, that one step is about at most. */
+  readonly stepRecords: number
   /** Runs a task between commits; it mends what a row that fails its check tells of, and then runs it again. */
   readonly exclusively: <T>(task: () => Promise<T>) => Promise<T>
   /** The entry of an avatar, which nobody else sees until it is put back. */
@@ -136,9 +138,9 @@ export class Sweeper {
 
   /** Takes some records out of the order of sync. Only between commits. */
   async unlist(avatar: Avatar = this.#unlisting.values().next().value as Avatar): Promise<void> {
-    const { db, write } = this.#parts
+    const { db, stepRecords, write } = this.#parts
     const base = this.#forgetting.has(avatar) ? 'all' : (readSummary(db, avatar)?.base?.counter ?? 0)
-    const step = await unlistStep(db, avatar, base)
+    const step = await unlistStep(db, avatar, base, stepRecords)
     await write(step, NOTHING)
     if (step.isLast) this.#unlisting.delete(avatar)
   }
@@ -150,8 +152,9 @@ export class Sweeper {
   }
 
   async #forget(avatar: Avatar): Promise<void> {
-    const step = await forgetStep(this.#parts.db, avatar, this.#nextOf(avatar))
-    await this.#parts.write(step, NOTHING)
+    const { db, stepRecords, write } = this.#parts
+    const step = await forgetStep(db, avatar, stepRecords, this.#nextOf(avatar))
+    await write(step, NOTHING)
     this.#note(avatar, step)
     if (step.isLast) this.#forgetting.delete(avatar)
   }
@@ -165,10 +168,10 @@ export class Sweeper {
   }
 
   async #pruneOne(avatar: Avatar, isTooMuch: (counts: Counts) => boolean): Promise<void> {
-    const { db, takeEntry, putEntry, write } = this.#parts
+    const { db, stepRecords, takeEntry, putEntry, write } = this.#parts
     const entry = await takeEntry(avatar)
     const before = entry.counts
-    const step = await pruneStep(db, entry, isTooMuch, this.#nextOf(avatar))
+    const step = await pruneStep(db, entry, isTooMuch, stepRecords, this.#nextOf(avatar))
     await write(step, plus(entry.counts, before, -1))
     putEntry(entry)
     this.#note(avatar, step)

@@ -9,7 +9,7 @@ import type { SyncMoment } from '../sync/types.ts'
 import { AvatarEntry } from './avatar-entry.ts'
 import { buildBatch, type Batch } from './commit.ts'
 import { countAll, NOTHING, plus } from './counts.ts'
-import { NO_VALUE, walk, writeDurably, type Database, type Operation } from './database.ts'
+import { NO_VALUE, walk, writeDurably, writeSoon, type Database, type Operation } from './database.ts'
 import { CorruptRowError, CorruptWhereaboutsError } from './errors.ts'
 import * as feed from './feed.ts'
 import * as keys from './keys.ts'
@@ -25,6 +25,8 @@ import type { CommitResult, Quotas } from './types.ts'
 
 /** Memory for avatars that are written to: about 2,000 of ordinary size. */
 const ENTRY_CACHE_BYTES = 96 * 1_024 * 1_024
+/** Records in a step of background work: others wait for one no longer than for a commit of that many. */
+const STEP_RECORDS = 500
 /** Avatars mended on the way of one commit before the disk is held to be beyond help. */
 const MAX_MENDS = 8
 
@@ -46,6 +48,7 @@ export interface WriterOptions {
   readonly feedEntries?: number
   readonly archive: boolean
   readonly quotas?: Quotas
+  readonly stepRecords?: number
 }
 
 export interface Rebuilt {
@@ -84,6 +87,7 @@ export class StoreWriter {
       logger,
       archive: options.archive,
       quotas: options.quotas ?? NO_QUOTAS,
+      stepRecords: options.stepRecords ?? STEP_RECORDS,
       exclusively: (task) => writer().#exclusively(task, []),
       takeEntry: async (avatar) => {
         const entry = await writer().#entryOf(avatar)
@@ -93,7 +97,13 @@ export class StoreWriter {
       putEntry: (entry) => void writer().#entries.set(entry.avatar, entry),
       counts: () => writer().totals,
       write: async ({ operations, removed }, change) => {
-        await writer().#write(operations, { ...writer().totals, ...plus(writer().totals, change) }, [], removed)
+        await writer().#write(
+          operations,
+          { ...writer().totals, ...plus(writer().totals, change) },
+          [],
+          removed,
+          writeSoon,
+        )
       },
     })
     links.writer = new StoreWriter(components, options, meta, feedFloor, sweeper)
@@ -162,7 +172,7 @@ export class StoreWriter {
     const { environment, metrics } = this.#components
     const startedMs = environment.clock.now()
     const entries = new Map<Avatar, AvatarEntry>()
-    const { archive, quotas = NO_QUOTAS } = this.#options
+    const { archive, quotas = NO_QUOTAS, stepRecords = STEP_RECORDS } = this.#options
     const entryOf = async (avatar: Avatar): Promise<AvatarEntry> => {
       const entry = await this.#entryOf(avatar)
       entries.set(avatar, entry)
@@ -170,7 +180,7 @@ export class StoreWriter {
     }
     const { lastSequence } = this.#totals
     const batch = await buildBatch(
-      { db: this.#db, lastSequence, counts: this.#totals, archive, quotas, entryOf },
+      { db: this.#db, lastSequence, counts: this.#totals, archive, quotas, stepRecords, entryOf },
       records,
     )
     if (batch.operations.length > 0) {
@@ -198,8 +208,9 @@ export class StoreWriter {
     totals: Totals,
     added: Batch['added'],
     removed: Batch['removed'],
+    write = writeDurably,
   ): Promise<void> {
-    await writeDurably(this.#db, [...operations, totalsOperation(totals)])
+    await write(this.#db, [...operations, totalsOperation(totals)])
     this.#totals = totals
     await this.#order.apply(added, removed)
   }

@@ -33,6 +33,7 @@ export interface OpenOptions {
   readonly feedEntries?: number
   readonly archive?: boolean
   readonly quotas?: Quotas
+  readonly stepRecords?: number
 }
 
 /** One database, and the store on it while it is open. */

@@ -3,8 +3,9 @@ import { memoryHarness } from './harness.ts'
 import { storeProperties } from './store-properties.ts'
 
 describe.each([
-  ['that prunes', false],
-  ['that keeps history', true],
-])('a store in memory %s', (_, archive) => {
-  storeProperties(memoryHarness, 30, archive)
+  ['that prunes', {}],
+  ['that prunes in the smallest steps', { stepRecords: 1 }],
+  ['that keeps history', { archive: true, stepRecords: 2 }],
+])('a store in memory %s', (_, options) => {
+  storeProperties(memoryHarness, 24, options)
 })

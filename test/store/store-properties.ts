@@ -1,13 +1,15 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { VerifiedRecord } from '../../src/record/types.ts'
 import { deliver, delivery, type Delivery } from '../oracle/delivery.ts'
 import { history, type History } from '../oracle/history.ts'
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
 import { commitBatches, expectOracle, expectResultsOfNow } from './expectations.ts'
-import { verified, type StoreHarness } from './harness.ts'
+import { verified, type OpenOptions, type StoreHarness } from './harness.ts'
+import { expectSynced } from './sync-expectations.ts'
 
 /** What must hold for every history and delivery, on whatever the store keeps its rows in. */
-export function storeProperties(make: () => Promise<StoreHarness>, standardRuns: number, archive: boolean): void {
+export function storeProperties(make: () => Promise<StoreHarness>, standardRuns: number, opened: OpenOptions): void {
   const options = { timeout: PROPERTY_TIMEOUT_MS }
   const holds = async (run: (harness: StoreHarness) => Promise<void>): Promise<void> => {
     const harness = await make()
@@ -22,10 +24,30 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
     await fc.assert(
       fc.asyncProperty(history(30), delivery, ({ key, records }, plan) =>
         holds(async (harness) => {
-          const store = await harness.open({ archive })
+          const store = await harness.open(opened)
           const batches = deliver(records, plan).map(verified)
           await commitBatches(store, key.avatar, batches)
           await expectOracle(store, key.avatar, batches.flat())
+          expect(await harness.corruptions()).toBe(0)
+        }),
+      ),
+      { numRuns: propertyRuns(standardRuns) },
+    )
+  })
+
+  test('sync sees the live records and no others, at every moment', options, async () => {
+    await fc.assert(
+      fc.asyncProperty(history(30), delivery, ({ key, records }, plan) =>
+        holds(async (harness) => {
+          const store = await harness.open(opened)
+          const given: VerifiedRecord[] = []
+          for (const batch of deliver(records, plan).map(verified)) {
+            await store.commit(batch)
+            given.push(...batch)
+            await expectSynced(store, key.avatar, given)
+          }
+          await store.swept()
+          await expectSynced(store, key.avatar, given)
           expect(await harness.corruptions()).toBe(0)
         }),
       ),
@@ -37,7 +59,7 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
     await fc.assert(
       fc.asyncProperty(history(12), delivery, ({ records }, plan) =>
         holds(async (harness) => {
-          const store = await harness.open({ archive })
+          const store = await harness.open(opened)
           for (const batch of deliver(records, plan).map(verified)) await expectResultsOfNow(store, batch)
         }),
       ),
@@ -49,14 +71,14 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
     await fc.assert(
       fc.asyncProperty(history(20), delivery, fc.nat(7), ({ key, records }, plan, every) =>
         holds(async (harness) => {
-          let store = await harness.open({ archive })
+          let store = await harness.open(opened)
           const batches = deliver(records, plan).map(verified)
           for (const [turn, batch] of batches.entries()) {
             await commitBatches(store, key.avatar, [batch])
             if (turn % (every + 1) !== every) continue
             await store.swept()
             const before = [store.epoch, store.lastSequence(), store.totals(), await store.view(key.avatar)]
-            store = await harness.open({ archive })
+            store = await harness.open(opened)
             expect([store.epoch, store.lastSequence(), store.totals(), await store.view(key.avatar)]).toEqual(before)
           }
           await expectOracle(store, key.avatar, batches.flat())
@@ -70,12 +92,12 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
     await fc.assert(
       fc.asyncProperty(history(30), delivery, fc.boolean(), ({ key, records }, plan, all) =>
         holds(async (harness) => {
-          let store = await harness.open({ archive })
+          let store = await harness.open(opened)
           const batches = deliver(records, plan).map(verified)
           await commitBatches(store, key.avatar, batches)
           await store.swept()
           const before = await harness.dump()
-          store = await harness.open({ archive })
+          store = await harness.open(opened)
           await store.rebuild(...(all ? [] : [key.avatar]))
           await expectOracle(store, key.avatar, batches.flat())
           expect(await harness.dump()).toEqual(before)
@@ -89,7 +111,7 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
     await fc.assert(
       fc.asyncProperty(history(12, 1), history(12, 2), delivery, (one, other, plan) =>
         holds(async (harness) => {
-          const store = await harness.open({ archive })
+          const store = await harness.open(opened)
           const given = deliver([...one.records, ...one.foreign, ...other.records], plan).map(verified)
           for (const batch of given) await store.commit(batch)
           for (const avatar of [one.key.avatar, other.key.avatar]) {
@@ -112,10 +134,10 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
 
   test('stores that got the same records in other orders agree', options, async () => {
     const arrange = async (store: StoreHarness, { records, key }: History, plan: Delivery) => {
-      const opened = await store.open({ archive })
-      for (const batch of deliver(records, { ...plan, withheld: [] })) await opened.commit(verified(batch))
-      await opened.swept()
-      const view = await opened.view(key.avatar)
+      const target = await store.open(opened)
+      for (const batch of deliver(records, { ...plan, withheld: [] })) await target.commit(verified(batch))
+      await target.swept()
+      const view = await target.view(key.avatar)
       if (view === undefined) throw new Error('an avatar with records has a view')
       // `missing` may name a record below the base: one store may hold it as history, the other never kept it.
       const { missing: _, ...summary } = view.summary
