@@ -2,7 +2,7 @@ import { ID_BYTES } from './negentropy/wire.ts'
 
 /** Text that names an id in a map, two bytes a character: half as long as hex. */
 export function idKey(id: Uint8Array): string {
-  return Buffer.from(id.buffer, id.byteOffset, ID_BYTES).toString('utf16le')
+  return String.fromCharCode(...new Uint16Array(Uint8Array.from(id).buffer, 0, ID_BYTES / 2))
 }
 
 /** The ids of 32 bytes that stand one after the other. Views. */

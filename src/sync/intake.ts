@@ -1,3 +1,4 @@
+import { hexToBytes } from '@noble/hashes/utils.js'
 import type { Environment } from '../environment.ts'
 import { IngestBusyError } from '../ingest/errors.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
@@ -220,5 +221,5 @@ function counterOf(record: SignedRecord): number {
 }
 
 function keyOf(id: RecordId | null): string {
-  return idKey(Buffer.from((id ?? '').slice(2).padEnd(64, '0'), 'hex'))
+  return idKey(hexToBytes((id ?? '').slice(2).padEnd(64, '0')))
 }

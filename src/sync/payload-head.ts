@@ -1,9 +1,7 @@
 import type { Avatar } from '../record/types.ts'
 
-/** The first bytes, a character each. */
-function latin1({ buffer, byteOffset, length }: Uint8Array, most: number): string {
-  return Buffer.from(buffer, byteOffset, Math.min(length, most)).toString('latin1')
-}
+/** A character a byte; those of a head are ASCII. */
+const decoder = new TextDecoder('latin1')
 
 export interface PayloadHead {
   readonly avatar: Avatar
@@ -22,7 +20,7 @@ const HEAD = /^\{"avatar":"(0x0[23][0-9a-f]{64})","counter":(\d{1,16}),"created_
  * @returns undefined for what is no payload
  */
 export function payloadHead(payload: Uint8Array): PayloadHead | undefined {
-  const found = HEAD.exec(latin1(payload, MAX_HEAD_BYTES))
+  const found = HEAD.exec(decoder.decode(payload.subarray(0, MAX_HEAD_BYTES)))
   if (found === null) return undefined
   return { avatar: found[1] as Avatar, counter: Number(found[2]), createdAt: Number(found[3]) }
 }
