@@ -1,17 +1,23 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Page } from 'playwright-core'
 import { createClient } from '../../src/client/client.ts'
-import { privateKeySigner } from '../../src/client/signers.ts'
+import { privateKeySigner, type Signer } from '../../src/client/signers.ts'
+import type { Client } from '../../src/client/types.ts'
+import { uncompressedAvatar } from '../../src/record/keys.ts'
 import { newKey } from '../client/keys.ts'
 import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
+import { cite, createWriter } from '../integration/writer.ts'
 import { openBrowser, type Pages } from './pages.ts'
 
 let cluster: Cluster
 let node: NodeProcess
 let other: NodeProcess
+let client: Client
 let browser: Pages
 beforeAll(async () => {
   cluster = await createCluster()
   ;[node, other] = (await cluster.line(2)) as [NodeProcess, NodeProcess]
+  client = createClient({ nodes: [node.url] })
   browser = await openBrowser()
 })
 afterAll(async () => {
@@ -19,13 +25,119 @@ afterAll(async () => {
   await cluster.close()
 })
 
-it('shows an avatar that was searched for, verified in the browser', async () => {
+async function newcomer(patch: Parameters<Client['put']>[0]['patch']): Promise<Signer> {
   const signer = privateKeySigner(newKey())
-  await createClient({ nodes: [node.url] }).put({ signer, patch: { name: 'Ada' } })
-  const page = await browser.open(node.url)
-  await page.getByLabel('Avatar, or platform/name').fill(signer.avatar.slice(2).toUpperCase())
+  await client.put({ signer, patch })
+  return signer
+}
+
+async function search(page: Page, text: string): Promise<void> {
+  await page.getByLabel('Avatar, or platform/name').fill(text)
   await page.getByRole('button', { name: 'Find' }).click()
-  await page.getByText('Verified in your browser: 1 signature').waitFor()
-  expect(await page.getByRole('article', { name: 'Its own data' }).textContent()).toContain('"Ada"')
-  expect(browser.complaints).toEqual([])
+}
+
+const own = (page: Page) => page.getByRole('article', { name: 'Its own data' })
+
+describe('search', () => {
+  it('finds an avatar in any form, and shows it verified in the browser', async () => {
+    const { avatar } = await newcomer({ name: 'Ada' })
+    for (const form of [avatar, avatar.slice(2).toUpperCase(), uncompressedAvatar(avatar)]) {
+      const page = await browser.open(node.url)
+      await search(page, ` ${form} `)
+      await page.getByText('Verified in your browser: 1 signature').waitFor()
+      expect(await own(page).textContent()).toContain('"Ada"')
+    }
+    expect(browser.complaints).toEqual([])
+  })
+
+  it('finds avatars by an account that they claim', async () => {
+    const signer = await newcomer({})
+    const identity = `Ada-${signer.avatar.slice(-6)}`
+    await client.put({ signer, platform: 'twitter', identity, patch: { bio: 'counts' } })
+    const page = await browser.open(node.url)
+    await search(page, `Twitter/@${identity}`)
+    await page.getByRole('heading', { name: `1 avatar claims twitter/${identity}` }).waitFor()
+    await page.locator('.cards a').click()
+    await page
+      .getByRole('article', { name: `twitter / ${identity}` })
+      .getByText('"counts"')
+      .waitFor()
+  })
+
+  it('says what is wrong with what was typed, and what to type', async () => {
+    const page = await browser.open(node.url)
+    await search(page, `0x${'12'.repeat(20)}`)
+    await page.getByText('That is an Ethereum address').waitFor()
+    await search(page, 'hello')
+    await page.getByText('such as twitter/alice').waitFor()
+    await search(page, 'twitter/nobody-at-all')
+    await page.getByRole('heading', { name: 'Nobody claims twitter/nobody-at-all' }).waitFor()
+  })
+})
+
+describe('an avatar', () => {
+  it('is updated live by what is written at another node', async () => {
+    const signer = await newcomer({ city: 'London' })
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}`)
+    await page.getByText('live', { exact: true }).waitFor()
+    const there = createClient({ nodes: [other.url, node.url] })
+    await there.put({ signer, patch: { city: 'Paris' } })
+    await own(page).getByText('"Paris"').waitFor()
+    await page.getByText('Verified in your browser: 2 signatures').waitFor()
+    expect(await page.locator('[aria-live]').first().textContent()).toContain('signature checked')
+  })
+
+  it('shows which patch set a value, and that patch in the history', async () => {
+    const signer = await newcomer({ name: { first: 'Ada' }, city: 'London' })
+    await client.put({ signer, patch: { city: 'Paris' } })
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}`)
+    await own(page).getByRole('button', { name: '"city"' }).click()
+    await page.getByText('/city was set by this patch').waitFor()
+    await page.getByRole('link', { name: /^Number 2/ }).click()
+    const entry = page.locator('.entry.chosen')
+    await entry.waitFor()
+    expect(await entry.innerText()).toMatch(/"London"[\s\S]*→[\s\S]*"Paris"/)
+    expect(await entry.getByLabel('Payload', { exact: true }).innerText()).toContain(`"avatar":"${signer.avatar}"`)
+    expect(await entry.getByLabel('Signature', { exact: true }).innerText()).toMatch(/^0x[0-9a-f]{128}$/)
+    expect(await page.locator('.entry').count()).toBe(2)
+  })
+
+  it('shows a fork as what it is, and the write that joins it', async () => {
+    const writer = createWriter('fork in the explorer')
+    const first = writer.write({ a: 1 })
+    // Two devices that had seen the same, and not each other.
+    const [one, two] = [{ one: 1 }, { two: 2 }].map((patch) => writer.write(patch, { prev: cite(first) }))
+    await node.api.write([first, one!, two!])
+    const page = await browser.open(`${node.url}/#/avatar/${writer.avatar}/history`)
+    await page.getByText('A fork: 2 devices wrote at once').waitFor()
+    await page.getByText('2 devices wrote on from here at once').waitFor()
+    await node.api.write([writer.write({ three: 3 }, { prev: cite(one!, two!) })])
+    await page.getByText('joins 2 branches').waitFor()
+    await page.getByText('A fork: 2 devices wrote at once').waitFor({ state: 'detached' })
+  })
+
+  it('that nobody has written to is shown as empty', async () => {
+    const { avatar } = privateKeySigner(newKey())
+    const page = await browser.open(`${node.url}/#/avatar/${avatar}`)
+    await page.getByText('Nothing is known of this avatar').waitFor()
+    await page.getByText('This avatar holds nothing yet.').waitFor()
+    expect(browser.complaints).toEqual([])
+  })
+})
+
+describe('the network page', () => {
+  it('shows the peers of the host, and how sync with them stands', async () => {
+    const page = await browser.open(`${node.url}/#/network`)
+    await page.getByRole('heading', { name: 'Peers' }).waitFor()
+    await page
+      .getByText(/in sync|not compared yet|syncing now/)
+      .first()
+      .waitFor()
+    expect(await page.locator('.cards > li').count()).toBe(1)
+  })
+})
+
+it('pages ask nobody but the host that serves them', () => {
+  const hosts = new Set(browser.requests.filter((url) => !url.startsWith('data:')).map((url) => new URL(url).origin))
+  expect([...hosts]).toEqual([node.url])
 })

@@ -6,7 +6,7 @@ export const PATIENCE_MS = 30_000
 
 export interface Pages {
   /** A page of its own context, so that nothing is left over from another. */
-  open(url: string, options?: BrowserContextOptions): Promise<Page>
+  open(url: string, options?: BrowserContextOptions, prepare?: (page: Page) => Promise<void>): Promise<Page>
   close(): Promise<void>
   /** What pages complained of: errors, and what their policy kept from loading. */
   readonly complaints: string[]
@@ -22,7 +22,7 @@ export async function openBrowser(): Promise<Pages> {
   return {
     complaints,
     requests,
-    async open(url, options = {}) {
+    async open(url, options = {}, prepare = () => Promise.resolve()) {
       const context = await browser.newContext({ viewport: { width: 1100, height: 850 }, locale: 'en-GB', ...options })
       contexts.push(context)
       context.setDefaultTimeout(PATIENCE_MS)
@@ -34,6 +34,7 @@ export async function openBrowser(): Promise<Pages> {
         // The browser's own word on hosts that are down, which tests take down.
         if (message.type() === 'error' && !/^Failed to load resource|ERR_/.test(text)) complaints.push(text)
       })
+      await prepare(page)
       await page.goto(url)
       return page
     },

@@ -1,0 +1,227 @@
+import { readFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { privateKeySigner } from '../../src/client/signers.ts'
+import { newKey } from '../client/keys.ts'
+import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
+import { cite, createWriter } from '../integration/writer.ts'
+import { openBrowser, type Pages } from './pages.ts'
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+/** Where to put pictures of all pages, for people to look at; none are taken where it is not set. */
+const PICTURES = process.env['EXPLORER_PICTURES']
+
+let cluster: Cluster
+let node: NodeProcess
+let browser: Pages
+const key = newKey()
+const { avatar } = privateKeySigner(key)
+const forked = createWriter('forked and gapped')
+beforeAll(async () => {
+  cluster = await createCluster()
+  ;[node] = (await cluster.line(2)) as [NodeProcess, NodeProcess]
+  browser = await openBrowser()
+  const client = createClient({ nodes: [node.url] })
+  const signer = privateKeySigner(key)
+  await client.put({
+    signer,
+    patch: {
+      name: 'Ada Lovelace',
+      bio: 'Wrote the first program. '.repeat(6),
+      links: ['https://example.org/a-rather-long-address-that-does-not-fit-on-a-phone', { title: 'notes', year: 1843 }],
+      settings: { theme: 'dark', public: true, tags: {} },
+    },
+  })
+  await client.put({ signer, platform: 'twitter', identity: 'ada', patch: { verified: false, followers: 1815 } })
+  await client.put({ signer, patch: { settings: { theme: null, language: 'en' } } })
+  const first = forked.write({ a: 1 })
+  const [one, two, lost] = [{ one: 1 }, { two: 2 }, { lost: 3 }].map((patch) =>
+    forked.write(patch, { prev: cite(first) }),
+  )
+  const waits = forked.write({ waits: 4 }, { prev: cite(lost!) })
+  await node.api.write([first, one!, two!, waits])
+})
+afterAll(async () => {
+  await browser.close()
+  await cluster.close()
+})
+
+interface View {
+  readonly name: string
+  readonly hash: string
+  readonly ready: string
+  readonly then?: (page: Page) => Promise<void>
+}
+
+const VIEWS: readonly View[] = [
+  { name: 'search', hash: '#/', ready: 'Kept by this host' },
+  { name: 'search-identity', hash: '#/?q=twitter/ada', ready: '1 avatar claims twitter/ada' },
+  { name: 'search-wrong', hash: '#/?q=what', ready: 'such as twitter/alice' },
+  {
+    name: 'avatar',
+    hash: `#/avatar/${avatar}`,
+    ready: 'Verified in your browser',
+    async then(page) {
+      await page.getByRole('button', { name: '"language"' }).click()
+      await page.getByText('was set by').waitFor()
+      await page.getByText('What this means').click()
+    },
+  },
+  {
+    name: 'avatar-empty',
+    hash: `#/avatar/0x02${'79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798'}`,
+    ready: 'Nothing is known',
+  },
+  {
+    name: 'history',
+    hash: `#/avatar/${avatar}/history`,
+    ready: 'the newest first',
+    then: async (page) => await page.getByText('Signed text and signature').first().click(),
+  },
+  { name: 'history-forked', hash: `#/avatar/${forked.avatar}/history`, ready: 'the newest first' },
+  {
+    name: 'edit',
+    hash: `#/avatar/${avatar}/edit`,
+    ready: 'Content, as JSON',
+    async then(page) {
+      await page.getByLabel('Secret key').fill(Buffer.from(key).toString('hex'))
+      await page.getByRole('button', { name: 'Use it' }).click()
+      await page.getByLabel('Content, as JSON').fill('{"name": "Ada King", "bio": "short"}')
+      await page.getByRole('button', { name: 'See what will be signed' }).click()
+      await page.getByText('This exact text will be signed').waitFor()
+    },
+  },
+  {
+    name: 'edit-wrong',
+    hash: `#/avatar/${avatar}/edit`,
+    ready: 'Content, as JSON',
+    async then(page) {
+      await page.getByLabel('Content, as JSON').fill('{"name": }')
+      await page.getByText('That is not JSON yet').waitFor()
+    },
+  },
+  { name: 'move', hash: `#/avatar/${avatar}/move`, ready: 'Take it with you' },
+  {
+    name: 'write',
+    hash: '#/write',
+    ready: 'Who signs?',
+    then: async (page) => await page.getByRole('button', { name: 'Make a new key' }).click(),
+  },
+  {
+    name: 'archives',
+    hash: '#/archives',
+    ready: 'Drop an archive here',
+    async then(page) {
+      const archive = await (await fetch(`${node.url}/v2/archives`)).text()
+      await page.locator('input[type=file]').setInputFiles({
+        name: 'all.avatar-kv.ndjson',
+        mimeType: 'application/x-ndjson',
+        buffer: Buffer.from(archive.replace('Ada', 'Eve')),
+      })
+      await page.getByText('This archive is damaged').waitFor()
+    },
+  },
+  { name: 'network', hash: '#/network', ready: 'Peers' },
+  { name: 'unknown', hash: '#/nowhere', ready: 'There is no such page' },
+]
+
+const LOOKS: readonly { readonly look: string; readonly options: BrowserContextOptions }[] = [
+  { look: 'light', options: { colorScheme: 'light' } },
+  { look: 'dark', options: { colorScheme: 'dark' } },
+  {
+    look: 'phone',
+    options: { colorScheme: 'light', viewport: { width: 360, height: 720 }, isMobile: true, hasTouch: true },
+  },
+]
+
+interface Finding {
+  readonly id: string
+  readonly impact: string | null
+  readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[]
+}
+
+/** Runs axe-core in the page, past its policy, which keeps scripts of others out. */
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(AXE)
+  const { violations } = (await page.evaluate('axe.run()')) as { violations: Finding[] }
+  return violations.flatMap(({ id, impact, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${impact} ${id}: ${html} ${failureSummary ?? ''}`),
+  )
+}
+
+describe.each(LOOKS)('every page, $look', ({ look, options }) => {
+  it.each(VIEWS)('$name', async ({ name, hash, ready, then }) => {
+    const page = await browser.open(`${node.url}/${hash}`, options)
+    await page.getByText(ready).first().waitFor()
+    await then?.(page)
+    if (PICTURES !== undefined) {
+      await mkdir(PICTURES, { recursive: true })
+      await page.screenshot({ path: join(PICTURES, `${name}-${look}.png`), fullPage: true })
+    }
+    expect(await findings(page)).toEqual([])
+    // Nothing runs out of the window: a phone need not be moved sideways.
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
+    expect(browser.complaints).toEqual([])
+    await page.context().close()
+  })
+})
+
+describe('by keyboard alone', () => {
+  /** Tabs on until what has the focus has this text or name. */
+  async function tabTo(page: Page, wanted: RegExp): Promise<void> {
+    const seen: string[] = []
+    for (let n = 0; n < 60; n++) {
+      await page.keyboard.press('Tab')
+      const focus = await page.evaluate(() => {
+        const element = document.activeElement as HTMLElement | null
+        if (element === null || element === document.body) return { name: '', isShown: true }
+        const labels = (element as HTMLInputElement).labels
+        const name = element.getAttribute('aria-label') ?? labels?.[0]?.textContent ?? element.textContent
+        const { outlineStyle, outlineWidth } = getComputedStyle(element)
+        return { name, isShown: outlineStyle !== 'none' && Number.parseFloat(outlineWidth) >= 2 }
+      })
+      seen.push(focus.name)
+      expect(focus.isShown, `the focus shows on ${focus.name}`).toBe(true)
+      if (wanted.test(focus.name)) return
+    }
+    throw new Error(`The Tab key does not come to ${String(wanted)}: ${seen.join(' | ')}`)
+  }
+
+  it('an avatar is found, looked through, changed and signed', async () => {
+    const page = await browser.open(node.url)
+    await page.getByText('Kept by this host').waitFor()
+    await tabTo(page, /^Skip to the content$/)
+    await page.keyboard.press('Enter')
+    await tabTo(page, /^Avatar, or platform\/name$/)
+    await page.keyboard.type('twitter/ada')
+    await page.keyboard.press('Enter')
+    await page.getByText('1 avatar claims').waitFor()
+    await tabTo(page, new RegExp(`^${avatar.slice(0, 14)}`))
+    await page.keyboard.press('Enter')
+    await page.getByText('Verified in your browser').waitFor()
+    await tabTo(page, /^"followers"$/)
+    await page.keyboard.press('Space')
+    await page.getByText('/followers was set by this patch').waitFor()
+    await page.keyboard.press('Shift+Tab')
+    await page.goto(`${node.url}/#/avatar/${avatar}/edit`)
+    await page.getByLabel('Content, as JSON').waitFor()
+    await tabTo(page, /^Secret key/)
+    await page.keyboard.type(Buffer.from(key).toString('hex'))
+    await page.keyboard.press('Enter')
+    await page.getByText('Signing as').waitFor()
+    await tabTo(page, /^Content, as JSON$/)
+    await page.keyboard.press('ControlOrMeta+a')
+    await page.keyboard.type('{"typed": "by hand"}')
+    await tabTo(page, /^See what will be signed$/)
+    await page.keyboard.press('Enter')
+    await page.getByText('This exact text will be signed').waitFor()
+    await tabTo(page, /^Sign and send$/)
+    await page.keyboard.press('Enter')
+    await page.getByText('Your change arrived').waitFor()
+    expect(browser.complaints).toEqual([])
+  })
+})

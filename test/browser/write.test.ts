@@ -1,0 +1,198 @@
+import { getBytes, Wallet, type HDNodeWallet } from 'ethers'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { privateKeySigner } from '../../src/client/signers.ts'
+import { newKey } from '../client/keys.ts'
+import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
+import { openBrowser, type Pages } from './pages.ts'
+
+let cluster: Cluster
+let node: NodeProcess
+let browser: Pages
+beforeAll(async () => {
+  cluster = await createCluster()
+  node = await cluster.start('home')
+  browser = await openBrowser()
+})
+afterAll(async () => {
+  await browser.close()
+  await cluster.close()
+})
+
+/** Puts a wallet into pages as extensions do (EIP-1193); its key is real, and stays outside the page. */
+function inject(wallet: HDNodeWallet, declines: { now: boolean } = { now: false }) {
+  return async (page: Page): Promise<void> => {
+    await page.exposeFunction('walletRequest', async (method: string, params: string[]) => {
+      if (method === 'eth_requestAccounts') return { result: [wallet.address] }
+      if (method !== 'personal_sign') return { error: { code: 4200, message: `${method} is not supported` } }
+      if (declines.now) return { error: { code: 4001, message: 'User rejected the request.' } }
+      return { result: await wallet.signMessage(getBytes(params[0]!)) }
+    })
+    await page.addInitScript(() => {
+      const ask = globalThis as unknown as {
+        walletRequest(method: string, params: unknown): Promise<{ result?: unknown; error?: object }>
+        ethereum: object
+      }
+      ask.ethereum = {
+        async request({ method, params }: { method: string; params?: unknown }) {
+          const { result, error } = await ask.walletRequest(method, params)
+          if (error !== undefined) throw error
+          return result
+        },
+      }
+    })
+  }
+}
+
+async function useKey(page: Page, key: Uint8Array): Promise<void> {
+  await page.getByLabel('Secret key, 64 hex digits').fill(Buffer.from(key).toString('hex'))
+  await page.getByRole('button', { name: 'Use it' }).click()
+  await page.getByText('with a key in this page’s memory').waitFor()
+}
+
+async function write(page: Page, content: unknown): Promise<string> {
+  await page.getByLabel('Content, as JSON').fill(JSON.stringify(content))
+  await page.getByRole('button', { name: 'See what will be signed' }).click()
+  const text = await page.getByLabel('Text to be signed').innerText()
+  await page.getByRole('button', { name: 'Sign and send' }).click()
+  return text
+}
+
+describe('writing', () => {
+  it('with a wallet: shows the patch and the exact text, and sees it arrive', async () => {
+    const wallet = Wallet.createRandom()
+    const declines = { now: false }
+    const page = await browser.open(`${node.url}/#/write`, {}, inject(wallet, declines))
+    await page.getByRole('button', { name: 'Use my wallet' }).click()
+    await page.getByRole('link', { name: 'Edit my avatar' }).click()
+    await page.getByRole('heading', { name: 'Edit', exact: true }).waitFor()
+
+    const text = await write(page, { name: 'Ada', links: ['https://example.org'] })
+    await page.getByText('Your change arrived').waitFor()
+    const avatar = wallet.publicKey
+    const records = (await (await fetch(`${node.url}/v2/avatars/${avatar}/records`)).json()) as {
+      records: { payload: string }[]
+    }
+    expect(records.records.map(({ payload }) => payload)).toEqual([text])
+
+    await page.getByRole('button', { name: 'Go on editing' }).click()
+    await page.getByLabel('Content, as JSON').fill('{"links": ["https://example.org"], "city": "Turin"}')
+    expect(JSON.parse(await page.getByLabel('Patch').innerText())).toEqual({ name: null, city: 'Turin' })
+    declines.now = true
+    await page.getByRole('button', { name: 'See what will be signed' }).click()
+    await page.getByRole('button', { name: 'Sign and send' }).click()
+    await page.getByText('It was declined in the wallet. Nothing was written.').waitFor()
+    declines.now = false
+    await page.getByRole('button', { name: 'Sign and send' }).click()
+    await page.getByText('Your change arrived').waitFor()
+    expect((await node.api.avatar(avatar as `0x${string}`))?.namespaces[0]?.content).toEqual({
+      links: ['https://example.org'],
+      city: 'Turin',
+    })
+    expect(browser.complaints).toEqual([])
+  })
+
+  it('with a new key: it is shown once, and kept nowhere', async () => {
+    const page = await browser.open(`${node.url}/#/write`)
+    await page.getByRole('button', { name: 'Make a new key' }).click()
+    const secret = await page.locator('.secret code').innerText()
+    const { avatar } = privateKeySigner(secret)
+    await page.getByRole('link', { name: 'Edit my avatar' }).click()
+    await page.getByLabel('What to edit').selectOption({ label: 'A linked account…' })
+    await page.getByLabel('Platform').fill('twitter')
+    await page.getByLabel('Account', { exact: true }).fill('ada')
+    await page.getByRole('button', { name: 'Open' }).click()
+    await write(page, { bio: 'x' })
+    await page.getByText('Your change arrived').waitFor()
+    expect((await node.api.avatar(avatar))?.namespaces).toEqual([
+      { platform: 'twitter', identity: 'ada', content: { bio: 'x' } },
+    ])
+    const kept = await page.evaluate(() =>
+      JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+    )
+    expect(kept).not.toContain(secret.slice(2))
+    await page.reload()
+    await page.getByText('Who signs?').waitFor()
+  })
+
+  it('says what is wrong with a draft, and lets nobody sign for another', async () => {
+    const signer = privateKeySigner(newKey())
+    await createClient({ nodes: [node.url] }).put({ signer, patch: { a: 1 } })
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    const content = page.getByLabel('Content, as JSON')
+    await content.fill('{"a": 1,}')
+    await page.getByText('That is not JSON yet').waitFor()
+    await content.fill('{"a": null}')
+    await page.getByText('/a is null, which no content can hold').waitFor()
+    await content.fill('[]')
+    await page.getByText('A content is an object').waitFor()
+    await content.fill('{"a": 2}')
+    expect(await page.getByRole('button', { name: 'See what will be signed' }).isDisabled()).toBe(true)
+    await useKey(page, newKey())
+    await page.getByText('This avatar is not yours').waitFor()
+    expect(await page.getByRole('button', { name: 'See what will be signed' }).isDisabled()).toBe(true)
+  })
+
+  it('tells when the content changed meanwhile, and changes only what was meant', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    const client = createClient({ nodes: [node.url] })
+    await client.put({ signer, patch: { a: 1, b: 1 } })
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    await useKey(page, key)
+    await page.getByLabel('Content, as JSON').fill('{"a": 2, "b": 1}')
+    await client.put({ signer, patch: { b: 5 } })
+    await page.getByText('Other keys were changed from elsewhere').waitFor()
+    await client.put({ signer, patch: { a: 7 } })
+    await page.getByText('Yours would overwrite theirs').waitFor()
+    await page.getByRole('button', { name: 'See what will be signed' }).click()
+    await page.getByRole('button', { name: 'Sign and send' }).click()
+    await page.getByText('Your change arrived').waitFor()
+    expect((await node.api.avatar(signer.avatar))?.namespaces[0]?.content).toEqual({ a: 2, b: 5 })
+  })
+})
+
+describe('offline', () => {
+  it('changes are signed, kept, and sent once the host answers, even after the page was closed', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 0 } })
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    await page.getByText('Verified in your browser: 1 signature').waitFor()
+    await useKey(page, key)
+    await page.context().setOffline(true)
+    await write(page, { n: 1 })
+    await page.getByText('Signed, and kept on this device').waitFor()
+    await page.getByRole('button', { name: 'Go on editing' }).click()
+    await write(page, { n: 1, m: 2 })
+    await page.getByText('2 signed changes kept on this device').waitFor()
+    expect((await node.api.avatar(signer.avatar))?.namespaces[0]?.content).toEqual({ n: 0 })
+
+    // Closed while offline, opened again online.
+    const later = await page.context().newPage()
+    await page.close()
+    await later.context().setOffline(false)
+    await later.goto(`${node.url}/#/avatar/${signer.avatar}`)
+    await later.getByText('Verified in your browser: 3 signatures').waitFor()
+    await later.getByText('kept on this device').waitFor({ state: 'detached' })
+    const answer = await node.api.avatar(signer.avatar)
+    expect(answer?.namespaces[0]?.content).toEqual({ n: 1, m: 2 })
+    // Written one on the other: no fork.
+    expect(answer?.tips_total).toBe(1)
+  })
+
+  it('a host that stops is told of, what was verified stays, and what comes after is seen', async () => {
+    const signer = privateKeySigner(newKey())
+    await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 'before' } })
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}`)
+    await page.getByText('live', { exact: true }).waitFor()
+    await node.stop()
+    await page.getByText('Offline: this host cannot be reached').waitFor()
+    expect(await page.getByRole('article', { name: 'Its own data' }).innerText()).toContain('before')
+    await node.restart()
+    await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 'after' } })
+    await page.getByRole('article', { name: 'Its own data' }).getByText('"after"').waitFor()
+    await page.getByText('Offline: this host cannot be reached').waitFor({ state: 'detached' })
+  })
+})
