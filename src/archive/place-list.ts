@@ -4,6 +4,8 @@ import type { Citation, RecordId } from '../record/types.ts'
 
 /** Records of one piece of the list: about 1.6 MB without the rests of ids, 3.2 MB with them. */
 const PIECE = 65_536
+/** Records that the first piece has room for to begin with, and doubles from: most avatars have few. */
+const FIRST_ROOM = 32
 /** Bytes of an id by which places are ordered and looked for. */
 const START_BYTES = 8
 /**
@@ -15,10 +17,11 @@ const KEPT_BYTES = START_BYTES + TAG_BYTES
 const REST_BYTES = 32 - START_BYTES
 
 interface Piece {
-  readonly counters: Float64Array
-  readonly marks: Uint8Array
+  room: number
+  counters: Float64Array
+  marks: Uint8Array
   /** Start and tag of each. */
-  readonly kept: Uint8Array
+  kept: Uint8Array
   /** Needed where an id is to be told in full; null once that can be no more. */
   rests: Uint8Array | null
   /** Records whose rest may be needed. */
@@ -48,7 +51,7 @@ export class PlaceList {
   push({ counter, id }: Citation, mark: number): number {
     const index = this.#size++
     const at = index % PIECE
-    if (at === 0) this.#grow()
+    if (at === 0 || at === this.#pieces.at(-1)?.room) this.#grow()
     const piece = this.#pieceOf(index)
     piece.counters[at] = counter
     piece.marks[at] = mark
@@ -132,15 +135,29 @@ export class PlaceList {
     return hash('sha256', Buffer.concat([this.#secret, id]), 'buffer').subarray(0, TAG_BYTES)
   }
 
+  /** Makes room for one more: in the last piece, as long as that is not one of full size, or in a new one. */
   #grow(): void {
-    this.#pieces.push({
-      counters: new Float64Array(PIECE),
-      marks: new Uint8Array(PIECE),
-      kept: new Uint8Array(PIECE * KEPT_BYTES),
-      rests: new Uint8Array(PIECE * REST_BYTES),
+    const last = this.#pieces.at(-1)
+    const grows = last !== undefined && last.room < PIECE
+    const room = grows ? last.room * 2 : last === undefined ? FIRST_ROOM : PIECE
+    const piece: Piece = {
+      room,
+      counters: new Float64Array(room),
+      marks: new Uint8Array(room),
+      kept: new Uint8Array(room * KEPT_BYTES),
+      rests: new Uint8Array(room * REST_BYTES),
       open: 0,
-    })
-    this.#bytes += PIECE * (8 + 1 + KEPT_BYTES + REST_BYTES)
+    }
+    if (grows) {
+      piece.counters.set(last.counters)
+      piece.marks.set(last.marks)
+      piece.kept.set(last.kept)
+      piece.rests?.set(last.rests ?? [])
+      piece.open = last.open
+      this.#pieces.pop()
+    }
+    this.#pieces.push(piece)
+    this.#bytes += (room - (grows ? last.room : 0)) * (8 + 1 + KEPT_BYTES + REST_BYTES)
   }
 
   #pieceOf(index: number): Piece {
