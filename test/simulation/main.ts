@@ -33,12 +33,22 @@ function integer(name: 'seeds' | 'from' | 'seed', standard: number): number {
   return process.exit(2)
 }
 
+/** The seed that is being lived through. */
+let current: number | undefined
+process.on('exit', () => {
+  if (current === undefined) return
+  console.error(`seed ${current}: everything waits, and nothing is left to wait for\n  ${replayCommand(current)}`)
+  process.exitCode = 1
+})
+
 if (values.mutations) await mutants(integer('seeds', 1_000))
 else if (values.seed !== undefined) await one(integer('seed', 1))
 else await many(integer('from', 1), integer('seeds', 500))
 
 async function one(seed: number): Promise<void> {
+  current = seed
   const outcome = await simulate(seed, values.trace ? (line) => console.log(line) : undefined)
+  current = undefined
   console.log(JSON.stringify(outcome, undefined, 2))
   if (outcome.failure !== undefined) console.log(outcome.failure.message)
   process.exitCode = outcome.failure === undefined ? 0 : 1
@@ -50,7 +60,8 @@ async function many(from: number, seeds: number): Promise<void> {
   const totals = { events: 0, records: 0, looks: 0, synced: 0, virtualMs: 0 }
   let done = 0
   for (; done < seeds; done += 1) {
-    const outcome = await simulate(from + done)
+    current = from + done
+    const outcome = await simulate(current)
     if (values.lines) console.log(JSON.stringify(outcome))
     totals.events += outcome.events
     totals.records += outcome.records
@@ -65,6 +76,7 @@ async function many(from: number, seeds: number): Promise<void> {
     }
     if (!values.lines && (done + 1) % PROGRESS_SEEDS === 0) console.error(`${done + 1} of ${seeds} seeds`)
   }
+  current = undefined
   const seconds = (performance.now() - start) / 1_000
   process.exitCode = failures.length === 0 ? 0 : 1
   if (values.lines) return

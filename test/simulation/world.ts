@@ -130,6 +130,7 @@ export class World {
     await this.runFor(scenario.faultyMs)
     await this.#heal()
     await converge(this)
+    await this.#untilDisksRest()
     await checkRest(this)
   }
 
@@ -243,6 +244,15 @@ export class World {
     const untilMs = this.timeline.nowMs + durationMs
     while (this.timeline.step(untilMs)) await this.#settle()
     await this.#settle()
+  }
+
+  /** Whoever waits for a disk may hold what a look without time needs. */
+  async #untilDisksRest(): Promise<void> {
+    const limitMs = this.timeline.nowMs + MAX_TASK_MS
+    while (this.nodes.some(({ process }) => process?.disk.isBusy === true)) {
+      if (!this.timeline.step(limitMs)) throw new Violation('a disk never rests', 'though nothing goes wrong any more')
+      await this.#settle()
+    }
   }
 
   async #settle(): Promise<void> {
