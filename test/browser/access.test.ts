@@ -54,7 +54,7 @@ interface View {
   readonly name: string
   readonly hash: string
   readonly ready: string
-  readonly then?: (page: Page) => Promise<void>
+  readonly act?: (page: Page) => Promise<void>
 }
 
 const VIEWS: readonly View[] = [
@@ -65,7 +65,7 @@ const VIEWS: readonly View[] = [
     name: 'avatar',
     hash: `#/avatar/${avatar}`,
     ready: 'Verified in your browser',
-    async then(page) {
+    async act(page) {
       await page.getByRole('button', { name: '"language"' }).click()
       await page.getByText('was set by').waitFor()
       await page.getByText('What this means').click()
@@ -80,14 +80,14 @@ const VIEWS: readonly View[] = [
     name: 'history',
     hash: `#/avatar/${avatar}/history`,
     ready: 'the newest first',
-    then: async (page) => await page.getByText('Signed text and signature').first().click(),
+    act: async (page) => await page.getByText('Signed text and signature').first().click(),
   },
   { name: 'history-forked', hash: `#/avatar/${forked.avatar}/history`, ready: 'the newest first' },
   {
     name: 'edit',
     hash: `#/avatar/${avatar}/edit`,
     ready: 'Content, as JSON',
-    async then(page) {
+    async act(page) {
       await page.getByLabel('Secret key').fill(Buffer.from(key).toString('hex'))
       await page.getByRole('button', { name: 'Use it' }).click()
       await page.getByLabel('Content, as JSON').fill('{"name": "Ada King", "bio": "short"}')
@@ -99,7 +99,7 @@ const VIEWS: readonly View[] = [
     name: 'edit-wrong',
     hash: `#/avatar/${avatar}/edit`,
     ready: 'Content, as JSON',
-    async then(page) {
+    async act(page) {
       await page.getByLabel('Content, as JSON').fill('{"name": }')
       await page.getByText('That is not JSON yet').waitFor()
     },
@@ -109,13 +109,13 @@ const VIEWS: readonly View[] = [
     name: 'write',
     hash: '#/write',
     ready: 'Who signs?',
-    then: async (page) => await page.getByRole('button', { name: 'Make a new key' }).click(),
+    act: async (page) => await page.getByRole('button', { name: 'Make a new key' }).click(),
   },
   {
     name: 'archives',
     hash: '#/archives',
     ready: 'Drop an archive here',
-    async then(page) {
+    async act(page) {
       const archive = await (await fetch(`${node.url}/v2/archives`)).text()
       await page.locator('input[type=file]').setInputFiles({
         name: 'all.avatar-kv.ndjson',
@@ -154,10 +154,10 @@ async function findings(page: Page): Promise<string[]> {
 }
 
 describe.each(LOOKS)('every page, $look', ({ look, options }) => {
-  it.each(VIEWS)('$name', async ({ name, hash, ready, then }) => {
+  it.each(VIEWS)('$name', async ({ name, hash, ready, act }) => {
     const page = await browser.open(`${node.url}/${hash}`, options)
     await page.getByText(ready).first().waitFor()
-    await then?.(page)
+    await act?.(page)
     if (PICTURES !== undefined) {
       await mkdir(PICTURES, { recursive: true })
       await page.screenshot({ path: join(PICTURES, `${name}-${look}.png`), fullPage: true })

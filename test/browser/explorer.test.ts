@@ -58,10 +58,9 @@ describe('search', () => {
     await search(page, `Twitter/@${identity}`)
     await page.getByRole('heading', { name: `1 avatar claims twitter/${identity}` }).waitFor()
     await page.locator('.cards a').click()
-    await page
-      .getByRole('article', { name: `twitter / ${identity}` })
-      .getByText('"counts"')
-      .waitFor()
+    const article = page.getByRole('article', { name: `twitter / ${identity}` })
+    await article.waitFor()
+    expect(await article.innerText()).toContain('"counts"')
   })
 
   it('says what is wrong with what was typed, and what to type', async () => {
@@ -70,6 +69,7 @@ describe('search', () => {
     await page.getByText('That is an Ethereum address').waitFor()
     await search(page, 'hello')
     await page.getByText('such as twitter/alice').waitFor()
+    expect(await page.getByLabel('Avatar, or platform/name').getAttribute('aria-invalid')).toBe('true')
     await search(page, 'twitter/nobody-at-all')
     await page.getByRole('heading', { name: 'Nobody claims twitter/nobody-at-all' }).waitFor()
   })
@@ -113,6 +113,7 @@ describe('an avatar', () => {
     await page.getByText('2 devices wrote on from here at once').waitFor()
     await node.api.write([writer.write({ three: 3 }, { prev: cite(one!, two!) })])
     await page.getByText('joins 2 branches').waitFor()
+    expect(await page.locator('.entry').count()).toBe(4)
     await page.getByText('A fork: 2 devices wrote at once').waitFor({ state: 'detached' })
   })
 

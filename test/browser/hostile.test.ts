@@ -69,7 +69,7 @@ const LIES: readonly { readonly name: string; readonly lie: Lie; readonly says: 
   {
     name: 'drops a record in the middle',
     lie: changed((records) => records.filter((_, at) => at !== 1)),
-    says: ['A gap: 1 record missing'],
+    says: ['a gap, 1 record missing'],
   },
   {
     name: 'drops the newest record',

@@ -51,16 +51,17 @@ function Status({ status }: { status: HostStatus }) {
     <section aria-labelledby="host-title">
       <h2 id="host-title">This host</h2>
       <div class="tiles">
-        <Tile n={status.avatars} what="avatars" />
-        <Tile n={status.records} what="live records" />
-        <Tile n={status.peers} what="peers" />
-        <Tile n={status.subscribers} what="following live" />
+        <Tile n={status.avatars} one="avatar" many="avatars" />
+        <Tile n={status.records} one="live record" many="live records" />
+        <Tile n={status.peers} one="peer" many="peers" />
+        <Tile n={status.subscribers} one="follows live" many="follow live" />
       </div>
       <dl class="facts">
         <dt>Hosts</dt>
         <dd>
-          {hosting.mode === 'all' ? 'every avatar of the network' : `${count(hosting.listed, 'avatar')} on its list`};{' '}
-          {POLICIES[hosting.policy] ?? hosting.policy}
+          {hosting.mode === 'all'
+            ? 'every avatar of the network'
+            : `${count(hosting.listed, 'avatar')} on its list; ${POLICIES[hosting.policy] ?? hosting.policy}`}
         </dd>
         <dt>Network</dt>
         <dd>{status.network}</dd>
@@ -88,10 +89,10 @@ function Status({ status }: { status: HostStatus }) {
   )
 }
 
-function Tile({ n, what }: { n: number; what: string }) {
+function Tile({ n, one, many }: { n: number; one: string; many: string }) {
   return (
     <p class="tile">
-      <strong>{n.toLocaleString('en')}</strong> {what}
+      <strong>{n.toLocaleString('en')}</strong> {n === 1 ? one : many}
     </p>
   )
 }

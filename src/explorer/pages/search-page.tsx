@@ -1,6 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
 import { parseAvatar } from '../../client/index.ts'
-import { Hex } from '../parts/hex.tsx'
 import { Loading, Notice } from '../parts/notice.tsx'
 import { useDesk } from '../data/context.ts'
 import { brief, count } from '../data/format.ts'
@@ -18,7 +17,7 @@ type Query =
   | { readonly kind: 'wrong'; readonly message: string }
 
 /** What somebody typed: an avatar in any form, or platform/identity. */
-export function parseQuery(text: string): Query {
+function parseQuery(text: string): Query {
   const query = text.trim()
   if (query === '') return { kind: 'none' }
   try {
@@ -180,8 +179,4 @@ function AvatarLink({ avatar }: { avatar: string }) {
       </a>
     </span>
   )
-}
-
-export function AvatarName({ avatar }: { avatar: string }) {
-  return <Hex value={avatar} label="avatar" />
 }

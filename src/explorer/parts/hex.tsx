@@ -24,13 +24,13 @@ export function Copy({ text, label }: { text: string; label: string }) {
     setTimeout(() => setSaid(''), 2_000)
   }
   return (
-    <>
+    <span class="copy">
       <button type="button" class="small quiet" aria-label={label} title={label} onClick={() => void copy()}>
-        ⧉
+        Copy
       </button>
       <span class="said" role="status">
         {said}
       </span>
-    </>
+    </span>
   )
 }

@@ -27,21 +27,24 @@ export function Verdict({ known }: { known: VerifiedAvatar }) {
   const words = [...new Set(known.problems.map(({ message }) => message))]
   return (
     <section class="verdict" aria-label="Verification">
-      <Notice tone={tone} title={title}>
-        <p>{text}</p>
-        {words.length > 0 && (
-          <ul>
-            {words.map((each) => (
-              <li key={each}>{each}</li>
-            ))}
-          </ul>
-        )}
-      </Notice>
+      {(tone === 'bad' || known.missing.length === 0) && (
+        <Notice tone={tone} title={title}>
+          <p>{text}</p>
+          {words.length > 0 && (
+            <ul>
+              {words.map((each) => (
+                <li key={each}>{each}</li>
+              ))}
+            </ul>
+          )}
+        </Notice>
+      )}
       {known.missing.length > 0 && (
-        <Notice tone="warn" title={`A gap: ${count(known.missing.length, 'record')} missing`}>
+        <Notice tone="warn" title={`Not up to date: a gap, ${count(known.missing.length, 'record')} missing`}>
           <p>
             {count(known.pending, 'signed patch', 'signed patches')} built on what no host hands out, and{' '}
-            {known.pending === 1 ? 'waits' : 'wait'} for it. What is shown is whole, but older.
+            {known.pending === 1 ? 'waits' : 'wait'} for it. What is shown is whole, but older: it follows from{' '}
+            {count(known.records, 'signature')} checked here.
           </p>
           <ul>
             {known.missing.slice(0, 10).map((id) => (
@@ -54,7 +57,10 @@ export function Verdict({ known }: { known: VerifiedAvatar }) {
       )}
       {known.tips.length > 1 && (
         <Notice tone="info" title={`A fork: ${known.tips.length} devices wrote at once`}>
-          <p>Neither had seen the other. Both writes count, in one order everywhere; the next change joins them.</p>
+          <p>
+            They had not seen each other’s writes. All of them count, in one order everywhere; the next change joins
+            them.
+          </p>
         </Notice>
       )}
       <details>
@@ -112,7 +118,6 @@ function judge(known: VerifiedAvatar): { tone: Tone; title: string; text: string
       text: `${checked} What this host added or changed was left out; what it keeps back cannot be shown.`,
     }
   }
-  if (state === 'missing') return { tone: 'warn', title: 'Not up to date: there is a gap', text: checked }
   const behind = nodes.find(({ standing }) => standing === 'behind')
   const self = nodes.find(({ url }) => url === location.origin)
   if (state === 'behind' || behind !== undefined) {
