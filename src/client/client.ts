@@ -7,7 +7,6 @@ import { TIMEOUT_MS } from './limits.ts'
 import { createNodePool } from './node-pool.ts'
 import { provenanceIn } from './provenance.ts'
 import { readHistory } from './read-history.ts'
-import { memoryRecordCache } from './record-cache.ts'
 import type { AvatarDocument, CallOptions, Client, ClientOptions } from './types.ts'
 import { createVerifiedReader } from './verified-reader.ts'
 import { watchAvatar } from './watch.ts'
@@ -27,8 +26,7 @@ export function createClient(options: ClientOptions): Client {
   // Browsers want it called as theirs.
   const fetchOf = options.fetch ?? ((input, init) => fetch(input, init))
   const pool = createNodePool(options.nodes, { fetch: fetchOf, timeoutMs, signal: own }, now)
-  const cache = options.cache ?? memoryRecordCache()
-  const reader = createVerifiedReader({ pool, engine, cache }, { network, signal: own })
+  const reader = createVerifiedReader({ pool, engine, cache: options.cache }, { network, signal: own })
   const writer = createWriter({ pool, reader, engine, now }, network)
 
   const signalsOf = (signal: AbortSignal | undefined) => ({ signals: [own, signal], signal })

@@ -43,6 +43,7 @@ export class LocalAvatar implements CachedAvatar {
   readonly #state: AvatarState
   readonly #namespaces = new Map<string, LocalNamespace>()
   readonly #listeners = new Set<(record: VerifiedRecord) => void>()
+  #unsaved: VerifiedRecord[] = []
   #bytes = 0
 
   constructor(avatar: Avatar, network: string) {
@@ -98,8 +99,20 @@ export class LocalAvatar implements CachedAvatar {
     const before = this.#state.base
     this.#state.add(record)
     if (this.#state.base !== before) this.#letGo()
+    this.#unsaved.push(record)
     for (const listener of this.#listeners) listener(record)
     return true
+  }
+
+  /** Hands the records that were added since the last time to `save`; again the next time where that fails. */
+  async save(save: (added: readonly VerifiedRecord[]) => Promise<void>): Promise<void> {
+    const added = this.#unsaved.splice(0)
+    try {
+      await save(added)
+    } catch (error) {
+      this.#unsaved.unshift(...added)
+      throw error
+    }
   }
 
   /** Calls back with every record that is added from now on; the returned function ends it. */

@@ -29,7 +29,7 @@ export interface ClientOptions {
   readonly signal?: AbortSignal
   /** What verifies signatures. Default: pure JavaScript, about 400 a second. */
   readonly engine?: SignatureEngine
-  /** Keeps verified records between calls. Default: in memory, at most 64 avatars and 64 MiB. */
+  /** Keeps verified records for longer than memory does, which keeps at most 64 avatars and 64 MiB. Default: none. */
   readonly cache?: RecordCache
   /** Milliseconds since the Unix epoch. Default: the platform's clock. */
   readonly now?: () => number
@@ -124,7 +124,7 @@ export interface VerifiedAvatar {
 
 /** What is kept of an avatar between calls. */
 export interface CachedAvatar {
-  /** Live records, in no order. Those that were not verified by this client are verified when they are loaded. */
+  /** Live records, in no order. They are verified when they are loaded. */
   readonly records: Iterable<SignedRecord>
   /** By the address of the node: how far its records were read. */
   readonly cursors: Iterable<readonly [node: string, cursor: string]>

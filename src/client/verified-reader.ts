@@ -10,6 +10,7 @@ import { MAX_ROUNDS } from './limits.ts'
 import { LocalAvatar } from './local-avatar.ts'
 import type { NodeApi } from './node-api.ts'
 import type { NodePool } from './node-pool.ts'
+import { memoryRecordCache } from './record-cache.ts'
 import { problemOf, readNode, type NodeRead } from './read-node.ts'
 import { reportOn, type NodeView } from './standing.ts'
 import type { CacheUpdate, CachedAvatar, Problem, RecordCache, VerifiedAvatar, VerifyOptions } from './types.ts'
@@ -32,26 +33,38 @@ export interface VerifiedReader {
   load(avatar: Avatar, options?: VerifyOptions): Promise<LocalAvatar>
   /** What came since the last time at one node. */
   readOne(api: NodeApi, local: LocalAvatar, options?: VerifyOptions): Promise<NodeRead & { verified: VerifiedAvatar }>
-  keep(local: LocalAvatar, added: readonly VerifiedRecord[], options?: VerifyOptions): Promise<void>
+  /** Saves what is new. */
+  keep(local: LocalAvatar, options?: VerifyOptions): Promise<void>
 }
 
 export interface ReaderComponents {
   readonly pool: NodePool
   readonly engine: SignatureEngine
-  readonly cache: RecordCache
+  /** Beside memory. */
+  readonly cache: RecordCache | undefined
 }
 
-/** What is kept by whom, as this module has made it: all verified already. */
+/** What is kept in memory, as it was when it was saved: all verified already. */
 const LOCALS = new WeakMap<CachedAvatar, LocalAvatar>()
 
 export function createVerifiedReader(
   { pool, engine, cache }: ReaderComponents,
   { network, signal: own }: { readonly network: string; readonly signal: AbortSignal | undefined },
 ): VerifiedReader {
+  /** What a cache hands back is verified again, so that memory stands before each. */
+  const memories = new WeakMap<object, RecordCache>()
+  const memoryOf = ({ cache: given = cache }: VerifyOptions): RecordCache => {
+    const key = given ?? memories
+    const memory = memories.get(key) ?? memoryRecordCache()
+    memories.set(key, memory)
+    return memory
+  }
+
   async function load(avatar: Avatar, options: VerifyOptions = {}): Promise<LocalAvatar> {
-    const kept = await (options.cache ?? cache).load(avatar)
-    const known = kept && LOCALS.get(kept)
-    if (known?.network === network) return known
+    const remembered = await memoryOf(options).load(avatar)
+    const known = remembered && LOCALS.get(remembered)
+    if (known !== undefined) return known
+    const kept = await (options.cache ?? cache)?.load(avatar)
     const local = new LocalAvatar(avatar, network)
     if (kept === undefined) return local
     const decoded = [...kept.records].map((record) => decodeKept(engine, network, record))
@@ -60,6 +73,8 @@ export function createVerifiedReader(
       throwIfAborted([own, options.signal])
       await nextTask()
     })
+    // They came from there.
+    await local.save(() => Promise.resolve())
     // What is kept has been lost in part: the nodes are read from the beginning.
     if (faults.length === 0 && usable.length === decoded.length) {
       for (const [node, cursor] of kept.cursors) local.cursors.set(node, cursor)
@@ -67,15 +82,14 @@ export function createVerifiedReader(
     return local
   }
 
-  async function keep(
-    local: LocalAvatar,
-    added: readonly VerifiedRecord[],
-    options: VerifyOptions = {},
-  ): Promise<void> {
-    const { records, bytes, base } = local
-    const update: CacheUpdate = { network, records, cursors: [...local.cursors], bytes, base, added }
-    LOCALS.set(update, local)
-    await (options.cache ?? cache).save(local.avatar, update)
+  async function keep(local: LocalAvatar, options: VerifyOptions = {}): Promise<void> {
+    await local.save(async (added) => {
+      const { records, bytes, base } = local
+      const update: CacheUpdate = { network, records, cursors: [...local.cursors], bytes, base, added }
+      LOCALS.set(update, local)
+      await memoryOf(options).save(local.avatar, update)
+      await (options.cache ?? cache)?.save(local.avatar, update)
+    })
   }
 
   /** Asks all nodes at once for what they claim to show; those that dawdle are counted as failed. */
@@ -194,7 +208,7 @@ export function createVerifiedReader(
       if (round > 0 && news.length === 0) break
     }
     const verified = conclude(local, views)
-    if (added.length > 0 || views.some(({ outcome }) => outcome === 'read')) await keep(local, added, options)
+    if (added.length > 0 || views.some(({ outcome }) => outcome === 'read')) await keep(local, options)
     if (local.size === 0 && views.every(({ outcome }) => outcome === 'failed')) throw nobodyAnswered(verified.problems)
     return { local, verified }
   }
@@ -220,7 +234,7 @@ export function createVerifiedReader(
       if (isOpen(view) && view.claim?.digest !== local.digest && view.ids === null) {
         added.push(...(await readInto(view, local, options, { anew: true })).added)
       }
-      if (added.length > 0) await keep(local, added, options)
+      if (added.length > 0) await keep(local, options)
       return {
         ...read,
         added,

@@ -78,8 +78,8 @@ export function createWriter(components: WriterComponents, network: string): Wri
     { api, status }: Exclude<Submission, { status: 'superseded' }>,
     { to = 'one', signal }: WriteOptions,
   ): Promise<PutResult[]> {
-    const added = records.filter((record) => local.add(record))
-    await reader.keep(local, added)
+    for (const record of records) local.add(record)
+    await reader.keep(local)
     const nodes = [api.url]
     if (to === 'all') {
       const others = pool.all.filter((each) => each !== api)

@@ -37,24 +37,16 @@ const window = {
 async function run(code: string): Promise<unknown[][]> {
   const printed: unknown[][] = []
   const log = (...texts: unknown[]): void => void printed.push(texts)
-  const stop = { signal: undefined as AbortSignal | undefined }
-  class Stop extends AbortController {
-    constructor() {
-      super()
-      stop.signal = this.signal
-      own = this
-    }
-  }
-  let own: AbortController | undefined
+  const stop = new AbortController()
   const given: Record<string, unknown> = {
     ...api,
     window,
     wallet,
     console: { log, warn: log },
-    AbortController: Stop,
+    stop,
     show: (...shown: unknown[]) => {
       log(...shown)
-      own?.abort()
+      stop.abort()
     },
     showStatus: () => {},
   }
@@ -63,9 +55,11 @@ async function run(code: string): Promise<unknown[][]> {
   if (!declares('client')) given['client'] = api.createClient({ nodes: [node.url('')] })
   if (!declares('signer')) given['signer'] = signer
   if (!declares('avatar')) given['avatar'] = signer.avatar
-  const names = Object.keys(given).filter((name) => !declares(name))
+  const names = Object.keys(given).filter((name) => name === 'stop' || !declares(name))
   const text = code
     .replaceAll(imports, '')
+    // Whoever runs it wants to end it.
+    .replaceAll(/^const stop = .*$/gm, '')
     .replaceAll('http://127.0.0.1:4381', node.url(''))
     .replaceAll('http://127.0.0.1:4391', second.url(''))
   const AsyncFunction = (async () => {}).constructor as new (
