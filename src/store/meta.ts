@@ -128,7 +128,7 @@ function damaged(what: string): StoreError {
   )
 }
 
-/** The totals as stored, or, where that row fails its check, counted. */
+/** The totals as stored, or, where that row fails its check, counted and stored anew. */
 async function readTotals(db: Database): Promise<Totals> {
   const key = keys.metaKey('totals')
   const row = await db.get(key)
@@ -146,5 +146,7 @@ async function readTotals(db: Database): Promise<Totals> {
   for await (const [each] of walk(db, keys.tableRange('f'), { reverse: true, limit: 1 })) {
     lastSequence = Math.max(lastSequence, keys.sequenceInKey(each))
   }
-  return { lastSequence, ...(await countAll(db)) }
+  const totals = { lastSequence, ...(await countAll(db)) }
+  await writeDurably(db, [totalsOperation(totals)])
+  return totals
 }
