@@ -6,7 +6,7 @@
  *     npm run simulate -- --mutations [--only NAME] [--seeds N]   planted bugs: each must be found within N seeds (1,000)
  */
 import { parseArgs } from 'node:util'
-import { runMutants, type MutantResult } from './mutants.ts'
+import { ALL_WAITS, runMutants, type MutantResult } from './mutants.ts'
 import { replayCommand, simulate, type Outcome } from './simulate.ts'
 
 const PROGRESS_SEEDS = 100
@@ -37,7 +37,7 @@ function integer(name: 'seeds' | 'from' | 'seed', standard: number): number {
 let current: number | undefined
 process.on('exit', () => {
   if (current === undefined) return
-  console.error(`seed ${current}: everything waits, and nothing is left to wait for\n  ${replayCommand(current)}`)
+  console.error(`seed ${current}: ${ALL_WAITS}\n  ${replayCommand(current)}`)
   process.exitCode = 1
 })
 

@@ -10,6 +10,8 @@ const COMPILED = fileURLToPath(new URL('../..', import.meta.url))
 const MUTANTS = join(COMPILED, '../mutants')
 /** A mutant that runs longer than this does not end by itself. */
 const MAX_MUTANT_MS = 20 * 60_000
+/** What the simulator says where a seed can never end. */
+export const ALL_WAITS = 'everything waits, and nothing is left to wait for'
 /** Time without a word from a mutant after which it is held to hang. */
 const MAX_SILENCE_MS = 60_000
 
@@ -100,9 +102,10 @@ function firstFailure(main: string, seeds: number): Promise<Found> {
         resolve({ seed: failed.seed, seeds: seen, invariant: failed.failure?.invariant ?? '' })
       } else if (seen >= seeds) {
         resolve({ seed: null, seeds: seen, invariant: '' })
+      } else if (isHung || errors.includes(ALL_WAITS)) {
+        resolve({ seed: seen + 1, seeds: seen + 1, invariant: 'it never ends' })
       } else {
-        const how = isHung ? 'it never ends' : `the process ends: ${errors.trim().split('\n').at(-1)}`
-        resolve({ seed: seen + 1, seeds: seen + 1, invariant: how })
+        reject(new Error(`${main} does not run: ${errors.trim()}`))
       }
     })
   })

@@ -324,7 +324,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'let-go-without-forgetting',
     'hosting/hosting.js',
     "if (each.op === 'forget')\n                void forget(each.avatar);",
-    '',
+    'if (false)\n                void forget(each.avatar);',
   ),
   mutation(
     'forget-to-go-on-forgetting',
