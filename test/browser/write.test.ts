@@ -1,4 +1,4 @@
-import { getBytes, Wallet, type HDNodeWallet } from 'ethers'
+import { Wallet } from 'ethers'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
@@ -6,6 +6,7 @@ import { privateKeySigner } from '../../src/client/signers.ts'
 import { newKey } from '../client/keys.ts'
 import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
 import { openBrowser, type Pages } from './pages.ts'
+import { injectWallet } from './wallet.ts'
 
 let cluster: Cluster
 let node: NodeProcess
@@ -19,31 +20,6 @@ afterAll(async () => {
   await browser.close()
   await cluster.close()
 })
-
-/** Puts a wallet into pages as extensions do (EIP-1193); its key is real, and stays outside the page. */
-function inject(wallet: HDNodeWallet, declines: { now: boolean } = { now: false }) {
-  return async (page: Page): Promise<void> => {
-    await page.exposeFunction('walletRequest', async (method: string, params: string[]) => {
-      if (method === 'eth_requestAccounts') return { result: [wallet.address] }
-      if (method !== 'personal_sign') return { error: { code: 4200, message: `${method} is not supported` } }
-      if (declines.now) return { error: { code: 4001, message: 'User rejected the request.' } }
-      return { result: await wallet.signMessage(getBytes(params[0]!)) }
-    })
-    await page.addInitScript(() => {
-      const ask = globalThis as unknown as {
-        walletRequest(method: string, params: unknown): Promise<{ result?: unknown; error?: object }>
-        ethereum: object
-      }
-      ask.ethereum = {
-        async request({ method, params }: { method: string; params?: unknown }) {
-          const { result, error } = await ask.walletRequest(method, params)
-          if (error !== undefined) throw error
-          return result
-        },
-      }
-    })
-  }
-}
 
 async function useKey(page: Page, key: Uint8Array): Promise<void> {
   await page.getByLabel('Secret key, 64 hex digits').fill(Buffer.from(key).toString('hex'))
@@ -63,7 +39,7 @@ describe('writing', () => {
   it('with a wallet: shows the patch and the exact text, and sees it arrive', async () => {
     const wallet = Wallet.createRandom()
     const declines = { now: false }
-    const page = await browser.open(`${node.url}/#/write`, {}, inject(wallet, declines))
+    const page = await browser.open(`${node.url}/#/write`, {}, injectWallet(wallet, declines))
     await page.getByRole('button', { name: 'Use my wallet' }).click()
     await page.getByRole('link', { name: 'Edit my avatar' }).click()
     await page.getByRole('heading', { name: 'Edit', exact: true }).waitFor()

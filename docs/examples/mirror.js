@@ -1,0 +1,58 @@
+/**
+ * Mirrors a community's avatars: keeps what each one has signed as a JSON file, checked here, and follows changes.
+ *
+ *   node mirror.js --list community.txt --to mirror --node https://kv.example.org --node https://kv.example.net
+ *
+ * `community.txt` has one avatar a line; what follows a `#` is a comment. With `--once` it ends when all are written.
+ * Needs Node 20.19 and the package avatar-kv. Nothing that a node says is written before it is verified.
+ */
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { createClient, parseAvatar } from 'avatar-kv/client'
+
+const { values } = parseArgs({
+  options: {
+    list: { type: 'string' },
+    to: { type: 'string', default: 'mirror' },
+    node: { type: 'string', multiple: true, default: ['http://127.0.0.1:4381'] },
+    once: { type: 'boolean', default: false },
+  },
+})
+if (values.list === undefined) throw new Error('Name a file with one avatar a line: --list community.txt')
+
+const lines = (await readFile(values.list, 'utf8')).split('\n').map((line) => line.replace(/#.*/, '').trim())
+const avatars = new Set(lines.filter((line) => line !== '').map((line) => parseAvatar(line)))
+await mkdir(values.to, { recursive: true })
+
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
+const client = createClient({ nodes: values.node, signal: stop.signal })
+
+/** What is older than what is there, or has a gap, never takes the place of what is whole. */
+async function keep(verified) {
+  const { avatar, state, head, digest, namespaces, problems } = verified
+  for (const { message } of problems) console.error(`${avatar}: ${message}`)
+  if (state === 'missing') return console.error(`${avatar}: not written, records are missing`)
+  const file = join(values.to, `${avatar}.json`)
+  // As a whole or not at all: whoever reads the file never sees half of it.
+  await writeFile(`${file}.new`, `${JSON.stringify({ avatar, head, digest, namespaces }, null, 2)}\n`)
+  await rename(`${file}.new`, file)
+  console.log(`${avatar}: head ${head}, ${verified.records} signatures checked`)
+}
+
+async function mirror(avatar) {
+  if (values.once) return await keep(await client.getVerified(avatar))
+  // The state comes first, and then every change exactly once; lost connections are made again.
+  for await (const event of client.watch(avatar)) {
+    if (event.type === 'state' || event.type === 'change') await keep(event.state)
+    else if (event.type === 'connection' && event.status === 'lost') console.error(`${avatar}: ${event.message}`)
+  }
+}
+
+const results = await Promise.allSettled([...avatars].map((avatar) => mirror(avatar)))
+for (const { reason } of results.filter(({ status }) => status === 'rejected')) {
+  if (stop.signal.aborted) break
+  console.error(String(reason))
+  process.exitCode = 1
+}
