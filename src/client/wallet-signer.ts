@@ -41,6 +41,12 @@ const USER_REJECTED = 4001
  * @throws ClientError `rejected` where the person said no, `wallet` where the wallet fails or has no such account,
  * `bad_signature` where what it signs is not by that account (contract accounts have no key, and so no avatar)
  */
+export function walletSigner(provider: Eip1193Provider, options?: WalletSignerOptions): Promise<Signer>
+/** Wallets whose types name each method, such as viem's. */
+export function walletSigner(
+  provider: { request(args: never): Promise<unknown> },
+  options?: WalletSignerOptions,
+): Promise<Signer>
 export async function walletSigner(provider: Eip1193Provider, options: WalletSignerOptions = {}): Promise<Signer> {
   const account = await accountOf(provider, options.address)
   const avatar = options.avatar === undefined ? await introduce(provider, account) : parseAvatar(options.avatar)

@@ -59,9 +59,7 @@ describe('a wallet that was not made for this', () => {
     const behind = provider(account.address, (message) => account.signMessage({ message }))
     // Through viem's own transport, as an app with viem has its wallet.
     const wallet = createWalletClient({ account: account.address, chain: mainnet, transport: custom(behind) })
-    const signer = await walletSigner({
-      request: async ({ method, params }) => await wallet.request({ method, params } as never),
-    })
+    const signer = await walletSigner(wallet)
     expect(signer.avatar).toBe(avatarOf(parseSecretKey(key)))
     const client = createClient({ nodes: [node.url('')] })
     expect(await client.put({ signer, ...write })).toMatchObject({ status: 'stored' })
