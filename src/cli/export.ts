@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 
+import { archiveName, MAX_NAMED_AVATARS } from '../archive/format.ts'
 import type { ArchiveHeader } from '../archive/format.ts'
 import type { Avatar } from '../record/types.ts'
 import { avatarsArgument, jsonOption, nodeOption } from './arguments.ts'
@@ -85,6 +86,9 @@ Examples:
       }
       if (avatars.length > 0 && options.all === true)
         throw new CliError('usage', 'Name avatars or say --all, not both.')
+      if (avatars.length > MAX_NAMED_AVATARS) {
+        throw new CliError('usage', `An archive names at most ${MAX_NAMED_AVATARS} avatars; say --all.`)
+      }
       await runExport(context, options.all === true ? undefined : [...new Set(avatars)].sort(), options)
     })
 }
@@ -94,7 +98,6 @@ async function runExport(
   avatars: readonly Avatar[] | undefined,
   options: ExportOptions,
 ): Promise<void> {
-  const { archiveName } = await import('../archive/format.ts')
   const source =
     options.dataDir === undefined
       ? await fromNode(avatars, options)
