@@ -46,7 +46,8 @@ async function mirror(avatar) {
   // The state comes first, and then every change exactly once; lost connections are made again.
   for await (const event of client.watch(avatar)) {
     if (event.type === 'state' || event.type === 'change') await keep(event.state)
-    else if (event.type === 'connection' && event.status === 'lost') console.error(`${avatar}: ${event.message}`)
+    else if (event.type === 'connection' && event.status === 'lost' && !stop.signal.aborted)
+      console.error(`${avatar}: ${event.message}`)
   }
 }
 
