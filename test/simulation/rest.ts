@@ -2,6 +2,7 @@ import type { Avatar, RecordId } from '../../src/record/types.ts'
 import { exceededQuota, holdingOf, mustBeEqual, neighbours, unexplainedDifference, type Holdings } from './accord.ts'
 import { text } from './disk.ts'
 import type { Look } from './checker.ts'
+import { checkExports } from './exports.ts'
 import type { Process, SimulatedNode } from './node.ts'
 import type { SortedMap } from './sorted-map.ts'
 import { Violation } from './violation.ts'
@@ -28,6 +29,7 @@ export async function checkRest(world: World): Promise<void> {
     if (!node.wasDamaged) checkIndexes(node, [...avatars.values()])
     checkKept(world, node, avatars)
     await node.quietly(() => checkFeed(world, node, process, avatars))
+    if (!node.wasDamaged) await node.quietly(() => checkExports(world, node, process, avatars))
   }
   checkAccord(world, looks)
   checkHealth(world)

@@ -1,0 +1,30 @@
+import { checkArchive } from '../../src/archive/check.ts'
+import { writeArchive } from '../../src/archive/writer.ts'
+import type { Avatar } from '../../src/record/types.ts'
+import type { Look } from './checker.ts'
+import { NETWORK, rememberingVerifier } from './crypto.ts'
+import type { Process, SimulatedNode } from './node.ts'
+import { Violation } from './violation.ts'
+import type { World } from './world.ts'
+
+/** What a node exports is what it holds and shows, to whoever checks it without a store. */
+export async function checkExports(
+  world: World,
+  node: SimulatedNode,
+  { store }: Process,
+  looks: ReadonlyMap<Avatar, Look>,
+): Promise<void> {
+  const history = world.random.chance(0.5)
+  const moment = await store.exportMoment()
+  const chunks = writeArchive(moment, { network: NETWORK, createdAt: 0, history })
+  const report = await checkArchive({ chunks, verifierFor: () => rememberingVerifier(world.engine) })
+  await moment.close()
+  const wrong = (what: string): Violation => new Violation('an export is not what is held', `${node.name} ${what}`)
+  if (!report.sound || report.avatars !== looks.size) throw wrong(JSON.stringify(report))
+  for (const { avatar, records, state } of report.shown) {
+    const look = looks.get(avatar)
+    const right = history ? look?.records.length : look?.expected.fold.live
+    if (records !== right) throw wrong(`${avatar} ${records} records, not ${right}`)
+    if (state?.digest !== look?.view?.summary.digest) throw wrong(`${avatar} with the digest ${state?.digest}`)
+  }
+}
