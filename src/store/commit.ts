@@ -42,6 +42,8 @@ export interface Batch {
   readonly unlisting: readonly Avatar[]
   /** Whether there is history to be pruned. */
   readonly hasGarbage: boolean
+  /** Whether an avatar of the batch has history. */
+  readonly hasHistory: boolean
 }
 
 export interface BatchContext {
@@ -111,6 +113,7 @@ class Made {
   readonly unlisting: Avatar[] = []
   newAvatars = 0
   hasGarbage = false
+  hasHistory = false
 }
 
 /** Whether a quota could be exceeded, if all of the records were kept. */
@@ -292,8 +295,9 @@ class AvatarBatch {
         made.operations.push({ type: 'put', key, value: rows.seal(key, rows.encodePlace(lastBelow(this.#baseBefore))) })
       }
     }
-    const hasGarbage = archive ? !isAvatarWithin(quotas, counts) : counts.keptRecords > counts.records
-    if (!hasGarbage) return
+    const hasHistory = counts.keptRecords > counts.records
+    made.hasHistory ||= hasHistory
+    if (!hasHistory || (archive && isAvatarWithin(quotas, counts))) return
     made.operations.push({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE })
     made.hasGarbage = true
   }

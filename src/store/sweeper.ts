@@ -6,6 +6,7 @@
 import type { Logger } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
+import type { Batch } from './commit.ts'
 import { forgetStep, pruneStep, unlistStep, type Step } from './chores.ts'
 import { countsOfAll, NOTHING, plus, type Counts } from './counts.ts'
 import { walk, type Database } from './database.ts'
@@ -96,11 +97,18 @@ export class Sweeper {
     this.#forgetting.delete(avatar)
   }
 
+  /** Follows a commit: works where it has left something to do, or takes room that history has. */
+  follow({ unlisting, hasGarbage, hasHistory }: Pick<Batch, 'unlisting' | 'hasGarbage' | 'hasHistory'>): void {
+    const { archive, quotas, counts } = this.#parts
+    if (hasHistory) this.#isTrimmed = false
+    const needsRoom = archive && !this.#isTrimmed && !isNodeWithin(quotas, counts())
+    if (hasGarbage || unlisting.length > 0 || needsRoom) this.wake()
+  }
+
   /** Begins to work, or goes on once more. */
   wake(): void {
     if (this.#isStopped) return
     this.#hasGarbage = true
-    this.#isTrimmed = false
     this.#isAsked = true
     this.#running ??= this.#run()
   }

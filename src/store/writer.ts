@@ -193,7 +193,7 @@ export class StoreWriter {
     }
     for (const [avatar, entry] of entries) this.#entries.set(avatar, entry)
     metrics.commit((environment.clock.now() - startedMs) / 1_000, records.length)
-    if (batch.hasGarbage || batch.unlisting.length > 0) this.sweeper.wake()
+    this.sweeper.follow(batch)
     this.#components.announce(batch)
     return batch.results
   }
