@@ -4,11 +4,10 @@ import { verifyRecord } from '../record/verify.ts'
 import { throwIfAborted } from './deadline.ts'
 import { ClientError, messageOf } from './errors.ts'
 import { replay, type HistoryEntry } from './history.ts'
-import { SLICE_MS } from './limits.ts'
 import type { NodePool } from './node-pool.ts'
 import { readPages } from './read-node.ts'
 import type { VerifiedReader } from './verified-reader.ts'
-import { nextTask } from './verify-records.ts'
+import { createSlices, nextTask } from './verify-records.ts'
 
 export interface HistoryComponents {
   readonly pool: NodePool
@@ -40,13 +39,13 @@ export async function readHistory(
     return pages === 'unknown' ? undefined : pages
   })
   const records = new Map([...local.records].map((record): [string, VerifiedRecord] => [record.id, record]))
-  let due = performance.now() + SLICE_MS
+  const slices = createSlices()
   for (const record of old?.records ?? []) {
     if (records.has(record.id)) continue
-    if (performance.now() >= due) {
+    if (slices.isOver()) {
       await nextTask()
       throwIfAborted(signals)
-      due = performance.now() + SLICE_MS
+      slices.begin()
     }
     try {
       records.set(record.id, verifyRecord(engine, local.network, record, { recoveryByte: false }))

@@ -6,7 +6,7 @@ import * as limits from './limits.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { NodeApi } from './node-api.ts'
 import type { NodeStanding, Problem, ProblemCode, Progress } from './types.ts'
-import { decodeAnswer, nextTask, takeIn, type DecodedRecord } from './verify-records.ts'
+import { createSlices, decodeAnswer, nextTask, takeIn, type DecodedRecord } from './verify-records.ts'
 
 /** What reading a node brought. */
 export interface NodeRead {
@@ -116,6 +116,7 @@ export async function readPages(
     }
     if (page.records.length === 0) return { records, faults, digest: page.digest, cursor: page.cursor, fromStart }
     const known = seen.size
+    const slices = createSlices()
     for (const answer of page.records) {
       if (seen.has(answer.id)) continue
       seen.add(answer.id)
@@ -129,6 +130,10 @@ export async function readPages(
         faults += 1
         report(decoded.code, decoded.message)
       } else records.push(decoded)
+      if (slices.isOver()) {
+        await nextTask()
+        slices.begin()
+      }
     }
     if (faults > limits.MAX_INVALID_RECORDS) return broken()
     if (seen.size === known || page.cursor === null || page.cursor === cursor) {

@@ -63,7 +63,12 @@ export async function takeIn(
   for (const record of records) if (local.get(record.id) === undefined) fresh.set(record.id, record)
   const faults: Fault[] = []
   const verified = new Map<RecordId, VerifiedRecord | undefined>()
-  let due = performance.now() + SLICE_MS
+  const slices = createSlices()
+  const pauseIfOver = async (done: number): Promise<void> => {
+    if (!slices.isOver()) return
+    await breathe(done, fresh.size)
+    slices.begin()
+  }
 
   async function verify(record: DecodedRecord): Promise<boolean> {
     if (verified.has(record.id)) return verified.get(record.id) !== undefined
@@ -72,10 +77,7 @@ export async function takeIn(
       verified.set(record.id, before)
       return true
     }
-    if (performance.now() >= due) {
-      await breathe(verified.size, fresh.size)
-      due = performance.now() + SLICE_MS
-    }
+    await pauseIfOver(verified.size)
     try {
       const result = verifyRecord(engine, local.network, record, { recoveryByte: false })
       verified.set(record.id, result)
@@ -94,7 +96,10 @@ export async function takeIn(
   const added: VerifiedRecord[] = []
   const good = [...verified.values()].filter((record) => record !== undefined)
   good.sort((a, b) => a.body.counter - b.body.counter)
-  for (const record of good) if (local.add(record)) added.push(record)
+  for (const record of good) {
+    if (local.add(record)) added.push(record)
+    await pauseIfOver(fresh.size)
+  }
   await breathe(fresh.size, fresh.size)
   return { added, faults }
 }
@@ -138,6 +143,15 @@ export function decodeKept(engine: SignatureEngine, network: string, record: Sig
     return { ...record, id: recordId(record.payload, engine.keccak256), body }
   } catch {
     return undefined
+  }
+}
+
+/** Tells when a piece of work has gone on for long enough; after a pause the next begins. */
+export function createSlices(): { isOver(): boolean; begin(): void } {
+  let due = performance.now() + SLICE_MS
+  return {
+    isOver: () => performance.now() >= due,
+    begin: () => void (due = performance.now() + SLICE_MS),
   }
 }
 
