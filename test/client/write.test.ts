@@ -8,14 +8,11 @@ import { startHttpNode, type HttpNode } from '../http/node.ts'
 import { newKey } from './keys.ts'
 
 let node: HttpNode
-let other: HttpNode
 beforeAll(async () => {
   node = await startHttpNode()
-  other = await startHttpNode()
 })
 afterAll(async () => {
   await node.close()
-  await other.close()
 })
 
 /** Erases an avatar by a snapshot, on what a client knows, as another device would. */
@@ -237,24 +234,6 @@ describe('history', () => {
     const live = after.filter(({ status }) => status === 'stored')
     expect(live.map(({ type }) => type)).toEqual(['snapshot', 'patch'])
     expect(live[1]?.changes).toEqual([{ ...own, path: '/b', before: undefined, after: 1 }])
-  })
-})
-
-describe('hosts', () => {
-  it('holds receipts and records of all nodes against each other', async () => {
-    const signer = privateKeySigner(newKey())
-    const both = createClient({ nodes: [node.url(''), other.url('')] })
-    await both.put({ signer, patch: { n: 1 } }, { to: 'all' })
-    expect(await both.hosts(signer.avatar)).toMatchObject({ verdict: 'equal', head: 1 })
-    await createClient({ nodes: [other.url('')] }).put({ signer, patch: { n: 2 } })
-    const report = await both.hosts(signer.avatar)
-    expect(report).toMatchObject({ verdict: 'behind', head: 2 })
-    expect(report.hosts.map(({ node, state, lacks }) => [node, state, lacks.length])).toEqual([
-      [node.url(''), 'behind', 1],
-      [other.url(''), 'equal', 0],
-    ])
-    const nobody = await both.hosts(privateKeySigner(newKey()).avatar)
-    expect([nobody.verdict, nobody.hosts[0]?.problems]).toEqual([null, ['it has nothing of this avatar']])
   })
 })
 

@@ -3,6 +3,7 @@ import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import type { WatchEvent } from '../../src/client/watch.ts'
 import { newKey } from '../client/keys.ts'
+import { startProxy } from '../client/proxy.ts'
 import { createCluster, type Cluster, type NodeProcess } from './cluster.ts'
 import { until } from './until.ts'
 
@@ -33,6 +34,38 @@ describe('a client over three nodes', () => {
       kind: 'set',
       counter: 2,
     })
+  })
+
+  it('finds out which of two hosts is behind, and which lies', async () => {
+    const [one, two] = [await cluster.start('one'), await cluster.start('two')]
+    const proxy = await startProxy(() => two.url)
+    const signer = privateKeySigner(newKey())
+    const both = createClient({ nodes: [one.url, proxy.url] })
+    await both.put({ signer, patch: { n: 1 } }, { to: 'all' })
+    expect(await both.hosts(signer.avatar)).toMatchObject({ verdict: 'equal', head: 1, contradictions: [] })
+    await createClient({ nodes: [two.url] }).put({ signer, patch: { n: 2 } })
+    const report = await both.hosts(signer.avatar)
+    expect(report).toMatchObject({ verdict: 'behind', head: 2, contradictions: [] })
+    expect(report.hosts.map(({ node, state, lacks }) => [node, state, lacks.length])).toEqual([
+      [one.url, 'behind', 1],
+      [proxy.url, 'equal', 0],
+    ])
+    proxy.tell(async ({ path }, honest) => {
+      if (!path.endsWith('/receipt')) return undefined
+      const receipt = JSON.parse((await honest()).body) as object
+      return { body: JSON.stringify({ ...receipt, records: 7 }) }
+    })
+    const forged = await both.hosts(signer.avatar)
+    expect(forged.hosts[1]).toMatchObject({ state: 'failed', problems: [expect.stringContaining('not signed by')] })
+    proxy.tell(async ({ path }, honest) => {
+      if (!path.endsWith('/records')) return undefined
+      const page = JSON.parse((await honest()).body) as { records: unknown[] }
+      return { body: JSON.stringify({ ...page, records: page.records.slice(0, 1) }) }
+    })
+    expect(await both.hosts(signer.avatar)).toMatchObject({ verdict: 'contradictory' })
+    const nobody = await both.hosts(privateKeySigner(newKey()).avatar)
+    expect([nobody.verdict, nobody.hosts[0]?.problems]).toEqual([null, ['it has nothing of this avatar']])
+    await proxy.close()
   })
 
   it('follows on while nodes die and come back, and writes wherever it can', async () => {
