@@ -1,0 +1,50 @@
+/** What somebody typed into the editor, judged. */
+import { ClientError, mergePatchOf, type JsonObject } from '../../client/index.ts'
+
+export type Draft =
+  | { readonly kind: 'wrong'; readonly message: string }
+  | { readonly kind: 'same' }
+  | { readonly kind: 'change'; readonly patch: JsonObject; readonly after: JsonObject }
+
+export function judgeDraft(before: JsonObject, text: string): Draft {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    return { kind: 'wrong', message: `That is not JSON yet: ${reasonOf(error, text)}` }
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { kind: 'wrong', message: 'A content is an object: it begins with { and ends with }.' }
+  }
+  try {
+    const patch = mergePatchOf(before, value as JsonObject)
+    return patch === undefined ? { kind: 'same' } : { kind: 'change', patch, after: value as JsonObject }
+  } catch (error) {
+    if (error instanceof ClientError) return { kind: 'wrong', message: error.message }
+    throw error
+  }
+}
+
+/** Browsers say where in different ways; the line is what helps. */
+function reasonOf(error: unknown, text: string): string {
+  const message = error instanceof Error ? error.message : ''
+  const position = /position (\d+)/.exec(message)?.[1]
+  if (position === undefined) return message === '' ? 'look for a missing comma or quote.' : `${message}.`
+  const line = text.slice(0, Number(position)).split('\n').length
+  return `look at line ${line}, or the end of the one before it.`
+}
+
+/** The paths that a patch writes to, as JSON Pointers, for telling whether two changes touch. */
+export function touched(patch: JsonObject, prefix = ''): string[] {
+  return Object.entries(patch).flatMap(([key, value]) => {
+    const path = `${prefix}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0
+      ? touched(value, path)
+      : [path]
+  })
+}
+
+/** A copy of JSON with members in order, so that a change of the content can be told from one of its order. */
+export function pretty(content: JsonObject): string {
+  return JSON.stringify(content, null, 2)
+}

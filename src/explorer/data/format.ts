@@ -1,0 +1,45 @@
+/** Words and numbers for people. */
+export function count(n: number, one: string, many = `${one}s`): string {
+  return `${n.toLocaleString('en')} ${n === 1 ? one : many}`
+}
+
+export function bytes(n: number): string {
+  if (n < 1_000) return count(n, 'byte')
+  const units = ['kB', 'MB', 'GB', 'TB']
+  let value = n / 1_000
+  let unit = 0
+  while (value >= 1_000 && unit < units.length - 1) {
+    value /= 1_000
+    unit += 1
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit] ?? ''}`
+}
+
+/** @param unixSeconds as an author claims it: it may be any number */
+export function moment(unixSeconds: number): string {
+  const date = new Date(unixSeconds * 1_000)
+  if (Number.isNaN(date.getTime())) return `second ${unixSeconds}`
+  return date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 90) return count(seconds, 'second')
+  if (seconds < 5_400) return count(Math.round(seconds / 60), 'minute')
+  if (seconds < 129_600) return count(Math.round(seconds / 3_600), 'hour')
+  return count(Math.round(seconds / 86_400), 'day')
+}
+
+/** `0x02ab12…9f3c`: enough to tell two apart at a glance; the whole is in the title and can be copied. */
+export function shortHex(hex: string): string {
+  return hex.length <= 20 ? hex : `${hex.slice(0, 10)}…${hex.slice(-6)}`
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** One line of JSON, cut where it gets long. */
+export function brief(value: unknown, maxCharacters = 160): string {
+  const text = JSON.stringify(value) ?? 'nothing'
+  return text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters)}…`
+}

@@ -1,0 +1,131 @@
+/** What the host says of itself and of others. Nothing of it is verified; it is shown as the host's word. */
+import type { RecordText } from '../../client/index.ts'
+
+/** Answers of these calls are small; a host that sends more is not read to its end. */
+const MAX_ANSWER_CHARACTERS = 8 * 1024 * 1024
+const TIMEOUT_MS = 15_000
+/** An archive is as large as it is; the host answers when all of it is on disk. */
+const IMPORT_TIMEOUT_MS = 600_000
+
+export interface HostStatus {
+  readonly version: string
+  readonly network: string
+  readonly peer_id: string
+  readonly addresses: readonly string[]
+  readonly peers: number
+  readonly avatars: number
+  readonly records: number
+  readonly bytes: number
+  readonly hosting: { readonly mode: string; readonly policy: string; readonly listed: number }
+  readonly subscribers: number
+  readonly uptime_seconds: number
+}
+
+export interface PeerSync {
+  readonly state: string
+  readonly last: { readonly finished_at: number; readonly outcome: string; readonly differences: number } | null
+  readonly failures: number
+  readonly error: string | null
+  readonly records_in: number
+  readonly records_out: number
+}
+
+export interface HostPeer {
+  readonly peer_id: string
+  readonly addresses: readonly string[]
+  readonly direction: string
+  readonly gossip: boolean
+  readonly connected_at: number
+  readonly agent: string | null
+  readonly sync: PeerSync | null
+}
+
+export interface SubmitResult {
+  readonly id: string
+  readonly status: 'stored' | 'pending' | 'duplicate' | 'superseded' | 'refused' | 'invalid'
+  readonly code?: string
+  readonly message?: string
+  readonly retry?: boolean
+}
+
+export interface ImportResult {
+  readonly records: number
+  readonly stored: number
+  readonly pending: number
+  readonly duplicate: number
+  readonly superseded: number
+  readonly refused: number
+  readonly invalid: number
+  readonly sound: boolean
+  readonly refusals: Readonly<Record<string, { readonly count: number; readonly message: string }>>
+  readonly faults: { readonly total: number; readonly first: readonly { readonly line: number; readonly message: string }[] }
+}
+
+/** `offline`: no answer came. `refused`: the host said no, `message` says why. */
+export class HostError extends Error {
+  override readonly name = 'HostError'
+  readonly code: 'offline' | 'refused'
+
+  constructor(code: 'offline' | 'refused', message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+export const readStatus = (signal?: AbortSignal): Promise<HostStatus> => ask<HostStatus>('/v2/status', {}, signal)
+
+export async function readPeers(signal?: AbortSignal): Promise<readonly HostPeer[]> {
+  return (await ask<{ peers: HostPeer[] }>('/v2/peers', {}, signal)).peers
+}
+
+/** The first avatars that the host holds. */
+export async function readAvatars(limit: number, signal?: AbortSignal): Promise<readonly string[]> {
+  const answer = await ask<{ avatars: (string | { avatar: string })[] }>(`/v2/avatars?limit=${limit}`, {}, signal)
+  return answer.avatars.map((each) => (typeof each === 'string' ? each : each.avatar))
+}
+
+/** Avatars that claim an account as theirs. */
+export async function findByIdentity(
+  platform: string,
+  identity: string,
+  signal?: AbortSignal,
+): Promise<readonly { readonly avatar: string; readonly content: unknown }[]> {
+  const query = new URLSearchParams({ platform, identity }).toString()
+  return (await ask<{ values: { avatar: string; content: unknown }[] }>(`/v1/kv/by_identity?${query}`, {}, signal)).values
+}
+
+export async function submitRecords(records: readonly RecordText[]): Promise<readonly SubmitResult[]> {
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ records }) }
+  return (await ask<{ results: SubmitResult[] }>('/v2/records', init)).results
+}
+
+export const importArchive = (file: Blob): Promise<ImportResult> =>
+  ask<ImportResult>(
+    '/v2/archives',
+    { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: file },
+    undefined,
+    IMPORT_TIMEOUT_MS,
+  )
+
+async function ask<T>(path: string, init: RequestInit, signal?: AbortSignal, timeoutMs = TIMEOUT_MS): Promise<T> {
+  const timeout = AbortSignal.timeout(timeoutMs)
+  let response: Response
+  let text: string
+  try {
+    response = await fetch(path, { ...init, signal: signal ? AbortSignal.any([signal, timeout]) : timeout, cache: 'no-store' })
+    text = await response.text()
+  } catch (error) {
+    if (signal?.aborted === true) throw error
+    throw new HostError('offline', 'This host does not answer. It may be down, or this device is offline.')
+  }
+  if (text.length > MAX_ANSWER_CHARACTERS) throw new HostError('refused', 'The answer of this host is too long.')
+  let answer: unknown
+  try {
+    answer = JSON.parse(text)
+  } catch {
+    throw new HostError('refused', 'What this host answers is no JSON.')
+  }
+  if (response.ok) return answer as T
+  const message = typeof answer === 'object' && answer !== null && 'message' in answer ? String(answer.message) : ''
+  throw new HostError('refused', message === '' ? `This host answers with status ${response.status}.` : message)
+}

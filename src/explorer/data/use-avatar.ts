@@ -1,0 +1,84 @@
+import { useEffect, useState } from 'preact/hooks'
+import { ClientError, type VerifiedAvatar } from '../../client/index.ts'
+import { messageOf } from './format.ts'
+import type { Session } from './session.ts'
+
+export type AvatarView =
+  | { readonly phase: 'loading'; readonly done: number; readonly total: number }
+  | { readonly phase: 'failed'; readonly message: string; readonly isOffline: boolean }
+  | {
+      readonly phase: 'ready'
+      readonly known: VerifiedAvatar
+      readonly connection: 'connecting' | 'live' | 'lost'
+      /** Told to those who listen instead of look. */
+      readonly news: string
+      /** Ids that came while the page was open. */
+      readonly arrived: ReadonlySet<string>
+    }
+
+const RETRY_MS = 3_000
+
+/** Reads an avatar, verifies it here, and follows it for as long as it is shown. */
+export function useAvatar({ client }: Session, avatar: string): AvatarView {
+  const [view, setView] = useState<AvatarView>({ phase: 'loading', done: 0, total: 0 })
+  useEffect(() => {
+    const stop = new AbortController()
+    setView({ phase: 'loading', done: 0, total: 0 })
+    void follow(stop.signal)
+    return () => stop.abort()
+
+    async function follow(signal: AbortSignal): Promise<void> {
+      while (!signal.aborted) {
+        try {
+          await readOnce(signal)
+          await watch(signal)
+        } catch (error) {
+          if (signal.aborted) return
+          const isOffline = error instanceof ClientError && error.code === 'unreachable'
+          setView((view) => (view.phase === 'ready' ? { ...view, connection: 'lost' } : { phase: 'failed', message: messageOf(error), isOffline }))
+          await pause(RETRY_MS, signal)
+        }
+      }
+    }
+
+    async function readOnce(signal: AbortSignal): Promise<void> {
+      const known = await client.getVerified(avatar, {
+        signal,
+        onProgress: ({ done, total }) => setView((view) => (view.phase === 'ready' ? view : { phase: 'loading', done, total })),
+      })
+      setView((view) => (view.phase === 'ready' ? { ...view, known } : ready(known)))
+    }
+
+    async function watch(signal: AbortSignal): Promise<void> {
+      for await (const event of client.watch(avatar, { signal })) {
+        setView((view) => {
+          const before = view.phase === 'ready' ? view : undefined
+          if (event.type === 'connection') {
+            return before === undefined ? view : { ...before, connection: event.status }
+          }
+          if (event.type === 'superseded') return view
+          const next = before ?? ready(event.state)
+          if (event.type === 'state') return { ...next, known: event.state }
+          const arrived = new Set([...next.arrived, ...event.records.map(({ id }) => id)])
+          const news = `Updated: ${event.records.length === 1 ? 'one new record' : `${event.records.length} new records`}, signature checked.`
+          return { ...next, known: event.state, news, arrived }
+        })
+      }
+    }
+  }, [client, avatar])
+  return view
+}
+
+function ready(known: VerifiedAvatar): AvatarView & { phase: 'ready' } {
+  return { phase: 'ready', known, connection: 'connecting', news: '', arrived: new Set() }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
