@@ -58,7 +58,10 @@ export interface ImportResult {
   readonly invalid: number
   readonly sound: boolean
   readonly refusals: Readonly<Record<string, { readonly count: number; readonly message: string }>>
-  readonly faults: { readonly total: number; readonly first: readonly { readonly line: number; readonly message: string }[] }
+  readonly faults: {
+    readonly total: number
+    readonly first: readonly { readonly line: number; readonly message: string }[]
+  }
 }
 
 /** `offline`: no answer came. `refused`: the host said no, `message` says why. */
@@ -91,7 +94,8 @@ export async function findByIdentity(
   signal?: AbortSignal,
 ): Promise<readonly { readonly avatar: string; readonly content: unknown }[]> {
   const query = new URLSearchParams({ platform, identity }).toString()
-  return (await ask<{ values: { avatar: string; content: unknown }[] }>(`/v1/kv/by_identity?${query}`, {}, signal)).values
+  return (await ask<{ values: { avatar: string; content: unknown }[] }>(`/v1/kv/by_identity?${query}`, {}, signal))
+    .values
 }
 
 export async function submitRecords(records: readonly RecordText[]): Promise<readonly SubmitResult[]> {
@@ -112,7 +116,11 @@ async function ask<T>(path: string, init: RequestInit, signal?: AbortSignal, tim
   let response: Response
   let text: string
   try {
-    response = await fetch(path, { ...init, signal: signal ? AbortSignal.any([signal, timeout]) : timeout, cache: 'no-store' })
+    response = await fetch(path, {
+      ...init,
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      cache: 'no-store',
+    })
     text = await response.text()
   } catch (error) {
     if (signal?.aborted === true) throw error

@@ -1,7 +1,12 @@
 /** A change as it will be signed, made here, so that nobody signs what they cannot see. */
-import { applyMergePatch, type Avatar, type Citation, type JsonObject, type VerifiedAvatar } from '../../client/index.ts'
+import {
+  applyMergePatch,
+  type Avatar,
+  type Citation,
+  type JsonObject,
+  type VerifiedAvatar,
+} from '../../client/index.ts'
 import { nobleEngine } from '../../record/engine.ts'
-import { recordId } from '../../record/id.ts'
 import { buildPatch } from '../../record/build.ts'
 import { encodePayload } from '../../record/payload.ts'
 import { parseSignature } from '../../record/signature.ts'
@@ -29,7 +34,12 @@ export interface Target {
  * @param waiting what was signed here and is not taken yet: it comes first
  * @throws RecordError where the change breaks a rule of the protocol; its message says which
  */
-export function prepare(known: VerifiedAvatar, waiting: readonly Waiting[], target: Target, patch: JsonObject): Prepared {
+export function prepare(
+  known: VerifiedAvatar,
+  waiting: readonly Waiting[],
+  target: Target,
+  patch: JsonObject,
+): Prepared {
   const { avatar, network } = known
   const body = buildPatch({
     ...target,
@@ -63,11 +73,6 @@ export function contentWith(known: VerifiedAvatar, waiting: readonly Waiting[], 
     if (body.patch !== undefined && isTarget(body)) content = applyMergePatch(content, body.patch) as JsonObject
   }
   return content
-}
-
-/** Id of a text that is to be signed. */
-export function idOf(text: string): string {
-  return recordId(new TextEncoder().encode(text))
 }
 
 function openEnds(known: VerifiedAvatar, waiting: readonly Waiting[]): Citation[] {

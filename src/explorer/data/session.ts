@@ -11,7 +11,7 @@ export interface Session {
 }
 
 /** Hosts that the page's address names; the node lets the page ask just these. */
-export function comparedHosts(search: string = location.search): string[] {
+function comparedHosts(search: string = location.search): string[] {
   const named = new URLSearchParams(search).getAll('host').map((each) => each.toLowerCase().replace(/\/+$/, ''))
   return [...new Set(named.filter((each) => originOf(each) === each && each !== location.origin))].slice(0, 8)
 }

@@ -35,7 +35,11 @@ export function useAvatar({ client }: Session, avatar: string): AvatarView {
         } catch (error) {
           if (signal.aborted) return
           const isOffline = error instanceof ClientError && error.code === 'unreachable'
-          setView((view) => (view.phase === 'ready' ? { ...view, connection: 'lost' } : { phase: 'failed', message: messageOf(error), isOffline }))
+          setView((view) =>
+            view.phase === 'ready'
+              ? { ...view, connection: 'lost' }
+              : { phase: 'failed', message: messageOf(error), isOffline },
+          )
           await pause(RETRY_MS, signal)
         }
       }
@@ -44,7 +48,8 @@ export function useAvatar({ client }: Session, avatar: string): AvatarView {
     async function readOnce(signal: AbortSignal): Promise<void> {
       const known = await client.getVerified(avatar, {
         signal,
-        onProgress: ({ done, total }) => setView((view) => (view.phase === 'ready' ? view : { phase: 'loading', done, total })),
+        onProgress: ({ done, total }) =>
+          setView((view) => (view.phase === 'ready' ? view : { phase: 'loading', done, total })),
       })
       setView((view) => (view.phase === 'ready' ? { ...view, known } : ready(known)))
     }
