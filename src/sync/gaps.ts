@@ -35,7 +35,8 @@ export interface GapComponents {
 export class Gaps {
   readonly #components: GapComponents
   readonly #delayMs: number
-  readonly #asked = new LRUCache<string, true>({ max: MAX_ASKED })
+  /** Made when something goes missing: it takes the room for all it may hold at once. */
+  #asked: LRUCache<string, true> | undefined
   readonly #waiting = new Map<string, Uint8Array>()
   readonly #tried = new Set<PeerState>()
   #cancel: (() => void) | null = null
@@ -49,11 +50,12 @@ export class Gaps {
   }
 
   add(ids: readonly RecordId[]): void {
+    const asked = (this.#asked ??= new LRUCache<string, true>({ max: MAX_ASKED }))
     for (const text of ids) {
       const id = idBytes(text)
       const key = idKey(id)
-      if (this.#asked.has(key) || this.#waiting.size >= MAX_WAITING) continue
-      this.#asked.set(key, true)
+      if (asked.has(key) || this.#waiting.size >= MAX_WAITING) continue
+      asked.set(key, true)
       this.#waiting.set(key, id)
     }
     this.#arm()
