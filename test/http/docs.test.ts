@@ -27,6 +27,7 @@ describe('the description of the interface', () => {
       'GET /v2/avatars/{avatar}/receipt',
       'GET /v2/avatars/{avatar}/records',
       'GET /v2/avatars/{avatar}/{platform}/{identity}',
+      'GET /v2/avatars/{avatar}/{platform}/{identity}/provenance',
       'GET /v2/events',
       'GET /v2/hosting/{avatar}',
       'GET /v2/operator/backup',

@@ -2,27 +2,27 @@ import { describe, expect, it } from 'vitest'
 
 import { createViewCache } from '../../src/http/view-cache.ts'
 import type { Avatar } from '../../src/record/types.ts'
-import type { AvatarView, ChangeEvent } from '../../src/store/types.ts'
+import type { AvatarView, ChangeEvent, CommitListener } from '../../src/store/types.ts'
 
 const AVATAR: Avatar = `0x02${'11'.repeat(32)}`
 
 /** A store whose reads answer when told to: the order of a read and a commit is what these tests are about. */
 function handStore() {
   const reads: ((version: number) => void)[] = []
-  const listeners = new Set<(events: readonly ChangeEvent[]) => void>()
+  const listeners = new Set<CommitListener>()
   return {
     reads,
     view: (avatar: Avatar) =>
       new Promise<AvatarView | undefined>((resolve) => {
         reads.push((version) => resolve(version === 0 ? undefined : viewOf(avatar, version)))
       }),
-    onCommit(listener: (events: readonly ChangeEvent[]) => void) {
+    onCommit(listener: CommitListener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
     commit(sequence: number, avatar = AVATAR) {
       const event = { sequence, kind: 'record', avatar, id: '0x', counter: 1, head: 1, digest: '' } as const
-      for (const listener of listeners) listener([event])
+      for (const listener of listeners) listener([event], () => undefined)
     },
   }
 }
