@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { createViewCache } from '../../src/http/view-cache.ts'
 import type { Avatar } from '../../src/record/types.ts'
-import type { AvatarView, ChangeEvent, CommitListener } from '../../src/store/types.ts'
+import type { AvatarView, CommitListener } from '../../src/store/types.ts'
 
 const AVATAR: Avatar = `0x02${'11'.repeat(32)}`
 
