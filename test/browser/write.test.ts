@@ -158,6 +158,30 @@ describe('offline', () => {
     expect(answer?.tips_total).toBe(1)
   })
 
+  it('two pages that write offline at once lose nothing', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 0 } })
+    const one = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    const two = await one.context().newPage()
+    await two.goto(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    for (const page of [one, two]) {
+      await page.getByText('Verified in your browser: 1 signature').waitFor()
+      await useKey(page, key)
+    }
+    await one.context().setOffline(true)
+    await write(one, { n: 0, one: 1 })
+    await two.getByText('1 signed change kept on this device').waitFor()
+    await write(two, { n: 0, one: 1, two: 2 })
+    await one.getByText('2 signed changes kept on this device').waitFor()
+    await one.context().setOffline(false)
+    for (const page of [one, two]) {
+      await page.getByText('Verified in your browser: 3 signatures').waitFor()
+      await page.getByText('kept on this device').first().waitFor({ state: 'detached' })
+    }
+    expect((await node.api.avatar(signer.avatar))?.namespaces[0]?.content).toEqual({ n: 0, one: 1, two: 2 })
+  })
+
   it('a host that stops is told of, what was verified stays, and what comes after is seen', async () => {
     const signer = privateKeySigner(newKey())
     await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 'before' } })

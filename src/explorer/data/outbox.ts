@@ -12,8 +12,10 @@ export interface Waiting extends RecordText, Citation {
 
 /** As much as a person writes in one journey. */
 const MAX_WAITING = 200
+const REQUEST_CHARACTERS = 6 * 1024 * 1024
 const RETRY_MS = 4_000
-const KEY = 'avatar-kv.outbox'
+/** A key for each record: pages that are open at once do not overwrite each other's. */
+const PREFIX = 'avatar-kv.outbox.'
 
 export interface Outbox {
   list(avatar?: string): readonly Waiting[]
@@ -33,13 +35,12 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
   let flushing: Promise<void> | undefined
 
   function changed(): void {
-    save(waiting)
     for (const each of listeners) each()
   }
 
   async function flush(): Promise<void> {
     while (waiting.length > 0) {
-      const sent = [...waiting]
+      const sent = firstOf(waiting)
       const results = await submitRecords(sent.map(({ payload, signature }) => ({ payload, signature })))
       const settled = new Set<string>()
       for (const [at, result] of results.entries()) {
@@ -49,6 +50,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
         settled.add(id)
       }
       waiting = waiting.filter(({ id }) => !settled.has(id))
+      for (const id of settled) forget(id)
       changed()
       if (settled.size === 0) return
     }
@@ -70,6 +72,13 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
     if (waiting.length > 0) void flushOnce()
   }
   addEventListener('online', again, { signal })
+  // Other pages of this host share what waits.
+  const shared = ({ key }: StorageEvent): void => {
+    if (key !== null && !key.startsWith(PREFIX)) return
+    waiting = load().filter((each) => each.network === network)
+    changed()
+  }
+  addEventListener('storage', shared, { signal })
   const timer = setInterval(again, RETRY_MS)
   signal.addEventListener('abort', () => clearInterval(timer))
   again()
@@ -82,6 +91,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
         throw new HostError('refused', `${MAX_WAITING} changes wait already. Wait until this host takes them.`)
       }
       waiting = [...waiting, record]
+      keep(record)
       changed()
       await flushOnce()
       // A flush that was under way when it came may have left without it.
@@ -90,6 +100,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
     },
     drop(id) {
       waiting = waiting.filter((each) => each.id !== id)
+      forget(id)
       changed()
     },
     onChange(listener) {
@@ -99,22 +110,49 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
   }
 }
 
+/** As many as fit into a request: nodes take 16 MiB, and quotes double in JSON. */
+function firstOf(waiting: readonly Waiting[]): Waiting[] {
+  let characters = 0
+  return waiting.filter(({ payload }, at) => (characters += payload.length) <= REQUEST_CHARACTERS || at === 0)
+}
+
+/** In the order in which they build on each other. */
 function load(): Waiting[] {
+  const found: Waiting[] = []
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '[]')
-    return Array.isArray(kept) ? kept.filter(isWaiting).slice(0, MAX_WAITING) : []
+    for (const key of Object.keys(localStorage)) {
+      if (!key.startsWith(PREFIX) || found.length >= MAX_WAITING) continue
+      const record = parse(localStorage.getItem(key))
+      if (record !== undefined) found.push(record)
+    }
   } catch {
-    // No storage, or none of ours in it: then it lasts as long as the page.
-    return []
+    // No storage here: what waits lasts as long as the page.
+  }
+  return found.sort((a, b) => a.counter - b.counter)
+}
+
+function parse(text: string | null): Waiting | undefined {
+  try {
+    const value: unknown = JSON.parse(text ?? '')
+    return isWaiting(value) ? value : undefined
+  } catch {
+    return undefined
   }
 }
 
-function save(waiting: readonly Waiting[]): void {
+function keep(record: Waiting): void {
   try {
-    if (waiting.length === 0) localStorage.removeItem(KEY)
-    else localStorage.setItem(KEY, JSON.stringify(waiting))
+    localStorage.setItem(PREFIX + record.id, JSON.stringify(record))
   } catch {
-    return
+    // No storage, or a full one: it lasts as long as the page.
+  }
+}
+
+function forget(id: string): void {
+  try {
+    localStorage.removeItem(PREFIX + id)
+  } catch {
+    // Nothing was kept.
   }
 }
 

@@ -42,9 +42,10 @@ export function Verdict({ known }: { known: VerifiedAvatar }) {
       {known.missing.length > 0 && (
         <Notice tone="warn" title={`Not up to date: a gap, ${count(known.missing.length, 'record')} missing`}>
           <p>
-            {count(known.pending, 'signed patch', 'signed patches')} built on what no host hands out, and{' '}
-            {known.pending === 1 ? 'waits' : 'wait'} for it. What is shown is whole, but older: it follows from{' '}
-            {count(known.records, 'signature')} checked here.
+            {known.pending === 0
+              ? 'A snapshot names parts that no host hands out.'
+              : `${count(known.pending, 'signed patch builds', 'signed patches build')} on what no host hands out, and ${known.pending === 1 ? 'waits' : 'wait'} for it.`}{' '}
+            What is shown is whole, but older: it follows from {count(known.records, 'signature')} checked here.
           </p>
           <ul>
             {known.missing.slice(0, 10).map((id) => (
