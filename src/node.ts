@@ -142,6 +142,7 @@ export async function createNode(
     running.push({ name: 'store', stop: () => store.close(), limitMs: 800, holdsData: true })
     metrics.gauge('store_avatars', 'Avatars held.', () => store.totals().avatars)
     metrics.gauge('store_records', 'Live records held.', () => store.totals().records)
+    metrics.gauge('store_bytes', 'Payloads and signatures of all records kept.', () => store.totals().bytes)
     const hosting = await openHosting({ ...part('hosting'), store }, config)
     running.push({ name: 'hosting', stop: () => hosting.close(), limitMs: 100, holdsData: true })
     const verifier = createVerifyService({ engine, ...part('verify') }, { network: config.network })

@@ -1,6 +1,6 @@
 /** How much is held: of an avatar, or of all. Bytes are those of payloads and signatures. */
 import type { Avatar } from '../record/types.ts'
-import { addBytes, addLimbs, differenceBytes, LIMBS } from '../sync/negentropy/id-sum.ts'
+import { addBytes, differenceBytes, LIMBS } from '../sync/negentropy/id-sum.ts'
 import type { Database } from './database.ts'
 import { walk } from './database.ts'
 import * as keys from './keys.ts'
@@ -59,14 +59,6 @@ export class LiveSum {
     addBytes(rest, viewOf(differenceBytes(this.#ids, other.#ids)), 0)
     this.#ids = rest
     return this
-  }
-
-  copy(): LiveSum {
-    const copy = new LiveSum()
-    copy.records = this.records
-    copy.bytes = this.bytes
-    addLimbs(copy.#ids, this.#ids, 0)
-    return copy
   }
 }
 

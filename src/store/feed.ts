@@ -25,18 +25,32 @@ export function toEvents(
   })
 }
 
-/** Entries of all avatars after a sequence. */
-export async function readFeed(db: Database, after: number, limit: number): Promise<Change[]> {
-  const range = { gte: keys.feedKey(after + 1), lt: keys.tableRange('f').lt }
-  const changes: Change[] = []
-  for await (const [key, row] of walk(db, range, { limit })) {
-    changes.push(...decodeEntry(key, row))
+/**
+ * Entries of all avatars after a sequence, without those that say nothing any more: of avatars that are not there, and
+ * broken ones. At least one, unless there is none.
+ */
+export async function readFeed(db: Database, after: number, limit: number): Promise<ChangeEvent[]> {
+  for (let from = after; ;) {
+    const range = { gte: keys.feedKey(from + 1), lt: keys.tableRange('f').lt }
+    const changes: Change[] = []
+    let last: number | undefined
+    for await (const [key, row] of walk(db, range, { limit })) {
+      last = keys.sequenceInKey(key)
+      changes.push(...decodeEntry(key, row))
+    }
+    const events = toEvents(changes, standings(db))
+    if (events.length > 0 || last === undefined) return events
+    from = last
   }
-  return changes
 }
 
 /** Entries of one avatar after a sequence: its records and what was superseded, merged. */
-export async function readAvatarFeed(db: Database, avatar: Avatar, after: number, limit: number): Promise<Change[]> {
+export async function readAvatarFeed(
+  db: Database,
+  avatar: Avatar,
+  after: number,
+  limit: number,
+): Promise<ChangeEvent[]> {
   const changes: Change[] = []
   for (const [letter, gte] of [
     ['r', keys.recordKey(avatar, after + 1)],
@@ -51,7 +65,7 @@ export async function readAvatarFeed(db: Database, avatar: Avatar, after: number
       changes.push({ sequence: keys.sequenceInKey(key), kind: 'record', avatar, counter, id })
     }
   }
-  return changes.sort((a, b) => a.sequence - b.sequence).slice(0, limit)
+  return toEvents(changes.sort((a, b) => a.sequence - b.sequence).slice(0, limit), standings(db))
 }
 
 /** A broken entry is passed over: nothing can make it anew, and who follows the feed sees the avatar's next one. */
@@ -61,7 +75,7 @@ function decodeEntry(key: keys.Key, row: Uint8Array): Change[] {
 }
 
 /** Reads each avatar's standing once. */
-export function standings(db: Database): (avatar: Avatar) => AvatarSummary | undefined {
+function standings(db: Database): (avatar: Avatar) => AvatarSummary | undefined {
   const known = new Map<Avatar, AvatarSummary | undefined>()
   return (avatar) => {
     if (!known.has(avatar)) known.set(avatar, readSummary(db, avatar))

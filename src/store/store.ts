@@ -63,8 +63,6 @@ export interface RebuildableStore extends Store {
    * meanwhile, after its next start. A record of it that is committed later is the first of its avatar.
    */
   forget(avatar: Avatar): Promise<void>
-  /** Calls `listener` when an avatar was let go and is unknown from now on; the returned function ends it. */
-  onForget(listener: (avatar: Avatar) => void): () => void
   /** Resolves when no background work is left: everything superseded is pruned, everything forgotten is gone. */
   swept(): Promise<void>
 }
@@ -113,13 +111,9 @@ export async function createStore(
   const { db, logger } = components
   try {
     const meta = await readMeta(db, options.network, options.archive, components.environment)
-    const listeners = new Listeners(logger)
+    const listeners = new Set<CommitListener>()
     const writer = await StoreWriter.open(
-      {
-        ...components,
-        announce: (batch) => listeners.announce(batch),
-        forgotten: (avatar) => listeners.forgotten(avatar),
-      },
+      { ...components, announce: (batch) => announce(batch, listeners, logger) },
       { ...options, archive: meta.archive },
       meta,
     )
@@ -130,34 +124,16 @@ export async function createStore(
   }
 }
 
-/** Those who follow commits; one that throws harms nobody else. */
-class Listeners {
-  readonly commits = new Set<CommitListener>()
-  readonly forgets = new Set<(avatar: Avatar) => void>()
-  readonly #logger: Logger
-
-  constructor(logger: Logger) {
-    this.#logger = logger
-  }
-
-  announce({ changes, summaries }: Batch): void {
-    if (changes.length === 0) return
-    const summaryOf = (avatar: Avatar): AvatarSummary | undefined => summaries.get(avatar)
-    const events = feed.toEvents(changes, summaryOf)
-    this.#tell(this.commits, (listener) => listener(events, summaryOf))
-  }
-
-  forgotten(avatar: Avatar): void {
-    this.#tell(this.forgets, (listener) => listener(avatar))
-  }
-
-  #tell<T>(listeners: ReadonlySet<T>, tell: (listener: T) => void): void {
-    for (const listener of listeners) {
-      try {
-        tell(listener)
-      } catch (error) {
-        this.#logger.error({ err: error }, 'a listener to the store failed')
-      }
+/** A listener that throws harms nobody else. */
+function announce({ changes, summaries }: Batch, listeners: ReadonlySet<CommitListener>, logger: Logger): void {
+  if (changes.length === 0) return
+  const summaryOf = (avatar: Avatar): AvatarSummary | undefined => summaries.get(avatar)
+  const events = feed.toEvents(changes, summaryOf)
+  for (const listener of listeners) {
+    try {
+      listener(events, summaryOf)
+    } catch (error) {
+      logger.error({ err: error }, 'a listener to commits failed')
     }
   }
 }
@@ -167,9 +143,9 @@ class LevelStore implements RebuildableStore {
   readonly sync: SyncSource
   readonly #db: Database
   readonly #writer: StoreWriter
-  readonly #listeners: Listeners
+  readonly #listeners: Set<CommitListener>
 
-  constructor(db: Database, writer: StoreWriter, epoch: string, listeners: Listeners) {
+  constructor(db: Database, writer: StoreWriter, epoch: string, listeners: Set<CommitListener>) {
     this.#db = db
     this.#writer = writer
     this.epoch = epoch
@@ -248,23 +224,16 @@ class LevelStore implements RebuildableStore {
     const { after, avatar, limit } = options
     const isBehind = avatar === undefined && after < this.#writer.feedFloor
     if (after > this.lastSequence() || isBehind) return 'reset'
-    return this.#writer.mending(async () => {
-      const changes =
-        avatar === undefined
-          ? await feed.readFeed(this.#db, after, limit)
-          : await feed.readAvatarFeed(this.#db, avatar, after, limit)
-      return feed.toEvents(changes, feed.standings(this.#db))
-    })
+    return this.#writer.mending(() =>
+      avatar === undefined
+        ? feed.readFeed(this.#db, after, limit)
+        : feed.readAvatarFeed(this.#db, avatar, after, limit),
+    )
   }
 
   onCommit(listener: CommitListener): () => void {
-    this.#listeners.commits.add(listener)
-    return () => this.#listeners.commits.delete(listener)
-  }
-
-  onForget(listener: (avatar: Avatar) => void): () => void {
-    this.#listeners.forgets.add(listener)
-    return () => this.#listeners.forgets.delete(listener)
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]> {

@@ -39,8 +39,6 @@ export interface WriterComponents {
   readonly engine: SignatureEngine
   /** Told of every commit that changed something. */
   readonly announce: (batch: Batch) => void
-  /** Told of every avatar that is forgotten. */
-  readonly forgotten: (avatar: Avatar) => void
 }
 
 export interface WriterOptions {
@@ -262,7 +260,6 @@ export class StoreWriter {
       this.sweeper.keeps(avatar)
       throw error
     }
-    this.#components.forgotten(avatar)
   }
 
   rebuild(avatar?: Avatar): Promise<Rebuilt> {
