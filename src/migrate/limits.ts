@@ -37,8 +37,8 @@ export const CONNECT_MS = 20_000
 /** A peer that has another session just now is asked again after about this long, so many times. */
 export const PEER_BUSY_MS = 500
 export const MAX_PEER_BUSY = 60
-/** Sessions that broke, in a row, before a peer is given up. */
-export const MAX_PEER_FAILURES = 5
+/** Sessions that broke, in a row, before a peer is given up; after each the pause is longer by `PEER_BUSY_MS`. */
+export const MAX_PEER_FAILURES = 8
 
 /** With `--watch`: hosts that tell of changes are looked at this often all the same, the others always. */
 export const WATCH_POLL_MS = 2_000

@@ -149,7 +149,7 @@ class PeerSide implements Side {
         }
         failures = progress.accepted + progress.recordsOut > 0 ? 0 : failures + 1
         if (isFinal(error) || failures >= MAX_PEER_FAILURES) throw this.#explain(error)
-        await pause(environment.timers, PEER_BUSY_MS * 2 ** failures, signal)
+        await pause(environment.timers, PEER_BUSY_MS * failures, signal)
       } finally {
         this.#taken += progress.accepted
         this.#gave += progress.recordsOut

@@ -91,9 +91,11 @@ export interface Command {
   ended(): Promise<number | null>
 }
 
-/** Runs the built command line. */
+/** Runs the built command line in a folder, which also has its temporary files. */
 export function command(args: readonly string[], cwd: string): Command {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  // What a killed one leaves behind is then removed with the test's folder.
+  const env = { ...process.env, TMPDIR: cwd }
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let [out, err] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()))

@@ -4,26 +4,35 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
+import { createRelay } from './counting-relay.ts'
+import type { CountingRelay } from './counting-relay.ts'
 import { createCluster } from './cluster.ts'
 import type { Cluster, NodeProcess } from './cluster.ts'
 import { buildHouse, command, done, inventory, moveIn } from './migrate-house.ts'
 import type { House } from './migrate-house.ts'
-import { sleep } from './until.ts'
 
-/** On each of the three sides. */
-const POINTS = 10
-const PATCHES = 400
-/** Before this part of an undisturbed migration its process only starts. */
-const FIRST_PART = 0.35
-/** Moments are random, from this; name one in MIGRATE_SEED to have them again. */
+/** On each of the three sides, by URL and by multiaddr: 30 in all. */
+const POINTS = 5
+const PATCHES = 300
+/** Moments are random bytes on the line, from this; name one in MIGRATE_SEED to have them again. */
 const SEED = process.env['MIGRATE_SEED'] ?? String(Date.now())
+
+type Side = 'source' | 'target' | 'migration'
+type Way = 'url' | 'address'
+
+const SIDES: readonly Side[] = ['source', 'target', 'migration']
+const WAYS: readonly Way[] = ['url', 'address']
 
 let cluster: Cluster
 let folder: string
 let source: NodeProcess
 let target: NodeProcess
-/** Duration of an undisturbed migration by URL, its process's start included. */
-let wholeMs = 0
+let relays: readonly [CountingRelay, CountingRelay]
+/** Bytes that went over the relays since it was last set to 0, and who waits for some number of them. */
+let passed = 0
+let waiting: { readonly bytes: number; readonly reached: () => void } | undefined
+/** Bytes of an undisturbed migration. */
+const whole: Record<Way, number> = { url: 0, address: 0 }
 
 beforeAll(async () => {
   console.log(`MIGRATE_SEED=${SEED}`)
@@ -31,30 +40,37 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'avatar-kv-migrate-kill-'))
   source = await cluster.start('source')
   target = await cluster.start('target')
-  const house = buildHouse('kill: undisturbed', PATCHES)
-  await moveIn(source, house.records)
-  const startMs = performance.now()
-  await done(['migrate', house.avatar, '--from', source.url, '--to', target.url], folder)
-  wholeMs = performance.now() - startMs
+  const count = (bytes: number): void => {
+    passed += bytes
+    if (waiting !== undefined && passed >= waiting.bytes) waiting.reached()
+  }
+  relays = [await createRelay(source, count), await createRelay(target, count)]
+  for (const way of WAYS) {
+    const house = buildHouse(`kill: undisturbed ${way}`, PATCHES)
+    await moveIn(source, house.records)
+    passed = 0
+    await done(argsFor(house, way, 1), folder)
+    whole[way] = passed
+  }
 }, 120_000)
 
 afterAll(async () => {
+  for (const relay of relays) await relay.close()
   await cluster.close()
   await rm(folder, { recursive: true, force: true })
 })
 
-type Side = 'source' | 'target' | 'migration'
-
-test.each<Side>(['source', 'target', 'migration'])(
-  `kill -9 of the %s at ${POINTS} random moments: run again, it ends equal`,
-  async (side) => {
+test.each(SIDES.flatMap((side) => WAYS.map((way) => [side, way] as const)))(
+  `kill -9 of the %s at ${POINTS} random moments, by %s: run again, it ends equal`,
+  async (side, way) => {
     let midway = 0
     for (let point = 0; point < POINTS; point += 1) {
-      const house = buildHouse(`kill: ${side} ${point}`, PATCHES)
+      const house = buildHouse(`kill: ${side} ${way} ${point}`, PATCHES)
       await moveIn(source, house.records)
-      const args = argsFor(house, point)
+      const args = argsFor(house, way, point)
+      passed = 0
       const moving = command(args, folder)
-      await sleep(wholeMs * (FIRST_PART + (1 - FIRST_PART) * random(`${side} ${point}`)))
+      await Promise.race([bytesOnLine(whole[way] * random(`${side} ${way} ${point}`)), moving.ended()])
       if (moving.isRunning()) midway += 1
       await kill(side, moving)
       await moving.ended()
@@ -62,16 +78,22 @@ test.each<Side>(['source', 'target', 'migration'])(
       await expectEqual(house)
     }
     // Otherwise the moments would have proved nothing.
-    expect(midway).toBeGreaterThanOrEqual(POINTS / 2)
+    expect(midway).toBeGreaterThanOrEqual(POINTS - 1)
   },
   240_000,
 )
 
-/** By URL and by multiaddr in turns, with a folder that stays and without. */
-function argsFor({ avatar }: House, point: number): string[] {
-  const [from, to] = point % 2 === 0 ? [source.url, target.url] : [source.address, target.address]
-  const args = ['migrate', avatar, '--from', from, '--to', to]
-  return point % 4 < 2 ? [...args, '--work-dir', 'work'] : args
+/** Resolves once so many bytes have gone between the migration and the two nodes. */
+function bytesOnLine(bytes: number): Promise<void> {
+  return new Promise((reached) => {
+    waiting = { bytes, reached }
+  })
+}
+
+/** With a folder that stays and without, in turns. */
+function argsFor({ avatar }: House, way: Way, point: number): string[] {
+  const args = ['migrate', avatar, '--from', relays[0][way], '--to', relays[1][way]]
+  return point % 2 === 0 ? [...args, '--work-dir', 'work'] : args
 }
 
 /** A node that was killed comes back at once; the migration may still be under way then. */
