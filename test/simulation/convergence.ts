@@ -49,10 +49,13 @@ function checkTransfers(world: World, [most, mostToFull]: readonly [number, numb
     for (const [from, to] of [pair, [...pair].reverse() as typeof pair]) {
       for (const [id, times] of world.transfers.between(from.number, to.number)) {
         const avatar = world.ledger.record(id)?.body.avatar
-        if (avatar !== undefined && to.policy.listed !== null && !to.keeps(avatar)) {
+        const isWanted = avatar === undefined || to.keeps(avatar)
+        if (!isWanted && to.policy.listed !== null) {
           throw new Violation('sync carries what is not on a list', `${id} from ${from.name} to ${to.name}`)
         }
-        if (times <= (to.isLimited ? mostToFull : most)) continue
+        // What a node without a list does not want each neighbour learns by offering it, once.
+        const unwanted = times + world.transfers.before(from.number, to.number, id)
+        if (isWanted ? times <= (to.isLimited ? mostToFull : most) : unwanted <= 1) continue
         throw new Violation(invariant, `${id} ${times} times from ${from.name} to ${to.name}`)
       }
     }

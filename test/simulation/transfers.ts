@@ -6,6 +6,7 @@ import type { Ledger } from './ledger.ts'
 export class Transfers {
   readonly #ledger: Ledger
   #carried: Map<string, Map<RecordId, number>> | undefined
+  readonly #before: Map<string, Map<RecordId, number>>[] = []
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger
@@ -13,6 +14,7 @@ export class Transfers {
 
   /** Counts anew from now on; before the first time it does not count. */
   restart(): void {
+    if (this.#carried !== undefined) this.#before.push(this.#carried)
     this.#carried = new Map()
   }
 
@@ -27,6 +29,11 @@ export class Transfers {
       const id = this.#ledger.byPayload(payload)?.id
       if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1)
     }
+  }
+
+  /** Times that a record went from one node to another since counting first began, and before it last began anew. */
+  before(from: number, to: number, id: RecordId): number {
+    return this.#before.reduce((sum, counts) => sum + (counts.get(`${from} ${to}`)?.get(id) ?? 0), 0)
   }
 
   /** Times that each record went from one node to another. */
