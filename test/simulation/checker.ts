@@ -52,7 +52,9 @@ export class Checker {
     for (const [node, avatars] of this.#dirty) {
       const { process } = node
       if (process === undefined) this.#dirty.delete(node)
-      if (process === undefined || process.disk.isBusy) continue
+      // What cannot be mended now cannot be looked at.
+      const isBroken = node.wasDamaged && node.media.isFailing
+      if (process === undefined || process.disk.isBusy || isBroken) continue
       this.#dirty.delete(node)
       for (const avatar of avatars) await this.look(node, process, avatar)
     }
