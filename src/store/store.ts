@@ -25,10 +25,17 @@ import { avatarsMoment, avatarSums, heldOf, signedFrom, signedOf } from './sync-
 import type { AvatarSummary, CommitListener, CommitResult, ExportMoment, Quotas, Store, StoreTotals } from './types.ts'
 import { StoreWriter, type Rebuilt } from './writer.ts'
 
-/** LevelDB's block cache. Its default of 8 MiB is smaller than the indexes of 100,000 records. */
-const BLOCK_CACHE_BYTES = 64 * 1_024 * 1_024
-/** LevelDB's memory table: larger ones make fewer, larger files at level 0. */
-const WRITE_BUFFER_BYTES = 16 * 1_024 * 1_024
+const MIB = 1_024 * 1_024
+/** A node's caches. */
+const CACHE_BYTES = 176 * MIB
+/** What commands need that pass over everything once. */
+export const ONE_PASS_CACHE_BYTES = 44 * MIB
+/** Share of LevelDB's block cache. LevelDB's own 8 MiB are less than the indexes of 100,000 records. */
+const BLOCKS_SHARE = 4 / 11
+/** Share of LevelDB's memory table: larger ones make fewer, larger files at level 0. */
+const WRITE_BUFFER_SHARE = 1 / 11
+/** Share of avatars that are written to: of a node's about 2,000 of ordinary size. */
+const AVATARS_SHARE = 6 / 11
 
 export interface StoreComponents {
   readonly environment: Environment
@@ -51,6 +58,8 @@ export interface StoreOptions {
   readonly quotas?: Quotas
   /** Records in one step of background work: commits get their turn between two steps. Default 500. */
   readonly stepRecords?: number
+  /** Memory that all caches together may take, roughly. Default 176 MiB. */
+  readonly cacheBytes?: number
 }
 
 /** A store as the node holds it: it can be mended on demand, and sync reads from it. */
@@ -76,11 +85,12 @@ export async function openStore(
   components: StoreComponents,
   options: StoreOptions & { readonly location: string },
 ): Promise<RebuildableStore> {
+  const { cacheBytes = CACHE_BYTES } = options
   const db = new Level<Uint8Array, Uint8Array>(options.location, {
     keyEncoding: 'view',
     valueEncoding: 'view',
-    cacheSize: BLOCK_CACHE_BYTES,
-    writeBufferSize: WRITE_BUFFER_BYTES,
+    cacheSize: Math.floor(cacheBytes * BLOCKS_SHARE),
+    writeBufferSize: Math.floor(cacheBytes * WRITE_BUFFER_SHARE),
   })
   try {
     await db.open()
@@ -114,7 +124,11 @@ export async function createStore(
     const listeners = new Set<CommitListener>()
     const writer = await StoreWriter.open(
       { ...components, announce: (batch) => announce(batch, listeners, logger) },
-      { ...options, archive: meta.archive },
+      {
+        ...options,
+        archive: meta.archive,
+        avatarCacheBytes: Math.floor((options.cacheBytes ?? CACHE_BYTES) * AVATARS_SHARE),
+      },
       meta,
     )
     return new LevelStore(db, writer, meta.epoch, listeners)

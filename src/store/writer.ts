@@ -23,8 +23,6 @@ import * as rows from './rows.ts'
 import { Sweeper } from './sweeper.ts'
 import type { CommitResult, Quotas } from './types.ts'
 
-/** Memory for avatars that are written to: about 2,000 of ordinary size. */
-const ENTRY_CACHE_BYTES = 96 * 1_024 * 1_024
 /** Records in a step of background work: others wait for one no longer than for a commit of that many. */
 const STEP_RECORDS = 500
 /** Avatars mended on the way of one commit before the disk is held to be beyond help. */
@@ -47,6 +45,8 @@ export interface WriterOptions {
   readonly archive: boolean
   readonly quotas?: Quotas
   readonly stepRecords?: number
+  /** Memory for avatars that are written to. */
+  readonly avatarCacheBytes: number
 }
 
 export interface Rebuilt {
@@ -67,11 +67,7 @@ export class StoreWriter {
   readonly #options: WriterOptions
   readonly #writing: Mutex
   readonly #order: OrderIndex
-  readonly #entries = new LRUCache<Avatar, AvatarEntry>({
-    maxSize: ENTRY_CACHE_BYTES,
-    maxEntrySize: ENTRY_CACHE_BYTES / 2,
-    sizeCalculation: (entry) => entry.weight,
-  })
+  readonly #entries: LRUCache<Avatar, AvatarEntry>
   #totals: Totals
   #feedFloor: number
 
@@ -118,6 +114,11 @@ export class StoreWriter {
   ) {
     this.#components = components
     this.#db = components.db
+    this.#entries = new LRUCache({
+      maxSize: options.avatarCacheBytes,
+      maxEntrySize: Math.floor(options.avatarCacheBytes / 2),
+      sizeCalculation: (entry) => entry.weight,
+    })
     this.#options = options
     this.#totals = meta
     this.#feedFloor = feedFloor
