@@ -14,6 +14,8 @@ const MAX_CONVERGENCE_MS = 900_000
  * itself, and by a neighbour that was told to come back in the meantime.
  */
 const OFFERED_AGAIN = 3
+/** Times that a neighbour may send what a node does not want. */
+const UNWANTED = 2
 
 /** Lets sync bring all nodes to the records that they should hold; two more rounds must then move nothing. */
 export async function converge(world: World): Promise<void> {
@@ -53,9 +55,9 @@ function checkTransfers(world: World, [most, mostToFull]: readonly [number, numb
         if (!isWanted && to.policy.listed !== null) {
           throw new Violation('sync carries what is not on a list', `${id} from ${from.name} to ${to.name}`)
         }
-        // What a node without a list does not want each neighbour learns by offering it, once.
+        // What a node without a list does not want shows when it has asked for it, and when it was offered it, once each.
         const unwanted = times + world.transfers.before(from.number, to.number, id)
-        if (isWanted ? times <= (to.isLimited ? mostToFull : most) : unwanted <= 1) continue
+        if (isWanted ? times <= (to.isLimited ? mostToFull : most) : unwanted <= UNWANTED) continue
         throw new Violation(invariant, `${id} ${times} times from ${from.name} to ${to.name}`)
       }
     }
