@@ -95,9 +95,13 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     changes.push(...changed)
   }
   // What a record is told is how it stands once the whole batch is in.
-  const results = records.map(
-    (record, at) => refusals.get(at) ?? (parts.get(record.body.avatar) as AvatarBatch).standing(record),
-  )
+  const results = records.map((record, at) => {
+    const part = parts.get(record.body.avatar) as AvatarBatch
+    const refusal = refusals.get(at)
+    // Held or not, whoever sends it must know that it has no effect any more.
+    if (refusal?.status === 'duplicate' && part.isSuperseded(record)) return { status: 'superseded' as const }
+    return refusal ?? part.standing(record)
+  })
   const made = new Made()
   for (const part of parts.values()) await part.finish(made)
   for (const change of changes) pushFeed(made.operations, change)
@@ -207,6 +211,10 @@ class AvatarBatch {
 
   standing({ id, body }: VerifiedRecord): CommitResult {
     return { status: this.#entry.state.standing({ counter: body.counter, id }, body.type) }
+  }
+
+  isSuperseded({ body }: VerifiedRecord): boolean {
+    return body.counter < (this.#entry.state.base?.counter ?? 0)
   }
 
   /** What becomes of a record that is not kept; undefined for one that is. */

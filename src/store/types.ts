@@ -71,7 +71,10 @@ export interface QuotaUse {
   readonly limit: number
 }
 
-/** What became of one record given to `Store.commit`. A `superseded` one was kept only by a store with `archive`. */
+/**
+ * What became of one record given to `Store.commit`. A `superseded` one was kept only by a store with `archive`; it is never
+ * called a `duplicate`, so that its author learns that it has no effect.
+ */
 export interface CommitResult {
   readonly status: RecordStatus | 'duplicate' | 'refused'
   /** Set when refused. */

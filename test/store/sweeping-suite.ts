@@ -137,8 +137,9 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
       const late = writer.patch([root!])
       const base = writer.snapshot([next!])
       await commit(store, root!, next!, base)
-      expect(await commit(store, late, late)).toEqual(['superseded', 'duplicate'])
-      expect(await commit(store, late)).toEqual(['duplicate'])
+      expect(await commit(store, late, late)).toEqual(['superseded', 'superseded'])
+      // Whoever sends it again learns that it has no effect, though it is held.
+      expect(await commit(store, late, root!)).toEqual(['superseded', 'superseded'])
       const page = await store.records(writer.avatar, history)
       expect(page?.records.map(({ id, status }) => [id, status])).toEqual([
         [root!.id, 'superseded'],
