@@ -4,6 +4,8 @@ import type { World } from './world.ts'
 
 /** Longest that a fault lasts before its repair. */
 const MAX_FAULT_MS = 25_000
+/** About what it takes to make the rows of an avatar anew. */
+const MENDING_MS = 40
 
 /** Lets go wrong, at random times, what the scenario says. */
 export function scheduleFaults(world: World): void {
@@ -80,8 +82,12 @@ function damageRow(world: World): void {
   world.timeline.note(`${node.name} a ${isLost ? '' : 'bit of a '}${table} row ${isLost ? 'is lost' : 'flips'}`)
   node.damages += 1
   node.media.damage(key, isLost ? undefined : flipped(random, value))
-  // What a disk has broken is often mended while it goes on breaking.
-  if (random.chance(0.4)) world.timeline.after(random.between(0, 1_000), 'disk fails', () => failDisk(world, node))
+}
+
+/** What a disk has broken is often mended while it goes on breaking. */
+export function failWhileMending(world: World, node: SimulatedNode): void {
+  if (world.isHealed || !world.random.chance(0.3)) return
+  world.timeline.after(world.random.between(0, MENDING_MS), 'disk fails', () => failDisk(world, node))
 }
 
 function flipped(random: Random, value: Uint8Array): Uint8Array {

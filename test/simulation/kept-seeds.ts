@@ -34,4 +34,9 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
   { seed: 1061, found: 'totals after a write that failed and was there after all' },
   { seed: 1069, found: 'a look at a broken row that cannot be mended now' },
   { seed: 1091, found: 'what a node let go it asks for once, and is offered once' },
+  {
+    seed: 4204,
+    found: 'an author is told that its write is there already, though an archive holds it as history',
+    mutation: 'call-superseded-a-duplicate',
+  },
 ]

@@ -282,6 +282,12 @@ export const MUTATIONS: readonly Mutation[] = [
     'return archive && hasRoom ? undefined',
     'return false ? undefined',
   ),
+  mutation(
+    'call-superseded-a-duplicate',
+    'store/commit.js',
+    "if (refusal?.status === 'duplicate' && part.isSuperseded(record))",
+    'if (false)',
+  ),
   mutation('count-superseded-as-live', 'store/avatar-entry.js', 'this.#live.subtract(gone);', ''),
   mutation('leave-superseded-in-the-order-index', 'store/commit.js', 'made.unlisting.push(avatar);', ''),
   mutation('forget-what-was-still-to-be-unlisted', 'store/commit.js', 'if (db.getSync(key) === undefined) {', '{'),

@@ -59,6 +59,8 @@ export interface Surroundings {
   readonly onCommit: (node: SimulatedNode, avatar: Avatar) => void
   /** A read failed that must not. */
   readonly onFault: (node: SimulatedNode, error: unknown) => void
+  /** It has read a row that its disk has changed, and is about to mend it. */
+  readonly onBroken: (node: SimulatedNode) => void
   /** A message that this node would punish its sender for. */
   readonly onReject: (node: SimulatedNode, from: number, reason: string) => void
 }
@@ -212,7 +214,7 @@ export class SimulatedNode {
     const transport = this.#world.switchboard.attach({ number: this.number, isAlive: () => life.isAlive })
     const { keccak256 } = this.#world.engine
     const sync = createSync(
-      { ...parts, source: this.#watched(store.sync), ingest, transport, keccak256 },
+      { ...parts, source: this.#watched(store), ingest, transport, keccak256 },
       { network: NETWORK, limits: SYNC_LIMITS, scope: () => hosting.scope() },
     )
     // As the node itself does it.
@@ -335,14 +337,15 @@ export class SimulatedNode {
     return true
   }
 
-  /** What sync reads, and it must not fail on a sound disk. */
-  #watched(source: SyncSource): SyncSource {
+  /** What sync reads: on a sound disk it must not fail, and it begins with exactly what is live. */
+  #watched(store: RebuildableStore): SyncSource {
+    const source = store.sync
+    const isSound = (): boolean => this.#process !== undefined && !this.wasDamaged && !this.media.isFailing
     const watch = async <T>(read: () => Awaitable<T>): Promise<T> => {
       try {
         return await read()
       } catch (error) {
-        const isSound = this.#process !== undefined && !this.wasDamaged && !this.media.isFailing
-        if (isSound) this.#world.onFault(this, error)
+        if (isSound()) this.#world.onFault(this, error)
         throw error
       }
     }
@@ -350,6 +353,10 @@ export class SimulatedNode {
       ...source,
       moment: async (scope) => {
         const moment = await watch(() => source.moment(scope))
+        const live = store.totals().records
+        if (scope === 'all' && isSound() && moment.size() !== live) {
+          this.#world.onFault(this, new Error(`${moment.size()} records, not ${live}`))
+        }
         return {
           size: () => moment.size(),
           sum: (begin, end) => watch(() => moment.sum(begin, end)),
@@ -404,6 +411,7 @@ export class SimulatedNode {
       corruption: (kind) => {
         this.corruptions += 1
         this.#world.timeline.note(`${this.name} found a broken ${kind} row`)
+        this.#world.onBroken(this)
       },
       expose: async () => ({ contentType: 'text/plain', text: '' }),
     }
