@@ -2,7 +2,8 @@ import type { Avatar, RecordId, SignedRecord } from '../../src/record/types.ts'
 import type { Quotas, StoredRecord } from '../../src/store/types.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import type { Ledger } from './ledger.ts'
-import type { Process, SimulatedNode } from './node.ts'
+import type { SimulatedNode } from './node.ts'
+import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
 const ALL = 1_000_000

@@ -13,7 +13,8 @@ import type {
 import type { AvatarView } from '../../src/store/types.ts'
 import { signBody, type TestKey, type TestRecord } from '../oracle/signing.ts'
 import { NETWORK } from './crypto.ts'
-import { NodeDownError, WORLD_EPOCH_MS, type SimulatedNode } from './node.ts'
+import type { SimulatedNode } from './node.ts'
+import { NodeDownError, WORLD_EPOCH_MS } from './process.ts'
 import type { Random } from './random.ts'
 import { Violation } from './violation.ts'
 import type { World } from './world.ts'
@@ -204,6 +205,7 @@ export class Author {
   /** Offers records to a node, and to others where it does not answer; remembers what was acknowledged. */
   async offer(records: readonly TestRecord[], node: SimulatedNode, attempt = 1): Promise<void> {
     const letGo = node.timesLetGo(this.avatar)
+    const base = node.wasDamaged ? 0 : this.#world.checker.baseOf(node, this.avatar)
     try {
       const results = await node.submit(records, 'http')
       for (const [at, result] of results.entries()) {
@@ -212,6 +214,9 @@ export class Author {
         if (result.id !== record.id) throw new Violation('a record has two ids', `${record.id} and ${result.id}`)
         if (result.status === 'invalid') {
           throw new Violation('an honest record is called invalid', `${record.id} ${result.code}`)
+        }
+        if (result.status !== 'superseded' && result.status !== 'refused' && record.body.counter < base) {
+          throw new Violation('an author is not told that its write is superseded', `${record.id} ${result.status}`)
         }
         if (result.status === 'superseded') this.#world.ledger.told.add(record.id)
         if (result.status === 'refused') this.#world.afterFaults(async (other) => this.offer([record], other))

@@ -3,7 +3,8 @@ import type { AvatarView, StoredRecord } from '../../src/store/types.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
 import { naiveFold, type NaiveFold } from '../oracle/naive-fold.ts'
 import type { Ledger } from './ledger.ts'
-import type { Process, SimulatedNode } from './node.ts'
+import type { SimulatedNode } from './node.ts'
+import type { Process } from './process.ts'
 import { Violation } from './violation.ts'
 
 /** More than any history here. */
@@ -69,11 +70,16 @@ export class Checker {
     checkSummary(at, look, contents)
     checkStatuses(at, look)
     const base = look.view?.summary.base?.counter ?? 0
-    const life = `${at} ${node.timesLetGo(avatar)}`
+    const life = lifeOf(node, avatar)
     const before = this.#bases.get(life) ?? 0
     if (base < before && !node.wasDamaged) throw new Violation('the base fell', `${at} from ${before} to ${base}`)
     this.#bases.set(life, base)
     return look
+  }
+
+  /** Counter of the base that an avatar has on a node, or had when it was last looked at. */
+  baseOf(node: SimulatedNode, avatar: Avatar): number {
+    return this.#bases.get(lifeOf(node, avatar)) ?? 0
   }
 
   /** Whoever shows a digest shows the same contents, whenever and wherever. @returns the contents as text */
@@ -117,6 +123,11 @@ export class Checker {
     }
     return expected
   }
+}
+
+/** Names the time in which a node has kept an avatar. */
+function lifeOf(node: SimulatedNode, avatar: Avatar): string {
+  return `${node.name} ${avatar} ${node.timesLetGo(avatar)}`
 }
 
 function checkSummary(at: string, { records, bodies, view, expected }: Look, contents: string): void {

@@ -5,7 +5,7 @@ import { createSync } from '../../src/sync/scheduler.ts'
 import type { FrameStream, SyncMoment, SyncSource, SyncTransport } from '../../src/sync/types.ts'
 import { NETWORK } from './crypto.ts'
 import type { HostilePeer, Stocked } from './hostile.ts'
-import { WORLD_EPOCH_MS } from './node.ts'
+import { WORLD_EPOCH_MS } from './process.ts'
 import type { Random } from './random.ts'
 import type { World } from './world.ts'
 

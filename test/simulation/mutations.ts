@@ -240,17 +240,6 @@ export const MUTATIONS: readonly Mutation[] = [
     "[...operations, { type: 'del', key: keys.metaKey('totals') }]",
     'operations',
   ),
-  {
-    name: 'read-on-in-pages-that-do-not-fit',
-    changes: [
-      { file: 'store/order-index.js', find: 'if (items.length !== page.count) {', replace: 'if (false) {' },
-      {
-        file: 'store/writer.js',
-        find: 'try {\n            await this.#recount();\n        }\n        finally {\n            await this.#order.load();\n        }',
-        replace: 'await this.#recount();\n        await this.#order.load();',
-      },
-    ],
-  },
   mutation(
     'prune-what-is-live',
     'store/chores.js',

@@ -1,38 +1,27 @@
 import { createHash } from 'node:crypto'
 import type { Environment } from '../../src/environment.ts'
-import { createHosting } from '../../src/hosting/hosting.ts'
-import type { Hosting } from '../../src/hosting/types.ts'
 import { IngestBusyError } from '../../src/ingest/errors.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { DEFAULT_INGEST_LIMITS } from '../../src/ingest/limits.ts'
-import type { Ingest, IngestResult, Origin } from '../../src/ingest/types.ts'
-import { createOutbox, type Outbox } from '../../src/network/outbox.ts'
+import type { IngestResult, Origin } from '../../src/ingest/types.ts'
+import { createOutbox } from '../../src/network/outbox.ts'
 import { judgeMessage } from '../../src/network/verdict.ts'
-import type { Logger, Metrics } from '../../src/observe/types.ts'
 import { encodeBatch } from '../../src/record/codec.ts'
-import type { SignatureEngine } from '../../src/record/engine.ts'
 import type { Avatar, SignedRecord } from '../../src/record/types.ts'
 import { StoreError } from '../../src/store/errors.ts'
-import { createStore, type RebuildableStore } from '../../src/store/store.ts'
+import { createStore } from '../../src/store/store.ts'
 import { watchGaps } from '../../src/sync/gap-watch.ts'
 import { DEFAULT_SYNC_LIMITS } from '../../src/sync/limits.ts'
 import { payloadHead } from '../../src/sync/payload-head.ts'
-import { createSync, type Sync } from '../../src/sync/scheduler.ts'
-import type { Awaitable } from '../../src/sync/negentropy/types.ts'
-import type { SyncSource } from '../../src/sync/types.ts'
-import type { VerifyService } from '../../src/verify/types.ts'
+import { createSync } from '../../src/sync/scheduler.ts'
 import { NETWORK } from './crypto.ts'
 import { SimulatedDisk } from './disk.ts'
+import { gaugesOnly } from './gauges.ts'
 import { Media } from './media.ts'
 import { Papers } from './papers.ts'
-import type { Random } from './random.ts'
+import { NodeDownError, openHosting, WORLD_EPOCH_MS, type Process, type Surroundings } from './process.ts'
 import type { Policy } from './scenario.ts'
-import type { Switchboard } from './switchboard.ts'
-import type { Timeline } from './timeline.ts'
-import type { Wires } from './wires.ts'
-
-/** When every world begins: 2026-09-22, later than any record that the history generators date. */
-export const WORLD_EPOCH_MS = 1_790_100_000_000
+import { watched } from './watched-source.ts'
 
 /** So small that a burst of records fills the door. */
 const INGEST_LIMITS = { ...DEFAULT_INGEST_LIMITS, waitingRecords: 24, batchRecords: 8 }
@@ -44,45 +33,6 @@ const SYNC_LIMITS = { ...DEFAULT_SYNC_LIMITS, intervalMs: 10_000, maxBackoffMs: 
 /** What a disk takes for one operation in virtual time, where it takes any. */
 const WRITE_MS = [1, 12] as const
 const SLOW_MS = [1, 400] as const
-
-export interface Surroundings {
-  readonly timeline: Timeline
-  readonly random: Random
-  readonly wires: Wires
-  readonly switchboard: Switchboard
-  readonly engine: SignatureEngine
-  readonly verifier: Pick<VerifyService, 'verify'>
-  readonly logger: Logger
-  readonly slowDisk: number
-  /** Brings a gossip message to whoever has this number. */
-  readonly deliver: (from: number, to: number, data: Uint8Array) => void
-  readonly onCommit: (node: SimulatedNode, avatar: Avatar) => void
-  /** A read failed that must not. */
-  readonly onFault: (node: SimulatedNode, error: unknown) => void
-  /** It has read a row that its disk has changed, and is about to mend it. */
-  readonly onBroken: (node: SimulatedNode) => void
-  /** A message that this node would punish its sender for. */
-  readonly onReject: (node: SimulatedNode, from: number, reason: string) => void
-}
-
-/** One life of a node's process. */
-export interface Process {
-  readonly store: RebuildableStore
-  readonly ingest: Ingest & { stop(): Promise<void> }
-  readonly outbox: Outbox
-  readonly sync: Sync
-  readonly hosting: Hosting
-  readonly isArchive: boolean
-  readonly disk: SimulatedDisk
-  readonly gauges: Map<string, () => number>
-  /** Rejects when the process dies. */
-  readonly death: Promise<never>
-}
-
-/** The node went down under a call; whoever called does not know what became of it. */
-export class NodeDownError extends Error {
-  override readonly name = 'NodeDownError'
-}
 
 export class SimulatedNode {
   readonly number: number
@@ -144,6 +94,11 @@ export class SimulatedNode {
     return this.#lettingGo.get(avatar) ?? 0
   }
 
+  /** Whether it runs, and no disk of its has ever lied or fails now. */
+  get #isSound(): boolean {
+    return this.#process !== undefined && !this.wasDamaged && !this.media.isFailing
+  }
+
   /** The process, while it runs and takes calls. */
   get process(): Process | undefined {
     return this.#process
@@ -168,29 +123,21 @@ export class SimulatedNode {
     this.media.reopen(this.#world.random)
     const environment = this.#environment(life)
     const gauges = new Map<string, () => number>()
-    const parts = { environment, logger: this.#world.logger, metrics: this.#metrics(gauges) }
+    const parts = {
+      environment,
+      logger: this.#world.logger,
+      metrics: gaugesOnly(gauges, (kind) => this.#foundBroken(kind)),
+    }
     const disk = new SimulatedDisk(this.media, (kind) => this.#latency(kind, life))
     await disk.open()
-    const { archive, listed, quotas, stepRecords } = this.policy
+    const { archive, quotas, stepRecords } = this.policy
     const isArchive = archive === 'sometimes' ? this.#world.random.chance(0.5) : archive === 'always'
     const store = await createStore(
       { ...parts, db: disk, engine: this.#world.engine },
       { network: NETWORK, archive: isArchive, stepRecords, ...(quotas === null ? {} : { quotas }) },
     )
-    const register = this.papers.open({
-      write: () => this.#latency('write', life),
-      isFailing: () => this.media.isFailing,
-    })
-    const held = {
-      avatars: (page: { after?: Avatar; limit: number }) => store.avatars(page),
-      isHeld: async (avatar: Avatar) => (await store.summary(avatar)) !== undefined,
-      homes: async () => [],
-      forget: (avatar: Avatar) => store.forget(avatar),
-    }
-    const hosting = createHosting(
-      { ...parts, journal: this.papers, register, held },
-      { mode: listed === null ? 'all' : 'listed', policy: 'closed' },
-    )
+    const desk = { write: () => this.#latency('write', life), isFailing: () => this.media.isFailing }
+    const hosting = openHosting(parts, store, this.papers, desk, this.policy)
     store.onCommit((events) => {
       for (const avatar of new Set(events.map((event) => event.avatar))) this.#world.onCommit(this, avatar)
     })
@@ -214,7 +161,13 @@ export class SimulatedNode {
     const transport = this.#world.switchboard.attach({ number: this.number, isAlive: () => life.isAlive })
     const { keccak256 } = this.#world.engine
     const sync = createSync(
-      { ...parts, source: this.#watched(store), ingest, transport, keccak256 },
+      {
+        ...parts,
+        source: watched(store, { isSound: () => this.#isSound, onFault: (error) => this.#world.onFault(this, error) }),
+        ingest,
+        transport,
+        keccak256,
+      },
       { network: NETWORK, limits: SYNC_LIMITS, scope: () => hosting.scope() },
     )
     // As the node itself does it.
@@ -337,35 +290,10 @@ export class SimulatedNode {
     return true
   }
 
-  /** What sync reads: on a sound disk it must not fail, and it begins with exactly what is live. */
-  #watched(store: RebuildableStore): SyncSource {
-    const source = store.sync
-    const isSound = (): boolean => this.#process !== undefined && !this.wasDamaged && !this.media.isFailing
-    const watch = async <T>(read: () => Awaitable<T>): Promise<T> => {
-      try {
-        return await read()
-      } catch (error) {
-        if (isSound()) this.#world.onFault(this, error)
-        throw error
-      }
-    }
-    return {
-      ...source,
-      moment: async (scope) => {
-        const moment = await watch(() => source.moment(scope))
-        const live = store.totals().records
-        if (scope === 'all' && isSound() && moment.size() !== live) {
-          this.#world.onFault(this, new Error(`${moment.size()} records, not ${live}`))
-        }
-        return {
-          size: () => moment.size(),
-          sum: (begin, end) => watch(() => moment.sum(begin, end)),
-          items: (begin, end) => watch(() => moment.items(begin, end)),
-          lowerBound: (begin, end, bound) => watch(() => moment.lowerBound(begin, end, bound)),
-          close: () => moment.close(),
-        }
-      },
-    }
+  #foundBroken(kind: string): void {
+    this.corruptions += 1
+    this.#world.timeline.note(`${this.name} found a broken ${kind} row`)
+    this.#world.onBroken(this)
   }
 
   #environment(life: { readonly isAlive: boolean }): Environment {
@@ -396,25 +324,6 @@ export class SimulatedNode {
         if (life.isAlive) resolve()
       })
     })
-  }
-
-  #metrics(gauges: Map<string, () => number>): Metrics {
-    return {
-      records: () => {},
-      commit: () => {},
-      gossipReceived: () => {},
-      gossipSent: () => {},
-      http: () => {},
-      gauge: (name, _help, read) => {
-        gauges.set(name, read)
-      },
-      corruption: (kind) => {
-        this.corruptions += 1
-        this.#world.timeline.note(`${this.name} found a broken ${kind} row`)
-        this.#world.onBroken(this)
-      },
-      expose: async () => ({ contentType: 'text/plain', text: '' }),
-    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { HostingError } from '../../src/hosting/errors.ts'
 import type { Avatar } from '../../src/record/types.ts'
-import { NodeDownError, type Process, type SimulatedNode } from './node.ts'
+import type { SimulatedNode } from './node.ts'
+import { NodeDownError, type Process } from './process.ts'
 import type { World } from './world.ts'
 
 /** Time in which what was let in is on disk. */

@@ -1,0 +1,21 @@
+import type { Metrics } from '../../src/observe/types.ts'
+
+/**
+ * Metrics of which only gauges are kept.
+ *
+ * @param broken told of every row that failed its check
+ */
+export function gaugesOnly(gauges: Map<string, () => number>, broken: (kind: string) => void): Metrics {
+  return {
+    records: () => {},
+    commit: () => {},
+    gossipReceived: () => {},
+    gossipSent: () => {},
+    http: () => {},
+    gauge: (name, _help, read) => {
+      gauges.set(name, read)
+    },
+    corruption: broken,
+    expose: async () => ({ contentType: 'text/plain', text: '' }),
+  }
+}
