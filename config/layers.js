@@ -12,7 +12,7 @@ const PURE_PACKAGES = ['@noble/hashes', '@noble/secp256k1', 'canonicalize', 'has
 const LAYERS = {
   record: { areas: ['state'], types: [], packages: PURE_PACKAGES },
   state: { areas: ['record'], types: [], packages: PURE_PACKAGES },
-  receipt: { areas: ['record', 'state'], types: [], packages: [...PURE_PACKAGES, '@noble/curves'] },
+  receipt: { areas: ['record', 'state'], types: [], packages: [...PURE_PACKAGES, '@noble/ed25519'] },
   homes: { areas: ['record'], types: [], packages: PURE_PACKAGES },
   snapshot: { areas: ['record', 'state'], types: [], packages: PURE_PACKAGES },
   client: { areas: ['record', 'state', 'snapshot', 'receipt', 'homes'], types: [], packages: PURE_PACKAGES },

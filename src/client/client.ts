@@ -3,6 +3,7 @@ import { RecordError } from '../record/errors.ts'
 import { parseAvatar } from '../record/keys.ts'
 import type { Avatar, JsonObject } from '../record/types.ts'
 import { ClientError } from './errors.ts'
+import { askHosts } from './hosts.ts'
 import { TIMEOUT_MS } from './limits.ts'
 import { createNodePool } from './node-pool.ts'
 import { provenanceIn } from './provenance.ts'
@@ -63,8 +64,6 @@ export function createClient(options: ClientOptions): Client {
     watch: (text, options = {}) => watchAvatar({ pool, reader }, avatarOfText(text), options, own),
     async hosts(text, { signal } = {}) {
       const avatar = avatarOfText(text)
-      // Ed25519 is a fourth of the whole client, and few ask for it.
-      const { askHosts } = await import('./hosts.ts')
       return await askHosts({ pool, engine, now }, avatar, { network, ...signalsOf(signal) })
     },
     async provenance(text, platform, identity, path, options = {}) {
