@@ -11,6 +11,7 @@ export interface Timers {
   after(delayMs: number, run: () => void): () => void
 }
 
+/** Where random bytes come from. */
 export interface Randomness {
   /** `length` cryptographically secure random bytes. */
   bytes(length: number): Uint8Array

@@ -31,6 +31,7 @@ export interface RecordText {
   readonly signature: string
 }
 
+/** What is known of an error beside its code. */
 export interface ClientErrorDetails {
   /** The node that it happened at. */
   readonly node?: string

@@ -14,6 +14,7 @@ import { readNode } from './read-node.ts'
 /** Writers can move an avatar while it is read; after this many tries it is moving faster than it can be read. */
 const MAX_TRIES = 5
 
+/** How one host stands to the others, by its receipt and its records. */
 export interface HostReport {
   readonly node: string
   /**
@@ -28,6 +29,7 @@ export interface HostReport {
   readonly problems: readonly string[]
 }
 
+/** What the hosts of an avatar sign that they hold, held against each other. */
 export interface HostsReport {
   /**
    * `equal`, or: `behind`, some host has all that the others have; `split`, none has; `contradictory`, one signed

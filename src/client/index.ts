@@ -2,7 +2,7 @@
  * The client for apps, in browsers and in Node: reads avatars' data and checks it, writes it, follows it, over nodes of
  * which none needs to be trusted (docs/client.md).
  *
- * @module
+ * @module avatar-kv/client
  */
 export { createClient } from './client.ts'
 export { ClientError, type ClientErrorCode, type ClientErrorDetails, type RecordText } from './errors.ts'
@@ -14,9 +14,10 @@ export { privateKeySigner, type Signer } from './signers.ts'
 export { addressOf, walletSigner, type Eip1193Provider, type WalletSignerOptions } from './wallet-signer.ts'
 export type * from './types.ts'
 export type { WatchEvent } from './watch.ts'
-export type { Receipt } from '../receipt/receipt.ts'
-export type { Contradiction } from '../receipt/contradictions.ts'
-export { nobleEngine, type SignatureEngine } from '../record/engine.ts'
+export type { Receipt, ReceiptFields } from '../receipt/receipt.ts'
+export type { Contradiction, ContradictionRule } from '../receipt/contradictions.ts'
+export { nobleEngine, type EngineName, type RecoveryId, type SignatureEngine } from '../record/engine.ts'
 export { avatarOf, parseAvatar, parseSecretKey } from '../record/keys.ts'
 export type { Provenance } from '../state/provenance.ts'
+export type { PartBody, PatchBody, RecordBody, SnapshotBody } from '../record/types.ts'
 export { applyMergePatch } from '../state/merge-patch.ts'

@@ -2,6 +2,7 @@ import type { Avatar } from '../record/types.ts'
 import { CACHE_AVATARS, CACHE_BYTES } from './limits.ts'
 import type { CacheUpdate, RecordCache } from './types.ts'
 
+/** What the cache may take. */
 export interface MemoryCacheOptions {
   /** Default 64. */
   readonly maxAvatars?: number

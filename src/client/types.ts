@@ -16,6 +16,7 @@ import type { HostsReport } from './hosts.ts'
 import type { Signer } from './signers.ts'
 import type { WatchEvent } from './watch.ts'
 
+/** What a client talks to, and what it may take and use. */
 export interface ClientOptions {
   /** Addresses of nodes, `https://…`, the preferred ones first; 1 to 16. */
   readonly nodes: readonly string[]
@@ -35,7 +36,9 @@ export interface ClientOptions {
   readonly now?: () => number
 }
 
+/** What every call takes. */
 export interface CallOptions {
+  /** Ends the call, with a ClientError `aborted`. */
   readonly signal?: AbortSignal
 }
 
@@ -68,6 +71,12 @@ export type VerifiedState = 'verified' | 'missing' | 'behind'
  */
 export type NodeStanding = 'equal' | 'behind' | 'contradictory' | 'unknown' | 'failed'
 
+/**
+ * `unreachable`, `bad_answer`, `refused`: it did not answer, not as a node does, or not at all to this. `invalid_record`,
+ * `foreign_record`, `wrong_id`: it hands out a record that breaks a rule of the protocol, is of another avatar, or has another
+ * id than it says. `repeats`, `endless`: its pages of records repeat, or have no end. `behind`, `contradictory`: as in
+ * `NodeStanding`.
+ */
 export type ProblemCode =
   | 'unreachable'
   | 'bad_answer'
@@ -88,6 +97,7 @@ export interface Problem {
   readonly message: string
 }
 
+/** How one node stands to what was verified. */
 export interface NodeReport {
   readonly url: string
   readonly standing: NodeStanding
@@ -142,11 +152,13 @@ export interface CacheUpdate extends CachedAvatar {
 
 /** Keeps verified records, so that only what is new is fetched and verified. */
 export interface RecordCache {
+  /** What was saved last; undefined where there is nothing. */
   load(avatar: Avatar): Promise<CachedAvatar | undefined>
   /** Called after a read that brought something, or moved a cursor. */
   save(avatar: Avatar, update: CacheUpdate): Promise<void>
 }
 
+/** How far a verification is. */
 export interface Progress {
   /** Signatures verified, of so many. */
   readonly done: number
@@ -154,12 +166,15 @@ export interface Progress {
   readonly node: string
 }
 
+/** What `getVerified` takes. */
 export interface VerifyOptions extends CallOptions {
   /** Default: the client's. */
   readonly cache?: RecordCache
+  /** Called between slices of work, which are of a frame at most. */
   readonly onProgress?: (progress: Progress) => void
 }
 
+/** One of an avatar's namespaces. */
 export interface Namespace {
   /** Default: the avatar's own, `nextid`. */
   readonly platform?: string
@@ -167,17 +182,20 @@ export interface Namespace {
   readonly identity?: string
 }
 
+/** What every write takes. */
 export interface WriteOptions extends CallOptions {
   /** `one`: the first node that takes it; the nodes tell each other. `all`: then to all others too. Default `one`. */
   readonly to?: 'one' | 'all'
 }
 
+/** A merge patch to be signed. */
 export interface PutRequest extends Namespace {
   readonly signer: Signer
   /** Applied by RFC 7396: members are set, null deletes. Of any size; one too large for a record becomes several. */
   readonly patch: JsonObject
 }
 
+/** A change to be made of what is there. */
 export interface ChangeRequest extends Namespace {
   readonly signer: Signer
   /**
@@ -187,8 +205,10 @@ export interface ChangeRequest extends Namespace {
   readonly change: (before: JsonObject) => JsonObject | Promise<JsonObject>
 }
 
+/** A record that was signed, with its id and counter. */
 export interface WrittenRecord extends Citation, RecordText {}
 
+/** What became of a write. */
 export interface PutResult {
   readonly avatar: Avatar
   readonly platform: string

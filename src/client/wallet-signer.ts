@@ -10,9 +10,11 @@ import type { Signer } from './signers.ts'
 
 /** A browser wallet, `window.ethereum` for one, as EIP-1193 has it. */
 export interface Eip1193Provider {
+  /** `eth_requestAccounts` and `personal_sign` are all that is asked. */
   request(args: { method: string; params?: unknown[] }): Promise<unknown>
 }
 
+/** What is known of the account beforehand. */
 export interface WalletSignerOptions {
   /** Account to sign with, `0x` and 40 hex digits. Default: the first that the wallet offers. */
   readonly address?: string

@@ -5,8 +5,13 @@
  */
 import type { Receipt } from './receipt.ts'
 
+/**
+ * `digest_of_two_places`: one digest with two heads. `place_fell`: later a lesser head. `records_vanished`: the same digest, and
+ * later fewer records. `state_returned`: a digest, another one later, and after that the first again.
+ */
 export type ContradictionRule = 'digest_of_two_places' | 'place_fell' | 'records_vanished' | 'state_returned'
 
+/** Receipts that cannot all be true. */
 export interface Contradiction {
   readonly rule: ContradictionRule
   /** Two receipts, or three for `state_returned`, in order of their times. */

@@ -26,6 +26,7 @@ export interface ReceiptFields {
   readonly time: number
 }
 
+/** What a node states, and its signature over it. */
 export interface Receipt extends ReceiptFields {
   /** Ed25519: `0x` + 128 hex digits. */
   readonly signature: `0x${string}`

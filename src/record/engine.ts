@@ -2,7 +2,9 @@ import { keccak_256 } from '@noble/hashes/sha3.js'
 import { Point, recoverPublicKey, verify } from './curve.ts'
 import { isStrictSignature } from './signature.ts'
 
+/** Which library verifies. */
 export type EngineName = 'libsecp256k1' | 'libsecp256k1-wasm' | 'noble'
+/** Which of the keys that a signature fits signed it (SEC 1, section 4.1.6). */
 export type RecoveryId = 0 | 1 | 2 | 3
 
 /**

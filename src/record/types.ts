@@ -9,7 +9,9 @@ export type RecordId = `0x${string}`
 /** Canonical text of an avatar: `0x` + 66 lower-case hex digits, a compressed secp256k1 public key. */
 export type Avatar = `0x${string}`
 
+/** What JSON can say. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObject
+/** A JSON object; every name is an ordinary key. */
 export interface JsonObject {
   [key: string]: JsonValue
 }
@@ -37,6 +39,7 @@ interface CommonBody {
   readonly version: '2'
 }
 
+/** A change to one namespace. */
 export interface PatchBody extends CommonBody {
   readonly type: 'patch'
   readonly identity: string
@@ -45,6 +48,7 @@ export interface PatchBody extends CommonBody {
   readonly prev: readonly Citation[]
 }
 
+/** A state that stands for all that came before it. */
 export interface SnapshotBody extends CommonBody {
   readonly type: 'snapshot'
   readonly parts: readonly RecordId[]
@@ -52,6 +56,7 @@ export interface SnapshotBody extends CommonBody {
   readonly state: readonly StateEntry[]
 }
 
+/** A piece of a snapshot that is too large for one record. */
 export interface PartBody extends CommonBody {
   readonly type: 'part'
   readonly state: readonly StateEntry[]

@@ -8,6 +8,8 @@
  * no id of its own twice (but for sets whose differences lie in more than 65,536 separate ranges).
  * Not guaranteed: that the other side tells the truth. It may name ids that nobody has, or hide some that it has. And a
  * session may miss sets of ids forged to one sum (see `random`); a later one finds them.
+ *
+ * @module avatar-kv/negentropy
  */
 import type { Randomness } from '../environment.ts'
 import { NegentropyError } from './negentropy/errors.ts'
@@ -17,10 +19,12 @@ import { Turn } from './negentropy/turn.ts'
 import type { RangeIndex } from './negentropy/types.ts'
 import { VERSION, VERSION_BASE, VERSION_LAST } from './negentropy/wire.ts'
 
+export type { Randomness } from '../environment.ts'
 export { createMemoryIndex } from './memory-index.ts'
 export { NegentropyError, type NegentropyErrorCode } from './negentropy/errors.ts'
 export type { Awaitable, Bound, Item, RangeIndex } from './negentropy/types.ts'
 
+/** What a session may take, and where its randomness comes from. */
 export interface NegentropyOptions {
   /** Greatest message made, in bytes: at least 4,096, or 0 for no limit. Default 1 MiB. */
   readonly frameSizeLimit?: number
@@ -39,6 +43,7 @@ export interface NegentropyOptions {
   readonly random?: Pick<Randomness, 'bytes'>
 }
 
+/** What a message of the other side led to. */
 export interface Reconciled {
   /** To be sent to the other side; null when the initiator is done. */
   readonly message: Uint8Array | null

@@ -24,6 +24,7 @@ export interface Bound {
  * `Negentropy` that reads it is under way; between two calls it may.
  */
 export interface RangeIndex {
+  /** How many items there are. */
   size(): number
   /**
    * Sum of the ids of the items at `begin` … `end` (exclusive) modulo 2^256, ids and sum being little-endian: 32 bytes.

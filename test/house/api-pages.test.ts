@@ -1,0 +1,49 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, string | { readonly default: string }>>
+  readonly scripts: Readonly<Record<string, string>>
+}
+const { exports, scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
+const { entryPoints } = JSON.parse(readFileSync(join(ROOT, 'config/typedoc.json'), 'utf8')) as { entryPoints: string[] }
+
+/** Every page below a folder, by its path in it. */
+function pagesIn(folder: string): Map<string, string> {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'))
+  return new Map(names.toSorted().map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+}
+
+test('the pages in docs/api are those of the sources: npm run docs', { timeout: 300_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'avatar-kv-api-'))
+  try {
+    const typedoc = join(ROOT, 'node_modules/typedoc/bin/typedoc')
+    const args = [typedoc, '--options', 'config/typedoc.json', '--out', folder]
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' })
+    // What is not documented, or links to nothing, is an error.
+    expect({ status, said: status === 0 ? '' : stdout + stderr }).toEqual({ status: 0, said: '' })
+    expect(Object.fromEntries(pagesIn(join(ROOT, 'docs/api')))).toEqual(Object.fromEntries(pagesIn(folder)))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('everything that the package exports has a page', () => {
+  const sources = Object.values(exports).flatMap((to) =>
+    typeof to === 'string' ? [] : to.default.replace('./dist/', '../src/').replace(/\.js$/, '.ts'),
+  )
+  expect(sources.length).toBeGreaterThan(1)
+  expect(entryPoints.toSorted()).toEqual(sources.toSorted())
+  expect(scripts['docs']).toBe('typedoc --options config/typedoc.json')
+  const pages = pagesIn(join(ROOT, 'docs/api'))
+  for (const [name, to] of Object.entries(exports)) {
+    if (typeof to !== 'string') expect([...pages.keys()]).toContain(`${name.replace('.', 'avatar-kv')}.md`)
+  }
+  for (const page of pages.values()) expect(page).not.toContain(ROOT.replace(/\/$/, ''))
+})
