@@ -87,6 +87,12 @@ const BANS: readonly Ban[] = [
   },
   { what: 'cli/ imports store/', file: 'cli/x22.ts', code: "import { a } from '../store/a.ts'", rule: LAYERS },
   { what: 'client/ imports ingest/', file: 'client/x23.ts', code: "import { a } from '../ingest/a.ts'", rule: LAYERS },
+  {
+    what: 'client/ uses Buffer by way of globalThis',
+    file: 'client/x43.ts',
+    code: "export const a = globalThis.Buffer.from('')",
+    rule: 'eslint(no-restricted-properties)',
+  },
   { what: 'store/ imports ingest/', file: 'store/x24.ts', code: "import { a } from '../ingest/a.ts'", rule: LAYERS },
   { what: 'store/ starts a timer of its own', file: 'store/x25.ts', code: 'setTimeout(() => {}, 1)', rule: GLOBALS },
   {
@@ -158,6 +164,32 @@ const BANS: readonly Ban[] = [
   },
 ]
 
+/** Parts that run in browsers as well. */
+const BROWSER_PARTS = ['client', 'record', 'state', 'snapshot', 'receipt', 'homes', 'sync', 'replica', 'explorer']
+const NODE_GLOBALS = ['Buffer', 'process', 'global', '__dirname', '__filename', 'setImmediate', 'require']
+
+/** What browsers have not, in each of them. */
+const NODE_BANS: readonly Ban[] = BROWSER_PARTS.flatMap((part) => [
+  ...NODE_GLOBALS.map((name) => ({
+    what: `${part}/ uses ${name}`,
+    file: `${part}/node-${name.replaceAll('_', '').toLowerCase()}.ts`,
+    code: `export const a = ${name}`,
+    rule: GLOBALS,
+  })),
+  {
+    what: `${part}/ imports node:`,
+    file: `${part}/node-import.ts`,
+    code: "import { a } from 'node:events'\nexport const b = a",
+    rule: 'eslint(no-restricted-imports)',
+  },
+  {
+    what: `${part}/ re-exports node:`,
+    file: `${part}/node-export.ts`,
+    code: "export { a } from 'node:path/posix'",
+    rule: 'eslint(no-restricted-imports)',
+  },
+])
+
 /** What the same rules must let through. */
 const ALLOWED: readonly { file: string; code: string }[] = [
   { file: 'record/y01.ts', code: "import { sha256 } from '@noble/hashes/sha2.js'\nexport const a = sha256" },
@@ -171,6 +203,7 @@ const ALLOWED: readonly { file: string; code: string }[] = [
   { file: 'http/y06.ts', code: "import type { Environment } from '../environment.ts'\nexport type A = Environment" },
   { file: 'node.ts', code: "import { openStore } from './store/store.ts'\nexport const a = openStore" },
   { file: 'cli/y07.ts', code: "import { a } from '../node.ts'\nexport const b = a" },
+  { file: 'client/y09.ts', code: 'export const a = [Date.now(), globalThis.crypto, setTimeout(() => {}, 1), fetch]' },
   { file: 'config/y08.ts', code: "export const a = process.env['HOME']" },
 ]
 
@@ -182,7 +215,7 @@ describe('the linter fails the build on', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'avatar-kv-lint-'))
     cpSync(join(ROOT, 'config'), join(folder, 'config'), { recursive: true })
-    for (const { file, code } of [...BANS, ...ALLOWED]) {
+    for (const { file, code } of [...BANS, ...NODE_BANS, ...ALLOWED]) {
       const path = join(folder, 'src', file)
       mkdirSync(dirname(path), { recursive: true })
       writeFileSync(path, `${code}\n`)
@@ -196,7 +229,7 @@ describe('the linter fails the build on', () => {
 
   test('any of it, with a code other than 0', () => expect(exitCode).toBe(1))
 
-  test.each(BANS)('$what', ({ file, rule }) => {
+  test.each([...BANS, ...NODE_BANS])('$what', ({ file, rule }) => {
     expect([...(found.get(`src/${file}`) ?? [])]).toContain(rule)
   })
 
