@@ -12,6 +12,7 @@ import { checkPlace, dataDirConfig, dataDirOption, openPlace } from './archive-p
 import type { PlaceOptions } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
+import { keepHeapLean } from './lean-heap.ts'
 import { createNodeClient } from './node-client.ts'
 import { createProgress, sizeText } from './progress.ts'
 import { countText, jsonText, printable } from './text.ts'
@@ -98,6 +99,7 @@ async function runExport(
   avatars: readonly Avatar[] | undefined,
   options: ExportOptions,
 ): Promise<void> {
+  const stayLean = keepHeapLean()
   const source =
     options.dataDir === undefined
       ? await fromNode(avatars, options)
@@ -112,6 +114,7 @@ async function runExport(
     for await (const chunk of source.chunks) {
       written += chunk.length
       progress.at({ records: source.records() ?? 0, bytes: written })
+      stayLean()
       yield chunk
     }
   })()

@@ -11,6 +11,7 @@ import type { PlaceOptions } from './archive-place.ts'
 import { faultLines, importText } from './archive-text.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
+import { keepHeapLean } from './lean-heap.ts'
 import { createNodeClient } from './node-client.ts'
 import { createProgress } from './progress.ts'
 import { submitRecords } from './submit.ts'
@@ -57,6 +58,7 @@ Exit code 0: all that was asked for is there, and nothing is wrong with the arch
     )
     .action(async (file: string, options: ImportOptions, command: Command) => {
       checkPlace(command, options)
+      const stayLean = keepHeapLean()
       const { only } = options
       const input = await openInput(context, file)
       const door = options.dataDir === undefined ? await nodeDoor(options.node) : await dataDirDoor(context, options)
@@ -73,7 +75,10 @@ Exit code 0: all that was asked for is there, and nothing is wrong with the arch
           submit: door.submit,
           network: door.network,
           ...(only === undefined ? {} : { only: new Set(only) }),
-          onProgress: ({ records }) => progress.at({ records, bytes: input.read() }),
+          onProgress: ({ records }) => {
+            progress.at({ records, bytes: input.read() })
+            stayLean()
+          },
         })
       } finally {
         progress.end()

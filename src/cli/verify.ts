@@ -7,6 +7,7 @@ import { openInput } from './archive-files.ts'
 import { checkText, faultLines } from './archive-text.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
+import { keepHeapLean } from './lean-heap.ts'
 import { createProgress } from './progress.ts'
 import { jsonText } from './text.ts'
 
@@ -33,6 +34,7 @@ Exit code 0: nothing is wrong with the archive. Records that others cite and tha
 show more than its node had.`,
     )
     .action(async (file: string, options: { network?: string; json?: true }) => {
+      const stayLean = keepHeapLean()
       const input = await openInput(context, file)
       // Loaded here, so that other commands start without the native libraries.
       const [{ checkArchive }, { selectEngine }, { createVerifyService }, { createLogger }] = await Promise.all([
@@ -57,7 +59,10 @@ show more than its node had.`,
             return verifier
           },
           ...(options.network === undefined ? {} : { network: options.network }),
-          onProgress: (records) => progress.at({ records, bytes: input.read() }),
+          onProgress(records) {
+            progress.at({ records, bytes: input.read() })
+            stayLean()
+          },
         })
         progress.end()
         context.out(options.json === true ? jsonText(report) : checkText(report))
