@@ -16,6 +16,11 @@ const LAYERS = {
   homes: { areas: ['record'], types: [], packages: PURE_PACKAGES },
   snapshot: { areas: ['record', 'state'], types: [], packages: PURE_PACKAGES },
   client: { areas: ['record', 'state', 'snapshot', 'receipt', 'homes'], types: [], packages: PURE_PACKAGES },
+  replica: {
+    areas: ['record', 'state', 'snapshot', 'client', 'archive'],
+    types: [],
+    packages: [...PURE_PACKAGES, 'level', 'abstract-level'],
+  },
   explorer: {
     areas: ['record', 'state', 'client', 'archive'],
     types: [],
@@ -84,7 +89,11 @@ const RESTRICTED_PACKAGES = [
   { name: /^secp256k1$/, by: [], why: "its index falls back to elliptic silently; import 'secp256k1/bindings.js'" },
   { name: /^(secp256k1\/|tiny-secp256k1(\/|$))/, by: ['verify'], why: 'native engines belong to verify/' },
   { name: /^(node:)?process$/, by: [], why: 'use the global; process.env is read in config/ only' },
-  { name: /^(classic-level|level|abstract-level)(\/|$)/, by: ['store'], why: 'the database belongs to store/' },
+  {
+    name: /^(classic-level|level|abstract-level)(\/|$)/,
+    by: ['store', 'replica'],
+    why: 'the database belongs to store/ and replica/',
+  },
 ]
 
 /** `src/http/v1/routes.ts` -> `{ area: 'http', path: 'http/v1/routes.ts' }`; area `''` for files directly in src/. */

@@ -1,0 +1,143 @@
+/**
+ * Sends what waits of one avatar, in order. A write leaves the queue once a node has taken it; what no node takes stays, and
+ * is told of. The same bytes may be handed in any number of times: a record is one record.
+ */
+import type { SubmitAnswer } from '../client/answers.ts'
+import { ClientError, messageOf } from '../client/errors.ts'
+import type { NodeApi } from '../client/node-api.ts'
+import { isNodesFault, type NodePool } from '../client/node-pool.ts'
+import { recordText } from '../client/sign-patch.ts'
+import type { VerifiedReader } from '../client/verified-reader.ts'
+import type { RecordId } from '../record/types.ts'
+import { MAX_HEALING_ROUNDS, SUBMIT_CHARACTERS, SUBMIT_RECORDS } from './limits.ts'
+import type { Restorer } from './restore.ts'
+import type { Entry, Shelf } from './shelf.ts'
+
+export interface DeliveryComponents {
+  readonly pool: NodePool
+  readonly restorer: Restorer
+}
+
+/** `idle`: nothing waits. `again`: something was done, and there may be more. Else why nothing could be. */
+export type Delivered =
+  | 'idle'
+  | 'again'
+  | { readonly kind: 'unreachable' | 'refused' | 'refused_for_good'; readonly message: string }
+
+const TAKEN: ReadonlySet<string> = new Set(['stored', 'pending', 'duplicate'])
+
+/**
+ * One step.
+ *
+ * @throws ClientError `aborted`, ReplicaError `storage`, `not_followed`
+ */
+export async function deliver(
+  { pool, restorer }: DeliveryComponents,
+  shelf: Shelf,
+  reader: VerifiedReader,
+  signal: AbortSignal,
+): Promise<Delivered> {
+  const { waiting } = shelf
+  if (waiting.length === 0) return 'idle'
+  const base = shelf.confirmed.base?.counter ?? 0
+  const broken = waiting.findIndex(({ record, orphan }) => orphan || record.body.counter < base)
+  if (broken >= 0) {
+    await restorer.restore(shelf, waiting.slice(broken))
+    return 'again'
+  }
+
+  let batch = firstOf(waiting)
+  let invalid: SubmitAnswer | undefined
+  let isInvalidEverywhere = true
+  let trouble: Exclude<Delivered, string> = { kind: 'unreachable', message: 'No node answered.' }
+  for (const api of pool.order()) {
+    let results: SubmitAnswer[]
+    try {
+      results = await api.submit(
+        batch.map(({ record }) => recordText(record)),
+        signal,
+      )
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.code === 'aborted') throw error
+      isInvalidEverywhere = false
+      if (error.code === 'refused') trouble = { kind: 'refused', message: error.message }
+      else if (trouble.kind === 'unreachable') trouble = { kind: 'unreachable', message: error.message }
+      if (isNodesFault(error)) pool.stood(api, 'failed')
+      continue
+    }
+    const end = results.findIndex(({ status }) => !TAKEN.has(status))
+    const taken = batch.slice(0, end < 0 ? batch.length : end)
+    if (results.some(({ status }) => status === 'pending')) await heal(api, shelf, signal)
+    if (taken.length > 0) {
+      await shelf.sent(
+        taken.map(({ record }) => record.id),
+        api.url,
+      )
+    }
+    batch = batch.slice(taken.length)
+    const [first] = batch
+    const answer = results[taken.length]
+    if (first === undefined || answer === undefined) return 'again'
+    if (answer.status === 'superseded' && (await isSuperseded(shelf, reader, api, first, signal))) return 'again'
+    if (answer.status === 'invalid') invalid ??= answer
+    else {
+      isInvalidEverywhere = false
+      const kind = answer.retry === false ? 'refused_for_good' : 'refused'
+      trouble = { kind, message: `The node at ${api.url} did not take it (${answer.status}): ${reasonOf(answer)}` }
+    }
+  }
+  const [first] = batch
+  if (first !== undefined && invalid !== undefined && isInvalidEverywhere) {
+    await restorer.reject(shelf, first, `No node calls it valid: ${reasonOf(invalid)}`)
+    return 'again'
+  }
+  return trouble
+}
+
+/** As much as fits into a request. */
+function firstOf(waiting: readonly Entry[]): readonly Entry[] {
+  let characters = 0
+  const batch = waiting.slice(0, SUBMIT_RECORDS)
+  const end = batch.findIndex(({ record }, at) => (characters += record.payload.length) > SUBMIT_CHARACTERS && at > 0)
+  return end < 0 ? batch : batch.slice(0, end)
+}
+
+/** Whether a snapshot that the node holds supersedes a write: not by its word, but by the snapshot. */
+async function isSuperseded(
+  shelf: Shelf,
+  reader: VerifiedReader,
+  api: NodeApi,
+  { record }: Entry,
+  signal: AbortSignal,
+): Promise<boolean> {
+  await reader.readOne(api, shelf.confirmed, { signal })
+  return record.body.counter < (shelf.confirmed.base?.counter ?? 0)
+}
+
+/** Gives a node what it lacks of what it was given, as far as it is known here. What it does with it, following shows. */
+async function heal(api: NodeApi, shelf: Shelf, signal: AbortSignal): Promise<void> {
+  const given = new Set<RecordId>()
+  try {
+    for (let round = 0; round < MAX_HEALING_ROUNDS; round++) {
+      const document = await api.document(shelf.avatar, signal)
+      const known = (document?.missing.ids ?? [])
+        .filter((id) => !given.has(id))
+        .map((id) => shelf.shown.get(id))
+        .filter((record) => record !== undefined)
+      if (known.length === 0) return
+      for (const { id } of known) given.add(id)
+      await api.submit(known.map(recordText), signal)
+    }
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code === 'aborted') throw error
+  }
+}
+
+function reasonOf({ code, message }: SubmitAnswer): string {
+  return [code, message].filter((part) => part !== undefined).join(': ') || 'it gave no reason'
+}
+
+/** For people: why a step failed, whatever it was. */
+export function troubleOf(error: unknown): Exclude<Delivered, string> {
+  return { kind: 'unreachable', message: messageOf(error) }
+}

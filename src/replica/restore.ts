@@ -1,0 +1,99 @@
+/** Signs anew what a snapshot, or damage, has taken the ground from; where nobody can, it is kept, and told of. */
+import type { SignatureEngine } from '../record/engine.ts'
+import type { Avatar, PatchBody, VerifiedRecord } from '../record/types.ts'
+import { messageOf } from '../client/errors.ts'
+import { signPieces, type Piece } from '../client/sign-patch.ts'
+import type { Signer } from '../client/signers.ts'
+import { MAX_REBASES } from './limits.ts'
+import type { Entry, Shelf } from './shelf.ts'
+import type { ReplicaEvent } from './types.ts'
+
+export interface Restorer {
+  /** Whoever signs without asking. */
+  signerOf(avatar: Avatar): Signer | undefined
+  /** Signs writes anew in their order, on all that is known; without a signer they become conflicts. */
+  restore(shelf: Shelf, entries: readonly Entry[]): Promise<void>
+  /** Notes that no node calls a write valid; what was built on it is signed anew. */
+  reject(shelf: Shelf, entry: Entry, message: string): Promise<void>
+  /** Signs writes anew. @throws ClientError of the signer @returns what took their place */
+  signAnew(shelf: Shelf, entries: readonly Entry[], signer: Signer): Promise<readonly VerifiedRecord[]>
+}
+
+export interface RestorerComponents {
+  readonly engine: SignatureEngine
+  readonly network: string
+  readonly now: () => number
+  readonly signers: ReadonlyMap<Avatar, Signer>
+  readonly emit: (event: ReplicaEvent) => void
+}
+
+const SUPERSEDED =
+  'A snapshot took the place of what this write was built on. It is kept, and counts once it is signed anew: retry(signer).'
+const DISPUTED = 'Snapshots keep superseding this write.'
+
+export function createRestorer({ engine, network, now, signers, emit }: RestorerComponents): Restorer {
+  async function mark(shelf: Shelf, entries: readonly Entry[], state: 'conflict' | 'rejected', reason: string) {
+    await shelf.exclusive(async () => {
+      const there = stillThere(shelf, entries)
+      if (there.length === 0) return
+      await shelf.replace(
+        [],
+        there.map(({ record, note, place }) => ({ record, place, note: { ...note, state, reason } })),
+      )
+      for (const { record } of there) emit({ type: state, avatar: shelf.avatar, id: record.id, message: reason })
+    })
+  }
+
+  async function signAnew(shelf: Shelf, entries: readonly Entry[], signer: Signer): Promise<readonly VerifiedRecord[]> {
+    return await shelf.exclusive(async () => {
+      const there = stillThere(shelf, entries)
+      if (there.length === 0) return []
+      const pieces = there.map(({ record }): Piece => {
+        const { platform, identity, patch } = record.body as PatchBody
+        return { platform, identity, patch }
+      })
+      const records = await signPieces({ engine, network, now }, signer, shelf.without(there).tips, pieces)
+      await shelf.replace(
+        there,
+        records.map((record, at) => {
+          const { writtenAt, rebases } = there[at]?.note ?? { writtenAt: now(), rebases: 0 }
+          return { record, note: { state: 'waiting', writtenAt, rebases: rebases + 1 } }
+        }),
+      )
+      for (const [at, { id: to }] of records.entries()) {
+        const id = there[at]?.record.id
+        if (id !== undefined) emit({ type: 'rebased', avatar: shelf.avatar, id, to })
+      }
+      return records
+    })
+  }
+
+  const restorer: Restorer = {
+    signerOf: (avatar) => signers.get(avatar),
+    signAnew,
+    async restore(shelf, entries) {
+      const signer = signers.get(shelf.avatar)
+      if (signer === undefined) return await mark(shelf, entries, 'conflict', SUPERSEDED)
+      if (entries.some(({ note }) => note.rebases >= MAX_REBASES)) {
+        return await mark(shelf, entries, 'conflict', DISPUTED)
+      }
+      try {
+        await signAnew(shelf, entries, signer)
+      } catch (error) {
+        await mark(shelf, entries, 'conflict', `It could not be signed anew: ${messageOf(error)}`)
+      }
+    },
+    async reject(shelf, entry, message) {
+      const later = shelf.waiting.filter(({ place }) => place > entry.place)
+      await mark(shelf, [entry], 'rejected', message)
+      if (later.length > 0) await restorer.restore(shelf, later)
+    },
+  }
+  return restorer
+}
+
+/** Another tab may have done something about them meanwhile. */
+function stillThere(shelf: Shelf, entries: readonly Entry[]): Entry[] {
+  const known = new Map(shelf.entries.map((entry) => [entry.record.id, entry]))
+  return entries.map(({ record }) => known.get(record.id)).filter((entry) => entry !== undefined)
+}

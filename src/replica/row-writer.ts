@@ -1,0 +1,86 @@
+import type { Avatar, VerifiedRecord } from '../record/types.ts'
+import type { Disk, Operation } from './disk.ts'
+import { ReplicaError } from './errors.ts'
+import * as rows from './rows.ts'
+import type { AvatarRow, RecordKind, WriteNote } from './rows.ts'
+import type { Tabs } from './tabs.ts'
+
+/** Writes an avatar's rows, in batches that are whole or not there at all. */
+export class RowWriter {
+  readonly #disk: Disk
+  readonly #tabs: Tabs
+  readonly #avatar: Avatar
+  /** Rows without meaning any more, and others to be made whole, which go along with the next batch. */
+  #litter: Operation[] = []
+
+  constructor({ disk, tabs }: { readonly disk: Disk; readonly tabs: Tabs }, avatar: Avatar) {
+    this.#disk = disk
+    this.#tabs = tabs
+    this.#avatar = avatar
+  }
+
+  get hasLitter(): boolean {
+    return this.#litter.length > 0
+  }
+
+  /** Puts something aside for the next batch. */
+  later(operation: Operation): void {
+    this.#litter.push(operation)
+  }
+
+  /** Writes a batch, and tells other tabs. @throws ReplicaError `storage` */
+  async commit(operations: readonly Operation[]): Promise<void> {
+    const litter = this.#litter.splice(0)
+    try {
+      await this.write([...litter, ...operations])
+    } catch (error) {
+      this.#litter.unshift(...litter)
+      throw error
+    }
+    this.#tabs.tell({ kind: 'changed', avatar: this.#avatar })
+  }
+
+  /** @throws ReplicaError `storage` */
+  async write(operations: readonly Operation[]): Promise<void> {
+    try {
+      await this.#disk.batch(operations)
+    } catch (error) {
+      if (error instanceof ReplicaError) throw error
+      const why = error instanceof Error ? error.message : String(error)
+      throw new ReplicaError('storage', `The disk does not take it: ${why}. Nothing was changed.`, error)
+    }
+  }
+
+  putWrite(place: number, record: VerifiedRecord, note: WriteNote): Operation {
+    const key = rows.recordKey('q', this.#avatar, place)
+    return { type: 'put', key, value: rows.encodeWrite(key, record, note) }
+  }
+
+  putRecord(place: number, record: VerifiedRecord): Operation {
+    const key = rows.recordKey('r', this.#avatar, place)
+    return { type: 'put', key, value: rows.encodeRecord(key, record) }
+  }
+
+  putRow(row: AvatarRow): Operation {
+    const key = rows.avatarKey(this.#avatar)
+    return { type: 'put', key, value: rows.encodeJson(key, row) }
+  }
+
+  drop(kind: RecordKind, place: number): Operation {
+    return { type: 'del', key: rows.recordKey(kind, this.#avatar, place) }
+  }
+
+  /** Takes all rows away, what waits first: a crash in between leaves but verified records. */
+  async clear(maxOperations: number): Promise<void> {
+    const first = [rows.avatarKey(this.#avatar)]
+    for await (const [key] of this.#disk.rows(rows.recordKeys('q', this.#avatar))) first.push(key)
+    await this.write(first.map((key): Operation => ({ type: 'del', key })))
+    const operations: Operation[] = []
+    for await (const [key] of this.#disk.rows(rows.recordKeys('r', this.#avatar))) {
+      operations.push({ type: 'del', key })
+      if (operations.length >= maxOperations) await this.write(operations.splice(0))
+    }
+    await this.write(operations)
+    this.#tabs.tell({ kind: 'avatars' })
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * What the one tab that leads does for all: follows every avatar, and sends what waits.
+ *
+ * Guarantees: it ends when its signal does, whatever nodes do; what fails is tried again. Not guaranteed: when.
+ */
+import type { SignatureEngine } from '../record/engine.ts'
+import { isAborted, pause } from '../client/deadline.ts'
+import { ClientError, messageOf } from '../client/errors.ts'
+import type { NodePool } from '../client/node-pool.ts'
+import type { VerifiedAvatar } from '../client/types.ts'
+import { createVerifiedReader, type VerifiedReader } from '../client/verified-reader.ts'
+import { watchAvatar } from '../client/watch.ts'
+import { createWriteQueue } from '../client/write-queue.ts'
+import { deliver, troubleOf, type Delivered } from './delivery.ts'
+import { ReplicaError } from './errors.ts'
+import { POLL_MS, RETRY_FIRST_MS, RETRY_MOST_MS, RETRY_REFUSED_MS } from './limits.ts'
+import type { Restorer } from './restore.ts'
+import type { Shelf } from './shelf.ts'
+import type { Tabs } from './tabs.ts'
+import type { ReplicaEvent } from './types.ts'
+
+export interface SyncComponents {
+  readonly pool: NodePool
+  readonly engine: SignatureEngine
+  readonly restorer: Restorer
+  readonly tabs: Tabs
+  readonly now: () => number
+  readonly emit: (event: ReplicaEvent) => void
+}
+
+export interface SyncOptions {
+  readonly network: string
+  readonly maxStreams: number
+  readonly signal: AbortSignal
+}
+
+export interface Sync {
+  /** Follows an avatar from now on. */
+  add(shelf: Shelf): void
+  remove(shelf: Shelf): Promise<void>
+  /** There is something to be sent. */
+  send(shelf: Shelf): void
+  /** Begins everything anew, now. */
+  wake(): void
+  /** Reads and sends once. @throws ClientError, ReplicaError */
+  once(shelf: Shelf, signal: AbortSignal | undefined): Promise<void>
+  /** Resolves when all has ended, after the signal. */
+  ended(): Promise<void>
+}
+
+interface Job {
+  readonly shelf: Shelf
+  readonly reader: VerifiedReader
+  readonly stop: AbortController
+  /** Ends the round of following that is under way. */
+  round: AbortController
+  /** Ends the wait before the next try to send. */
+  nudge: AbortController
+  following: Promise<void>
+  sending: Promise<void> | undefined
+  hasMore: boolean
+}
+
+export function createSync(components: SyncComponents, { network, maxStreams, signal }: SyncOptions): Sync {
+  const { pool, engine, restorer, tabs, now, emit } = components
+  const jobs = new Map<Shelf, Job>()
+  const inTurn = createWriteQueue()
+  let streams = 0
+
+  const step = ({ shelf, reader }: Job, until: AbortSignal): Promise<Delivered> =>
+    inTurn(shelf.avatar, () => deliver({ pool, restorer }, shelf, reader, until))
+
+  function say(shelf: Shelf, live: boolean, node?: string, message?: string): void {
+    const changed = shelf.status.live !== live
+    if (changed) shelf.status = { ...shelf.status, live, since: now() }
+    tabs.tell({ kind: 'status', avatar: shelf.avatar, status: shelf.status })
+    if (changed || !live) {
+      emit({ type: 'connection', avatar: shelf.avatar, status: live ? 'live' : 'lost', node, message })
+    }
+  }
+
+  async function heard(job: Job, { state }: VerifiedAvatar): Promise<void> {
+    if (state === 'verified') await job.shelf.verified()
+    send(job)
+  }
+
+  async function followByStream(job: Job): Promise<void> {
+    const { shelf, reader, round } = job
+    for await (const event of watchAvatar({ pool, reader }, shelf.avatar, { signal: round.signal }, signal)) {
+      if (event.type === 'state' || event.type === 'change') await heard(job, event.state)
+      else if (event.type === 'superseded') {
+        emit({ type: 'superseded', avatar: shelf.avatar, id: event.id, counter: event.counter })
+      } else if (event.status === 'live') {
+        say(shelf, true, event.node)
+        job.nudge.abort()
+        send(job)
+      } else say(shelf, false, event.node, event.message)
+    }
+  }
+
+  async function followByPolling(job: Job): Promise<void> {
+    const { verified } = await job.reader.read(job.shelf.avatar, { signal: job.round.signal })
+    const answered = verified.nodes.find(({ standing }) => standing !== 'failed')
+    say(job.shelf, answered !== undefined, answered?.url, verified.problems[0]?.message)
+    if (answered !== undefined) await heard(job, verified)
+    await pause(POLL_MS, [job.round.signal])
+  }
+
+  async function follow(job: Job): Promise<void> {
+    const { shelf, stop } = job
+    let failures = 0
+    while (!isAborted([signal, stop.signal]) && !shelf.gone) {
+      job.round = new AbortController()
+      const hasStream = streams < maxStreams
+      if (hasStream) streams += 1
+      try {
+        await (hasStream ? followByStream(job) : followByPolling(job))
+        failures = 0
+      } catch (error) {
+        if (isAborted([signal, stop.signal])) break
+        if (!(error instanceof ClientError && error.code === 'aborted')) {
+          say(shelf, false, undefined, messageOf(error))
+          if (!(error instanceof ClientError)) emit({ type: 'error', avatar: shelf.avatar, error })
+          await pause(backOff(failures++), [job.round.signal])
+        }
+      } finally {
+        if (hasStream) streams -= 1
+      }
+    }
+  }
+
+  async function sendAll(job: Job): Promise<void> {
+    const { shelf, stop } = job
+    const both = AbortSignal.any([signal, stop.signal])
+    for (let failures = 0; !both.aborted && !shelf.gone;) {
+      job.hasMore = false
+      const outcome = await step(job, both).catch((error: unknown) => {
+        if (both.aborted) return 'idle'
+        if (!(error instanceof ClientError)) emit({ type: 'error', avatar: shelf.avatar, error })
+        return troubleOf(error)
+      })
+      if (outcome === 'again') failures = 0
+      else if (outcome === 'idle') {
+        if (!job.hasMore) return
+      } else {
+        const wait = outcome.kind === 'refused_for_good' ? RETRY_REFUSED_MS : backOff(failures++)
+        if (outcome.kind !== 'unreachable') {
+          emit({ type: 'refused', avatar: shelf.avatar, message: outcome.message, retryAt: now() + wait })
+        }
+        job.nudge = new AbortController()
+        await pause(wait, [both, job.nudge.signal])
+      }
+    }
+  }
+
+  function send(job: Job): void {
+    job.hasMore = true
+    if (job.sending !== undefined || isAborted([signal, job.stop.signal])) return
+    const run = sendAll(job)
+      .catch((error: unknown) => emit({ type: 'error', avatar: job.shelf.avatar, error }))
+      .finally(() => (job.sending = undefined))
+    job.sending = run
+  }
+
+  async function end(job: Job): Promise<void> {
+    job.stop.abort()
+    job.round.abort()
+    job.nudge.abort()
+    await Promise.allSettled([job.following, job.sending])
+    job.shelf.leading = false
+  }
+
+  signal.addEventListener('abort', () => {
+    for (const job of jobs.values()) void end(job)
+  })
+
+  return {
+    add(shelf) {
+      if (jobs.has(shelf) || signal.aborted) return
+      const reader = createVerifiedReader({ pool, engine, cache: shelf.cache }, { network, signal })
+      shelf.leading = true
+      const [stop, round, nudge] = [new AbortController(), new AbortController(), new AbortController()]
+      const following = Promise.resolve()
+      const job: Job = { shelf, reader, stop, round, nudge, following, sending: undefined, hasMore: false }
+      jobs.set(shelf, job)
+      // The reader works on the shelf's own fold from now on.
+      job.following = reader
+        .keep(shelf.confirmed)
+        .then(() => {
+          send(job)
+          return follow(job)
+        })
+        .catch((error: unknown) => emit({ type: 'error', avatar: shelf.avatar, error }))
+    },
+    async remove(shelf) {
+      const job = jobs.get(shelf)
+      jobs.delete(shelf)
+      if (job !== undefined) await end(job)
+    },
+    send(shelf) {
+      const job = jobs.get(shelf)
+      if (job !== undefined) send(job)
+    },
+    wake() {
+      for (const job of jobs.values()) {
+        job.round.abort()
+        job.nudge.abort()
+        send(job)
+      }
+    },
+    async once(shelf, own) {
+      const job = jobs.get(shelf)
+      if (job === undefined) throw new ReplicaError('not_followed', `${shelf.avatar} is not followed.`)
+      const both = own === undefined ? signal : AbortSignal.any([signal, own])
+      const { verified } = await job.reader.read(shelf.avatar, { signal: both })
+      if (verified.nodes.every(({ standing }) => standing === 'failed')) {
+        throw new ClientError('unreachable', verified.problems[0]?.message ?? 'No node answered.')
+      }
+      if (verified.state === 'verified') await shelf.verified()
+      for (let outcome = await step(job, both); outcome !== 'idle'; outcome = await step(job, both)) {
+        if (outcome === 'again') continue
+        throw new ClientError(outcome.kind === 'unreachable' ? 'unreachable' : 'refused', outcome.message)
+      }
+    },
+    async ended() {
+      await Promise.all([...jobs.values()].map(end))
+      jobs.clear()
+    },
+  }
+}
+
+/** All who lost a node at once shall not come back at once. */
+function backOff(failures: number): number {
+  const most = Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_MOST_MS)
+  return most * (0.5 + Math.random() / 2)
+}

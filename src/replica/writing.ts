@@ -1,0 +1,128 @@
+/** Own writes: signed on what is known here, on disk before they are acknowledged, and shown at once. */
+import type { SignatureEngine } from '../record/engine.ts'
+import type { Avatar, JsonObject, VerifiedRecord } from '../record/types.ts'
+import { copyObject, mergePatchOf } from '../client/json.ts'
+import type { LocalAvatar } from '../client/local-avatar.ts'
+import { recordText, signPieces } from '../client/sign-patch.ts'
+import type { Signer } from '../client/signers.ts'
+import { splitPatch } from '../client/split-patch.ts'
+import type { ChangeRequest, Namespace, PutRequest } from '../client/types.ts'
+import { createWriteQueue } from '../client/write-queue.ts'
+import { namespaceOf } from '../client/writer.ts'
+import { ReplicaError } from './errors.ts'
+import { MAX_WAITING, MAX_WAITING_BYTES } from './limits.ts'
+import type { Shelf } from './shelf.ts'
+import type { LocalWrite } from './types.ts'
+
+export interface WritingComponents {
+  readonly engine: SignatureEngine
+  readonly network: string
+  readonly now: () => number
+  /** All of the replica: the queue's bounds are over all. */
+  readonly shelves: () => Iterable<Shelf>
+}
+
+export interface Writing {
+  put(shelf: Shelf, request: PutRequest): Promise<LocalWrite>
+  change(shelf: Shelf, request: ChangeRequest): Promise<LocalWrite>
+}
+
+/**
+ * Writes of one avatar go one after the other, each on the one before it. Where the signer does not ask a person, it signs
+ * while no other tab writes, so that the writes of two tabs chain; a person may take his time, and what another tab writes
+ * meanwhile is merged.
+ */
+export function createWriting({ engine, network, now, shelves }: WritingComponents): Writing {
+  const inOrder = createWriteQueue()
+
+  async function write(
+    shelf: Shelf,
+    signer: Signer,
+    name: Namespace,
+    plan: (local: LocalAvatar, target: Target) => Promise<readonly JsonObject[]>,
+  ): Promise<LocalWrite> {
+    const { platform, identity } = namespaceOf(shelf.avatar, name)
+    const target: Target = { avatar: shelf.avatar, network, platform, identity }
+    const sign = async (): Promise<VerifiedRecord[]> => {
+      const patches = await plan(shelf.shown, target)
+      checkRoom(patches.length, 0)
+      const pieces = patches.map((patch) => ({ platform, identity, patch }))
+      const records = await signPieces({ engine, network, now }, signer, shelf.shown.tips, pieces)
+      checkRoom(records.length, bytesOf(records))
+      return records
+    }
+    const keep = async (records: readonly VerifiedRecord[]): Promise<void> => {
+      if (records.length > 0) await shelf.commit(records, now())
+    }
+    let records: readonly VerifiedRecord[] = []
+    if (signer.silent === true) {
+      await shelf.exclusive(async () => {
+        records = await sign()
+        await keep(records)
+      })
+    } else {
+      await shelf.catchUp()
+      records = await sign()
+      await shelf.exclusive(() => keep(records))
+    }
+    return writeResult(target, records)
+  }
+
+  /** @throws ReplicaError `queue_full` */
+  function checkRoom(records: number, bytes: number): void {
+    let waiting = 0
+    let waitingBytes = 0
+    for (const shelf of shelves()) {
+      if (shelf.queued === 0) continue
+      waiting += shelf.queued
+      waitingBytes += bytesOf(shelf.entries.map(({ record }) => record))
+    }
+    if (waiting + records <= MAX_WAITING && waitingBytes + bytes <= MAX_WAITING_BYTES) return
+    throw new ReplicaError(
+      'queue_full',
+      `${waiting} signed writes wait to be sent, and no more are taken: let the replica reach a node first. Nothing was written.`,
+    )
+  }
+
+  return {
+    put(shelf, { signer, patch, ...name }) {
+      // A copy: what is signed later is what was handed in.
+      const copy = copyObject(patch, 'refused')
+      return inOrder(shelf.avatar, () => write(shelf, signer, name, async (_, target) => splitPatch(target, copy)))
+    },
+    change(shelf, { signer, change, ...name }) {
+      return inOrder(shelf.avatar, () =>
+        write(shelf, signer, name, async (local, target) => {
+          const before = local.content(target) ?? {}
+          const patch = mergePatchOf(before, copyObject(await change(structuredClone(before)), 'dropped'))
+          return patch === undefined ? [] : splitPatch(target, patch)
+        }),
+      )
+    },
+  }
+}
+
+interface Target {
+  readonly avatar: Avatar
+  readonly network: string
+  readonly platform: string
+  readonly identity: string
+}
+
+export function writeResult(
+  { avatar, platform, identity }: Pick<Target, 'avatar' | 'platform' | 'identity'>,
+  records: readonly VerifiedRecord[],
+): LocalWrite {
+  return {
+    avatar,
+    platform,
+    identity,
+    status: records.length === 0 ? 'unchanged' : 'waiting',
+    local: true,
+    records: records.map((record) => ({ counter: record.body.counter, id: record.id, ...recordText(record) })),
+  }
+}
+
+function bytesOf(records: readonly VerifiedRecord[]): number {
+  return records.reduce((sum, { payload, signature }) => sum + payload.length + signature.length, 0)
+}
