@@ -5,6 +5,7 @@
  * door says so and takes nothing. Not guaranteed: any order between submissions; and where a submission rejects because
  * the store failed, some of its records may be on disk all the same: offered again, those are duplicates.
  */
+import { breathe } from '../breathe.ts'
 import type { Environment } from '../environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import { RecordError } from '../record/errors.ts'
@@ -43,7 +44,6 @@ export function createIngest(
   limits: IngestLimits = DEFAULT_INGEST_LIMITS,
 ): Ingest & { stop(): Promise<void> } {
   const { store, verifier, environment, logger, metrics, admission = ADMITS_ALL } = components
-  const batch = { count: limits.batchRecords, bytes: limits.batchBytes }
   let waitingRecords = 0
   let waitingBytes = 0
   let isStopped = false
@@ -51,10 +51,15 @@ export function createIngest(
 
   const withRecoveryByte = verifyQueue(true)
   const exact = verifyQueue(false)
-  const commits = new WorkQueue<Work<VerifiedRecord, IngestResult>>(batch, payloadBytes, (work) => stage(work, commit))
+  const commits = new WorkQueue<Work<VerifiedRecord, IngestResult>>(
+    { count: limits.commitRecords, bytes: limits.batchBytes },
+    payloadBytes,
+    (work) => stage(work, commit),
+  )
 
   function verifyQueue(recoveryByte: boolean): WorkQueue<Work<SignedRecord, Checked>> {
-    return new WorkQueue<Work<SignedRecord, Checked>>(batch, payloadBytes, (work) =>
+    const most = { count: limits.verifyRecords, bytes: limits.batchBytes }
+    return new WorkQueue<Work<SignedRecord, Checked>>(most, payloadBytes, (work) =>
       stage(work, (records) => verifier.verify(records, { recoveryByte })),
     )
   }
@@ -144,7 +149,7 @@ export function createIngest(
         await exact.idle()
         await commits.idle()
         // Between two stages; a turn of the event loop, not only of promises, for naming what is invalid takes pauses.
-        await new Promise((resolve) => setImmediate(resolve))
+        await breathe()
       }
     },
   }

@@ -4,8 +4,13 @@ export interface IngestLimits {
   readonly waitingRecords: number
   /** Bytes of payloads and signatures that may wait, over all submissions. Default 64 MiB. */
   readonly waitingBytes: number
-  /** Records in one verification or one commit. Default 256: about 10 ms of the main thread, so that others get a turn. */
-  readonly batchRecords: number
+  /** Records in one verification. Default 512: messages of 256 to two workers. */
+  readonly verifyRecords: number
+  /**
+   * Records in one commit. Default 2,048: what a commit writes once an avatar is shared by all of its records in it. The
+   * store takes pauses in it, so that others get a turn.
+   */
+  readonly commitRecords: number
   /** Bytes of payload in one verification or one commit; one record may exceed it. Default 4 MiB. */
   readonly batchBytes: number
 }
@@ -13,7 +18,8 @@ export interface IngestLimits {
 export const DEFAULT_INGEST_LIMITS: IngestLimits = {
   waitingRecords: 8_192,
   waitingBytes: 64 * 1_024 * 1_024,
-  batchRecords: 256,
+  verifyRecords: 512,
+  commitRecords: 2_048,
   batchBytes: 4 * 1_024 * 1_024,
 }
 

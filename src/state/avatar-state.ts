@@ -106,6 +106,15 @@ export class AvatarState {
     return this.#waiting.get(place.id) === undefined ? 'stored' : 'pending'
   }
 
+  /**
+   * Whether a record might be held already; if not, it certainly is not, and nothing need be read to know. For no visible
+   * patch cites a tip, and what waits is known.
+   */
+  mayBeHeld({ id, body }: RecordToAdd): boolean {
+    if (body.type !== 'patch' || body.counter < (this.#base?.counter ?? 0)) return true
+    return this.#waiting.get(id) !== undefined || !body.prev.some((place) => this.#tips.has(place))
+  }
+
   /** How a record that is not held would stand if it were added. */
   judge(body: RecordBody): Standing {
     if (body.counter < (this.#base?.counter ?? 0)) return 'superseded'

@@ -38,7 +38,7 @@ export function foldRecords(avatar: Avatar, records: Iterable<RecordToAdd>): Fol
   const source = new MemorySource()
   const state = new AvatarState(avatar, source)
   for (const record of records) {
-    if (source.held(record.id) !== undefined) continue
+    if (state.mayBeHeld(record) && source.held(record.id) !== undefined) continue
     source.hold(record)
     if (state.judge(record.body) === 'superseded') state.addHistory(record.id)
     else state.add(record)

@@ -19,6 +19,19 @@ export function fromHex(text: string): Uint8Array {
   return Buffer.from(text.slice(2), 'hex')
 }
 
+/** The last text of each length, and its bytes: an avatar and an id are written into a dozen rows, one after the other. */
+const lastOfLength = new Map<number, { readonly text: string; readonly bytes: Uint8Array }>()
+/** Avatars and ids have two lengths. */
+const MAX_KNOWN_LENGTHS = 8
+
+function knownBytes(text: string): Uint8Array {
+  const last = lastOfLength.get(text.length)
+  if (last?.text === text) return last.bytes
+  const bytes = fromHex(text)
+  if (last !== undefined || lastOfLength.size < MAX_KNOWN_LENGTHS) lastOfLength.set(text.length, { text, bytes })
+  return bytes
+}
+
 /** Appends to a growing buffer. */
 export class ByteWriter {
   #bytes: Buffer
@@ -83,9 +96,7 @@ export class ByteWriter {
 
   /** The bytes of `0x` + hex digits. */
   hex(value: string): this {
-    this.#reserve((value.length - 2) / 2)
-    this.#length += this.#bytes.write(value.slice(2), this.#length, 'hex')
-    return this
+    return this.bytes(knownBytes(value))
   }
 
   /** UTF-8, without its length. */

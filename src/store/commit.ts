@@ -2,6 +2,7 @@
  * Makes one batch out of records: works out what becomes of each, and lists every row that changes. Nothing is written
  * here; if the caller cannot write the batch, it must forget the entries that took part.
  */
+import { breathe } from '../breathe.ts'
 import { compareCitations } from '../record/order.ts'
 import type { Avatar, RecordBody, VerifiedRecord } from '../record/types.ts'
 import type { Item } from '../sync/negentropy/types.ts'
@@ -19,6 +20,10 @@ import type { AvatarSummary, CommitResult, Quotas } from './types.ts'
 const MAX_PENDING = 1_024
 /** Incomplete snapshots that an avatar may have: each may name 3,500 parts, and all of them are kept in memory. */
 const MAX_INCOMPLETE = 16
+
+/** Records, and rows, of a large batch between two pauses: a few milliseconds of the main thread. */
+const RECORDS_A_TURN = 256
+const OPERATIONS_A_TURN = 2_000
 
 /** One change, its avatar's head and digest still to be filled in. */
 export interface Change extends rows.FeedRow {
@@ -80,10 +85,12 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
   const changes: Change[] = []
   const refusals = new Map<number, CommitResult>()
   let sequence = context.lastSequence
+  let turn = 0
   const isTight = mayExceed(context, entries, records)
   for (const at of isTight ? inOrder(records) : records.keys()) {
     const record = records[at] as VerifiedRecord
     const part = parts.get(record.body.avatar) as AvatarBatch
+    if ((turn += 1) % RECORDS_A_TURN === 0) await breathe()
     const refusal = await part.refuse(record, isTight, node)
     if (refusal !== undefined) {
       refusals.set(at, refusal)
@@ -103,7 +110,13 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     return refusal ?? part.standing(record)
   })
   const made = new Made()
-  for (const part of parts.values()) await part.finish(made)
+  let unpaused = 0
+  for (const part of parts.values()) {
+    await part.finish(made)
+    if (made.operations.length - unpaused < OPERATIONS_A_TURN) continue
+    unpaused = made.operations.length
+    await breathe()
+  }
   for (const change of changes) pushFeed(made.operations, change)
   return { ...made, results, changes, lastSequence: sequence, counts: node() }
 }
@@ -221,7 +234,7 @@ class AvatarBatch {
   async refuse(record: VerifiedRecord, isTight: boolean, node: () => Counts): Promise<CommitResult | undefined> {
     const { id, body } = record
     const { state, counts, allowances, additions } = this.#entry
-    if (this.#entry.held(id) !== undefined) return { status: 'duplicate' }
+    if (state.mayBeHeld(record) && this.#entry.held(id) !== undefined) return { status: 'duplicate' }
     const { archive, quotas } = this.#context
     const bytes = bytesOf(record)
     const standing = state.judge(body)

@@ -1,3 +1,4 @@
+import { breathe } from '../breathe.ts'
 import type { AbstractLevel } from 'abstract-level'
 import type { BatchOptions } from 'level'
 import type { Avatar } from '../record/types.ts'
@@ -25,10 +26,14 @@ export function writeSoon(db: Database, operations: readonly Operation[]): Promi
   return write(db, operations, false)
 }
 
+/** Rows of a large batch between two pauses: a few milliseconds of the main thread. */
+const OPERATIONS_A_TURN = 4_000
+
 async function write(db: Database, operations: readonly Operation[], sync: boolean): Promise<void> {
   // A chained batch takes a tenth of the time on the main thread that `db.batch(operations)` takes.
   const batch = db.batch()
-  for (const operation of operations) {
+  for (const [at, operation] of operations.entries()) {
+    if (at % OPERATIONS_A_TURN === OPERATIONS_A_TURN - 1) await breathe()
     if (operation.type === 'put') batch.put(operation.key, operation.value)
     else batch.del(operation.key)
   }

@@ -84,6 +84,9 @@ export function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<Sign
   })
 }
 
+/** Records read at a time for a frame: so many more than it has room for are read in vain at most. */
+const STEP_RECORDS = 128
+
 /** Live records from a bound on, in the order of sync. */
 export function signedFrom(
   db: Database,
@@ -91,35 +94,52 @@ export function signedFrom(
   { records: maxRecords, bytes: maxBytes }: { readonly records: number; readonly bytes: number },
   leftovers: Leftovers,
 ): Promise<{ records: SignedRecord[]; next: Bound | null }> {
+  // As it is at that moment: what is still listed then may be gone a little later.
   const { isListed } = leftovers
   return atMoment(db, async (moment) => {
-    const places: Item[] = []
-    const wanted: (Wanted & { readonly at: number })[] = []
-    for await (const [key, row] of walk(db, keys.orderRange(bound, null), { moment, limit: maxRecords + 1 })) {
-      const at = places.push(keys.itemInKey(key)) - 1
-      const content = rows.unseal(key, row)
-      if (content !== undefined) {
-        wanted.push({ ...rows.decodeOrder(content), at })
-        continue
-      }
-      // Its avatar cannot be told from it; whereabouts can. A row of no record is passed over.
-      const where = readWhereabouts(db, keys.idText((places[at] as Item).id), moment)
-      if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not fit')
-    }
-    const records: SignedRecord[] = []
-    const within = wanted.filter(({ at }) => at < maxRecords)
-    const found = await readSigned(db, moment, within)
     const fromOf = liveFrom(db, moment)
+    const records: SignedRecord[] = []
     let bytes = 0
-    for (const [index, record] of found.entries()) {
-      const { avatar, at } = within[index] as (typeof within)[number]
-      if (!isListed && record.counter < (await fromOf(avatar))) continue
-      bytes += record.payload.length
-      if (records.length > 0 && bytes > maxBytes) return { records, next: places[at] ?? null }
-      records.push({ payload: record.payload, signature: record.signature })
+    let next: Bound | null = bound
+    for (let seen = 0; next !== null && seen < maxRecords;) {
+      const step = await stepFrom(db, moment, next, Math.min(STEP_RECORDS, maxRecords - seen))
+      for (const [at, record] of (await readSigned(db, moment, step.wanted)).entries()) {
+        const { avatar, place } = step.wanted[at] as (typeof step.wanted)[number]
+        if (!isListed && record.counter < (await fromOf(avatar))) continue
+        bytes += record.payload.length
+        if (records.length > 0 && bytes > maxBytes) return { records, next: place }
+        records.push({ payload: record.payload, signature: record.signature })
+      }
+      seen += step.seen
+      next = step.next
     }
-    return { records, next: places[maxRecords] ?? null }
+    return { records, next }
   })
+}
+
+/** Some records in the order of sync, and the place of the one after them. */
+async function stepFrom(
+  db: Database,
+  moment: Moment,
+  bound: Bound,
+  limit: number,
+): Promise<{ wanted: (Wanted & { readonly place: Item })[]; seen: number; next: Item | null }> {
+  const wanted: (Wanted & { readonly place: Item })[] = []
+  let seen = 0
+  for await (const [key, row] of walk(db, keys.orderRange(bound, null), { moment, limit: limit + 1 })) {
+    const place = keys.itemInKey(key)
+    if (seen === limit) return { wanted, seen, next: place }
+    seen += 1
+    const content = rows.unseal(key, row)
+    if (content !== undefined) {
+      wanted.push({ ...rows.decodeOrder(content), place })
+      continue
+    }
+    // Its avatar cannot be told from it; whereabouts can. A row of no record is passed over.
+    const where = readWhereabouts(db, keys.idText(place.id), moment)
+    if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not fit')
+  }
+  return { wanted, seen, next: null }
 }
 
 async function readSigned(

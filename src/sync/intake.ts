@@ -9,8 +9,11 @@ import { Notice } from './notice.ts'
 import { payloadHead } from './payload-head.ts'
 import type { Refusals } from './refusals.ts'
 
-/** Frames of records on their way to disk at once, so that one is verified while another is committed. */
-const MAX_UNDER_WAY = 4
+/**
+ * Frames of records on their way to disk at once, so that some are verified while others are committed, and commits are
+ * large: about 4,000 small records, half of what may wait at the door.
+ */
+const MAX_UNDER_WAY = 8
 /** What waits for other records of its avatar is kept here and offered again: about 16,000 small records. */
 const MAX_HELD_BACK_BYTES = 8 * 1_024 * 1_024
 /** Records offered again at a time. */
@@ -179,7 +182,7 @@ export class Intake {
         case 'stored':
         case 'pending':
           this.totals.accepted += 1
-          this.#components.refusals.forget(keyOf(result.id))
+          if (this.#components.refusals.size > 0) this.#components.refusals.forget(keyOf(result.id))
           break
         case 'duplicate':
           this.totals.duplicates += 1

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { breathe } from '../breathe.ts'
 import type { EngineName, SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
 import { idText } from '../record/id.ts'
@@ -118,13 +119,6 @@ export function createVerifyService(
       await pool.close()
     },
   }
-}
-
-/** Lets the event loop handle what else is waiting. */
-function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
 }
 
 /** Splits a batch for a number of workers, in order. */

@@ -3,7 +3,6 @@
  * goes wrong ends it, and the service then verifies what it had itself.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { hexToBytes } from '@noble/hashes/utils.js'
 import { RecordError } from '../record/errors.ts'
 import { verifyRecord } from '../record/verify.ts'
 import { ID_BYTES, unpackRecords } from './messages.ts'
@@ -24,7 +23,7 @@ function answer({ job, count, recoveryByte, packed }: VerifyRequest): VerifyRepl
   unpackRecords(packed, count).forEach((record, index) => {
     try {
       const { id } = verifyRecord(engine, settings.network, record, { recoveryByte })
-      ids.set(hexToBytes(id.slice(2)), index * ID_BYTES)
+      ids.set(Buffer.from(id.slice(2), 'hex'), index * ID_BYTES)
     } catch (error) {
       if (!(error instanceof RecordError)) throw error
       faults.push({ index, code: error.code, message: error.message })

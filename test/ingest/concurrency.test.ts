@@ -16,7 +16,7 @@ const statuses = (results: readonly IngestResult[]) => results.map(({ status }) 
 
 describe('writers at the same time', () => {
   test('two devices of one avatar, 200 forks and links of chains, lose nothing', async () => {
-    door = await openDoor({ limits: { batchRecords: 7 } })
+    door = await openDoor({ limits: { verifyRecords: 7, commitRecords: 7 } })
     const writer = new Writer(1)
     // The left one writes a chain; the right one forks off the left one's records, now and then merging.
     const left: TestRecord[] = []
@@ -43,7 +43,7 @@ describe('writers at the same time', () => {
   })
 
   test('of one record offered by many at once, one is told that it is new', async () => {
-    door = await openDoor({ limits: { batchRecords: 3 } })
+    door = await openDoor({ limits: { verifyRecords: 3, commitRecords: 3 } })
     const record = new Writer(1).patch([])
     const answers = await Promise.all(Array.from({ length: 20 }, () => door.ingest.submit([record], http)))
     expect(answers.flatMap(statuses).toSorted()).toEqual([...Array(19).fill('duplicate'), 'stored'])
@@ -67,7 +67,7 @@ describe('writers at the same time', () => {
   })
 
   test('a commit holds no more than its bounds', async () => {
-    door = await openDoor({ limits: { batchRecords: 4, batchBytes: 2_500 } })
+    door = await openDoor({ limits: { verifyRecords: 4, commitRecords: 4, batchBytes: 2_500 } })
     const small = Array.from({ length: 9 }, (_, seed) => new Writer(seed).patch([]))
     const large = [20, 21, 22].map((seed) => new Writer(seed).patch([], { text: 'x'.repeat(2_000) }))
     await door.ingest.submit([...small, ...large], http)

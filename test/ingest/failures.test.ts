@@ -44,7 +44,10 @@ test('a commit that fails after it wrote loses nothing: offered again, the recor
 })
 
 test('where one of several commits fails, what the others stored is announced all the same', async () => {
-  door = await openDoor({ limits: { batchRecords: 2 }, beforeCommit: (call) => (call === 2 ? full() : undefined) })
+  door = await openDoor({
+    limits: { verifyRecords: 2, commitRecords: 2 },
+    beforeCommit: (call) => (call === 2 ? full() : undefined),
+  })
   const records = [1, 2, 3, 4, 5].map((seed) => new Writer(seed).patch([]))
   await expect(door.ingest.submit(records, http)).rejects.toThrow('the disk is full')
   const kept = [records[0], records[1], records[4]].map((record) => record?.payload)
@@ -62,7 +65,7 @@ test('where one of several commits fails, what the others stored is announced al
 test('stop waits for the rest of a submission of which a part has failed', async () => {
   let open = 0
   door = await openDoor({
-    limits: { batchRecords: 1 },
+    limits: { verifyRecords: 1, commitRecords: 1 },
     async beforeCommit(call) {
       if (call === 1) throw new Error('the disk is full')
       open += 1

@@ -142,7 +142,13 @@ export const MUTATIONS: readonly Mutation[] = [
     'for (const avatar of avatars)\n                        this.#entries.delete(avatar);\n                    if',
     'if',
   ),
-  mutation('store-duplicates', 'store/commit.js', 'if (this.#entry.held(id) !== undefined)', 'if (false)'),
+  mutation(
+    'store-duplicates',
+    'store/commit.js',
+    'if (state.mayBeHeld(record) && this.#entry.held(id) !== undefined)',
+    'if (false)',
+  ),
+  mutation('store-duplicates-of-what-waits', 'state/avatar-state.js', 'this.#waiting.get(id) !== undefined || ', ''),
   mutation(
     'forget-the-order-index',
     'store/commit.js',

@@ -24,7 +24,7 @@ import type { Policy } from './scenario.ts'
 import { watched } from './watched-source.ts'
 
 /** So small that a burst of records fills the door. */
-const INGEST_LIMITS = { ...DEFAULT_INGEST_LIMITS, waitingRecords: 24, batchRecords: 8 }
+const INGEST_LIMITS = { ...DEFAULT_INGEST_LIMITS, waitingRecords: 24, verifyRecords: 8, commitRecords: 8 }
 /** Records that are ever submitted at once here. */
 const MAX_SUBMISSION = 512
 const OUTBOX_LIMITS = { messageBytes: 65_536, messageRecords: 8, delayMs: 10, queueBytes: 1_048_576 }

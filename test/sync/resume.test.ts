@@ -167,7 +167,7 @@ function keyOf(id: string): string {
 
 describe('bounds', () => {
   test('who takes slowly holds the sender back', async () => {
-    const [a, b] = [await node({ ingest: { batchRecords: 4 } }), await node()]
+    const [a, b] = [await node({ ingest: { verifyRecords: 4, commitRecords: 4 } }), await node()]
     await b.put(large(120))
     const { mine, line } = await sync(a, b, { windowBytes: 300_000 })
     expect(mine.report?.outcome).toBe('equal')
@@ -176,7 +176,7 @@ describe('bounds', () => {
   }, 60_000)
 
   test('a door that is busy is waited for', async () => {
-    const [a, b] = [await node({ ingest: { waitingRecords: 24, batchRecords: 8 } }), await node()]
+    const [a, b] = [await node({ ingest: { waitingRecords: 24, verifyRecords: 8, commitRecords: 8 } }), await node()]
     await a.put(written(4, 10))
     await b.put(written(20, 10, 100))
     expect((await sync(a, b)).mine.report?.outcome).toBe('equal')

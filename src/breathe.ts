@@ -1,0 +1,6 @@
+/** Lets the event loop handle what else is waiting, in the middle of long work. */
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
