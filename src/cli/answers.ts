@@ -1,41 +1,24 @@
+/** What nodes answer to commands: what the client reads of it, and more. */
+import { parsePage, parseRecord, parseResult, parseResults } from '../client/answers.ts'
+import type { RecordAnswer as ClientRecord, RecordsPage, SubmitAnswer as ClientResult } from '../client/answers.ts'
+import type { AvatarDocument } from '../client/types.ts'
+import { count, hex, list, object, optional, text } from '../client/shapes.ts'
 import type { PeerInfo } from '../network/types.ts'
-import type { Avatar, Citation, JsonObject, JsonValue, RecordId, StateEntry } from '../record/types.ts'
+import type { JsonObject, JsonValue, RecordId } from '../record/types.ts'
 
 /** `GET /v2/avatars/{avatar}`. */
-export interface AvatarAnswer {
-  readonly avatar: Avatar
-  readonly network: string
-  readonly head: number
-  readonly tips: readonly Citation[]
-  readonly tips_total: number
-  readonly base: Citation | null
-  readonly digest: string
-  readonly pending: number
-  readonly missing: { readonly total: number; readonly ids: readonly RecordId[] }
-  readonly namespaces: readonly StateEntry[]
-}
+export type AvatarAnswer = AvatarDocument
 
 /** One record in `GET /v2/avatars/{avatar}/records`. */
-export interface RecordAnswer {
-  readonly payload: string
-  readonly signature: string
-  readonly id: RecordId
+export interface RecordAnswer extends ClientRecord {
   readonly status: string
 }
 
-export interface RecordsAnswer {
-  readonly records: readonly RecordAnswer[]
-  readonly digest: string
-  readonly cursor: string | null
-}
+export type RecordsAnswer = RecordsPage<RecordAnswer>
 
 /** One result of `POST /v2/records`. */
-export interface SubmitAnswer {
+export interface SubmitAnswer extends ClientResult {
   readonly id: RecordId | null
-  readonly status: string
-  readonly code?: string
-  readonly message?: string
-  readonly retry?: boolean
 }
 
 /** `GET /v2/status`; nodes may say more than this. */
@@ -69,70 +52,18 @@ export interface PeerAnswer extends PeerInfo {
   readonly sync: PeerSyncAnswer | null
 }
 
-/** An answer is not what the protocol says; the message names the member. */
-export class AnswerError extends Error {
-  override readonly name = 'AnswerError'
-}
-
-export function parseAvatarAnswer(value: JsonValue): AvatarAnswer {
-  const answer = object(value, 'the answer')
-  const missing = object(answer['missing'], 'missing')
-  return {
-    avatar: hex(answer['avatar'], 'avatar', 66),
-    network: text(answer['network'], 'network'),
-    head: count(answer['head'], 'head'),
-    tips: list(answer['tips'], 'tips', (tip) => citation(tip, 'tips')),
-    tips_total: count(answer['tips_total'], 'tips_total'),
-    base: answer['base'] === null ? null : citation(answer['base'], 'base'),
-    digest: text(answer['digest'], 'digest'),
-    pending: count(answer['pending'], 'pending'),
-    missing: {
-      total: count(missing['total'], 'missing.total'),
-      ids: list(missing['ids'], 'missing.ids', (id) => hex(id, 'missing.ids', 64)),
-    },
-    namespaces: list(answer['namespaces'], 'namespaces', (item) => {
-      const entry = object(item, 'namespaces')
-      return {
-        content: object(entry['content'], 'content'),
-        identity: text(entry['identity'], 'identity'),
-        platform: text(entry['platform'], 'platform'),
-      }
-    }),
-  }
-}
-
-export function parseContentAnswer(value: JsonValue): JsonObject {
-  return object(value, 'the answer')
-}
-
 export function parseRecordsAnswer(value: JsonValue): RecordsAnswer {
-  const answer = object(value, 'the answer')
-  return {
-    records: list(answer['records'], 'records', (item) => {
-      const record = object(item, 'records')
-      return {
-        payload: text(record['payload'], 'payload'),
-        signature: text(record['signature'], 'signature'),
-        id: hex(record['id'], 'id', 64),
-        status: text(record['status'], 'status'),
-      }
-    }),
-    digest: text(answer['digest'], 'digest'),
-    cursor: answer['cursor'] === null || answer['cursor'] === undefined ? null : text(answer['cursor'], 'cursor'),
-  }
+  return parsePage(value, (item) => ({
+    ...parseRecord(item),
+    status: text(object(item, 'records')['status'], 'status'),
+  }))
 }
 
 export function parseSubmitAnswer(value: JsonValue): SubmitAnswer[] {
-  return list(object(value, 'the answer')['results'], 'results', (item) => {
-    const result = object(item, 'results')
-    return {
-      id: result['id'] === null || result['id'] === undefined ? null : hex(result['id'], 'id', 64),
-      status: text(result['status'], 'status'),
-      ...(typeof result['code'] === 'string' ? { code: result['code'] } : {}),
-      ...(typeof result['message'] === 'string' ? { message: result['message'] } : {}),
-      ...(typeof result['retry'] === 'boolean' ? { retry: result['retry'] } : {}),
-    }
-  })
+  return parseResults(value, (item) => ({
+    id: optional(object(item, 'results')['id'], (id) => hex(id, 'id', 64)),
+    ...parseResult(item),
+  }))
 }
 
 export function parseStatusAnswer(value: JsonValue): StatusAnswer & JsonObject {
@@ -188,44 +119,4 @@ function parsePeerSync(sync: JsonObject): PeerSyncAnswer {
     }),
     error: optional(sync['error'], (value) => text(value, 'sync.error')),
   }
-}
-
-export function optional<T>(value: JsonValue | undefined, parse: (value: JsonValue) => T): T | null {
-  return value === undefined || value === null ? null : parse(value)
-}
-
-export function object(value: JsonValue | undefined, name: string): JsonObject {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(name, 'an object')
-  return value
-}
-
-function list<T>(value: JsonValue | undefined, name: string, item: (value: JsonValue) => T): T[] {
-  if (!Array.isArray(value)) throw wrong(name, 'a list')
-  return value.map(item)
-}
-
-export function text(value: JsonValue | undefined, name: string): string {
-  if (typeof value !== 'string') throw wrong(name, 'a text')
-  return value
-}
-
-export function count(value: JsonValue | undefined, name: string): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw wrong(name, 'a whole number')
-  return value
-}
-
-export function hex(value: JsonValue | undefined, name: string, digits: number): `0x${string}` {
-  if (typeof value !== 'string' || value.length !== digits + 2 || !/^0x[0-9a-f]+$/.test(value)) {
-    throw wrong(name, `0x and ${digits} hex digits`)
-  }
-  return value as `0x${string}`
-}
-
-function citation(value: JsonValue | undefined, name: string): Citation {
-  const { counter, id } = object(value, name)
-  return { counter: count(counter, `${name}.counter`), id: hex(id, `${name}.id`, 64) }
-}
-
-function wrong(name: string, expected: string): AnswerError {
-  return new AnswerError(`${name} is not ${expected}`)
 }

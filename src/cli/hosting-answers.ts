@@ -1,6 +1,6 @@
 import { homesIn } from '../homes/homes.ts'
 import type { JsonValue } from '../record/types.ts'
-import * as answers from './answers.ts'
+import * as shapes from '../client/shapes.ts'
 
 /** `POST /v2/hosting`. */
 export interface HostingAnswer {
@@ -28,37 +28,37 @@ export interface HostedAnswer {
   readonly pull: PullAnswer | null
 }
 
-/** @throws AnswerError */
+/** @throws TypeError */
 export function parseHostingAnswer(value: JsonValue): HostingAnswer {
-  const answer = answers.object(value, 'the answer')
+  const answer = shapes.object(value, 'the answer')
   return {
-    action: answers.text(answer['action'], 'action'),
-    avatar: answers.hex(answer['avatar'], 'avatar', 66),
+    action: shapes.text(answer['action'], 'action'),
+    avatar: shapes.hex(answer['avatar'], 'avatar', 66),
     already: answer['already'] === true,
     pulling: answer['pulling'] === true,
   }
 }
 
-/** @throws AnswerError */
+/** @throws TypeError */
 export function parseHostedAnswer(value: JsonValue): HostedAnswer {
-  const answer = answers.object(value, 'the answer')
+  const answer = shapes.object(value, 'the answer')
   return {
     hosted: answer['hosted'] === true,
     listed: answer['listed'] === true,
     homes: homesIn(answer['homes']),
-    pull: answers.optional(answer['pull'], parsePull),
+    pull: shapes.optional(answer['pull'], parsePull),
   }
 }
 
 function parsePull(value: JsonValue): PullAnswer {
-  const pull = answers.object(value, 'pull')
+  const pull = shapes.object(value, 'pull')
   return {
-    state: answers.text(pull['state'], 'pull.state'),
-    from: answers.text(pull['from'], 'pull.from'),
-    stored: answers.count(pull['stored'], 'pull.stored'),
-    duplicate: answers.count(pull['duplicate'], 'pull.duplicate'),
-    refused: answers.count(pull['refused'], 'pull.refused'),
-    code: answers.optional(pull['code'], (code) => answers.text(code, 'pull.code')),
-    message: answers.optional(pull['message'], (message) => answers.text(message, 'pull.message')),
+    state: shapes.text(pull['state'], 'pull.state'),
+    from: shapes.text(pull['from'], 'pull.from'),
+    stored: shapes.count(pull['stored'], 'pull.stored'),
+    duplicate: shapes.count(pull['duplicate'], 'pull.duplicate'),
+    refused: shapes.count(pull['refused'], 'pull.refused'),
+    code: shapes.optional(pull['code'], (code) => shapes.text(code, 'pull.code')),
+    message: shapes.optional(pull['message'], (message) => shapes.text(message, 'pull.message')),
   }
 }

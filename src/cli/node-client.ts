@@ -1,5 +1,7 @@
+import { parseDocument, parseJson } from '../client/answers.ts'
+import { object } from '../client/shapes.ts'
 import { homesIn } from '../homes/homes.ts'
-import { parseReceipt, verifyReceipt } from '../receipt/receipt.ts'
+import { readReceipt } from '../receipt/hosts.ts'
 import type { Receipt } from '../receipt/receipt.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import * as answers from './answers.ts'
@@ -19,8 +21,6 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 const MAX_ERROR_BYTES = 64 * 1024
 /** 100 records of 262,144 bytes each, doubled in JSON, fit into `MAX_ANSWER_BYTES`. */
 const PAGE_RECORDS = 100
-/** Content is nested at most 60 deep (docs/protocol.md, "Payload"), and stands a few levels down in an answer. */
-const MAX_NESTING = 70
 
 /** The HTTP interface of a node (docs/protocol.md, "HTTP", version 2), as commands use it. Every answer is checked. */
 export interface NodeClient {
@@ -104,8 +104,7 @@ export function createNodeClient(
 
   function parseAnswer<T>(text: string, parse: (value: JsonValue) => T): T {
     try {
-      if (nestingOf(text) > MAX_NESTING) throw new answers.AnswerError(`it is nested deeper than ${MAX_NESTING} levels`)
-      return parse(JSON.parse(text) as JsonValue)
+      return parse(parseJson(text))
     } catch (error) {
       throw new CliError(
         'refused',
@@ -119,9 +118,9 @@ export function createNodeClient(
 
   return {
     url,
-    avatar: async (avatar) => (await call('GET', path(avatar), answers.parseAvatarAnswer)).value,
+    avatar: async (avatar) => (await call('GET', path(avatar), parseDocument)).value,
     content: async (avatar, platform, identity) =>
-      (await call('GET', path(avatar, platform, identity), answers.parseContentAnswer)).value,
+      (await call('GET', path(avatar, platform, identity), (value) => object(value, 'the answer'))).value,
     async records(avatar, cursor) {
       const query = new URLSearchParams({ limit: String(PAGE_RECORDS), ...(cursor === null ? {} : { cursor }) })
       const answer = await call('GET', `${path(avatar, 'records')}?${query}`, answers.parseRecordsAnswer)
@@ -129,8 +128,7 @@ export function createNodeClient(
       return answer.value ?? { records: [], digest: '', cursor: null }
     },
     async receipt(avatar) {
-      const parse = (value: JsonValue): Receipt => checkedReceipt(avatar, value)
-      return (await call('GET', path(avatar, 'receipt'), parse)).value
+      return (await call('GET', path(avatar, 'receipt'), (value) => readReceipt(avatar, value))).value
     },
     async submit(records) {
       const { value } = await call('POST', '/v2/records', answers.parseSubmitAnswer, JSON.stringify({ records }))
@@ -158,13 +156,6 @@ export function createNodeClient(
       return value
     },
   }
-}
-
-function checkedReceipt(avatar: Avatar, value: JsonValue): Receipt {
-  const receipt = parseReceipt(value)
-  if (receipt.avatar !== avatar) throw new answers.AnswerError('its receipt is of another avatar')
-  if (!verifyReceipt(receipt)) throw new answers.AnswerError('its receipt is not signed by the peer that it names')
-  return receipt
 }
 
 /**
@@ -200,21 +191,6 @@ export async function readBounded(response: Response, maxBytes: number): Promise
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-/** Depth of objects and lists in a JSON text, found without recursion. */
-export function nestingOf(text: string): number {
-  let depth = 0
-  let deepest = 0
-  let quoted = false
-  for (let at = 0; at < text.length; at++) {
-    const character = text[at]
-    if (character === '"') quoted = !quoted
-    else if (quoted) at += character === '\\' ? 1 : 0
-    else if (character === '{' || character === '[') deepest = Math.max(deepest, ++depth)
-    else if (character === '}' || character === ']') depth--
-  }
-  return deepest
 }
 
 function parseProblem(text: string): { code: string; message: string; homes: string[] } | undefined {

@@ -1,7 +1,7 @@
 import type { Contradiction, ContradictionRule } from '../receipt/contradictions.ts'
+import type { HostReport, HostsReport } from '../receipt/hosts.ts'
 import type { Receipt } from '../receipt/receipt.ts'
 import type { Avatar } from '../record/types.ts'
-import type { HostReport, HostsReport } from './receipt-hosts.ts'
 import { countText, printable, table, timeText } from './text.ts'
 
 /** What `receipt` shows of hosts that it has compared. */

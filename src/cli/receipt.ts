@@ -3,6 +3,7 @@ import { Option } from 'commander'
 
 import { NODE_VARIABLE } from '../config/environment-variables.ts'
 import { findContradictions } from '../receipt/contradictions.ts'
+import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar } from '../record/types.ts'
 import { avatarArgument, jsonOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
@@ -67,16 +68,17 @@ async function compare(context: CommandContext, avatar: Avatar, options: Receipt
   const urls = new Set(options.node ?? [context.env[NODE_VARIABLE] || DEFAULT_NODE_URL])
   if (urls.size > MAX_NODES) throw new CliError('usage', `At most ${MAX_NODES} nodes can be compared at once.`)
   const clients = [...urls].map((url) => createNodeClient(url))
-  const { compareNodes } = await import('./receipt-hosts.ts')
-  // Loaded only where records must be checked: most of the time receipts tell it all.
-  const loadEngine = async () => await (await import('../verify/select-engine.ts')).selectEngine()
+  const [{ askHosts }, { hostAt }] = await Promise.all([import('../receipt/hosts.ts'), import('./receipt-hosts.ts')])
+  let engine: Promise<SignatureEngine> | undefined
+  const loadEngine = () => (engine ??= import('../verify/select-engine.ts').then((loaded) => loaded.selectEngine()))
   const nowSeconds = () => Math.floor(context.environment.clock.now() / 1000)
-  const report = await compareNodes(clients, loadEngine, avatar, nowSeconds)
+  const hosts = clients.map((client) => hostAt(client, loadEngine, avatar))
+  const report = await askHosts(avatar, hosts, { now: nowSeconds })
 
   const receipts = report.hosts.flatMap(({ receipt }) => receipt ?? [])
   if (options.out !== undefined && receipts.length > 0) await appendReceipts(context.cwd, options.out, receipts)
   if (options.json) {
-    const hosts = report.hosts.map(({ node, state, receipt, lacks, problems }) => ({
+    const listed = report.hosts.map(({ node, state, receipt, lacks, problems }) => ({
       node,
       state,
       lacks: { total: lacks.length, ids: lacks.slice(0, MAX_LISTED).map(({ id }) => id) },
@@ -84,7 +86,13 @@ async function compare(context: CommandContext, avatar: Avatar, options: Receipt
       receipt,
     }))
     context.out(
-      jsonText({ avatar, verdict: report.verdict, head: report.head, hosts, contradictions: report.contradictions }),
+      jsonText({
+        avatar,
+        verdict: report.verdict,
+        head: report.head,
+        hosts: listed,
+        contradictions: report.contradictions,
+      }),
     )
   } else {
     context.out(hostsText(avatar, report))

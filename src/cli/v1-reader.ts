@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 
+import { nestingOf } from '../client/shapes.ts'
 import { parseAvatar, uncompressedAvatar } from '../record/keys.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import { isJsonObject } from '../state/merge-patch.ts'
 import { CliError, messageOf } from './errors.ts'
 import { replaceInexact } from './json-numbers.ts'
-import { nestingOf, parseUrl, readBounded } from './node-client.ts'
+import { parseUrl, readBounded } from './node-client.ts'
 import { printable } from './text.ts'
 
 /** A service far away, that looks everything up before it begins to answer. */

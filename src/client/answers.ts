@@ -1,6 +1,7 @@
 /** What nodes answer, checked: nothing is used that has not the shape which docs/protocol.md, "HTTP", gives it. */
-import type { Avatar, Citation, JsonObject, JsonValue, RecordId } from '../record/types.ts'
+import type { JsonObject, JsonValue, RecordId } from '../record/types.ts'
 import { MAX_NESTING } from './limits.ts'
+import { citation, count, hex, list, nestingOf, object, optional, text } from './shapes.ts'
 import type { AvatarDocument } from './types.ts'
 
 /** One record of a page, nothing of it checked but its shape. */
@@ -10,8 +11,8 @@ export interface RecordAnswer {
   readonly id: RecordId
 }
 
-export interface RecordsPage {
-  readonly records: readonly RecordAnswer[]
+export interface RecordsPage<T = RecordAnswer> {
+  readonly records: readonly T[]
   readonly digest: string
   readonly cursor: string | null
 }
@@ -40,7 +41,7 @@ export interface EventAnswer {
 
 /** @throws SyntaxError, TypeError */
 export function parseJson(text: string): JsonValue {
-  if (isTooDeep(text)) throw new TypeError(`it nests deeper than ${MAX_NESTING} levels`)
+  if (nestingOf(text) > MAX_NESTING) throw new TypeError(`it is nested deeper than ${MAX_NESTING} levels`)
   return JSON.parse(text) as JsonValue
 }
 
@@ -48,7 +49,7 @@ export function parseDocument(value: JsonValue): AvatarDocument {
   const answer = object(value, 'the answer')
   const missing = object(answer['missing'], 'missing')
   return {
-    avatar: hex(answer['avatar'], 'avatar', 66) as Avatar,
+    avatar: hex(answer['avatar'], 'avatar', 66),
     network: text(answer['network'], 'network'),
     head: count(answer['head'], 'head'),
     tips: list(answer['tips'], 'tips', (tip) => citation(tip, 'tips')),
@@ -75,32 +76,34 @@ export function parseContent(value: JsonValue): JsonObject {
   return object(value, 'the content')
 }
 
-export function parseRecordsPage(value: JsonValue): RecordsPage {
+export function parseRecord(value: JsonValue): RecordAnswer {
+  const { payload, signature, id } = object(value, 'records')
+  return { payload: text(payload, 'payload'), signature: text(signature, 'signature'), id: hex(id, 'id', 64) }
+}
+
+/** @param item reads one record */
+export function parsePage<T>(value: JsonValue, item: (value: JsonValue) => T): RecordsPage<T> {
   const answer = object(value, 'the answer')
   return {
-    records: list(answer['records'], 'records', (item) => {
-      const record = object(item, 'records')
-      return {
-        payload: text(record['payload'], 'payload'),
-        signature: text(record['signature'], 'signature'),
-        id: hex(record['id'], 'id', 64),
-      }
-    }),
+    records: list(answer['records'], 'records', item),
     digest: text(answer['digest'], 'digest'),
-    cursor: answer['cursor'] === null || answer['cursor'] === undefined ? null : text(answer['cursor'], 'cursor'),
+    cursor: optional(answer['cursor'], (cursor) => text(cursor, 'cursor')),
   }
 }
 
-export function parseResults(value: JsonValue): SubmitAnswer[] {
-  return list(object(value, 'the answer')['results'], 'results', (item) => {
-    const { status, code, message, retry } = object(item, 'results')
-    return {
-      status: text(status, 'status'),
-      ...(typeof code === 'string' ? { code } : {}),
-      ...(typeof message === 'string' ? { message } : {}),
-      ...(typeof retry === 'boolean' ? { retry } : {}),
-    }
-  })
+export function parseResult(value: JsonValue): SubmitAnswer {
+  const { status, code, message, retry } = object(value, 'results')
+  return {
+    status: text(status, 'status'),
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(typeof message === 'string' ? { message } : {}),
+    ...(typeof retry === 'boolean' ? { retry } : {}),
+  }
+}
+
+/** @param item reads one result */
+export function parseResults<T>(value: JsonValue, item: (value: JsonValue) => T): T[] {
+  return list(object(value, 'the answer')['results'], 'results', item)
 }
 
 export function parseClaim(value: JsonValue): ClaimAnswer {
@@ -126,54 +129,4 @@ export function parseProblem(body: string): { readonly code: string; readonly me
   } catch {
     return { code: '', message: 'it gave no reason' }
   }
-}
-
-function object(value: JsonValue | undefined, name: string): JsonObject {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(name, 'an object')
-  return value
-}
-
-function list<T>(value: JsonValue | undefined, name: string, item: (value: JsonValue) => T): T[] {
-  if (!Array.isArray(value)) throw wrong(name, 'a list')
-  return value.map(item)
-}
-
-function text(value: JsonValue | undefined, name: string): string {
-  if (typeof value !== 'string') throw wrong(name, 'a text')
-  return value
-}
-
-function count(value: JsonValue | undefined, name: string): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw wrong(name, 'a whole number')
-  return value
-}
-
-function hex(value: JsonValue | undefined, name: string, digits: number): `0x${string}` {
-  if (typeof value !== 'string' || value.length !== digits + 2 || !/^0x[0-9a-f]+$/.test(value)) {
-    throw wrong(name, `0x and ${digits} hex digits`)
-  }
-  return value as `0x${string}`
-}
-
-function citation(value: JsonValue | undefined, name: string): Citation {
-  const { counter, id } = object(value, name)
-  return { counter: count(counter, `${name}.counter`), id: hex(id, `${name}.id`, 64) }
-}
-
-function wrong(name: string, expected: string): TypeError {
-  return new TypeError(`${name} is not ${expected}`)
-}
-
-/** Whether JSON text nests too deeply for those who walk what it is parsed to. */
-function isTooDeep(json: string): boolean {
-  let depth = 0
-  for (let at = 0; at < json.length; at++) {
-    const unit = json.charCodeAt(at)
-    if (unit === 0x22) {
-      for (at++; at < json.length && json.charCodeAt(at) !== 0x22; at++) if (json.charCodeAt(at) === 0x5c) at++
-    } else if (unit === 0x7b || unit === 0x5b) {
-      if (++depth > MAX_NESTING) return true
-    } else if (unit === 0x7d || unit === 0x5d) depth--
-  }
-  return false
 }

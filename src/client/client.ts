@@ -1,9 +1,10 @@
 import { nobleEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
 import { parseAvatar } from '../record/keys.ts'
+import { askHosts } from '../receipt/hosts.ts'
 import type { Avatar, JsonObject } from '../record/types.ts'
 import { ClientError } from './errors.ts'
-import { askHosts } from './hosts.ts'
+import { hostsIn } from './hosts.ts'
 import { TIMEOUT_MS } from './limits.ts'
 import { createNodePool } from './node-pool.ts'
 import { provenanceIn } from './provenance.ts'
@@ -64,7 +65,8 @@ export function createClient(options: ClientOptions): Client {
     watch: (text, options = {}) => watchAvatar({ pool, reader }, avatarOfText(text), options, own),
     async hosts(text, { signal } = {}) {
       const avatar = avatarOfText(text)
-      return await askHosts({ pool, engine, now }, avatar, { network, ...signalsOf(signal) })
+      const hosts = hostsIn({ pool, engine }, avatar, signalsOf(signal))
+      return await askHosts(avatar, hosts, { network, now: () => Math.floor(now() / 1000) })
     },
     async provenance(text, platform, identity, path, options = {}) {
       const avatar = avatarOfText(text)

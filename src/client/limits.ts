@@ -54,6 +54,3 @@ export const RECONNECT_FIRST_MS = 500
 export const RECONNECT_MOST_MS = 30_000
 /** Events that name records which the node then does not hand out; after these it is left for another. */
 export const MAX_EMPTY_EVENTS = 5
-
-/** Clocks of hosts are seldom off by a minute; a receipt older than this was not made for who asked. */
-export const RECEIPT_SKEW_SECONDS = 600

@@ -13,19 +13,10 @@ import { cellValue, type Cell } from '../state/cell.ts'
 import type { NamespaceName } from '../state/content.ts'
 import { avatarDigest } from '../state/digest.ts'
 import { setMember } from '../state/merge-patch.ts'
-import type { CachedAvatar } from './types.ts'
+import type { CachedAvatar, VerifiedAvatar } from './types.ts'
 
 /** What the records say at one moment. */
-export interface LocalState {
-  readonly head: number
-  readonly tips: readonly Citation[]
-  readonly base: Citation | null
-  readonly digest: string
-  readonly pending: number
-  readonly missing: readonly RecordId[]
-  readonly namespaces: readonly StateEntry[]
-  readonly records: number
-}
+export type LocalState = Omit<VerifiedAvatar, 'avatar' | 'network' | 'state' | 'nodes' | 'problems'>
 
 interface LocalNamespace extends NamespaceName {
   readonly members: Map<string, Cell>

@@ -149,7 +149,7 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
       const { status, value } = await call(
         path(avatar, 'records') + query,
         limits.MAX_PAGE_BYTES,
-        answers.parseRecordsPage,
+        (page) => answers.parsePage(page, answers.parseRecord),
         signal,
       )
       return status === 410 ? 'expired' : value
@@ -160,7 +160,8 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
       (await call(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, parse, signal)).value,
     async submit(records, signal) {
       const body = JSON.stringify({ records: records.map(({ payload, signature }) => ({ payload, signature })) })
-      const { value } = await call('/v2/records', limits.MAX_PAGE_BYTES, answers.parseResults, signal, body)
+      const parse = (results: JsonValue): SubmitAnswer[] => answers.parseResults(results, answers.parseResult)
+      const { value } = await call('/v2/records', limits.MAX_PAGE_BYTES, parse, signal, body)
       if (value?.length !== records.length) throw badAnswer('it has not one result for each record')
       return value
     },

@@ -1,3 +1,4 @@
+import type { HostsReport } from '../receipt/hosts.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type {
   Avatar,
@@ -12,7 +13,6 @@ import type {
 import type { Provenance } from '../state/provenance.ts'
 import type { RecordText } from './errors.ts'
 import type { HistoryEntry } from './history.ts'
-import type { HostsReport } from './hosts.ts'
 import type { Signer } from './signers.ts'
 import type { WatchEvent } from './watch.ts'
 
