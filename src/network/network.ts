@@ -185,7 +185,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
         repair.start()
       }
       redial.start()
-      logger.info({ peer_id: libp2p.peerId.toString(), addresses: addresses() }, 'listening for peers')
+      logger.debug({ peer_id: libp2p.peerId.toString(), addresses: addresses() }, 'listening for peers')
     },
     async stop() {
       if (state !== 'started') return
