@@ -1,18 +1,28 @@
-/**
- * `npm run simulate`: lives through seeds, and prints for each that fails the command that shows it again.
- *
- *     npm run simulate -- [--seeds N] [--from K] [--json]   N seeds from K on (500 from 1)
- *     npm run simulate -- --seed K [--trace]                one seed, with every event
- *     npm run simulate -- --mutations [--only NAME] [--seeds N]   planted bugs: each must be found within N seeds (1,000)
- */
+/** `npm run simulate`: lives through seeds, and prints for each that fails the command that shows it again. */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { ALL_WAITS, runMutants, type MutantResult } from './mutants.ts'
+import { runMutants, type MutantResult } from './mutants.ts'
+import { ALL_WAITS } from './seed-process.ts'
+import { liveInShares } from './shares.ts'
 import { replayCommand, simulate, type Outcome } from './simulate.ts'
 
 const PROGRESS_SEEDS = 100
 
+const HELP = `A simulated network of nodes, one world a seed.
+
+  npm run simulate -- [--seeds N] [--from K]        N seeds from K on (500 from 1)
+  npm run simulate -- --seed K [--trace]            one seed, with every event
+  npm run simulate -- --mutations [--only NAME]     planted bugs, one at a time: each must be found within --seeds (1,000)
+
+  --jobs N    processes at once (one a core)
+  --json      the results as JSON
+
+It ends with 1 if a seed failed, or a planted bug was not found.`
+
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', default: false },
+    jobs: { type: 'string' },
     seeds: { type: 'string' },
     from: { type: 'string' },
     seed: { type: 'string' },
@@ -26,7 +36,7 @@ const { values } = parseArgs({
   },
 })
 
-function integer(name: 'seeds' | 'from' | 'seed', standard: number): number {
+function integer(name: 'seeds' | 'from' | 'seed' | 'jobs', standard: number): number {
   const given = values[name] ?? String(standard)
   if (/^[0-9]{1,9}$/.test(given)) return Number(given)
   console.error(`--${name} takes a number of at most nine digits, not ${given}.`)
@@ -41,8 +51,11 @@ process.on('exit', () => {
   process.exitCode = 1
 })
 
-if (values.mutations) await mutants(integer('seeds', 1_000))
+const jobs = Math.max(1, integer('jobs', availableParallelism()))
+if (values.help) console.log(HELP)
+else if (values.mutations) await mutants(integer('seeds', 1_000))
 else if (values.seed !== undefined) await one(integer('seed', 1))
+else if (values.lines) await lines(integer('from', 1), integer('seeds', 500))
 else await many(integer('from', 1), integer('seeds', 500))
 
 async function one(seed: number): Promise<void> {
@@ -54,15 +67,22 @@ async function one(seed: number): Promise<void> {
   process.exitCode = outcome.failure === undefined ? 0 : 1
 }
 
+async function lines(from: number, seeds: number): Promise<void> {
+  for (current = from; current < from + seeds; current += 1) {
+    const outcome = await simulate(current)
+    console.log(JSON.stringify(outcome))
+    if (outcome.failure !== undefined && values['until-failure']) break
+  }
+  current = undefined
+}
+
 async function many(from: number, seeds: number): Promise<void> {
   const start = performance.now()
   const failures: Outcome[] = []
   const totals = { events: 0, records: 0, looks: 0, synced: 0, virtualMs: 0 }
   let done = 0
-  for (; done < seeds; done += 1) {
-    current = from + done
-    const outcome = await simulate(current)
-    if (values.lines) console.log(JSON.stringify(outcome))
+  await liveInShares({ from, seeds, jobs }, (outcome) => {
+    done += 1
     totals.events += outcome.events
     totals.records += outcome.records
     totals.looks += outcome.looks
@@ -70,16 +90,12 @@ async function many(from: number, seeds: number): Promise<void> {
     totals.virtualMs += outcome.virtualMs
     if (outcome.failure !== undefined) {
       failures.push(outcome)
-      if (!values.lines)
-        console.error(`seed ${outcome.seed}: ${outcome.failure.message}\n  ${replayCommand(outcome.seed)}`)
-      if (values['until-failure']) break
+      console.error(`seed ${outcome.seed}: ${outcome.failure.message}\n  ${replayCommand(outcome.seed)}`)
     }
-    if (!values.lines && (done + 1) % PROGRESS_SEEDS === 0) console.error(`${done + 1} of ${seeds} seeds`)
-  }
-  current = undefined
+    if (done % PROGRESS_SEEDS === 0) console.error(`${done} of ${seeds} seeds, ${failures.length} failed`)
+  })
   const seconds = (performance.now() - start) / 1_000
   process.exitCode = failures.length === 0 ? 0 : 1
-  if (values.lines) return
   if (values.json) {
     console.log(JSON.stringify({ from, seeds: done, seconds, ...totals, failures }, undefined, 2))
     return
@@ -94,11 +110,11 @@ async function many(from: number, seeds: number): Promise<void> {
 
 async function mutants(seeds: number): Promise<void> {
   const results: MutantResult[] = []
-  for await (const result of runMutants(seeds, values.only)) {
+  await runMutants({ seeds, only: values.only, jobs }, (result) => {
     results.push(result)
     const how = result.seed === null ? 'NOT FOUND' : `found after ${result.seeds}`
     if (!values.json) console.log(`${result.name.padEnd(36)} ${how.padEnd(18)} ${result.invariant}`)
-  }
+  })
   const missed = results.filter(({ seed }) => seed === null)
   process.exitCode = missed.length === 0 && results.length > 0 ? 0 : 1
   if (values.json) console.log(JSON.stringify(results, undefined, 2))
