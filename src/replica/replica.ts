@@ -159,6 +159,7 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
       if (shelves.has(avatar)) continue
       await take(avatar)
       emit({ type: 'followed', avatar })
+      tabs.tell({ kind: 'hello' })
     }
   }
 
@@ -176,6 +177,7 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
 
   tabs.listen((message) => {
     if (message.kind === 'avatars') return inBackground(catchUp)
+    if (message.kind === 'hello') return leads ? sync.tellAll() : undefined
     if (message.kind === 'sync') return leads ? sync.wake() : undefined
     const shelf = shelves.get(message.avatar)
     if (shelf === undefined) return undefined
@@ -218,6 +220,7 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     seen: () => inBackground(catchUp),
   })
   for (const avatar of options.avatars ?? []) await follow(avatar)
+  tabs.tell({ kind: 'hello' })
 
   return {
     network,

@@ -40,6 +40,8 @@ export interface Sync {
   remove(shelf: Shelf): Promise<void>
   /** There is something to be sent. */
   send(shelf: Shelf): void
+  /** Tells other tabs how things are. */
+  tellAll(): void
   /** Begins everything anew, now. */
   wake(): void
   /** Reads and sends once. @throws ClientError, ReplicaError */
@@ -179,6 +181,8 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
       if (jobs.has(shelf) || signal.aborted) return
       const reader = createVerifiedReader({ pool, engine, cache: shelf.cache }, { network, signal })
       shelf.leading = true
+      // What another tab was connected to is not connected to this one.
+      if (shelf.status.live) shelf.status = { ...shelf.status, live: false, since: now() }
       const [stop, round, nudge] = [new AbortController(), new AbortController(), new AbortController()]
       const following = Promise.resolve()
       const job: Job = { shelf, reader, stop, round, nudge, following, sending: undefined, hasMore: false }
@@ -200,6 +204,9 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
     send(shelf) {
       const job = jobs.get(shelf)
       if (job !== undefined) send(job)
+    },
+    tellAll() {
+      for (const { avatar, status } of jobs.keys()) tabs.tell({ kind: 'status', avatar, status })
     },
     wake() {
       for (const job of jobs.values()) {

@@ -10,8 +10,12 @@ export interface TabStatus {
   readonly verifiedAt: number | null
 }
 
-/** `changed`: there are new rows of an avatar. `avatars`: one was taken in or let go. */
+/**
+ * `changed`: there are new rows of an avatar. `avatars`: one was taken in or let go. `hello`: a tab wants to know how things
+ * are. `sync`: it wants nodes to be asked now.
+ */
 export type TabMessage =
+  | { readonly kind: 'hello' }
   | { readonly kind: 'changed'; readonly avatar: Avatar }
   | { readonly kind: 'avatars' }
   | { readonly kind: 'sync' }

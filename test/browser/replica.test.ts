@@ -1,0 +1,188 @@
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { privateKeySigner } from '../../src/client/signers.ts'
+import { newKey } from '../client/keys.ts'
+import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
+import { openBrowser, type Pages } from './pages.ts'
+import { servePage } from './replica-page.ts'
+
+const WAIT = { timeout: 30_000, interval: 50 }
+const WRITES = 25
+
+let cluster: Cluster
+let node: NodeProcess
+let browser: Pages
+let app: Awaited<ReturnType<typeof servePage>>
+beforeAll(async () => {
+  cluster = await createCluster()
+  node = await cluster.start('home')
+  app = await servePage()
+  browser = await openBrowser()
+})
+afterAll(async () => {
+  await browser.close()
+  await app.close()
+  await cluster.close()
+})
+
+/** A tab with the replica open; the second of a context shares the store of the first. */
+async function tab(beside?: Page): Promise<Page> {
+  if (beside === undefined) return await browser.open(app.url)
+  const page = await beside.context().newPage()
+  await page.goto(app.url)
+  return page
+}
+
+async function openIn(page: Page, avatars: readonly string[] = []): Promise<void> {
+  await page.waitForFunction(() => globalThis.api !== undefined)
+  await page.evaluate(
+    async ([url, avatars]) => {
+      globalThis.replica = await globalThis.api.openReplica({ location: 'app', nodes: [url], avatars })
+    },
+    [node.url, avatars] as const,
+  )
+}
+
+const contentIn = (page: Page, avatar: string): Promise<unknown> =>
+  page.evaluate((avatar) => globalThis.replica.get(avatar), avatar)
+const infoIn = (page: Page, avatar: string) => page.evaluate((avatar) => globalThis.replica.info(avatar), avatar)
+
+/** Writes one member after the other, all asked for at once; what it resolves to was acknowledged. */
+function writeIn(page: Page, key: Uint8Array, name: string, count: number): Promise<string[]> {
+  return page.evaluate(
+    async ([hex, name, count]) => {
+      const signer = globalThis.api.privateKeySigner(hex)
+      const puts = Array.from({ length: count }, (_, n) =>
+        globalThis.replica.put({ signer, patch: { [`${name}${n}`]: n } }),
+      )
+      return (await Promise.all(puts)).flatMap(({ records }) => records.map(({ id }) => id))
+    },
+    [Buffer.from(key).toString('hex'), name, count] as const,
+  )
+}
+
+function members(...names: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    names.flatMap((name) => Array.from({ length: WRITES }, (_, n): [string, number] => [`${name}${n}`, n])),
+  )
+}
+
+describe('two tabs on one store', () => {
+  it('write at once and lose nothing, offline and after the tab that syncs was closed', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    await createClient({ nodes: [node.url] }).put({ signer, patch: { first: 1 } })
+    const one = await tab()
+    await openIn(one, [signer.avatar])
+    await vi.waitFor(async () => expect(await contentIn(one, signer.avatar)).toEqual({ first: 1 }), WAIT)
+    const two = await tab(one)
+    await openIn(two)
+    expect(await contentIn(two, signer.avatar)).toEqual({ first: 1 })
+    expect(await Promise.all([one, two].map((page) => page.evaluate(() => globalThis.replica.leads)))).toEqual([
+      true,
+      false,
+    ])
+
+    await one.context().setOffline(true)
+    const written = await Promise.all([writeIn(one, key, 'a', WRITES), writeIn(two, key, 'b', WRITES)])
+    const all = { first: 1, ...members('a', 'b') }
+    for (const page of [one, two]) {
+      await vi.waitFor(async () => expect(await contentIn(page, signer.avatar)).toEqual(all), WAIT)
+      expect(await infoIn(page, signer.avatar)).toMatchObject({ waiting: 2 * WRITES })
+      // Each on the one before it, whichever tab wrote that.
+      const state = await page.evaluate((avatar) => globalThis.replica.state(avatar), signer.avatar)
+      expect(state).toMatchObject({ head: 2 * WRITES + 1, local: true, pending: 0 })
+      expect(state.tips).toHaveLength(1)
+    }
+
+    await one.close()
+    await two.context().setOffline(false)
+    await vi.waitFor(async () => expect(await two.evaluate(() => globalThis.replica.leads)).toBe(true), WAIT)
+    await vi.waitFor(async () => expect(await infoIn(two, signer.avatar)).toMatchObject({ waiting: 0 }), WAIT)
+    const ids = await node.api.recordIds(signer.avatar)
+    expect(ids).toHaveLength(2 * WRITES + 1)
+    expect(written.flat().filter((id) => !ids.includes(id as `0x${string}`))).toEqual([])
+    const answer = await node.api.avatar(signer.avatar)
+    expect(answer?.namespaces[0]?.content).toEqual(all)
+    expect(answer?.tips_total).toBe(1)
+    expect(browser.complaints).toEqual([])
+  })
+
+  it('both show what comes from elsewhere, and what either wrote is sent by the one that syncs', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    const one = await tab()
+    await openIn(one, [signer.avatar])
+    const two = await tab(one)
+    await openIn(two)
+    const [written] = await writeIn(two, key, 'x', 1)
+    await vi.waitFor(async () => expect(await node.api.recordIds(signer.avatar)).toEqual([written]), WAIT)
+    await vi.waitFor(async () => expect(await infoIn(two, signer.avatar)).toMatchObject({ waiting: 0 }), WAIT)
+    await createClient({ nodes: [node.url] }).put({ signer, patch: { elsewhere: 1 } })
+    for (const page of [one, two]) {
+      await vi.waitFor(async () => expect(await contentIn(page, signer.avatar)).toEqual({ x0: 0, elsewhere: 1 }), WAIT)
+      await vi.waitFor(async () => expect(await infoIn(page, signer.avatar)).toMatchObject({ staleSince: null }), WAIT)
+    }
+    await two.evaluate((avatar) => globalThis.replica.unfollow(avatar), signer.avatar)
+    await vi.waitFor(async () => expect(await one.evaluate(() => globalThis.replica.avatars())).toEqual([]), WAIT)
+  })
+
+  it('a tab that is closed while it writes has lost nothing that it was acknowledged', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    const one = await tab()
+    await openIn(one, [signer.avatar])
+    await one.context().setOffline(true)
+    const acknowledged: string[] = []
+    await one.exposeFunction('acknowledge', (id: string) => void acknowledged.push(id))
+    await one.evaluate((hex) => {
+      const signer = globalThis.api.privateKeySigner(hex)
+      const tell = (globalThis as unknown as { acknowledge(id: string): Promise<void> }).acknowledge
+      void (async () => {
+        for (let n = 0; ; n++) {
+          const { records } = await globalThis.replica.put({ signer, patch: { [`k${n % 7}`]: n } })
+          await tell(records[0]!.id)
+        }
+      })()
+    }, Buffer.from(key).toString('hex'))
+    await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(20), WAIT)
+    const two = await one.context().newPage()
+    await one.close()
+    await two.context().setOffline(false)
+    await two.goto(app.url)
+    await openIn(two)
+    await two.evaluate(() => globalThis.replica.sync())
+    await vi.waitFor(async () => expect(await infoIn(two, signer.avatar)).toMatchObject({ waiting: 0 }), WAIT)
+    const ids = await node.api.recordIds(signer.avatar)
+    expect(acknowledged.filter((id) => !ids.includes(id as `0x${string}`))).toEqual([])
+    // One more may have been on disk, and not acknowledged yet.
+    expect(ids.length - acknowledged.length).toBeLessThanOrEqual(1)
+    expect((await node.api.avatar(signer.avatar))?.tips_total).toBe(1)
+  })
+})
+
+it('archives go out of one browser and into another, compressed too', async () => {
+  const key = newKey()
+  const { avatar } = privateKeySigner(key)
+  const one = await tab()
+  await openIn(one, [avatar])
+  await writeIn(one, key, 'n', 3)
+  const archive = await one.evaluate(async () => {
+    const chunks: number[][] = []
+    for await (const chunk of globalThis.replica.export({ gzip: true })) chunks.push([...chunk])
+    return chunks.flat()
+  })
+  expect(archive.slice(0, 2)).toEqual([0x1f, 0x8b])
+  const other = await tab()
+  await other.waitForFunction(() => globalThis.api !== undefined)
+  const result = await other.evaluate(async (bytes) => {
+    globalThis.replica = await globalThis.api.openReplica({ location: 'other' })
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      yield Uint8Array.from(bytes)
+    }
+    return await globalThis.replica.import(chunks(), { follow: true })
+  }, archive)
+  expect(result).toMatchObject({ records: 3, added: 3, trailer: 'good', faults: [] })
+  expect(await contentIn(other, avatar)).toEqual({ n0: 0, n1: 1, n2: 2 })
+})
