@@ -2,7 +2,7 @@
  * The replica: a verified local copy of chosen avatars, in a directory (LevelDB), for one process at a time
  * (docs/replica.md). Bundlers for browsers take `browser.ts` in its place.
  *
- * @module
+ * @module avatar-kv/replica
  */
 import { Level } from 'level'
 import { ReplicaError } from './errors.ts'

@@ -1,6 +1,7 @@
 /** What is the same in Node and in browsers. */
 export { ReplicaError, type ReplicaErrorCode } from './errors.ts'
 export type { LevelDatabase } from './level-disk.ts'
+export type { ArchiveErrorCode } from '../archive/errors.ts'
 export type * from './types.ts'
 export { ClientError } from '../client/errors.ts'
 export { privateKeySigner, type Signer } from '../client/signers.ts'

@@ -6,6 +6,7 @@ import type { ArchiveErrorCode } from '../archive/errors.ts'
 import type { ReplicaError } from './errors.ts'
 import type { LevelDatabase } from './level-disk.ts'
 
+/** Where the data is, whom it is fetched from and sent to, and what may sign. */
 export interface ReplicaOptions {
   /** Where the data is: a directory in Node, a name of the app's choice in a browser. */
   readonly location?: string
@@ -31,6 +32,7 @@ export interface ReplicaOptions {
   readonly now?: () => number
 }
 
+/** One namespace as it stands here. */
 export interface LocalNamespace extends StateEntry {
   /** Whether a write that no node has taken yet is in it. */
   readonly local: boolean
@@ -55,6 +57,7 @@ export interface LocalState {
   readonly local: boolean
 }
 
+/** How an avatar is kept here. */
 export interface LocalInfo {
   readonly avatar: Avatar
   readonly head: number
@@ -88,6 +91,7 @@ export interface WaitingWrite extends WrittenRecord {
   readonly reason: string | undefined
 }
 
+/** What became of a write here: nodes learn of it later. */
 export interface LocalWrite {
   readonly avatar: Avatar
   readonly platform: string
@@ -137,6 +141,7 @@ export type ReplicaEvent =
   | { readonly type: 'leader'; readonly leads: boolean }
   | { readonly type: 'error'; readonly avatar: Avatar | undefined; readonly error: unknown }
 
+/** What is written into an archive, and how. */
 export interface ExportOptions {
   /** Default: all that are followed. */
   readonly avatars?: readonly string[]
@@ -144,12 +149,14 @@ export interface ExportOptions {
   readonly gzip?: boolean
 }
 
+/** What is taken from an archive. */
 export interface ImportOptions {
   /** Whether avatars that are not followed yet are from now on. Default false: their records are passed over. */
   readonly follow?: boolean
   readonly signal?: AbortSignal
 }
 
+/** What an archive brought. */
 export interface ImportResult {
   /** Records found in it. */
   readonly records: number
