@@ -9,7 +9,7 @@ import type { Ingest } from './ingest/types.ts'
 import { openHosting } from './node-hosting.ts'
 import { createMetrics } from './observe/metrics.ts'
 import type { Logger } from './observe/types.ts'
-import { ONE_PASS_CACHE_BYTES, openStore } from './store/store.ts'
+import { ONE_PASS_CACHES, openStore } from './store/store.ts'
 import type { StoreReader } from './store/types.ts'
 import { payloadHead } from './sync/payload-head.ts'
 import { selectEngine } from './verify/select-engine.ts'
@@ -53,7 +53,7 @@ export async function openDataDir(
       network: config.network,
       archive: config.archive,
       quotas: config.quotas,
-      cacheBytes: ONE_PASS_CACHE_BYTES,
+      ...ONE_PASS_CACHES,
     },
   )
   try {

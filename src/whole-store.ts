@@ -6,7 +6,7 @@ import { createIngest } from './ingest/ingest.ts'
 import type { Ingest } from './ingest/types.ts'
 import { createMetrics } from './observe/metrics.ts'
 import type { Logger } from './observe/types.ts'
-import { ONE_PASS_CACHE_BYTES, openStore } from './store/store.ts'
+import { ONE_PASS_CACHES, openStore } from './store/store.ts'
 import type { StoreReader } from './store/types.ts'
 import { selectEngine } from './verify/select-engine.ts'
 import { createVerifyService } from './verify/verify-service.ts'
@@ -39,10 +39,7 @@ export async function openWholeStore(
   else if (!(await exists(location))) return undefined
   const engine = await selectEngine()
   const parts = { environment, logger, metrics: createMetrics() }
-  const store = await openStore(
-    { ...parts, engine },
-    { location, network, archive: true, cacheBytes: ONE_PASS_CACHE_BYTES },
-  )
+  const store = await openStore({ ...parts, engine }, { location, network, archive: true, ...ONE_PASS_CACHES })
   const verifier = createVerifyService({ engine, logger }, { network })
   const ingest = createIngest({ ...parts, store, verifier, announce: () => undefined })
   return {

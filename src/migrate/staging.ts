@@ -16,7 +16,7 @@ import type { SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
 import { decodeUncheckedPoint } from '../record/payload.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
-import { ONE_PASS_CACHE_BYTES, openStore } from '../store/store.ts'
+import { ONE_PASS_CACHES, openStore } from '../store/store.ts'
 import type { AvatarSummary, StoreReader } from '../store/types.ts'
 import type { SyncSource } from '../sync/types.ts'
 import { createVerifyService } from '../verify/verify-service.ts'
@@ -62,7 +62,7 @@ export async function openStaging(
   })
   const store = await openStore(
     { environment, logger, metrics, engine },
-    { location: join(dir, 'staging'), network, cacheBytes: ONE_PASS_CACHE_BYTES },
+    { location: join(dir, 'staging'), network, ...ONE_PASS_CACHES },
   )
   const verifier = createVerifyService({ engine, logger }, { network })
   const ingest = createIngest({ store, verifier, environment, logger, metrics, announce: () => undefined })

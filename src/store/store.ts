@@ -28,8 +28,8 @@ import { StoreWriter, type Rebuilt } from './writer.ts'
 const MIB = 1_024 * 1_024
 /** A node's caches. */
 const CACHE_BYTES = 176 * MIB
-/** What commands need that pass over everything once. */
-export const ONE_PASS_CACHE_BYTES = 44 * MIB
+/** What commands need that pass over everything once, avatar by avatar. */
+export const ONE_PASS_CACHES = { cacheBytes: 44 * MIB, cachedAvatars: 16 } as const satisfies Partial<StoreOptions>
 /** Share of LevelDB's block cache. LevelDB's own 8 MiB are less than the indexes of 100,000 records. */
 const BLOCKS_SHARE = 4 / 11
 /** Share of LevelDB's memory table: larger ones make fewer, larger files at level 0. */
@@ -60,6 +60,8 @@ export interface StoreOptions {
   readonly stepRecords?: number
   /** Memory that all caches together may take, roughly. Default 176 MiB. */
   readonly cacheBytes?: number
+  /** Avatars kept in memory after they were written to, at most. Default: as many as there is room for. */
+  readonly cachedAvatars?: number
 }
 
 /** A store as the node holds it: it can be mended on demand, and sync reads from it. */

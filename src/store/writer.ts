@@ -47,6 +47,8 @@ export interface WriterOptions {
   readonly stepRecords?: number
   /** Memory for avatars that are written to. */
   readonly avatarCacheBytes: number
+  /** How many of them at most. Default: as many as there is room for. */
+  readonly cachedAvatars?: number
 }
 
 export interface Rebuilt {
@@ -88,7 +90,7 @@ export class StoreWriter {
         writer().#entries.delete(avatar)
         return entry
       },
-      putEntry: (entry) => void writer().#entries.set(entry.avatar, entry),
+      putEntry: (entry) => writer().#keepEntry(entry),
       counts: () => writer().totals,
       write: async ({ operations, removed }, change) => {
         await writer().#write(
@@ -118,6 +120,7 @@ export class StoreWriter {
       maxSize: options.avatarCacheBytes,
       maxEntrySize: Math.floor(options.avatarCacheBytes / 2),
       sizeCalculation: (entry) => entry.weight,
+      ...(options.cachedAvatars === undefined ? {} : { max: options.cachedAvatars }),
     })
     this.#options = options
     this.#totals = meta
@@ -190,7 +193,7 @@ export class StoreWriter {
       const kept = this.#options.feedEntries ?? feed.FEED_ENTRIES
       this.#feedFloor = await feed.trimFeed(this.#db, this.#feedFloor, batch.lastSequence, kept)
     }
-    for (const [avatar, entry] of entries) this.#entries.set(avatar, entry)
+    for (const entry of entries.values()) this.#keepEntry(entry)
     metrics.commit((environment.clock.now() - startedMs) / 1_000, records.length)
     this.sweeper.follow(batch)
     this.#components.announce(batch)
@@ -200,6 +203,12 @@ export class StoreWriter {
   /** An avatar's entry; whoever changes it without writing that must see to it that it is forgotten. */
   async #entryOf(avatar: Avatar): Promise<AvatarEntry> {
     return this.#entries.get(avatar) ?? (await AvatarEntry.load(this.#db, avatar))
+  }
+
+  #keepEntry(entry: AvatarEntry): void {
+    // Set again, the same entry would count with the weight that it had at first.
+    this.#entries.delete(entry.avatar)
+    this.#entries.set(entry.avatar, entry)
   }
 
   async #write(
