@@ -10,7 +10,7 @@ const RECEIPT_SKEW_SECONDS = 600
 /** Writers can move an avatar while it is read; after this many tries it is moving faster than it can be read. */
 const MAX_TRIES = 5
 
-/** A host, as it is asked. What it fails to do is told in words, never thrown. */
+/** A host, as it is asked. What it fails to do is told in words; what is thrown ends the whole comparison. */
 export interface Host {
   /** Its address, for people. */
   readonly url: string
