@@ -1,4 +1,5 @@
 import { access, mkdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 import type { Config } from './config/load.ts'
@@ -26,6 +27,8 @@ export interface DataDir {
 
 /** The directory holds the node's private key. */
 const DATA_DIR_MODE = 0o700
+/** Threads that verify: two are faster than one can store, and each takes about 13 MiB. */
+const MAX_WORKERS = 2
 
 /**
  * Opens a node's data directory without a node around it, taking its lock.
@@ -59,7 +62,10 @@ export async function openDataDir(
   try {
     const hosting = await openHosting({ ...parts, store }, config)
     hosting.resume()
-    const verifier = createVerifyService({ engine, logger }, { network: config.network })
+    const verifier = createVerifyService(
+      { engine, logger },
+      { network: config.network, workers: Math.min(availableParallelism(), MAX_WORKERS) },
+    )
     const admission = { peek: (payload: Uint8Array) => payloadHead(payload)?.avatar, admit: hosting.admit }
     const ingest = createIngest({ ...parts, store, verifier, announce: () => undefined, admission })
     return {

@@ -1,4 +1,5 @@
 import { access, mkdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 import type { Environment } from './environment.ts'
@@ -20,6 +21,9 @@ export interface WholeStore {
   close(): Promise<void>
 }
 
+/** Threads that verify: two are faster than one can store, and each takes about 13 MiB. */
+const MAX_WORKERS = 2
+
 /**
  * Opens the store in a data directory, taking its lock. Nothing is pruned meanwhile; a node that keeps no history does so
  * after its next start.
@@ -40,7 +44,10 @@ export async function openWholeStore(
   const engine = await selectEngine()
   const parts = { environment, logger, metrics: createMetrics() }
   const store = await openStore({ ...parts, engine }, { location, network, archive: true, ...ONE_PASS_CACHES })
-  const verifier = createVerifyService({ engine, logger }, { network })
+  const verifier = createVerifyService(
+    { engine, logger },
+    { network, workers: Math.min(availableParallelism(), MAX_WORKERS) },
+  )
   const ingest = createIngest({ ...parts, store, verifier, announce: () => undefined })
   return {
     store,
