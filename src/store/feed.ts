@@ -4,7 +4,7 @@ import { openRow, walk, type Database } from './database.ts'
 import * as keys from './keys.ts'
 import { readSummary } from './reader.ts'
 import * as rows from './rows.ts'
-import type { Change } from './commit.ts'
+import type { Change } from './batch.ts'
 import type { AvatarSummary, ChangeEvent } from './types.ts'
 
 /** Entries that the feed keeps. A reader further behind starts anew, which costs it less than a million events. */

@@ -4,7 +4,7 @@
  */
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import { AvatarEntry } from './avatar-entry.ts'
-import { pushIndexes } from './commit.ts'
+import { pushIndexes } from './record-rows.ts'
 import { walk, type Database, type Operation } from './database.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'

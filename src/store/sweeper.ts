@@ -6,7 +6,7 @@
 import type { Logger } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
-import type { Batch } from './commit.ts'
+import type { Batch } from './batch.ts'
 import { forgetStep, pruneStep, unlistStep, type Step } from './chores.ts'
 import { countsOfAll, NOTHING, plus, type Counts } from './counts.ts'
 import { walk, type Database } from './database.ts'

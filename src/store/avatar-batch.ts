@@ -1,0 +1,181 @@
+/** What one batch does to one avatar. */
+import type { Citation, VerifiedRecord } from '../record/types.ts'
+import type { Item } from '../sync/negentropy/types.ts'
+import type { AvatarEntry } from './avatar-entry.ts'
+import { bytesOf, type BatchContext, type Change, type Made } from './batch.ts'
+import { fromHex } from './bytes.ts'
+import { LiveSum, plus, type Counts } from './counts.ts'
+import { NO_VALUE } from './database.ts'
+import * as keys from './keys.ts'
+import { fullFor, isAvatarWithin, isNodeWithin, refusedFor } from './quotas.ts'
+import { pushIndexes, pushRecord } from './record-rows.ts'
+import * as rows from './rows.ts'
+import { splitAt } from './superseded.ts'
+import type { CommitResult } from './types.ts'
+
+/** Pending records that an avatar may have (docs/protocol.md, "From records to state"). */
+const MAX_PENDING = 1_024
+/** Incomplete snapshots that an avatar may have: each may name 3,500 parts, and all of them are kept in memory. */
+const MAX_INCOMPLETE = 16
+
+/** A record in this batch that was kept, as the indexes need it. */
+interface Kept {
+  readonly record: VerifiedRecord
+  readonly sequence: number
+  readonly bytes: number
+  isLive: boolean
+}
+
+export class AvatarBatch {
+  readonly #context: BatchContext
+  readonly #entry: AvatarEntry
+  readonly #kept: Kept[] = []
+  readonly #removed: Item[] = []
+  readonly #before: Counts
+  readonly #baseBefore: number
+  /** The base up to which it is known what is live. */
+  #settled: number
+  #mustUnlist = false
+
+  constructor(context: BatchContext, entry: AvatarEntry) {
+    this.#context = context
+    this.#entry = entry
+    this.#before = entry.counts
+    this.#baseBefore = entry.state.base?.counter ?? 0
+    this.#settled = this.#baseBefore
+  }
+
+  /** What this batch has changed so far. */
+  change(): Counts {
+    return plus(this.#entry.counts, this.#before, -1)
+  }
+
+  /** Takes in a record that is not refused. */
+  add(record: VerifiedRecord, lastSequence: number): Change[] {
+    const entry = this.#entry
+    const { id, body } = record
+    const { avatar, counter } = body
+    const bytes = bytesOf(record)
+    const isLive = counter >= (entry.state.base?.counter ?? 0)
+    entry.hold(id, body)
+    if (body.type === 'part') entry.allowances.took(entry.state, id, bytes)
+    let sequence = lastSequence + 1
+    this.#kept.push({ record, sequence, bytes, isLive })
+    entry.keep(id, bytes, isLive)
+    const changed: Change[] = [{ sequence, kind: 'record', avatar, counter, id }]
+    if (!isLive) {
+      entry.state.addHistory(id)
+      return changed
+    }
+    for (const place of entry.state.add(record)) {
+      changed.push({ sequence: (sequence += 1), kind: 'superseded', avatar, ...place })
+    }
+    return changed
+  }
+
+  standing({ id, body }: VerifiedRecord): CommitResult {
+    return { status: this.#entry.state.standing({ counter: body.counter, id }, body.type) }
+  }
+
+  isSuperseded({ body }: VerifiedRecord): boolean {
+    return body.counter < (this.#entry.state.base?.counter ?? 0)
+  }
+
+  /** What becomes of a record that is not kept; undefined for one that is. */
+  async refuse(record: VerifiedRecord, isTight: boolean, node: () => Counts): Promise<CommitResult | undefined> {
+    const { id, body } = record
+    const { state, counts, allowances, additions } = this.#entry
+    if (state.mayBeHeld(record) && this.#entry.held(id) !== undefined) return { status: 'duplicate' }
+    const { archive, quotas } = this.#context
+    const bytes = bytesOf(record)
+    const standing = state.judge(body)
+    if (standing === 'superseded') {
+      const hasRoom = isAvatarWithin(quotas, counts, 1, bytes) && isNodeWithin(quotas, node(), 1, bytes)
+      return archive && hasRoom ? undefined : { status: 'superseded' }
+    }
+    const isPatch = body.type === 'patch'
+    if (standing === 'pending' && isPatch && state.pending >= MAX_PENDING) {
+      return { status: 'refused', code: 'too_many_pending' }
+    }
+    if (standing === 'pending' && body.type === 'snapshot' && state.incompleteSnapshots >= MAX_INCOMPLETE) {
+      return { status: 'refused', code: 'too_many_incomplete' }
+    }
+    if (!isTight) return undefined
+    const full = fullFor(quotas, counts, node(), { records: 1, bytes })
+    const [first] = full
+    if (first === undefined) return undefined
+    const unstored = this.#kept.filter(({ isLive }) => isLive)
+    const isLet = !isPatch && (await allowances.lets(record, bytes, full, { state, additions, unstored }))
+    return isLet ? undefined : refusedFor(first)
+  }
+
+  /** Counts out what a new base has superseded. */
+  async settle(): Promise<void> {
+    const { state, avatar, allowances } = this.#entry
+    const base = state.base?.counter ?? 0
+    if (base <= this.#settled) return
+    allowances.clear()
+    const { db, stepRecords } = this.#context
+    const isStored = !this.#entry.isNew
+    const split = isStored ? await splitAt(db, avatar, this.#settled, base, stepRecords) : undefined
+    const gone = new LiveSum()
+    const left = new LiveSum()
+    for (const kept of this.#kept) {
+      if (!kept.isLive) continue
+      kept.isLive = kept.record.body.counter >= base
+      ;(kept.isLive ? left : gone).add(fromHex(kept.record.id), kept.bytes)
+    }
+    if (split !== undefined && 'left' in split) {
+      this.#entry.keepLive(split.left.addAll(left))
+      this.#mustUnlist = true
+    } else {
+      this.#entry.supersede(gone)
+      if (split !== undefined) this.#entry.supersede(split.gone)
+      if (split?.items === undefined) this.#mustUnlist ||= split !== undefined
+      else this.#removed.push(...split.items)
+    }
+    this.#settled = base
+  }
+
+  async finish(made: Made): Promise<void> {
+    if (this.#kept.length === 0) return
+    await this.settle()
+    const entry = this.#entry
+    const { operations } = made
+    if (entry.isNew) made.newAvatars += 1
+    for (const { record, sequence, bytes, isLive } of this.#kept) {
+      pushRecord(operations, record, sequence)
+      pushIndexes(operations, record, sequence, bytes, isLive)
+      if (isLive) made.added.push({ timestamp: record.body.created_at, id: fromHex(record.id) })
+    }
+    for (const item of this.#removed) {
+      operations.push({ type: 'del', key: keys.orderKey(item.timestamp, keys.idText(item.id)) })
+      made.removed.push(item)
+    }
+    this.#leaveChores(made)
+    made.summaries.set(entry.avatar, entry.flush(operations))
+  }
+
+  #leaveChores(made: Made): void {
+    const { avatar, counts } = this.#entry
+    const { archive, quotas, db } = this.#context
+    if (this.#mustUnlist) {
+      made.unlisting.push(avatar)
+      const key = keys.choreKey('u', avatar)
+      // What is left of an earlier base lies before this one's, and is still to be done.
+      if (db.getSync(key) === undefined) {
+        made.operations.push({ type: 'put', key, value: rows.seal(key, rows.encodePlace(lastBelow(this.#baseBefore))) })
+      }
+    }
+    const hasHistory = counts.keptRecords > counts.records
+    made.hasHistory ||= hasHistory
+    if (!hasHistory || (archive && isAvatarWithin(quotas, counts))) return
+    made.operations.push({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE })
+    made.hasGarbage = true
+  }
+}
+
+/** The last place below a counter. */
+function lastBelow(counter: number): Citation {
+  return { counter: Math.max(0, counter - 1), id: `0x${'ff'.repeat(32)}` }
+}
