@@ -7,7 +7,7 @@ import { MUTATIONS } from './mutations.ts'
 const SOURCE = join(import.meta.dirname, '../../src')
 const OPTIONS = {
   target: ts.ScriptTarget.ES2023,
-  module: ts.ModuleKind.NodeNext,
+  module: ts.ModuleKind.ESNext,
   verbatimModuleSyntax: true,
   newLine: ts.NewLineKind.LineFeed,
 }
