@@ -1,0 +1,200 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { privateKeySigner, type Signer } from '../../src/client/signers.ts'
+import { buildSnapshot } from '../../src/record/build.ts'
+import { signRecord } from '../../src/record/sign.ts'
+import type { Replica } from '../../src/replica/types.ts'
+import { newKey } from '../client/keys.ts'
+import { startProxy, type Proxy } from '../client/proxy.ts'
+import { startHttpNode, type HttpNode } from '../http/node.ts'
+import { replicaHarness, type ReplicaHarness } from './harness.ts'
+
+const WAIT = { timeout: 20_000, interval: 20 }
+
+let node: HttpNode
+let proxy: Proxy
+beforeAll(async () => {
+  node = await startHttpNode()
+  proxy = await startProxy(() => node.url(''))
+})
+afterAll(async () => {
+  await proxy.close()
+  await node.close()
+})
+
+let harness: ReplicaHarness
+beforeEach(() => void (harness = replicaHarness()))
+afterEach(async () => {
+  proxy.tell(undefined)
+  await harness.close()
+})
+
+/** Stands for everything by a snapshot far ahead, as another device would. */
+async function supersede(key: Uint8Array, content: Record<string, number>): Promise<void> {
+  const { avatar } = privateKeySigner(key)
+  const { tips } = await createClient({ nodes: [node.url('')] }).getVerified(avatar)
+  const far = { counter: (tips.at(-1)?.counter ?? 0) + 100, id: `0x${'ab'.repeat(32)}` as const }
+  const snapshot = buildSnapshot({
+    avatar,
+    network: 'main',
+    createdAt: Math.floor(Date.now() / 1000),
+    uuid: '00000000-0000-4000-8000-000000000001',
+    prev: [...tips, far],
+    state: [{ platform: 'nextid', identity: avatar, content }],
+    parts: [],
+  })
+  const { payload, signature } = signRecord(snapshot, key)
+  const record = { payload: Buffer.from(payload).toString(), signature: `0x${Buffer.from(signature).toString('hex')}` }
+  const answer = await node.json('/v2/records', { method: 'POST', body: JSON.stringify({ records: [record] }) })
+  expect(answer.body.results).toMatchObject([{ status: 'stored' }])
+}
+
+/** A signer that would ask a person. */
+function walletOf(key: Uint8Array): Signer {
+  const { avatar, sign } = privateKeySigner(key)
+  return { avatar, sign }
+}
+
+const told = (type: string) => harness.events.filter((event) => event.type === type)
+
+async function writtenOffline(key: Uint8Array, signer: Signer): Promise<void> {
+  await createClient({ nodes: [node.url('')] }).put({ signer: privateKeySigner(key), patch: { n: 0 } })
+  let replica = await harness.open({ avatars: [signer.avatar], nodes: [proxy.url] })
+  await vi.waitFor(() => expect(replica.get(signer.avatar)).toEqual({ n: 0 }), WAIT)
+  await vi.waitFor(() => expect(told('change')).not.toEqual([]), WAIT)
+  replica = await harness.open()
+  for (const n of [1, 2]) await replica.put({ signer, patch: { n, [`own${n}`]: n } })
+  await supersede(key, { n: 50, other: 1 })
+}
+
+describe('a snapshot took the place of what was written offline', () => {
+  it('it is signed anew by who signs without asking, in order', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    await writtenOffline(key, signer)
+    const replica = await harness.open({ nodes: [proxy.url], signers: [signer] })
+    await replica.sync()
+    expect(replica.waiting()).toEqual([])
+    expect(replica.get(signer.avatar)).toEqual({ n: 2, other: 1, own1: 1, own2: 2 })
+    expect(told('rebased')).toHaveLength(2)
+    const verified = await createClient({ nodes: [node.url('')] }).getVerified(signer.avatar)
+    expect(verified).toMatchObject({ records: 3, digest: replica.info(signer.avatar).digest })
+    expect(verified.namespaces[0]?.content).toEqual(replica.get(signer.avatar))
+  })
+
+  it('without a signer it is kept as a conflict, over restarts, until it is signed anew or given up', async () => {
+    const key = newKey()
+    const wallet = walletOf(key)
+    await writtenOffline(key, wallet)
+    let replica: Replica = await harness.open({ nodes: [proxy.url] })
+    await replica.sync()
+    expect(replica.get(wallet.avatar)).toEqual({ n: 50, other: 1 })
+    expect(told('conflict')).toHaveLength(2)
+    expect(replica.info(wallet.avatar)).toMatchObject({ waiting: 0, stuck: 2 })
+    await expect(replica.unfollow(wallet.avatar)).rejects.toMatchObject({ name: 'ReplicaError', code: 'unsent' })
+
+    replica = await harness.open({ nodes: [proxy.url] })
+    const stuck = replica.waiting(wallet.avatar)
+    expect(stuck.map(({ state, patch }) => [state, patch])).toEqual([
+      ['conflict', { n: 1, own1: 1 }],
+      ['conflict', { n: 2, own2: 2 }],
+    ])
+    expect(stuck[0]?.reason).toMatch(/retry/)
+    await replica.discard(wallet.avatar, stuck[0]!.id)
+    await expect(replica.discard(wallet.avatar, stuck[0]!.id)).rejects.toMatchObject({ code: 'usage' })
+    const [again] = await replica.retry(wallet)
+    expect(again).toMatchObject({ status: 'waiting', local: true })
+    expect(replica.get(wallet.avatar)).toEqual({ n: 2, other: 1, own2: 2 })
+    await replica.sync()
+    expect(replica.waiting()).toEqual([])
+    expect((await createClient({ nodes: [node.url('')] }).getVerified(wallet.avatar)).namespaces[0]?.content).toEqual({
+      n: 2,
+      other: 1,
+      own2: 2,
+    })
+  })
+})
+
+describe('a node that does not take a write', () => {
+  async function written(): Promise<{ replica: Replica; signer: Signer }> {
+    const signer = privateKeySigner(newKey())
+    const replica = await harness.open({ avatars: [signer.avatar], nodes: [proxy.url] })
+    for (const n of [1, 2, 3]) await replica.put({ signer, patch: { [`n${n}`]: n } })
+    return { replica, signer }
+  }
+  const answer = (results: readonly unknown[]) => ({ body: JSON.stringify({ results }) })
+  const isSubmit = ({ method, path }: { method: string; path: string }): boolean =>
+    method === 'POST' && path === '/v2/records'
+
+  it('for now: it stays, is told of, and is sent later', async () => {
+    proxy.tell((request) =>
+      isSubmit(request)
+        ? answer([
+            { id: null, status: 'refused', code: 'too_many_pending', message: 'later', retry: true },
+            ...[2, 3].map(() => ({ id: null, status: 'refused', retry: true })),
+          ])
+        : undefined,
+    )
+    const { replica, signer } = await written()
+    await expect(replica.sync()).rejects.toMatchObject({ name: 'ClientError', code: 'refused' })
+    expect(replica.waiting()).toHaveLength(3)
+    await vi.waitFor(() => expect(told('refused')).not.toEqual([]), WAIT)
+    proxy.tell(undefined)
+    // By itself, after a second or so.
+    await vi.waitFor(() => expect(replica.waiting()).toEqual([]), WAIT)
+    expect(replica.get(signer.avatar)).toEqual({ n1: 1, n2: 2, n3: 3 })
+  })
+
+  it('that calls it superseded without a snapshot: is not believed', async () => {
+    proxy.tell((request) =>
+      isSubmit(request) ? answer([1, 2, 3].map(() => ({ id: null, status: 'superseded' }))) : undefined,
+    )
+    const { replica } = await written()
+    await expect(replica.sync()).rejects.toMatchObject({ code: 'refused' })
+    expect(told('rebased')).toEqual([])
+    expect(replica.waiting().map(({ state }) => state)).toEqual(['waiting', 'waiting', 'waiting'])
+  })
+
+  it('as invalid: it is kept for people to see, and what was built on it goes on', async () => {
+    let refused: string | undefined
+    proxy.tell(async (request, honest) => {
+      if (!isSubmit(request)) return undefined
+      const { results } = JSON.parse((await honest()).body) as { results: { id: string; status: string }[] }
+      refused ??= results[0]?.id
+      // The node has it, and says otherwise.
+      return answer(results.map((each) => (each.id === refused ? { ...each, status: 'invalid', code: 'x' } : each)))
+    })
+    const { replica, signer } = await written()
+    await vi.waitFor(() => expect(told('rejected')).toHaveLength(1), WAIT)
+    await vi.waitFor(() => expect(replica.info(signer.avatar)).toMatchObject({ waiting: 0 }), WAIT)
+    expect(replica.get(signer.avatar)).toMatchObject({ n2: 2, n3: 3 })
+  })
+
+  it('and two nodes, one of which is down: the other takes it', async () => {
+    proxy.tell(() => ({ status: 503, body: '{"code":"down","message":"down"}' }))
+    const signer = privateKeySigner(newKey())
+    const replica = await harness.open({ avatars: [signer.avatar], nodes: [proxy.url, node.url('')] })
+    await replica.put({ signer, patch: { a: 1 } })
+    await vi.waitFor(() => expect(replica.waiting()).toEqual([]), WAIT)
+    expect(told('sent')).toMatchObject([{ node: node.url('') }])
+  })
+})
+
+it('what is built on records that a node lacks is healed there from the replica', async () => {
+  const key = newKey()
+  const signer = privateKeySigner(key)
+  const elsewhere = await startHttpNode()
+  try {
+    await createClient({ nodes: [elsewhere.url('')] }).put({ signer, patch: { first: 1 } })
+    let replica = await harness.open({ avatars: [signer.avatar], nodes: [elsewhere.url('')] })
+    await vi.waitFor(() => expect(told('change')).not.toEqual([]), WAIT)
+    replica = await harness.open({ nodes: [node.url('')] })
+    await replica.put({ signer, patch: { second: 2 } })
+    await vi.waitFor(() => expect(replica.waiting()).toEqual([]), WAIT)
+    const answer = await createClient({ nodes: [node.url('')] }).getVerified(signer.avatar)
+    expect(answer).toMatchObject({ state: 'verified', pending: 0, records: 2 })
+    expect(answer.namespaces[0]?.content).toEqual({ first: 1, second: 2 })
+  } finally {
+    await elsewhere.close()
+  }
+})
