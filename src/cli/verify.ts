@@ -1,13 +1,13 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 
+import { keepHeapLean } from '../archive/lean-heap.ts'
 import type { VerifyService } from '../verify/types.ts'
 import { jsonOption } from './arguments.ts'
 import { openInput } from './archive-files.ts'
 import { checkText, faultLines } from './archive-text.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
-import { keepHeapLean } from './lean-heap.ts'
 import { createProgress } from './progress.ts'
 import { jsonText } from './text.ts'
 

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { keepHeapLean } from '../archive/lean-heap.ts'
 import type { Environment } from '../environment.ts'
 import { createLogger } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
@@ -46,7 +47,18 @@ export async function openMigration(
   components: { readonly environment: Environment; readonly progress: Progress; readonly signal: AbortSignal },
   options: MigrationOptions,
 ): Promise<OpenMigration> {
-  const { environment, progress, signal } = components
+  const { environment, signal } = components
+  const stayLean = keepHeapLean()
+  const progress: Progress = {
+    taken(host, records) {
+      components.progress.taken(host, records)
+      stayLean()
+    },
+    given(host, records) {
+      components.progress.given(host, records)
+      stayLean()
+    },
+  }
   const { avatar } = options
   const network = await networkOf(options)
   const dir = options.workDir ?? (await mkdtemp(join(tmpdir(), 'avatar-kv-migrate-')))

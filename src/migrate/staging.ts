@@ -6,6 +6,7 @@
  * migration that was killed goes on from it.
  */
 import { mkdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 import type { Environment } from '../environment.ts'
@@ -25,6 +26,8 @@ import type { Standing } from './types.ts'
 
 /** The folder holds an avatar's data. */
 const DIR_MODE = 0o700
+/** Threads that verify: two are faster than two hosts can send and take, and each takes about 13 MiB. */
+const MAX_WORKERS = 2
 
 export interface StagingComponents {
   readonly environment: Environment
@@ -64,7 +67,10 @@ export async function openStaging(
     { environment, logger, metrics, engine },
     { location: join(dir, 'staging'), network, ...ONE_PASS_CACHES },
   )
-  const verifier = createVerifyService({ engine, logger }, { network })
+  const verifier = createVerifyService(
+    { engine, logger },
+    { network, workers: Math.min(availableParallelism(), MAX_WORKERS) },
+  )
   const ingest = createIngest({ store, verifier, environment, logger, metrics, announce: () => undefined })
   return {
     avatar,
