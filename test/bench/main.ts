@@ -5,6 +5,7 @@ import { chain } from './chain.ts'
 import { gossip } from './gossip.ts'
 import { ingest } from './ingest.ts'
 import { reads } from './reads.ts'
+import { replica } from './replica.ts'
 import { table } from './report.ts'
 import type { Bench, Section } from './report.ts'
 import { syncBootstrap } from './sync-bootstrap.ts'
@@ -12,7 +13,18 @@ import { syncIndex } from './sync-index.ts'
 import { verifyRate } from './verify-rate.ts'
 import { wide } from './wide.ts'
 
-const BENCHES: readonly Bench[] = [verifyRate, ingest, reads, chain, wide, gossip, syncIndex, syncBootstrap, archive]
+const BENCHES: readonly Bench[] = [
+  verifyRate,
+  ingest,
+  reads,
+  chain,
+  wide,
+  gossip,
+  syncIndex,
+  syncBootstrap,
+  archive,
+  replica,
+]
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string', multiple: true } } })
 const names = new Set(values.only ?? BENCHES.map(({ name }) => name))
