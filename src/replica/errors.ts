@@ -1,6 +1,6 @@
 /**
  * `usage`: the call makes no sense as it is. `not_followed`: the replica does not keep this avatar. `unsent`: signed writes wait
- * that would be lost. `needs_signer`: it has to be signed anew. `queue_full`, `too_many`: a bound is reached.
+ * that would be lost. `queue_full`, `too_many`: a bound is reached.
  *
  * `locked`: another process has the data open. `unsupported`: the platform lacks what keeps the data whole. `wrong_network`,
  * `newer`: the data is of another network, or of a newer version. `storage`: the disk does not take or give it. `closed`: the
@@ -10,7 +10,6 @@ export type ReplicaErrorCode =
   | 'usage'
   | 'not_followed'
   | 'unsent'
-  | 'needs_signer'
   | 'queue_full'
   | 'too_many'
   | 'locked'
