@@ -64,7 +64,7 @@ export interface CheckOptions extends ReadOptions {
 }
 
 const BATCH_RECORDS = 512
-const BATCH_BYTES = 1024 * 1024
+const BATCH_BYTES = 512 * 1024
 /** Batches that are verified at once, so that no thread waits for the reader. */
 const BATCHES_AT_ONCE = 3
 const MAX_SHOWN = 1_000

@@ -59,7 +59,7 @@ export interface ImportOptions extends ReadOptions {
 
 /** Records and payload bytes of a batch: what the door verifies and stores at once. */
 const BATCH_RECORDS = 256
-const BATCH_BYTES = 1024 * 1024
+const BATCH_BYTES = 512 * 1024
 /** Batches at the door at once: while one is stored, the next is verified. */
 const BATCHES_AT_ONCE = 3
 /** Records refused for now that are offered once more at the end: a snapshot behind them may have made room. */

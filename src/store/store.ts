@@ -29,7 +29,12 @@ const MIB = 1_024 * 1_024
 /** A node's caches. */
 const CACHE_BYTES = 176 * MIB
 /** What commands need that pass over everything once, avatar by avatar. */
-export const ONE_PASS_CACHES = { cacheBytes: 44 * MIB, cachedAvatars: 16 } as const satisfies Partial<StoreOptions>
+export const ONE_PASS_CACHES = {
+  cacheBytes: 44 * MIB,
+  blockCacheBytes: 4 * MIB,
+  cachedAvatars: 16,
+  openFiles: 200,
+} as const satisfies Partial<StoreOptions>
 /** Share of LevelDB's block cache. LevelDB's own 8 MiB are less than the indexes of 100,000 records. */
 const BLOCKS_SHARE = 4 / 11
 /** Share of LevelDB's memory table: larger ones make fewer, larger files at level 0. */
@@ -60,8 +65,15 @@ export interface StoreOptions {
   readonly stepRecords?: number
   /** Memory that all caches together may take, roughly. Default 176 MiB. */
   readonly cacheBytes?: number
+  /** LevelDB's block cache. Default: its share of `cacheBytes`. What is read once need not be kept. */
+  readonly blockCacheBytes?: number
   /** Avatars kept in memory after they were written to, at most. Default: as many as there is room for. */
   readonly cachedAvatars?: number
+  /**
+   * Table files that LevelDB keeps open: the index and the filter of each are in memory, some 50 KiB of 2 MiB, and several
+   * times that where values compress well. Default 1,000, which is LevelDB's.
+   */
+  readonly openFiles?: number
 }
 
 /** A store as the node holds it: it can be mended on demand, and sync reads from it. */
@@ -91,8 +103,9 @@ export async function openStore(
   const db = new Level<Uint8Array, Uint8Array>(options.location, {
     keyEncoding: 'view',
     valueEncoding: 'view',
-    cacheSize: Math.floor(cacheBytes * BLOCKS_SHARE),
+    cacheSize: options.blockCacheBytes ?? Math.floor(cacheBytes * BLOCKS_SHARE),
     writeBufferSize: Math.floor(cacheBytes * WRITE_BUFFER_SHARE),
+    ...(options.openFiles === undefined ? {} : { maxOpenFiles: options.openFiles }),
   })
   try {
     await db.open()
