@@ -1,5 +1,4 @@
 import { access, mkdir } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 import type { Config } from './config/load.ts'
@@ -27,8 +26,8 @@ export interface DataDir {
 
 /** The directory holds the node's private key. */
 const DATA_DIR_MODE = 0o700
-/** Threads that verify: two are faster than one can store, and each takes about 13 MiB. */
-const MAX_WORKERS = 2
+/** Threads that verify: one verifies about as fast as another can store, and each takes about 13 MiB. */
+const WORKERS = 1
 
 /**
  * Opens a node's data directory without a node around it, taking its lock.
@@ -62,10 +61,7 @@ export async function openDataDir(
   try {
     const hosting = await openHosting({ ...parts, store }, config)
     hosting.resume()
-    const verifier = createVerifyService(
-      { engine, logger },
-      { network: config.network, workers: Math.min(availableParallelism(), MAX_WORKERS) },
-    )
+    const verifier = createVerifyService({ engine, logger }, { network: config.network, workers: WORKERS })
     const admission = { peek: (payload: Uint8Array) => payloadHead(payload)?.avatar, admit: hosting.admit }
     const ingest = createIngest({ ...parts, store, verifier, announce: () => undefined, admission })
     return {

@@ -32,6 +32,13 @@ const hash = (bytes: Uint8Array): Uint8Array => hashOnce('sha256', bytes, 'buffe
 
 type StoredMember = 'live' | 'deleted'
 
+/** What is known of the row of a member in memory. */
+interface MemberRow {
+  readonly place: StoredMember
+  readonly check: number
+  readonly bytes: number
+}
+
 export class AvatarEntry implements StateSource {
   readonly avatar: Avatar
   readonly state: AvatarState
@@ -50,7 +57,7 @@ export class AvatarEntry implements StateSource {
   readonly #db: Database
   readonly #uncommitted = new Map<RecordId, RecordBody>()
   readonly #namespaceRows = new Map<string, rows.NamespaceRow>()
-  readonly #memberRows = new WeakMap<Cell, { place: StoredMember; check: number }>()
+  readonly #memberRows = new WeakMap<Cell, MemberRow>()
   #storedTips: readonly Citation[] = []
   #storedWaiters = new Map<RecordId, Citation>()
 
@@ -230,6 +237,7 @@ export class AvatarEntry implements StateSource {
       } else if (stored?.place === 'deleted') {
         deleted -= 1
       }
+      if (stored !== undefined) this.weight -= stored.bytes + CELL_OVERHEAD_BYTES
       const written = isVoid(cell) ? undefined : this.#writeMember(namespace, member, cell, operations)
       if (written?.place === 'live') {
         live += 1
@@ -259,18 +267,17 @@ export class AvatarEntry implements StateSource {
     put(operations, keys.identityKey(namespace, this.avatar), NO_VALUE)
   }
 
-  #writeMember(
-    namespace: NamespaceName,
-    member: string,
-    cell: Cell,
-    operations: Operation[],
-  ): { place: StoredMember; check: number } {
+  #writeMember(namespace: NamespaceName, member: string, cell: Cell, operations: Operation[]): MemberRow {
     const { row, hasValue } = encodeMember(member, cell)
     const key = keys.memberKey(this.avatar, namespace, member, !hasValue)
     const sealed = rows.seal(key, row)
     put(operations, key, sealed)
-    const written = { place: hasValue ? ('live' as const) : ('deleted' as const), check: rows.sealOf(sealed) }
-    if (!this.#memberRows.has(cell)) this.weight += row.length + CELL_OVERHEAD_BYTES
+    const written: MemberRow = {
+      place: hasValue ? 'live' : 'deleted',
+      check: rows.sealOf(sealed),
+      bytes: sealed.length,
+    }
+    this.weight += written.bytes + CELL_OVERHEAD_BYTES
     this.#memberRows.set(cell, written)
     return written
   }
@@ -319,8 +326,9 @@ export class AvatarEntry implements StateSource {
 
   #openMember(key: keys.Key, row: Uint8Array, letter: 'v' | 't'): [string, Cell] {
     const { key: member, cell } = openRow(this.avatar, 'member', key, row, decodeMember)
-    this.#memberRows.set(cell, { place: letter === 'v' ? 'live' : 'deleted', check: rows.sealOf(row) })
-    this.weight += row.length + CELL_OVERHEAD_BYTES
+    const bytes = row.length
+    this.#memberRows.set(cell, { place: letter === 'v' ? 'live' : 'deleted', check: rows.sealOf(row), bytes })
+    this.weight += bytes + CELL_OVERHEAD_BYTES
     return [member, cell]
   }
 }
