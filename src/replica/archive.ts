@@ -192,9 +192,13 @@ async function* unzipped(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   const iterator = chunks[Symbol.asyncIterator]()
   let next = await iterator.next()
   while (next.done !== true && next.value.length === 0) next = await iterator.next()
+  let failure: unknown
   async function* whole(): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       for (; next.done !== true; next = await iterator.next()) yield next.value
+    } catch (error) {
+      failure = error
+      throw error
     } finally {
       await iterator.return?.()
     }
@@ -203,7 +207,7 @@ async function* unzipped(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   try {
     yield* through(whole(), new DecompressionStream('gzip'))
   } catch (error) {
-    if (error instanceof ReplicaError || !(error instanceof TypeError)) throw error
+    if (error === failure) throw error
     throw wrong('the compressed data is damaged or cut short; what came before was taken')
   }
 }

@@ -39,6 +39,14 @@ export async function deliver(
 ): Promise<Delivered> {
   const { waiting } = shelf
   if (waiting.length === 0) return 'idle'
+  if (waiting.some(({ note }) => note.blind === true)) {
+    const { verified } = await reader.read(shelf.avatar, { signal })
+    if (verified.nodes.every(({ standing }) => standing === 'failed')) {
+      return { kind: 'unreachable', message: verified.problems[0]?.message ?? 'No node answered.' }
+    }
+    await restorer.open(shelf, waiting)
+    return 'again'
+  }
   const base = shelf.confirmed.base?.counter ?? 0
   const broken = waiting.findIndex(({ record, orphan }) => orphan || record.body.counter < base)
   if (broken >= 0) {

@@ -309,6 +309,8 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
       stopWatching()
       closing.abort()
       await Promise.allSettled([leading, background])
+      // What is being written is written to its end.
+      await Promise.allSettled([...shelves.values()].map((shelf) => shelf.catchUp()))
       tabs.close()
       await disk.close()
     },

@@ -9,10 +9,13 @@ import type { Entry, Shelf } from './shelf.ts'
 import type { ReplicaEvent } from './types.ts'
 
 export interface Restorer {
-  /** Whoever signs without asking. */
-  signerOf(avatar: Avatar): Signer | undefined
   /** Signs writes anew in their order, on all that is known; without a signer they become conflicts. */
   restore(shelf: Shelf, entries: readonly Entry[]): Promise<void>
+  /**
+   * Now that an avatar was read: what was written before anything was known of it is signed anew on what is there, by who
+   * signs without asking. As it is it would come before all that there is, and what is older would hide it.
+   */
+  open(shelf: Shelf, entries: readonly Entry[]): Promise<void>
   /** Notes that no node calls a write valid; what was built on it is signed anew. */
   reject(shelf: Shelf, entry: Entry, message: string): Promise<void>
   /** Signs writes anew. @throws ClientError of the signer @returns what took their place */
@@ -69,7 +72,6 @@ export function createRestorer({ engine, network, now, signers, emit }: Restorer
   }
 
   const restorer: Restorer = {
-    signerOf: (avatar) => signers.get(avatar),
     signAnew,
     async restore(shelf, entries) {
       const signer = signers.get(shelf.avatar)
@@ -82,6 +84,19 @@ export function createRestorer({ engine, network, now, signers, emit }: Restorer
       } catch (error) {
         await mark(shelf, entries, 'conflict', `It could not be signed anew: ${messageOf(error)}`)
       }
+    },
+    async open(shelf, entries) {
+      if (shelf.confirmed.size > 0 && signers.has(shelf.avatar)) return await restorer.restore(shelf, entries)
+      await shelf.exclusive(() =>
+        shelf.replace(
+          [],
+          stillThere(shelf, entries).map(({ record, place, note }) => ({
+            record,
+            place,
+            note: { ...note, blind: false },
+          })),
+        ),
+      )
     },
     async reject(shelf, entry, message) {
       const later = shelf.waiting.filter(({ place }) => place > entry.place)

@@ -56,6 +56,8 @@ export interface WriteNote {
   readonly writtenAt: number
   /** How often it was signed anew. */
   readonly rebases: number
+  /** Signed before anything was known of the avatar: it would come before all that there is. */
+  readonly blind?: boolean
   /** Why it waits, for people. */
   readonly reason?: string
 }

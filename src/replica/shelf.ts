@@ -130,9 +130,9 @@ export class Shelf {
     return this.#damagedWrites.size + this.#damagedRecords
   }
 
-  /** Whether a confirmed record of this id is on disk. */
-  has(id: RecordId): boolean {
-    return this.#places.has(id)
+  /** Whether nothing was ever heard of the avatar, not even that there is nothing. */
+  get isUnseen(): boolean {
+    return this.confirmed.size === 0 && this.#row.verifiedAt === null
   }
 
   /** Runs alone over all tabs, and on all that they have written. @throws ReplicaError `not_followed` */
@@ -154,7 +154,7 @@ export class Shelf {
   /** Puts signed writes behind those that wait. To be called within `exclusive`. */
   async commit(records: readonly VerifiedRecord[], writtenAt: number): Promise<void> {
     const first = this.#nextPlace()
-    const note: WriteNote = { state: 'waiting', writtenAt, rebases: 0 }
+    const note: WriteNote = { state: 'waiting', writtenAt, rebases: 0, blind: this.isUnseen }
     const entries = records.map((record, at): Entry => ({ place: first + at, record, note, orphan: false }))
     await this.#writer.commit(entries.map(({ place, record }) => this.#writer.putWrite(place, record, note)))
     this.#enqueue(entries)

@@ -1,0 +1,159 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { privateKeySigner } from '../../src/client/signers.ts'
+import { openReplica, type Replica } from '../../src/replica/index.ts'
+import { TICK_MS } from '../../src/replica/limits.ts'
+import { watchForWaking } from '../../src/replica/wake.ts'
+import { newKey } from '../client/keys.ts'
+import { Writer } from '../store/writer.ts'
+import { give, replicaHarness, type ReplicaHarness } from './harness.ts'
+
+let harness: ReplicaHarness
+beforeEach(() => void (harness = replicaHarness()))
+afterEach(() => harness.close())
+
+describe('a directory', () => {
+  let folder: string
+  let first: Replica
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'avatar-kv-replica-'))
+    first = await openReplica({ location: join(folder, 'data') })
+  })
+  afterEach(async () => {
+    await first.close()
+    await rm(folder, { recursive: true })
+  })
+
+  it('is one replica’s at a time; the second is told what to do', async () => {
+    const location = join(folder, 'data')
+    const error: unknown = await openReplica({ location }).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ name: 'ReplicaError', code: 'locked' })
+    expect(String(error)).toMatch(/choose another location/)
+    await first.close()
+    await (await openReplica({ location })).close()
+  })
+
+  it('that is none is an error, and so is no location', async () => {
+    await expect(openReplica({ location: '/dev/null/data' })).rejects.toMatchObject({ code: 'storage' })
+    await expect(openReplica({})).rejects.toMatchObject({ code: 'usage' })
+  })
+})
+
+describe('what makes no sense', () => {
+  it('is refused with a reason, and changes nothing', async () => {
+    const signer = privateKeySigner(newKey())
+    const replica = await harness.open()
+    const { avatar } = signer
+    expect(replica.get(avatar)).toBeUndefined()
+    expect(() => replica.state(avatar)).toThrow(expect.objectContaining({ code: 'not_followed' }))
+    expect(() => replica.get('nobody')).toThrow(expect.objectContaining({ name: 'ClientError', code: 'usage' }))
+    await expect(replica.put({ signer, patch: {} })).rejects.toMatchObject({ code: 'not_followed' })
+    await expect(replica.sync()).rejects.toMatchObject({ code: 'usage' })
+    await replica.follow(avatar)
+    await expect(replica.put({ signer, patch: { a: Number.NaN } })).rejects.toMatchObject({ code: 'invalid_change' })
+    await expect(replica.put({ signer, platform: 'twitter', patch: {} })).rejects.toMatchObject({ code: 'usage' })
+    await expect(replica.discard(avatar, `0x${'00'.repeat(32)}`)).rejects.toMatchObject({ code: 'usage' })
+    expect(await replica.change({ signer, change: (before) => before })).toMatchObject({ status: 'unchanged' })
+    expect(replica.waiting()).toEqual([])
+    await replica.close()
+    expect(() => replica.get(avatar)).toThrow(expect.objectContaining({ code: 'closed' }))
+    await expect(replica.put({ signer, patch: {} })).rejects.toMatchObject({ code: 'closed' })
+  })
+
+  it('a signer that signs something else has written nothing', async () => {
+    const [signer, other] = [privateKeySigner(newKey()), privateKeySigner(newKey())]
+    const replica = await harness.open({ avatars: [signer.avatar] })
+    const forger = { avatar: signer.avatar, sign: (text: string) => other.sign(text) }
+    await expect(replica.put({ signer: forger, patch: { a: 1 } })).rejects.toMatchObject({ code: 'bad_signature' })
+    expect(replica.waiting()).toEqual([])
+    expect(replica.get(signer.avatar)).toBeUndefined()
+  })
+})
+
+it('writes beyond what may wait are refused, and nothing of them is written', async () => {
+  const signer = privateKeySigner(newKey())
+  const replica = await harness.open({ avatars: [signer.avatar] })
+  const text = 'x'.repeat(250_000)
+  const large = (pieces: number) =>
+    replica.put({ signer, patch: Object.fromEntries(Array.from({ length: pieces }, (_, at) => [`p${at}`, text])) })
+  await large(200)
+  await expect(large(100)).rejects.toMatchObject({ name: 'ReplicaError', code: 'queue_full' })
+  expect(replica.waiting()).toHaveLength(200)
+  await replica.put({ signer, patch: { small: 1 } })
+  expect(replica.get(signer.avatar)).toMatchObject({ small: 1 })
+})
+
+describe('archives', () => {
+  async function* chunks(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
+    for (const text of texts) yield Buffer.from(text)
+  }
+  const header = '{"created_at":1,"format":"avatar-kv-archive/2","network":"main"}\n'
+
+  it('that are none, or of another network, are refused', async () => {
+    const replica = await harness.open()
+    for (const text of ['', 'hello\n', '{}\n', '{"payload":"a","signature":"b"}\n', header.replace('main', 'other')]) {
+      await expect(replica.import(chunks(text))).rejects.toMatchObject({ name: 'ReplicaError', code: 'usage' })
+    }
+    expect(replica.avatars()).toEqual([])
+  })
+
+  it('with lines that are no records give what they have, and say what is wrong', async () => {
+    const replica = await harness.open()
+    const long = `"${'x'.repeat(2_000_000)}"\n`
+    const result = await replica.import(chunks(header, '{"payload":"{}","signature":"0x00"}\n[]\n', long, 'half'))
+    expect(result).toMatchObject({ records: 1, added: 0, invalid: 1, trailer: 'missing' })
+    expect(result.faults.map(({ line, code }) => [line, code])).toEqual([
+      [2, 'bad_record'],
+      [3, 'bad_line'],
+      [4, 'line_too_long'],
+      [5, 'bad_line'],
+      [5, 'trailer_missing'],
+    ])
+  })
+
+  it('of avatars that are not followed are passed over, unless they are to be', async () => {
+    const writer = new Writer(11)
+    const from = await harness.open()
+    await give(from, writer.chain(3))
+    const bytes: Uint8Array[] = []
+    for await (const chunk of from.export({ gzip: true })) bytes.push(chunk)
+    async function* archive(): AsyncGenerator<Uint8Array> {
+      yield* bytes
+    }
+    const other = replicaHarness()
+    try {
+      const replica = await other.open()
+      expect(await replica.import(archive())).toMatchObject({ records: 3, skipped: 3, added: 0, trailer: 'good' })
+      expect(await replica.import(archive(), { follow: true })).toMatchObject({ added: 3, skipped: 0 })
+      expect(await replica.import(archive())).toMatchObject({ added: 0, duplicate: 3 })
+      expect(replica.state(writer.avatar)).toEqual(from.state(writer.avatar))
+      bytes.splice(0, bytes.length, Buffer.concat(bytes).subarray(0, -20))
+      await expect(replica.import(archive())).rejects.toMatchObject({ code: 'usage' })
+    } finally {
+      await other.close()
+    }
+  })
+})
+
+it('tells that the device slept by a jump of the clock, and nothing else', () => {
+  vi.useFakeTimers()
+  try {
+    let woke = 0
+    const stop = watchForWaking({ woke: () => (woke += 1), seen: () => {} })
+    vi.advanceTimersByTime(20 * TICK_MS)
+    expect(woke).toBe(0)
+    vi.setSystemTime(Date.now() + 3_600_000)
+    vi.advanceTimersByTime(TICK_MS)
+    expect(woke).toBe(1)
+    vi.advanceTimersByTime(20 * TICK_MS)
+    expect(woke).toBe(1)
+    stop()
+    vi.setSystemTime(Date.now() + 3_600_000)
+    vi.advanceTimersByTime(TICK_MS)
+    expect(woke).toBe(1)
+  } finally {
+    vi.useRealTimers()
+  }
+})
