@@ -39,12 +39,13 @@ export async function deliver(
 ): Promise<Delivered> {
   const { waiting } = shelf
   if (waiting.length === 0) return 'idle'
-  if (waiting.some(({ note }) => note.blind === true)) {
+  const blind = waiting.findIndex(({ note }) => note.blind === true)
+  if (blind >= 0) {
     const { verified } = await reader.read(shelf.avatar, { signal })
     if (verified.nodes.every(({ standing }) => standing === 'failed')) {
       return { kind: 'unreachable', message: verified.problems[0]?.message ?? 'No node answered.' }
     }
-    await restorer.open(shelf, waiting)
+    await restorer.open(shelf, waiting.slice(blind))
     return 'again'
   }
   const base = shelf.confirmed.base?.counter ?? 0

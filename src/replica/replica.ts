@@ -20,18 +20,18 @@ import { pause } from '../client/deadline.ts'
 import { ClientError } from '../client/errors.ts'
 import { TIMEOUT_MS } from '../client/limits.ts'
 import { createNodePool, type NodePool } from '../client/node-pool.ts'
-import { recordText } from '../client/sign-patch.ts'
 import type { Signer } from '../client/signers.ts'
 import { readArchiveInto, writeArchiveOf, zipped } from './archive.ts'
 import type { Disk } from './disk.ts'
 import { ReplicaError } from './errors.ts'
 import { LEAD_PATIENCE_MS, MAX_FOLLOWED, MAX_FOLLOWED_BYTES, STREAMS_IN_NODE, STREAMS_IN_PAGE } from './limits.ts'
 import { createRestorer } from './restore.ts'
-import * as rows from './rows.ts'
-import { Shelf, type Entry } from './shelf.ts'
+import { Shelf } from './shelf.ts'
 import { createSync } from './sync.ts'
+import { checkTable, followed } from './table.ts'
 import type { Tabs } from './tabs.ts'
-import type { LocalInfo, LocalState, Replica, ReplicaEvent, ReplicaOptions, WaitingWrite } from './types.ts'
+import type { Replica, ReplicaEvent, ReplicaOptions } from './types.ts'
+import { infoOf, stateOf, waitingOf } from './views.ts'
 import { watchForWaking } from './wake.ts'
 import { createWriting, writeResult } from './writing.ts'
 
@@ -325,62 +325,6 @@ const NOBODY: NodePool = {
   stood: () => {},
   first: () => Promise.resolve(undefined),
 }
-
-/** @throws ReplicaError `newer`, `wrong_network` */
-async function checkTable(disk: Disk, network: string): Promise<void> {
-  const sealed = await disk.get(rows.META_KEY)
-  const meta = rows.decodeJson<{ version: number; network: string }>(rows.META_KEY, sealed)
-  if (meta === undefined) {
-    const value = rows.encodeJson(rows.META_KEY, { version: rows.TABLE_VERSION, network })
-    return await disk.batch([{ type: 'put', key: rows.META_KEY, value }])
-  }
-  if (meta.version > rows.TABLE_VERSION) {
-    throw new ReplicaError('newer', 'This data was written by a newer version: upgrade, or choose another location.')
-  }
-  if (meta.network !== network) {
-    throw new ReplicaError(
-      'wrong_network',
-      `This data is of the network ${meta.network}, not ${network}: choose another location.`,
-    )
-  }
-}
-
-async function followed(disk: Disk): Promise<Avatar[]> {
-  const avatars: Avatar[] = []
-  for await (const [key] of disk.rows(rows.AVATAR_KEYS)) avatars.push(rows.avatarOfKey(key))
-  return avatars
-}
-
-function stateOf(shelf: Shelf): LocalState {
-  const { waiting, shown, avatar } = shelf
-  const { namespaces, ...state } = shown.snapshot()
-  const touched = new Set(waiting.map(({ record }) => nameOf(record.body as PatchBody)))
-  return {
-    avatar,
-    ...state,
-    namespaces: namespaces.map((each) => ({ ...each, local: touched.has(nameOf(each)) })),
-    local: waiting.length > 0,
-  }
-}
-
-function infoOf({ avatar, confirmed, status, entries, waiting, damaged }: Shelf): LocalInfo {
-  const { head, digest, bytes } = confirmed
-  const [stuck, staleSince] = [entries.length - waiting.length, status.live ? null : status.since]
-  const { verifiedAt } = status
-  return { avatar, head, digest, verifiedAt, staleSince, waiting: waiting.length, stuck, damaged, bytes }
-}
-
-function waitingOf({ avatar, entries }: Shelf): WaitingWrite[] {
-  return entries.map(({ record, note }: Entry) => {
-    const { platform, identity, patch } = record.body as PatchBody
-    const { state, writtenAt, reason } = note
-    const written = { counter: record.body.counter, id: record.id, ...recordText(record) }
-    return { avatar, platform, identity, patch, ...written, state, writtenAt, reason }
-  })
-}
-
-const nameOf = ({ platform, identity }: { readonly platform: string; readonly identity: string }): string =>
-  `${platform}\n${identity}`
 
 /** @throws ClientError `usage` where a text is no avatar */
 function avatarOf(text: string): Avatar {

@@ -30,9 +30,9 @@ beforeEach(async () => {
   open = []
 })
 afterEach(async () => {
-  proxy.tell(undefined)
   await Promise.all(open.map((replica) => replica.close()))
   await rm(folder, { recursive: true })
+  proxy.tell(undefined)
 })
 
 async function openHere(options: Partial<ReplicaOptions> = {}): Promise<Replica> {
@@ -97,6 +97,60 @@ describe('reading', () => {
     await vi.waitFor(() => expect(second.get(signer.avatar)).toEqual({ n: 4 }), WAIT)
     expect(fetched[0]).toBe(1)
     expect(Math.max(...fetched)).toBe(1)
+  })
+})
+
+describe('a node', () => {
+  it('that goes away and comes back: how old things are is told, and what was missed comes', async () => {
+    const signer = privateKeySigner(newKey())
+    const client = createClient({ nodes: [node.url('')] })
+    await client.put({ signer, patch: { n: 1 } })
+    const replica = await openHere({ avatars: [signer.avatar] })
+    await vi.waitFor(() => expect(replica.info(signer.avatar).staleSince).toBeNull(), WAIT)
+    offline()
+    proxy.cut()
+    await vi.waitFor(() => expect(replica.info(signer.avatar).staleSince).not.toBeNull(), WAIT)
+    await client.put({ signer, patch: { n: 2 } })
+    expect(replica.get(signer.avatar)).toEqual({ n: 1 })
+    await expect(replica.sync()).rejects.toMatchObject({ name: 'ClientError' })
+    proxy.tell(undefined)
+    await vi.waitFor(() => expect(replica.get(signer.avatar)).toEqual({ n: 2 }), WAIT)
+    await vi.waitFor(() => expect(replica.info(signer.avatar).staleSince).toBeNull(), WAIT)
+  })
+
+  it('that changes what was signed: nothing of it is shown or kept', async () => {
+    const signer = privateKeySigner(newKey())
+    await createClient({ nodes: [node.url('')] }).put({ signer, patch: { n: 'true' } })
+    proxy.tell(async ({ path }, honest) => {
+      if (!path.endsWith('/records')) return undefined
+      return { body: (await honest()).body.replace('true', 'lied') }
+    })
+    const replica = await openHere({ avatars: [signer.avatar] })
+    await replica.sync().catch(() => undefined)
+    expect(replica.get(signer.avatar)).toBeUndefined()
+    expect(replica.state(signer.avatar).records).toBe(0)
+    expect(replica.info(signer.avatar).verifiedAt).toBeNull()
+    proxy.tell(undefined)
+    await replica.sync()
+    expect(replica.get(signer.avatar)).toEqual({ n: 'true' })
+  })
+
+  it('is followed by no more streams than allowed; further avatars are asked for', async () => {
+    const signers = [newKey(), newKey(), newKey()].map(privateKeySigner)
+    const client = createClient({ nodes: [node.url('')] })
+    for (const signer of signers) await client.put({ signer, patch: { n: 1 } })
+    const replica = await openHere({ avatars: signers.map(({ avatar }) => avatar), maxStreams: 1 })
+    for (const { avatar } of signers) {
+      await vi.waitFor(() => expect(replica.get(avatar)).toEqual({ n: 1 }), WAIT)
+      await vi.waitFor(() => expect(replica.info(avatar).staleSince).toBeNull(), WAIT)
+    }
+    expect(proxy.seen.filter(({ path }) => path === '/v2/events')).toHaveLength(1)
+    for (const signer of signers) await client.put({ signer, patch: { n: 2 } })
+    await replica.sync()
+    expect(signers.map(({ avatar }) => replica.get(avatar))).toEqual([{ n: 2 }, { n: 2 }, { n: 2 }])
+    await replica.unfollow(signers[1]!.avatar)
+    expect(replica.avatars()).toHaveLength(2)
+    expect(replica.get(signers[1]!.avatar)).toBeUndefined()
   })
 })
 

@@ -1,0 +1,36 @@
+/** What callers are shown of a shelf. */
+import type { PatchBody } from '../record/types.ts'
+import { recordText } from '../client/sign-patch.ts'
+import type { Entry, Shelf } from './shelf.ts'
+import type { LocalInfo, LocalState, WaitingWrite } from './types.ts'
+
+export function stateOf(shelf: Shelf): LocalState {
+  const { waiting, shown, avatar } = shelf
+  const { namespaces, ...state } = shown.snapshot()
+  const touched = new Set(waiting.map(({ record }) => nameOf(record.body as PatchBody)))
+  return {
+    avatar,
+    ...state,
+    namespaces: namespaces.map((each) => ({ ...each, local: touched.has(nameOf(each)) })),
+    local: waiting.length > 0,
+  }
+}
+
+export function infoOf({ avatar, confirmed, status, entries, waiting, damaged }: Shelf): LocalInfo {
+  const { head, digest, bytes } = confirmed
+  const [stuck, staleSince] = [entries.length - waiting.length, status.live ? null : status.since]
+  const { verifiedAt } = status
+  return { avatar, head, digest, verifiedAt, staleSince, waiting: waiting.length, stuck, damaged, bytes }
+}
+
+export function waitingOf({ avatar, entries }: Shelf): WaitingWrite[] {
+  return entries.map(({ record, note }: Entry) => {
+    const { platform, identity, patch } = record.body as PatchBody
+    const { state, writtenAt, reason } = note
+    const written = { counter: record.body.counter, id: record.id, ...recordText(record) }
+    return { avatar, platform, identity, patch, ...written, state, writtenAt, reason }
+  })
+}
+
+const nameOf = ({ platform, identity }: { readonly platform: string; readonly identity: string }): string =>
+  `${platform}\n${identity}`
