@@ -219,7 +219,20 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     },
     seen: () => inBackground(catchUp),
   })
-  for (const avatar of options.avatars ?? []) await follow(avatar)
+  async function stop(): Promise<void> {
+    stopWatching()
+    closing.abort()
+    await Promise.allSettled([leading, background])
+    // What is being written is written to its end.
+    await Promise.allSettled([...shelves.values()].map((shelf) => shelf.catchUp()))
+  }
+
+  try {
+    for (const avatar of options.avatars ?? []) await follow(avatar)
+  } catch (error) {
+    await stop()
+    throw error
+  }
   tabs.tell({ kind: 'hello' })
 
   return {
@@ -306,11 +319,7 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     },
     async close() {
       if (closing.signal.aborted) return
-      stopWatching()
-      closing.abort()
-      await Promise.allSettled([leading, background])
-      // What is being written is written to its end.
-      await Promise.allSettled([...shelves.values()].map((shelf) => shelf.catchUp()))
+      await stop()
       tabs.close()
       await disk.close()
     },

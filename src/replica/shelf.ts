@@ -1,20 +1,17 @@
 /**
  * One avatar in a replica: its rows on disk, and the state that they make, in memory.
  *
- * There are two folds. `confirmed` is of what nodes have, as they are read; its digest is to be compared with theirs.
- * `shown` has own writes that wait as well; it is made once something is written here, and both are kept up to date record by
- * record. So an own write that is given up or signed anew takes nothing along but itself.
- *
  * Guarantees: what belongs together is written in one batch, and own writes are shown once they are on disk, not before; all
  * that writes runs alone over all tabs, on all that other tabs have written.
  */
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
-import { LocalAvatar } from '../client/local-avatar.ts'
+import type { LocalAvatar } from '../client/local-avatar.ts'
 import type { CacheUpdate, RecordCache } from '../client/types.ts'
 import { createWriteQueue } from '../client/write-queue.ts'
 import type { Disk, Operation } from './disk.ts'
 import { ReplicaError } from './errors.ts'
+import { Folds, snapshotsFirst } from './folds.ts'
 import { NOTE_MS, STORE_RECORDS } from './limits.ts'
 import { readRows } from './row-reader.ts'
 import { RowWriter } from './row-writer.ts'
@@ -43,7 +40,7 @@ export interface ShelfComponents {
 
 export class Shelf {
   readonly avatar: Avatar
-  readonly confirmed: LocalAvatar
+  readonly #folds: Folds
   /** Hands records that a verified reader has read to the disk. */
   readonly cache: RecordCache
   /** How far following is; in tabs that do not sync, as they were told. */
@@ -60,7 +57,6 @@ export class Shelf {
   readonly #last = { q: -1, r: -1 }
   readonly #damagedWrites = new Set<string>()
   #damagedRecords = 0
-  #shown: LocalAvatar | undefined
   #row: AvatarRow
   #prunedBase: RecordId | undefined
   #gone = false
@@ -71,8 +67,7 @@ export class Shelf {
     this.#row = row
     this.#writer = new RowWriter(parts, avatar)
     this.status = { live: false, since: row.verifiedAt ?? parts.now(), verifiedAt: row.verifiedAt }
-    this.confirmed = new LocalAvatar(avatar, parts.network)
-    this.confirmed.onAdded((record) => this.#show(record))
+    this.#folds = new Folds(avatar, parts.network)
     this.cache = { load: () => Promise.resolve(undefined), save: (_, update) => this.#keep(update) }
   }
 
@@ -103,9 +98,14 @@ export class Shelf {
     return shelf
   }
 
-  /** What is shown: confirmed records and own writes that wait. */
+  /** Of what nodes have. */
+  get confirmed(): LocalAvatar {
+    return this.#folds.confirmed
+  }
+
+  /** Of that, and of own writes that wait. */
   get shown(): LocalAvatar {
-    return this.#shown ?? this.confirmed
+    return this.#folds.shown
   }
 
   /** Whether it was let go, here or in another tab. */
@@ -215,7 +215,8 @@ export class Shelf {
   /** What is shown without some of the own writes: what these can be signed anew on. */
   without(entries: readonly Entry[]): LocalAvatar {
     const left = new Set(entries.map(({ record }) => record.id))
-    return this.#folded(this.waiting.filter(({ record }) => !left.has(record.id)))
+    const others = this.waiting.map(({ record }) => record).filter(({ id }) => !left.has(id))
+    return this.#folds.of(others)
   }
 
   /** Takes in verified records from elsewhere. @returns those that were new */
@@ -356,7 +357,7 @@ export class Shelf {
     }
     const arrived: VerifiedRecord[] = []
     // What a snapshot supersedes is not folded at all where the snapshot comes first.
-    for (const { record, key, place, isRescued } of snapshotsFirst(found)) {
+    for (const { record, key, place, isRescued } of snapshotsFirst(found, ({ record }) => record)) {
       const isDouble = this.#places.has(record.id)
       if (!isDouble) this.confirmed.add(record)
       if (isDouble ? this.#places.get(record.id) !== place : this.confirmed.get(record.id) === undefined) {
@@ -396,16 +397,8 @@ export class Shelf {
       this.#queue.set(entry.record.id, entry)
       this.#last.q = Math.max(this.#last.q, entry.place)
     }
-    const waiting = entries.filter(({ note }) => note.state === 'waiting')
-    if (waiting.length === 0) return
-    if (this.#shown === undefined) this.#fold()
-    else for (const { record } of waiting) this.#show(record)
-  }
-
-  #show(record: VerifiedRecord): void {
-    this.#shown?.add(record)
-    // It has nowhere to be saved to.
-    void this.#shown?.save(() => Promise.resolve())
+    const waiting = entries.filter(({ note }) => note.state === 'waiting').map(({ record }) => record)
+    if (waiting.length > 0) this.#folds.show(waiting)
   }
 
   /** Puts what waits in order, and makes anew what is shown. */
@@ -413,15 +406,7 @@ export class Shelf {
     const ordered = [...this.#queue].sort(([, a], [, b]) => a.place - b.place)
     this.#queue.clear()
     for (const [id, entry] of ordered) this.#queue.set(id, entry)
-    this.#shown = this.#folded(this.waiting)
-  }
-
-  #folded(waiting: readonly Entry[]): LocalAvatar {
-    const local = new LocalAvatar(this.avatar, this.#parts.network)
-    const confirmed = [...this.confirmed.records].map((record) => ({ record }))
-    for (const { record } of [...snapshotsFirst(confirmed), ...waiting]) local.add(record)
-    void local.save(() => Promise.resolve())
-    return local
+    this.#folds.showOnly(this.waiting.map(({ record }) => record))
   }
 
   #nextPlace(): number {
@@ -447,9 +432,4 @@ function newRow(): AvatarRow {
   const bytes = crypto.getRandomValues(new Uint8Array(8))
   const epoch = Array.from(bytes, (each) => each.toString(16).padStart(2, '0')).join('')
   return { epoch, generation: 0, cursors: {}, verifiedAt: null }
-}
-
-function snapshotsFirst<T extends { readonly record: VerifiedRecord }>(found: readonly T[]): T[] {
-  const isPatch = ({ record }: T): boolean => record.body.type === 'patch'
-  return [...found.filter((each) => !isPatch(each)), ...found.filter(isPatch)]
 }

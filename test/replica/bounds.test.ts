@@ -38,6 +38,11 @@ describe('a directory', () => {
   it('that is none is an error, and so is no location', async () => {
     await expect(openReplica({ location: '/dev/null/data' })).rejects.toMatchObject({ code: 'storage' })
     await expect(openReplica({})).rejects.toMatchObject({ code: 'usage' })
+    // What fails on opening has let go of the directory.
+    const location = join(folder, 'other')
+    await expect(openReplica({ location, avatars: ['nobody'] })).rejects.toMatchObject({ code: 'usage' })
+    await expect(openReplica({ location, nodes: ['nowhere'] })).rejects.toMatchObject({ code: 'usage' })
+    await (await openReplica({ location })).close()
   })
 })
 
