@@ -5,10 +5,11 @@ import { build } from 'vite'
 import type * as Api from '../../src/replica/browser.ts'
 
 declare global {
-  // oxlint-disable-next-line vars-on-top
-  var api: typeof Api
-  // oxlint-disable-next-line vars-on-top
-  var replica: Api.Replica
+  /** Of the pages below. */
+  interface Window {
+    api: typeof Api
+    replica: Api.Replica
+  }
 }
 
 /** The replica as a bundler for browsers makes it. */
@@ -37,7 +38,7 @@ export async function servePage(): Promise<{ url: string; close: () => Promise<v
   const code = await bundleReplica()
   const page = `<!doctype html><title>app</title><link rel="icon" href="data:,"><script type="module">
     import * as api from './replica.js'
-    globalThis.api = api
+    window.api = api
   </script>`
   const server = createServer((request, response) => {
     const isCode = request.url === '/replica.js'

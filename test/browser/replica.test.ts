@@ -35,26 +35,26 @@ async function tab(beside?: Page): Promise<Page> {
 }
 
 async function openIn(page: Page, avatars: readonly string[] = []): Promise<void> {
-  await page.waitForFunction(() => globalThis.api !== undefined)
+  await page.waitForFunction(() => window.api !== undefined)
   await page.evaluate(
     async ([url, avatars]) => {
-      globalThis.replica = await globalThis.api.openReplica({ location: 'app', nodes: [url], avatars })
+      window.replica = await window.api.openReplica({ location: 'app', nodes: [url], avatars })
     },
     [node.url, avatars] as const,
   )
 }
 
 const contentIn = (page: Page, avatar: string): Promise<unknown> =>
-  page.evaluate((avatar) => globalThis.replica.get(avatar), avatar)
-const infoIn = (page: Page, avatar: string) => page.evaluate((avatar) => globalThis.replica.info(avatar), avatar)
+  page.evaluate((avatar) => window.replica.get(avatar), avatar)
+const infoIn = (page: Page, avatar: string) => page.evaluate((avatar) => window.replica.info(avatar), avatar)
 
 /** Writes one member after the other, all asked for at once; what it resolves to was acknowledged. */
 function writeIn(page: Page, key: Uint8Array, name: string, count: number): Promise<string[]> {
   return page.evaluate(
     async ([hex, name, count]) => {
-      const signer = globalThis.api.privateKeySigner(hex)
+      const signer = window.api.privateKeySigner(hex)
       const puts = Array.from({ length: count }, (_, n) =>
-        globalThis.replica.put({ signer, patch: { [`${name}${n}`]: n } }),
+        window.replica.put({ signer, patch: { [`${name}${n}`]: n } }),
       )
       return (await Promise.all(puts)).flatMap(({ records }) => records.map(({ id }) => id))
     },
@@ -79,7 +79,7 @@ describe('two tabs on one store', () => {
     const two = await tab(one)
     await openIn(two)
     expect(await contentIn(two, signer.avatar)).toEqual({ first: 1 })
-    expect(await Promise.all([one, two].map((page) => page.evaluate(() => globalThis.replica.leads)))).toEqual([
+    expect(await Promise.all([one, two].map((page) => page.evaluate(() => window.replica.leads)))).toEqual([
       true,
       false,
     ])
@@ -91,14 +91,14 @@ describe('two tabs on one store', () => {
       await vi.waitFor(async () => expect(await contentIn(page, signer.avatar)).toEqual(all), WAIT)
       expect(await infoIn(page, signer.avatar)).toMatchObject({ waiting: 2 * WRITES })
       // Each on the one before it, whichever tab wrote that.
-      const state = await page.evaluate((avatar) => globalThis.replica.state(avatar), signer.avatar)
+      const state = await page.evaluate((avatar) => window.replica.state(avatar), signer.avatar)
       expect(state).toMatchObject({ head: 2 * WRITES + 1, local: true, pending: 0 })
       expect(state.tips).toHaveLength(1)
     }
 
     await one.close()
     await two.context().setOffline(false)
-    await vi.waitFor(async () => expect(await two.evaluate(() => globalThis.replica.leads)).toBe(true), WAIT)
+    await vi.waitFor(async () => expect(await two.evaluate(() => window.replica.leads)).toBe(true), WAIT)
     await vi.waitFor(async () => expect(await infoIn(two, signer.avatar)).toMatchObject({ waiting: 0 }), WAIT)
     const ids = await node.api.recordIds(signer.avatar)
     expect(ids).toHaveLength(2 * WRITES + 1)
@@ -124,8 +124,8 @@ describe('two tabs on one store', () => {
       await vi.waitFor(async () => expect(await contentIn(page, signer.avatar)).toEqual({ x0: 0, elsewhere: 1 }), WAIT)
       await vi.waitFor(async () => expect(await infoIn(page, signer.avatar)).toMatchObject({ staleSince: null }), WAIT)
     }
-    await two.evaluate((avatar) => globalThis.replica.unfollow(avatar), signer.avatar)
-    await vi.waitFor(async () => expect(await one.evaluate(() => globalThis.replica.avatars())).toEqual([]), WAIT)
+    await two.evaluate((avatar) => window.replica.unfollow(avatar), signer.avatar)
+    await vi.waitFor(async () => expect(await one.evaluate(() => window.replica.avatars())).toEqual([]), WAIT)
   })
 
   it('a tab that is closed while it writes has lost nothing that it was acknowledged', async () => {
@@ -137,11 +137,11 @@ describe('two tabs on one store', () => {
     const acknowledged: string[] = []
     await one.exposeFunction('acknowledge', (id: string) => void acknowledged.push(id))
     await one.evaluate((hex) => {
-      const signer = globalThis.api.privateKeySigner(hex)
-      const tell = (globalThis as unknown as { acknowledge(id: string): Promise<void> }).acknowledge
+      const signer = window.api.privateKeySigner(hex)
+      const tell = (window as unknown as { acknowledge(id: string): Promise<void> }).acknowledge
       void (async () => {
         for (let n = 0; ; n++) {
-          const { records } = await globalThis.replica.put({ signer, patch: { [`k${n % 7}`]: n } })
+          const { records } = await window.replica.put({ signer, patch: { [`k${n % 7}`]: n } })
           await tell(records[0]!.id)
         }
       })()
@@ -152,7 +152,7 @@ describe('two tabs on one store', () => {
     await two.context().setOffline(false)
     await two.goto(app.url)
     await openIn(two)
-    await two.evaluate(() => globalThis.replica.sync())
+    await two.evaluate(() => window.replica.sync())
     await vi.waitFor(async () => expect(await infoIn(two, signer.avatar)).toMatchObject({ waiting: 0 }), WAIT)
     const ids = await node.api.recordIds(signer.avatar)
     expect(acknowledged.filter((id) => !ids.includes(id as `0x${string}`))).toEqual([])
@@ -170,19 +170,54 @@ it('archives go out of one browser and into another, compressed too', async () =
   await writeIn(one, key, 'n', 3)
   const archive = await one.evaluate(async () => {
     const chunks: number[][] = []
-    for await (const chunk of globalThis.replica.export({ gzip: true })) chunks.push([...chunk])
+    for await (const chunk of window.replica.export({ gzip: true })) chunks.push([...chunk])
     return chunks.flat()
   })
   expect(archive.slice(0, 2)).toEqual([0x1f, 0x8b])
   const other = await tab()
-  await other.waitForFunction(() => globalThis.api !== undefined)
+  await other.waitForFunction(() => window.api !== undefined)
   const result = await other.evaluate(async (bytes) => {
-    globalThis.replica = await globalThis.api.openReplica({ location: 'other' })
+    window.replica = await window.api.openReplica({ location: 'other' })
     async function* chunks(): AsyncGenerator<Uint8Array> {
       yield Uint8Array.from(bytes)
     }
-    return await globalThis.replica.import(chunks(), { follow: true })
+    return await window.replica.import(chunks(), { follow: true })
   }, archive)
   expect(result).toMatchObject({ records: 3, added: 3, trailer: 'good', faults: [] })
   expect(await contentIn(other, avatar)).toEqual({ n0: 0, n1: 1, n2: 2 })
+})
+
+it('a wallet that asks a person holds up no other tab, and two that ask at once lose nothing', async () => {
+  const key = newKey()
+  const { avatar } = privateKeySigner(key)
+  const one = await tab()
+  await openIn(one, [avatar])
+  const two = await tab(one)
+  await openIn(two)
+  const three = await tab(one)
+  await openIn(three)
+  const write = (page: Page, name: string): Promise<void> =>
+    page.evaluate(
+      async ([hex, name]) => {
+        const silent = window.api.privateKeySigner(hex)
+        const sign = async (text: string): Promise<Uint8Array | string> => {
+          await new Promise((resolve) => setTimeout(resolve, 1_500))
+          return await silent.sign(text)
+        }
+        await window.replica.put({ signer: { avatar: silent.avatar, sign }, patch: { [name]: 1 } })
+      },
+      [Buffer.from(key).toString('hex'), name] as const,
+    )
+  const asked = Promise.all([write(one, 'asked1'), write(two, 'asked2')])
+  await writeIn(three, key, 'silent', 1)
+  expect(await contentIn(three, avatar)).toEqual({ silent0: 0 })
+  await asked
+  for (const page of [one, two, three]) {
+    await vi.waitFor(
+      async () => expect(await contentIn(page, avatar)).toEqual({ silent0: 0, asked1: 1, asked2: 1 }),
+      WAIT,
+    )
+    await vi.waitFor(async () => expect(await infoIn(page, avatar)).toMatchObject({ waiting: 0 }), WAIT)
+  }
+  expect(await node.api.recordIds(avatar)).toHaveLength(3)
 })
