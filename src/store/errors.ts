@@ -1,4 +1,5 @@
 import type { Avatar, RecordId } from '../record/types.ts'
+import type { NamespaceName } from '../state/content.ts'
 
 export type StoreErrorCode = 'locked' | 'schema_newer' | 'wrong_network' | 'unreadable'
 
@@ -30,11 +31,14 @@ export class CorruptRowError extends Error {
   readonly avatar: Avatar
   /** The kind of row, as the key table names it. */
   readonly row: string
+  /** The namespace that the avatar claims without having it: either its row is lost, or the claim should be gone. */
+  readonly claim: NamespaceName | undefined
 
   /** @param avatar the one that is read, of which the row should be */
-  constructor(avatar: Avatar, row: string, detail: string) {
+  constructor(avatar: Avatar, row: string, detail: string, claim?: NamespaceName) {
     super(`A stored ${row} row of ${avatar} fails its check: ${detail}.`)
     this.avatar = avatar
     this.row = row
+    this.claim = claim
   }
 }

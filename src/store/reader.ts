@@ -64,7 +64,7 @@ export async function readContent(db: Database, avatar: Avatar, name: NamespaceN
 export function mustBeUnclaimed(db: Database, avatar: Avatar, name: NamespaceName): void {
   const isClaimed = db.getSync(keys.identityKey(name, avatar)) !== undefined
   if (isClaimed && db.getSync(keys.namespaceKey(avatar, name)) === undefined)
-    throw new CorruptRowError(avatar, 'namespace', 'it is not there')
+    throw new CorruptRowError(avatar, 'namespace', 'it is not there', name)
 }
 
 /** Joins a namespace's members, and checks against its row that none is lost. */

@@ -3,6 +3,7 @@
  * a row that cannot be read, is moved to quarantine: it is never served, and sync can bring it again.
  */
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
+import type { NamespaceName } from '../state/content.ts'
 import { AvatarEntry } from './avatar-entry.ts'
 import { pushIndexes } from './record-rows.ts'
 import { walk, type Database, type Operation } from './database.ts'
@@ -19,18 +20,23 @@ export interface Rebuilt {
   readonly hasHistory: boolean
 }
 
-/**
- * @param verify mints a record again, or throws
- * @param nowMs when this happens, for the quarantine
- */
+export interface RebuildOptions {
+  /** Mints a record again, or throws. */
+  readonly verify: (record: SignedRecord) => VerifiedRecord
+  /** When this happens, for the quarantine. */
+  readonly nowMs: number
+  /** A claim in doubt: it goes unless the records make that namespace. Claims are found by namespace alone. */
+  readonly claim?: NamespaceName | undefined
+}
+
 export async function rebuildAvatar(
   db: Database,
   avatar: Avatar,
-  verify: (record: SignedRecord) => VerifiedRecord,
-  nowMs: number,
+  { verify, nowMs, claim }: RebuildOptions,
 ): Promise<Rebuilt> {
   const operations: Operation[] = []
   await dropDerived(db, avatar, operations)
+  if (claim !== undefined) operations.push({ type: 'del', key: keys.identityKey(claim, avatar) })
   const entry = AvatarEntry.empty(db, avatar)
   const kept: { record: VerifiedRecord; sequence: number; bytes: number }[] = []
   let quarantined = 0

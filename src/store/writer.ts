@@ -5,6 +5,7 @@ import type { Logger, Metrics } from '../observe/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
 import { verifyRecord } from '../record/verify.ts'
+import type { NamespaceName } from '../state/content.ts'
 import type { SyncMoment } from '../sync/types.ts'
 import { AvatarEntry } from './avatar-entry.ts'
 import type { Batch } from './batch.ts'
@@ -299,16 +300,16 @@ export class StoreWriter {
     }
   }
 
-  async #rebuildOne(avatar: Avatar): Promise<Rebuilt> {
+  async #rebuildOne(avatar: Avatar, claim?: NamespaceName): Promise<Rebuilt> {
     if (this.sweeper.isForgetting(avatar)) return { records: 0, quarantined: 0 }
     const { engine, environment } = this.#components
     this.#entries.delete(avatar)
-    const rebuilt = await rebuildAvatar(
-      this.#db,
-      avatar,
-      (record) => verifyRecord(engine, this.#options.network, record, { recoveryByte: false }),
-      environment.clock.now(),
-    )
+    const { network } = this.#options
+    const rebuilt = await rebuildAvatar(this.#db, avatar, {
+      verify: (record) => verifyRecord(engine, network, record, { recoveryByte: false }),
+      nowMs: environment.clock.now(),
+      claim,
+    })
     const operations: Operation[] = [...rebuilt.operations, { type: 'del', key: keys.choreKey('u', avatar) }]
     const hasGarbage = rebuilt.hasHistory && !this.#options.archive
     if (hasGarbage) operations.push({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE })
@@ -353,7 +354,8 @@ export class StoreWriter {
       logger.warn({ row, err: error }, 'a stored row of no record failed its check and was dropped')
       return
     }
-    const { records, quarantined } = await this.#rebuildOne(avatar)
+    const claim = error instanceof CorruptRowError ? error.claim : undefined
+    const { records, quarantined } = await this.#rebuildOne(avatar, claim)
     logger.warn(
       { avatar, row, records, quarantined, err: error },
       'a stored row failed its check; the avatar was rebuilt from its records',

@@ -35,4 +35,5 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
     found: 'an author is told that its write is there already, though an archive holds it as history',
     mutation: 'call-superseded-a-duplicate',
   },
+  { seed: 6970, found: 'a claim of a namespace whose row was lost and that a base then took away' },
 ]

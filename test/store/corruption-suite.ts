@@ -182,6 +182,25 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
         }
       }
     })
+
+    test('of a namespace that a base then takes away: its claim is in nobody’s way', async () => {
+      const where = { platform: 'lost', identity: 'claim' }
+      const author = new Writer(3)
+      const first = author.patch([], {}, where)
+      const erasing = author.snapshot([first], [])
+      const again = author.patch([erasing], { again: true }, where)
+      const records = verified([first, erasing, again])
+      await (await open()).commit(records.slice(0, 1))
+      const view = `${Buffer.from('v').toString('hex')}${author.avatar.slice(2)}01`
+      const lost = (await harness.dump()).filter(([key]) => key.startsWith(view))
+      expect(lost).not.toEqual([])
+      await harness.tamper((db) => db.batch(lost.map(([key]) => ({ type: 'del', key: Buffer.from(key, 'hex') }))))
+      const store = await open()
+      await store.commit(records.slice(1, 2))
+      expect(await store.content(author.avatar, where.platform, where.identity)).toBeUndefined()
+      expect(await store.commit(records.slice(2))).toMatchObject([{ status: 'stored' }])
+      await expectOracle(store, author.avatar, records)
+    })
   })
 }
 
