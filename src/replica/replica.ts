@@ -184,8 +184,9 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     if (message.kind === 'changed') {
       return inBackground(async () => {
         await shelf.catchUp()
-        if (shelf.gone) await catchUp()
-        else if (leads) sync.send(shelf)
+        if (shelf.gone) return await catchUp()
+        await restorer.adopt(shelf)
+        if (leads) sync.send(shelf)
       }, shelf.avatar)
     }
     if (leads) return undefined
@@ -202,7 +203,10 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     leads = true
     tookLead.abort()
     emit({ type: 'leader', leads })
-    for (const shelf of shelves.values()) sync.add(shelf)
+    for (const shelf of shelves.values()) {
+      sync.add(shelf)
+      inBackground(() => restorer.adopt(shelf), shelf.avatar)
+    }
     await new Promise((resolve) => closing.signal.addEventListener('abort', resolve))
     await sync.ended()
     leads = false

@@ -10,10 +10,12 @@ import type { ReplicaEvent } from './types.ts'
 
 export interface Restorer {
   /** Signs writes anew in their order, on all that is known; without a signer they become conflicts. */
-  restore(shelf: Shelf, entries: readonly Entry[]): Promise<void>
+  restore(shelf: Shelf, entries: readonly Entry[], why?: string): Promise<void>
+  /** Signs anew what became a conflict only because the tab that found it had no signer, and this one has. */
+  adopt(shelf: Shelf): Promise<void>
   /**
-   * Now that an avatar was read: what was written before anything was known of it is signed anew on what is there, by who
-   * signs without asking. As it is it would come before all that there is, and what is older would hide it.
+   * Now that an avatar was read: what was written before anything was known of it is signed anew on what is there. As it is it
+   * would come before all that there is, and what is older would hide it.
    */
   open(shelf: Shelf, entries: readonly Entry[]): Promise<void>
   /** Notes that no node calls a write valid; what was built on it is signed anew. */
@@ -32,6 +34,8 @@ export interface RestorerComponents {
 
 const SUPERSEDED =
   'A snapshot took the place of what this write was built on. It is kept, and counts once it is signed anew: retry(signer).'
+const UNSEEN =
+  'This was written before the avatar had been read, and what is older would hide it. It is kept, and counts once it is signed anew: retry(signer).'
 const DISPUTED = 'Snapshots keep superseding this write.'
 
 export function createRestorer({ engine, network, now, signers, emit }: RestorerComponents): Restorer {
@@ -73,9 +77,9 @@ export function createRestorer({ engine, network, now, signers, emit }: Restorer
 
   const restorer: Restorer = {
     signAnew,
-    async restore(shelf, entries) {
+    async restore(shelf, entries, why = SUPERSEDED) {
       const signer = signers.get(shelf.avatar)
-      if (signer === undefined) return await mark(shelf, entries, 'conflict', SUPERSEDED)
+      if (signer === undefined) return await mark(shelf, entries, 'conflict', why)
       if (entries.some(({ note }) => note.rebases >= MAX_REBASES)) {
         return await mark(shelf, entries, 'conflict', DISPUTED)
       }
@@ -85,8 +89,12 @@ export function createRestorer({ engine, network, now, signers, emit }: Restorer
         await mark(shelf, entries, 'conflict', `It could not be signed anew: ${messageOf(error)}`)
       }
     },
+    async adopt(shelf) {
+      const orphaned = shelf.entries.filter(({ note }) => note.reason === SUPERSEDED || note.reason === UNSEEN)
+      if (orphaned.length > 0 && signers.has(shelf.avatar)) await restorer.restore(shelf, orphaned)
+    },
     async open(shelf, entries) {
-      if (shelf.confirmed.size > 0 && signers.has(shelf.avatar)) return await restorer.restore(shelf, entries)
+      if (shelf.confirmed.size > 0) return await restorer.restore(shelf, entries, UNSEEN)
       await shelf.exclusive(() =>
         shelf.replace(
           [],

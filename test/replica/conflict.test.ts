@@ -203,6 +203,24 @@ it('what is written before anything was known of the avatar comes after what is 
   expect(verified.tips).toHaveLength(1)
 })
 
+it('what a wallet signed before anything was known of the avatar waits to be signed again, and hides nothing', async () => {
+  const key = newKey()
+  const wallet = walletOf(key)
+  const client = createClient({ nodes: [node.url('')] })
+  await client.put({ signer: privateKeySigner(key), patch: { n: 1 } })
+  let replica = await harness.open({ avatars: [wallet.avatar] })
+  await replica.put({ signer: wallet, patch: { n: 10 } })
+  expect(replica.get(wallet.avatar)).toEqual({ n: 10 })
+  replica = await harness.open({ nodes: [proxy.url] })
+  await replica.sync()
+  expect(replica.get(wallet.avatar)).toEqual({ n: 1 })
+  expect(replica.waiting()).toMatchObject([{ state: 'conflict', patch: { n: 10 } }])
+  await replica.retry(wallet)
+  await replica.sync()
+  expect(replica.get(wallet.avatar)).toEqual({ n: 10 })
+  expect((await client.getVerified(wallet.avatar)).records).toBe(2)
+})
+
 it('what is built on records that a node lacks is healed there from the replica', async () => {
   const key = newKey()
   const signer = privateKeySigner(key)

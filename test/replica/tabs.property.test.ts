@@ -9,8 +9,10 @@ import { createReplica } from '../../src/replica/replica.ts'
 import type { TabMessage, Tabs } from '../../src/replica/tabs.ts'
 import type { Replica, ReplicaOptions } from '../../src/replica/types.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
+import { startProxy } from '../client/proxy.ts'
 import { startHttpNode } from '../http/node.ts'
-import { testKey } from '../oracle/signing.ts'
+import { writeBody } from '../integration/api.ts'
+import { testKey, type TestRecord } from '../oracle/signing.ts'
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
 import { Writer } from '../store/writer.ts'
 import { give } from './harness.ts'
@@ -153,6 +155,41 @@ test('another tab takes over when the one that syncs is closed, and sends what b
       expect(body).toMatchObject({ head: 2, digest: two.info(avatar).digest })
     })
   } finally {
+    await node.close()
+  }
+})
+
+test('what a snapshot superseded is signed anew by the tab that has the signer, though another one syncs', async () => {
+  const node = await startHttpNode()
+  const proxy = await startProxy(() => node.url(''))
+  try {
+    await within(async (origin) => {
+      const options = { nodes: [proxy.url] }
+      const chain = new Writer(3).chain(2)
+      const far = { counter: 40, id: `0x${'ab'.repeat(32)}` } as const
+      const base = new Writer(3).snapshot([far])
+      const post = (records: readonly TestRecord[]) =>
+        node.json('/v2/records', { method: 'POST', body: writeBody(records) })
+      await post(chain)
+      const one = await origin.open({ ...options, avatars: [avatar] })
+      await vi.waitFor(() => expect(one.state(avatar).records).toBe(2), WAIT)
+      const two = await origin.open(options)
+      await vi.waitFor(() => expect(two.state(avatar).records).toBe(2), WAIT)
+      const told: string[] = []
+      one.on(({ type }) => told.push(type))
+      proxy.tell(({ method }) => (method === 'POST' ? { status: 503, body: '{}' } : undefined))
+      await Promise.all([1, 2].map((n) => two.put({ signer, patch: { [`w${n}`]: n } })))
+      await post([base])
+      await vi.waitFor(() => expect(told.filter((type) => type === 'conflict')).toHaveLength(2), WAIT)
+      proxy.tell(undefined)
+      await vi.waitFor(() => expect(one.get(avatar)).toEqual({ w1: 1, w2: 2 }), WAIT)
+      await vi.waitFor(() => expect(two.waiting()).toEqual([]), WAIT)
+      expect(two.get(avatar)).toEqual({ w1: 1, w2: 2 })
+      const { body } = await node.json(`/v2/avatars/${avatar}`)
+      expect(body).toMatchObject({ base: { id: base.id }, pending: 0, digest: one.info(avatar).digest })
+    })
+  } finally {
+    await proxy.close()
     await node.close()
   }
 })
