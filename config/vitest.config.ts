@@ -32,8 +32,8 @@ export default defineConfig({
           globalSetup: './test/setup/build.ts',
           testTimeout: 120_000,
           hookTimeout: 30_000,
-          // Each test starts several node processes and some measure latency: one file at a time, after the others.
-          fileParallelism: false,
+          // Each test starts several node processes: few files at a time, after the others.
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
