@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createApi } from './api.ts'
 import type { Api } from './api.ts'
+import { freePort } from './ports.ts'
 import { until } from './until.ts'
 
 /** The built command line, as users run it. Tests and benches are started from the project's folder. */
@@ -84,7 +85,8 @@ export async function createCluster(): Promise<Cluster> {
   }
 
   async function start(name: string, options: StartOptions = {}): Promise<NodeProcess> {
-    let running = await launch(name, '127.0.0.1:0', '/ip4/127.0.0.1/tcp/0', options)
+    const [http, listen] = [`127.0.0.1:${await freePort()}`, `/ip4/127.0.0.1/tcp/${await freePort()}`]
+    let running = await launch(name, http, listen, options)
     return {
       name,
       dataDir: join(folder, name),
@@ -104,8 +106,7 @@ export async function createCluster(): Promise<Cluster> {
       kill: async () => void (await stopChild(running.child, 'SIGKILL')),
       restart: async (changed = {}) => {
         options = { ...options, ...changed }
-        const listen = running.address.replace(/\/p2p\/.*$/, '')
-        running = await launch(name, new URL(running.url).host, listen, options)
+        running = await launch(name, http, listen, options)
       },
     }
   }
