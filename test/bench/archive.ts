@@ -13,7 +13,7 @@ import { presign } from './presign.ts'
 import type { Bench, Row } from './report.ts'
 import { bindingsVerifyRate } from './verify-rate.ts'
 
-/** `ARCHIVE_RECORDS=1000000` for the large one: some 20 minutes, most of them signing, and 3 GB of disk. */
+/** `ARCHIVE_RECORDS=1000000` for the large one: some 7 minutes and 3 GB of disk. */
 const RECORDS = Number(process.env['ARCHIVE_RECORDS'] ?? 100_000)
 /** Records signed and written at once, each batch of avatars of its own: memory of the bench itself. */
 const SIGNED_AT_ONCE = 50_000
