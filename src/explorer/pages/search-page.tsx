@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks'
 import { parseAvatar } from '../../client/index.ts'
 import { Loading, Notice } from '../parts/notice.tsx'
 import { useDesk } from '../data/context.ts'
@@ -43,7 +43,8 @@ function parseQuery(text: string): Query {
 
 export function SearchPage({ query }: { query: string }) {
   const [text, setText] = useState(query)
-  useEffect(() => setText(query), [query])
+  // Before anybody can type on: an effect after the picture would overwrite what was typed meanwhile.
+  useLayoutEffect(() => setText(query), [query])
   const parsed = parseQuery(query)
   useEffect(() => {
     if (parsed.kind === 'avatar') location.replace(avatarHref(parsed.avatar))
