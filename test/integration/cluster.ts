@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createApi } from './api.ts'
 import type { Api } from './api.ts'
-import { freePort } from './ports.ts'
-import { until } from './until.ts'
+import { freePort, holdersOf } from './ports.ts'
+import { sleep, until } from './until.ts'
 
 /** The built command line, as users run it. Tests and benches are started from the project's folder. */
 const MAIN = join(process.cwd(), 'dist/main.js')
@@ -18,6 +18,12 @@ const NODE_FLAGS = ['--max-semi-space-size=64']
 const START_TIMEOUT_MS = 20_000
 /** The protocol's promise for SIGTERM is 5 s; beyond it the process is killed and `stop` reports no exit code. */
 const STOP_TIMEOUT_MS = 5_000
+/**
+ * A port that was this node's own before it was killed is now and then still taken when it is started again (seen once in
+ * about a thousand kills, on a busy machine, of ports that nothing else uses). It is asked for again, as a supervisor would.
+ */
+const PORT_ATTEMPTS = 10
+const PORT_WAIT_MS = 500
 /** Log lines kept of each process, to explain a failure. */
 const LOG_LINES_KEPT = 60
 
@@ -106,7 +112,17 @@ export async function createCluster(): Promise<Cluster> {
       kill: async () => void (await stopChild(running.child, 'SIGKILL')),
       restart: async (changed = {}) => {
         options = { ...options, ...changed }
-        running = await launch(name, http, listen, options)
+        for (let attempt = 1; ; attempt++) {
+          try {
+            running = await launch(name, http, listen, options)
+            return
+          } catch (error) {
+            const port = takenPort(error)
+            if (port === undefined || attempt === PORT_ATTEMPTS) throw error
+            console.warn(`${name}: port ${port} is taken, attempt ${attempt}:\n${(await holdersOf(port)).join('\n')}`)
+            await sleep(PORT_WAIT_MS)
+          }
+        }
       },
     }
   }
@@ -161,6 +177,12 @@ async function untilStarted(name: string, child: ChildProcess): Promise<Started>
       resolve({ child, ...started })
     })
   })
+}
+
+/** The port that a node could not have because it is in use, from what it said as it ended. */
+function takenPort(error: unknown): number | undefined {
+  const said = /"(?:http|listen)_address_unusable".*?(?::|\/tcp\/)(\d+): another program uses that port/.exec(String(error))
+  return said ? Number(said[1]) : undefined
 }
 
 /** The log line with msg "started" says where the node listens. */

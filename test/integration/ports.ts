@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFile, readdir, readlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
 
 /**
@@ -36,4 +37,29 @@ async function isFree(port: number): Promise<boolean> {
   } finally {
     server.close()
   }
+}
+
+/**
+ * The system's own lines of all sockets of a local TCP port, with the processes that hold them, to explain why it is taken.
+ * Linux alone tells (`/proc/net/tcp`; state `0A` listens, `01` is connected, `06` waits after its end).
+ */
+export async function holdersOf(port: number): Promise<string[]> {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0')
+  const tables = await Promise.all(['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'utf8').catch(() => '')))
+  const lines = tables.flatMap((table) => table.split('\n').filter((line) => line.includes(`:${hex} `)))
+  const inodes = new Set(lines.map((line) => line.trim().split(/\s+/)[9] ?? ''))
+  return [...lines.map((line) => line.trim()), ...(await processesOf(inodes))]
+}
+
+async function processesOf(inodes: ReadonlySet<string>): Promise<string[]> {
+  const found: string[] = []
+  for (const pid of (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))) {
+    for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      const inode = /^socket:\[(\d+)\]$/.exec(await readlink(`/proc/${pid}/fd/${fd}`).catch(() => ''))?.[1]
+      if (inode === undefined || inode === '0' || !inodes.has(inode)) continue
+      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+      found.push(`process ${pid} (socket ${inode}): ${command.replaceAll('\0', ' ')}`)
+    }
+  }
+  return found
 }
