@@ -207,18 +207,18 @@ export function createVerifiedReader(
       // In the first round those read from a cursor may still have to be read from the beginning.
       if (round > 0 && news.length === 0) break
     }
-    const verified = conclude(local, views)
+    const verified = conclude(local, views, up)
     if (added.length > 0 || views.some(({ outcome }) => outcome === 'read')) await keep(local, options)
     if (local.size === 0 && views.every(({ outcome }) => outcome === 'failed')) throw nobodyAnswered(verified.problems)
     return { local, verified }
   }
 
-  function conclude(local: LocalAvatar, views: readonly NodeView[]): VerifiedAvatar {
+  /** @param asked those of the views that were not left alone: no node is down for longer because nobody asked it */
+  function conclude(local: LocalAvatar, views: readonly NodeView[], asked: readonly NodeView[]): VerifiedAvatar {
     const verified = reportOn(local, views)
     for (const [at, view] of views.entries()) {
       const standing = verified.nodes[at]?.standing
-      // One that is left alone for now is not down for longer because of it.
-      if (standing !== undefined && !(standing === 'failed' && pool.isDown(view.api))) pool.stood(view.api, standing)
+      if (standing !== undefined && asked.includes(view)) pool.stood(view.api, standing)
     }
     return verified
   }
@@ -239,7 +239,7 @@ export function createVerifiedReader(
         ...read,
         added,
         outcome: view.outcome === 'asked' ? 'failed' : view.outcome,
-        verified: conclude(local, [view]),
+        verified: conclude(local, [view], [view]),
       }
     },
   }

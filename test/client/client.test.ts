@@ -3,6 +3,7 @@ import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
 import { newKey } from './keys.ts'
+import { startProxy } from './proxy.ts'
 
 let node: HttpNode
 let other: HttpNode
@@ -85,5 +86,34 @@ describe('a client over two nodes that do not know each other', () => {
     expect(merged).toMatchObject({ state: 'verified', records: 3, head: 2, problems: [] })
     expect(merged.tips).toHaveLength(1)
     expect(merged.nodes.map(({ standing }) => standing)).toEqual(['equal', 'equal'])
+  })
+})
+
+describe('a node that did not answer', () => {
+  it('is left alone for a while, and asked again after it, whatever was read meanwhile', async () => {
+    const signer = privateKeySigner(newKey())
+    const proxy = await startProxy(() => node.url(''))
+    const start = Date.now()
+    let now = start
+    let tick = 0
+    const slow: typeof fetch = async (input, init) => {
+      now += tick
+      return await fetch(input, init)
+    }
+    const client = createClient({ nodes: [node.url(''), proxy.url], now: () => now, fetch: slow })
+    await client.put({ signer, patch: { n: 1 } })
+    const standing = async (): Promise<unknown> => (await client.getVerified(signer.avatar)).nodes[1]
+    proxy.tell(() => ({ status: 500, body: '{}' }))
+    expect(await standing()).toMatchObject({ url: proxy.url, standing: 'failed' })
+    proxy.tell(undefined)
+    now = start + 19_999
+    // The while ends as the other node is read.
+    tick = 1
+    expect(await standing()).toMatchObject({ url: proxy.url, standing: 'failed' })
+    expect(proxy.seen).toEqual([])
+    tick = 0
+    expect(now).toBeGreaterThan(start + 20_000)
+    expect(await standing()).toMatchObject({ url: proxy.url, standing: 'equal' })
+    await proxy.close()
   })
 })

@@ -83,6 +83,8 @@ describe('a client over three nodes', () => {
           : [],
       )
     const writer = createClient({ nodes: urls() })
+    // What the first state shows already is told in no change.
+    await until('it follows', () => Promise.resolve(events.some(({ type }) => type === 'state')))
     const count = 12
     for (let n = 1; n <= count; n++) {
       if (n === 4) await nodes[0]?.kill()

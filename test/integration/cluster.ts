@@ -181,7 +181,9 @@ async function untilStarted(name: string, child: ChildProcess): Promise<Started>
 
 /** The port that a node could not have because it is in use, from what it said as it ended. */
 function takenPort(error: unknown): number | undefined {
-  const said = /"(?:http|listen)_address_unusable".*?(?::|\/tcp\/)(\d+): another program uses that port/.exec(String(error))
+  const said = /"(?:http|listen)_address_unusable".*?(?::|\/tcp\/)(\d+): another program uses that port/.exec(
+    String(error),
+  )
   return said ? Number(said[1]) : undefined
 }
 
