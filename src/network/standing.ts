@@ -33,7 +33,9 @@ export function createStanding({ clock }: { readonly clock: Clock }): Standing {
   const entries = new Map<string, Entry>()
 
   function countNow(entry: Entry): number {
-    return entry.count * 0.5 ** (Math.max(0, clock.now() - entry.sinceMs) / HALF_LIFE_MS)
+    // A clock that was set back would keep it for as long as it was wrong.
+    entry.sinceMs = Math.min(entry.sinceMs, clock.now())
+    return entry.count * 0.5 ** ((clock.now() - entry.sinceMs) / HALF_LIFE_MS)
   }
 
   return {
@@ -49,7 +51,8 @@ export function createStanding({ clock }: { readonly clock: Clock }): Standing {
     },
     isRefused(peer) {
       const entry = entries.get(peer)
-      return entry !== undefined && clock.now() < entry.refusedUntilMs
+      const restMs = entry === undefined ? 0 : entry.refusedUntilMs - clock.now()
+      return restMs > 0 && restMs <= REFUSED_MS
     },
     score(peer) {
       const entry = entries.get(peer)

@@ -4,6 +4,7 @@ import { IngestBusyError } from '../ingest/errors.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
 import type { RecordId, SignedRecord } from '../record/types.ts'
 import { asSyncError, SyncError } from './errors.ts'
+import { HeldBack } from './held-back.ts'
 import { idKey } from './ids.ts'
 import { Notice } from './notice.ts'
 import { payloadHead } from './payload-head.ts'
@@ -14,8 +15,6 @@ import type { Refusals } from './refusals.ts'
  * large: about 4,000 small records, half of what may wait at the door.
  */
 const MAX_UNDER_WAY = 8
-/** What waits for other records of its avatar is kept here and offered again: about 16,000 small records. */
-const MAX_HELD_BACK_BYTES = 8 * 1_024 * 1_024
 /** Records offered again at a time. */
 const OFFER_AGAIN_RECORDS = 256
 /** Attempts at a busy door, a second apart: together less than what a peer waits for us. */
@@ -38,6 +37,13 @@ export interface IntakeTotals {
   refused: number
 }
 
+interface UnderWay {
+  readonly records: readonly SignedRecord[]
+  /** Of the refusals, when they were submitted. */
+  readonly generation: number
+  readonly submitted: Promise<IngestResult[]>
+}
+
 type Told = (results: readonly IngestResult[]) => void | Promise<void>
 
 /**
@@ -50,8 +56,7 @@ export class Intake {
   readonly #notice = new Notice()
   /** Of submissions that found the door busy. */
   readonly #pauses = new Set<Notice>()
-  readonly #heldBack: SignedRecord[] = []
-  #heldBackBytes = 0
+  readonly #heldBack: HeldBack
   #underWay = 0
   #inOrder: Promise<void> = Promise.resolve()
   #failure: SyncError | undefined
@@ -62,6 +67,7 @@ export class Intake {
   /** @param failed told once when something fails, after which nothing more is taken */
   constructor(components: IntakeComponents, failed: (error: SyncError) => void) {
     this.#components = components
+    this.#heldBack = new HeldBack(components.refusals)
     this.#failed = failed
   }
 
@@ -80,23 +86,23 @@ export class Intake {
     while (this.#underWay >= MAX_UNDER_WAY && this.#end === undefined) await this.#notice.wait()
     if (this.#end !== undefined) throw this.#end
     this.#underWay += 1
+    const { generation } = this.#components.refusals
     const submitted = this.#submit(records)
     // Its failure is noticed below, in its turn.
     submitted.catch(() => {})
-    this.#inOrder = this.#finish(this.#inOrder, records, submitted, told)
+    this.#inOrder = this.#finish(this.#inOrder, { records, generation, submitted }, told)
   }
 
   /** Notes what became of records, after those before them. */
   async #finish(
     before: Promise<void>,
-    records: readonly SignedRecord[],
-    submitted: Promise<IngestResult[]>,
+    { records, generation, submitted }: UnderWay,
     told: Told | undefined,
   ): Promise<void> {
     await before
     try {
       const results = await submitted
-      this.#note(records, results)
+      this.#note(records, results, generation === this.#components.refusals.generation)
       if (this.#failure === undefined) await told?.(results)
     } catch (error) {
       if (this.#failure === undefined) {
@@ -109,21 +115,23 @@ export class Intake {
     }
   }
 
-  /** Resolves once everything is on disk or refused for now. */
+  /**
+   * Resolves once everything is on disk or refused for now. Peers send in the order of created_at, in which a record may come
+   * long before what it cites; offered again in the order of counters, the least of them never waits for another.
+   */
   async drain(): Promise<void> {
     await this.settled()
-    while (this.#heldBack.length > 0 && this.#end === undefined) {
-      const records = this.#heldBack.splice(0).sort((a, b) => counterOf(a) - counterOf(b))
-      this.#heldBackBytes = 0
+    while (this.#heldBack.size > 0 && this.#end === undefined) {
+      const records = this.#heldBack.take()
       this.totals.refused -= records.length
       const before = this.totals.accepted
       for (let at = 0; at < records.length; at += OFFER_AGAIN_RECORDS) {
         await this.add(records.slice(at, at + OFFER_AGAIN_RECORDS))
         await this.settled()
       }
-      if (this.totals.accepted === before) this.#heldBack.length = 0
+      if (this.totals.accepted === before) this.#heldBack.take()
+      else this.#heldBack.forgetDropped()
     }
-    this.#heldBackBytes = 0
     if (this.#end !== undefined) throw this.#end
   }
 
@@ -174,7 +182,8 @@ export class Intake {
     cancel()
   }
 
-  #note(records: readonly SignedRecord[], results: readonly IngestResult[]): void {
+  /** @param isOfNow whether the policy is still the one by which they were judged */
+  #note(records: readonly SignedRecord[], results: readonly IngestResult[], isOfNow: boolean): void {
     for (const [at, result] of results.entries()) {
       const record = records[at]
       if (record === undefined) return
@@ -193,7 +202,7 @@ export class Intake {
           break
         case 'refused':
           this.totals.refused += 1
-          this.#noteRefused(record, result)
+          this.#noteRefused(record, result, isOfNow)
           break
         case 'invalid':
           throw new SyncError('invalid_record', `The peer sent an invalid record (${result.code}): ${result.message}`)
@@ -201,26 +210,18 @@ export class Intake {
     }
   }
 
-  #noteRefused(record: SignedRecord, result: IngestResult): void {
+  #noteRefused(record: SignedRecord, result: IngestResult, isOfNow: boolean): void {
     const { refusals } = this.#components
     const key = keyOf(result.id)
-    if (result.retry !== true) return refusals.forever(key)
+    if (result.retry !== true) return isOfNow ? refusals.forever(key) : undefined
     if (result.code === 'created_at_ahead') {
       const createdAt = payloadHead(record.payload)?.createdAt ?? 0
       return refusals.until(key, createdAt * 1_000 - MAX_AHEAD_MS)
     }
     // Held back records that fail again were noted the first time.
     if (!refusals.blocks(key)) refusals.forAWhile(key)
-    const bytes = record.payload.length
-    if (this.#heldBackBytes + bytes > MAX_HELD_BACK_BYTES) return
-    this.#heldBackBytes += bytes
-    // A copy, for the record is a view of a whole frame.
-    this.#heldBack.push({ payload: record.payload.slice(), signature: record.signature.slice() })
+    this.#heldBack.add(record, key)
   }
-}
-
-function counterOf(record: SignedRecord): number {
-  return payloadHead(record.payload)?.counter ?? 0
 }
 
 function keyOf(id: RecordId | null): string {

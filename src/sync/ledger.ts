@@ -134,13 +134,13 @@ export class Ledger {
    * @throws SyncError `unexpected_frame`
    */
   given(pushed: Set<string>, refused: readonly RefusedEntry[]): void {
-    const { memory, environment } = this.#parts
+    const { memory } = this.#parts
     for (const { id, retrySeconds } of refused) {
       const key = idKey(id)
       if (!pushed.delete(key)) throw new SyncError('unexpected_frame', 'The peer refuses a record that was not sent.')
       this.totals.refusedThere += 1
       if (retrySeconds === 0) memory.refusedThere.forever(key)
-      else memory.refusedThere.until(key, environment.clock.now() + Math.min(retrySeconds, MAX_RETRY_S) * 1_000)
+      else memory.refusedThere.during(key, Math.min(retrySeconds, MAX_RETRY_S) * 1_000)
     }
     this.totals.moved += pushed.size
   }

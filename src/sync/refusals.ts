@@ -11,6 +11,8 @@ interface Entry {
   readonly times: number
   /** By the node's clock. */
   readonly untilMs: number
+  /** Whoever has longer to wait than this has seen the clock set back: it is over then. */
+  readonly mostMs: number
 }
 
 /**
@@ -25,6 +27,8 @@ export interface Refusals {
   forever(key: string): void
   /** Until a moment of the node's clock, in milliseconds. */
   until(key: string, untilMs: number): void
+  /** For so many milliseconds, which counts as no try. */
+  during(key: string, delayMs: number): void
   /** For a minute, and twice as long each time, up to ten minutes. Returns how many times that makes. */
   forAWhile(key: string): number
   /** When to try again, in whole seconds from now and at least 1; 0: never; undefined: now. */
@@ -32,16 +36,21 @@ export interface Refusals {
   forget(key: string): void
   /** Forgets all: for when the node's policy has changed. */
   clear(): void
+  /** How often that was: what was judged before it says nothing of what would be refused now. */
+  readonly generation: number
 }
 
 export function createRefusals(clock: Clock, capacity: number = REFUSALS_CAPACITY): Refusals {
   // Made when something is refused: it takes the room for all it may hold at once, and most peers refuse nothing.
   let made: LRUCache<string, Entry> | undefined
+  let generation = 0
   const entries = (): LRUCache<string, Entry> => (made ??= new LRUCache<string, Entry>({ max: capacity }))
 
   /** How long an entry still holds. */
   function restMs(entry: Entry | undefined): number {
-    return entry === undefined ? 0 : Math.max(0, entry.untilMs - clock.now())
+    if (entry === undefined) return 0
+    const rest = entry.untilMs - clock.now()
+    return rest > entry.mostMs ? 0 : Math.max(0, rest)
   }
 
   return {
@@ -49,12 +58,15 @@ export function createRefusals(clock: Clock, capacity: number = REFUSALS_CAPACIT
       return made?.size ?? 0
     },
     blocks: (key) => restMs(made?.get(key)) > 0,
-    forever: (key) => void entries().set(key, { times: 1, untilMs: Infinity }),
-    until: (key, untilMs) => void entries().set(key, { times: 1, untilMs }),
+    forever: (key) => void entries().set(key, { times: 1, untilMs: Infinity, mostMs: Infinity }),
+    until: (key, untilMs) => void entries().set(key, { times: 1, untilMs, mostMs: Infinity }),
+    during(key, delayMs) {
+      entries().set(key, { times: 0, untilMs: clock.now() + delayMs, mostMs: delayMs })
+    },
     forAWhile(key) {
       const times = (made?.get(key)?.times ?? 0) + 1
       const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (times - 1), LAST_RETRY_MS)
-      entries().set(key, { times, untilMs: clock.now() + delayMs })
+      entries().set(key, { times, untilMs: clock.now() + delayMs, mostMs: delayMs })
       return times
     },
     retrySeconds(key) {
@@ -63,6 +75,12 @@ export function createRefusals(clock: Clock, capacity: number = REFUSALS_CAPACIT
       return rest === Infinity ? 0 : Math.ceil(rest / 1_000)
     },
     forget: (key) => void made?.delete(key),
-    clear: () => made?.clear(),
+    clear() {
+      made?.clear()
+      generation += 1
+    },
+    get generation() {
+      return generation
+    },
   }
 }

@@ -36,6 +36,16 @@ describe('the standing of a peer', () => {
     expect(standing.offence('a', 'negentropy')).toBe(true)
   })
 
+  test('a clock that is set back lets it in again, and what it did fades from then on', () => {
+    const { standing, time } = standingAt(4e12)
+    for (let count = 0; count < 3; count += 1) standing.offence('a', 'negentropy')
+    time.nowMs = 1e12
+    expect(standing.isRefused('a')).toBe(false)
+    expect(standing.score('a')).toBeCloseTo(-90)
+    time.nowMs += 10 * MINUTE_MS
+    expect(standing.score('a')).toBeCloseTo(-22.5)
+  })
+
   test('offences far apart never cut off', () => {
     const { standing, time } = standingAt()
     for (let count = 0; count < 50; count += 1) {

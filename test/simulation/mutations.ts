@@ -330,7 +330,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "if (mode === 'all')\n                return 'all';",
     "return 'all';",
   ),
-  mutation('refusals-outlive-a-change', 'sync/refusals.js', 'clear: () => made?.clear(),', 'clear: () => undefined,'),
+  mutation('refusals-outlive-a-change', 'sync/refusals.js', 'made?.clear();', ''),
   mutation(
     'let-go-without-forgetting',
     'hosting/hosting.js',

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { BulkLease, bulkStart, wantsBulk } from '../../src/sync/bootstrap.ts'
+import { HeldBack } from '../../src/sync/held-back.ts'
 import { payloadHead } from '../../src/sync/payload-head.ts'
 import { PeerTable } from '../../src/sync/peers.ts'
 import { createRefusals } from '../../src/sync/refusals.ts'
@@ -68,6 +69,18 @@ describe('refusals', () => {
     expect(refusals.blocks('a')).toBe(false)
   })
 
+  test('a clock that is set back does not make them last: only what is dated by it waits for it', () => {
+    let nowMs = 4e12
+    const refusals = createRefusals({ now: () => nowMs })
+    refusals.forAWhile('a')
+    refusals.during('b', 5_000)
+    refusals.until('c', nowMs + 5_000)
+    expect(['a', 'b', 'c'].map((key) => refusals.retrySeconds(key))).toEqual([60, 5, 5])
+    nowMs -= 1_000
+    expect(['a', 'b', 'c'].map((key) => refusals.blocks(key))).toEqual([false, false, true])
+    expect(refusals.forAWhile('b')).toBe(1)
+  })
+
   test('are bounded: the ones unused for longest go first', () => {
     const refusals = createRefusals(standing().clock, 3)
     for (const key of ['a', 'b', 'c']) refusals.forever(key)
@@ -75,6 +88,36 @@ describe('refusals', () => {
     refusals.forever('d')
     expect(['a', 'b', 'c', 'd'].filter((key) => refusals.blocks(key))).toEqual(['a', 'c', 'd'])
     expect(refusals.size).toBe(3)
+  })
+})
+
+describe('held back', () => {
+  const writer = new Writer(7)
+  const records = writer.chain(40)
+  const bytes = records.slice(0, 16).reduce((sum, { payload }) => sum + payload.length, 0)
+  const falling = records.toReversed()
+
+  test('the least counters stay, whatever came first; the others are asked for again once that helped', () => {
+    const refusals = createRefusals(standing().clock)
+    const heldBack = new HeldBack(refusals, bytes)
+    for (const record of falling) heldBack.add(record, record.id)
+    const kept = heldBack.take()
+    expect(kept.length).toBeGreaterThan(10)
+    expect(kept.map(({ payload }) => payload)).toEqual(records.slice(0, kept.length).map(({ payload }) => payload))
+    const blocked = (): string[] => records.filter(({ id }) => refusals.blocks(id)).map(({ id }) => id)
+    expect(blocked()).toEqual(records.slice(kept.length).map(({ id }) => id))
+    heldBack.forgetDropped()
+    expect(blocked()).toEqual([])
+    expect(heldBack.size).toBe(0)
+  })
+
+  test('what was handed out leaves its room to what comes next', () => {
+    const heldBack = new HeldBack(createRefusals(standing().clock), bytes)
+    for (const record of falling) heldBack.add(record, record.id)
+    heldBack.take()
+    const last = records.slice(-3)
+    for (const record of last) heldBack.add(record, record.id)
+    expect(heldBack.take().map(({ payload }) => payload)).toEqual(last.map(({ payload }) => payload))
   })
 })
 

@@ -1,4 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import type { TestRecord } from '../oracle/signing.ts'
+import { signBody } from '../oracle/signing.ts'
+import type { SessionParts } from '../../src/sync/session.ts'
+import { sameBytes } from '../../src/sync/ids.ts'
 import { Writer } from '../store/writer.ts'
 import { fetch, openNode, sortedIds, sync, type SyncNode, type SyncNodeOptions } from './sync-node.ts'
 
@@ -19,6 +23,18 @@ function written(avatars: number, each: number, first = 1) {
   return Array.from({ length: avatars }, (_, at) => new Writer(first + at).chain(each)).flat()
 }
 
+/** A chain whose created_at falls while the counter grows, with `size` bytes of content each. */
+function backwards(writer: Writer, length: number, size: number): TestRecord[] {
+  const records: TestRecord[] = []
+  for (let at = 0; at < length; at++) {
+    const last = records.at(-1)
+    const patch = { text: String(at % 10).repeat(size) }
+    const { body } = writer.patch(last === undefined ? [] : [last], patch)
+    records.push(signBody(writer.key, { ...body, created_at: 1_790_000_000 - at }))
+  }
+  return records
+}
+
 describe('two nodes that reconcile', () => {
   test('equal stores: one round trip, under 400 bytes in all', async () => {
     const records = written(40, 10)
@@ -30,6 +46,38 @@ describe('two nodes that reconcile', () => {
     expect(theirs.report).toEqual({ purpose: 'reconcile', isEqual: true, refused: null })
     expect(line.frames.map(({ direction }) => direction)).toEqual(['out', 'back'])
     expect(line.frames.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(100)
+  })
+
+  test('a chain that is dated backwards is taken in one session, though little of it fits into what is held back', async () => {
+    const records = backwards(new Writer(1), 2_400, 12_000)
+    const [a, b] = [await node(), await node()]
+    await b.put(records)
+    const { mine, parts } = await sync(a, b)
+    expect(mine.report).toMatchObject({ outcome: 'equal', refusedHere: 0 })
+    expect(await a.ids()).toEqual(await b.ids())
+    // Once all of it, and then what was dropped, less each time.
+    expect(parts.progress.recordsIn).toBeLessThan(3 * records.length)
+  })
+
+  test('what was refused by a policy that changed meanwhile is asked for again', async () => {
+    const [a, b] = [await node(), await node()]
+    const records = written(1, 3)
+    await b.put(records)
+    const refuse = (isChanged: boolean): SessionParts['ingest'] => ({
+      async submit(submitted) {
+        if (isChanged) a.refusals.clear()
+        return submitted.map(({ payload }) => {
+          const id = records.find((each) => sameBytes(each.payload, payload))?.id ?? null
+          return { id, status: 'refused', code: 'not_hosted', message: 'Not kept here.' }
+        })
+      },
+    })
+    const changed = await sync(a, b, {}, { ingest: refuse(true) })
+    expect(changed.mine.report).toMatchObject({ outcome: 'equal_except_refused', refusedHere: 3 })
+    const refused = await sync(a, b, {}, { ingest: refuse(false) })
+    expect(refused.parts.progress.recordsIn).toBe(3)
+    const blocked = await sync(a, b)
+    expect(blocked.parts.progress.recordsIn).toBe(0)
   })
 
   test('two empty stores are equal', async () => {

@@ -152,9 +152,14 @@ async function ended<T>(run: Promise<T>): Promise<SessionEnd<T>> {
 }
 
 /** Lets `a` open a session with `b`. */
-export async function sync(a: SyncNode, b: SyncNode, options: LineOptions = {}): Promise<Session> {
+export async function sync(
+  a: SyncNode,
+  b: SyncNode,
+  options: LineOptions = {},
+  overrides: Partial<SessionParts> = {},
+): Promise<Session> {
   const line = streamPair(options)
-  const parts = a.parts('b')
+  const parts = a.parts('b', overrides)
   const theirParts = b.parts('a')
   const [mine, theirs] = await Promise.all([
     ended(runInitiator(parts, line.streams[0])),
