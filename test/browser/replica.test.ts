@@ -162,6 +162,32 @@ describe('two tabs on one store', () => {
   })
 })
 
+it.each([
+  ['is seen again', 'visibilitychange'],
+  ['comes back from the history', 'pageshow'],
+  ['has a network again', 'online'],
+])('a tab that missed what others told it catches up when it %s', async (_, event) => {
+  const key = newKey()
+  const { avatar } = privateKeySigner(key)
+  const one = await tab()
+  await openIn(one, [avatar])
+  const two = await one.context().newPage()
+  // As for a page that was frozen, or put away: messages come, and nobody hears them.
+  await two.addInitScript(() => {
+    BroadcastChannel.prototype.addEventListener = () => undefined
+  })
+  await two.goto(app.url)
+  await openIn(two)
+  await writeIn(one, key, 'n', 1)
+  await vi.waitFor(async () => expect(await infoIn(one, avatar)).toMatchObject({ waiting: 0 }), WAIT)
+  expect(await contentIn(two, avatar)).toBeUndefined()
+  await two.evaluate((event) => {
+    const target = event === 'visibilitychange' ? document : window
+    target.dispatchEvent(new Event(event))
+  }, event)
+  await vi.waitFor(async () => expect(await contentIn(two, avatar)).toEqual({ n0: 0 }), WAIT)
+})
+
 it('archives go out of one browser and into another, compressed too', async () => {
   const key = newKey()
   const { avatar } = privateKeySigner(key)
