@@ -2,6 +2,7 @@ import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Config } from './config/load.ts'
+import type { ConfigKey } from './config/schema.ts'
 import type { Environment } from './environment.ts'
 import type { HostingOffice, HostingRules } from './hosting/types.ts'
 import { createIngest } from './ingest/ingest.ts'
@@ -9,8 +10,8 @@ import type { Ingest } from './ingest/types.ts'
 import { openHosting } from './node-hosting.ts'
 import { createMetrics } from './observe/metrics.ts'
 import type { Logger } from './observe/types.ts'
-import { ONE_PASS_CACHES, openStore } from './store/store.ts'
-import type { StoreReader } from './store/types.ts'
+import { ONE_PASS_CACHES, openStore, type StoreOptions } from './store/store.ts'
+import type { Quotas, StoreReader } from './store/types.ts'
 import { payloadHead } from './sync/payload-head.ts'
 import { selectEngine } from './verify/select-engine.ts'
 import { createVerifyService } from './verify/verify-service.ts'
@@ -20,6 +21,8 @@ export interface DataDir {
   readonly store: StoreReader
   readonly ingest: Ingest
   readonly hosting: HostingRules & HostingOffice
+  /** What its node may have been told otherwise: settings that count here, and that nobody has said. */
+  readonly assumed: Readonly<Partial<Record<ConfigKey, string | number>>>
   /** Resolves when all that was accepted is on disk and the directory is free again. */
   close(): Promise<void>
 }
@@ -28,23 +31,32 @@ export interface DataDir {
 const DATA_DIR_MODE = 0o700
 /** Threads that verify: one verifies about as fast as another can store, and each takes about 13 MiB. */
 const WORKERS = 1
+const QUOTA_KEYS = {
+  avatarBytes: 'quota_avatar_bytes',
+  avatarRecords: 'quota_avatar_records',
+  totalBytes: 'quota_total_bytes',
+  totalRecords: 'quota_total_records',
+} as const satisfies { readonly [name in keyof Quotas]: ConfigKey }
 
 /**
- * Opens a node's data directory without a node around it, taking its lock.
+ * Opens a node's data directory without a node around it, taking its lock. What its node was told is not known here, so
+ * on data that are there defaults neither prune nor refuse: whether history is kept stays as it was, and the only quotas
+ * are those that were said.
  *
  * @param options.create whether to begin an empty store where there is none
  * @returns undefined where there is none and none was to be made
  * @throws StoreError `locked` where a node has it, `wrong_network`, `schema_newer`, `unreadable`
  */
 export async function openDataDir(
-  config: Pick<Config, 'dataDir' | 'network' | 'hostingMode' | 'hostingPolicy' | 'archive' | 'quotas'>,
+  config: Pick<Config, 'dataDir' | 'network' | 'hostingMode' | 'hostingPolicy' | 'archive' | 'quotas' | 'said'>,
   components: { readonly environment: Environment; readonly logger: Logger },
   options: { readonly create: boolean },
 ): Promise<DataDir | undefined> {
   const { environment, logger } = components
   const location = join(config.dataDir, 'store')
-  if (options.create) await mkdir(config.dataDir, { recursive: true, mode: DATA_DIR_MODE })
-  else if (!(await exists(location))) return undefined
+  const isNew = !(await exists(location))
+  if (isNew && !options.create) return undefined
+  if (isNew) await mkdir(config.dataDir, { recursive: true, mode: DATA_DIR_MODE })
   const engine = await selectEngine()
   const metrics = createMetrics()
   const parts = { environment, logger, metrics }
@@ -53,8 +65,7 @@ export async function openDataDir(
     {
       location,
       network: config.network,
-      archive: config.archive,
-      quotas: config.quotas,
+      ...(isNew ? { archive: config.archive, quotas: config.quotas } : saidOf(config)),
       ...ONE_PASS_CACHES,
     },
   )
@@ -68,6 +79,7 @@ export async function openDataDir(
       store,
       ingest,
       hosting,
+      assumed: isNew ? {} : assumedOf(config),
       async close() {
         await ingest.stop()
         await verifier.close()
@@ -80,6 +92,30 @@ export async function openDataDir(
     await store.close()
     throw error
   }
+}
+
+/** What counts for data that are there: only what somebody has said. */
+function saidOf({ archive, quotas, said }: Pick<Config, 'archive' | 'quotas' | 'said'>): Partial<StoreOptions> {
+  const limit = (name: keyof Quotas): number => (said.has(QUOTA_KEYS[name]) ? quotas[name] : 0)
+  return {
+    ...(said.has('archive') ? { archive } : {}),
+    quotas: {
+      avatarBytes: limit('avatarBytes'),
+      avatarRecords: limit('avatarRecords'),
+      totalBytes: limit('totalBytes'),
+      totalRecords: limit('totalRecords'),
+    },
+  }
+}
+
+function assumedOf({
+  hostingMode,
+  hostingPolicy,
+  said,
+}: Pick<Config, 'hostingMode' | 'hostingPolicy' | 'said'>): DataDir['assumed'] {
+  const noQuotas = Object.values(QUOTA_KEYS).map((key) => [key, 0] as const)
+  const all = [['hosting_mode', hostingMode] as const, ['hosting_policy', hostingPolicy] as const, ...noQuotas]
+  return Object.fromEntries(all.filter(([key]) => !said.has(key)))
 }
 
 async function exists(path: string): Promise<boolean> {

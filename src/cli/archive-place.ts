@@ -3,6 +3,7 @@ import { Option } from 'commander'
 
 import type { DataDir } from '../data-dir.ts'
 import type { Config } from '../config/load.ts'
+import type { ConfigKey } from '../config/schema.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, codeOf } from './errors.ts'
 
@@ -47,6 +48,15 @@ export async function openPlace(context: CommandContext, config: Config, create:
     throw new CliError('failed', `${what} instead of --data-dir.`)
   }
   throw new CliError('failed', `There are no data of a node in ${config.dataDir}.`)
+}
+
+/** Says which of these settings of the node, on which the outcome depends, are a guess. */
+export function noteAssumed(context: CommandContext, { assumed }: DataDir, keys: readonly ConfigKey[]): void {
+  const guesses = keys.flatMap((key) => (assumed[key] === undefined ? [] : [`${key} ${assumed[key]}`]))
+  if (guesses.length === 0) return
+  context.note(
+    `The settings of its node are not known here. Assumed: ${guesses.join(', ')}. Name them with --config FILE.`,
+  )
 }
 
 /** @throws CliError where a restore to the directory was not finished: what is there must not be taken for all there was */

@@ -15,7 +15,7 @@ export function withPlace(command: Command, context: CommandContext): Command {
   return command
     .addOption(nodeOption(context.env))
     .option('--data-dir <dir>', "the node's data directory (default: ./data, or AVATAR_KV_DATA_DIR)")
-    .option('--config <file>', "the node's configuration")
+    .option('--config <file>', "the node's configuration: it is not known where the node does not run")
     .option('--network <name>', "the node's network, where it does not run (default: main)")
 }
 

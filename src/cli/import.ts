@@ -7,7 +7,7 @@ import type { Avatar } from '../record/types.ts'
 import { avatarsArgument, jsonOption, nodeOption } from './arguments.ts'
 import type { SubmitAnswer } from './answers.ts'
 import { openInput } from './archive-files.ts'
-import { checkPlace, dataDirConfig, dataDirOption, openPlace } from './archive-place.ts'
+import { checkPlace, dataDirConfig, dataDirOption, noteAssumed, openPlace } from './archive-place.ts'
 import type { PlaceOptions } from './archive-place.ts'
 import { faultLines, importText } from './archive-text.ts'
 import type { CommandContext } from './context.ts'
@@ -37,7 +37,9 @@ export function addImport(program: Command, context: CommandContext): void {
     .description(
       'Reads an archive and gives its records to a node, or to the data directory of one that does not run. Every record ' +
         'is verified anew there. What is wrong with the archive is told, and does not keep sound records out. It may be ' +
-        'interrupted and repeated: what is there already stays as it is.',
+        'interrupted and repeated: what is there already stays as it is. A data directory does not know what its node is ' +
+        'told at its start: without --config (or variables) avatars that are not on the list of a node in the mode "listed" ' +
+        'are taken all the same, and no quota counts.',
     )
     .argument('<file>', 'the archive, compressed or not; - reads standard input')
     .option('--only <avatar...>', 'only records of these avatars', avatarsArgument)
@@ -137,6 +139,13 @@ async function dataDirDoor(context: CommandContext, options: PlaceOptions): Prom
   const [{ patientDoor }, place] = await Promise.all([
     import('../archive/patience.ts'),
     openPlace(context, config, true),
+  ])
+  noteAssumed(context, place, [
+    'hosting_mode',
+    'quota_avatar_bytes',
+    'quota_avatar_records',
+    'quota_total_bytes',
+    'quota_total_records',
   ])
   return {
     network: config.network,

@@ -2,7 +2,7 @@ import type { Config } from '../config/load.ts'
 import { readOperatorToken } from '../hosting/operator-token.ts'
 import type { HostingCounts, HostingEntry, HostingListName, HostingMode, HostingPolicy } from '../hosting/types.ts'
 import type { Avatar } from '../record/types.ts'
-import { dataDirConfig, openPlace } from './archive-place.ts'
+import { dataDirConfig, noteAssumed, openPlace } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, codeOf, messageOf } from './errors.ts'
 import { parseUrl, readBounded } from './node-client.ts'
@@ -74,6 +74,7 @@ async function openStopped(context: CommandContext, config: Config, url: string)
   const { hosting } = place
   return {
     list(name, after) {
+      if (after === null) noteAssumed(context, place, ['hosting_mode', 'hosting_policy'])
       const entries = hosting.list(name, { limit: PAGE, ...(after === null ? {} : { after }) })
       const cursor = entries.length < PAGE ? null : (entries.at(-1)?.avatar ?? null)
       const { mode, policy } = hosting
@@ -81,7 +82,10 @@ async function openStopped(context: CommandContext, config: Config, url: string)
     },
     change: (action, avatars, forget) =>
       action === 'block' ? hosting.block(avatars, { forget }) : hosting[action](avatars),
-    tidy: () => hosting.tidy(),
+    tidy() {
+      noteAssumed(context, place, ['hosting_mode'])
+      return hosting.tidy()
+    },
     invite: (count) => hosting.invite(count),
     revokeInvites: () => hosting.revokeInvites(),
     close: () => place.close(),

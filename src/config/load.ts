@@ -42,6 +42,8 @@ export interface Config {
   }
   readonly logLevel: ConfigValues['log_level']
   readonly logFormat: ConfigValues['log_format']
+  /** Keys that a flag, a variable or a file has said; the others are as in `config/default.json`. */
+  readonly said: ReadonlySet<ConfigKey>
 }
 
 export interface ConfigSources {
@@ -57,6 +59,8 @@ interface Sourced {
   readonly value: unknown
   readonly source: string
 }
+
+const DEFAULTS_FILE = 'config/default.json'
 
 const VARIABLE_PREFIX = 'AVATAR_KV_'
 const LIST_KEYS: readonly ConfigKey[] = ['listen', 'peers']
@@ -94,7 +98,7 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
     }
   }
 
-  take(Object.entries(parseObject(defaultConfigText(), 'config/default.json')), () => 'config/default.json')
+  take(Object.entries(parseObject(defaultConfigText(), DEFAULTS_FILE)), () => DEFAULTS_FILE)
   const file = flags.config ?? (env[CONFIG_VARIABLE] || undefined)
   if (typeof file === 'string') {
     const path = resolve(cwd, file)
@@ -180,7 +184,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     const expected =
       (configSchema.properties as Record<string, { description?: string }>)[key]?.description ?? 'a value'
     const why = problem === undefined ? '' : ` (${problem})`
-    const source = values.get(key)?.source ?? 'config/default.json'
+    const source = values.get(key)?.source ?? DEFAULTS_FILE
     throw new ConfigError(
       'bad_value',
       `Configuration key "${key}": ${show(value)} from ${source} cannot be used${why}; expected ${expected}.`,
@@ -218,6 +222,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     },
     logLevel: checked.log_level,
     logFormat: checked.log_format,
+    said: new Set(CONFIG_KEYS.filter((key) => values.get(key)?.source !== DEFAULTS_FILE)),
   }
 }
 

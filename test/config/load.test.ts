@@ -55,6 +55,7 @@ describe('defaults', () => {
       quotas: { avatarBytes: 1_073_741_824, avatarRecords: 1_000_000, totalBytes: 0, totalRecords: 0 },
       logLevel: 'info',
       logFormat: 'auto',
+      said: new Set(),
     })
   })
 })
@@ -76,6 +77,7 @@ describe('precedence', () => {
       http: { host: '::1', port: 1 },
       peers: ['/ip4/192.0.2.1/tcp/1', '/dns4/example.org/tcp/2'],
       listen: ['/ip4/0.0.0.0/tcp/4382'],
+      said: new Set(['data_dir', 'http', 'peers', 'network', 'log_level']),
     })
   })
 
