@@ -3,6 +3,8 @@
  * of the last page is kept, also for the next run, and with `--watch` each look costs one request. Archives hold the same
  * records, but begin at the beginning each time.
  *
+ * A host whose store is another one than before, or that has let the avatar go meanwhile, is given all anew.
+ *
  * Guaranteed: nothing that the host says is believed; its records go through the staging store's door, and whatever it
  * repeats, alters or never ends is bounded.
  */
@@ -83,9 +85,7 @@ class UrlSide implements Side {
 
   async settled(): Promise<void> {
     const sequence = this.#components.staging.reader.lastSequence()
-    const { epoch } = await this.#call(() => this.#host.status())
-    this.#epoch = epoch
-    this.#given = sequence
+    if (await this.#isSameStore()) this.#given = sequence
     await this.#save()
   }
 
@@ -100,6 +100,7 @@ class UrlSide implements Side {
   async take({ anew = false } = {}): Promise<Taken> {
     const { staging, progress } = this.#components
     if (anew) this.#cursor = null
+    if (this.#epoch === '') await this.#isSameStore()
     this.#readings += 1
     const reading = new Reading(staging.reader.totals().records)
     const heldBack = createHeldBack(staging)
@@ -110,11 +111,16 @@ class UrlSide implements Side {
       if (page === 'expired') {
         restarts += 1
         if (restarts > limits.MAX_RESTARTS) throw this.#unsound('begins its history anew again and again')
+        await this.#isSameStore()
         cursor = null
         continue
       }
       if (page.records.length === 0) {
         digest = page.cursor === null ? undefined : page.digest
+        if (page.cursor === null) {
+          this.#holdsNothing()
+          cursor = null
+        }
         break
       }
       if (page.cursor === null || page.cursor === cursor) throw this.#unsound('hands out the same page again and again')
@@ -175,16 +181,9 @@ class UrlSide implements Side {
 
   async give({ anew = false } = {}): Promise<Given> {
     const { reader } = this.#components.staging
-    if (anew) {
-      this.#given = 0
-      this.#echoes.clear()
-    }
+    if (anew) this.#holdsNothing()
+    await this.#isSameStore()
     if (reader.lastSequence() <= this.#given) return { added: 0, brought: 0, refused: new Map() }
-    const { epoch } = await this.#call(() => this.#host.status())
-    if (epoch !== this.#epoch) {
-      this.#epoch = epoch
-      this.#given = 0
-    }
     let added = 0
     for (;;) {
       const sweep = await this.#sweep()
@@ -237,6 +236,21 @@ class UrlSide implements Side {
     if (known === undefined) refused.set(code, { count: 1, message, retry: status === 'refused' && retry })
     else known.count += 1
     return 0
+  }
+
+  /** Whether the host's store is the one that it had; of another, what is remembered says nothing. */
+  async #isSameStore(): Promise<boolean> {
+    const { epoch } = await this.#call(() => this.#host.status())
+    if (epoch === this.#epoch) return true
+    const isFirst = this.#epoch === ''
+    this.#epoch = epoch
+    this.#holdsNothing()
+    return isFirst
+  }
+
+  #holdsNothing(): void {
+    this.#given = 0
+    this.#echoes.clear()
   }
 
   async #save(): Promise<void> {

@@ -1,4 +1,9 @@
-/** Keeps an avatar the same on two hosts, whichever of them it is written to. */
+/**
+ * Keeps an avatar the same on two hosts, whichever of them it is written to.
+ *
+ * What both show is compared in every look: hosts that differ though nothing moves are read and given all anew, and where
+ * that does not help either, it is told.
+ */
 import type { Timers } from '../environment.ts'
 import { MigrateError } from './errors.ts'
 import { WATCH_MAX_PAUSE_MS, WATCH_POLL_MS, WATCH_SETTLE_MS } from './limits.ts'
@@ -6,6 +11,12 @@ import type { MigrationParts } from './migrate.ts'
 import { refusalError } from './refusals.ts'
 import type { Refusal, Side, Standing } from './types.ts'
 import { pause } from './wait.ts'
+
+/**
+ * Looks in a row that moved nothing and found a host to show something else than it should, before nothing that is
+ * remembered of it counts any more. One is not enough: a session with a peer that moved something ends unequal.
+ */
+const DOUBTED_LOOKS = 2
 
 export interface WatchListener {
   /** Records went from one to the other, and what both hold now. */
@@ -21,11 +32,12 @@ export async function watch(parts: MigrationParts, listener: WatchListener): Pro
   const { environment, from, to, signal } = parts
   const bell = new Bell(environment.timers, signal)
   const followers = [from, to].map((side) => follow(environment.timers, side, () => bell.ring(), signal))
+  const doubts = new Map<Side, number>()
   let failures = 0
   let told: string | undefined
   while (!signal.aborted) {
     try {
-      await exchange(parts, listener)
+      await exchange(parts, listener, doubts)
       if (told !== undefined) listener.recovered()
       failures = 0
       told = undefined
@@ -41,17 +53,40 @@ export async function watch(parts: MigrationParts, listener: WatchListener): Pro
   await Promise.all(followers)
 }
 
-/** One look at both, and what differs moved. */
-async function exchange({ from, to, staging }: MigrationParts, listener: WatchListener): Promise<void> {
-  const here = await from.take()
-  const there = await to.take()
-  const back = await from.give()
-  const on = await to.give()
+/**
+ * One look at both, and what differs moved.
+ *
+ * @param doubts looks in a row in which a host was unequal and nothing moved
+ */
+async function exchange(
+  { from, to, staging }: MigrationParts,
+  listener: WatchListener,
+  doubts: Map<Side, number>,
+): Promise<void> {
+  const trust = (side: Side) => ({ anew: doubts.get(side) === DOUBTED_LOOKS })
+  const here = await from.take(trust(from))
+  const there = await to.take(trust(to))
+  const back = await from.give(trust(from))
+  const on = await to.give(trust(to))
   const toTarget = on.added
   const toSource = back.added
-  if (toTarget + toSource + here.added + there.added > 0) listener.moved(toTarget, toSource, await staging.standing())
+  const standing = await staging.standing()
+  const hasMoved = toTarget + toSource + here.added + there.added > 0
+  if (hasMoved) listener.moved(toTarget, toSource, standing)
   throwRefused(to, on.refused)
   throwRefused(from, back.refused)
+  for (const [side, { digest }] of [[from, here] as const, [to, there] as const]) {
+    doubts.set(side, hasMoved || digest === standing?.digest ? 0 : (doubts.get(side) ?? 0) + 1)
+  }
+  for (const [{ name }, looks] of doubts) if (looks > DOUBTED_LOOKS) throw unequal(name)
+}
+
+function unequal(name: string): MigrateError {
+  return new MigrateError(
+    'target_unsound',
+    `${name} shows another state than its records and those given to it make, also after all were read and given anew. ` +
+      'It may be broken, or keep something back: ask its operator.',
+  )
 }
 
 function throwRefused({ name }: Side, refused: ReadonlyMap<string, Refusal>): void {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { createCluster } from './cluster.ts'
 import type { Cluster, NodeProcess } from './cluster.ts'
-import { buildHouse, command, done, moveIn } from './migrate-house.ts'
+import { buildHouse, command, done, inventory, moveIn } from './migrate-house.ts'
 import type { Command, House } from './migrate-house.ts'
 import { until } from './until.ts'
 import { cite } from './writer.ts'
@@ -59,6 +59,34 @@ test.each(WAYS)(
       await moveIn(x, [record])
       await y.restart()
       await untilBothShow(house, [x, y], record.counter)
+      await end(watching)
+    } finally {
+      watching.signal('SIGKILL')
+    }
+  },
+  120_000,
+)
+
+test.each(['old', 'new'] as const)(
+  '--watch gives the %s host everything again when its disk was lost, what it had handed out itself included',
+  async (lost) => {
+    const [x, y] = [await cluster.start(`x lost ${lost}`), await cluster.start(`y lost ${lost}`)]
+    const house = buildHouse(`watched, ${lost} lost`, PATCHES)
+    await moveIn(x, house.records)
+    const watching = command(['migrate', house.avatar, '--from', x.url, '--to', y.url, '--watch'], folder)
+    try {
+      await until('both are watched', async () => watching.err().includes('kept equal'), 60_000)
+      const node = lost === 'old' ? x : y
+      const record = house.writer.write({ at: lost }, { prev: house.tips })
+      await moveIn(node, [record])
+      await untilBothShow(house, [x, y], record.counter)
+      const before = await inventory(x, house.avatar)
+
+      await node.stop()
+      await rm(node.dataDir, { recursive: true })
+      await node.restart()
+      await untilBothShow(house, [x, y], record.counter)
+      for (const each of [x, y]) expect(await inventory(each, house.avatar)).toEqual(before)
       await end(watching)
     } finally {
       watching.signal('SIGKILL')
