@@ -23,6 +23,8 @@ export interface SnapshotSubject {
   /** Unix seconds. */
   readonly now: number
   readonly keccak: Keccak256
+  /** Whether the snapshot is to supersede all that is held, what cannot be shown yet included. Default false. */
+  readonly erase?: boolean
 }
 
 /** A plan, and the records that it takes: the snapshot, which a full node lets in first, then its parts in order. */
@@ -38,6 +40,7 @@ export interface PlannedSnapshot {
 /**
  * Plans a snapshot on what a node holds. Where an earlier run was cut before all parts were there, and the contents are
  * still the same, it is that very snapshot again; else the new one stands above all incomplete ones, and so ends them.
+ * One that erases stands above all that waits for others, too: a base does not depend on what it cites.
  *
  * @param check what the node holds; undefined where it does not know the avatar
  * @throws SnapshotError, RecordError as `planSnapshot`
@@ -60,7 +63,8 @@ export function planOn(
   }
   // No counter may be above the time; a record that a client with a wrong clock made may leave no room above it.
   const unfinished = incomplete.map(placeOf).filter(({ counter }) => counter < now)
-  const prev = [...tips, ...unfinished].sort(compareCitations)
+  const waiting = check !== undefined && subject.erase === true ? waitingEnds(check, now).map(placeOf) : []
+  const prev = [...tips, ...unfinished, ...waiting].sort(compareCitations)
   const request = { ...common, prev, createdAt: now, uuids: uuidsOf(avatar, now) }
   return withRecords(planSnapshot(request, { keccak }), false, keccak)
 }
@@ -94,13 +98,31 @@ function incompleteSnapshots({ fold, records }: Pick<LocalCheck, 'fold' | 'recor
     .sort((a, b) => compareCitations(placeOf(a), placeOf(b)))
 }
 
+/**
+ * What is above all else with a counter below `before` that is live and waits: pending patches that no other one cites, and
+ * of the parts without a snapshot the greatest.
+ */
+function waitingEnds({ fold, records }: Pick<LocalCheck, 'fold' | 'records'>, before: number): CheckedRecord[] {
+  const live = records.filter(({ body }) => body.counter >= (fold.base?.counter ?? 0) && body.counter < before)
+  // A citation may name a counter that is not the record's; only one that does stands above it.
+  const key = ({ counter, id }: Citation): string => `${counter} ${id}`
+  const below = new Set(live.flatMap(({ body }) => (body.type === 'patch' ? body.prev.map(key) : [])))
+  const named = new Set(live.flatMap(({ body }) => (body.type === 'snapshot' ? body.parts : [])))
+  const tips = new Set(fold.tips.map(({ id }) => id))
+  const patches = live.filter((one) => one.body.type === 'patch' && !below.has(key(placeOf(one))) && !tips.has(one.id))
+  const strays = live
+    .filter(({ id, body }) => body.type === 'part' && !named.has(id))
+    .sort((a, b) => compareCitations(placeOf(a), placeOf(b)))
+  return [...patches, ...strays.slice(-1)]
+}
+
 type CheckedSnapshot = CheckedRecord & { readonly body: SnapshotBody }
 
 function isSnapshot(record: CheckedRecord): record is CheckedSnapshot {
   return record.body.type === 'snapshot'
 }
 
-function placeOf({ id, body }: CheckedSnapshot): Citation {
+function placeOf({ id, body }: CheckedRecord): Citation {
   return { counter: body.counter, id }
 }
 

@@ -8,11 +8,11 @@ import { askLine, confirm } from './ask.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
-import type { LocalCheck } from './local-check.ts'
+import type { CheckedRecord, LocalCheck } from './local-check.ts'
 import { createNodeClient } from './node-client.ts'
 import type { NodeClient } from './node-client.ts'
 import type { PlannedSnapshot } from './snapshot-records.ts'
-import { countText, jsonText, printable, table } from './text.ts'
+import { countText, jsonText, printable, table, timeText } from './text.ts'
 
 /** Another device that was offline for less may well have written meanwhile. */
 const RECENT_SECONDS = 600
@@ -89,9 +89,9 @@ async function snapshot(
 
   const now = Math.floor(context.environment.clock.now() / 1000)
   const namespaces = erase ? [] : check.fold.namespaces
-  const subject = { avatar, network: check.answer.network, namespaces, now, keccak: engine.keccak256 }
+  const subject = { avatar, network: check.answer.network, namespaces, now, keccak: engine.keccak256, erase }
   const planned = planOn(check, subject)
-  const warnings = warningsOf(check, now, planned.resumed)
+  const warnings = warningsOf(check, now, planned, erase)
   if (planned.resumed) context.note('An earlier run has begun this snapshot; only what is missing is still to be sent.')
   for (const warning of warnings) context.note(`Warning: ${warning}`)
   context.note(comparison(before, amountsAfter(planned, namespaces)))
@@ -106,21 +106,58 @@ async function snapshot(
   const { fold } = outcome.check
   const { counter, parts } = planned.plan.snapshot
   const id = planned.records[0]?.id
+  const left = erase ? recordsAbove(outcome.check, planned) : []
   if (options.json) {
     const status = erase ? 'erased' : 'compacted'
     const after = amountsBefore(outcome.check)
     const { concurrent, superseded } = outcome
     const made = { snapshot: { counter, id }, parts: parts.length, resumed: planned.resumed }
+    const rest = erase ? { left: left.map((record) => record.id) } : {}
     context.out(
-      jsonText({ avatar, status, ...made, before, after, digest: fold.digest, warnings, concurrent, superseded }),
+      jsonText({
+        avatar,
+        status,
+        ...made,
+        before,
+        after,
+        digest: fold.digest,
+        warnings,
+        concurrent,
+        superseded,
+        ...rest,
+      }),
     )
-    return
+  } else {
+    context.out(`${erase ? 'erased' : 'compacted'}  ${id}  counter ${counter}, ${countText(parts.length, 'part')}`)
+    if (!erase) context.note(`Read back and verified: the content is unchanged, digest ${fold.digest}.`)
+    else if (left.length === 0) {
+      context.note(
+        'The node shows nothing of this avatar any more. Nodes drop the records as they hear of it; copies elsewhere may exist.',
+      )
+    }
   }
-  context.out(`${erase ? 'erased' : 'compacted'}  ${id}  counter ${counter}, ${countText(parts.length, 'part')}`)
-  context.note(
-    erase
-      ? 'The node shows nothing of this avatar any more. Nodes drop the records as they hear of it; copies elsewhere may exist.'
-      : `Read back and verified: the content is unchanged, digest ${fold.digest}.`,
+  if (left.length > 0) throw leftError(left, now)
+}
+
+/** Live records that are at or above a snapshot, and no part of it. */
+function recordsAbove({ records }: LocalCheck, { plan, records: own }: PlannedSnapshot): CheckedRecord[] {
+  const ids = new Set(own.map(({ id }) => id))
+  return records.filter(({ id, body }) => body.counter >= plan.snapshot.counter && !ids.has(id))
+}
+
+/** Unix seconds at which a counter above all of them is allowed. */
+function timeAbove(records: readonly CheckedRecord[]): number {
+  return Math.max(...records.map(({ body }) => body.counter)) + 1
+}
+
+/** What an erasure has left. */
+function leftError(left: readonly CheckedRecord[], now: number): CliError {
+  const from = timeAbove(left)
+  return new CliError(
+    'failed',
+    `${countText(left.length, 'record')} not erased: they came meanwhile, or their counters leave no room above them yet. ` +
+      `Nodes keep them and pass them on. Run the same command again${from > now ? `, not before ${timeText(from)}` : ''}.` +
+      left.map(({ id }) => `\n  ${id}`).join(''),
   )
 }
 
@@ -170,8 +207,13 @@ function comparison(before: Amounts, after: Amounts): string {
   return table([['', 'before', 'after'], row('records'), row('bytes'), row('namespaces')])
 }
 
+const UNSEEN =
+  'They are not in the content, and the snapshot may supersede them. Another node may have what is missing.'
+const ERASED_UNSEEN = 'They are erased as well, and what is missing with them.'
+
 /** What may be lost, or may be unknown here. */
-function warningsOf({ fold, records }: LocalCheck, now: number, resumed: boolean): string[] {
+function warningsOf(check: LocalCheck, now: number, planned: PlannedSnapshot, erase: boolean): string[] {
+  const { fold, records } = check
   const warnings: string[] = []
   if (fold.tips.length > CITABLE_TIPS) {
     warnings.push(
@@ -187,11 +229,18 @@ function warningsOf({ fold, records }: LocalCheck, now: number, resumed: boolean
   if (fold.pending > 0) {
     warnings.push(
       `${countText(fold.pending, 'write')} cannot be shown yet, for ${countText(fold.missing.length, 'record')} that this ` +
-        'node does not have. They are not in the content, and the snapshot may supersede them. Another node may have what is missing.',
+        `node does not have. ${erase ? ERASED_UNSEEN : UNSEEN}`,
     )
-  } else if (fold.missing.length > 0 && !resumed) {
+  } else if (fold.missing.length > 0 && !planned.resumed) {
     warnings.push(
       'another snapshot of this avatar lacks parts. If a device is still sending them, let it end; this one takes its place.',
+    )
+  }
+  const above = erase ? recordsAbove(check, planned) : []
+  if (above.length > 0) {
+    warnings.push(
+      `${countText(above.length, 'record')} will not be erased: no counter may be above the time, and theirs leave no room. ` +
+        `Run the same command again from ${timeText(timeAbove(above))} on.`,
     )
   }
   const recent = records.filter(({ body }) => body.created_at > now - RECENT_SECONDS && body.type === 'patch').length
