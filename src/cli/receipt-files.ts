@@ -85,9 +85,15 @@ function parseFile(text: string, file: string): unknown[] {
   })
 }
 
-/** What should be receipts in a value: it, its elements, or those of the hosts that were compared. */
+/** What should be receipts in a value: it, its elements, or those of a comparison of hosts, with what proves contradictions. */
 function receiptsIn(value: unknown): unknown[] {
   if (Array.isArray(value)) return value
   if (typeof value !== 'object' || value === null || !('hosts' in value) || !Array.isArray(value.hosts)) return [value]
-  return (value.hosts as { receipt?: unknown }[]).flatMap((host) => host?.receipt ?? [])
+  const proofs: readonly unknown[] =
+    'contradictions' in value && Array.isArray(value.contradictions) ? value.contradictions : []
+  const all = [
+    ...(value.hosts as { receipt?: unknown }[]).flatMap((host) => host?.receipt ?? []),
+    ...(proofs as { receipts?: unknown[] }[]).flatMap((proof) => proof?.receipts ?? []),
+  ]
+  return [...new Map(all.map((receipt) => [JSON.stringify(receipt), receipt])).values()]
 }

@@ -41,7 +41,10 @@ export function addReceipt(program: Command, context: CommandContext): void {
         (url: string, before: readonly string[] = []) => [...before, url],
       ),
     )
-    .option('--out <file>', 'also add the receipts at the end of this file, one a line')
+    .option(
+      '--out <file>',
+      'also add the receipts, and what proves a contradiction, at the end of this file, one a line',
+    )
     .option('--check <file...>', 'check receipts in files, without asking a node')
     .addOption(jsonOption())
     .addHelpText(
@@ -68,14 +71,17 @@ async function compare(context: CommandContext, avatar: Avatar, options: Receipt
   const urls = new Set(options.node ?? [context.env[NODE_VARIABLE] || DEFAULT_NODE_URL])
   if (urls.size > MAX_NODES) throw new CliError('usage', `At most ${MAX_NODES} nodes can be compared at once.`)
   const clients = [...urls].map((url) => createNodeClient(url))
-  const [{ askHosts }, { hostAt }] = await Promise.all([import('../receipt/hosts.ts'), import('./receipt-hosts.ts')])
+  const [{ askHosts, receiptsOf }, { hostAt }] = await Promise.all([
+    import('../receipt/hosts.ts'),
+    import('./receipt-hosts.ts'),
+  ])
   let engine: Promise<SignatureEngine> | undefined
   const loadEngine = () => (engine ??= import('../verify/select-engine.ts').then((loaded) => loaded.selectEngine()))
   const nowSeconds = () => Math.floor(context.environment.clock.now() / 1000)
   const hosts = clients.map((client) => hostAt(client, loadEngine, avatar))
   const report = await askHosts(avatar, hosts, { now: nowSeconds })
 
-  const receipts = report.hosts.flatMap(({ receipt }) => receipt ?? [])
+  const receipts = receiptsOf(report)
   if (options.out !== undefined && receipts.length > 0) await appendReceipts(context.cwd, options.out, receipts)
   if (options.json) {
     const listed = report.hosts.map(({ node, state, receipt, lacks, problems }) => ({

@@ -142,6 +142,12 @@ export async function askHosts(avatar: Avatar, hosts: readonly Host[], options: 
   }
 }
 
+/** The receipts to keep: the last of each host, and whatever proves a contradiction. */
+export function receiptsOf({ hosts, contradictions }: HostsReport): Receipt[] {
+  const last = hosts.flatMap(({ receipt }) => receipt ?? [])
+  return [...new Set([...last, ...contradictions.flatMap(({ receipts }) => receipts)])]
+}
+
 /**
  * Reads what a host answered when it was asked for a receipt.
  *

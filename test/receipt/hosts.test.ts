@@ -2,7 +2,8 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { beforeAll, describe, expect, it } from 'vitest'
 
-import { askHosts, readReceipt, type Host } from '../../src/receipt/hosts.ts'
+import { askHosts, readReceipt, receiptsOf, type Host } from '../../src/receipt/hosts.ts'
+import { findContradictions } from '../../src/receipt/contradictions.ts'
 import { signReceipt, type Receipt, type ReceiptFields } from '../../src/receipt/receipt.ts'
 import type { Avatar, RecordId } from '../../src/record/types.ts'
 
@@ -113,6 +114,19 @@ describe('hosts', () => {
       ['failed', 'its line is cut'],
     ])
     expect([racing.reads, gone.reads, broken.reads]).toEqual([5, 1, 1])
+  })
+
+  it('that contradict themselves while they are read leave the proof with what is kept', async () => {
+    const lie = await two({ digest: 'b1'.repeat(32), head: 9, id: id('9') })
+    const after = await two({ digest: 'b2'.repeat(32), head: 5, id: id('5'), time: NOW_SECONDS + 1 })
+    const last = await two({ digest: 'b2'.repeat(32), head: 5, id: id('5'), time: NOW_SECONDS + 2 })
+    const honest = await one()
+    const report = await ask([host('a', [honest]), host('b', [lie, after, last])])
+    expect(report.contradictions.map(({ rule }) => rule)).toEqual(['place_fell', 'place_fell'])
+    const kept = receiptsOf(report)
+    expect(kept).toHaveLength(4)
+    expect(new Set(kept)).toEqual(new Set([honest, lie, after, last]))
+    expect(findContradictions(kept)).toEqual(report.contradictions)
   })
 
   it('that are asked no longer: what ends the asking ends all of it', async () => {
