@@ -94,9 +94,19 @@ export class AvatarState {
     return this.#waiting.all()
   }
 
+  /** Citations and parts that records which wait name, each time that one is named: what they take in memory. */
+  get namesWaiting(): number {
+    return this.#waiting.names
+  }
+
   /** Ids that are named and not held, in no order. */
   missing(): Iterable<RecordId> {
     return this.#waiting.missing(this.#base?.counter ?? 0)
+  }
+
+  /** Another number after each change of what `missing` says, unless the base's counter has changed. */
+  get missingChanges(): number {
+    return this.#waiting.changes
   }
 
   /** How a held record stands now. A part counts once the base names it. */
@@ -123,8 +133,17 @@ export class AvatarState {
     return 'pending'
   }
 
+  /** Whether a record that is not held would become the base, or make one of a snapshot, if it were added. */
+  wouldRebase({ id, body }: RecordToAdd): boolean {
+    if (body.type === 'patch') return false
+    const place: Citation = { counter: body.counter, id }
+    if (body.type === 'part') return this.#waiting.lackingOnly(place).some((waiter) => this.#isAboveBase(waiter))
+    return this.#isAboveBase(place) && this.judge(body) === 'stored'
+  }
+
   /**
    * Takes in a record that its source says is held, that was not added before, and that is not superseded.
+   * Where it `wouldRebase`, all stored content must have been preloaded.
    *
    * @returns places of the records that it superseded unseen by its author, ascending; mostly none
    */
@@ -168,27 +187,25 @@ export class AvatarState {
     return []
   }
 
-  #wait(waiter: Waiter, needs: readonly RecordId[]): void {
+  #wait(waiter: Waiter, needs: readonly Citation[]): void {
     this.#waiting.add(waiter, needs, (id) => this.#source.held(id) !== undefined)
   }
 
   #addPart(place: Citation): Citation[] {
     const superseded: Citation[] = []
-    for (const waiter of this.#waiting.waitingFor(place.id)) {
-      if (waiter.type !== 'snapshot' || this.#needs(waiter).length > 0) continue
+    for (const waiter of this.#waiting.crossOff(place)) {
       this.#waiting.remove(waiter.id)
-      if (waiter.counter < (this.#base?.counter ?? 0)) continue
       superseded.push(...this.#complete(waiter, this.#source.body(waiter) as SnapshotBody))
     }
     return superseded
   }
 
-  #needs(waiter: Waiter): RecordId[] {
+  #needs(waiter: Waiter): Citation[] {
     const isThere =
       waiter.type === 'patch'
         ? (place: Citation) => this.#isSettled(place)
         : (place: Citation) => this.#isPart(place.id, waiter.counter)
-    return waiter.names.filter((place) => !isThere(place)).map((place) => place.id)
+    return waiter.names.filter((place) => !isThere(place))
   }
 
   /** Rule 3: whether a citation is settled. */
@@ -241,9 +258,13 @@ export class AvatarState {
 
   /** Rule 1: a snapshot is complete now. Either it becomes the base, or it can only be cited. */
   #complete(place: Citation, body: SnapshotBody): Citation[] {
-    if (this.#base === null || compareCitations(place, this.#base) > 0) return this.#rebase(place, body)
+    if (this.#isAboveBase(place)) return this.#rebase(place, body)
     this.#showReady(this.#waiting.waitingFor(place.id))
     return []
+  }
+
+  #isAboveBase(place: Citation): boolean {
+    return this.#base === null || compareCitations(place, this.#base) > 0
   }
 
   #rebase(place: Citation, body: SnapshotBody): Citation[] {

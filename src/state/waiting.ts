@@ -1,7 +1,12 @@
-/** What records wait for: pending patches for their citations, incomplete snapshots for their parts. */
+/**
+ * What records wait for: pending patches for their citations, incomplete snapshots for their parts.
+ *
+ * What a snapshot lacks only shrinks, so each part is crossed out as it arrives, and nothing is looked up again. A snapshot
+ * may name 3,500 parts: only its coming and going, and a list of all that is missing, cost by that number.
+ */
 import type { Citation, RecordId } from '../record/types.ts'
 
-/** A live record that waits. For a patch `needs` are its unsettled citations, for a snapshot the parts it lacks. */
+/** A live record that waits. */
 export interface Waiter {
   readonly id: RecordId
   readonly counter: number
@@ -10,10 +15,29 @@ export interface Waiter {
   readonly names: readonly Citation[]
 }
 
+interface Waiting {
+  readonly waiter: Waiter
+  /** How many names it waited for when it came; for a snapshot, the parts that it lacks now. */
+  lacks: number
+}
+
+interface Need {
+  readonly waiting: Set<Waiting>
+  /**
+   * The greatest counter under which it was named. It need not fall: who waits for it no longer found it held, or a base
+   * above that counter.
+   */
+  counter: number
+  /** Whether a record of this id is held, only not as what is needed. */
+  held: boolean
+}
+
 export class WaitingRoom {
-  readonly #waiters = new Map<RecordId, Waiter>()
-  readonly #byNeed = new Map<RecordId, { readonly waiters: Set<RecordId>; held: boolean }>()
+  readonly #waiting = new Map<RecordId, Waiting>()
+  readonly #needs = new Map<RecordId, Need>()
   #patches = 0
+  #names = 0
+  #changes = 0
 
   /** Pending patches. */
   get patches(): number {
@@ -22,69 +46,115 @@ export class WaitingRoom {
 
   /** Incomplete snapshots. */
   get snapshots(): number {
-    return this.#waiters.size - this.#patches
+    return this.#waiting.size - this.#patches
+  }
+
+  /** Names of all that wait, each time that one is named. */
+  get names(): number {
+    return this.#names
+  }
+
+  /** Another number after each change of what is missing. */
+  get changes(): number {
+    return this.#changes
   }
 
   get(id: RecordId): Waiter | undefined {
-    return this.#waiters.get(id)
+    return this.#waiting.get(id)?.waiter
   }
 
-  all(): Iterable<Waiter> {
-    return this.#waiters.values()
+  *all(): Iterable<Waiter> {
+    for (const { waiter } of this.#waiting.values()) yield waiter
   }
 
-  /** @param isHeld whether a record that is needed is held all the same, only not as what is needed */
-  add(waiter: Waiter, needs: Iterable<RecordId>, isHeld: (id: RecordId) => boolean): void {
-    this.#waiters.set(waiter.id, waiter)
+  /**
+   * @param needs those of its names that it waits for
+   * @param isHeld whether a record that is needed is held all the same, only not as what is needed
+   */
+  add(waiter: Waiter, needs: Iterable<Citation>, isHeld: (id: RecordId) => boolean): void {
+    const waiting: Waiting = { waiter, lacks: 0 }
+    this.#waiting.set(waiter.id, waiting)
+    this.#names += waiter.names.length
+    this.#changes += 1
     if (waiter.type === 'patch') this.#patches += 1
-    for (const need of needs) {
-      const waiting = this.#byNeed.get(need)
-      if (waiting === undefined) this.#byNeed.set(need, { waiters: new Set([waiter.id]), held: isHeld(need) })
-      else waiting.waiters.add(waiter.id)
+    for (const { id, counter } of needs) {
+      waiting.lacks += 1
+      const need = this.#needs.get(id)
+      if (need === undefined) this.#needs.set(id, { waiting: new Set([waiting]), counter, held: isHeld(id) })
+      else {
+        need.waiting.add(waiting)
+        need.counter = Math.max(need.counter, counter)
+      }
     }
   }
 
   /** Notes that a record is held from now on. */
   arrived(id: RecordId): void {
-    const waiting = this.#byNeed.get(id)
-    if (waiting !== undefined) waiting.held = true
+    this.#setHeld(id, true)
   }
 
   /** Notes that a record is held no longer. */
   left(id: RecordId): void {
-    const waiting = this.#byNeed.get(id)
-    if (waiting !== undefined) waiting.held = false
+    this.#setHeld(id, false)
+  }
+
+  /**
+   * Crosses a part that is held now off what snapshots lack.
+   *
+   * @returns those that lack nothing any more
+   */
+  crossOff(part: Citation): Waiter[] {
+    const complete: Waiter[] = []
+    for (const waiting of this.#lacking(part)) {
+      this.#dropNeed(part.id, waiting)
+      waiting.lacks -= 1
+      if (waiting.lacks === 0) complete.push(waiting.waiter)
+    }
+    return complete
+  }
+
+  /** The snapshots that lack this part, and nothing else. */
+  lackingOnly(part: Citation): Waiter[] {
+    return this.#lacking(part)
+      .filter(({ lacks }) => lacks === 1)
+      .map(({ waiter }) => waiter)
   }
 
   remove(id: RecordId): void {
-    const waiter = this.#waiters.get(id)
-    if (waiter === undefined) return
-    this.#waiters.delete(id)
-    if (waiter.type === 'patch') this.#patches -= 1
-    for (const { id: need } of waiter.names) {
-      const waiting = this.#byNeed.get(need)
-      if (waiting?.waiters.delete(id) && waiting.waiters.size === 0) this.#byNeed.delete(need)
-    }
+    const waiting = this.#waiting.get(id)
+    if (waiting === undefined) return
+    this.#waiting.delete(id)
+    this.#names -= waiting.waiter.names.length
+    this.#changes += 1
+    if (waiting.waiter.type === 'patch') this.#patches -= 1
+    for (const name of waiting.waiter.names) this.#dropNeed(name.id, waiting)
   }
 
   /** Those that wait for a record of this id. */
   waitingFor(id: RecordId): Waiter[] {
-    return this.#resolve(this.#byNeed.get(id)?.waiters ?? [])
+    return Array.from(this.#needs.get(id)?.waiting ?? [], ({ waiter }) => waiter)
   }
 
   /** Ids at or above `counter` that something names and that are not held, in no order. */
   *missing(counter: number): Iterable<RecordId> {
-    for (const [id, { waiters, held }] of this.#byNeed) {
-      if (held) continue
-      const names = (waiter: Waiter): boolean =>
-        waiter.names.some((place) => place.id === id && place.counter >= counter)
-      if (this.#resolve(waiters).some(names)) yield id
-    }
+    for (const [id, need] of this.#needs) if (!need.held && need.counter >= counter) yield id
   }
 
-  #resolve(ids: Iterable<RecordId>): Waiter[] {
-    const waiters: Waiter[] = []
-    for (const id of ids) waiters.push(this.#waiters.get(id) as Waiter)
-    return waiters
+  #lacking({ id, counter }: Citation): Waiting[] {
+    return [...(this.#needs.get(id)?.waiting ?? [])].filter(
+      ({ waiter }) => waiter.type === 'snapshot' && waiter.counter === counter,
+    )
+  }
+
+  #dropNeed(id: RecordId, waiting: Waiting): void {
+    const need = this.#needs.get(id)
+    if (need?.waiting.delete(waiting) && need.waiting.size === 0) this.#needs.delete(id)
+  }
+
+  #setHeld(id: RecordId, held: boolean): void {
+    const need = this.#needs.get(id)
+    if (need === undefined) return
+    need.held = held
+    this.#changes += 1
   }
 }

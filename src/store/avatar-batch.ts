@@ -51,8 +51,9 @@ export class AvatarBatch {
   }
 
   /** Takes in a record that is not refused. */
-  add(record: VerifiedRecord, lastSequence: number): Change[] {
+  async add(record: VerifiedRecord, lastSequence: number): Promise<Change[]> {
     const entry = this.#entry
+    if (entry.state.wouldRebase(record)) await entry.preload()
     const { id, body } = record
     const { avatar, counter } = body
     const bytes = bytesOf(record)
@@ -71,6 +72,11 @@ export class AvatarBatch {
       changed.push({ sequence: (sequence += 1), kind: 'superseded', avatar, ...place })
     }
     return changed
+  }
+
+  /** Look-ups on the main thread since this was asked last. */
+  takeReads(): number {
+    return this.#entry.takeReads()
   }
 
   standing({ id, body }: VerifiedRecord): CommitResult {

@@ -13,37 +13,42 @@ import { fullFor } from './quotas.ts'
 import { pushFeed } from './record-rows.ts'
 import type { CommitResult } from './types.ts'
 
-/** Records, and rows, of a large batch between two pauses: a few milliseconds of the main thread. */
-const RECORDS_A_TURN = 256
+/** Rows read, and rows written, of a large batch between two pauses: a few milliseconds of the main thread. */
+const READS_A_TURN = 1_000
 const OPERATIONS_A_TURN = 2_000
+/** What a record counts for beside what is read for it: for a snapshot thousands of rows. */
+const READS_A_RECORD = 4
 
 /** @throws CorruptRowError, CorruptWhereaboutsError */
 export async function buildBatch(context: BatchContext, records: readonly VerifiedRecord[]): Promise<Batch> {
   const entries = new Map<Avatar, AvatarEntry>()
   for (const { body } of records) {
     if (!entries.has(body.avatar)) entries.set(body.avatar, await context.entryOf(body.avatar))
-    if (body.type !== 'patch') await entries.get(body.avatar)?.preload()
   }
   const parts = new Map([...entries].map(([avatar, entry]) => [avatar, new AvatarBatch(context, entry)]))
   const node = (): Counts => [...parts.values()].reduce((sum, part) => plus(sum, part.change()), context.counts)
   const changes: Change[] = []
   const refusals = new Map<number, CommitResult>()
   let sequence = context.lastSequence
-  let turn = 0
+  let reads = 0
   const isTight = mayExceed(context, entries, records)
   for (const at of isTight ? inOrder(records) : records.keys()) {
     const record = records[at] as VerifiedRecord
     const part = parts.get(record.body.avatar) as AvatarBatch
-    if ((turn += 1) % RECORDS_A_TURN === 0) await breathe()
-    const refusal = await part.refuse(record, isTight, node)
-    if (refusal !== undefined) {
-      refusals.set(at, refusal)
-      continue
+    if (reads >= READS_A_TURN) {
+      reads = 0
+      await breathe()
     }
-    const changed = part.add(record, sequence)
-    if (isTight) await part.settle()
-    sequence += changed.length
-    changes.push(...changed)
+    const refusal = await part.refuse(record, isTight, node)
+    if (refusal === undefined) {
+      const changed = await part.add(record, sequence)
+      if (isTight) await part.settle()
+      sequence += changed.length
+      changes.push(...changed)
+    } else {
+      refusals.set(at, refusal)
+    }
+    reads += READS_A_RECORD + part.takeReads()
   }
   // What a record is told is how it stands once the whole batch is in.
   const results = records.map((record, at) => {

@@ -54,8 +54,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'ignore-one-citation',
     'state/avatar-state.js',
-    'return waiter.names.filter((place) => !isThere(place)).map((place) => place.id);',
-    'return waiter.names.slice(1).filter((place) => !isThere(place)).map((place) => place.id);',
+    'return waiter.names.filter((place) => !isThere(place));',
+    'return waiter.names.slice(1).filter((place) => !isThere(place));',
   ),
   mutation(
     'false-counters-settle',
@@ -79,13 +79,13 @@ export const MUTATIONS: readonly Mutation[] = [
     'incomplete-snapshot-counts',
     'state/avatar-state.js',
     'if (needs.length === 0)\n            return this.#complete(place, body);',
-    'if (needs.length <= 1)\n            return this.#complete(place, { ...body, parts: body.parts.filter((id) => !needs.includes(id)) });',
+    'if (needs.length <= 1)\n            return this.#complete(place, { ...body, parts: body.parts.filter((id) => !needs.some((need) => need.id === id)) });',
   ),
   mutation(
     'base-may-fall',
     'state/avatar-state.js',
-    'compareCitations(place, this.#base) > 0)',
-    'compareCitations(place, this.#base) !== 0)',
+    'compareCitations(place, this.#base) > 0;',
+    'compareCitations(place, this.#base) !== 0;',
   ),
   mutation(
     'no-look-at-waiters-after-a-base',
@@ -171,7 +171,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'forget-the-tips-rows',
     'store/avatar-entry.js',
-    'for (const tip of now.values())\n            put(operations, keys.tipKey(this.avatar, tip), NO_VALUE);',
+    'else\n                put(operations, keys.tipKey(this.avatar, tip), NO_VALUE);',
     '',
   ),
   mutation(
