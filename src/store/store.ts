@@ -285,11 +285,8 @@ class LevelStore implements RebuildableStore {
     const db = this.#db
     const { sweeper } = this.#writer
     return {
-      // Between commits, so that the pages and the rows are of one moment.
       moment: (scope) =>
-        this.#writer.mending(() =>
-          scope === 'all' ? this.#writer.orderMoment() : this.#writer.between(() => avatarsMoment(db, scope)),
-        ),
+        this.#writer.mending(() => (scope === 'all' ? this.#writer.orderMoment() : avatarsMoment(db, scope))),
       avatarSums: (avatars) => this.#writer.mending(async () => avatarSums(db, avatars)),
       held: (ids) => heldOf(db, ids, sweeper),
       signed: (ids) => this.#writer.mending(() => signedOf(db, ids)),

@@ -1,27 +1,44 @@
 /** What sync reads from the store. */
+import { breathe } from '../breathe.ts'
 import { LIMBS } from '../sync/negentropy/id-sum.ts'
 import { createMemoryIndex } from '../sync/memory-index.ts'
 import type { Bound, Item } from '../sync/negentropy/types.ts'
+import { ID_BYTES } from '../sync/negentropy/wire.ts'
 import type { AvatarSum, SyncMoment } from '../sync/types.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
-import { fromHex } from './bytes.ts'
-import { openRow, walk, type Database, type Moment } from './database.ts'
+import { openRow, walk, walkSteps, type Database, type Moment } from './database.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
 import { atMoment, readSummary, readSummaryAt, readWhereabouts } from './reader.ts'
 import * as rows from './rows.ts'
 
 /** The live records of some avatars. */
-export async function avatarsMoment(db: Database, avatars: readonly Avatar[]): Promise<SyncMoment> {
-  const items: Item[] = []
-  for (const avatar of new Set(avatars)) {
-    const from = readSummary(db, avatar)?.base?.counter ?? 0
-    for await (const [key, row] of walk(db, keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER + 1))) {
-      const { createdAt } = openRow(avatar, 'history', key, row, rows.decodeHistory)
-      items.push({ timestamp: createdAt, id: fromHex(keys.placeInKey(key).id) })
+export function avatarsMoment(db: Database, avatars: readonly Avatar[]): Promise<SyncMoment> {
+  // A commit is in the database whole or not at all: no writer need wait while all is read as it was at one moment.
+  return atMoment(db, async (moment) => {
+    const items: Item[] = []
+    const fromOf = liveFrom(db, moment)
+    for (const [at, avatar] of [...new Set(avatars)].entries()) {
+      if (at % AVATARS_A_TURN === AVATARS_A_TURN - 1) await breathe()
+      const from = await fromOf(avatar)
+      if (from === Infinity) continue
+      const range = keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER + 1)
+      for await (const step of walkSteps(db, range, { moment })) {
+        for (const [key, row] of step) items.push(itemOfHistory(avatar, key, row))
+        await breathe()
+      }
     }
-  }
-  return Object.assign(createMemoryIndex(items), { close: () => Promise.resolve() })
+    return Object.assign(createMemoryIndex(items), { close: () => Promise.resolve() })
+  })
+}
+
+/** Avatars between two pauses that hold few records or none. */
+const AVATARS_A_TURN = 64
+
+function itemOfHistory(avatar: Avatar, key: keys.Key, row: Uint8Array): Item {
+  const { createdAt } = openRow(avatar, 'history', key, row, rows.decodeHistory)
+  // The key ends with the id. A copy, so that it does not hold the row in memory.
+  return { timestamp: createdAt, id: Uint8Array.prototype.slice.call(key, -ID_BYTES) }
 }
 
 export function avatarSums(db: Database, avatars: readonly Avatar[]): AvatarSum[] {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Bound } from '../../src/sync/negentropy/types.ts'
 import { idKey, orderKey } from '../../src/store/keys.ts'
 import { memoryHarness, verified, type StoreHarness } from './harness.ts'
@@ -32,4 +32,38 @@ test.each([1, 2, 3, 100])('a broken row of no record is passed over, %i records 
   expect(turns).toBeLessThan(20)
   const others = records.filter((record) => record !== lost).map(({ payload }) => Buffer.from(payload).toString())
   expect(found.toSorted()).toEqual(others.toSorted())
+})
+
+describe('the moment of a list of avatars', () => {
+  test('keeps no writer waiting, and is as it was when it was asked for', async () => {
+    const store = await harness.open()
+    const writer = new Writer(1)
+    const records = verified(writer.chain(1_500))
+    for (let at = 0; at < records.length; at += 500) await store.commit(records.slice(at, at + 500))
+    const ended: string[] = []
+    const asked = Array.from({ length: 4 }, async () => {
+      const moment = await store.sync.moment([writer.avatar, writer.avatar])
+      ended.push('moment')
+      return moment
+    })
+    const commit = store.commit(verified([writer.patch([], { late: true })])).then(() => ended.push('commit'))
+    const moments = await Promise.all(asked)
+    await commit
+    expect(ended[0]).toBe('commit')
+    expect(moments.map((moment) => moment.size())).toEqual([1_500, 1_500, 1_500, 1_500])
+    expect((await store.sync.moment([writer.avatar])).size()).toBe(1_501)
+  })
+
+  test('has nothing of an avatar that is being forgotten, or is not known', async () => {
+    const store = await harness.open({ stepRecords: 10 })
+    const [gone, stays, unknown] = [new Writer(1), new Writer(2), new Writer(3)]
+    await store.commit(verified([...gone.chain(100), ...stays.chain(5)]))
+    const forgotten = store.forget(gone.avatar)
+    while ((await store.summary(gone.avatar)) !== undefined) await new Promise((resolve) => setImmediate(resolve))
+    const moment = await store.sync.moment([gone.avatar, stays.avatar, unknown.avatar])
+    const [sum] = await store.sync.avatarSums([stays.avatar])
+    expect(moment.size()).toBe(5)
+    expect(Buffer.from(await moment.sum(0, 5))).toEqual(Buffer.from(sum!.sum))
+    await forgotten
+  })
 })
