@@ -8,16 +8,21 @@ import { Intake } from './intake.ts'
 import { SYNC_VERSION } from './limits.ts'
 import type { Bound } from './negentropy/types.ts'
 import { newPassMemory, type PassTotals } from './ledger.ts'
-import { Pass } from './pass.ts'
+import { Pass, refusedBy } from './pass.ts'
 import { choose, compareList, openingOf, ownList } from './scope.ts'
 import { unexpected, withChannel, type SessionParts, type SessionReport } from './session.ts'
+import { LISTED_PASS_RECORDS } from './turns.ts'
 import type { FrameStream, SyncMoment } from './types.ts'
 
 /**
- * Passes of one session. Two suffice where nobody writes meanwhile; a chain of records that came in a bad order, and is
- * longer than what may be pending, takes more.
+ * Passes about the same avatars. Two suffice where nobody writes meanwhile; a chain of records that came in a bad order, and
+ * is longer than what may be pending, takes more.
  */
 const MAX_PASSES = 16
+/** Passes of one session, as many as are served. */
+const MAX_SESSION_PASSES = 64
+/** Groups that the avatars of one session are in at most: each has four passes then. */
+const MAX_GROUPS = 16
 
 /**
  * Reconciles with a peer on a stream opened to it, and moves what differs.
@@ -77,11 +82,7 @@ const HELLO: HelloFrame = {
 }
 
 function welcomeOf(frame: Awaited<ReturnType<Channel['expect']>>): WelcomeFrame {
-  if (frame.kind === 'refusal') {
-    const { code } = frame
-    const message = `The peer refuses the session: ${code}.`
-    throw new SyncError('refused', message, code === 'unknown' ? {} : { refusal: code })
-  }
+  if (frame.kind === 'refusal') throw refusedBy(frame.code, 'The peer refuses the session')
   if (frame.kind !== 'welcome') throw unexpected(frame)
   return frame
 }
@@ -93,6 +94,13 @@ interface Listed {
   readonly differing: Uint8Array
 }
 
+/** Some of them, that passes are about. */
+interface Group {
+  readonly avatars: Set<Avatar>
+  /** Their bits. */
+  readonly subset: Uint8Array
+}
+
 class Initiator {
   readonly #parts: SessionParts
   readonly #channel: Channel
@@ -100,8 +108,6 @@ class Initiator {
   readonly #memory = newPassMemory()
   #pass = 0
   #differences = 0
-  /** Whether a pass has run; what the later ones find is new. */
-  #hasCompared = false
 
   constructor(parts: SessionParts, channel: Channel, intake: Intake) {
     this.#parts = parts
@@ -143,6 +149,7 @@ class Initiator {
           if (at !== null) await mark.write(null)
           const begin = { answer: welcome.answer }
           first = await this.#runPass({ reconciling: { number: 1, moment, begin }, avatars: null })
+          this.#differences += first.found
         } else {
           progress.total = welcome.count - (bulkFrom === at ? welcome.below : 0)
         }
@@ -168,22 +175,13 @@ class Initiator {
     return this.#passes({ avatars, differing }, undefined)
   }
 
-  /** Passes until one finds nothing more to move. */
+  /** Passes until nothing more is found to move. */
   async #passes(listed: Listed | undefined, first: PassTotals | undefined): Promise<SessionReport> {
-    const avatars = listed && choose(listed.avatars, listed.differing)
-    let last = first ?? (avatars?.length === 0 ? NOTHING : undefined)
     this.#parts.progress.phase = 'reconciling'
-    while (last === undefined || (last.moved > 0 && this.#pass < MAX_PASSES)) {
-      this.#pass += 1
-      const moment = await this.#look(avatars ?? 'all')
-      try {
-        const begin = { opening: await openingOf(moment), subset: listed?.differing ?? new Uint8Array(0) }
-        const reconciling = { number: this.#pass, moment, begin }
-        last = await this.#runPass({ reconciling, avatars: avatars === undefined ? null : new Set(avatars) })
-      } finally {
-        await moment.close()
-      }
-    }
+    const groups = listed === undefined ? [null] : await this.#groupsOf(listed)
+    const maxPasses = Math.min(MAX_PASSES, Math.floor(MAX_SESSION_PASSES / groups.length))
+    const last = { ...NOTHING }
+    for (const group of groups) addTo(last, await this.#repeat(group, maxPasses, first))
     const { moved, undelivered, refusedHere, refusedThere, found } = last
     const isExplained = moved === 0 && undelivered === 0
     return {
@@ -194,11 +192,53 @@ class Initiator {
     }
   }
 
-  async #runPass(plan: ConstructorParameters<typeof Pass>[3]): Promise<PassTotals> {
-    const totals = await new Pass(this.#parts, this.#channel, this.#intake, plan, this.#memory).run()
-    if (!this.#hasCompared) this.#differences += totals.found
-    this.#hasCompared = true
-    return totals
+  /** The avatars that differ, in groups that one pass each is about: a pass has the records of all of its group in memory. */
+  async #groupsOf({ avatars, differing }: Listed): Promise<Group[]> {
+    const sums = await this.#parts.source.avatarSums(choose(avatars, differing))
+    const records = sums.reduce((sum, { count }) => sum + count, 0)
+    const maxRecords = Math.max(LISTED_PASS_RECORDS, Math.ceil((2 * records) / MAX_GROUPS))
+    const placeOf = new Map(avatars.map((avatar, at) => [avatar, at]))
+    const groups: (Group & { records: number })[] = []
+    for (const { avatar, count } of sums) {
+      let group = groups.at(-1)
+      if (group === undefined || group.records + count > maxRecords) {
+        group = { avatars: new Set(), subset: new Uint8Array(differing.length), records: 0 }
+        groups.push(group)
+      }
+      const at = placeOf.get(avatar) as number
+      group.avatars.add(avatar)
+      group.subset[at >> 3] = (group.subset[at >> 3] as number) | (1 << (at & 7))
+      group.records += count
+    }
+    return groups
+  }
+
+  /**
+   * Passes about a group, or about everything, until one finds nothing more to move.
+   *
+   * @param last the pass that has run already
+   * @returns what the last one found
+   */
+  async #repeat(group: Group | null, maxPasses: number, last: PassTotals | undefined): Promise<PassTotals> {
+    for (let left = maxPasses; last === undefined || (last.moved > 0 && left > 0); left -= 1) {
+      const isFirst = last === undefined
+      this.#pass += 1
+      const moment = await this.#look(group === null ? 'all' : [...group.avatars])
+      try {
+        const begin = { opening: await openingOf(moment), subset: group?.subset ?? new Uint8Array(0) }
+        const reconciling = { number: this.#pass, moment, begin }
+        last = await this.#runPass({ reconciling, avatars: group?.avatars ?? null })
+      } finally {
+        await moment.close()
+      }
+      // What the later ones find is new.
+      if (isFirst) this.#differences += last.found
+    }
+    return last
+  }
+
+  #runPass(plan: ConstructorParameters<typeof Pass>[3]): Promise<PassTotals> {
+    return new Pass(this.#parts, this.#channel, this.#intake, plan, this.#memory).run()
   }
 
   /** A moment that may be closed twice. */
@@ -216,3 +256,7 @@ class Initiator {
 }
 
 const NOTHING: PassTotals = { found: 0, moved: 0, refusedHere: 0, refusedThere: 0, undelivered: 0 }
+
+function addTo(totals: PassTotals, more: PassTotals): void {
+  for (const name of Object.keys(totals) as (keyof PassTotals)[]) totals[name] += more[name]
+}

@@ -1,7 +1,7 @@
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import { checkArrivals } from './arrivals.ts'
 import type { Channel } from './channel.ts'
-import { asSyncError, SyncError } from './errors.ts'
+import { asSyncError, SyncError, type RefusalCode } from './errors.ts'
 import type { Frame, RefusedEntry } from './frames.ts'
 import { idKey, joinBytes, splitIds } from './ids.ts'
 import type { Intake } from './intake.ts'
@@ -182,7 +182,7 @@ export class Pass {
       case 'taken':
         return this.#endPush(frame.refused)
       case 'refusal':
-        throw new SyncError('refused', `The peer ended the session: ${frame.code}.`)
+        throw refusedBy(frame.code, 'The peer ended the session')
       default:
         throw unexpected(frame)
     }
@@ -252,6 +252,11 @@ export class Pass {
     this.#ledger.given(pushed, refused)
     this.#noteProgress()
   }
+}
+
+/** What the peer's refusal is to this side. */
+export function refusedBy(code: RefusalCode | 'unknown', what: string): SyncError {
+  return new SyncError('refused', `${what}: ${code}.`, code === 'unknown' ? {} : { refusal: code })
 }
 
 /** Not by `push(...)`, whose arguments stand on the stack. */

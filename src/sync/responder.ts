@@ -20,9 +20,9 @@ import type { FrameStream, SyncMoment } from './types.ts'
 /** What the side that was called knows at the end. */
 export interface ServedReport {
   readonly purpose: 'reconcile' | 'fetch'
-  /** Whether the last look at both sides found them equal. */
+  /** Whether both were compared in all that both care for, if that is anything, and last found equal. */
   readonly isEqual: boolean
-  /** Set if this side refused the session. */
+  /** Set if this side refused the session, or went no further with it. */
   readonly refused: RefusalCode | null
 }
 
@@ -50,6 +50,15 @@ export function runResponder(parts: SessionParts, stream: FrameStream): Promise<
   })
 }
 
+/** What a session that is not about everything is about. */
+interface ServedList {
+  readonly avatars: readonly Avatar[]
+  /** Those in both scopes, which a pass may be about. */
+  readonly common: ReadonlySet<Avatar>
+  /** Those of them that were not found equal, when they were last compared. */
+  readonly differing: Set<Avatar>
+}
+
 class Responder {
   readonly #parts: SessionParts
   readonly #channel: Channel
@@ -58,8 +67,9 @@ class Responder {
   #negentropy: Negentropy | undefined
   #pass = 0
   #isEqual = false
-  /** The avatars that a pass may be about: of the session's list, those in both scopes. Null: everything. */
-  #list: { avatars: readonly Avatar[]; common: ReadonlySet<Avatar> } | null = null
+  #list: ServedList | null = null
+  /** Of the list, those that the pass is about. */
+  #chosen: readonly Avatar[] = []
   #duplicates = 0
   #notLacking = 0
 
@@ -83,18 +93,31 @@ class Responder {
       if (reversed !== undefined) return this.#refuse(hello, reversed)
     } else {
       const { avatars, common, differing } = await compareList(this.#parts.source, this.#parts.scope, hello.list)
-      this.#list = { avatars, common: new Set(choose(avatars, common)) }
-      this.#isEqual = differing.every((byte) => byte === 0)
+      this.#list = {
+        avatars,
+        common: new Set(choose(avatars, common)),
+        differing: new Set(choose(avatars, differing)),
+      }
       await this.#channel.send({ kind: 'welcome', ...NOTHING_KNOWN, common, differing })
     }
-    for (;;) {
-      const frame = await this.#channel.receive(limits.stallMs, () => this.#intake.isBusy)
-      if (frame === null) break
-      await this.#answer(frame, hello.purpose)
+    try {
+      for (;;) {
+        const frame = await this.#channel.receive(limits.stallMs, () => this.#intake.isBusy)
+        if (frame === null) break
+        await this.#answer(frame, hello.purpose)
+      }
+    } catch (error) {
+      if (error instanceof SyncError && error.refusal === 'full') return this.#refuse(hello, 'full')
+      throw error
     }
     await this.#intake.drain()
     await this.#channel.close()
-    return { purpose: hello.purpose, isEqual: this.#isEqual, refused: null }
+    return { purpose: hello.purpose, isEqual: this.#areEqual(), refused: null }
+  }
+
+  #areEqual(): boolean {
+    if (this.#list === null) return this.#isEqual
+    return this.#list.common.size > 0 && this.#list.differing.size === 0
   }
 
   /** Lets go of everything, however the session ended. */
@@ -120,7 +143,7 @@ class Responder {
     const { source, scope, memory, lease, mark, peer } = this.#parts
     if (scope !== 'all') {
       const { avatars, frame } = await ownList(source, scope, memory)
-      this.#list = { avatars, common: new Set(avatars) }
+      this.#list = { avatars, common: new Set(avatars), differing: new Set(avatars) }
       await this.#channel.send({ kind: 'welcome', ...NOTHING_KNOWN, list: frame })
       return undefined
     }
@@ -170,25 +193,36 @@ class Responder {
     await this.#moment?.close()
     this.#moment = undefined
     this.#negentropy = undefined
-    const scope = this.#list === null ? 'all' : choose(this.#list.avatars, subset)
-    if (scope !== 'all' && scope.some((avatar) => this.#list?.common.has(avatar) !== true)) {
+    const list = this.#list
+    this.#chosen = list === null ? [] : choose(list.avatars, subset)
+    if (this.#chosen.some((avatar) => list?.common.has(avatar) !== true)) {
       throw new SyncError('out_of_scope', 'A pass is about avatars that are not in the scope of both sides.')
     }
-    this.#moment = await this.#parts.source.moment(scope)
+    this.#moment = await this.#parts.source.moment(list === null ? 'all' : this.#chosen)
     return this.#moment
   }
 
   /** The Negentropy answer to a message. */
   async #reconcile(message: Uint8Array, moment: SyncMoment): Promise<Uint8Array> {
     if (this.#negentropy === undefined) {
-      this.#isEqual = sameBytes(message, await openingOf(moment))
-      if (this.#isEqual) return ONLY_VERSION
+      const isEqual = sameBytes(message, await openingOf(moment))
+      this.#noteEqual(isEqual)
+      if (isEqual) return ONLY_VERSION
     }
     this.#negentropy ??= new Negentropy(moment, negentropyOptions(this.#parts))
     try {
       return (await this.#negentropy.reconcile(message)).message ?? ONLY_VERSION
     } catch (error) {
       throw fromNegentropy(error)
+    }
+  }
+
+  /** What the first message of a pass tells. */
+  #noteEqual(isEqual: boolean): void {
+    this.#isEqual = isEqual
+    for (const avatar of this.#chosen) {
+      if (isEqual) this.#list?.differing.delete(avatar)
+      else this.#list?.differing.add(avatar)
     }
   }
 

@@ -26,6 +26,7 @@ import { createRefusals, type Refusals } from './refusals.ts'
 import type { ServedReport } from './responder.ts'
 import { SessionRunner, type Ended, type SessionRun } from './session-runner.ts'
 import type { SessionProgress, SessionReport } from './session.ts'
+import { takingTurns } from './turns.ts'
 import type { FrameStream, Scope, SyncSource, SyncTransport } from './types.ts'
 
 /** The side with the smaller id calls at once; the other leaves it some time. */
@@ -92,21 +93,21 @@ class Scheduler implements Sync {
   #isRunning = false
 
   constructor(components: SyncComponents, options: SyncOptions) {
-    const { environment, metrics, mark = memoryMark() } = components
+    const { source, environment, metrics, mark = memoryMark() } = components
     this.#components = components
     this.#limits = { ...DEFAULT_SYNC_LIMITS, ...options.limits }
     this.#table = new PeerTable(environment.clock)
     const refusals = createRefusals(environment.clock)
     this.#refusals = refusals
     this.#runner = new SessionRunner(
-      components,
+      { ...components, source: takingTurns(source, environment) },
       { network: options.network, scope: options.scope ?? (() => 'all'), limits: this.#limits },
       { refusals, mark, lease: new BulkLease(environment.timers) },
       () => this.#serveWaiting(),
     )
     this.#gaps = new Gaps(
       {
-        source: components.source,
+        source,
         environment,
         refusals,
         free: () => this.#table.connected().filter((peer) => !peer.isBusy && peer.health.failures === 0),
@@ -267,7 +268,9 @@ class Scheduler implements Sync {
 
   /** Opens a session and runs it. Where it fails, the next one is arranged for. */
   async #call<T>(peer: PeerState, run: SessionRun<T>): Promise<Ended<T>> {
-    const ended = await this.#runner.call(peer, run)
+    // Sessions of this node's own wait for none that others open.
+    const { source } = this.#components
+    const ended = await this.#runner.call(peer, (parts, stream) => run({ ...parts, source }, stream))
     if (ended.error === undefined) peer.health.finished()
     else this.#noteFailure(peer, ended.error, ended.progress)
     this.#serveWaiting()
