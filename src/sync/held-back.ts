@@ -3,7 +3,7 @@ import { payloadHead } from './payload-head.ts'
 import type { Refusals } from './refusals.ts'
 
 /** About 16,000 small records. */
-export const MAX_HELD_BACK_BYTES = 8 * 1_024 * 1_024
+const MAX_HELD_BACK_BYTES = 8 * 1_024 * 1_024
 /** Ids of records that there was no room for: as many as are remembered of refused ones. */
 const MAX_DROPPED = 65_536
 /** They had no second try, so they wait no longer the next time. */
