@@ -128,7 +128,7 @@ class Checking {
 
   begin(header: ArchiveHeader): void {
     this.#network ??= header.network
-    this.#order.name(header)
+    this.#order.name(header.avatars, 'its header names')
   }
 
   async add(item: Item): Promise<void> {

@@ -51,7 +51,7 @@ export interface ImportReport extends ImportCounts {
 export interface ImportOptions extends ReadOptions {
   readonly chunks: AsyncIterable<Uint8Array>
   readonly submit: Submit
-  /** Only records of these avatars are submitted. Default: all. */
+  /** Only records of these avatars are submitted, and that there are none of one is told as a fault. Default: all. */
   readonly only?: ReadonlySet<Avatar>
   /** Called after each batch with the lines of records read and done so far. */
   readonly onProgress?: (progress: ImportCounts & { readonly records: number }) => void
@@ -91,7 +91,8 @@ export async function importArchive(options: ImportOptions): Promise<ImportRepor
       } else if (event.kind === 'fault') importing.faults.add(event.fault)
       else if (event.kind === 'header') {
         header = event.header
-        importing.order.name(only === undefined ? header : withoutNames(header))
+        if (only === undefined) importing.order.name(header.avatars, 'its header names')
+        else importing.order.name(only, 'was asked for')
       } else end = event
     }
     await importing.finish()
@@ -105,10 +106,6 @@ export async function importArchive(options: ImportOptions): Promise<ImportRepor
 
 /** What the header says is wrong there, if it is. */
 const HEADER_LINE = 1
-
-function withoutNames({ created_at, network }: ArchiveHeader): ArchiveHeader {
-  return { created_at, network }
-}
 
 class Importing {
   readonly faults = new FaultBook()

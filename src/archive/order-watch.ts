@@ -1,6 +1,5 @@
 import type { Avatar, RecordId } from '../record/types.ts'
 import type { ArchiveFault } from './errors.ts'
-import type { ArchiveHeader } from './format.ts'
 
 interface Place {
   readonly avatar: Avatar
@@ -11,14 +10,17 @@ interface Place {
 /** Where a record stands to those before it. */
 export type Standing = 'next' | 'duplicate' | 'out_of_order'
 
-/** Sees to the order of an archive's records, and to the avatars that its header names. */
+/** Sees to the order of an archive's records, and to the avatars of which there should be some. */
 export class OrderWatch {
   #last: Place | undefined
-  /** The avatars that the header names, with whether one of their records was seen. */
+  /** The avatars that the header names, or that were asked for, with whether one of their records was seen. */
   #named: Map<Avatar, boolean> | undefined
+  #why = ''
 
-  name({ avatars }: ArchiveHeader): void {
-    if (avatars !== undefined) this.#named = new Map(avatars.map((avatar) => [avatar, false]))
+  /** @param why for people, behind "which" */
+  name(avatars: Iterable<Avatar> | undefined, why: string): void {
+    if (avatars !== undefined) this.#named = new Map(Array.from(avatars, (avatar) => [avatar, false]))
+    this.#why = why
   }
 
   /** Where a sound record stands to the one before it. */
@@ -44,10 +46,10 @@ export class OrderWatch {
     }
   }
 
-  /** Avatars that the header names and of which there was no sound record. */
+  /** Those of which there was no sound record. */
   *absent(line: number): Iterable<ArchiveFault> {
     for (const [avatar, seen] of this.#named ?? []) {
-      const message = `The header names ${avatar}, of which the archive has no sound record.`
+      const message = `The archive has no sound record of ${avatar}, which ${this.#why}.`
       if (!seen) yield { code: 'absent_avatar', line, message, fatal: false }
     }
   }

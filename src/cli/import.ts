@@ -95,7 +95,9 @@ Exit code 0: all that was asked for is there, and nothing is wrong with the arch
 function checkReport(report: ImportReport): void {
   const { faults, refused } = report
   const problems: string[] = []
-  if (faults.total > 0) problems.push('The archive is not sound:', ...faultLines(faults))
+  const isShort = faults.codes['absent_avatar'] === faults.total
+  const what = isShort ? 'Something is not there:' : 'The archive is not sound:'
+  if (faults.total > 0) problems.push(what, ...faultLines(faults))
   if (refused > 0) problems.push(`${countText(refused, 'record')} not taken; see above.`)
   if (faults.stopped !== null) problems.push('Nothing after that was read; what is counted above was taken.')
   else if (faults.total > 0) problems.push('All other records were taken as counted above.')

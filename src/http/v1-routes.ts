@@ -27,7 +27,7 @@ import {
 const TAGS = ['Version 1 (Next.ID)']
 
 export interface V1Components {
-  readonly store: Pick<StoreReader, 'summary' | 'view' | 'byIdentity'>
+  readonly store: Pick<StoreReader, 'summary' | 'view' | 'byIdentity' | 'record'>
   readonly ingest: Ingest
   readonly names: AvatarNames
   readonly environment: Environment
@@ -156,23 +156,25 @@ export function v1Routes(
         const recalled = await issued.recall(draft, body.uuid.toLowerCase(), Number(body.created_at))
         const [result] = await ingest.submit([{ payload: recalled.payload, signature }], { origin: 'http' })
         if (result === undefined) throw new Error('ingest gave no result')
-        if (isDone(result)) {
+        if (result.status === 'stored' || (await isVisibleAlready(result))) {
           return reply
             .code(201)
             .header('content-type', JSON_TYPE)
             .send(await kvOf(draft.avatar))
         }
         if (result.status === 'invalid' && !recalled.issued) throw payloadUnknown()
-        throw errorOfResult(result)
+        throw errorOfResult(result.status === 'duplicate' ? { ...result, status: 'pending' } : result)
       },
     )
 
+    /** Whether a write is here from before, and does not wait for others. */
+    async function isVisibleAlready({ id, status }: IngestResult): Promise<boolean> {
+      if (status !== 'duplicate' || id === null) return false
+      return (await store.record(id))?.status !== 'pending'
+    }
+
     done()
   }
-}
-
-function isDone({ status }: IngestResult): boolean {
-  return status === 'stored' || status === 'duplicate'
 }
 
 function payloadUnknown(): HttpError {

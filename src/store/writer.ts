@@ -237,11 +237,6 @@ export class StoreWriter {
     }
   }
 
-  /** Runs a read between commits. */
-  between<T>(read: () => Promise<T>): Promise<T> {
-    return this.#writing.run(read)
-  }
-
   async forget(avatar: Avatar): Promise<void> {
     await this.#exclusively(() => this.#beginToForget(avatar), [avatar])
     while (this.sweeper.isForgetting(avatar)) {

@@ -13,6 +13,7 @@ import type { Outcome } from '../cli/run.ts'
 import { post, startHttpNode } from '../http/node.ts'
 import type { HttpNode } from '../http/node.ts'
 import { posted } from '../http/writer.ts'
+import { testKey } from '../oracle/signing.ts'
 import { Writer } from '../store/writer.ts'
 import { archiveOf, joined, linesOf } from './archives.ts'
 
@@ -106,6 +107,12 @@ describe('import', () => {
       const url = other.url('')
       const only = ['--only', bob.avatar, '--node', url]
       expect(await json<ImportReport>('import', 'b', ...only)).toMatchObject({ stored: 10, skipped: 41, sound: true })
+      const nobody = testKey(77).avatar
+      const none = await call('import', 'b', '--only', nobody, '--node', url)
+      expect([none.code, none.err]).toEqual([
+        1,
+        expect.stringContaining(`no sound record of ${nobody}, which was asked`),
+      ])
       const { code, out, err } = await call('import', 'b', '--node', url)
       expect([code, err]).toEqual([0, ''])
       expect(out).toMatch(/records +51 read.*\nstored +41 new.*\nduplicate +10 were/)

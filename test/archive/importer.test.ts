@@ -66,6 +66,15 @@ describe('importing an archive', () => {
     expect(await door.store.avatars({ limit: 10 })).toEqual([writers[1]!.avatar])
   })
 
+  it('tells of those that were asked for and are not there, whatever the header names', async () => {
+    const [alice, bob] = [new Writer(1), new Writer(2)]
+    const bytes = await archiveOf(alice.chain(2), { avatars: [alice.avatar] })
+    const report = await take(bytes, { only: new Set([bob.avatar]) })
+    expect(report).toMatchObject({ records: 2, stored: 0, skipped: 2, sound: false })
+    const message = `The archive has no sound record of ${bob.avatar}, which was asked for.`
+    expect(report.faults.first).toEqual([{ code: 'absent_avatar', line: 1, message, fatal: false }])
+  })
+
   it('leaves forged records out, each with its line and the reason, and takes the others', async () => {
     const alice = new Writer(1)
     const [one, two, three] = alice.chain(3) as [TestRecord, TestRecord, TestRecord]

@@ -261,6 +261,35 @@ describe('a version 1 client', () => {
     expect([status, body.code]).toEqual([409, 'superseded'])
   })
 
+  it('is told each time that it is kept and not visible, until what it was built on is there', async () => {
+    const key = newKey()
+    const first = signedPatch(key)
+    await postRecords(node, [first])
+    const payload = await ask(twitter(key, { late: 1 }))
+    await node.store.forget(key.avatar)
+    const signature = personalSign(payload.sign_payload, key)
+    for (let time = 0; time < 3; time++) {
+      const { status, body } = await write(twitter(key, { late: 1 }), payload, signature)
+      expect([status, body.code]).toEqual([409, 'pending'])
+    }
+    await postRecords(node, [first])
+    expect((await write(twitter(key, { late: 1 }), payload, signature)).status).toBe(201)
+  })
+
+  it.each(['text/plain;charset=UTF-8', 'foo', 'text', '*', '', 'a/b;;', '"', undefined])(
+    'is JSON, though its type is said to be %j',
+    async (type) => {
+      const body = JSON.stringify(twitter(newKey()))
+      // As bytes, so that nothing is added by the one who asks.
+      const init = {
+        method: 'POST',
+        body: new TextEncoder().encode(body),
+        headers: type === undefined ? {} : { 'content-type': type },
+      }
+      expect((await node.fetch('/v1/kv/payload', init)).status).toBe(200)
+    },
+  )
+
   it('may use any word as a key', async () => {
     const key = newKey()
     const patch = '{"__proto__":{"x":1},"constructor":2,"hasOwnProperty":{"prototype":3},"toString":null}'
