@@ -56,8 +56,10 @@ export interface PullLimits {
   readonly bytes: number
   /** One pull; default 30 min. */
   readonly totalMs: number
-  /** Without a byte; default 30 s. */
+  /** Without a byte, and before `bytesPerS` counts; default 30 s. */
   readonly stallMs: number
+  /** What the host must keep up while this node waits for it; default 1,024, as for archives that are sent here. */
+  readonly bytesPerS: number
   /** Whether superseded records are asked for too; default false. */
   readonly history: boolean
 }
@@ -68,13 +70,17 @@ const DEFAULT_LIMITS: PullLimits = {
   bytes: 1024 * 1024 * 1024,
   totalMs: 30 * 60_000,
   stallMs: 30_000,
+  bytesPerS: 1_024,
   history: false,
 }
 
 export interface Puller {
   /** Throws HostingError `pull_address_refused` for an address that will not be asked, `hosting_busy` where too many wait. */
   check(from: string): void
-  /** Has an avatar pulled, after those that wait; nothing new where that is under way. */
+  /**
+   * Has an avatar pulled, after those that wait. Nothing new where that is under way; from another address, it takes the
+   * place of the one that is.
+   */
   pull(avatar: Avatar, from: string): Promise<void>
   /** Of the pull that is under way, or else of the last one; undefined where none is remembered. */
   report(avatar: Avatar): PullReport | undefined
@@ -88,15 +94,20 @@ const MAX_REMEMBERED = 1_000
 
 type Draft = { -readonly [key in keyof PullReport]: PullReport[key] }
 
+interface Running {
+  readonly draft: Draft
+  readonly controller: AbortController
+  /** Where its owner wants it to be pulled from instead. */
+  next: string | undefined
+  ended: Promise<void>
+}
+
 export function createPuller(components: PullerComponents, options: Partial<PullLimits> = {}): Puller {
   const { guard, importArchive, memory, environment, logger, metrics } = components
   const { clock, timers } = environment
   const limits: PullLimits = { ...DEFAULT_LIMITS, ...options }
   const waiting = new Map<Avatar, Draft>()
-  const running = new Map<
-    Avatar,
-    { readonly draft: Draft; readonly controller: AbortController; ended: Promise<void> }
-  >()
+  const running = new Map<Avatar, Running>()
   const ended = new LRUCache<Avatar, Draft>({ max: MAX_REMEMBERED })
   let isStopped = false
 
@@ -122,13 +133,14 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
       if (isStopped || running.size >= limits.atOnce) return
       waiting.delete(avatar)
       const controller = new AbortController()
-      const entry = { draft, controller, ended: Promise.resolve() }
+      const entry: Running = { draft, controller, next: undefined, ended: Promise.resolve() }
       running.set(avatar, entry)
-      entry.ended = run(avatar, draft, controller)
+      entry.ended = run(avatar, entry)
     }
   }
 
-  async function run(avatar: Avatar, draft: Draft, controller: AbortController): Promise<void> {
+  async function run(avatar: Avatar, entry: Running): Promise<void> {
+    const { draft, controller } = entry
     draft.state = 'pulling'
     const cancel = timers.after(limits.totalMs, () => {
       controller.abort(new PullError('unreachable', `It took longer than ${limits.totalMs / 60_000} min.`))
@@ -158,6 +170,7 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
     // What was cut short by the end of the process is to go on at the next start.
     if (isStopped) return
     ended.set(avatar, draft)
+    if (entry.next !== undefined) return enqueue(avatar, entry.next, nowS())
     if (draft.state === 'done') logger.info({ avatar, ...draft }, 'an avatar was pulled')
     await memory.pulled(avatar).catch((error: unknown) => {
       logger.warn({ err: error, avatar }, 'the end of a pull could not be noted; the next start pulls again')
@@ -176,13 +189,20 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
         controller.abort(new PullError('unreachable', `Nothing came for ${limits.stallMs / 1_000} s.`))
       })
     let cancel = watch()
+    let waitedMs = 0
+    let sinceMs = clock.now()
     try {
       for await (const chunk of body) {
         cancel()
+        waitedMs += Math.max(0, clock.now() - sinceMs)
         draft.bytes += chunk.byteLength
         if (draft.bytes > limits.bytes) throw new PullError('bad_answer', `It has more than ${limits.bytes} bytes.`)
+        if (waitedMs > limits.stallMs && draft.bytes < (waitedMs / 1_000) * limits.bytesPerS) {
+          throw new PullError('unreachable', `It sends less than ${limits.bytesPerS} bytes a second.`)
+        }
         // Not watched meanwhile: it is this node that takes its time.
         yield chunk
+        sinceMs = clock.now()
         cancel = watch()
       }
     } catch (error) {
@@ -200,9 +220,18 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
       throw new HostingError('hosting_busy', 'Too many avatars wait to be pulled by this node; try again later.')
     },
     async pull(avatar, from) {
-      if (waiting.has(avatar) || running.has(avatar) || isStopped) return
+      const under = running.get(avatar)
+      const planned = waiting.get(avatar)?.from ?? under?.next ?? under?.draft.from
+      if (planned === from || isStopped) return
       await memory.pulling(avatar, from)
-      if (!waiting.has(avatar) && !running.has(avatar)) enqueue(avatar, from, nowS())
+      const draft = waiting.get(avatar)
+      const now = running.get(avatar)
+      if (draft !== undefined) Object.assign(draft, { from, asked_at: nowS() })
+      else if (now === undefined) enqueue(avatar, from, nowS())
+      else if (now.next !== undefined || now.draft.from !== from) {
+        now.next = from
+        now.controller.abort(new PullError('unreachable', 'Its owner has named another address meanwhile.'))
+      }
     },
     report: (avatar) => running.get(avatar)?.draft ?? waiting.get(avatar) ?? ended.get(avatar),
     resume() {

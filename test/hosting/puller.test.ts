@@ -137,6 +137,37 @@ test('only so many wait; one that is under way is not begun twice', async () => 
   await puller.stop()
 })
 
+test('an owner who names another address is pulled from there: in the place of what waits, and of what goes on', async () => {
+  const silent = await serve(() => undefined)
+  const good = await serve((_, response) => void response.end('x'))
+  const { puller, office } = await pullerOf({ atOnce: 1 })
+  await puller.pull(avatar(1), silent.url)
+  await puller.pull(avatar(2), silent.url)
+  await puller.pull(avatar(2), good.url)
+  expect(puller.report(avatar(2))).toMatchObject({ state: 'waiting', from: good.url })
+  await until('the first is asked', () => Promise.resolve(silent.paths.length === 1))
+  await puller.pull(avatar(1), good.url)
+  await puller.pull(avatar(1), good.url)
+  for (const each of [avatar(1), avatar(2)]) {
+    await until('it is pulled', () => Promise.resolve(puller.report(each)?.state === 'done'))
+    expect(puller.report(each)).toMatchObject({ from: good.url, stored: 1, code: null })
+  }
+  expect([silent.paths.length, good.paths.length]).toEqual([1, 2])
+  await office.settled()
+  expect(office.pulls()).toEqual([])
+})
+
+test('a host that keeps sending, but too little, holds no place for long', async () => {
+  const slow = await serve((_, response) => void drip(response))
+  const { puller } = await pullerOf({ stallMs: 200, bytesPerS: 100 })
+  await puller.pull(avatar(1), slow.url)
+  const message = 'It sends less than 100 bytes a second.'
+  expect(await ended(puller, avatar(1))).toMatchObject({ state: 'failed', code: 'unreachable', message })
+  const { puller: patient } = await pullerOf({ stallMs: 200, bytesPerS: 1, totalMs: 1_500 })
+  await patient.pull(avatar(1), slow.url)
+  expect((await ended(patient, avatar(1)))?.message).toMatch(/^It took longer/)
+})
+
 test('what the end of the process cuts short goes on at the next start', async () => {
   let isReady = false
   const { url } = await serve((_, response) => void (isReady ? response.end('abc') : response.write('a')))
