@@ -2,8 +2,9 @@
  * `usage`: the call makes no sense as it is. `invalid_change`: what should be written is no JSON that a content can hold, or
  * breaks a rule of the protocol. `too_large`: one value of it fits into no record.
  *
- * `unreachable`: no node answered; nothing was sent that could have been kept. `unconfirmed`: signed records were sent, and no
- * node said what became of them: `records` has them, hand them in again. `bad_answer`: a node answered what no node answers.
+ * `unreachable`: no node answered, or too few of them to know that there is nothing; nothing was sent that could have been kept.
+ * `unconfirmed`: signed records were sent, and no node said that it has taken all of them: `records` has them, hand them in
+ * again. `bad_answer`: a node answered what no node answers.
  * `refused`: a node did not do it, `nodeCode` says why. `superseded`: snapshots keep superseding the write, or the signer is
  * not asked again.
  *
@@ -43,7 +44,7 @@ export interface ClientErrorDetails {
   readonly retryAfterSeconds?: number
   /** Where the fault is, as a JSON Pointer. */
   readonly path?: string
-  /** Signed records whose fate is not known: handing them in again is safe. */
+  /** Signed records that were handed in, and of which no node said that it has taken all: handing them in again is safe. */
   readonly records?: readonly RecordText[]
   readonly cause?: unknown
 }

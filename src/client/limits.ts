@@ -42,7 +42,7 @@ export const MAX_WRITE_TRIES = 4
 export const MAX_PIECES = 1_000
 /** One request of records: nodes take 1,000 and 16 MiB, and quotes double in JSON. */
 export const SUBMIT_RECORDS = 1_000
-export const SUBMIT_CHARACTERS = 6 * 1024 * 1024
+export const SUBMIT_BYTES = 6 * 1024 * 1024
 /** Rounds in which a node is given what it lacks of what a write cites, 100 ids each. */
 export const MAX_HEALING_ROUNDS = 50
 

@@ -24,10 +24,30 @@ export function reportOn(local: LocalAvatar, views: readonly NodeView[]): Verifi
   return { avatar: local.avatar, network: local.network, state: verdict, ...state, nodes, problems }
 }
 
+/**
+ * Whether a change that is made of this may be made of nothing where there is something: nobody answered; or nothing of the
+ * avatar is known, and fewer than half of the nodes say that there is nothing. It would sort below what the others have.
+ */
+export function isSeenByTooFew({ nodes, records }: VerifiedAvatar): boolean {
+  if (records > 0) return nodes.every(({ standing }) => standing === 'failed')
+  return nodes.filter(({ standing }) => standing === 'unknown' || standing === 'equal').length * 2 < nodes.length
+}
+
+/** For people: why nothing is changed now. */
+export function tooFewText({ nodes, records, problems }: VerifiedAvatar): string {
+  const why = problems[0]?.message ?? 'No node answered.'
+  if (records > 0 || nodes.every(({ standing }) => standing === 'failed')) return why
+  return (
+    'Too few nodes say that there is nothing of this avatar yet: a change made now could count less than older ones, ' +
+    `which others may have. Try again later, or leave out nodes that are gone for good. ${why}`
+  )
+}
+
 function verdictOf(missing: number, records: number, nodes: readonly NodeReport[]): VerifiedState {
   if (missing > 0) return 'missing'
   if (nodes.some(({ standing }) => standing === 'equal')) return 'verified'
-  const nobodyKnows = records === 0 && nodes.every(({ standing }) => standing === 'unknown' || standing === 'failed')
+  // One that did not answer may know it.
+  const nobodyKnows = records === 0 && nodes.every(({ standing }) => standing === 'unknown')
   return nobodyKnows ? 'verified' : 'behind'
 }
 

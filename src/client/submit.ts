@@ -1,10 +1,10 @@
 import type { VerifiedRecord } from '../record/types.ts'
 import type { SubmitAnswer } from './answers.ts'
 import { ClientError, type RecordText } from './errors.ts'
-import { MAX_HEALING_ROUNDS, SUBMIT_CHARACTERS, SUBMIT_RECORDS } from './limits.ts'
+import { MAX_HEALING_ROUNDS, SUBMIT_BYTES, SUBMIT_RECORDS } from './limits.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { NodeApi } from './node-api.ts'
-import { isNodesFault, type NodePool } from './node-pool.ts'
+import type { NodePool } from './node-pool.ts'
 import { recordText } from './sign-patch.ts'
 
 /** What became of records that were handed in. */
@@ -13,52 +13,72 @@ export type Submission =
   /** The first record that a snapshot has superseded, by its place. */
   | { readonly status: 'superseded'; readonly first: number }
 
+export interface SubmitComponents {
+  readonly pool: NodePool
+  /** Whether a snapshot of which a node tells does supersede a record. @throws ClientError */
+  readonly isSuperseded: (api: NodeApi, record: VerifiedRecord) => Promise<boolean>
+}
+
 /**
- * Hands signed records to the first node that takes them; the same bytes again to the next where one fails, which is safe.
+ * Hands signed records to the first node that takes them all; the same bytes again to the next where one fails, which is safe.
  * A node that lacks what they cite is given that too, as far as it is known here.
  *
- * @throws ClientError `refused` where every node refuses, `unconfirmed` where none said what became of them
+ * @throws ClientError `refused` where every node refuses all of them, `unconfirmed` where some may have been taken
  */
 export async function submitToFirst(
-  pool: NodePool,
+  { pool, isSuperseded }: SubmitComponents,
   local: LocalAvatar,
   records: readonly VerifiedRecord[],
   signal: AbortSignal | undefined,
 ): Promise<Submission> {
   const texts = records.map(recordText)
   let refusal: ClientError | undefined
-  let silence: ClientError | undefined
+  let doubt: ClientError | undefined
   for (const api of pool.order()) {
+    const results: SubmitAnswer[] = []
     try {
-      const results = await submitAll(api, texts, signal)
-      const superseded = results.findIndex(({ status }) => status === 'superseded')
-      if (superseded >= 0) return { status: 'superseded', first: superseded }
+      await submitAll(api, texts, signal, results)
+      const at = results.findIndex(({ status }) => status === 'superseded')
+      const superseded = records[at]
+      if (superseded !== undefined && (await isSuperseded(api, superseded))) return { status: 'superseded', first: at }
       const refused = results.find(({ status }) => !TAKEN.has(status))
       if (refused === undefined) {
         const isWaiting = results.some(({ status }) => status === 'pending')
         const status = isWaiting && !(await heal(api, local, signal)) ? 'pending' : 'stored'
         return { status, api }
       }
-      refusal ??= refusedBy(api, refused)
+      throw refusedBy(api, refused)
     } catch (error) {
       if (!(error instanceof ClientError)) throw error
       if (error.code === 'aborted') throw new ClientError('aborted', error.message, { records: texts, cause: error })
-      // After any other answer than 500 nothing was taken.
-      if (error.code === 'refused' && error.status !== 500) refusal ??= error
+      if (isRefusal(error) && !results.some(({ status }) => TAKEN.has(status))) refusal ??= error
       else {
-        silence ??= error
-        if (isNodesFault(error)) pool.stood(api, 'failed')
+        doubt ??= error
+        if (!isRefusal(error)) pool.stood(api, 'failed')
       }
     }
   }
-  if (silence !== undefined) {
+  if (doubt !== undefined) {
     throw new ClientError(
       'unconfirmed',
-      `Signed records were sent, and no node said what became of them. Handing the same ones in again is safe. ${silence.message}`,
-      { ...(silence.node === undefined ? {} : { node: silence.node }), records: texts, cause: silence },
+      `Signed records were sent, and no node said that it has taken all. Handing the same ones in again is safe. ${doubt.message}`,
+      { ...(doubt.node === undefined ? {} : { node: doubt.node }), records: texts, cause: doubt },
     )
   }
-  throw refusal ?? new ClientError('refused', 'No node took it.', { records: texts })
+  const { message = 'No node took it.', node, status, nodeCode, retryAfterSeconds } = refusal ?? {}
+  throw new ClientError('refused', message, {
+    ...(node === undefined ? {} : { node }),
+    ...(status === undefined ? {} : { status }),
+    ...(nodeCode === undefined ? {} : { nodeCode }),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    records: texts,
+    cause: refusal,
+  })
+}
+
+/** Whether a node has said so. What stands before one (502, 504), and what broke within it (500), says nothing. */
+function isRefusal({ code, status, nodeCode = '' }: ClientError): boolean {
+  return code === 'refused' && (status === undefined || status < 500 || (status === 503 && nodeCode !== ''))
 }
 
 /** Hands records to one node, whatever it says; true where it has taken all. */
@@ -80,18 +100,19 @@ export async function submitTo(
 
 const TAKEN: ReadonlySet<string> = new Set(['stored', 'pending', 'duplicate'])
 
+/** @param results what became of them, filled as answers come: after a failure, those of the requests before it */
 async function submitAll(
   api: NodeApi,
   texts: readonly RecordText[],
   signal: AbortSignal | undefined,
+  results: SubmitAnswer[] = [],
 ): Promise<SubmitAnswer[]> {
-  const results: SubmitAnswer[] = []
   for (let at = 0; at < texts.length;) {
     const batch: RecordText[] = []
-    let characters = 0
+    let bytes = 0
     for (const text of texts.slice(at, at + SUBMIT_RECORDS)) {
-      characters += text.payload.length
-      if (batch.length > 0 && characters > SUBMIT_CHARACTERS) break
+      bytes += encoder.encode(text.payload).length
+      if (batch.length > 0 && bytes > SUBMIT_BYTES) break
       batch.push(text)
     }
     results.push(...(await api.submit(batch, signal)))
@@ -99,6 +120,8 @@ async function submitAll(
   }
   return results
 }
+
+const encoder = new TextEncoder()
 
 /** Gives a node what it lacks of what it was given, as far as it is known here; true where it then lacks nothing. */
 async function heal(api: NodeApi, local: LocalAvatar, signal: AbortSignal | undefined): Promise<boolean> {

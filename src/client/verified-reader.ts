@@ -26,9 +26,14 @@ export interface VerifiedRead {
   readonly verified: VerifiedAvatar
 }
 
+interface Thorough {
+  /** Whether nodes that did not answer a moment ago are asked all the same, where nothing of the avatar is known. */
+  readonly everyone?: boolean
+}
+
 export interface VerifiedReader {
   /** Over all nodes. @throws ClientError `unreachable` where no node answered and nothing is kept, `aborted` */
-  read(avatar: Avatar, options?: VerifyOptions): Promise<VerifiedRead>
+  read(avatar: Avatar, options?: VerifyOptions & Thorough): Promise<VerifiedRead>
   /** What is kept, without asking anybody. */
   load(avatar: Avatar, options?: VerifyOptions): Promise<LocalAvatar>
   /** What came since the last time at one node. */
@@ -101,10 +106,11 @@ export function createVerifiedReader(
         const claim = await view.api.claim(avatar, enough.signal)
         if (claim === undefined) view.outcome = 'unknown'
         else if (claim.network === network) view.claim = { digest: claim.digest, head: claim.head }
-        if (++done === 1) void pause(PATIENCE_MS, [enough.signal]).then(() => enough.abort())
+        // Who does not know the avatar says nothing for those that may.
+        if (claim !== undefined && ++done === 1) void pause(PATIENCE_MS, [enough.signal]).then(() => enough.abort())
       } catch (error) {
         throwIfAborted([own, signal])
-        const problem = problemOf(view.api, error)
+        const problem = enough.signal.aborted ? tooSlow(view.api) : problemOf(view.api, error)
         // It may still hand out records: one that has no receipts, or is too busy to sign, does.
         if (problem.code === 'unreachable') view.outcome = 'failed'
         view.problems.push(problem)
@@ -159,11 +165,7 @@ export function createVerifiedReader(
               throwIfAborted([own, options.signal])
               if (!(error instanceof ClientError) || error.code !== 'aborted') throw error
               view.outcome = 'failed'
-              view.problems.push({
-                node: view.api.url,
-                code: 'unreachable',
-                message: `The node at ${view.api.url} is too slow.`,
-              })
+              view.problems.push(tooSlow(view.api))
             },
           )
           reading.push(mine)
@@ -186,11 +188,12 @@ export function createVerifiedReader(
     }
   }
 
-  async function read(avatar: Avatar, options: VerifyOptions = {}): Promise<VerifiedRead> {
+  async function read(avatar: Avatar, options: VerifyOptions & Thorough = {}): Promise<VerifiedRead> {
     throwIfAborted([own, options.signal])
     const local = await load(avatar, options)
     const views = pool.order().map((api): NodeView => ({ api, outcome: 'asked', claim: null, ids: null, problems: [] }))
-    const up = views.filter(({ api }) => !pool.isDown(api))
+    const isThorough = options.everyone === true && local.size === 0
+    const up = isThorough ? views : views.filter(({ api }) => !pool.isDown(api))
     for (const view of views) if (!up.includes(view)) view.outcome = 'failed'
     if (up.length > 1) await askForClaims(avatar, up, options.signal)
 
@@ -247,6 +250,10 @@ export function createVerifiedReader(
 
 function isOpen({ outcome }: NodeView): boolean {
   return outcome === 'asked' || outcome === 'read'
+}
+
+function tooSlow({ url }: NodeApi): Problem {
+  return { node: url, code: 'unreachable', message: `The node at ${url} is too slow.` }
 }
 
 function nobodyAnswered(problems: readonly Problem[]): ClientError {

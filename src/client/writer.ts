@@ -5,10 +5,12 @@ import { ClientError } from './errors.ts'
 import { copyObject, mergePatchOf } from './json.ts'
 import { MAX_WRITE_TRIES } from './limits.ts'
 import type { LocalAvatar } from './local-avatar.ts'
+import type { NodeApi } from './node-api.ts'
 import type { NodePool } from './node-pool.ts'
 import { recordText, signPieces, type Piece } from './sign-patch.ts'
 import type { Signer } from './signers.ts'
 import { splitPatch } from './split-patch.ts'
+import { isSeenByTooFew, tooFewText } from './standing.ts'
 import { submitTo, submitToFirst, type Submission } from './submit.ts'
 import type { ChangeRequest, Namespace, PutRequest, PutResult, WriteOptions } from './types.ts'
 import type { VerifiedReader } from './verified-reader.ts'
@@ -52,15 +54,19 @@ export function createWriter(components: WriterComponents, network: string): Wri
     const { signal } = options
     const tries = signer.silent === true ? MAX_WRITE_TRIES : MAX_ASKED_TRIES
     for (let attempt = 0; attempt < tries; attempt++) {
-      const { local, verified } = await reader.read(signer.avatar, signal === undefined ? {} : { signal })
-      if (verified.nodes.every(({ standing }) => standing === 'failed')) {
-        throw new ClientError('unreachable', verified.problems[0]?.message ?? 'No node answered.')
-      }
+      const call = signal === undefined ? {} : { signal }
+      const { local, verified } = await reader.read(signer.avatar, { ...call, everyone: true })
+      if (isSeenByTooFew(verified)) throw new ClientError('unreachable', tooFewText(verified))
       const planned = await plan(local)
       const pieces = planned.flatMap((each) => each.pieces)
       const records = await signPieces(context, signer, local.tips, pieces)
       if (records.length === 0) return planned.map((each) => resultOf(signer.avatar, each, [], 'unchanged', []))
-      const submission = await submitToFirst(pool, local, records, signal)
+      /** Not by the node's word, but by a snapshot that it holds. */
+      const isSuperseded = async (api: NodeApi, { body }: VerifiedRecord): Promise<boolean> => {
+        await reader.readOne(api, local, call)
+        return body.counter < (local.base?.counter ?? 0)
+      }
+      const submission = await submitToFirst({ pool, isSuperseded }, local, records, signal)
       if (submission.status === 'superseded') continue
       return await conclude(signer.avatar, local, planned, records, submission, options)
     }

@@ -7,9 +7,10 @@ import { ClientError, messageOf } from '../client/errors.ts'
 import type { NodeApi } from '../client/node-api.ts'
 import { isNodesFault, type NodePool } from '../client/node-pool.ts'
 import { recordText } from '../client/sign-patch.ts'
+import { isSeenByTooFew, tooFewText } from '../client/standing.ts'
 import type { VerifiedReader } from '../client/verified-reader.ts'
 import type { RecordId } from '../record/types.ts'
-import { MAX_HEALING_ROUNDS, SUBMIT_CHARACTERS, SUBMIT_RECORDS } from './limits.ts'
+import { MAX_HEALING_ROUNDS, SUBMIT_BYTES, SUBMIT_RECORDS } from './limits.ts'
 import type { Restorer } from './restore.ts'
 import type { Entry, Shelf } from './shelf.ts'
 
@@ -41,10 +42,8 @@ export async function deliver(
   if (waiting.length === 0) return 'idle'
   const blind = waiting.findIndex(({ note }) => note.blind === true)
   if (blind >= 0) {
-    const { verified } = await reader.read(shelf.avatar, { signal })
-    if (verified.nodes.every(({ standing }) => standing === 'failed')) {
-      return { kind: 'unreachable', message: verified.problems[0]?.message ?? 'No node answered.' }
-    }
+    const { verified } = await reader.read(shelf.avatar, { signal, everyone: true })
+    if (isSeenByTooFew(verified)) return { kind: 'unreachable', message: tooFewText(verified) }
     await restorer.open(shelf, waiting.slice(blind))
     return 'again'
   }
@@ -105,9 +104,9 @@ export async function deliver(
 
 /** As much as fits into a request. */
 function firstOf(waiting: readonly Entry[]): readonly Entry[] {
-  let characters = 0
+  let bytes = 0
   const batch = waiting.slice(0, SUBMIT_RECORDS)
-  const end = batch.findIndex(({ record }, at) => (characters += record.payload.length) > SUBMIT_CHARACTERS && at > 0)
+  const end = batch.findIndex(({ record }, at) => (bytes += record.payload.length) > SUBMIT_BYTES && at > 0)
   return end < 0 ? batch : batch.slice(0, end)
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
@@ -86,6 +87,52 @@ describe('a client over two nodes that do not know each other', () => {
     expect(merged).toMatchObject({ state: 'verified', records: 3, head: 2, problems: [] })
     expect(merged.tips).toHaveLength(1)
     expect(merged.nodes.map(({ standing }) => standing)).toEqual(['equal', 'equal'])
+  })
+})
+
+describe('an avatar that one node has, and another does not know', () => {
+  const slowly = (url: string, delay: () => number): typeof fetch => {
+    return async (input, init) => {
+      if (String(input).startsWith(url)) await sleep(delay(), undefined, { signal: init?.signal ?? undefined })
+      return await fetch(input, init)
+    }
+  }
+
+  it('is waited for: what says nothing of it speeds nothing up', async () => {
+    const signer = privateKeySigner(newKey())
+    await createClient({ nodes: [node.url('')] }).put({ signer, patch: { old: 1 } })
+    const nodes = [node.url(''), other.url('')]
+    const client = createClient({ nodes, fetch: slowly(node.url(''), () => 2_500) })
+    expect(await client.getVerified(signer.avatar)).toMatchObject({ state: 'verified', head: 1 })
+  })
+
+  it('is not called empty where the one that has it does not answer, and not written below it once it does', async () => {
+    const signer = privateKeySigner(newKey())
+    const direct = createClient({ nodes: [node.url('')] })
+    for (const n of [1, 2, 3]) await direct.put({ signer, patch: { n } })
+    let isDown = true
+    const delay = (): number => {
+      if (isDown) throw new TypeError('fetch failed')
+      return 0
+    }
+    const nodes = [node.url(''), other.url('')]
+    const client = createClient({ nodes, fetch: slowly(node.url(''), delay) })
+    expect(await client.getVerified(signer.avatar)).toMatchObject({ state: 'behind', head: 0 })
+    isDown = false
+    // It is left alone for now, but not by a write that is made of nothing.
+    expect(await client.put({ signer, patch: { n: 4 } })).toMatchObject({ records: [{ counter: 4 }] })
+    expect(await client.get(signer.avatar, 'nextid')).toEqual({ n: 4 })
+  })
+
+  it('is not written to where most nodes say nothing of it', async () => {
+    const signer = privateKeySigner(newKey())
+    const dead = ['http://127.0.0.1:1', 'http://127.0.0.1:2']
+    const write = (nodes: readonly string[]) => createClient({ nodes }).put({ signer, patch: { n: 1 } })
+    await expect(write([other.url(''), ...dead])).rejects.toMatchObject({
+      code: 'unreachable',
+      message: expect.stringContaining('Too few nodes'),
+    })
+    expect(await write([other.url(''), dead[0] as string])).toMatchObject({ status: 'stored' })
   })
 })
 

@@ -243,13 +243,44 @@ describe('a node that lies to writers', () => {
     expect(handedIn.body).toMatchObject({ results: [{ status: 'stored' }] })
   })
 
-  it('ends the tries of a write that it calls superseded again and again', async () => {
+  it('is not believed that a write is superseded, unless it shows the snapshot', async () => {
     const author = privateKeySigner(newKey())
-    proxy.tell(({ method }) =>
-      method === 'POST' ? { body: '{"results":[{"id":null,"status":"superseded"}]}' } : undefined,
-    )
-    const client = createClient({ nodes: [proxy.url] })
-    await expect(client.put({ signer: author, patch: { n: 1 } })).rejects.toMatchObject({ code: 'superseded' })
+    const superseded = { body: '{"results":[{"id":null,"status":"superseded"}]}' }
+    proxy.tell(({ method }) => (method === 'POST' ? superseded : undefined))
+    const alone = createClient({ nodes: [proxy.url] })
+    const error: unknown = await alone.put({ signer: author, patch: { n: 1 } }).catch((each: unknown) => each)
+    expect(error).toMatchObject({ code: 'refused', node: proxy.url, records: [{ payload: expect.any(String) }] })
+    const both = createClient({ nodes: [proxy.url, node.url('')] })
+    const written = await both.put({ signer: author, patch: { n: 1 } })
+    expect(written).toMatchObject({ status: 'stored', nodes: [node.url('')], records: [{ counter: 1 }] })
+    expect(proxy.seen.filter(({ method }) => method === 'POST')).toHaveLength(2)
+  })
+
+  it.each([
+    [502, '<h1>Bad Gateway</h1>', 'unconfirmed'],
+    [504, '<h1>Gateway Timeout</h1>', 'unconfirmed'],
+    [503, '<h1>Service Unavailable</h1>', 'unconfirmed'],
+    [503, '{"code":"busy","message":"later"}', 'refused'],
+    [413, '<h1>Request Entity Too Large</h1>', 'refused'],
+  ])('that answers with %i and %s has refused only where a node says so', async (status, body, code) => {
+    const author = privateKeySigner(newKey())
+    proxy.tell(({ method }) => (method === 'POST' ? { status, body } : undefined))
+    const error: unknown = await createClient({ nodes: [proxy.url] })
+      .put({ signer: author, patch: { n: 1 } })
+      .catch((each: unknown) => each)
+    expect(error).toMatchObject({ code, records: [{ payload: expect.any(String) }] })
+  })
+
+  it('that takes a part of a change has not refused it', async () => {
+    const author = privateKeySigner(newKey())
+    const busy = { status: 503, body: '{"code":"busy","message":"later"}' }
+    proxy.tell(({ method, count }) => (method === 'POST' && count > 0 ? busy : undefined))
+    const patch = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`k${at}`, 'x'.repeat(200_000)]))
+    const error: unknown = await createClient({ nodes: [proxy.url] })
+      .put({ signer: author, patch })
+      .catch((each: unknown) => each)
+    expect(error).toMatchObject({ code: 'unconfirmed', node: proxy.url })
+    expect((error as { records: unknown[] }).records.length).toBeGreaterThan(30)
   })
 
   it.each([

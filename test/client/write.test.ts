@@ -274,6 +274,12 @@ describe('a client', () => {
     })
   })
 
+  it('fits text of many bytes into requests', async () => {
+    const signer = privateKeySigner(newKey())
+    const patch = Object.fromEntries(Array.from({ length: 75 }, (_, at) => [`k${at}`, '漢'.repeat(80_000)]))
+    expect(await createClient({ nodes: [node.url('')] }).put({ signer, patch })).toMatchObject({ status: 'stored' })
+  })
+
   it('goes on from what it kept', async () => {
     const signer = privateKeySigner(newKey())
     const asked: string[] = []
