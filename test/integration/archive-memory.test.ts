@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -20,6 +20,7 @@ const AVATARS = 40
 const LARGE = 30
 const LARGE_CHARACTERS = 160_000
 const SMALL = 400
+const NO_QUOTAS = { quota_avatar_bytes: 0, quota_avatar_records: 0, quota_total_bytes: 0, quota_total_records: 0 }
 
 let cwd: string
 /** A value of each size under each key, so that what an avatar shows is far less than its history. */
@@ -44,6 +45,8 @@ const writers = new Map(
 
 beforeAll(async () => {
   cwd = mkdtempSync(join(tmpdir(), 'avatar-kv-memory-'))
+  // Said, so that nothing is assumed of a node that there is not.
+  writeFileSync(join(cwd, 'config.json'), JSON.stringify({ ...NO_QUOTAS, hosting_mode: 'all' }))
   const bytes = writeArchive(archive, { network: 'main', createdAt: CREATED_AT, history: false })
   await pipeline(bytes, createWriteStream(join(cwd, 'made')))
 }, 300_000)
@@ -74,7 +77,7 @@ it('archives go in and out in bounded memory, however much there is of them', as
   const exported = await most('export', '--all', '--data-dir', 'data', '--out', 'back')
   const verified = await most('verify', 'back')
   const compressed = await most('export', '--all', '--gzip', '--data-dir', 'data', '--out', 'back.gz')
-  const again = await most('import', 'back.gz', '--data-dir', 'data')
+  const again = await most('import', 'back.gz', '--data-dir', 'data', '--config', 'config.json')
 
   expect(imported.report).toMatchObject({ stored: records, sound: true })
   expect(verified.report).toMatchObject({ valid: records, complete: true })
