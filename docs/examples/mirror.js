@@ -35,10 +35,21 @@ async function keep(verified) {
   for (const { message } of problems) console.error(`${avatar}: ${message}`)
   if (state === 'missing') return console.error(`${avatar}: not written, records are missing`)
   const file = join(values.to, `${avatar}.json`)
+  // A node that is behind, or has lost its data, is no reason to lose ours.
+  if (head < (await headIn(file))) return console.error(`${avatar}: not written, the file is newer`)
   // As a whole or not at all: whoever reads the file never sees half of it.
   await writeFile(`${file}.new`, `${JSON.stringify({ avatar, head, digest, namespaces }, null, 2)}\n`)
   await rename(`${file}.new`, file)
   console.log(`${avatar}: head ${head}, ${verified.records} signatures checked`)
+}
+
+async function headIn(file) {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')).head
+  } catch (error) {
+    if (error.code === 'ENOENT') return 0
+    throw error
+  }
 }
 
 async function mirror(avatar) {

@@ -152,12 +152,18 @@ export async function readArchiveInto(
   }
 
   const cutter = new LineCutter()
-  for await (const chunk of unzipped(chunks)) {
-    signal?.throwIfAborted()
-    for (const line of cutter.push(chunk)) {
-      await take(line)
-      hash.update(line.bytes)
+  try {
+    for await (const chunk of unzipped(chunks)) {
+      signal?.throwIfAborted()
+      for (const line of cutter.push(chunk)) {
+        await take(line)
+        hash.update(line.bytes)
+      }
     }
+  } catch (error) {
+    // What came before it counts.
+    await flush()
+    throw error
   }
   for (const line of cutter.end()) await take(line)
   if (!hasHeader) throw wrong('it is empty')

@@ -51,6 +51,12 @@ describe('docs/examples/mirror.js', () => {
     await promisify(execFile)(process.execPath, [...args, '--once'])
     expect([await nameIn(ada.avatar), await nameIn(bob.avatar)]).toEqual(['Ada', 'Bob'])
 
+    // A host that has nothing of it takes nothing away.
+    const stranger = await cluster.start('stranger')
+    const poor = args.slice(0, -4).concat('--node', stranger.url, '--once')
+    await promisify(execFile)(process.execPath, poor)
+    expect([await nameIn(ada.avatar), await nameIn(bob.avatar)]).toEqual(['Ada', 'Bob'])
+
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     try {
       await once(child.stdout, 'data')
