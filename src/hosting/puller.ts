@@ -56,7 +56,7 @@ export interface PullLimits {
   readonly bytes: number
   /** One pull; default 30 min. */
   readonly totalMs: number
-  /** Without a byte, and before `bytesPerS` counts; default 30 s. */
+  /** Until the answer begins, then without a byte, and before `bytesPerS` counts; default 30 s. */
   readonly stallMs: number
   /** What the host must keep up while this node waits for it; default 1,024, as for archives that are sent here. */
   readonly bytesPerS: number
@@ -146,7 +146,10 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
       controller.abort(new PullError('unreachable', `It took longer than ${limits.totalMs / 60_000} min.`))
     })
     try {
-      const body = await guard.get(archiveUrl(draft.from, avatar, limits.history), controller.signal)
+      const body = await answered(
+        guard.get(archiveUrl(draft.from, avatar, limits.history), controller.signal),
+        controller,
+      )
       const { fault, ...counts } = await importArchive({
         chunks: bounded(body, draft, controller),
         avatar,
@@ -176,6 +179,14 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
       logger.warn({ err: error, avatar }, 'the end of a pull could not be noted; the next start pulls again')
     })
     startNext()
+  }
+
+  /** Waits for the head of an answer, redirects among it, no longer than for a byte of the body. */
+  async function answered<T>(answer: Promise<T>, controller: AbortController): Promise<T> {
+    const cancel = timers.after(limits.stallMs, () => {
+      controller.abort(new PullError('unreachable', `No answer came for ${limits.stallMs / 1_000} s.`))
+    })
+    return await answer.finally(cancel)
   }
 
   /** The body, no more and no slower than the limits say. */
@@ -220,18 +231,18 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
       throw new HostingError('hosting_busy', 'Too many avatars wait to be pulled by this node; try again later.')
     },
     async pull(avatar, from) {
-      const under = running.get(avatar)
-      const planned = waiting.get(avatar)?.from ?? under?.next ?? under?.draft.from
-      if (planned === from || isStopped) return
-      await memory.pulling(avatar, from)
       const draft = waiting.get(avatar)
-      const now = running.get(avatar)
+      const entry = running.get(avatar)
+      const planned = draft?.from ?? entry?.next ?? entry?.draft.from
+      if (planned === from || isStopped) return
+      // Planned before it is noted: a pull that ends meanwhile must not strike out the note of this one.
       if (draft !== undefined) Object.assign(draft, { from, asked_at: nowS() })
-      else if (now === undefined) enqueue(avatar, from, nowS())
-      else if (now.next !== undefined || now.draft.from !== from) {
-        now.next = from
-        now.controller.abort(new PullError('unreachable', 'Its owner has named another address meanwhile.'))
+      else if (entry === undefined) enqueue(avatar, from, nowS())
+      else {
+        entry.next = from
+        entry.controller.abort(new PullError('unreachable', 'Its owner has named another address meanwhile.'))
       }
+      await memory.pulling(avatar, from)
     },
     report: (avatar) => running.get(avatar)?.draft ?? waiting.get(avatar) ?? ended.get(avatar),
     resume() {

@@ -168,6 +168,56 @@ test('a host that keeps sending, but too little, holds no place for long', async
   expect((await ended(patient, avatar(1)))?.message).toMatch(/^It took longer/)
 })
 
+test.each<[string, (write: (text: string) => void) => void]>([
+  ['says nothing', () => undefined],
+  ['sends one line of its head after the other', (write) => write('HTTP/1.1 200 OK\r\n')],
+])('a host that %s holds no place until the time for all is over', async (_, begin) => {
+  const host = await serve((_, response) => {
+    const { socket } = response
+    if (socket === null) throw new Error('no socket')
+    begin((text) => {
+      socket.write(text)
+      const timer = setInterval(() => socket.write('x: y\r\n'), 50)
+      socket.once('close', () => clearInterval(timer))
+    })
+  })
+  const { puller } = await pullerOf({ stallMs: 200 })
+  await puller.pull(avatar(1), host.url)
+  const message = 'No answer came for 0.2 s.'
+  expect(await ended(puller, avatar(1))).toMatchObject({ state: 'failed', code: 'unreachable', message })
+})
+
+test('what is asked for while another pull ends is remembered until it has ended itself', async () => {
+  let finish: (() => void) | undefined
+  const first = await serve((_, response) => {
+    response.write('x')
+    finish = () => response.end()
+  })
+  const second = await serve((_, response) => void response.write('x'))
+  const { make, office } = await pullerOf()
+  let release: (() => void) | undefined
+  const noted = new Promise<void>((resolve) => (release = resolve))
+  const pulling = office.pulling.bind(office)
+  office.pulling = async (each, from) => {
+    await pulling(each, from)
+    if (from === second.url) await noted
+  }
+  const puller = make()
+  await puller.pull(avatar(1), first.url)
+  await until('the first comes', () => Promise.resolve(puller.report(avatar(1))?.bytes === 1))
+  const asked = puller.pull(avatar(1), second.url)
+  finish?.()
+  await until('the first has ended', () =>
+    Promise.resolve(puller.report(avatar(1))?.state !== 'pulling' || second.paths.length === 1),
+  )
+  release?.()
+  await asked
+  await until('the second is asked', () => Promise.resolve(second.paths.length === 1))
+  await puller.stop()
+  await office.settled()
+  expect(office.pulls()).toMatchObject([{ from: second.url }])
+})
+
 test('what the end of the process cuts short goes on at the next start', async () => {
   let isReady = false
   const { url } = await serve((_, response) => void (isReady ? response.end('abc') : response.write('a')))
