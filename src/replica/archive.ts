@@ -64,7 +64,9 @@ export interface ImportComponents {
   readonly shelfOf: (avatar: Avatar) => Promise<Shelf | undefined>
 }
 
-/** @throws ReplicaError `usage` where it is no archive, or one of another network; nothing was taken then */
+/**
+ * @throws ReplicaError `usage` where it is no archive, is one of another network, or breaks off; what came before is taken
+ */
 export async function readArchiveInto(
   { engine, network, shelfOf }: ImportComponents,
   chunks: AsyncIterable<Uint8Array>,
