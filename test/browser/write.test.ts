@@ -3,6 +3,8 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
+import { buildSnapshot } from '../../src/record/build.ts'
+import { signRecord } from '../../src/record/sign.ts'
 import { newKey } from '../client/keys.ts'
 import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
 import { openBrowser, type Pages } from './pages.ts'
@@ -33,6 +35,29 @@ async function write(page: Page, content: unknown): Promise<string> {
   const text = await page.getByLabel('Text to be signed').innerText()
   await page.getByRole('button', { name: 'Sign and send' }).click()
   return text
+}
+
+/** Puts a snapshot in place of the history, as another device would. */
+async function snapshot(key: Uint8Array): Promise<void> {
+  const { avatar } = privateKeySigner(key)
+  const { tips, namespaces } = await createClient({ nodes: [node.url] }).getVerified(avatar)
+  const body = buildSnapshot({
+    avatar,
+    network: 'main',
+    createdAt: Math.floor(Date.now() / 1000),
+    uuid: '00000000-0000-4000-8000-000000000001',
+    prev: tips,
+    state: namespaces.map(({ platform, identity, content }) => ({ platform, identity, content })),
+    parts: [],
+  })
+  const { payload, signature } = signRecord(body, key)
+  const record = { payload: Buffer.from(payload).toString(), signature: `0x${Buffer.from(signature).toString('hex')}` }
+  const answer = await fetch(`${node.url}/v2/records`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ records: [record] }),
+  })
+  expect(await answer.json()).toMatchObject({ results: [{ status: 'stored' }] })
 }
 
 describe('writing', () => {
@@ -90,6 +115,38 @@ describe('writing', () => {
     expect(kept).not.toContain(secret.slice(2))
     await page.reload()
     await page.getByText('Who signs?').waitFor()
+  })
+
+  it('with a new key: it stays to be seen wherever the person goes, until it is said to be kept', async () => {
+    const other = privateKeySigner(newKey())
+    await createClient({ nodes: [node.url] }).put({ signer: other, patch: { a: 1 } })
+    const page = await browser.open(`${node.url}/#/avatar/${other.avatar}/edit`)
+    await page.getByRole('button', { name: 'Make a new key' }).click()
+    const shown = page.locator('.secret code')
+    const secret = await shown.innerText()
+    await page.getByRole('link', { name: 'Edit yours' }).click()
+    await page.getByText('This avatar is not yours').waitFor({ state: 'detached' })
+    await page.getByRole('heading', { name: 'Edit', exact: true }).waitFor()
+    expect(await shown.innerText()).toBe(secret)
+    for (const tab of ['Data', 'History', 'Edit']) await page.getByRole('link', { name: tab, exact: true }).click()
+    expect(await shown.innerText()).toBe(secret)
+    await page.getByRole('link', { name: 'Write', exact: true }).click()
+    await page.getByRole('heading', { name: 'Write as yourself' }).waitFor()
+    expect(await shown.innerText()).toBe(secret)
+
+    await page.getByRole('button', { name: 'I have kept it' }).click()
+    await shown.waitFor({ state: 'detached' })
+    await page.getByText('with a key in this page’s memory').waitFor()
+    await page.getByRole('link', { name: 'Edit my avatar' }).click()
+    await page.getByRole('heading', { name: 'Edit', exact: true }).waitFor()
+    expect(await shown.count()).toBe(0)
+
+    await page.getByRole('button', { name: 'Forget the key' }).click()
+    await page.getByRole('button', { name: 'Make a new key' }).click()
+    expect(await shown.innerText()).not.toBe(secret)
+    await page.getByRole('button', { name: 'Forget the key' }).click()
+    await page.getByText('Who signs?').waitFor()
+    expect(await shown.count()).toBe(0)
   })
 
   it('says what is wrong with a draft, and lets nobody sign for another', async () => {
@@ -180,6 +237,101 @@ describe('offline', () => {
       await page.getByText('kept on this device').first().waitFor({ state: 'detached' })
     }
     expect((await node.api.avatar(signer.avatar))?.namespaces[0]?.content).toEqual({ n: 0, one: 1, two: 2 })
+  })
+
+  it('a change whose place a snapshot took is told of when the page is opened again, and made again', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    const client = createClient({ nodes: [node.url] })
+    await client.put({ signer, patch: { n: 0 } })
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    await page.getByText('Verified in your browser: 1 signature').waitFor()
+    await useKey(page, key)
+    // Not offline: a page that is closed is online for a moment, and sends.
+    await page.context().route('**/v2/records', (route) => route.abort())
+    await write(page, { n: 0, mine: 1 })
+    await page.getByText('Signed, and kept on this device').waitFor()
+    const later = await page.context().newPage()
+    await page.close()
+    await client.put({ signer, patch: { n: 1 } })
+    await client.put({ signer, patch: { n: 2 } })
+    await snapshot(key)
+
+    await later.context().unroute('**/v2/records')
+    await later.goto(`${node.url}/#/avatar/${signer.avatar}`)
+    await later.getByText('1 signed change not taken by the host').waitFor()
+    await later.reload()
+    await later.getByText('If the content lacks this change, make it again').waitFor()
+    await later.getByRole('link', { name: 'Make it again' }).click()
+    await useKey(later, key)
+    expect(JSON.parse(await later.getByLabel('Content, as JSON').inputValue())).toEqual({ n: 2, mine: 1 })
+    await later.getByRole('button', { name: 'See what will be signed' }).click()
+    await later.getByRole('button', { name: 'Sign and send' }).click()
+    await later.getByText('Your change arrived').waitFor()
+    await later.getByText('not taken by the host').waitFor({ state: 'detached' })
+    expect((await node.api.avatar(signer.avatar))?.namespaces[0]?.content).toEqual({ n: 2, mine: 1 })
+  })
+
+  it('a change that the host refuses is kept with the reason, and sent again when the person says so', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 0 } })
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    await page.getByText('Verified in your browser: 1 signature').waitFor()
+    await useKey(page, key)
+    let asked = 0
+    const verdict = { id: null, status: 'refused', retry: false, code: 'not_hosted', message: 'Not on my list.' }
+    await page.context().route('**/v2/records', (route) => {
+      asked += 1
+      return route.fulfill({ json: { results: [verdict] } })
+    })
+    await write(page, { n: 1 })
+    await page.getByText('The host did not take it').waitFor()
+    await page.reload()
+    await page.getByText('1 signed change not taken by the host').waitFor()
+    await page.getByText('It says: Not on my list.').waitFor()
+    expect(asked).toBe(1)
+    await page.context().unroute('**/v2/records')
+    await page.getByRole('button', { name: 'Send it again' }).click()
+    await page.getByText('not taken by the host').waitFor({ state: 'detached' })
+    await page.getByText('Verified in your browser: 2 signatures').waitFor()
+    expect((await node.api.avatar(signer.avatar))?.namespaces[0]?.content).toEqual({ n: 1 })
+  })
+
+  it('a browser that has no room to keep a change says so, and goes on sending it', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 0 } })
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    await page.getByText('Verified in your browser: 1 signature').waitFor()
+    await useKey(page, key)
+    await page.evaluate(() => {
+      for (let at = 0, size = 8 * 1024 * 1024; size >= 1;) {
+        try {
+          localStorage.setItem(`filler-${at}`, 'x'.repeat(size))
+          at += 1
+        } catch {
+          size = Math.floor(size / 2)
+        }
+      }
+    })
+    await page.context().route('**/v2/records', (route) => route.abort())
+    await write(page, { n: 1 })
+    await page.getByText('Signed, and kept only while this page is open').waitFor()
+    await page.getByText('This browser has no room to keep 1 change').waitFor()
+    // Another page writes to what it shares with this one.
+    const other = await page.context().newPage()
+    await other.goto(node.url)
+    await page.evaluate(() => addEventListener('storage', ({ key }) => (document.title = `heard of ${key}`)))
+    await other.evaluate(() => {
+      localStorage.removeItem('filler-0')
+      localStorage.setItem('avatar-kv.outbox.0x1', '{}')
+    })
+    await page.waitForFunction(() => document.title === 'heard of avatar-kv.outbox.0x1')
+    await page.getByText('1 signed change not sent yet').waitFor()
+    await page.context().unroute('**/v2/records')
+    await page.getByText('Your change arrived').waitFor()
+    expect((await node.api.avatar(signer.avatar))?.namespaces[0]?.content).toEqual({ n: 1 })
   })
 
   it('a host that stops is told of, what was verified stays, and what comes after is seen', async () => {

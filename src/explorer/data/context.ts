@@ -1,13 +1,15 @@
 import { createContext } from 'preact'
 import { useContext, useEffect, useState } from 'preact/hooks'
 import type { Signer } from '../../client/index.ts'
-import type { Outbox, Waiting } from './outbox.ts'
+import type { Kept, Outbox } from './outbox.ts'
 import type { Session } from './session.ts'
 
 /** Who signs. A pasted or made key is held by its signer in memory alone, and gone with the page. */
 export interface Pen {
   readonly signer: Signer
   readonly kind: 'wallet' | 'key'
+  /** The secret of a key that was made here, shown until the person has kept it or the key is forgotten. */
+  readonly made?: string
 }
 
 export interface Desk {
@@ -26,13 +28,24 @@ export function useDesk(): Desk {
   return desk
 }
 
-/** Signed records of an avatar that no host has taken yet. */
-export function useWaiting(avatar: string): readonly Waiting[] {
+/** Signed records of an avatar that are still to be sent. */
+export function useWaiting(avatar: string): readonly Kept[] {
   const { outbox } = useDesk()
-  const [waiting, setWaiting] = useState(() => outbox.list(avatar))
+  return useKept(outbox.list, avatar)
+}
+
+/** Those that the host does not take: the person decides what becomes of them. */
+export function useDeclined(avatar: string): readonly Kept[] {
+  const { outbox } = useDesk()
+  return useKept(outbox.declined, avatar)
+}
+
+function useKept(read: Outbox['list'], avatar: string): readonly Kept[] {
+  const { outbox } = useDesk()
+  const [records, setRecords] = useState(() => read(avatar))
   useEffect(() => {
-    setWaiting(outbox.list(avatar))
-    return outbox.onChange(() => setWaiting(outbox.list(avatar)))
-  }, [outbox, avatar])
-  return waiting
+    setRecords(read(avatar))
+    return outbox.onChange(() => setRecords(read(avatar)))
+  }, [outbox, read, avatar])
+  return records
 }

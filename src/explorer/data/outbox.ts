@@ -1,5 +1,5 @@
 /**
- * Signed records that no host has taken yet: kept in the browser until one has, so that closing the page loses nothing.
+ * Signed records that no host has taken yet: kept in the browser until one has, or until the person discards them.
  * Signed records are no secret; keys are never in here.
  */
 import type { Citation, RecordText } from '../../client/index.ts'
@@ -10,49 +10,93 @@ export interface Waiting extends RecordText, Citation {
   readonly network: string
 }
 
+export interface Kept extends Waiting {
+  /** False where the browser has no room for it: it lasts as long as this page. */
+  readonly isOnDisk: boolean
+  /** What the host said that does not take it; it is not sent again by itself. */
+  readonly verdict?: SubmitResult
+}
+
 /** As much as a person writes in one journey. */
 const MAX_WAITING = 200
 const REQUEST_CHARACTERS = 6 * 1024 * 1024
 const RETRY_MS = 4_000
 /** A key for each record: pages that are open at once do not overwrite each other's. */
 const PREFIX = 'avatar-kv.outbox.'
+/** The host keeps it: nothing of it is left to do here. */
+const TAKEN: ReadonlySet<string> = new Set<SubmitResult['status']>(['stored', 'pending', 'duplicate'])
 
 export interface Outbox {
-  list(avatar?: string): readonly Waiting[]
-  /** Keeps a record, and tries to hand it in. @returns what the host said; undefined where it did not answer */
-  hand(record: Waiting): Promise<SubmitResult | undefined>
+  /** What is still to be sent, in the order in which it builds on each other. */
+  list(avatar?: string): readonly Kept[]
+  /** What the host does not take, with its verdict: kept until the person decides. */
+  declined(avatar?: string): readonly Kept[]
+  find(id: string): Kept | undefined
+  /** Keeps a record, and tries to hand it in. */
+  hand(record: Waiting): Promise<void>
+  /** Tries once more what was declined. */
+  sendAgain(id: string): Promise<void>
   drop(id: string): void
   /** @returns what stops it */
   onChange(listener: () => void): () => void
-  /** What was said of records handed in later than they were signed. */
+  /** What was said of the records that the host took from this page. */
   readonly verdicts: ReadonlyMap<string, SubmitResult>
 }
 
 export function createOutbox(network: string, signal: AbortSignal): Outbox {
-  let waiting = load().filter((each) => each.network === network)
+  let all: readonly Kept[] = load(network)
   const listeners = new Set<() => void>()
   const verdicts = new Map<string, SubmitResult>()
   let flushing: Promise<void> | undefined
+
+  const isOf = (each: Kept, avatar?: string): boolean => avatar === undefined || each.avatar === avatar
+  const list = (avatar?: string): Kept[] => all.filter((each) => each.verdict === undefined && isOf(each, avatar))
+  const find = (id: string): Kept | undefined => all.find((each) => each.id === id)
 
   function changed(): void {
     for (const each of listeners) each()
   }
 
+  function put(record: Kept): void {
+    all = [...all.filter(({ id }) => id !== record.id), record].sort(byCounter)
+  }
+
+  function remove(id: string): void {
+    forget(id)
+    all = all.filter((each) => each.id !== id)
+  }
+
+  /** After some were removed: the oldest that are in memory alone go to disk, until one does not fit. */
+  function takeRoom(): void {
+    let isFull = false
+    all = all.map((each) => {
+      if (each.isOnDisk || isFull) return each
+      const tried = kept(each)
+      isFull = !tried.isOnDisk
+      return tried
+    })
+  }
+
   async function flush(): Promise<void> {
-    while (waiting.length > 0) {
-      const sent = firstOf(waiting)
+    for (let sent = firstOf(list()); sent.length > 0; sent = firstOf(list())) {
       const results = await submitRecords(sent.map(({ payload, signature }) => ({ payload, signature })))
-      const settled = new Set<string>()
-      for (const [at, result] of results.entries()) {
+      let hasMoved = false
+      for (const [at, verdict] of results.entries()) {
         const id = sent[at]?.id
-        if (id === undefined || (result.status === 'refused' && result.retry === true)) continue
-        verdicts.set(id, result)
-        settled.add(id)
+        if (id === undefined || (verdict.status === 'refused' && verdict.retry === true)) continue
+        hasMoved = true
+        // Another page may have discarded it meanwhile.
+        const record = find(id)
+        if (TAKEN.has(verdict.status)) {
+          verdicts.set(id, verdict)
+          remove(id)
+        } else if (record !== undefined) {
+          put(kept({ ...record, verdict }))
+        }
       }
-      waiting = waiting.filter(({ id }) => !settled.has(id))
-      for (const id of settled) forget(id)
+      takeRoom()
       changed()
-      if (settled.size === 0) return
+      if (!hasMoved) return
     }
   }
 
@@ -68,14 +112,30 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
     }
   }
 
+  async function send(record: Kept): Promise<void> {
+    put(kept(record))
+    changed()
+    await flushOnce()
+    // A flush that was under way when it came may have left without it.
+    if (list().some(({ id }) => id === record.id)) await flushOnce()
+  }
+
   const again = (): void => {
-    if (waiting.length > 0) void flushOnce()
+    if (list().length > 0) void flushOnce()
   }
   addEventListener('online', again, { signal })
-  // Other pages of this host share what waits.
+  // Other pages of this host share what is on disk. What is in this page alone they know nothing of.
   const shared = ({ key }: StorageEvent): void => {
-    if (key !== null && !key.startsWith(PREFIX)) return
-    waiting = load().filter((each) => each.network === network)
+    if (key === null) {
+      all = all.map((each) => ({ ...each, isOnDisk: false }))
+    } else if (key.startsWith(PREFIX)) {
+      const record = read(key)
+      const id = key.slice(PREFIX.length)
+      if (record?.network === network && record.id === id) put(record)
+      else all = all.filter((each) => each.id !== id || !each.isOnDisk)
+    } else {
+      return
+    }
     changed()
   }
   addEventListener('storage', shared, { signal })
@@ -85,22 +145,24 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
 
   return {
     verdicts,
-    list: (avatar) => (avatar === undefined ? waiting : waiting.filter((each) => each.avatar === avatar)),
+    list,
+    find,
+    declined: (avatar) => all.filter((each) => each.verdict !== undefined && isOf(each, avatar)),
     async hand(record) {
-      if (waiting.length >= MAX_WAITING) {
+      if (list().length >= MAX_WAITING) {
         throw new HostError('refused', `${MAX_WAITING} changes wait already. Wait until this host takes them.`)
       }
-      waiting = [...waiting, record]
-      keep(record)
-      changed()
-      await flushOnce()
-      // A flush that was under way when it came may have left without it.
-      if (waiting.some(({ id }) => id === record.id)) await flushOnce()
-      return verdicts.get(record.id)
+      await send({ ...record, isOnDisk: false })
+    },
+    async sendAgain(id) {
+      const record = find(id)
+      if (record === undefined) return
+      const { verdict: _, ...unsaid } = record
+      await send(unsaid)
     },
     drop(id) {
-      waiting = waiting.filter((each) => each.id !== id)
-      forget(id)
+      remove(id)
+      takeRoom()
       changed()
     },
     onChange(listener) {
@@ -111,40 +173,44 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
 }
 
 /** As many as fit into a request: nodes take 16 MiB, and quotes double in JSON. */
-function firstOf(waiting: readonly Waiting[]): Waiting[] {
+function firstOf(waiting: readonly Kept[]): Kept[] {
   let characters = 0
   return waiting.filter(({ payload }, at) => (characters += payload.length) <= REQUEST_CHARACTERS || at === 0)
 }
 
-/** In the order in which they build on each other. */
-function load(): Waiting[] {
-  const found: Waiting[] = []
+function byCounter(a: Waiting, b: Waiting): number {
+  return a.counter - b.counter
+}
+
+function load(network: string): Kept[] {
+  let keys: string[] = []
   try {
-    for (const key of Object.keys(localStorage)) {
-      if (!key.startsWith(PREFIX) || found.length >= MAX_WAITING) continue
-      const record = parse(localStorage.getItem(key))
-      if (record !== undefined) found.push(record)
-    }
+    keys = Object.keys(localStorage).filter((key) => key.startsWith(PREFIX))
   } catch {
     // No storage here: what waits lasts as long as the page.
   }
-  return found.sort((a, b) => a.counter - b.counter)
+  return keys
+    .map(read)
+    .filter((record): record is Kept => record?.network === network)
+    .sort(byCounter)
 }
 
-function parse(text: string | null): Waiting | undefined {
+function read(key: string): Kept | undefined {
   try {
-    const value: unknown = JSON.parse(text ?? '')
-    return isWaiting(value) ? value : undefined
+    const value: unknown = JSON.parse(localStorage.getItem(key) ?? '')
+    return isWaiting(value) ? { ...value, isOnDisk: true } : undefined
   } catch {
     return undefined
   }
 }
 
-function keep(record: Waiting): void {
+/** Writes it to disk. Where that has no room, what it held of this record before stays there. */
+function kept(record: Kept): Kept {
   try {
-    localStorage.setItem(PREFIX + record.id, JSON.stringify(record))
+    localStorage.setItem(PREFIX + record.id, JSON.stringify({ ...record, isOnDisk: undefined }))
+    return { ...record, isOnDisk: true }
   } catch {
-    // No storage, or a full one: it lasts as long as the page.
+    return record
   }
 }
 
@@ -156,11 +222,16 @@ function forget(id: string): void {
   }
 }
 
-function isWaiting(value: unknown): value is Waiting {
+function isWaiting(value: unknown): value is Waiting & Pick<Kept, 'verdict'> {
   if (typeof value !== 'object' || value === null) return false
   const record = value as Record<string, unknown>
   return (
     ['payload', 'signature', 'id', 'avatar', 'network'].every((key) => typeof record[key] === 'string') &&
-    Number.isSafeInteger(record['counter'])
+    Number.isSafeInteger(record['counter']) &&
+    (record['verdict'] === undefined || isVerdict(record['verdict']))
   )
+}
+
+function isVerdict(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'status' in value && typeof value.status === 'string'
 }

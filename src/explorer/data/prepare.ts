@@ -68,11 +68,22 @@ export async function signPrepared(prepared: Prepared, signer: Signer): Promise<
 export function contentWith(known: VerifiedAvatar, waiting: readonly Waiting[], target: Target): JsonObject {
   const isTarget = (each: Target): boolean => each.platform === target.platform && each.identity === target.identity
   let content: JsonObject = known.namespaces.find(isTarget)?.content ?? {}
-  for (const { payload } of waiting) {
-    const body = JSON.parse(payload) as Target & { patch?: JsonObject }
-    if (body.patch !== undefined && isTarget(body)) content = applyMergePatch(content, body.patch) as JsonObject
+  for (const each of waiting) {
+    const change = changeOf(each)
+    if (change !== undefined && isTarget(change)) content = withChange(content, each)
   }
   return content
+}
+
+/** What a signed record changes; undefined for one that is no patch. */
+export function changeOf({ payload }: Waiting): (Target & { readonly patch: JsonObject }) | undefined {
+  const { platform, identity, patch } = JSON.parse(payload) as Target & { patch?: JsonObject }
+  return patch === undefined ? undefined : { platform, identity, patch }
+}
+
+export function withChange(content: JsonObject, record: Waiting): JsonObject {
+  const change = changeOf(record)
+  return change === undefined ? content : (applyMergePatch(content, change.patch) as JsonObject)
 }
 
 function openEnds(known: VerifiedAvatar, waiting: readonly Waiting[]): Citation[] {

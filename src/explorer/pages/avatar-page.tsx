@@ -91,10 +91,14 @@ function KnownAvatar({ avatar, tab, focus }: Props) {
             </Notice>
           )}
           <Verdict known={view.known} />
-          <WaitingList avatar={avatar} />
+        </>
+      )}
+      <WaitingList avatar={avatar} />
+      {view.phase === 'ready' && (
+        <>
           {tab === 'data' && <DataView view={view} />}
           {tab === 'history' && <HistoryView known={view.known} arrived={view.arrived} chosen={focus.get('record')} />}
-          {tab === 'edit' && <EditView view={view} focus={focus} />}
+          {tab === 'edit' && <EditView key={focus.get('again') ?? ''} view={view} focus={focus} />}
           {tab === 'move' && <MoveView avatar={avatar} known={view.known} />}
           <Compare />
         </>

@@ -4,7 +4,7 @@ import { Notice } from '../parts/notice.tsx'
 import { PenPanel } from '../parts/pen-panel.tsx'
 import { useDesk, useWaiting } from '../data/context.ts'
 import { visible } from '../data/format-visible.ts'
-import type { Target } from '../data/prepare.ts'
+import { changeOf, type Target } from '../data/prepare.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
 import { avatarHref } from '../routes.ts'
 import { Editor } from './editor.tsx'
@@ -18,9 +18,11 @@ interface Props {
 
 export function EditView({ view, focus }: Props) {
   const { known } = view
-  const { pen } = useDesk()
+  const { pen, outbox } = useDesk()
   const waiting = useWaiting(known.avatar)
   const [target, setTarget] = useState<Target>(() => targetOf(known, focus))
+  const again = outbox.find(focus.get('again') ?? '')
+  const change = again?.verdict === undefined ? undefined : changeOf(again)
   const isOwner = pen?.signer.avatar === known.avatar
   return (
     <section aria-labelledby="edit-title">
@@ -41,6 +43,7 @@ export function EditView({ view, focus }: Props) {
         waiting={waiting}
         target={target}
         signer={isOwner ? pen.signer : undefined}
+        again={again?.avatar === known.avatar && change !== undefined && same(change, target) ? again : undefined}
       />
     </section>
   )

@@ -7,9 +7,10 @@ import { judgeDraft, pretty, touched } from '../data/draft.ts'
 import { messageOf } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import type { SubmitResult } from '../data/node-facts.ts'
-import type { Waiting } from '../data/outbox.ts'
-import { contentWith, prepare, signPrepared, type Prepared, type Target } from '../data/prepare.ts'
+import type { Kept, Waiting } from '../data/outbox.ts'
+import { contentWith, prepare, signPrepared, withChange, type Prepared, type Target } from '../data/prepare.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
+import { whyNotTaken } from '../data/why-not-taken.ts'
 import { avatarHref } from '../routes.ts'
 
 interface Props {
@@ -18,20 +19,22 @@ interface Props {
   readonly target: Target
   /** Undefined where nobody is there who can sign for this avatar. */
   readonly signer: Signer | undefined
+  /** A change that the host did not take, to be made on the content of now. */
+  readonly again: Kept | undefined
 }
 
 type Stage =
   | { readonly at: 'writing' }
   | { readonly at: 'review'; readonly prepared: Prepared }
   | { readonly at: 'signing'; readonly prepared: Prepared }
-  | { readonly at: 'sent'; readonly record: Waiting; readonly result: SubmitResult | undefined }
+  | { readonly at: 'sent'; readonly record: Waiting }
 
 /** One content: typed, turned into a patch, shown as the text that is signed, signed, sent, and seen to arrive. */
-export function Editor({ view, waiting, target, signer }: Props) {
+export function Editor({ view, waiting, target, signer, again }: Props) {
   const { known } = view
   const { outbox } = useDesk()
   const [before, setBefore] = useState<JsonObject>(() => contentWith(known, waiting, target))
-  const [text, setText] = useState(() => pretty(before))
+  const [text, setText] = useState(() => pretty(again === undefined ? before : withChange(before, again)))
   const [stage, setStage] = useState<Stage>({ at: 'writing' })
   const [error, setError] = useState('')
   const review = useRef<HTMLHeadingElement>(null)
@@ -78,8 +81,9 @@ export function Editor({ view, waiting, target, signer }: Props) {
       return
     }
     try {
-      const result = await outbox.hand(record)
-      setStage({ at: 'sent', record, result })
+      await outbox.hand(record)
+      if (again !== undefined) outbox.drop(again.id)
+      setStage({ at: 'sent', record })
     } catch (failure) {
       setError(messageOf(failure))
       setStage({ at: 'review', prepared })
@@ -173,16 +177,15 @@ export function Editor({ view, waiting, target, signer }: Props) {
   )
 }
 
-function Sent({
-  view,
-  record,
-  result,
-  onDone,
-}: Pick<Props, 'view'> & Extract<Stage, { at: 'sent' }> & { onDone: () => void }) {
+function Sent({ view, record, onDone }: Pick<Props, 'view'> & Extract<Stage, { at: 'sent' }> & { onDone: () => void }) {
   const { outbox } = useDesk()
-  const said = result ?? outbox.verdicts.get(record.id)
+  const kept = outbox.find(record.id)
   const isHere = view.arrived.has(record.id) || view.known.tips.some(({ id }) => id === record.id)
-  const { tone, title, text } = tellOf(said, isHere)
+  const { tone, title, text } = isHere
+    ? ARRIVED
+    : kept === undefined
+      ? tellOfTaken(outbox.verdicts.get(record.id))
+      : tellOfKept(kept)
   return (
     <div role="status">
       <Notice tone={tone} title={title}>
@@ -200,26 +203,41 @@ function Sent({
   )
 }
 
-function tellOf(said: SubmitResult | undefined, isHere: boolean) {
-  if (isHere) {
+const ARRIVED = {
+  tone: 'good',
+  title: 'Your change arrived',
+  text: 'It came back from the host, and its signature was checked here.',
+} as const
+
+function tellOfKept({ verdict, isOnDisk }: Kept) {
+  if (verdict !== undefined) {
     return {
-      tone: 'good',
-      title: 'Your change arrived',
-      text: 'It came back from the host, and its signature was checked here.',
+      tone: verdict.status === 'superseded' ? 'warn' : 'bad',
+      title: 'The host did not take it',
+      text: `${whyNotTaken(verdict)} The change is listed above: choose there what becomes of it.`,
     } as const
   }
+  if (!isOnDisk) {
+    return {
+      tone: 'warn',
+      title: 'Signed, and kept only while this page is open',
+      text: 'The host has not taken it yet, and this browser has no room to keep it. It is sent by itself: leave the page open until then.',
+    } as const
+  }
+  return {
+    tone: 'info',
+    title: 'Signed, and kept on this device',
+    text: 'The host cannot be reached, or asks to wait. It is sent by itself while a page of this host is open; you may close the page, and open it later.',
+  } as const
+}
+
+/** @param said undefined where another page sent it, and was told */
+function tellOfTaken(said: SubmitResult | undefined) {
   if (said === undefined) {
     return {
       tone: 'info',
-      title: 'Signed, and kept on this device',
-      text: 'The host cannot be reached. It is sent by itself once the host answers; you may close the page.',
-    } as const
-  }
-  if (said.status === 'stored' || said.status === 'duplicate') {
-    return {
-      tone: 'good',
-      title: 'The host has it',
-      text: 'It is on its disk. Waiting to see it arrive here…',
+      title: 'It does not wait here any more',
+      text: 'It was discarded, or another page of this host has sent it; then it is seen to arrive here.',
     } as const
   }
   if (said.status === 'pending') {
@@ -229,14 +247,11 @@ function tellOf(said: SubmitResult | undefined, isHere: boolean) {
       text: 'It builds on records that this host lacks. It shows once those arrive.',
     } as const
   }
-  if (said.status === 'superseded') {
-    return {
-      tone: 'warn',
-      title: 'A snapshot took its place',
-      text: 'Somebody with this key replaced the history meanwhile, without having seen this change. Make it again on the new content.',
-    } as const
-  }
-  return { tone: 'bad', title: 'The host did not take it', text: said.message ?? 'It gave no reason.' } as const
+  return {
+    tone: 'good',
+    title: 'The host has it',
+    text: 'It is on its disk. Waiting to see it arrive here…',
+  } as const
 }
 
 function doTouch(mine: readonly string[], theirs: readonly string[]): boolean {

@@ -16,7 +16,6 @@ export function PenPanel() {
   const [error, setError] = useState('')
   const [busy, setBusy] = useState('')
   const [keyText, setKeyText] = useState('')
-  const [made, setMade] = useState('')
   const wallet = injectedWallet()
 
   async function useWallet(provider: Eip1193Provider): Promise<void> {
@@ -45,8 +44,8 @@ export function PenPanel() {
     setError('')
     // A random number is in the curve's range but for one in 2^127; then the signer says so.
     const random = crypto.getRandomValues(new Uint8Array(32))
-    takePen({ signer: privateKeySigner(random), kind: 'key' })
-    setMade(`0x${Array.from(random, (each) => each.toString(16).padStart(2, '0')).join('')}`)
+    const made = `0x${Array.from(random, (each) => each.toString(16).padStart(2, '0')).join('')}`
+    takePen({ signer: privateKeySigner(random), kind: 'key', made })
   }
 
   if (pen !== undefined) {
@@ -55,22 +54,20 @@ export function PenPanel() {
         <p>
           Signing as <Hex value={pen.signer.avatar} label="your avatar" />{' '}
           {pen.kind === 'wallet' ? 'with your wallet' : 'with a key in this page’s memory'}{' '}
-          <button
-            type="button"
-            class="small quiet"
-            onClick={() => {
-              setMade('')
-              takePen(undefined)
-            }}
-          >
+          <button type="button" class="small quiet" onClick={() => takePen(undefined)}>
             {pen.kind === 'wallet' ? 'Let go' : 'Forget the key'}
           </button>
         </p>
-        {made !== '' && (
+        {pen.made !== undefined && (
           <Notice tone="warn" title="Keep this key: it is nowhere but here">
             <p>It is gone when the page closes. Whoever has it writes as this avatar; nobody can give you another.</p>
             <p class="secret">
-              <code>{made}</code> <Copy text={made} label="Copy the secret key" />
+              <code>{pen.made}</code> <Copy text={pen.made} label="Copy the secret key" />
+            </p>
+            <p>
+              <button type="button" class="small" onClick={() => takePen({ signer: pen.signer, kind: pen.kind })}>
+                I have kept it: do not show it again
+              </button>
             </p>
           </Notice>
         )}

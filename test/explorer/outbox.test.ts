@@ -1,0 +1,225 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createOutbox, type Outbox, type Waiting } from '../../src/explorer/data/outbox.ts'
+
+/** As browsers keep it: keys are own properties, and what does not fit throws and changes nothing. */
+class PageStorage {
+  [key: string]: unknown
+
+  static quota = Infinity
+
+  getItem(key: string): string | null {
+    return Object.hasOwn(this, key) ? (this[key] as string) : null
+  }
+
+  setItem(key: string, value: string): void {
+    const others = Object.entries(this).filter(([name]) => name !== key)
+    const used = others.reduce((sum, [name, text]) => sum + name.length + String(text).length, 0)
+    if (used + key.length + value.length > PageStorage.quota) throw new DOMException('full', 'QuotaExceededError')
+    this[key] = value
+  }
+
+  removeItem(key: string): void {
+    delete this[key]
+  }
+}
+
+interface Tab {
+  readonly outbox: Outbox
+  /** What a browser tells this page when another has written. */
+  hear(key: string | null): void
+  close(): void
+}
+
+type Answer = Readonly<Record<string, unknown>>
+
+const AVATAR = '0x02'
+const KEY = 'avatar-kv.outbox.0x1'
+const tabs: Tab[] = []
+let disk: PageStorage
+/** Of each record in turn; undefined: no host is there. */
+let answer: ((id: string) => Answer) | undefined
+let requests = 0
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  disk = new PageStorage()
+  PageStorage.quota = Infinity
+  answer = undefined
+  requests = 0
+  vi.stubGlobal('localStorage', disk)
+  vi.stubGlobal('fetch', (_path: string, { body }: { body: string }) => {
+    requests += 1
+    if (answer === undefined) return Promise.reject(new TypeError('offline'))
+    const { records } = JSON.parse(body) as { records: { payload: string }[] }
+    const say = answer
+    return Promise.resolve(
+      Response.json({ results: records.map(({ payload }) => say((JSON.parse(payload) as { uuid: string }).uuid)) }),
+    )
+  })
+})
+afterEach(() => {
+  for (const tab of tabs.splice(0)) tab.close()
+  vi.unstubAllGlobals()
+  vi.useRealTimers()
+})
+
+async function openTab(): Promise<Tab> {
+  const page = new EventTarget()
+  vi.stubGlobal('addEventListener', page.addEventListener.bind(page))
+  const stop = new AbortController()
+  const tab: Tab = {
+    outbox: createOutbox('main', stop.signal),
+    hear: (key) => void page.dispatchEvent(Object.assign(new Event('storage'), { key })),
+    close: () => stop.abort(),
+  }
+  tabs.push(tab)
+  await vi.advanceTimersByTimeAsync(0)
+  return tab
+}
+
+function change(n: number, size = 1): Waiting {
+  const id = `0x${n}` as const
+  const payload = JSON.stringify({ uuid: id, prev: [], patch: { a: 'x'.repeat(size) } })
+  return { avatar: AVATAR, network: 'main', id, counter: n, payload, signature: '0x' }
+}
+
+const ids = (list: readonly Waiting[]): string[] => list.map(({ id }) => id)
+
+describe('what the host does not take', () => {
+  it.each([
+    { status: 'superseded' },
+    { status: 'refused', retry: false, code: 'not_hosted', message: 'Not on the list.' },
+    { status: 'refused', retry: false, code: 'blocked', message: 'Blocked.' },
+    { status: 'invalid', code: 'x', message: 'Wrong.' },
+    { status: 'something new' },
+  ])('stays with its reason until the person decides, and is not sent by itself: $status $code', async (verdict) => {
+    const first = await openTab()
+    await first.outbox.hand(change(1))
+    first.close()
+    answer = () => verdict
+
+    const second = await openTab()
+    expect(ids(second.outbox.list(AVATAR))).toEqual([])
+    expect(second.outbox.declined(AVATAR)).toMatchObject([{ id: '0x1', isOnDisk: true, verdict }])
+    second.close()
+
+    const third = await openTab()
+    expect(third.outbox.declined(AVATAR)).toMatchObject([{ ...change(1), verdict }])
+    const before = requests
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(requests).toBe(before)
+    third.outbox.drop('0x1')
+    expect(third.outbox.declined(AVATAR)).toEqual([])
+    expect(Object.keys(disk)).toEqual([])
+  })
+
+  it('is sent again when the person says so', async () => {
+    const { outbox } = await openTab()
+    answer = () => ({ status: 'refused', retry: false })
+    await outbox.hand(change(1))
+    answer = () => ({ status: 'stored' })
+    await outbox.sendAgain('0x1')
+    expect([...outbox.declined(), ...outbox.list()]).toEqual([])
+    expect(outbox.verdicts.get('0x1')).toEqual({ status: 'stored' })
+    expect(Object.keys(disk)).toEqual([])
+  })
+
+  it('does not hold up what comes after it, nor what the host will take later', async () => {
+    const { outbox } = await openTab()
+    await outbox.hand(change(1))
+    await outbox.hand(change(2))
+    await outbox.hand(change(3))
+    const said: Record<string, Answer> = {
+      '0x1': { status: 'invalid' },
+      '0x2': { status: 'refused', retry: true },
+      '0x3': { status: 'pending' },
+    }
+    answer = (id) => said[id]!
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(ids(outbox.declined())).toEqual(['0x1'])
+    expect(ids(outbox.list())).toEqual(['0x2'])
+    answer = () => ({ status: 'duplicate' })
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(ids(outbox.declined())).toEqual(['0x1'])
+    expect(outbox.list()).toEqual([])
+    expect(Object.keys(disk)).toEqual([KEY])
+  })
+})
+
+describe('a full storage', () => {
+  it('is told of, and what did not fit outlives what other pages write', async () => {
+    PageStorage.quota = 5_000_000
+    const tab = await openTab()
+    const { outbox } = tab
+    for (let n = 1; n <= 30; n++) await outbox.hand(change(n, 240_000))
+    const onDisk = outbox.list().filter(({ isOnDisk }) => isOnDisk)
+    expect(outbox.list()).toHaveLength(30)
+    expect(onDisk).toHaveLength(20)
+    expect(Object.keys(disk)).toHaveLength(20)
+
+    disk.setItem('avatar-kv.outbox.0x31', JSON.stringify(change(31)))
+    tab.hear('avatar-kv.outbox.0x31')
+    expect(ids(outbox.list())).toEqual(Array.from({ length: 31 }, (_, at) => `0x${at + 1}`))
+  })
+
+  it('is used again once there is room', async () => {
+    PageStorage.quota = 300_000
+    const { outbox } = await openTab()
+    await outbox.hand(change(1, 240_000))
+    await outbox.hand(change(2, 240_000))
+    expect(outbox.list().map(({ isOnDisk }) => isOnDisk)).toEqual([true, false])
+    outbox.drop('0x1')
+    expect(outbox.list().map(({ isOnDisk }) => isOnDisk)).toEqual([true])
+    expect(Object.keys(disk)).toEqual(['avatar-kv.outbox.0x2'])
+  })
+
+  it('loses no reason: a change whose reason does not fit is asked for again after the page was closed', async () => {
+    const { outbox } = await openTab()
+    await outbox.hand(change(1))
+    PageStorage.quota = 0
+    answer = () => ({ status: 'invalid', message: 'Wrong.' })
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(outbox.declined()).toMatchObject([{ id: '0x1', isOnDisk: true }])
+    expect(Object.keys(disk)).toEqual([KEY])
+  })
+
+  it('is no storage at all where the browser denies it', async () => {
+    vi.stubGlobal('localStorage', undefined)
+    const { outbox } = await openTab()
+    await outbox.hand(change(1))
+    expect(outbox.list()).toMatchObject([{ id: '0x1', isOnDisk: false }])
+  })
+})
+
+describe('other pages of this host', () => {
+  it('are followed: what they sign, send, discard, and what was said to them', async () => {
+    const tab = await openTab()
+    const { outbox } = tab
+    const write = (value: Answer | Waiting): void => {
+      disk.setItem(KEY, JSON.stringify(value))
+      tab.hear(KEY)
+    }
+    write(change(1))
+    expect(ids(outbox.list())).toEqual(['0x1'])
+    write({ ...change(1), verdict: { status: 'superseded' } })
+    expect(ids(outbox.list())).toEqual([])
+    expect(ids(outbox.declined())).toEqual(['0x1'])
+    write(change(1))
+    expect(ids(outbox.list())).toEqual(['0x1'])
+    disk.removeItem(KEY)
+    tab.hear(KEY)
+    expect(outbox.find('0x1')).toBeUndefined()
+    // Of another network, and no record at all.
+    write({ ...change(1), network: 'test' })
+    write({ id: '0x1', verdict: 1 })
+    expect([...outbox.list(), ...outbox.declined()]).toEqual([])
+  })
+
+  it('that clear the storage take nothing from this one', async () => {
+    const tab = await openTab()
+    await tab.outbox.hand(change(1))
+    disk.removeItem(KEY)
+    tab.hear(null)
+    expect(tab.outbox.list()).toMatchObject([{ id: '0x1', isOnDisk: false }])
+  })
+})
