@@ -1,7 +1,9 @@
 import { sign } from '../record/curve.ts'
+import { RecordError } from '../record/errors.ts'
 import { recordDigest } from '../record/id.ts'
 import { avatarOf, parseSecretKey } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
+import { ClientError } from './errors.ts'
 
 /** Whoever signs for an avatar: EIP-191 `personal_sign` over a text. */
 export interface Signer {
@@ -16,13 +18,28 @@ export interface Signer {
  * Signs with a secret key, without asking.
  *
  * @param secretKey 32 bytes, or 64 hex digits
- * @throws RecordError `invalid_secret_key`; its message never has the key
+ * @throws ClientError `usage` where it is no secret key; its message never has the key
  */
 export function privateKeySigner(secretKey: Uint8Array | string): Signer {
-  const key = typeof secretKey === 'string' ? parseSecretKey(secretKey) : Uint8Array.from(secretKey)
+  const { key, avatar } = asUsage(() => {
+    const key = typeof secretKey === 'string' ? parseSecretKey(secretKey) : Uint8Array.from(secretKey)
+    return { key, avatar: avatarOf(key) }
+  })
   return {
-    avatar: avatarOf(key),
+    avatar,
     silent: true,
     sign: async (text) => sign(recordDigest(new TextEncoder().encode(text)), key, { prehash: false, lowS: true }),
+  }
+}
+
+/** @throws ClientError `usage` where a text or bytes that the caller gave are not what they should be */
+export function asUsage<T>(parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof RecordError) {
+      throw new ClientError('usage', error.message, { nodeCode: error.code, cause: error })
+    }
+    throw error
   }
 }

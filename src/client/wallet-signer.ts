@@ -6,7 +6,7 @@ import { parseAvatar, uncompressedAvatar } from '../record/keys.ts'
 import { parseSignature, splitSignature } from '../record/signature.ts'
 import type { Avatar } from '../record/types.ts'
 import { ClientError, messageOf } from './errors.ts'
-import type { Signer } from './signers.ts'
+import { asUsage, type Signer } from './signers.ts'
 
 /** A browser wallet, `window.ethereum` for one, as EIP-1193 has it. */
 export interface Eip1193Provider {
@@ -40,8 +40,9 @@ const USER_REJECTED = 4001
  * Signs with a wallet by `personal_sign`. A wallet tells addresses, and an avatar is a public key: so it is asked once to sign
  * a text that says what it is for, unless the avatar is known.
  *
- * @throws ClientError `rejected` where the person said no, `wallet` where the wallet fails or has no such account,
- * `bad_signature` where what it signs is not by that account (contract accounts have no key, and so no avatar)
+ * @throws ClientError `usage` where `options.avatar` is no avatar, `rejected` where the person said no, `wallet` where the
+ * wallet fails or has no such account, `bad_signature` where what it signs is not by that account (contract accounts have no
+ * key, and so no avatar)
  */
 export function walletSigner(provider: Eip1193Provider, options?: WalletSignerOptions): Promise<Signer>
 /** Wallets whose types name each method, such as viem's. */
@@ -50,8 +51,11 @@ export function walletSigner(
   options?: WalletSignerOptions,
 ): Promise<Signer>
 export async function walletSigner(provider: Eip1193Provider, options: WalletSignerOptions = {}): Promise<Signer> {
-  const account = await accountOf(provider, options.address)
-  const avatar = options.avatar === undefined ? await introduce(provider, account) : parseAvatar(options.avatar)
+  const { address, avatar: text } = options
+  // Before the wallet asks a person anything.
+  const known = text === undefined ? undefined : asUsage(() => parseAvatar(text))
+  const account = await accountOf(provider, address)
+  const avatar = known ?? (await introduce(provider, account))
   if (addressOf(avatar) !== account.toLowerCase()) {
     throw new ClientError('bad_signature', `The wallet's account ${account} does not belong to the avatar ${avatar}.`)
   }

@@ -9,7 +9,11 @@ import type { Entry, Shelf } from './shelf.ts'
 import type { ReplicaEvent } from './types.ts'
 
 export interface Restorer {
-  /** Signs writes anew in their order, on all that is known; without a signer they become conflicts. */
+  /**
+   * Signs writes anew in their order, on all that is known; without a signer they become conflicts.
+   *
+   * @param why what people are told then. Default: what the first of them says, on which the others build
+   */
   restore(shelf: Shelf, entries: readonly Entry[], why?: string): Promise<void>
   /** Signs anew what became a conflict only because the tab that found it had no signer, and this one has. */
   adopt(shelf: Shelf): Promise<void>
@@ -34,8 +38,14 @@ export interface RestorerComponents {
 
 const SUPERSEDED =
   'A snapshot took the place of what this write was built on. It is kept, and counts once it is signed anew: retry(signer).'
+const DAMAGED =
+  'What this write was built on is damaged on this disk. It is kept, and counts once it is signed anew: retry(signer).'
+const REJECTED =
+  'What this write was built on was rejected. It is kept, and counts once it is signed anew: retry(signer).'
 const UNSEEN =
   'This was written before the avatar had been read, and what is older would hide it. It is kept, and counts once it is signed anew: retry(signer).'
+/** Of conflicts that only wait for a signer. */
+const SIGNERLESS: ReadonlySet<string | undefined> = new Set([SUPERSEDED, DAMAGED, REJECTED, UNSEEN])
 const DISPUTED = 'Snapshots keep superseding this write.'
 
 export function createRestorer({ engine, network, now, signers, emit }: RestorerComponents): Restorer {
@@ -77,7 +87,7 @@ export function createRestorer({ engine, network, now, signers, emit }: Restorer
 
   const restorer: Restorer = {
     signAnew,
-    async restore(shelf, entries, why = SUPERSEDED) {
+    async restore(shelf, entries, why = entries[0]?.orphan === true ? DAMAGED : SUPERSEDED) {
       const signer = signers.get(shelf.avatar)
       if (signer === undefined) return await mark(shelf, entries, 'conflict', why)
       if (entries.some(({ note }) => note.rebases >= MAX_REBASES)) {
@@ -90,7 +100,7 @@ export function createRestorer({ engine, network, now, signers, emit }: Restorer
       }
     },
     async adopt(shelf) {
-      const orphaned = shelf.entries.filter(({ note }) => note.reason === SUPERSEDED || note.reason === UNSEEN)
+      const orphaned = shelf.entries.filter(({ note }) => SIGNERLESS.has(note.reason))
       if (orphaned.length > 0 && signers.has(shelf.avatar)) await restorer.restore(shelf, orphaned)
     },
     async open(shelf, entries) {
@@ -109,7 +119,7 @@ export function createRestorer({ engine, network, now, signers, emit }: Restorer
     async reject(shelf, entry, message) {
       const later = shelf.waiting.filter(({ place }) => place > entry.place)
       await mark(shelf, [entry], 'rejected', message)
-      if (later.length > 0) await restorer.restore(shelf, later)
+      if (later.length > 0) await restorer.restore(shelf, later, REJECTED)
     },
   }
   return restorer

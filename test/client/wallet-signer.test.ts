@@ -112,6 +112,17 @@ describe('walletSigner', () => {
     await expect(walletSigner({ request: async () => ({}) })).rejects.toMatchObject({ code: 'wallet' })
   })
 
+  it('asks no wallet where the avatar that it is given is none', async () => {
+    let asked = 0
+    const request = async (): Promise<string[]> => [wallet.address].slice(0, ++asked)
+    await expect(walletSigner({ request }, { avatar: 'garbage' })).rejects.toMatchObject({
+      name: 'ClientError',
+      code: 'usage',
+      nodeCode: 'invalid_avatar',
+    })
+    expect(asked).toBe(0)
+  })
+
   it('writes nothing where the person declines the write itself', async () => {
     let count = 0
     const moody = provider(wallet.address, async (text) => {
@@ -128,4 +139,13 @@ describe('walletSigner', () => {
   it('knows the address of an avatar', () => {
     expect(addressOf(avatarOf(key))).toBe(wallet.address.toLowerCase())
   })
+})
+
+it.each([
+  ['hex', 'abc'],
+  ['bytes', new Uint8Array(32)],
+])('privateKeySigner tells of %s that are no key', (_, key) => {
+  expect(() => privateKeySigner(key)).toThrow(
+    expect.objectContaining({ name: 'ClientError', code: 'usage', nodeCode: 'invalid_secret_key' }),
+  )
 })

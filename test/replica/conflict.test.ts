@@ -99,7 +99,7 @@ describe('a snapshot took the place of what was written offline', () => {
       ['conflict', { n: 1, own1: 1 }],
       ['conflict', { n: 2, own2: 2 }],
     ])
-    expect(stuck[0]?.reason).toMatch(/retry/)
+    expect(stuck[0]?.reason).toMatch(/snapshot.*retry/i)
     await replica.discard(wallet.avatar, stuck[0]!.id)
     await expect(replica.discard(wallet.avatar, stuck[0]!.id)).rejects.toMatchObject({ code: 'usage' })
     const [again] = await replica.retry(wallet)
@@ -174,6 +174,27 @@ describe('a node that does not take a write', () => {
     expect(rejected).toMatchObject({ state: 'rejected', patch: { n1: 1 }, reason: expect.stringContaining('x') })
     await replica.discard(signer.avatar, rejected!.id)
     expect(replica.waiting()).toEqual([])
+  })
+
+  it('as invalid, without a signer: what was built on it says so, and a tab that has the signer signs it anew', async () => {
+    const signer = privateKeySigner(newKey())
+    let replica = await harness.open({ avatars: [signer.avatar] })
+    for (const n of [1, 2, 3]) await replica.put({ signer, patch: { [`n${n}`]: n } })
+    let lies = 1
+    proxy.tell((request) => {
+      const isOwn = proxy.seen.some(({ url }) => url.includes(signer.avatar))
+      if (!isSubmit(request) || !isOwn || lies-- <= 0) return undefined
+      return answer(['invalid', 'refused', 'refused'].map((status) => ({ id: null, status, code: 'x' })))
+    })
+    replica = await harness.open({ nodes: [proxy.url] })
+    await vi.waitFor(() => expect(told('conflict')).toHaveLength(2), WAIT)
+    expect(replica.waiting().map(({ state, reason }) => [state, reason])).toEqual([
+      ['rejected', expect.stringContaining('x')],
+      ...[2, 3].map(() => ['conflict', expect.stringContaining('built on was rejected')]),
+    ])
+    replica = await harness.open({ nodes: [proxy.url], signers: [signer] })
+    await vi.waitFor(() => expect(replica.info(signer.avatar)).toMatchObject({ waiting: 0, stuck: 1 }), WAIT)
+    expect(replica.get(signer.avatar)).toEqual({ n2: 2, n3: 3 })
   })
 
   it('and two nodes, one of which is down: the other takes it', async () => {
