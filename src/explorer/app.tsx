@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { DeskProvider, useDesk, type Pen } from './data/context.ts'
+import { DeskProvider, type Pen } from './data/context.ts'
+import { createDrafts } from './data/drafts.ts'
 import { messageOf } from './data/format.ts'
 import { createOutbox, type Outbox } from './data/outbox.ts'
 import { openSession, type Session } from './data/session.ts'
@@ -8,6 +9,7 @@ import { ArchivesPage } from './pages/move-view.tsx'
 import { NetworkPage } from './pages/network-page.tsx'
 import { SearchPage } from './pages/search-page.tsx'
 import { WritePage } from './pages/write-page.tsx'
+import { LeftToDo } from './parts/left-to-do.tsx'
 import { Loading, Notice } from './parts/notice.tsx'
 import { avatarHref, parseRoute, type Route } from './routes.ts'
 
@@ -21,7 +23,10 @@ type Opening =
 export function App() {
   const [opening, setOpening] = useState<Opening>({ phase: 'loading' })
   const [pen, takePen] = useState<Pen | undefined>(undefined)
+  const [drafts] = useState(createDrafts)
   const route = useRoute()
+  const outbox = opening.phase === 'ready' ? opening.outbox : undefined
+  useGuard(() => pen?.made !== undefined || drafts.size > 0 || outbox?.isSafe() === false)
 
   useEffect(() => {
     const stop = new AbortController()
@@ -68,7 +73,8 @@ export function App() {
           </>
         )}
         {opening.phase === 'ready' && (
-          <DeskProvider value={{ session: opening.session, outbox: opening.outbox, pen, takePen }}>
+          <DeskProvider value={{ session: opening.session, outbox: opening.outbox, drafts, pen, takePen }}>
+            {route.page !== 'avatar' && <LeftToDo />}
             <Page route={route} />
           </DeskProvider>
         )}
@@ -93,7 +99,6 @@ function Footer({ session, pen }: { session: Session; pen: Pen | undefined }) {
 }
 
 function Page({ route }: { route: Route }) {
-  useDesk()
   switch (route.page) {
     case 'search':
       return <SearchPage query={route.query} />
@@ -123,6 +128,19 @@ function NavLink({ href, name, isHere }: { href: string; name: string; isHere: b
       {name}
     </a>
   )
+}
+
+/** Asks before the page is left where that would lose what is in its memory alone; the browser has its own words for it. */
+function useGuard(hasUnkept: () => boolean): void {
+  const latest = useRef(hasUnkept)
+  latest.current = hasUnkept
+  useEffect(() => {
+    const ask = (event: BeforeUnloadEvent): void => {
+      if (latest.current()) event.preventDefault()
+    }
+    addEventListener('beforeunload', ask)
+    return () => removeEventListener('beforeunload', ask)
+  }, [])
 }
 
 /** The address behind `#` is the page's; a jump within it must not change it. */

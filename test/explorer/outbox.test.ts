@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createOutbox, type Outbox, type Waiting } from '../../src/explorer/data/outbox.ts'
+import { createOutbox, type Outbox } from '../../src/explorer/data/outbox.ts'
+import type { Waiting } from '../../src/explorer/data/waiting.ts'
 
 /** As browsers keep it: keys are own properties, and what does not fit throws and changes nothing. */
 class PageStorage {
@@ -38,6 +39,8 @@ const tabs: Tab[] = []
 let disk: PageStorage
 /** Of each record in turn; undefined: no host is there. */
 let answer: ((id: string) => Answer) | undefined
+/** Of a request as a whole; undefined: each is answered. */
+let whole: ((body: string) => Response | undefined | void) | undefined
 let requests = 0
 
 beforeEach(() => {
@@ -45,11 +48,14 @@ beforeEach(() => {
   disk = new PageStorage()
   PageStorage.quota = Infinity
   answer = undefined
+  whole = undefined
   requests = 0
   vi.stubGlobal('localStorage', disk)
   vi.stubGlobal('fetch', (_path: string, { body }: { body: string }) => {
     requests += 1
     if (answer === undefined) return Promise.reject(new TypeError('offline'))
+    const told = whole?.(body)
+    if (told) return Promise.resolve(told)
     const { records } = JSON.parse(body) as { records: { payload: string }[] }
     const say = answer
     return Promise.resolve(
@@ -77,9 +83,10 @@ async function openTab(): Promise<Tab> {
   return tab
 }
 
-function change(n: number, size = 1): Waiting {
+function change(n: number, size = 1, builtOn: readonly number[] = [], letter = 'x'): Waiting {
   const id = `0x${n}` as const
-  const payload = JSON.stringify({ uuid: id, prev: [], patch: { a: 'x'.repeat(size) } })
+  const prev = builtOn.map((counter) => ({ counter, id: `0x${counter}` }))
+  const payload = JSON.stringify({ uuid: id, prev, patch: { a: letter.repeat(size) } })
   return { avatar: AVATAR, network: 'main', id, counter: n, payload, signature: '0x' }
 }
 
@@ -143,6 +150,108 @@ describe('what the host does not take', () => {
     expect(ids(outbox.declined())).toEqual(['0x1'])
     expect(outbox.list()).toEqual([])
     expect(Object.keys(disk)).toEqual([KEY])
+  })
+})
+
+describe('what builds on a change that the host does not take', () => {
+  const stored = { status: 'stored' }
+
+  it('stays too, though the host keeps it, and goes with that one once it is taken', async () => {
+    const { outbox } = await openTab()
+    for (const n of [1, 2, 3]) await outbox.hand(change(n, 1, n === 1 ? [] : [n - 1]))
+    const said: Record<string, Answer> = {
+      '0x1': { status: 'refused', retry: false },
+      '0x2': { status: 'pending' },
+      '0x3': { status: 'duplicate' },
+    }
+    answer = (id) => said[id]!
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(outbox.list()).toEqual([])
+    expect(outbox.declined().map(({ id, verdict }) => [id, verdict?.status])).toEqual([
+      ['0x1', 'refused'],
+      ['0x2', 'pending'],
+      ['0x3', 'pending'],
+    ])
+    said['0x1'] = stored
+    said['0x2'] = { status: 'duplicate' }
+    await outbox.sendAgain('0x1')
+    expect([...outbox.list(), ...outbox.declined()]).toEqual([])
+    expect(Object.keys(disk)).toEqual([])
+  })
+
+  it('waits with one that the host will take later', async () => {
+    const { outbox } = await openTab()
+    await outbox.hand(change(1))
+    answer = (id) => (id === '0x1' ? { status: 'refused', retry: true } : { status: 'pending' })
+    await outbox.hand(change(2, 1, [1]))
+    expect(ids(outbox.list())).toEqual(['0x1', '0x2'])
+    answer = () => stored
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(outbox.list()).toEqual([])
+  })
+
+  it('stays when that one is discarded, and needs none of which a snapshot took the place', async () => {
+    const { outbox } = await openTab()
+    await outbox.hand(change(1))
+    await outbox.hand(change(2, 1, [1]))
+    await outbox.hand(change(5))
+    await outbox.hand(change(6, 1, [5]))
+    const said = ['invalid', 'pending', 'superseded', 'pending']
+    answer = (id) => ({ status: said[['0x1', '0x2', '0x5', '0x6'].indexOf(id)] })
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(ids(outbox.declined())).toEqual(['0x1', '0x2', '0x5'])
+    outbox.drop('0x1')
+    answer = () => stored
+    await outbox.hand(change(7))
+    expect(ids(outbox.declined())).toEqual(['0x2', '0x5'])
+  })
+})
+
+describe('a host that does not take a request as a whole', () => {
+  const status = (code: number): Response => new Response('<h1>No</h1>', { status: code })
+
+  it('because of one in it (a proxy takes less than a node): the others are sent alone, and that one is told of', async () => {
+    const { outbox } = await openTab()
+    for (const n of [1, 2, 3]) await outbox.hand(change(n, n === 2 ? 5_000 : 1))
+    whole = (body) => (body.length > 5_000 ? status(413) : undefined)
+    answer = () => ({ status: 'stored' })
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(outbox.list()).toEqual([])
+    expect(outbox.declined()).toMatchObject([{ id: '0x2', verdict: { message: 'This host answers with status 413.' } }])
+  })
+
+  it.each([403, 404, 429, 500, 503])('for now, with %i: all wait', async (code) => {
+    const { outbox } = await openTab()
+    whole = () => status(code)
+    answer = () => ({ status: 'stored' })
+    await outbox.hand(change(1))
+    expect(ids(outbox.list())).toEqual(['0x1'])
+    whole = undefined
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(outbox.list()).toEqual([])
+  })
+
+  it.each([{}, { results: {} }, { results: [null] }, { results: [{}] }, null, 'text'])(
+    'but with %j: all wait',
+    async (said) => {
+      const { outbox } = await openTab()
+      whole = () => Response.json(said)
+      answer = () => ({ status: 'stored' })
+      await outbox.hand(change(1))
+      await vi.advanceTimersByTimeAsync(4_000)
+      expect(ids(outbox.list())).toEqual(['0x1'])
+    },
+  )
+
+  it('gets no more bytes at once than nodes take, in any script', async () => {
+    const { outbox } = await openTab()
+    for (let n = 1; n <= 30; n++) await outbox.hand(change(n, 240_000, [], '漢'))
+    const sizes: number[] = []
+    whole = (body) => void sizes.push(Buffer.byteLength(body))
+    answer = () => ({ status: 'stored' })
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(outbox.list()).toEqual([])
+    expect(Math.max(...sizes)).toBeLessThan(16 * 1024 * 1024)
   })
 })
 

@@ -1,8 +1,10 @@
 import { createContext } from 'preact'
 import { useContext, useEffect, useState } from 'preact/hooks'
 import type { Signer } from '../../client/index.ts'
-import type { Kept, Outbox } from './outbox.ts'
+import type { Drafts } from './drafts.ts'
+import type { Outbox } from './outbox.ts'
 import type { Session } from './session.ts'
+import type { Kept } from './waiting.ts'
 
 /** Who signs. A pasted or made key is held by its signer in memory alone, and gone with the page. */
 export interface Pen {
@@ -15,6 +17,7 @@ export interface Pen {
 export interface Desk {
   readonly session: Session
   readonly outbox: Outbox
+  readonly drafts: Drafts
   readonly pen: Pen | undefined
   readonly takePen: (pen: Pen | undefined) => void
 }
@@ -40,7 +43,13 @@ export function useDeclined(avatar: string): readonly Kept[] {
   return useKept(outbox.declined, avatar)
 }
 
-function useKept(read: Outbox['list'], avatar: string): readonly Kept[] {
+/** Of all avatars: what is still to be sent, and what is left to the person. */
+export function useLeft(): readonly Kept[] {
+  const { outbox } = useDesk()
+  return [...useKept(outbox.list), ...useKept(outbox.declined)]
+}
+
+function useKept(read: Outbox['list'], avatar?: string): readonly Kept[] {
   const { outbox } = useDesk()
   const [records, setRecords] = useState(() => read(avatar))
   useEffect(() => {

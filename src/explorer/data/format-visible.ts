@@ -1,8 +1,14 @@
-/** Characters that change how others are shown: writing direction, joiners, and what is not seen at all. */
-// oxlint-disable-next-line no-control-regex
-const UNSEEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g
+/**
+ * Characters that change how others are shown, and what is not seen at all: controls and formats (Unicode's categories Cc, Cf,
+ * Zl, Zp: writing direction, joiners, tags) but for the line feed; and letters and marks that are drawn as nothing.
+ */
+const UNSEEN = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0\ufff0-\ufff8]/gu
 
 /** Text in which nothing hides: such characters are written as JSON writes them, `\u202e`. */
 export function visible(text: string): string {
-  return text.replace(UNSEEN, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return text.replace(UNSEEN, (each) => each.split('').map(escaped).join(''))
+}
+
+function escaped(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }

@@ -40,6 +40,10 @@ export function messageOf(error: unknown): string {
 
 /** One line of JSON, cut where it gets long. */
 export function brief(value: unknown, maxCharacters = 160): string {
-  const text = JSON.stringify(value) ?? 'nothing'
+  return cut(JSON.stringify(value) ?? 'nothing', maxCharacters)
+}
+
+/** What others say, and may say at any length. */
+export function cut(text: string, maxCharacters = 500): string {
   return text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters)}…`
 }

@@ -1,8 +1,9 @@
 /** What the host says of itself and of others. Nothing of it is verified; it is shown as the host's word. */
 import type { RecordText } from '../../client/index.ts'
+import { cut } from './format.ts'
 
 /** Answers of these calls are small; a host that sends more is not read to its end. */
-const MAX_ANSWER_CHARACTERS = 8 * 1024 * 1024
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024
 const TIMEOUT_MS = 15_000
 /** An archive is as large as it is; the host answers when all of it is on disk. */
 const IMPORT_TIMEOUT_MS = 600_000
@@ -41,7 +42,8 @@ export interface HostPeer {
 }
 
 export interface SubmitResult {
-  readonly id: string
+  /** Null of what is no record. */
+  readonly id: string | null
   readonly status: 'stored' | 'pending' | 'duplicate' | 'superseded' | 'refused' | 'invalid'
   readonly code?: string
   readonly message?: string
@@ -68,10 +70,13 @@ export interface ImportResult {
 export class HostError extends Error {
   override readonly name = 'HostError'
   readonly code: 'offline' | 'refused'
+  /** Of HTTP, where an answer came. */
+  readonly status: number | undefined
 
-  constructor(code: 'offline' | 'refused', message: string) {
+  constructor(code: 'offline' | 'refused', message: string, status?: number) {
     super(message)
     this.code = code
+    this.status = status
   }
 }
 
@@ -100,7 +105,13 @@ export async function findByIdentity(
 
 export async function submitRecords(records: readonly RecordText[]): Promise<readonly SubmitResult[]> {
   const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ records }) }
-  return (await ask<{ results: SubmitResult[] }>('/v2/records', init)).results
+  const { results } = await ask<{ results?: unknown }>('/v2/records', init)
+  if (!Array.isArray(results) || !results.every(isResult)) throw notUnderstood()
+  return results
+}
+
+function isResult(value: unknown): value is SubmitResult {
+  return typeof value === 'object' && value !== null && 'status' in value && typeof value.status === 'string'
 }
 
 export const importArchive = (file: Blob): Promise<ImportResult> =>
@@ -121,19 +132,45 @@ async function ask<T>(path: string, init: RequestInit, signal?: AbortSignal, tim
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       cache: 'no-store',
     })
-    text = await response.text()
+    text = await readBounded(response)
   } catch (error) {
-    if (signal?.aborted === true) throw error
+    if (signal?.aborted === true || error instanceof HostError) throw error
     throw new HostError('offline', 'This host does not answer. It may be down, or this device is offline.')
   }
-  if (text.length > MAX_ANSWER_CHARACTERS) throw new HostError('refused', 'The answer of this host is too long.')
+  const { ok, status } = response
   let answer: unknown
   try {
     answer = JSON.parse(text)
   } catch {
-    throw new HostError('refused', 'What this host answers is no JSON.')
+    // What stands before a host (a proxy, a hotel's page) answers with pages.
   }
-  if (response.ok) return answer as T
-  const message = typeof answer === 'object' && answer !== null && 'message' in answer ? String(answer.message) : ''
-  throw new HostError('refused', message === '' ? `This host answers with status ${response.status}.` : message)
+  if (typeof answer !== 'object' || answer === null) {
+    throw ok ? notUnderstood() : new HostError('refused', `This host answers with status ${status}.`, status)
+  }
+  if (ok) return answer as T
+  const message = 'message' in answer && typeof answer.message === 'string' ? answer.message : ''
+  throw new HostError('refused', message === '' ? `This host answers with status ${status}.` : cut(message), status)
+}
+
+function notUnderstood(): HostError {
+  return new HostError('refused', 'What this host answers is not what a node answers.')
+}
+
+async function readBounded(response: Response): Promise<string> {
+  if (response.body === null) return ''
+  const reader = response.body.getReader()
+  const decoder = new TextDecoder()
+  let bytes = 0
+  let text = ''
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return text + decoder.decode()
+      bytes += value.byteLength
+      if (bytes > MAX_ANSWER_BYTES) throw new HostError('refused', 'The answer of this host is too long.')
+      text += decoder.decode(value, { stream: true })
+    }
+  } finally {
+    reader.cancel().catch(() => {})
+  }
 }

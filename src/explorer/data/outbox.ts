@@ -2,29 +2,18 @@
  * Signed records that no host has taken yet: kept in the browser until one has, or until the person discards them.
  * Signed records are no secret; keys are never in here.
  */
-import type { Citation, RecordText } from '../../client/index.ts'
+import { SUBMIT_BYTES, SUBMIT_RECORDS } from '../../client/limits.ts'
 import { HostError, submitRecords, type SubmitResult } from './node-facts.ts'
-
-export interface Waiting extends RecordText, Citation {
-  readonly avatar: string
-  readonly network: string
-}
-
-export interface Kept extends Waiting {
-  /** False where the browser has no room for it: it lasts as long as this page. */
-  readonly isOnDisk: boolean
-  /** What the host said that does not take it; it is not sent again by itself. */
-  readonly verdict?: SubmitResult
-}
+import { idOfKey, readAll, readOne, removeOne, writeOne } from './outbox-disk.ts'
+import { byCounter, citationsOf, type Kept, type Waiting } from './waiting.ts'
 
 /** As much as a person writes in one journey. */
 const MAX_WAITING = 200
-const REQUEST_CHARACTERS = 6 * 1024 * 1024
 const RETRY_MS = 4_000
-/** A key for each record: pages that are open at once do not overwrite each other's. */
-const PREFIX = 'avatar-kv.outbox.'
 /** The host keeps it: nothing of it is left to do here. */
 const TAKEN: ReadonlySet<string> = new Set<SubmitResult['status']>(['stored', 'pending', 'duplicate'])
+/** Of an answer to a whole request: what was sent is at fault, and will be tomorrow. */
+const AT_FAULT: ReadonlySet<number | undefined> = new Set([400, 413, 422])
 
 export interface Outbox {
   /** What is still to be sent, in the order in which it builds on each other. */
@@ -32,6 +21,8 @@ export interface Outbox {
   /** What the host does not take, with its verdict: kept until the person decides. */
   declined(avatar?: string): readonly Kept[]
   find(id: string): Kept | undefined
+  /** Whether closing the page loses nothing. */
+  isSafe(): boolean
   /** Keeps a record, and tries to hand it in. */
   hand(record: Waiting): Promise<void>
   /** Tries once more what was declined. */
@@ -44,7 +35,7 @@ export interface Outbox {
 }
 
 export function createOutbox(network: string, signal: AbortSignal): Outbox {
-  let all: readonly Kept[] = load(network)
+  let all: readonly Kept[] = readAll(network).sort(byCounter)
   const listeners = new Set<() => void>()
   const verdicts = new Map<string, SubmitResult>()
   let flushing: Promise<void> | undefined
@@ -62,7 +53,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
   }
 
   function remove(id: string): void {
-    forget(id)
+    removeOne(id)
     all = all.filter((each) => each.id !== id)
   }
 
@@ -71,7 +62,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
     let isFull = false
     all = all.map((each) => {
       if (each.isOnDisk || isFull) return each
-      const tried = kept(each)
+      const tried = writeOne(each)
       isFull = !tried.isOnDisk
       return tried
     })
@@ -79,25 +70,51 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
 
   async function flush(): Promise<void> {
     for (let sent = firstOf(list()); sent.length > 0; sent = firstOf(list())) {
-      const results = await submitRecords(sent.map(({ payload, signature }) => ({ payload, signature })))
+      const results = await submitEach(sent)
       let hasMoved = false
       for (const [at, verdict] of results.entries()) {
         const id = sent[at]?.id
-        if (id === undefined || (verdict.status === 'refused' && verdict.retry === true)) continue
-        hasMoved = true
-        // Another page may have discarded it meanwhile.
-        const record = find(id)
-        if (TAKEN.has(verdict.status)) {
-          verdicts.set(id, verdict)
-          remove(id)
-        } else if (record !== undefined) {
-          put(kept({ ...record, verdict }))
-        }
+        if (id !== undefined && settle(id, verdict)) hasMoved = true
       }
       takeRoom()
       changed()
       if (!hasMoved) return
     }
+  }
+
+  /** False where it goes on waiting. */
+  function settle(id: string, verdict: SubmitResult): boolean {
+    if (verdict.status === 'refused' && verdict.retry === true) return false
+    // Another page may have discarded it meanwhile.
+    const record = find(id)
+    const ground = record === undefined ? undefined : groundOf(record)
+    if (TAKEN.has(verdict.status) && (verdict.status === 'stored' || ground === undefined)) {
+      verdicts.set(id, verdict)
+      remove(id)
+      for (const each of all) {
+        const isReady = each.verdict?.status === 'pending' && groundOf(each) === undefined
+        if (isReady && citationsOf(each).some((cited) => cited.id === id)) unsay(each)
+      }
+      return true
+    }
+    // Held by the host, but it counts only after one that is still here.
+    if (ground !== undefined && ground.verdict === undefined && TAKEN.has(verdict.status)) return false
+    if (record !== undefined) {
+      put(writeOne({ ...record, verdict: TAKEN.has(verdict.status) ? { ...verdict, status: 'pending' } : verdict }))
+    }
+    return true
+  }
+
+  /** Of what a record was built on, the first that the host lacks. A snapshot that took its place stands for it. */
+  function groundOf(record: Kept): Kept | undefined {
+    return citationsOf(record)
+      .map(({ id }) => find(id))
+      .find((each) => each !== undefined && each.verdict?.status !== 'superseded')
+  }
+
+  function unsay(record: Kept): void {
+    const { verdict: _, ...unsaid } = record
+    put(writeOne(unsaid))
   }
 
   /** In order, one request at a time. */
@@ -113,7 +130,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
   }
 
   async function send(record: Kept): Promise<void> {
-    put(kept(record))
+    unsay(record)
     changed()
     await flushOnce()
     // A flush that was under way when it came may have left without it.
@@ -128,13 +145,12 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
   const shared = ({ key }: StorageEvent): void => {
     if (key === null) {
       all = all.map((each) => ({ ...each, isOnDisk: false }))
-    } else if (key.startsWith(PREFIX)) {
-      const record = read(key)
-      const id = key.slice(PREFIX.length)
-      if (record?.network === network && record.id === id) put(record)
-      else all = all.filter((each) => each.id !== id || !each.isOnDisk)
     } else {
-      return
+      const id = idOfKey(key)
+      if (id === undefined) return
+      const record = readOne(id, network)
+      if (record !== undefined) put(record)
+      else all = all.filter((each) => each.id !== id || !each.isOnDisk)
     }
     changed()
   }
@@ -147,6 +163,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
     verdicts,
     list,
     find,
+    isSafe: () => all.every(({ isOnDisk }) => isOnDisk),
     declined: (avatar) => all.filter((each) => each.verdict !== undefined && isOf(each, avatar)),
     async hand(record) {
       if (list().length >= MAX_WAITING) {
@@ -156,9 +173,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
     },
     async sendAgain(id) {
       const record = find(id)
-      if (record === undefined) return
-      const { verdict: _, ...unsaid } = record
-      await send(unsaid)
+      if (record !== undefined) await send(record)
     },
     drop(id) {
       remove(id)
@@ -167,71 +182,35 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
     },
     onChange(listener) {
       listeners.add(listener)
-      return () => void listeners.delete(listener)
+      return () => listeners.delete(listener)
     },
+  }
+}
+
+/**
+ * What the host says of each. Where it does not take a request as a whole, each goes alone, so that one does not hold up the
+ * others (a proxy before it may take less than it does).
+ *
+ * @throws HostError
+ */
+async function submitEach(records: readonly Waiting[]): Promise<readonly SubmitResult[]> {
+  try {
+    return await submitRecords(records.map(({ payload, signature }) => ({ payload, signature })))
+  } catch (error) {
+    if (!(error instanceof HostError) || !AT_FAULT.has(error.status)) throw error
+    if (records.length === 1) return [{ id: null, status: 'refused', retry: false, message: error.message }]
+    const results: SubmitResult[] = []
+    for (const each of records) results.push(...(await submitEach([each])))
+    return results
   }
 }
 
 /** As many as fit into a request: nodes take 16 MiB, and quotes double in JSON. */
 function firstOf(waiting: readonly Kept[]): Kept[] {
-  let characters = 0
-  return waiting.filter(({ payload }, at) => (characters += payload.length) <= REQUEST_CHARACTERS || at === 0)
+  let bytes = 0
+  return waiting
+    .slice(0, SUBMIT_RECORDS)
+    .filter(({ payload }, at) => (bytes += encoder.encode(payload).length) <= SUBMIT_BYTES || at === 0)
 }
 
-function byCounter(a: Waiting, b: Waiting): number {
-  return a.counter - b.counter
-}
-
-function load(network: string): Kept[] {
-  let keys: string[] = []
-  try {
-    keys = Object.keys(localStorage).filter((key) => key.startsWith(PREFIX))
-  } catch {
-    // No storage here: what waits lasts as long as the page.
-  }
-  return keys
-    .map(read)
-    .filter((record): record is Kept => record?.network === network)
-    .sort(byCounter)
-}
-
-function read(key: string): Kept | undefined {
-  try {
-    const value: unknown = JSON.parse(localStorage.getItem(key) ?? '')
-    return isWaiting(value) ? { ...value, isOnDisk: true } : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** Writes it to disk. Where that has no room, what it held of this record before stays there. */
-function kept(record: Kept): Kept {
-  try {
-    localStorage.setItem(PREFIX + record.id, JSON.stringify({ ...record, isOnDisk: undefined }))
-    return { ...record, isOnDisk: true }
-  } catch {
-    return record
-  }
-}
-
-function forget(id: string): void {
-  try {
-    localStorage.removeItem(PREFIX + id)
-  } catch {
-    // Nothing was kept.
-  }
-}
-
-function isWaiting(value: unknown): value is Waiting & Pick<Kept, 'verdict'> {
-  if (typeof value !== 'object' || value === null) return false
-  const record = value as Record<string, unknown>
-  return (
-    ['payload', 'signature', 'id', 'avatar', 'network'].every((key) => typeof record[key] === 'string') &&
-    Number.isSafeInteger(record['counter']) &&
-    (record['verdict'] === undefined || isVerdict(record['verdict']))
-  )
-}
-
-function isVerdict(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'status' in value && typeof value.status === 'string'
-}
+const encoder = new TextEncoder()

@@ -12,7 +12,7 @@ import { encodePayload } from '../../record/payload.ts'
 import { parseSignature } from '../../record/signature.ts'
 import { verifyRecord } from '../../record/verify.ts'
 import type { Signer } from '../../client/index.ts'
-import type { Waiting } from './outbox.ts'
+import { citationsOf, type Waiting } from './waiting.ts'
 
 export interface Prepared {
   readonly avatar: Avatar
@@ -88,8 +88,8 @@ export function withChange(content: JsonObject, record: Waiting): JsonObject {
 
 function openEnds(known: VerifiedAvatar, waiting: readonly Waiting[]): Citation[] {
   const cited = new Set<string>()
-  for (const { payload } of waiting) {
-    for (const { id } of (JSON.parse(payload) as { prev: Citation[] }).prev) cited.add(id)
+  for (const each of waiting) {
+    for (const { id } of citationsOf(each)) cited.add(id)
   }
   const all = new Map<string, Citation>()
   for (const { counter, id } of [...known.tips, ...waiting]) all.set(id, { counter, id })

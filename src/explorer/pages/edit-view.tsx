@@ -18,10 +18,13 @@ interface Props {
 
 export function EditView({ view, focus }: Props) {
   const { known } = view
-  const { pen, outbox } = useDesk()
+  const { pen, outbox, drafts } = useDesk()
   const waiting = useWaiting(known.avatar)
-  const [target, setTarget] = useState<Target>(() => targetOf(known, focus))
-  const again = outbox.find(focus.get('again') ?? '')
+  const [target, setTarget] = useState<Target>(
+    () => targetInAddress(focus) ?? drafts.latest(known.avatar) ?? firstTarget(known),
+  )
+  const againId = focus.get('again') ?? ''
+  const again = outbox.find(againId)
   const change = again?.verdict === undefined ? undefined : changeOf(again)
   const isOwner = pen?.signer.avatar === known.avatar
   return (
@@ -41,7 +44,7 @@ export function EditView({ view, focus }: Props) {
         key={`${target.platform}\n${target.identity}`}
         view={view}
         waiting={waiting}
-        target={target}
+        desired={{ avatar: known.avatar, target, again: againId }}
         signer={isOwner ? pen.signer : undefined}
         again={again?.avatar === known.avatar && change !== undefined && same(change, target) ? again : undefined}
       />
@@ -49,10 +52,13 @@ export function EditView({ view, focus }: Props) {
   )
 }
 
-function targetOf({ avatar, namespaces }: VerifiedAvatar, focus: URLSearchParams): Target {
+function targetInAddress(focus: URLSearchParams): Target | undefined {
   const platform = focus.get('platform')
   const identity = focus.get('identity')
-  if (platform !== null && identity !== null && PLATFORM.test(platform)) return { platform, identity }
+  return platform !== null && identity !== null && PLATFORM.test(platform) ? { platform, identity } : undefined
+}
+
+function firstTarget({ avatar, namespaces }: VerifiedAvatar): Target {
   const own = namespaces.find((each) => each.platform === 'nextid')
   return own === undefined && namespaces[0] !== undefined ? namespaces[0] : { platform: 'nextid', identity: avatar }
 }

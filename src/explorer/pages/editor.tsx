@@ -4,19 +4,20 @@ import { Copy } from '../parts/hex.tsx'
 import { Notice } from '../parts/notice.tsx'
 import { useDesk } from '../data/context.ts'
 import { judgeDraft, pretty, touched } from '../data/draft.ts'
+import type { Desired } from '../data/drafts.ts'
 import { messageOf } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import type { SubmitResult } from '../data/node-facts.ts'
-import type { Kept, Waiting } from '../data/outbox.ts'
-import { contentWith, prepare, signPrepared, withChange, type Prepared, type Target } from '../data/prepare.ts'
+import { contentWith, prepare, signPrepared, withChange, type Prepared } from '../data/prepare.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
+import type { Kept, Waiting } from '../data/waiting.ts'
 import { whyNotTaken } from '../data/why-not-taken.ts'
 import { avatarHref } from '../routes.ts'
 
 interface Props {
   readonly view: Extract<AvatarView, { phase: 'ready' }>
   readonly waiting: readonly Waiting[]
-  readonly target: Target
+  readonly desired: Desired
   /** Undefined where nobody is there who can sign for this avatar. */
   readonly signer: Signer | undefined
   /** A change that the host did not take, to be made on the content of now. */
@@ -30,11 +31,15 @@ type Stage =
   | { readonly at: 'sent'; readonly record: Waiting }
 
 /** One content: typed, turned into a patch, shown as the text that is signed, signed, sent, and seen to arrive. */
-export function Editor({ view, waiting, target, signer, again }: Props) {
+export function Editor({ view, waiting, desired, signer, again }: Props) {
   const { known } = view
-  const { outbox } = useDesk()
-  const [before, setBefore] = useState<JsonObject>(() => contentWith(known, waiting, target))
-  const [text, setText] = useState(() => pretty(again === undefined ? before : withChange(before, again)))
+  const { target } = desired
+  const { outbox, drafts } = useDesk()
+  const typed = drafts.get(desired)
+  const [before, setBefore] = useState<JsonObject>(() => typed?.before ?? contentWith(known, waiting, target))
+  const [text, setText] = useState(
+    () => typed?.text ?? pretty(again === undefined ? before : withChange(before, again)),
+  )
   const [stage, setStage] = useState<Stage>({ at: 'writing' })
   const [error, setError] = useState('')
   const review = useRef<HTMLHeadingElement>(null)
@@ -52,7 +57,14 @@ export function Editor({ view, waiting, target, signer, again }: Props) {
     if (stage.at === 'review') review.current?.focus()
   }, [stage.at])
 
+  function typeIn(next: string): void {
+    setText(next)
+    if (next === pretty(before)) drafts.drop(desired)
+    else drafts.set(desired, { before, text: next })
+  }
+
   function startOver(): void {
+    drafts.drop(desired)
     const content = contentWith(known, waiting, target)
     setBefore(content)
     setText(pretty(content))
@@ -82,6 +94,7 @@ export function Editor({ view, waiting, target, signer, again }: Props) {
     }
     try {
       await outbox.hand(record)
+      drafts.drop(desired)
       if (again !== undefined) outbox.drop(again.id)
       setStage({ at: 'sent', record })
     } catch (failure) {
@@ -104,7 +117,7 @@ export function Editor({ view, waiting, target, signer, again }: Props) {
         readOnly={stage.at !== 'writing'}
         aria-invalid={draft.kind === 'wrong'}
         aria-describedby="draft-state"
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => typeIn(event.currentTarget.value)}
       />
       <p id="draft-state" aria-live="polite" class={draft.kind === 'wrong' ? 'error' : 'hint'}>
         {draft.kind === 'wrong' && draft.message}
@@ -141,6 +154,11 @@ export function Editor({ view, waiting, target, signer, again }: Props) {
           >
             See what will be signed
           </button>{' '}
+          {draft.kind !== 'same' && (
+            <button type="button" onClick={startOver}>
+              Drop what I typed
+            </button>
+          )}{' '}
           {signer === undefined && <span class="hint">Choose above who signs.</span>}
         </p>
       ) : (

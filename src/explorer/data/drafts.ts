@@ -1,0 +1,47 @@
+/** What somebody typed and has not sent: in this page's memory, so that a look elsewhere loses none of it. */
+import type { JsonObject } from '../../client/index.ts'
+import type { Target } from './prepare.ts'
+
+export interface Desired {
+  readonly avatar: string
+  readonly target: Target
+  /** The id of the change that is made again; empty where it is none. */
+  readonly again: string
+}
+
+export interface Typed {
+  /** The content that it was typed over. */
+  readonly before: JsonObject
+  readonly text: string
+}
+
+export interface Drafts {
+  get(desired: Desired): Typed | undefined
+  set(desired: Desired, typed: Typed): void
+  drop(desired: Desired): void
+  /** Of an avatar, what was typed into last. */
+  latest(avatar: string): Target | undefined
+  readonly size: number
+}
+
+export function createDrafts(): Drafts {
+  const kept = new Map<string, Desired & Typed>()
+  return {
+    get: (desired) => kept.get(keyOf(desired)),
+    set(desired, typed) {
+      const key = keyOf(desired)
+      // Behind all others.
+      kept.delete(key)
+      kept.set(key, { ...desired, ...typed })
+    },
+    drop: (desired) => void kept.delete(keyOf(desired)),
+    latest: (avatar) => [...kept.values()].findLast((each) => each.avatar === avatar && each.again === '')?.target,
+    get size() {
+      return kept.size
+    },
+  }
+}
+
+function keyOf({ avatar, target, again }: Desired): string {
+  return JSON.stringify([avatar, target.platform, target.identity, again])
+}

@@ -1,0 +1,68 @@
+/** Where the browser keeps signed records: a key for each, so that pages that are open at once do not overwrite each other's. */
+import { citationsOf, type Kept, type Waiting } from './waiting.ts'
+
+const PREFIX = 'avatar-kv.outbox.'
+
+/** The id of the record that a key of the storage is for; undefined where the key is somebody else's. */
+export function idOfKey(key: string): string | undefined {
+  return key.startsWith(PREFIX) ? key.slice(PREFIX.length) : undefined
+}
+
+/** All that is kept for a network, in no order. */
+export function readAll(network: string): Kept[] {
+  let keys: string[] = []
+  try {
+    keys = Object.keys(localStorage)
+  } catch {
+    // No storage here: what waits lasts as long as the page.
+  }
+  return keys.flatMap((key) => {
+    const id = idOfKey(key)
+    const record = id === undefined ? undefined : readOne(id, network)
+    return record === undefined ? [] : [record]
+  })
+}
+
+/** Undefined where there is none, or what is there cannot be read. */
+export function readOne(id: string, network: string): Kept | undefined {
+  try {
+    const value: unknown = JSON.parse(localStorage.getItem(PREFIX + id) ?? '')
+    return isWaiting(value) && value.id === id && value.network === network ? { ...value, isOnDisk: true } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Writes it to disk. Where that has no room, what it held of this record before stays there. */
+export function writeOne(record: Kept): Kept {
+  try {
+    localStorage.setItem(PREFIX + record.id, JSON.stringify({ ...record, isOnDisk: undefined }))
+    return { ...record, isOnDisk: true }
+  } catch {
+    return record
+  }
+}
+
+export function removeOne(id: string): void {
+  try {
+    localStorage.removeItem(PREFIX + id)
+  } catch {
+    // It was never there.
+  }
+}
+
+/** @throws SyntaxError, TypeError where its payload is none */
+function isWaiting(value: unknown): value is Waiting & Pick<Kept, 'verdict'> {
+  if (typeof value !== 'object' || value === null) return false
+  const record = value as Record<string, unknown>
+  return (
+    ['payload', 'signature', 'id', 'avatar', 'network'].every((key) => typeof record[key] === 'string') &&
+    Number.isSafeInteger(record['counter']) &&
+    (record['verdict'] === undefined || isVerdict(record['verdict'])) &&
+    citationsOf({ payload: String(record['payload']) }).every(({ id }) => typeof id === 'string')
+  )
+}
+
+function isVerdict(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'status' in value && typeof value.status === 'string'
+}

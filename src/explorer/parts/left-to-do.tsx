@@ -1,0 +1,28 @@
+import { useLeft } from '../data/context.ts'
+import { count, shortHex } from '../data/format.ts'
+import { avatarHref } from '../routes.ts'
+import { Notice } from './notice.tsx'
+
+/** Tells on the pages that are of no avatar where signed changes are that no host has taken. */
+export function LeftToDo() {
+  const left = useLeft()
+  if (left.length === 0) return null
+  const counts = new Map<string, number>()
+  for (const { avatar } of left) counts.set(avatar, (counts.get(avatar) ?? 0) + 1)
+  const hasDeclined = left.some(({ verdict }) => verdict !== undefined)
+  return (
+    <Notice
+      tone={hasDeclined ? 'warn' : 'info'}
+      title={`${count(left.length, 'signed change')} not with this host yet`}
+    >
+      <ul class="waiting">
+        {[...counts].map(([avatar, changes]) => (
+          <li key={avatar}>
+            <a href={avatarHref(avatar)}>{count(changes, 'change')}</a> of{' '}
+            <code title={avatar}>{shortHex(avatar)}</code>
+          </li>
+        ))}
+      </ul>
+    </Notice>
+  )
+}
