@@ -209,9 +209,11 @@ function Sent({ view, record, onDone }: Pick<Props, 'view'> & Extract<Stage, { a
       <Notice tone={tone} title={title}>
         <p>{text}</p>
         <p class="row">
-          <a class="button" href={avatarHref(record.avatar, 'history', { record: record.id })}>
-            See it in the history
-          </a>
+          {kept === undefined && (
+            <a class="button" href={avatarHref(record.avatar, 'history', { record: record.id })}>
+              See it in the history
+            </a>
+          )}
           <button type="button" onClick={onDone}>
             Go on editing
           </button>
