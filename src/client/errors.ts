@@ -1,3 +1,5 @@
+import type { PutResult } from './types.ts'
+
 /**
  * `usage`: the call makes no sense as it is. `invalid_change`: what should be written is no JSON that a content can hold, or
  * breaks a rule of the protocol. `too_large`: one value of it fits into no record.
@@ -8,7 +10,7 @@
  * `refused`: a node did not do it, `nodeCode` says why. `superseded`: snapshots keep superseding the write, or the signer is
  * not asked again.
  *
- * `rejected`: the person at the wallet said no. `wallet`: the wallet failed. `bad_signature`: the signer's signature is not the
+ * `rejected`: the person at the wallet said no. `wallet`: the wallet, or what else signs, failed. `bad_signature`: the signer's signature is not the
  * avatar's over the text. `aborted`: the caller's signal ended it.
  */
 export type ClientErrorCode =
@@ -59,6 +61,8 @@ export class ClientError extends Error {
   readonly retryAfterSeconds: number | undefined
   readonly path: string | undefined
   readonly records: readonly RecordText[]
+  /** What was written of a batch before it failed, avatar by avatar; the others' writes were not begun. */
+  written: readonly PutResult[] = []
 
   constructor(code: ClientErrorCode, message: string, details: ClientErrorDetails = {}) {
     super(message, details.cause === undefined ? {} : { cause: details.cause })

@@ -8,7 +8,7 @@ import { parseSignature } from '../record/signature.ts'
 import type { Avatar, Citation, JsonObject, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import { verifyRecord } from '../record/verify.ts'
 import { ClientError, type RecordText } from './errors.ts'
-import type { Signer } from './signers.ts'
+import { signWith, type Signer } from './signers.ts'
 import { invalidChange } from './split-patch.ts'
 
 /** A patch to one namespace that fits into a record. */
@@ -30,7 +30,7 @@ export interface SigningContext {
  *
  * @param tips all tips of the verified state, in order
  * @returns verified, so that what the signer made is what nodes will take
- * @throws ClientError `invalid_change`, `bad_signature`, and what the signer throws
+ * @throws ClientError `invalid_change`, `bad_signature`, `rejected`, `wallet`
  */
 export async function signPieces(
   context: SigningContext,
@@ -50,7 +50,7 @@ export async function signPieces(
       createdAt: Math.floor(now() / 1000),
       uuid: randomUuid(),
     })
-    const signature = await signer.sign(new TextDecoder().decode(payload))
+    const signature = await signWith(signer, new TextDecoder().decode(payload))
     const record = checkSignature(context, signer.avatar, payload, signature)
     records.push(record)
     // Tips beyond those that fit are cited by the records that follow.

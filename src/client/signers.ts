@@ -32,6 +32,32 @@ export function privateKeySigner(secretKey: Uint8Array | string): Signer {
   }
 }
 
+/**
+ * Asks a signer, of whatever kind.
+ *
+ * @throws ClientError `rejected` where the person said no, `wallet` where the signer fails otherwise
+ */
+export async function signWith(signer: Signer, text: string): Promise<Uint8Array | string> {
+  try {
+    return await signer.sign(text)
+  } catch (error) {
+    throw error instanceof ClientError ? error : signerFailure(error, 'The signer failed')
+  }
+}
+
+/** EIP-1193, "Provider Errors"; and ethers, which has texts for codes. */
+const REJECTED: ReadonlySet<unknown> = new Set([4001, 'ACTION_REJECTED'])
+
+/** @param what which failed, as the beginning of a sentence */
+export function signerFailure(error: unknown, what: string): ClientError {
+  const { code, message }: { code?: unknown; message?: unknown } =
+    typeof error === 'object' && error !== null ? error : {}
+  if (REJECTED.has(code)) {
+    return new ClientError('rejected', 'It was declined in the wallet. Nothing was written.', { cause: error })
+  }
+  return new ClientError('wallet', `${what}: ${String(message ?? error).slice(0, 500)}`, { cause: error })
+}
+
 /** @throws ClientError `usage` where a text or bytes that the caller gave are not what they should be */
 export function asUsage<T>(parse: () => T): T {
   try {

@@ -252,7 +252,11 @@ export interface Client {
   put(request: PutRequest, options?: WriteOptions): Promise<PutResult>
   /** Writes what turns a content into another. */
   change(request: ChangeRequest, options?: WriteOptions): Promise<PutResult>
-  /** Several writes with as few requests as possible; each cites the one before it. Results in the same order. */
+  /**
+   * Several writes with as few requests as possible; each cites the one before it. Results in the same order.
+   *
+   * @throws ClientError whose `written` has what was written before the avatar that failed
+   */
   batch(requests: readonly PutRequest[], options?: WriteOptions): Promise<PutResult[]>
   /** All records of an avatar that nodes still have, verified, with what each one changed, in order of (counter, id). */
   history(avatar: string, options?: CallOptions): Promise<HistoryEntry[]>

@@ -5,8 +5,8 @@ import { recordDigest } from '../record/id.ts'
 import { parseAvatar, uncompressedAvatar } from '../record/keys.ts'
 import { parseSignature, splitSignature } from '../record/signature.ts'
 import type { Avatar } from '../record/types.ts'
-import { ClientError, messageOf } from './errors.ts'
-import { asUsage, type Signer } from './signers.ts'
+import { ClientError } from './errors.ts'
+import { asUsage, signerFailure, type Signer } from './signers.ts'
 
 /** A browser wallet, `window.ethereum` for one, as EIP-1193 has it. */
 export interface Eip1193Provider {
@@ -33,8 +33,6 @@ const INTRODUCTION = [
 ].join('\n')
 
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/
-/** EIP-1193, "Provider Errors": the person said no. */
-const USER_REJECTED = 4001
 
 /**
  * Signs with a wallet by `personal_sign`. A wallet tells addresses, and an avatar is a public key: so it is asked once to sign
@@ -109,14 +107,7 @@ async function ask(provider: Eip1193Provider, method: string, params: unknown[])
   try {
     return await provider.request({ method, params })
   } catch (error) {
-    const code: unknown = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-    if (code === USER_REJECTED) {
-      throw new ClientError('rejected', 'It was declined in the wallet. Nothing was written.', { cause: error })
-    }
-    const message = typeof error === 'object' && error !== null && 'message' in error ? error.message : messageOf(error)
-    throw new ClientError('wallet', `The wallet failed at ${method}: ${String(message).slice(0, 500)}`, {
-      cause: error,
-    })
+    throw signerFailure(error, `The wallet failed at ${method}`)
   }
 }
 

@@ -122,8 +122,13 @@ export function createWriter(components: WriterComponents, network: string): Wri
     const signers = new Map(planned.map(({ signer }) => [signer.avatar, signer]))
     for (const [avatar, signer] of signers) {
       const mine = planned.filter((each) => each.signer.avatar === avatar).map((each) => each.planned)
-      const written = await inOrder(avatar, () => write(signer, () => Promise.resolve(mine), options))
-      for (const [at, each] of mine.entries()) results.set(each, written[at] as PutResult)
+      try {
+        const written = await inOrder(avatar, () => write(signer, () => Promise.resolve(mine), options))
+        for (const [at, each] of mine.entries()) results.set(each, written[at] as PutResult)
+      } catch (error) {
+        if (error instanceof ClientError) error.written = [...results.values()]
+        throw error
+      }
     }
     return planned.map((each) => results.get(each.planned) as PutResult)
   }

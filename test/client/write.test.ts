@@ -143,6 +143,23 @@ describe('change', () => {
   })
 })
 
+it.each([
+  ['rejected', Object.assign(new Error('user rejected action'), { code: 'ACTION_REJECTED' })],
+  ['rejected', Object.assign(new Error('User rejected the request.'), { code: 4001 })],
+  ['wallet', 'out of battery'],
+  ['wallet', null],
+])('a signer that is not ours and fails: %s', async (code, thrown) => {
+  const { avatar } = privateKeySigner(newKey())
+  const client = createClient({ nodes: [node.url('')] })
+  const signer: Signer = { avatar, sign: () => Promise.reject(thrown) }
+  await expect(client.put({ signer, patch: { n: 1 } })).rejects.toMatchObject({
+    name: 'ClientError',
+    code,
+    cause: thrown,
+  })
+  expect((await client.getVerified(avatar)).head).toBe(0)
+})
+
 describe('several writes', () => {
   it('at once from one client are one history; from two devices they merge', async () => {
     const key = newKey()
@@ -187,6 +204,26 @@ describe('several writes', () => {
       ]),
     ).rejects.toMatchObject({ code: 'invalid_change' })
     expect((await client.getVerified(a.avatar)).head).toBe(2)
+  })
+
+  it('in a batch that fails midway: the error has what was written before', async () => {
+    const [a, b] = [privateKeySigner(newKey()), privateKeySigner(newKey())]
+    const away: Signer = { avatar: b.avatar, sign: () => Promise.reject(new Error('The card was taken out.')) }
+    const client = createClient({ nodes: [node.url('')] })
+    const failed = client.batch([
+      { signer: a, patch: { n: 1 } },
+      { signer: away, patch: { n: 2 } },
+      { signer: a, platform: 'github', identity: 'a', patch: { n: 3 } },
+    ])
+    await expect(failed).rejects.toMatchObject({
+      name: 'ClientError',
+      code: 'wallet',
+      written: [
+        { avatar: a.avatar, platform: 'nextid', status: 'stored', records: [{ counter: 1 }] },
+        { avatar: a.avatar, platform: 'github', status: 'stored', records: [{ counter: 2 }] },
+      ],
+    })
+    await expect(client.put({ signer: away, patch: { n: 2 } })).rejects.toMatchObject({ written: [] })
   })
 
   it('of any size: split, and all there', async () => {
