@@ -48,6 +48,16 @@ export function mustBeEqual(one: SimulatedNode, other: SimulatedNode, avatar: Av
   return one.keeps(avatar) && other.keeps(avatar) && !one.isLimited && !other.isLimited
 }
 
+/** Of each node's avatars, the counter below which it keeps nothing that counts. */
+export async function basesOf(world: World): Promise<ReadonlyMap<SimulatedNode, ReadonlyMap<Avatar, number>>> {
+  const bases = new Map<SimulatedNode, ReadonlyMap<Avatar, number>>()
+  for (const node of world.nodes) {
+    const holdings = await node.call(holdingsOf)
+    bases.set(node, new Map([...(holdings ?? [])].map(([avatar, { base }]) => [avatar, base])))
+  }
+  return bases
+}
+
 /** Names a difference between neighbours that nothing in what each of them keeps explains. */
 export async function disagreement(world: World): Promise<string | undefined> {
   const holdings = new Map<SimulatedNode, Holdings>()

@@ -35,5 +35,7 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
     found: 'an author is told that its write is there already, though an archive holds it as history',
     mutation: 'call-superseded-a-duplicate',
   },
+  { seed: 6242, found: 'what was claimed while its operator let it go is different for a minute' },
   { seed: 6970, found: 'a claim of a namespace whose row was lost and that a base then took away' },
+  { seed: 7107, found: 'what a snapshot superseded is asked for once more when its row has been swept' },
 ]

@@ -3,6 +3,7 @@ import { exceededQuota, holdingOf, mustBeEqual, neighbours, unexplainedDifferenc
 import { text } from './disk.ts'
 import type { Look } from './checker.ts'
 import { checkExports } from './exports.ts'
+import { wrongHealth } from './health.ts'
 import type { SimulatedNode } from './node.ts'
 import type { Process } from './process.ts'
 import type { SortedMap } from './sorted-map.ts'
@@ -33,7 +34,8 @@ export async function checkRest(world: World): Promise<void> {
     if (!node.wasDamaged) await node.quietly(() => checkExports(world, node, process, avatars))
   }
   checkAccord(world, looks)
-  checkHealth(world)
+  const wrong = wrongHealth(world)
+  if (wrong !== undefined) throw new Violation('a node is wrong about a neighbour', wrong)
   const rebuilt = world.random.shuffled(world.nodes).slice(0, REBUILT_NODES)
   for (const node of world.nodes) {
     if (node.wasDamaged || rebuilt.includes(node)) await node.quietly(() => node.call((it) => checkRebuild(node, it)))
@@ -71,20 +73,6 @@ function hasParts({ bodies, expected }: Look): boolean {
     const isBase = expected.fold.base?.id === id
     return (type === 'part' && status === 'pending') || (type === 'snapshot' && status !== 'superseded' && !isBase)
   })
-}
-
-/** What nodes say of sync with their neighbours is true. */
-function checkHealth(world: World): void {
-  const avatars = new Set([...world.ledger.all()].map(({ body }) => body.avatar))
-  for (const pair of neighbours(world)) {
-    for (const [node, peer] of [pair, [...pair].reverse() as typeof pair]) {
-      const health = node.process?.sync.peers().find(({ peer_id }) => peer_id === peer.name)
-      const mayDiffer = [...avatars].some((avatar) => !mustBeEqual(node, peer, avatar))
-      const outcome = health?.last?.outcome
-      if (outcome === 'equal' || (mayDiffer && outcome === 'equal_except_refused')) continue
-      throw new Violation('a node is wrong about a neighbour', `${node.name} says of ${peer.name}: ${outcome}`)
-    }
-  }
 }
 
 /** A write that a node has acknowledged is there, or a snapshot took its place and its author can know. */
