@@ -7,7 +7,7 @@ import { ClientError } from './errors.ts'
 import { hostsIn } from './hosts.ts'
 import { TIMEOUT_MS } from './limits.ts'
 import { createNodePool } from './node-pool.ts'
-import { provenanceIn } from './provenance.ts'
+import { pathOf, provenanceIn } from './provenance.ts'
 import { readHistory } from './read-history.ts'
 import type { AvatarDocument, CallOptions, Client, ClientOptions } from './types.ts'
 import { createVerifiedReader } from './verified-reader.ts'
@@ -71,8 +71,9 @@ export function createClient(options: ClientOptions): Client {
     async provenance(text, platform, identity, path, options = {}) {
       const avatar = avatarOfText(text)
       const name = namespaceOf(avatar, { platform, identity })
+      const tokens = pathOf(path)
       const { local } = await reader.read(avatar, options)
-      return provenanceIn(local, name, path)
+      return provenanceIn(local, name, tokens)
     },
   }
 }

@@ -4,20 +4,26 @@ import { formatPointer, layerDecides, parsePointer, traceCell, type Provenance }
 import { ClientError } from './errors.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 
+/** The names on the way to a member of a content, or deeper. */
+export type Path = readonly [string, ...string[]]
+
 /**
- * Which record set or removed a value, among records that were verified here.
- *
- * @param path JSON Pointer (RFC 6901) to a member of the content, or deeper
- * @throws ClientError `usage` where it is none
+ * @param path JSON Pointer (RFC 6901)
+ * @throws ClientError `usage` where it is none, or to the content as a whole
  */
-export function provenanceIn(local: LocalAvatar, name: NamespaceName, path: string): Provenance {
-  const tokens = parsePointer(path)
-  const [key, ...rest] = tokens ?? []
-  if (tokens === undefined || key === undefined) {
+export function pathOf(path: string): Path {
+  const [key, ...rest] = parsePointer(path) ?? []
+  if (key === undefined) {
     throw new ClientError('usage', 'path is a JSON Pointer to a value in the content, such as /a/b.')
   }
+  return [key, ...rest]
+}
+
+/** Which record set or removed a value, among records that were verified here. */
+export function provenanceIn(local: LocalAvatar, name: NamespaceName, tokens: Path): Provenance {
+  const [key, ...rest] = tokens
   const avatar: Avatar = local.avatar
-  const question = { avatar, platform: name.platform, identity: name.identity, path }
+  const question = { avatar, platform: name.platform, identity: name.identity, path: formatPointer(tokens) }
   const cell = local.cell(name, key)
   const trace = cell && traceCell(cell, rest)
   if (trace === undefined) {

@@ -292,6 +292,7 @@ describe('a client', () => {
     await expect(client.get('0x12')).rejects.toMatchObject({ code: 'usage' })
     const dead = createClient({ nodes: ['http://127.0.0.1:1'] })
     const { avatar } = privateKeySigner(newKey())
+    await expect(dead.provenance(avatar, 'nextid', avatar, 'a')).rejects.toMatchObject({ code: 'usage' })
     for (const call of [dead.get(avatar), dead.getVerified(avatar), dead.history(avatar)]) {
       await expect(call).rejects.toMatchObject({ code: 'unreachable', node: 'http://127.0.0.1:1' })
     }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LocalAvatar } from '../../src/client/local-avatar.ts'
-import { provenanceIn } from '../../src/client/provenance.ts'
+import { pathOf, provenanceIn } from '../../src/client/provenance.ts'
 import type { JsonObject, JsonValue, RecordId } from '../../src/record/types.ts'
 import { verifyRecord } from '../../src/record/verify.ts'
 import { formatPointer, parsePointer, traceCell } from '../../src/state/provenance.ts'
@@ -121,7 +121,7 @@ test('whoever is named is whom a search through the history finds', { timeout: P
         for (const tokens of pathsIn(writes)) {
           const expected = search(writes, tokens)
           const path = formatPointer(tokens)
-          const { kind, at, id, by, counter } = provenanceIn(local, name, path)
+          const { kind, at, id, by, counter } = provenanceIn(local, name, pathOf(path))
           expect({ path, kind, at, id }).toEqual({ path, ...expected })
           const record = arrived.find((each) => each.id === id)
           expect([by, counter]).toEqual([record?.body.type ?? null, record?.body.counter ?? null])
