@@ -76,4 +76,14 @@ it('a long history is checked with its progress shown, while the page stays usab
   expect(await page.locator('.entry').count()).toBe(50)
   await page.getByRole('button', { name: /Show older/ }).click()
   expect(await page.locator('.entry').count()).toBe(100)
+
+  // The first record of all, by its address: around it, and from there to newer ones.
+  const first = records[0]!
+  await page.goto(`${node.url}/#/avatar/${writer.avatar}/history?record=${first.id}`)
+  const chosen = page.locator('.entry.chosen')
+  await chosen.waitFor()
+  expect(await chosen.locator('.number').innerText()).toBe('1')
+  expect(await page.locator('.entry').count()).toBeLessThanOrEqual(50)
+  await page.getByRole('button', { name: /Show newer/ }).click()
+  expect(await page.locator('.entry .number').first().innerText()).toBe('76')
 })

@@ -56,11 +56,28 @@ describe('search', () => {
     await client.put({ signer, platform: 'twitter', identity, patch: { bio: 'counts' } })
     const page = await browser.open(node.url)
     await search(page, `Twitter/@${identity}`)
-    await page.getByRole('heading', { name: `1 avatar claims twitter/${identity}` }).waitFor()
+    await page.getByRole('heading', { name: `1 avatar claims twitter/@${identity} or twitter/${identity}` }).waitFor()
     await page.locator('.cards a').click()
     const article = page.getByRole('article', { name: `twitter / ${identity}` })
     await article.waitFor()
     expect(await article.innerText()).toContain('"counts"')
+  })
+
+  it('finds names with and without @, and counts anew what the host keeps', async () => {
+    const before = await browser.open(node.url)
+    const count = async (): Promise<number> =>
+      Number(/([\d,]+) avatars? in all/.exec(await before.innerText('main'))?.[1])
+    await before.getByText('in all').waitFor()
+    const [plain, at] = [await newcomer({ a: 1 }), await newcomer({ a: 1 })]
+    await client.put({ signer: plain, platform: 'matrix', identity: 'eve', patch: { proof: 'x' } })
+    await client.put({ signer: at, platform: 'matrix', identity: '@eve', patch: { proof: 'y' } })
+    const first = await count()
+    await before.getByLabel('Avatar, or platform/name').fill('matrix/@eve')
+    await before.getByRole('button', { name: 'Find' }).click()
+    await before.getByText('2 avatars claim matrix/@eve or matrix/eve').waitFor()
+    await before.getByRole('link', { name: 'Search', exact: true }).click()
+    await before.getByText('in all').waitFor()
+    expect(await count()).toBe(first + 2)
   })
 
   it('says what is wrong with what was typed, and what to type', async () => {
@@ -127,6 +144,31 @@ describe('an avatar', () => {
 })
 
 describe('the network page', () => {
+  it('says so where the host answers what it does not know, and shows what peers say with nothing hidden', async () => {
+    const page = await browser.open(`${node.url}/#/network`, { viewport: { width: 360, height: 740 } })
+    await page.getByRole('heading', { name: 'Peers' }).waitFor()
+    const peer = {
+      peer_id: 'abc\u202ecba',
+      addresses: [],
+      direction: 'inbound',
+      gossip: true,
+      connected_at: 0,
+      agent: null,
+    }
+    const sync = { state: 'idle', last: null, failures: 1, error: 'x'.repeat(3_000), records_in: 0, records_out: 0 }
+    await page.route('**/v2/peers', (route) => route.fulfill({ json: { peers: [{ ...peer, sync }] } }))
+    await page.getByText('trouble: xxx').waitFor()
+    expect(await page.locator('.cards > li').innerText()).toContain('abc\\u202ecba')
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
+    await page.route('**/v2/status', (route) => route.fulfill({ json: { version: '2' } }))
+    await page.getByText('What this host answers is not what a node answers').waitFor()
+    await page.unroute('**/v2/status')
+    await page.getByText('trouble: xxx').waitFor()
+    await page.route('**/v2/peers', (route) => route.fulfill({ json: { peers: [{ peer_id: 'a' }] } }))
+    await page.getByText('What this host answers is not what a node answers').waitFor()
+    expect(browser.complaints).toEqual([])
+  })
+
   it('shows the peers of the host, and how sync with them stands', async () => {
     const page = await browser.open(`${node.url}/#/network`)
     await page.getByRole('heading', { name: 'Peers' }).waitFor()

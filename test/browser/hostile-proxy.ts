@@ -22,23 +22,32 @@ export interface HostileProxy {
   readonly url: string
   /** From now on. */
   lie(how: Lie): void
-  /** From now on answers with what it heard before, where it heard something. */
+  /** From now on knows nothing of what is asked for by addresses like this. */
+  deny(addresses: RegExp): void
+  /** From now on answers with what it heard before, where it heard something; there are no records after that. */
   replay(): void
   close(): Promise<void>
 }
 
+const UNKNOWN = '{"code":"unknown_avatar","message":"This node does not know the avatar."}'
 const RECORDS = /^\/v2\/avatars\/[^/]+\/records/
 
 /** A host on the way that hands everything on but what it lies about. */
 export async function startHostileProxy(target: string): Promise<HostileProxy> {
   let lie: Lie | undefined
+  let denied: RegExp | undefined
   let isReplaying = false
   const heard = new Map<string, { readonly status: number; readonly body: Buffer }>()
 
+  const lastPages = new Map<string, PageJson>()
+
   const server = createServer((incoming, outgoing) => {
     const url = incoming.url ?? '/'
+    if (denied?.test(url) === true) return answer(outgoing, 404, Buffer.from(UNKNOWN))
     const old = heard.get(url)
     if (isReplaying && old !== undefined) return answer(outgoing, old.status, old.body)
+    const first = isReplaying ? lastPages.get(pathOf(url)) : undefined
+    if (first !== undefined) return answer(outgoing, 200, Buffer.from(JSON.stringify({ ...first, records: [] })))
     const onward = request(target + url, { method: incoming.method, headers: headersOf(incoming) }, (response) => {
       const isRecords = RECORDS.test(url)
       const isKept = incoming.method === 'GET' && url.startsWith('/v2/avatars/')
@@ -50,6 +59,8 @@ export async function startHostileProxy(target: string): Promise<HostileProxy> {
       void readAll(response).then((body) => {
         const status = response.statusCode ?? 502
         if (!isReplaying) heard.set(url, { status, body })
+        if (!isReplaying && isRecords && status === 200)
+          lastPages.set(pathOf(url), JSON.parse(body.toString()) as PageJson)
         if (!isRecords || lie === undefined || status !== 200) return answer(outgoing, status, body)
         const cursor = new URL(url, target).searchParams.get('cursor')
         const page = lie(JSON.parse(body.toString()) as PageJson, cursor)
@@ -67,6 +78,9 @@ export async function startHostileProxy(target: string): Promise<HostileProxy> {
     lie(how) {
       lie = how
     },
+    deny(addresses) {
+      denied = addresses
+    },
     replay() {
       isReplaying = true
     },
@@ -76,6 +90,10 @@ export async function startHostileProxy(target: string): Promise<HostileProxy> {
       await once(server, 'close')
     },
   }
+}
+
+function pathOf(url: string): string {
+  return url.split('?')[0] ?? ''
 }
 
 function headersOf({ headers }: IncomingMessage): Record<string, string | string[]> {

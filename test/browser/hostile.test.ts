@@ -140,6 +140,42 @@ describe('a host that lies is seen through', () => {
     })
   })
 
+  it('replays an older state while the page is open: the second host is followed, and both are held against it', async () => {
+    const client = createClient({ nodes: [node.url] })
+    const signer = privateKeySigner(newKey())
+    await client.put({ signer, patch: { city: 'Paris' } })
+    await through(async (proxy) => {
+      const page = await browser.open(`${proxy.url}/?host=${encodeURIComponent(node.url)}#/avatar/${signer.avatar}`)
+      await page.getByText('All 2 hosts show just this').waitFor()
+      await client.put({ signer, patch: { city: 'Rome' } })
+      await page.getByText('Verified in your browser: 2 signatures').waitFor()
+      await page.getByText('All 2 hosts show just this').waitFor()
+      proxy.replay()
+      await client.put({ signer, patch: { city: 'Turin' } })
+      await page.getByText('This host shows an older state').waitFor()
+      expect(await page.getByRole('article', { name: 'Its own data' }).innerText()).toContain('Turin')
+    })
+  })
+
+  it.each([/^\/v2\/avatars\/0x[0-9a-f]+/, /\/receipt/])('denies what another host has: %s', async (addresses) => {
+    const avatar = await writeThree()
+    await through(async (proxy) => {
+      proxy.deny(addresses)
+      const own = await browser.open(`${proxy.url}/?host=${encodeURIComponent(node.url)}#/avatar/${avatar}`)
+      const verdict = await verdictOf(own)
+      expect(verdict).toContain('This host does not have this avatar')
+      expect(verdict).not.toContain('Verified in your browser')
+      expect(await own.getByRole('article', { name: 'Its own data' }).innerText()).toContain('Turin')
+
+      const other = await browser.open(`${node.url}/?host=${encodeURIComponent(proxy.url)}#/avatar/${avatar}`)
+      const words = await verdictOf(other)
+      expect(words).toContain('Verified in your browser: 3 signatures')
+      expect(words).toContain(
+        `This host shows just what they say. The host ${proxy.url.slice(7)} does not have this avatar.`,
+      )
+    })
+  })
+
   it('reorders records: that changes nothing', async () => {
     const avatar = await writeThree()
     await through(async (proxy) => {

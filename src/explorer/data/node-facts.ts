@@ -80,16 +80,25 @@ export class HostError extends Error {
   }
 }
 
-export const readStatus = (signal?: AbortSignal): Promise<HostStatus> => ask<HostStatus>('/v2/status', {}, signal)
+export async function readStatus(signal?: AbortSignal): Promise<HostStatus> {
+  const answer = await ask<unknown>('/v2/status', {}, signal)
+  if (!isStatus(answer)) throw notUnderstood()
+  return answer
+}
 
 export async function readPeers(signal?: AbortSignal): Promise<readonly HostPeer[]> {
-  return (await ask<{ peers: HostPeer[] }>('/v2/peers', {}, signal)).peers
+  const { peers } = await ask<{ peers?: unknown }>('/v2/peers', {}, signal)
+  if (!Array.isArray(peers) || !peers.every(isPeer)) throw notUnderstood()
+  return peers
 }
 
 /** The first avatars that the host holds. */
 export async function readAvatars(limit: number, signal?: AbortSignal): Promise<readonly string[]> {
-  const answer = await ask<{ avatars: (string | { avatar: string })[] }>(`/v2/avatars?limit=${limit}`, {}, signal)
-  return answer.avatars.map((each) => (typeof each === 'string' ? each : each.avatar))
+  const { avatars } = await ask<{ avatars?: unknown }>(`/v2/avatars?limit=${limit}`, {}, signal)
+  if (!Array.isArray(avatars)) throw notUnderstood()
+  const names = avatars.map((each: unknown) => (isRecord(each) ? each['avatar'] : each))
+  if (!names.every(isText)) throw notUnderstood()
+  return names.slice(0, limit)
 }
 
 /** Avatars that claim an account as theirs. */
@@ -99,8 +108,9 @@ export async function findByIdentity(
   signal?: AbortSignal,
 ): Promise<readonly { readonly avatar: string; readonly content: unknown }[]> {
   const query = new URLSearchParams({ platform, identity }).toString()
-  return (await ask<{ values: { avatar: string; content: unknown }[] }>(`/v1/kv/by_identity?${query}`, {}, signal))
-    .values
+  const { values } = await ask<{ values?: unknown }>(`/v1/kv/by_identity?${query}`, {}, signal)
+  if (!Array.isArray(values) || !values.every((each) => isRecord(each) && isText(each['avatar']))) throw notUnderstood()
+  return values as { avatar: string; content: unknown }[]
 }
 
 export async function submitRecords(records: readonly RecordText[]): Promise<readonly SubmitResult[]> {
@@ -110,8 +120,50 @@ export async function submitRecords(records: readonly RecordText[]): Promise<rea
   return results
 }
 
+const isText = (value: unknown): value is string => typeof value === 'string'
+const isNumber = (value: unknown): value is number => typeof value === 'number'
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
+
+function isStatus(value: unknown): value is HostStatus {
+  if (!isRecord(value) || !isRecord(value['hosting'])) return false
+  const { mode, policy, listed } = value['hosting']
+  return (
+    ['version', 'network', 'peer_id'].every((name) => isText(value[name])) &&
+    ['peers', 'avatars', 'records', 'bytes', 'subscribers', 'uptime_seconds'].every((name) => isNumber(value[name])) &&
+    isTexts(value['addresses']) &&
+    isText(mode) &&
+    isText(policy) &&
+    isNumber(listed)
+  )
+}
+
+function isPeer(value: unknown): value is HostPeer {
+  if (!isRecord(value)) return false
+  const { peer_id, direction, connected_at, agent, sync } = value
+  return (
+    isText(peer_id) &&
+    isText(direction) &&
+    isNumber(connected_at) &&
+    (agent === null || isText(agent)) &&
+    (sync === null || isSync(sync))
+  )
+}
+
+function isSync(value: unknown): value is PeerSync {
+  if (!isRecord(value)) return false
+  const { state, last, failures, error, records_in, records_out } = value
+  return (
+    isText(state) &&
+    [failures, records_in, records_out].every(isNumber) &&
+    (error === null || isText(error)) &&
+    (last === null || (isRecord(last) && isNumber(last['finished_at']) && isText(last['outcome'])))
+  )
+}
+
 function isResult(value: unknown): value is SubmitResult {
-  return typeof value === 'object' && value !== null && 'status' in value && typeof value.status === 'string'
+  return isRecord(value) && isText(value['status'])
 }
 
 export const importArchive = (file: Blob): Promise<ImportResult> =>

@@ -17,15 +17,23 @@ export type AvatarView =
     }
 
 const RETRY_MS = 3_000
+/** What is followed comes from one host: how often the others are asked whether there is more. */
+const COMPARE_MS = 15_000
 
 /** Reads an avatar, verifies it here, and follows it for as long as it is shown. */
-export function useAvatar({ client }: Session, avatar: string): AvatarView {
+export function useAvatar({ client, others }: Session, avatar: string): AvatarView {
   const [view, setView] = useState<AvatarView>({ phase: 'loading', done: 0, total: 0 })
   useEffect(() => {
     const stop = new AbortController()
+    let isStale = false
+    let comparing: Promise<void> | undefined
     setView({ phase: 'loading', done: 0, total: 0 })
     void follow(stop.signal)
-    return () => stop.abort()
+    const timer = others.length === 0 ? undefined : setInterval(() => document.hidden || holdAgainstAll(), COMPARE_MS)
+    return () => {
+      clearInterval(timer)
+      stop.abort()
+    }
 
     async function follow(signal: AbortSignal): Promise<void> {
       while (!signal.aborted) {
@@ -54,6 +62,20 @@ export function useAvatar({ client }: Session, avatar: string): AvatarView {
       setView((view) => (view.phase === 'ready' ? { ...view, known } : ready(known)))
     }
 
+    /** All hosts are asked once more, and again for what came meanwhile. */
+    function holdAgainstAll(): void {
+      isStale = true
+      comparing ??= compare().finally(() => (comparing = undefined))
+    }
+
+    async function compare(): Promise<void> {
+      while (isStale && !stop.signal.aborted) {
+        isStale = false
+        // Where no host answers now, the stream that breaks says so.
+        await readOnce(stop.signal).catch(() => {})
+      }
+    }
+
     async function watch(signal: AbortSignal): Promise<void> {
       for await (const event of client.watch(avatar, { signal })) {
         setView((view) => {
@@ -62,6 +84,7 @@ export function useAvatar({ client }: Session, avatar: string): AvatarView {
             return before === undefined ? view : { ...before, connection: event.status }
           }
           if (event.type === 'superseded') return view
+          if (others.length > 0) holdAgainstAll()
           const next = before ?? ready(event.state)
           if (event.type === 'state') return { ...next, known: event.state }
           const arrived = new Set([...next.arrived, ...event.records.map(({ id }) => id)])
@@ -70,7 +93,7 @@ export function useAvatar({ client }: Session, avatar: string): AvatarView {
         })
       }
     }
-  }, [client, avatar])
+  }, [client, others, avatar])
   return view
 }
 

@@ -45,7 +45,10 @@ export function HistoryView({ known, arrived, chosen }: Props) {
 function Entries({ entries, known, arrived, chosen }: Props & { readonly entries: readonly HistoryEntry[] }) {
   const newest = entries.toReversed()
   const chosenAt = newest.findIndex(({ id }) => id === chosen)
-  const [shown, setShown] = useState(Math.max(PAGE, chosenAt + 1))
+  const [spanned, setSpan] = useState<Span>([0, PAGE])
+  const span = chosenAt === -1 || isWithin(spanned, chosenAt) ? spanned : spanAround(chosenAt)
+  useEffect(() => setSpan(span), [chosenAt])
+  const [from, to] = span
   const citedBy = new Map<string, number>()
   for (const { prev } of entries) for (const { id } of prev) citedBy.set(id, (citedBy.get(id) ?? 0) + 1)
   const byId = new Map(entries.map((entry) => [entry.id as string, entry]))
@@ -53,8 +56,13 @@ function Entries({ entries, known, arrived, chosen }: Props & { readonly entries
   return (
     <>
       <p class="hint">{count(entries.length, 'record')}, the newest first; every signature was checked here.</p>
+      {from > 0 && (
+        <button type="button" onClick={() => setSpan([Math.max(0, from - PAGE), to])}>
+          Show newer ({from.toLocaleString('en')} more)
+        </button>
+      )}
       <ol class="history" reversed>
-        {newest.slice(0, Math.max(shown, chosenAt + 1)).map((entry) => (
+        {newest.slice(from, to).map((entry) => (
           <Entry
             key={entry.id}
             entry={entry}
@@ -66,13 +74,25 @@ function Entries({ entries, known, arrived, chosen }: Props & { readonly entries
           />
         ))}
       </ol>
-      {newest.length > shown && (
-        <button type="button" onClick={() => setShown(shown + PAGE)}>
-          Show older ({(newest.length - shown).toLocaleString('en')} more)
+      {newest.length > to && (
+        <button type="button" onClick={() => setSpan([from, to + PAGE])}>
+          Show older ({(newest.length - to).toLocaleString('en')} more)
         </button>
       )}
     </>
   )
+}
+
+/** Which are shown, of the newest first: from here, and up to there. */
+type Span = readonly [number, number]
+
+function isWithin([from, to]: Span, at: number): boolean {
+  return from <= at && at < to
+}
+
+function spanAround(at: number): Span {
+  const from = Math.max(0, at - PAGE / 2)
+  return [from, from + PAGE]
 }
 
 interface EntryProps {

@@ -1,6 +1,6 @@
 import { Hex } from '../parts/hex.tsx'
 import { Loading, Notice } from '../parts/notice.tsx'
-import { bytes, count, duration, moment } from '../data/format.ts'
+import { bytes, count, cut, duration, moment } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import { readPeers, readStatus, type HostPeer, type HostStatus, type PeerSync } from '../data/node-facts.ts'
 import { useAnswer } from '../data/use-answer.ts'
@@ -61,16 +61,16 @@ function Status({ status }: { status: HostStatus }) {
         <dd>
           {hosting.mode === 'all'
             ? 'every avatar of the network'
-            : `${count(hosting.listed, 'avatar')} on its list; ${POLICIES[hosting.policy] ?? hosting.policy}`}
+            : `${count(hosting.listed, 'avatar')} on its list; ${POLICIES[hosting.policy] ?? visible(hosting.policy)}`}
         </dd>
         <dt>Network</dt>
-        <dd>{status.network}</dd>
+        <dd>{visible(status.network)}</dd>
         <dt>Kept</dt>
         <dd>{bytes(status.bytes)}</dd>
         <dt>Up for</dt>
         <dd>{duration(status.uptime_seconds)}</dd>
         <dt>Version</dt>
-        <dd>{status.version}</dd>
+        <dd>{visible(status.version)}</dd>
         <dt>Peer id</dt>
         <dd>
           <Hex value={status.peer_id} label="peer id" />
@@ -145,13 +145,13 @@ const OUTCOMES: Readonly<Record<string, string>> = {
 
 function healthOf(sync: PeerSync | null): { tone: string; text: string } {
   if (sync === null) return { tone: '', text: 'does not sync' }
-  if (sync.failures > 0) return { tone: 'warn', text: `trouble: ${sync.error ?? 'sync failed'}` }
+  if (sync.failures > 0) return { tone: 'warn', text: `trouble: ${visible(cut(sync.error ?? 'sync failed', 200))}` }
   if (['opening', 'reconciling', 'bootstrapping', 'fetching', 'serving'].includes(sync.state)) {
     return { tone: 'info', text: 'syncing now' }
   }
   if (sync.last === null) return { tone: '', text: 'not compared yet' }
   return {
     tone: sync.last.outcome === 'different' ? 'warn' : 'good',
-    text: OUTCOMES[sync.last.outcome] ?? sync.last.outcome,
+    text: OUTCOMES[sync.last.outcome] ?? visible(cut(sync.last.outcome)),
   }
 }

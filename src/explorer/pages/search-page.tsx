@@ -1,10 +1,9 @@
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks'
 import { parseAvatar } from '../../client/index.ts'
 import { Loading, Notice } from '../parts/notice.tsx'
-import { useDesk } from '../data/context.ts'
 import { brief, count } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
-import { findByIdentity, readAvatars } from '../data/node-facts.ts'
+import { findByIdentity, readAvatars, readStatus } from '../data/node-facts.ts'
 import { useAnswer } from '../data/use-answer.ts'
 import { avatarHref, searchHref } from '../routes.ts'
 
@@ -30,7 +29,7 @@ function parseQuery(text: string): Query {
       'That is an Ethereum address. An avatar is the public key behind it, which an address does not tell.'
     return { kind: 'wrong', message: `${message} Whoever holds the key finds their avatar under “Write”.` }
   }
-  const [, platform = '', identity = ''] = /^([a-z0-9._-]{1,64})\s*[/:\s]\s*@?(.+)$/i.exec(query) ?? []
+  const [, platform = '', identity = ''] = /^([a-z0-9._-]{1,64})\s*[/:\s]\s*(.+)$/i.exec(query) ?? []
   if (platform !== '' && !/^(0x)?[0-9a-f]{40,}$/i.test(query)) {
     return { kind: 'identity', platform: platform.toLowerCase(), identity: identity.trim() }
   }
@@ -90,8 +89,10 @@ export function SearchPage({ query }: { query: string }) {
 }
 
 function ByIdentity({ platform, identity }: { platform: string; identity: string }) {
-  const answer = useAnswer((signal) => findByIdentity(platform, identity, signal), [platform, identity])
-  const name = `${platform}/${identity}`
+  const answer = useAnswer((signal) => findEither(platform, identity, signal), [platform, identity])
+  const name = eitherOf(identity)
+    .map((each) => `${platform}/${each}`)
+    .join(' or ')
   if (answer.phase === 'loading') return <Loading what={`Looking for ${name}`} />
   if (answer.phase === 'failed')
     return (
@@ -126,9 +127,22 @@ function ByIdentity({ platform, identity }: { platform: string; identity: string
   )
 }
 
+/** Some platforms write names with an `@`, and some people do; hosts compare letter by letter. */
+function eitherOf(identity: string): string[] {
+  const bare = identity.slice(1).trim()
+  return identity.startsWith('@') && bare !== '' ? [identity, bare] : [identity]
+}
+
+async function findEither(platform: string, identity: string, signal: AbortSignal) {
+  const found = await Promise.all(eitherOf(identity).map((name) => findByIdentity(platform, name, signal)))
+  return [...new Map(found.flat().map((each) => [each.avatar, each])).values()]
+}
+
 function HeldHere() {
-  const { session } = useDesk()
-  const answer = useAnswer((signal) => readAvatars(SHOWN_AVATARS, signal), [])
+  const answer = useAnswer(async (signal) => {
+    const [status, avatars] = await Promise.all([readStatus(signal), readAvatars(SHOWN_AVATARS, signal)])
+    return { total: Math.max(status.avatars, avatars.length), avatars }
+  }, [])
   if (answer.phase === 'loading') return <Loading what="Asking this host" />
   if (answer.phase === 'failed')
     return (
@@ -136,7 +150,8 @@ function HeldHere() {
         {answer.message}
       </Notice>
     )
-  if (answer.value.length === 0) {
+  const { total, avatars } = answer.value
+  if (avatars.length === 0) {
     return (
       <section class="empty">
         <h2>Nothing here yet</h2>
@@ -151,11 +166,11 @@ function HeldHere() {
     <section aria-labelledby="held">
       <h2 id="held">Kept by this host</h2>
       <p class="hint">
-        {count(session.status.avatars, 'avatar')} in all
-        {session.status.avatars > answer.value.length && `; the first ${answer.value.length}`}.
+        {count(total, 'avatar')} in all
+        {total > avatars.length && `; the first ${avatars.length}`}.
       </p>
       <ul class="cards">
-        {answer.value.map((avatar) => (
+        {avatars.map((avatar) => (
           <li key={avatar}>
             <AvatarLink avatar={avatar} />
           </li>

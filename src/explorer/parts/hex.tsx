@@ -1,11 +1,12 @@
 import { useState } from 'preact/hooks'
 import { shortHex } from '../data/format.ts'
+import { visible } from '../data/format-visible.ts'
 
 /** A long hex number, short, with a button that copies all of it. */
 export function Hex({ value, label, whole = false }: { value: string; label: string; whole?: boolean }) {
   return (
     <span class="hex">
-      <code title={value}>{whole ? value : shortHex(value)}</code>
+      <code title={value}>{visible(whole ? value : shortHex(value))}</code>
       <Copy text={value} label={`Copy ${label}`} />
     </span>
   )

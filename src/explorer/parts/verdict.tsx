@@ -119,15 +119,17 @@ function judge(known: VerifiedAvatar): { tone: Tone; title: string; text: string
       text: `${checked} What this host added or changed was left out; what it keeps back cannot be shown.`,
     }
   }
-  const behind = nodes.find(({ standing }) => standing === 'behind')
+  const of = (wanted: NodeReport['standing']): string[] =>
+    nodes.filter(({ standing }) => standing === wanted).map(({ url }) => url)
   const self = nodes.find(({ url }) => url === location.origin)
-  if (state === 'behind' || behind !== undefined) {
-    const who = nameOf(self?.standing === 'equal' ? (behind?.url ?? '') : location.origin)
-    return {
-      tone: 'warn',
-      title: `${who.charAt(0).toUpperCase()}${who.slice(1)} shows an older state`,
-      text: `${checked} It is the newest that all the hosts asked have together.`,
-    }
+  const newest = `${checked} It is the newest that all the hosts asked have together.`
+  if (self?.standing === 'unknown' && records > 0) {
+    return { tone: 'warn', title: 'This host does not have this avatar', text: newest }
+  }
+  const behind = of('behind')
+  if (state === 'behind' || behind.length > 0) {
+    const who = behind.find((url) => url === location.origin) ?? behind[0] ?? nodes[0]?.url ?? location.origin
+    return { tone: 'warn', title: `${atStart(nameOf(who))} shows an older state`, text: newest }
   }
   if (self?.standing === 'failed') {
     return { tone: 'warn', title: 'Verified earlier; this host does not answer now', text: checked }
@@ -143,8 +145,22 @@ function judge(known: VerifiedAvatar): { tone: Tone; title: string; text: string
   return {
     tone: 'good',
     title: `Verified in your browser: ${count(records, 'signature')}`,
-    text: nodes.length > 1 ? `All ${nodes.length} hosts show just this.` : 'This host shows just what they say.',
+    text: [showing(of('equal'), nodes.length), ...of('unknown').map(lacking)].join(' '),
   }
+}
+
+function showing(urls: readonly string[], asked: number): string {
+  const [first = location.origin] = urls
+  if (urls.length < 2) return `${atStart(nameOf(first))} shows just what they say.`
+  return urls.length === asked ? `All ${asked} hosts show just this.` : `${urls.length} hosts show just this.`
+}
+
+function lacking(url: string): string {
+  return `${atStart(nameOf(url))} does not have this avatar.`
+}
+
+function atStart(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
 function nameOf(url: string): string {
