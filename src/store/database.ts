@@ -5,6 +5,7 @@ import type { Avatar } from '../record/types.ts'
 import { CorruptRowError } from './errors.ts'
 import type { Key, KeyRange } from './keys.ts'
 import { unseal } from './rows.ts'
+import { assertWhole, setTorn } from './torn-log.ts'
 
 /** LevelDB, or anything of the `abstract-level` family that reads synchronously, with bytes for keys and values. */
 export type Database = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
@@ -13,7 +14,11 @@ export type Operation =
   | { readonly type: 'put'; readonly key: Key; readonly value: Uint8Array }
   | { readonly type: 'del'; readonly key: Key }
 
-/** Writes a batch, whole or not at all, and has it on disk (fsync) when it resolves. */
+/**
+ * Writes a batch, whole or not at all, and has it on disk (fsync) when it resolves.
+ *
+ * @throws StoreError `write_failed` after one that failed, until the database has been opened anew
+ */
 export function writeDurably(db: Database, operations: readonly Operation[]): Promise<void> {
   return write(db, operations, true)
 }
@@ -39,7 +44,13 @@ async function write(db: Database, operations: readonly Operation[], sync: boole
   }
   // `sync` is LevelDB's; stores in memory take no notice of it.
   const options: BatchOptions<Uint8Array, Uint8Array> = { sync }
-  await batch.write(options)
+  assertWhole(db)
+  try {
+    await batch.write(options)
+  } catch (error) {
+    setTorn(db, true)
+    throw error
+  }
 }
 
 export const NO_VALUE = new Uint8Array(0)

@@ -3,6 +3,7 @@
  *
  * Guarantees: a commit is whole or absent, and durable once it resolved; reads see committed moments only and never fold;
  * a row that fails its check is never served: the avatar is rebuilt from its records, and the read is tried again.
+ * After a write that failed nothing is written before the database has been opened anew (`torn-log.ts`).
  * Not guaranteed: that a record lost to a failing disk comes back by itself; that is what sync is for.
  */
 import { Level } from 'level'
@@ -21,6 +22,7 @@ import * as keys from './keys.ts'
 import { readMeta } from './meta.ts'
 import { readMember } from './member.ts'
 import * as reader from './reader.ts'
+import { assertRoom, isTorn, setTorn, watchLog } from './torn-log.ts'
 import { avatarsMoment, avatarSums, heldOf, signedFrom, signedOf } from './sync-source.ts'
 import type { AvatarSummary, CommitListener, CommitResult, ExportMoment, Quotas, Store, StoreTotals } from './types.ts'
 import { StoreWriter, type Rebuilt } from './writer.ts'
@@ -112,6 +114,7 @@ export async function openStore(
   } catch (error) {
     throw openingError(error, options.location)
   }
+  watchLog(db)
   return createStore({ ...components, db }, options)
 }
 
@@ -131,12 +134,12 @@ function openingError(error: unknown, location: string): StoreError {
 /** Makes a store of an open database, which it then owns. */
 export async function createStore(
   components: StoreComponents & { readonly db: Database },
-  options: StoreOptions,
+  options: StoreOptions & { readonly location?: string },
 ): Promise<RebuildableStore> {
   const { db, logger } = components
-  try {
+  const listeners = new Set<CommitListener>()
+  const load = async (): Promise<Loaded> => {
     const meta = await readMeta(db, options.network, options.archive, components.environment)
-    const listeners = new Set<CommitListener>()
     const writer = await StoreWriter.open(
       { ...components, announce: (batch) => announce(batch, listeners, logger) },
       {
@@ -146,11 +149,29 @@ export async function createStore(
       },
       meta,
     )
-    return new LevelStore(db, writer, meta.epoch, listeners)
+    return { writer, epoch: meta.epoch }
+  }
+  try {
+    return new LevelStore({ db, logger, listeners, load, location: options.location }, await load())
   } catch (error) {
     await db.close()
     throw error
   }
+}
+
+/** What is remembered of what is on disk. */
+interface Loaded {
+  readonly writer: StoreWriter
+  readonly epoch: string
+}
+
+interface LevelStoreParts {
+  readonly db: Database
+  readonly logger: Logger
+  readonly listeners: Set<CommitListener>
+  readonly load: () => Promise<Loaded>
+  /** Undefined where it is in memory. */
+  readonly location: string | undefined
 }
 
 /** A listener that throws harms nobody else. */
@@ -170,16 +191,53 @@ function announce({ changes, summaries }: Batch, listeners: ReadonlySet<CommitLi
 class LevelStore implements RebuildableStore {
   readonly epoch: string
   readonly sync: SyncSource
+  readonly #parts: LevelStoreParts
   readonly #db: Database
-  readonly #writer: StoreWriter
   readonly #listeners: Set<CommitListener>
+  #writer: StoreWriter
+  #renewal: Promise<void> | undefined
+  #isClosed = false
 
-  constructor(db: Database, writer: StoreWriter, epoch: string, listeners: Set<CommitListener>) {
-    this.#db = db
+  constructor(parts: LevelStoreParts, { writer, epoch }: Loaded) {
+    this.#parts = parts
+    this.#db = parts.db
+    this.#listeners = parts.listeners
     this.#writer = writer
     this.epoch = epoch
-    this.#listeners = listeners
     this.sync = this.#syncSource()
+  }
+
+  /**
+   * The writer, after a failed write one that knows what is on disk.
+   *
+   * @throws StoreError `disk_full`, `unreadable`
+   */
+  async #ready(): Promise<StoreWriter> {
+    if (isTorn(this.#db) && !this.#isClosed) {
+      this.#renewal ??= this.#renew().finally(() => (this.#renewal = undefined))
+    }
+    await this.#renewal
+    return this.#writer
+  }
+
+  /** Opens the database anew: what the failed write left of the log is read, and everything in memory made of that. */
+  async #renew(): Promise<void> {
+    const { location = '', load, logger } = this.#parts
+    await assertRoom(location)
+    await this.#writer.retire()
+    try {
+      await this.#db.open()
+    } catch (error) {
+      throw openingError(error, location)
+    }
+    setTorn(this.#db, false)
+    try {
+      this.#writer = (await load()).writer
+    } catch (error) {
+      setTorn(this.#db, true)
+      throw error
+    }
+    logger.warn({ location }, 'a write to the disk had failed: the data were opened anew, and are written to again')
   }
 
   lastSequence(): number {
@@ -221,6 +279,7 @@ class LevelStore implements RebuildableStore {
 
   /** Reads of one avatar; `unknown` where it is being forgotten, whatever rows are still there. */
   async #reading<T>(avatar: Avatar, unknown: T, read: () => Promise<T>): Promise<T> {
+    await this.#renewal?.catch(() => undefined)
     return this.#writer.mending(async () => (this.#writer.sweeper.isForgetting(avatar) ? unknown : read()))
   }
 
@@ -265,16 +324,16 @@ class LevelStore implements RebuildableStore {
     return () => this.#listeners.delete(listener)
   }
 
-  commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]> {
-    return this.#writer.commit(records)
+  async commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]> {
+    return (await this.#ready()).commit(records)
   }
 
-  rebuild(avatar?: Avatar): Promise<Rebuilt> {
-    return this.#writer.rebuild(avatar)
+  async rebuild(avatar?: Avatar): Promise<Rebuilt> {
+    return (await this.#ready()).rebuild(avatar)
   }
 
-  forget(avatar: Avatar): Promise<void> {
-    return this.#writer.forget(avatar)
+  async forget(avatar: Avatar): Promise<void> {
+    await (await this.#ready()).forget(avatar)
   }
 
   swept(): Promise<void> {
@@ -283,18 +342,22 @@ class LevelStore implements RebuildableStore {
 
   #syncSource(): SyncSource {
     const db = this.#db
-    const { sweeper } = this.#writer
     return {
-      moment: (scope) =>
-        this.#writer.mending(() => (scope === 'all' ? this.#writer.orderMoment() : avatarsMoment(db, scope))),
+      moment: async (scope) => {
+        // It may have to write before it is one.
+        await this.#ready().catch(() => undefined)
+        return this.#writer.mending(() => (scope === 'all' ? this.#writer.orderMoment() : avatarsMoment(db, scope)))
+      },
       avatarSums: (avatars) => this.#writer.mending(async () => avatarSums(db, avatars)),
-      held: (ids) => heldOf(db, ids, sweeper),
+      held: (ids) => heldOf(db, ids, this.#writer.sweeper),
       signed: (ids) => this.#writer.mending(() => signedOf(db, ids)),
-      from: (bound, limits) => this.#writer.mending(() => signedFrom(db, bound, limits, sweeper)),
+      from: (bound, limits) => this.#writer.mending(() => signedFrom(db, bound, limits, this.#writer.sweeper)),
     }
   }
 
-  close(): Promise<void> {
-    return this.#writer.close()
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#renewal?.catch(() => undefined)
+    await this.#writer.close()
   }
 }

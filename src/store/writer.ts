@@ -23,6 +23,7 @@ import { readSummary } from './reader.ts'
 import { rebuildAvatar } from './rebuild.ts'
 import * as rows from './rows.ts'
 import { Sweeper } from './sweeper.ts'
+import { writeFailed } from './torn-log.ts'
 import type { CommitResult, Quotas } from './types.ts'
 
 /** Records in a step of background work: others wait for one no longer than for a commit of that many. */
@@ -74,6 +75,8 @@ export class StoreWriter {
   readonly #entries: LRUCache<Avatar, AvatarEntry>
   #totals: Totals
   #feedFloor: number
+  /** Whether another takes its place: what it remembers may not be what is on disk. */
+  #isRetired = false
 
   static async open(components: WriterComponents, options: WriterOptions, meta: Meta): Promise<StoreWriter> {
     const { db, logger } = components
@@ -159,7 +162,7 @@ export class StoreWriter {
    * @param avatars whose entries the task may leave halfway when it fails
    */
   #exclusively<T>(task: () => Promise<T>, avatars: readonly Avatar[]): Promise<T> {
-    return this.#writing.run(async () => {
+    return this.#inTurn(async () => {
       for (let mended = 0; ; mended += 1) {
         try {
           return await task()
@@ -228,7 +231,7 @@ export class StoreWriter {
   /** The live records in the order of sync, of one moment between commits. */
   async orderMoment(): Promise<SyncMoment> {
     for (;;) {
-      const moment = await this.#writing.run(async () => {
+      const moment = await this.#inTurn(async () => {
         if (this.sweeper.isListed) return this.#order.at(this.#db.snapshot())
         await this.sweeper.unlist()
         return undefined
@@ -240,7 +243,7 @@ export class StoreWriter {
   async forget(avatar: Avatar): Promise<void> {
     await this.#exclusively(() => this.#beginToForget(avatar), [avatar])
     while (this.sweeper.isForgetting(avatar)) {
-      await this.#writing.run(() => this.sweeper.forgetSome(avatar))
+      await this.#inTurn(() => this.sweeper.forgetSome(avatar))
     }
   }
 
@@ -270,7 +273,7 @@ export class StoreWriter {
   }
 
   rebuild(avatar?: Avatar): Promise<Rebuilt> {
-    return this.#writing.run(async () => {
+    return this.#inTurn(async () => {
       const avatars = avatar === undefined ? await this.#everyAvatar() : [avatar]
       let records = 0
       let quarantined = 0
@@ -337,7 +340,7 @@ export class StoreWriter {
   }
 
   mend(error: Corruption): Promise<void> {
-    return this.#writing.run(() => this.#mend(error))
+    return this.#inTurn(() => this.#mend(error))
   }
 
   async #mend(error: Corruption): Promise<void> {
@@ -366,8 +369,22 @@ export class StoreWriter {
     return undefined
   }
 
+  /** Runs a task when all earlier ones have ended. @throws StoreError `write_failed` where it has been retired */
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    return this.#writing.run(() => {
+      if (this.#isRetired) throw writeFailed()
+      return task()
+    })
+  }
+
   async close(): Promise<void> {
     this.sweeper.stop()
     await this.#writing.run(() => this.#db.close())
+  }
+
+  /** Closes the database, for another to take its place: what was asked for and has not begun fails. */
+  async retire(): Promise<void> {
+    this.#isRetired = true
+    await this.close()
   }
 }

@@ -34,6 +34,8 @@ export interface StartOptions {
   /** False: records travel by sync alone. */
   readonly gossip?: boolean
   readonly syncIntervalSeconds?: number
+  /** Most that a file may grow to, as on a disk that is full; a write beyond that fails. */
+  readonly maxFileBytes?: number
   /** Further arguments of `start`. */
   readonly flags?: readonly string[]
 }
@@ -71,6 +73,12 @@ interface Started {
   readonly address: string
 }
 
+/** POSIX: blocks of 512 bytes, and a signal that ends whoever does not ignore it. */
+function limited(maxFileBytes: number, args: readonly string[]): [string, ...string[]] {
+  const script = `trap '' XFSZ; ulimit -f ${Math.floor(maxFileBytes / 512)}; exec "$0" "$@"`
+  return ['/bin/sh', '-c', script, process.execPath, ...args]
+}
+
 /** Starts real node processes on loopback, each in a folder of its own below the system's temporary one. */
 export async function createCluster(): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), 'avatar-kv-cluster-'))
@@ -84,7 +92,9 @@ export async function createCluster(): Promise<Cluster> {
     if (options.gossip !== undefined) args.push('--gossip', String(options.gossip))
     const seconds = options.syncIntervalSeconds
     if (seconds !== undefined) args.push('--sync-interval-seconds', String(seconds))
-    const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    const { maxFileBytes } = options
+    const [command, ...rest] = maxFileBytes === undefined ? [process.execPath, ...args] : limited(maxFileBytes, args)
+    const child = spawn(command, rest, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
     children.add(child)
     child.once('exit', () => children.delete(child))
     return await untilStarted(name, child)

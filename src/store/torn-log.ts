@@ -1,0 +1,60 @@
+/**
+ * LevelDB goes on after an append to its log has failed, a full disk's for one. But what it appends behind a torn record is
+ * thrown away when the log is read again, with fsync or not: so nothing is written then until the database has been closed
+ * and opened anew, which reads the log as far as it is whole, and begins another.
+ */
+import { readdir, stat, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Database } from './database.ts'
+import { StoreError } from './errors.ts'
+
+/** Whether the log of a database is torn; those in memory have none. */
+const logs = new WeakMap<Database, { isTorn: boolean }>()
+/** What LevelDB writes at an opening beside the table that it makes of the log. */
+const SPARE_BYTES = 1_048_576
+
+/** From now on a failed write to this database keeps later ones from it. */
+export function watchLog(db: Database): void {
+  logs.set(db, { isTorn: false })
+}
+
+export function isTorn(db: Database): boolean {
+  return logs.get(db)?.isTorn === true
+}
+
+/** A write has failed, or, with false, the log has been read again and another begun. */
+export function setTorn(db: Database, torn: boolean): void {
+  const log = logs.get(db)
+  if (log !== undefined) log.isTorn = torn
+}
+
+/** @throws StoreError `write_failed` */
+export function assertWhole(db: Database): void {
+  if (isTorn(db)) throw writeFailed()
+}
+
+export function writeFailed(): StoreError {
+  return new StoreError(
+    'write_failed',
+    'An earlier write failed. The data are opened anew before the next one: try again.',
+  )
+}
+
+/**
+ * Whether a database can be closed and opened again: without room for that, closing it would end all reads.
+ *
+ * @throws StoreError `disk_full`
+ */
+export async function assertRoom(location: string): Promise<void> {
+  let logBytes = 0
+  for (const name of await readdir(location)) {
+    if (name.endsWith('.log')) logBytes += (await stat(join(location, name))).size
+  }
+  const needed = 2 * logBytes + SPARE_BYTES
+  const { bavail, bsize } = await statfs(location)
+  if (bavail * bsize >= needed) return
+  throw new StoreError(
+    'disk_full',
+    `The disk of ${location} is full: nothing is written until it has ${Math.ceil(needed / 1_000_000)} MB of room.`,
+  )
+}
