@@ -44,9 +44,18 @@ async function write(db: Database, operations: readonly Operation[], sync: boole
   }
   // `sync` is LevelDB's; stores in memory take no notice of it.
   const options: BatchOptions<Uint8Array, Uint8Array> = { sync }
+  await writing(db, () => batch.write(options))
+}
+
+/** Removes a range of rows, soon: not one moment, and not on disk when it resolves. @throws StoreError as `writeDurably` */
+export function clearSoon(db: Database, range: { readonly gte: Key; readonly lte: Key }): Promise<void> {
+  return writing(db, () => db.clear(range))
+}
+
+async function writing(db: Database, write: () => Promise<void>): Promise<void> {
   assertWhole(db)
   try {
-    await batch.write(options)
+    await write()
   } catch (error) {
     setTorn(db, true)
     throw error

@@ -1,6 +1,6 @@
 /** The change feed: what was appended or superseded, in the order of this node. */
 import type { Avatar } from '../record/types.ts'
-import { openRow, walk, type Database } from './database.ts'
+import { clearSoon, openRow, walk, type Database } from './database.ts'
 import * as keys from './keys.ts'
 import { readSummary } from './reader.ts'
 import * as rows from './rows.ts'
@@ -93,6 +93,6 @@ export async function readFeedFloor(db: Database, lastSequence: number): Promise
 export async function trimFeed(db: Database, floor: number, lastSequence: number, entries: number): Promise<number> {
   if (lastSequence - floor <= entries + TRIM_ENTRIES) return floor
   const newFloor = lastSequence - entries
-  await db.clear({ gte: keys.feedKey(0), lte: keys.feedKey(newFloor) })
+  await clearSoon(db, { gte: keys.feedKey(0), lte: keys.feedKey(newFloor) })
   return newFloor
 }

@@ -24,7 +24,16 @@ import { readMember } from './member.ts'
 import * as reader from './reader.ts'
 import { assertRoom, isTorn, setTorn, watchLog } from './torn-log.ts'
 import { avatarsMoment, avatarSums, heldOf, signedFrom, signedOf } from './sync-source.ts'
-import type { AvatarSummary, CommitListener, CommitResult, ExportMoment, Quotas, Store, StoreTotals } from './types.ts'
+import type {
+  AvatarSummary,
+  ChangeEvent,
+  CommitListener,
+  CommitResult,
+  ExportMoment,
+  Quotas,
+  Store,
+  StoreTotals,
+} from './types.ts'
 import { StoreWriter, type Rebuilt } from './writer.ts'
 
 const MIB = 1_024 * 1_024
@@ -41,6 +50,8 @@ export const ONE_PASS_CACHES = {
 const BLOCKS_SHARE = 4 / 11
 /** Share of LevelDB's memory table: larger ones make fewer, larger files at level 0. */
 const WRITE_BUFFER_SHARE = 1 / 11
+/** Events told of together after a failed write: more than a commit has. */
+const EVENTS_AT_ONCE = 10_000
 /** Share of avatars that are written to: of a node's about 2,000 of ordinary size. */
 const AVATARS_SHARE = 6 / 11
 
@@ -174,11 +185,19 @@ interface LevelStoreParts {
   readonly location: string | undefined
 }
 
-/** A listener that throws harms nobody else. */
 function announce({ changes, summaries }: Batch, listeners: ReadonlySet<CommitListener>, logger: Logger): void {
   if (changes.length === 0) return
   const summaryOf = (avatar: Avatar): AvatarSummary | undefined => summaries.get(avatar)
-  const events = feed.toEvents(changes, summaryOf)
+  tell(feed.toEvents(changes, summaryOf), summaryOf, listeners, logger)
+}
+
+/** A listener that throws harms nobody else. */
+function tell(
+  events: readonly ChangeEvent[],
+  summaryOf: (avatar: Avatar) => AvatarSummary | undefined,
+  listeners: ReadonlySet<CommitListener>,
+  logger: Logger,
+): void {
   for (const listener of listeners) {
     try {
       listener(events, summaryOf)
@@ -231,13 +250,26 @@ class LevelStore implements RebuildableStore {
       throw openingError(error, location)
     }
     setTorn(this.#db, false)
+    const before = this.lastSequence()
     try {
       this.#writer = (await load()).writer
     } catch (error) {
       setTorn(this.#db, true)
       throw error
     }
+    await this.#tellOfWhatWasThere(before)
     logger.warn({ location }, 'a write to the disk had failed: the data were opened anew, and are written to again')
+  }
+
+  /** A write that failed may be on disk after all: then nobody has been told of it. */
+  async #tellOfWhatWasThere(after: number): Promise<void> {
+    const { listeners, logger } = this.#parts
+    const summaryOf = (avatar: Avatar): AvatarSummary | undefined => reader.readSummary(this.#db, avatar)
+    for (let from = after; from < this.lastSequence();) {
+      const events = await feed.readFeed(this.#db, from, EVENTS_AT_ONCE)
+      tell(events, summaryOf, listeners, logger)
+      from = events.at(-1)?.sequence ?? this.lastSequence()
+    }
   }
 
   lastSequence(): number {

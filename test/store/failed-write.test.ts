@@ -1,0 +1,109 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Level } from 'level'
+import { pino } from 'pino'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createMetrics } from '../../src/observe/metrics.ts'
+import { createStore } from '../../src/store/store.ts'
+import { watchLog } from '../../src/store/torn-log.ts'
+import { systemEnvironment } from '../../src/system-environment.ts'
+import { selectEngine } from '../../src/verify/select-engine.ts'
+import { verified, type OpenStore } from './harness.ts'
+import { Writer } from './writer.ts'
+
+const components = {
+  environment: systemEnvironment(),
+  logger: pino({ level: 'silent' }),
+  metrics: createMetrics(),
+  engine: await selectEngine(),
+}
+
+let location: string
+let db: Level<Uint8Array, Uint8Array>
+let store: OpenStore
+/** Of the next write: whether it fails, and whether it is on disk all the same. */
+let next: 'works' | 'fails' | 'fails, and is there'
+let opened: number
+
+beforeEach(async () => {
+  location = await mkdtemp(join(tmpdir(), 'avatar-kv-store-'))
+  db = new Level(location, { keyEncoding: 'view', valueEncoding: 'view' })
+  await db.open()
+  watchLog(db)
+  next = 'works'
+  opened = 0
+  db.on('open', () => (opened += 1))
+  const batch = db.batch.bind(db)
+  const guarded = (): unknown => {
+    const made = batch()
+    const write = made.write.bind(made)
+    made.write = (async (options: Parameters<typeof write>[0]) => {
+      const how = next
+      next = 'works'
+      if (how !== 'fails') await write(options)
+      if (how !== 'works') throw new Error('No space left on device')
+    }) as typeof made.write
+    return made
+  }
+  db.batch = guarded as typeof db.batch
+  store = await createStore({ ...components, db }, { network: 'main', location })
+})
+afterEach(async () => {
+  await store.close()
+  await rm(location, { recursive: true })
+})
+
+describe('after a write that failed', () => {
+  it.each(['fails', 'fails, and is there'] as const)('and %s, the store knows what is on disk', async (how) => {
+    const writer = new Writer(1)
+    const [one, two, three] = writer.chain(3)
+    await store.commit(verified([one!]))
+    const told: string[] = []
+    store.onCommit((events) => void told.push(...events.map(({ id }) => id)))
+    next = how
+    await expect(store.commit(verified([two!]))).rejects.toThrow('No space left')
+    const isThere = how === 'fails, and is there'
+
+    const results = await store.commit(verified([two!, three!]))
+    expect(results.map(({ status }) => status)).toEqual([isThere ? 'duplicate' : 'stored', 'stored'])
+    expect(opened).toBe(1)
+    expect(told).toEqual([two!.id, three!.id])
+    expect(store.lastSequence()).toBe(3)
+    expect(store.totals()).toMatchObject({ avatars: 1, records: 3 })
+    expect((await store.view(writer.avatar))?.summary).toMatchObject({ head: 3, pending: 0 })
+    const moment = await store.sync.moment('all')
+    expect(moment.size()).toBe(3)
+    await moment.close()
+  })
+
+  it('nothing is written before, reads go on, and what waits for its turn fails', async () => {
+    const writer = new Writer(2)
+    const records = writer.chain(4)
+    await store.commit(verified([records[0]!]))
+    next = 'fails'
+    const both = await Promise.allSettled([
+      store.commit(verified([records[1]!])),
+      store.forget(new Writer(3).avatar),
+      store.rebuild(writer.avatar),
+    ])
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected'])
+    expect((both[2] as PromiseRejectedResult).reason).toMatchObject({ name: 'StoreError', code: 'write_failed' })
+    expect((await store.view(writer.avatar))?.summary.head).toBe(1)
+    expect(await store.rebuild()).toEqual({ records: 1, quarantined: 0 })
+    expect(opened).toBe(1)
+  })
+
+  it('a database that does not open is tried again with the next write', async () => {
+    const writer = new Writer(4)
+    const [one, two] = writer.chain(2)
+    next = 'fails'
+    await expect(store.commit(verified([one!]))).rejects.toThrow('No space left')
+    const open = db.open.bind(db)
+    db.open = () => Promise.reject(new Error('Input/output error'))
+    await expect(store.commit(verified([one!]))).rejects.toMatchObject({ code: 'unreadable' })
+    db.open = open
+    expect(await store.commit(verified([one!, two!]))).toMatchObject([{ status: 'stored' }, { status: 'stored' }])
+    expect((await store.view(writer.avatar))?.summary.head).toBe(2)
+  })
+})
