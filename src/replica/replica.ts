@@ -86,7 +86,7 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     nodes.length === 0 ? NOBODY : createNodePool(nodes, { fetch: fetchOf, timeoutMs, signal: closing.signal }, now)
   const parts = { disk, tabs, engine, network, now, emit }
   const restorer = createRestorer({ engine, network, now, signers, emit })
-  const writing = createWriting({ engine, network, now, shelves: () => shelves.values() })
+  const writing = createWriting({ engine, network, now, restorer, shelves: () => shelves.values() })
   const sync = createSync({ pool, engine, restorer, tabs, now, emit }, { network, maxStreams, signal: closing.signal })
   let leads = false
   const tookLead = new AbortController()

@@ -5,6 +5,7 @@ import { messageOf } from '../client/errors.ts'
 import { signPieces, type Piece } from '../client/sign-patch.ts'
 import type { Signer } from '../client/signers.ts'
 import { MAX_REBASES } from './limits.ts'
+import { DAMAGED, DISPUTED, REJECTED, SIGNERLESS, SUPERSEDED, UNSEEN } from './reasons.ts'
 import type { Entry, Shelf } from './shelf.ts'
 import type { ReplicaEvent } from './types.ts'
 
@@ -35,18 +36,6 @@ export interface RestorerComponents {
   readonly signers: ReadonlyMap<Avatar, Signer>
   readonly emit: (event: ReplicaEvent) => void
 }
-
-const SUPERSEDED =
-  'A snapshot took the place of what this write was built on. It is kept, and counts once it is signed anew: retry(signer).'
-const DAMAGED =
-  'What this write was built on is damaged on this disk. It is kept, and counts once it is signed anew: retry(signer).'
-const REJECTED =
-  'What this write was built on was rejected. It is kept, and counts once it is signed anew: retry(signer).'
-const UNSEEN =
-  'This was written before the avatar had been read, and what is older would hide it. It is kept, and counts once it is signed anew: retry(signer).'
-/** Of conflicts that only wait for a signer. */
-const SIGNERLESS: ReadonlySet<string | undefined> = new Set([SUPERSEDED, DAMAGED, REJECTED, UNSEEN])
-const DISPUTED = 'Snapshots keep superseding this write.'
 
 export function createRestorer({ engine, network, now, signers, emit }: RestorerComponents): Restorer {
   async function mark(shelf: Shelf, entries: readonly Entry[], state: 'conflict' | 'rejected', reason: string) {

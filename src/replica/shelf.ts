@@ -151,14 +151,23 @@ export class Shelf {
     await this.#turn('rows', () => this.#readOn())
   }
 
-  /** Puts signed writes behind those that wait. To be called within `exclusive`. */
-  async commit(records: readonly VerifiedRecord[], writtenAt: number): Promise<void> {
+  /**
+   * Puts signed writes behind those that wait. To be called within `exclusive`.
+   *
+   * @param conflict why they are not to be sent as they are
+   */
+  async commit(records: readonly VerifiedRecord[], writtenAt: number, conflict?: string): Promise<void> {
     const first = this.#nextPlace()
-    const note: WriteNote = { state: 'waiting', writtenAt, rebases: 0, blind: this.isUnseen }
+    const note: WriteNote =
+      conflict === undefined
+        ? { state: 'waiting', writtenAt, rebases: 0, blind: this.isUnseen }
+        : { state: 'conflict', writtenAt, rebases: 0, reason: conflict }
     const entries = records.map((record, at): Entry => ({ place: first + at, record, note, orphan: false }))
     await this.#writer.commit(entries.map(({ place, record }) => this.#writer.putWrite(place, record, note)))
     this.#enqueue(entries)
     this.#emitChange(records, true)
+    if (conflict === undefined) return
+    for (const { id } of records) this.#parts.emit({ type: 'conflict', avatar: this.avatar, id, message: conflict })
   }
 
   /** Moves writes that a node has taken to the confirmed records. */

@@ -9,8 +9,10 @@ import { splitPatch } from '../client/split-patch.ts'
 import type { ChangeRequest, Namespace, PutRequest } from '../client/types.ts'
 import { createWriteQueue } from '../client/write-queue.ts'
 import { namespaceOf } from '../client/writer.ts'
+import { basisOf, whyOutdated, type Basis } from './basis.ts'
 import { ReplicaError } from './errors.ts'
 import { MAX_WAITING, MAX_WAITING_BYTES } from './limits.ts'
+import type { Restorer } from './restore.ts'
 import type { Shelf } from './shelf.ts'
 import type { LocalWrite } from './types.ts'
 
@@ -18,6 +20,7 @@ export interface WritingComponents {
   readonly engine: SignatureEngine
   readonly network: string
   readonly now: () => number
+  readonly restorer: Restorer
   /** All of the replica: the queue's bounds are over all. */
   readonly shelves: () => Iterable<Shelf>
 }
@@ -29,10 +32,10 @@ export interface Writing {
 
 /**
  * Writes of one avatar go one after the other, each on the one before it. Where the signer does not ask a person, it signs
- * while no other tab writes, so that the writes of two tabs chain; a person may take his time, and what another tab writes
- * meanwhile is merged.
+ * while no other tab writes, so that the writes of two tabs chain; a person may take his time: what another tab writes
+ * meanwhile is merged, and what would not count by then, or be hidden, is a conflict.
  */
-export function createWriting({ engine, network, now, shelves }: WritingComponents): Writing {
+export function createWriting({ engine, network, now, restorer, shelves }: WritingComponents): Writing {
   const inOrder = createWriteQueue()
 
   async function write(
@@ -43,27 +46,29 @@ export function createWriting({ engine, network, now, shelves }: WritingComponen
   ): Promise<LocalWrite> {
     const { platform, identity } = namespaceOf(shelf.avatar, name)
     const target: Target = { avatar: shelf.avatar, network, platform, identity }
-    const sign = async (): Promise<VerifiedRecord[]> => {
+    const sign = async ({ tips }: Basis): Promise<VerifiedRecord[]> => {
       const patches = await plan(shelf.shown, target)
       checkRoom(patches.length, 0)
       const pieces = patches.map((patch) => ({ platform, identity, patch }))
-      const records = await signPieces({ engine, network, now }, signer, shelf.shown.tips, pieces)
+      const records = await signPieces({ engine, network, now }, signer, tips, pieces)
       checkRoom(records.length, bytesOf(records))
       return records
     }
-    const keep = async (records: readonly VerifiedRecord[]): Promise<void> => {
-      if (records.length > 0) await shelf.commit(records, now())
+    const keep = async (records: readonly VerifiedRecord[], conflict?: string): Promise<void> => {
+      if (records.length > 0) await shelf.commit(records, now(), conflict)
     }
     let records: readonly VerifiedRecord[] = []
     if (signer.silent === true) {
       await shelf.exclusive(async () => {
-        records = await sign()
+        records = await sign(basisOf(shelf, shelf.shown))
         await keep(records)
       })
     } else {
       await shelf.catchUp()
-      records = await sign()
-      await shelf.exclusive(() => keep(records))
+      const basis = basisOf(shelf, shelf.shown)
+      records = await sign(basis)
+      await shelf.exclusive(() => keep(records, whyOutdated(shelf, basis, records, shelf.shown)))
+      await restorer.adopt(shelf)
     }
     return writeResult(target, records)
   }
