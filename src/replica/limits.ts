@@ -10,6 +10,10 @@ export const MAX_WAITING = 10_000
 export const MAX_WAITING_BYTES = 64 * 1024 * 1024
 /** How often one write is signed anew; snapshots that keep superseding it are a dispute, not bad luck. */
 export const MAX_REBASES = 16
+/** How often `retry` asks a person for one write, where what it builds on changes while he looks at it. */
+export const MAX_ASKED = 3
+/** What those who sign without asking get to be done where the replica is closed meanwhile. */
+export const CLOSING_PATIENCE_MS = 1_000
 
 /** Handed in at once: nodes take 1,000 and 16 MiB, and quotes double in JSON. */
 export const SUBMIT_RECORDS = 500

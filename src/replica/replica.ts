@@ -27,6 +27,7 @@ import { ReplicaError } from './errors.ts'
 import { LEAD_PATIENCE_MS, MAX_FOLLOWED, MAX_FOLLOWED_BYTES, STREAMS_IN_NODE, STREAMS_IN_PAGE } from './limits.ts'
 import { createRestorer } from './restore.ts'
 import { Shelf } from './shelf.ts'
+import { createSign } from './signing.ts'
 import { createSync } from './sync.ts'
 import { checkTable, followed } from './table.ts'
 import type { Tabs } from './tabs.ts'
@@ -85,8 +86,9 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
   const pool =
     nodes.length === 0 ? NOBODY : createNodePool(nodes, { fetch: fetchOf, timeoutMs, signal: closing.signal }, now)
   const parts = { disk, tabs, engine, network, now, emit }
-  const restorer = createRestorer({ engine, network, now, signers, emit })
-  const writing = createWriting({ engine, network, now, restorer, shelves: () => shelves.values() })
+  const sign = createSign({ engine, network, now }, closing.signal)
+  const restorer = createRestorer({ sign, now, signers, emit })
+  const writing = createWriting({ sign, network, now, restorer, shelves: () => shelves.values() })
   const sync = createSync({ pool, engine, restorer, tabs, now, emit }, { network, maxStreams, signal: closing.signal })
   let leads = false
   const tookLead = new AbortController()

@@ -1,12 +1,14 @@
 /** Signs anew what a snapshot, or damage, has taken the ground from; where nobody can, it is kept, and told of. */
-import type { SignatureEngine } from '../record/engine.ts'
-import type { Avatar, PatchBody, VerifiedRecord } from '../record/types.ts'
-import { messageOf } from '../client/errors.ts'
-import { signPieces, type Piece } from '../client/sign-patch.ts'
+import type { Avatar, Citation, PatchBody, VerifiedRecord } from '../record/types.ts'
+import { ClientError, messageOf } from '../client/errors.ts'
+import type { Piece } from '../client/sign-patch.ts'
 import type { Signer } from '../client/signers.ts'
-import { MAX_REBASES } from './limits.ts'
+import { basisOf, whyOutdated } from './basis.ts'
+import { ReplicaError } from './errors.ts'
+import { MAX_ASKED, MAX_REBASES } from './limits.ts'
 import { DAMAGED, DISPUTED, REJECTED, SIGNERLESS, SUPERSEDED, UNSEEN } from './reasons.ts'
 import type { Entry, Shelf } from './shelf.ts'
+import type { Sign } from './signing.ts'
 import type { ReplicaEvent } from './types.ts'
 
 export interface Restorer {
@@ -25,19 +27,23 @@ export interface Restorer {
   open(shelf: Shelf, entries: readonly Entry[]): Promise<void>
   /** Notes that no node calls a write valid; what was built on it is signed anew. */
   reject(shelf: Shelf, entry: Entry, message: string): Promise<void>
-  /** Signs writes anew. @throws ClientError of the signer @returns what took their place */
+  /**
+   * Signs writes anew.
+   *
+   * @throws ClientError of the signer, `superseded`; ReplicaError `closed`
+   * @returns what took their place
+   */
   signAnew(shelf: Shelf, entries: readonly Entry[], signer: Signer): Promise<readonly VerifiedRecord[]>
 }
 
 export interface RestorerComponents {
-  readonly engine: SignatureEngine
-  readonly network: string
+  readonly sign: Sign
   readonly now: () => number
   readonly signers: ReadonlyMap<Avatar, Signer>
   readonly emit: (event: ReplicaEvent) => void
 }
 
-export function createRestorer({ engine, network, now, signers, emit }: RestorerComponents): Restorer {
+export function createRestorer({ sign, now, signers, emit }: RestorerComponents): Restorer {
   async function mark(shelf: Shelf, entries: readonly Entry[], state: 'conflict' | 'rejected', reason: string) {
     await shelf.exclusive(async () => {
       const there = stillThere(shelf, entries)
@@ -50,28 +56,62 @@ export function createRestorer({ engine, network, now, signers, emit }: Restorer
     })
   }
 
+  const signOn = (there: readonly Entry[], signer: Signer, tips: readonly Citation[]): Promise<VerifiedRecord[]> =>
+    sign(
+      signer,
+      tips,
+      there.map(({ record }): Piece => {
+        const { platform, identity, patch } = record.body as PatchBody
+        return { platform, identity, patch }
+      }),
+    )
+
+  /** To be called within `exclusive`. */
+  async function swap(shelf: Shelf, there: readonly Entry[], records: readonly VerifiedRecord[]): Promise<void> {
+    await shelf.replace(
+      there,
+      records.map((record, at) => {
+        const { writtenAt, rebases } = there[at]?.note ?? { writtenAt: now(), rebases: 0 }
+        return { record, note: { state: 'waiting', writtenAt, rebases: rebases + 1 } }
+      }),
+    )
+    for (const [at, { id: to }] of records.entries()) {
+      const id = there[at]?.record.id
+      if (id !== undefined) emit({ type: 'rebased', avatar: shelf.avatar, id, to })
+    }
+  }
+
   async function signAnew(shelf: Shelf, entries: readonly Entry[], signer: Signer): Promise<readonly VerifiedRecord[]> {
+    if (signer.silent !== true) return await askAnew(shelf, entries, signer)
     return await shelf.exclusive(async () => {
       const there = stillThere(shelf, entries)
       if (there.length === 0) return []
-      const pieces = there.map(({ record }): Piece => {
-        const { platform, identity, patch } = record.body as PatchBody
-        return { platform, identity, patch }
-      })
-      const records = await signPieces({ engine, network, now }, signer, shelf.without(there).tips, pieces)
-      await shelf.replace(
-        there,
-        records.map((record, at) => {
-          const { writtenAt, rebases } = there[at]?.note ?? { writtenAt: now(), rebases: 0 }
-          return { record, note: { state: 'waiting', writtenAt, rebases: rebases + 1 } }
-        }),
-      )
-      for (const [at, { id: to }] of records.entries()) {
-        const id = there[at]?.record.id
-        if (id !== undefined) emit({ type: 'rebased', avatar: shelf.avatar, id, to })
-      }
+      const records = await signOn(there, signer, shelf.without(there).tips)
+      await swap(shelf, there, records)
       return records
     })
+  }
+
+  /** Nothing waits for a person: what he signed is taken if it still holds by then. */
+  async function askAnew(shelf: Shelf, entries: readonly Entry[], signer: Signer): Promise<readonly VerifiedRecord[]> {
+    for (let asked = 0; asked < MAX_ASKED; asked++) {
+      await shelf.catchUp()
+      const there = stillThere(shelf, entries)
+      if (there.length === 0) return []
+      const basis = basisOf(shelf, shelf.without(there))
+      const records = await signOn(there, signer, basis.tips)
+      const isTaken = await shelf.exclusive(async () => {
+        if (stillThere(shelf, there).length < there.length) return false
+        if (whyOutdated(shelf, basis, records, shelf.without(there)) !== undefined) return false
+        await swap(shelf, there, records)
+        return true
+      })
+      if (isTaken) return records
+    }
+    throw new ClientError(
+      'superseded',
+      'What this builds on changed each time while it was being signed. It is kept as it was: try again later.',
+    )
   }
 
   const restorer: Restorer = {
@@ -85,6 +125,8 @@ export function createRestorer({ engine, network, now, signers, emit }: Restorer
       try {
         await signAnew(shelf, entries, signer)
       } catch (error) {
+        // The disk's failure, or the replica's end, says nothing of the write.
+        if (error instanceof ReplicaError) throw error
         await mark(shelf, entries, 'conflict', `It could not be signed anew: ${messageOf(error)}`)
       }
     },

@@ -204,14 +204,19 @@ export interface Replica {
   /**
    * Signs a merge patch on what is known here, and has it on disk when it resolves. It is sent as soon as a node is there.
    *
-   * @throws ReplicaError `not_followed`, `queue_full`, `storage`; ClientError of the change and of the signer
+   * @throws ReplicaError `not_followed`, `queue_full`, `storage`, `closed`; ClientError of the change and of the signer
    */
   put(request: PutRequest): Promise<LocalWrite>
   /** Writes what turns a content into another. */
   change(request: ChangeRequest): Promise<LocalWrite>
   /** Own writes that no node has taken, in order. */
   waiting(avatar?: string): readonly WaitingWrite[]
-  /** Signs anew what is in `conflict` or `rejected` of the signer's avatar, on what is known now. */
+  /**
+   * Signs anew what is in `conflict` or `rejected` of the signer's avatar, on what is known now. Nothing else waits for a person who
+   * is asked; where what it builds on changes meanwhile, he is asked again.
+   *
+   * @throws ReplicaError `closed`, `storage`; ClientError of the signer, `superseded` where it changed three times
+   */
   retry(signer: Signer): Promise<readonly LocalWrite[]>
   /**
    * Gives up a write that is in `conflict` or `rejected`, for good.

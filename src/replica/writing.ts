@@ -1,9 +1,8 @@
 /** Own writes: signed on what is known here, on disk before they are acknowledged, and shown at once. */
-import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, JsonObject, VerifiedRecord } from '../record/types.ts'
 import { copyObject, mergePatchOf } from '../client/json.ts'
 import type { LocalAvatar } from '../client/local-avatar.ts'
-import { recordText, signPieces } from '../client/sign-patch.ts'
+import { recordText } from '../client/sign-patch.ts'
 import type { Signer } from '../client/signers.ts'
 import { splitPatch } from '../client/split-patch.ts'
 import type { ChangeRequest, Namespace, PutRequest } from '../client/types.ts'
@@ -14,10 +13,11 @@ import { ReplicaError } from './errors.ts'
 import { MAX_WAITING, MAX_WAITING_BYTES } from './limits.ts'
 import type { Restorer } from './restore.ts'
 import type { Shelf } from './shelf.ts'
+import type { Sign } from './signing.ts'
 import type { LocalWrite } from './types.ts'
 
 export interface WritingComponents {
-  readonly engine: SignatureEngine
+  readonly sign: Sign
   readonly network: string
   readonly now: () => number
   readonly restorer: Restorer
@@ -35,7 +35,7 @@ export interface Writing {
  * while no other tab writes, so that the writes of two tabs chain; a person may take his time: what another tab writes
  * meanwhile is merged, and what would not count by then, or be hidden, is a conflict.
  */
-export function createWriting({ engine, network, now, restorer, shelves }: WritingComponents): Writing {
+export function createWriting({ sign, network, now, restorer, shelves }: WritingComponents): Writing {
   const inOrder = createWriteQueue()
 
   async function write(
@@ -46,11 +46,11 @@ export function createWriting({ engine, network, now, restorer, shelves }: Writi
   ): Promise<LocalWrite> {
     const { platform, identity } = namespaceOf(shelf.avatar, name)
     const target: Target = { avatar: shelf.avatar, network, platform, identity }
-    const sign = async ({ tips }: Basis): Promise<VerifiedRecord[]> => {
+    const signOn = async ({ tips }: Basis): Promise<VerifiedRecord[]> => {
       const patches = await plan(shelf.shown, target)
       checkRoom(patches.length, 0)
       const pieces = patches.map((patch) => ({ platform, identity, patch }))
-      const records = await signPieces({ engine, network, now }, signer, tips, pieces)
+      const records = await sign(signer, tips, pieces)
       checkRoom(records.length, bytesOf(records))
       return records
     }
@@ -60,13 +60,13 @@ export function createWriting({ engine, network, now, restorer, shelves }: Writi
     let records: readonly VerifiedRecord[] = []
     if (signer.silent === true) {
       await shelf.exclusive(async () => {
-        records = await sign(basisOf(shelf, shelf.shown))
+        records = await signOn(basisOf(shelf, shelf.shown))
         await keep(records)
       })
     } else {
       await shelf.catchUp()
       const basis = basisOf(shelf, shelf.shown)
-      records = await sign(basis)
+      records = await signOn(basis)
       await shelf.exclusive(() => keep(records, whyOutdated(shelf, basis, records, shelf.shown)))
       await restorer.adopt(shelf)
     }

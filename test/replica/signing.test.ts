@@ -73,3 +73,88 @@ describe('while a person looks at a write', () => {
     expect(replica.state(avatar)).toMatchObject({ records: 5, pending: 0 })
   })
 })
+
+describe('while a person looks at what is to be signed anew', () => {
+  const NEVER = new Promise<never>(() => {})
+
+  async function inConflict(...patches: readonly Record<string, number>[]): Promise<Replica> {
+    const replica = await harness.open({ avatars: [avatar] })
+    await give(replica, new Writer(SEED).chain(2))
+    let at = 3
+    for (const patch of patches) {
+      at += 10
+      const base = new Writer(SEED).snapshot([{ ...FAR, counter: at }])
+      await replica.put({ signer: personWho(() => give(replica, [base])), patch })
+    }
+    expect(replica.info(avatar)).toMatchObject({ stuck: patches.length, waiting: 0 })
+    return replica
+  }
+
+  it('others write and records come, and the replica can be closed', async () => {
+    const replica = await inConflict({ a: 1 })
+    const retry = replica.retry(personWho(() => NEVER)).catch((error: unknown) => error)
+    await replica.put({ signer, patch: { b: 2 } })
+    expect(replica.get(avatar)).toMatchObject({ b: 2 })
+    expect(await give(replica, [new Writer(SEED).patch([FAR], { other: 1 })])).toMatchObject({ added: 1 })
+    const put = replica.put({ signer: personWho(() => NEVER), patch: { c: 3 } }).catch((error: unknown) => error)
+    await replica.close()
+    expect(await retry).toMatchObject({ name: 'ReplicaError', code: 'closed' })
+    expect(await put).toMatchObject({ name: 'ReplicaError', code: 'closed' })
+  })
+
+  it('who signs without asking and never answers keeps nobody from closing it, and nothing is lost', async () => {
+    let replica = await inConflict({ a: 1 })
+    const hung: Signer = { avatar, silent: true, sign: () => NEVER }
+    const retry = replica.retry(hung).catch((error: unknown) => error)
+    await replica.close()
+    expect(await retry).toMatchObject({ name: 'ReplicaError', code: 'closed' })
+    replica = await harness.open()
+    expect(stuck(replica)).toEqual([['conflict', expect.stringMatching(/snapshot.*retry/)]])
+  })
+
+  it('a snapshot comes: he is asked again, and what counts is what he signed last', async () => {
+    const replica = await inConflict({ a: 1 })
+    let asked = 0
+    const person = personWho(async () => {
+      asked += 1
+      if (asked === 1) await give(replica, [new Writer(SEED).snapshot([FAR])])
+    })
+    expect(await replica.retry(person)).toMatchObject([{ records: [{ counter: FAR.counter + 2 }] }])
+    expect(asked).toBe(2)
+    expect(replica.get(avatar)).toMatchObject({ a: 1 })
+    expect(told('rebased')).toHaveLength(1)
+  })
+
+  it('snapshots keep coming: he is asked three times, and it stays as it was', async () => {
+    const replica = await inConflict({ a: 1 })
+    let asked = 0
+    const person = personWho(async () => {
+      asked += 1
+      await give(replica, [new Writer(SEED).snapshot([{ ...FAR, counter: FAR.counter + asked * 10 }])])
+    })
+    await expect(replica.retry(person)).rejects.toMatchObject({ name: 'ClientError', code: 'superseded' })
+    expect(asked).toBe(3)
+    expect(replica.waiting()).toMatchObject([{ state: 'conflict', patch: { a: 1 } }])
+  })
+
+  it('one of two is given up: it is not written, and he is asked for the other', async () => {
+    const replica = await inConflict({ a: 1 }, { b: 2 })
+    const [first] = replica.waiting()
+    let texts = 0
+    const person = personWho(async () => {
+      if (texts++ === 0) await replica.discard(avatar, first!.id)
+    })
+    expect(await replica.retry(person)).toHaveLength(1)
+    expect(texts).toBe(3)
+    expect(replica.waiting()).toMatchObject([{ state: 'waiting', patch: { b: 2 } }])
+    expect(replica.get(avatar)).not.toHaveProperty('a')
+  })
+
+  it('and signs it twice at once: it is written once', async () => {
+    const replica = await inConflict({ a: 1 })
+    const calm = personWho(() => Promise.resolve())
+    const both = await Promise.all([replica.retry(calm), replica.retry(calm)])
+    expect(both.flat()).toHaveLength(1)
+    expect(replica.waiting()).toMatchObject([{ state: 'waiting', patch: { a: 1 } }])
+  })
+})
