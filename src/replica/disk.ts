@@ -1,4 +1,8 @@
-/** What a replica keeps its rows on: keys are short ASCII texts in byte order, values are bytes. */
+/**
+ * What a replica keeps its rows on: keys are short ASCII texts in byte order, values are bytes.
+ *
+ * @throws ReplicaError `storage` from the calls
+ */
 export interface Disk {
   get(key: string): Promise<Uint8Array | undefined>
   /** Rows between two keys, both exclusive, in order; in pages, so that memory stays bounded. */

@@ -1,6 +1,5 @@
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
 import type { Disk, Operation } from './disk.ts'
-import { ReplicaError } from './errors.ts'
 import * as rows from './rows.ts'
 import type { AvatarRow, RecordKind, WriteNote } from './rows.ts'
 import type { Tabs } from './tabs.ts'
@@ -32,23 +31,12 @@ export class RowWriter {
   async commit(operations: readonly Operation[]): Promise<void> {
     const litter = this.#litter.splice(0)
     try {
-      await this.write([...litter, ...operations])
+      await this.#disk.batch([...litter, ...operations])
     } catch (error) {
       this.#litter.unshift(...litter)
       throw error
     }
     this.#tabs.tell({ kind: 'changed', avatar: this.#avatar })
-  }
-
-  /** @throws ReplicaError `storage` */
-  async write(operations: readonly Operation[]): Promise<void> {
-    try {
-      await this.#disk.batch(operations)
-    } catch (error) {
-      if (error instanceof ReplicaError) throw error
-      const why = error instanceof Error ? error.message : String(error)
-      throw new ReplicaError('storage', `The disk does not take it: ${why}. Nothing was changed.`, error)
-    }
   }
 
   putWrite(place: number, record: VerifiedRecord, note: WriteNote): Operation {
@@ -74,13 +62,13 @@ export class RowWriter {
   async clear(maxOperations: number): Promise<void> {
     const first = [rows.avatarKey(this.#avatar)]
     for await (const [key] of this.#disk.rows(rows.recordKeys('q', this.#avatar))) first.push(key)
-    await this.write(first.map((key): Operation => ({ type: 'del', key })))
+    await this.#disk.batch(first.map((key): Operation => ({ type: 'del', key })))
     const operations: Operation[] = []
     for await (const [key] of this.#disk.rows(rows.recordKeys('r', this.#avatar))) {
       operations.push({ type: 'del', key })
-      if (operations.length >= maxOperations) await this.write(operations.splice(0))
+      if (operations.length >= maxOperations) await this.#disk.batch(operations.splice(0))
     }
-    await this.write(operations)
+    await this.#disk.batch(operations)
     this.#tabs.tell({ kind: 'avatars' })
   }
 }
