@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,9 +6,6 @@ import { createInterface } from 'node:readline'
 import { build } from 'vite'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { newKey } from '../client/keys.ts'
-
-/** Of util-linux; it changes the limits of a process that runs. */
-const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0
 
 let folder: string
 let program: string
@@ -67,25 +64,29 @@ async function logBytes(location: string): Promise<number> {
   return (await stat(join(location, logs.at(-1) ?? ''))).size
 }
 
-it.skipIf(!hasPrlimit)('what is acknowledged after the disk was full is there after kill -9', async () => {
-  const [location, key] = [join(folder, 'data'), newKey()]
-  const child = await start(location, key)
-  const acknowledged: string[] = []
-  const put = async (name: string): Promise<void> => void acknowledged.push(await child.ask(`put ${name}`))
-  for (let round = 0; round < 3; round++) {
-    for (let n = 0; n < 3; n++) await put(`a${round}${n}`)
-    // Half a record more fits into the log.
-    child.limit((await logBytes(location)) + 1_500)
-    expect(await child.ask('put full')).toBe('failed storage')
-    // Now the database cannot be opened anew either.
-    child.limit(10)
-    expect(await child.ask('put fuller')).toBe('failed storage')
-    child.limit(null)
-    for (let n = 0; n < 3; n++) await put(`b${round}${n}`)
-  }
-  expect(acknowledged.join(' ')).not.toContain('failed')
-  await child.kill()
-  const after = await start(location, key)
-  expect((await after.ask('count')).split(' ')).toEqual(acknowledged)
-  await after.kill()
-})
+// The limits of a process that runs are changed by util-linux' prlimit.
+it.skipIf(process.platform !== 'linux')(
+  'what is acknowledged after the disk was full is there after kill -9',
+  async () => {
+    const [location, key] = [join(folder, 'data'), newKey()]
+    const child = await start(location, key)
+    const acknowledged: string[] = []
+    const put = async (name: string): Promise<void> => void acknowledged.push(await child.ask(`put ${name}`))
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 3; n++) await put(`a${round}${n}`)
+      // Half a record more fits into the log.
+      child.limit((await logBytes(location)) + 1_500)
+      expect(await child.ask('put full')).toBe('failed storage')
+      // Now the database cannot be opened anew either.
+      child.limit(10)
+      expect(await child.ask('put fuller')).toBe('failed storage')
+      child.limit(null)
+      for (let n = 0; n < 3; n++) await put(`b${round}${n}`)
+    }
+    expect(acknowledged.join(' ')).not.toContain('failed')
+    await child.kill()
+    const after = await start(location, key)
+    expect((await after.ask('count')).split(' ')).toEqual(acknowledged)
+    await after.kill()
+  },
+)
