@@ -1,6 +1,6 @@
 /** What nodes answer, checked: nothing is used that has not the shape which docs/protocol.md, "HTTP", gives it. */
 import type { JsonObject, JsonValue, RecordId } from '../record/types.ts'
-import { MAX_NESTING } from './limits.ts'
+import { MAX_CURSOR_CHARACTERS, MAX_NESTING } from './limits.ts'
 import { citation, count, hex, list, nestingOf, object, optional, text } from './shapes.ts'
 import type { AvatarDocument } from './types.ts'
 
@@ -81,13 +81,22 @@ export function parseRecord(value: JsonValue): RecordAnswer {
   return { payload: text(payload, 'payload'), signature: text(signature, 'signature'), id: hex(id, 'id', 64) }
 }
 
+/** Half of a pair alone goes into no address. */
+export const LONE_SURROGATE = /\p{Surrogate}/u
+
+function cursorText(value: JsonValue): string {
+  const cursor = text(value, 'cursor')
+  if (cursor.length > MAX_CURSOR_CHARACTERS || LONE_SURROGATE.test(cursor)) throw new TypeError('cursor is none')
+  return cursor
+}
+
 /** @param item reads one record */
 export function parsePage<T>(value: JsonValue, item: (value: JsonValue) => T): RecordsPage<T> {
   const answer = object(value, 'the answer')
   return {
     records: list(answer['records'], 'records', item),
     digest: text(answer['digest'], 'digest'),
-    cursor: optional(answer['cursor'], (cursor) => text(cursor, 'cursor')),
+    cursor: optional(answer['cursor'], cursorText),
   }
 }
 

@@ -19,6 +19,9 @@ export const MAX_SMALL_ANSWER_BYTES = 512 * 1024
 /** Contents nest at most 60 deep (docs/protocol.md, "Payload"), and stand a few levels down in an answer. */
 export const MAX_NESTING = 70
 
+/** A cursor is opaque; those of nodes have some 30 characters, or are an avatar. */
+export const MAX_CURSOR_CHARACTERS = 256
+
 /** Of one avatar: more than one has that was ever snapshotted; bounds what a node can make a reader hold. */
 export const MAX_RECORDS = 200_000
 export const MAX_RECORD_CHARACTERS = 256 * 1024 * 1024

@@ -134,8 +134,12 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
     })
   }
 
-  const path = (avatar: Avatar, ...rest: string[]): string =>
-    ['/v2/avatars', avatar, ...rest.map(encodeURIComponent)].join('/')
+  function path(avatar: Avatar, ...rest: string[]): string {
+    if (rest.some((each) => answers.LONE_SURROGATE.test(each))) {
+      throw new ClientError('usage', 'A platform and an identity are well-formed Unicode.')
+    }
+    return ['/v2/avatars', avatar, ...rest.map(encodeURIComponent)].join('/')
+  }
 
   return {
     url,

@@ -104,6 +104,16 @@ const LIES: [string, Lie, { state: string; problem: string | null; n: number | n
     { state: 'behind', problem: 'contradictory', n: 5 },
   ],
   [
+    'gives a cursor that goes into no address',
+    inPages((page) => ({ ...page, cursor: '\ud800' })),
+    { state: 'throws', problem: 'bad_answer', n: null },
+  ],
+  [
+    'gives a cursor without end',
+    inPages((page) => ({ ...page, cursor: 'c'.repeat(257) })),
+    { state: 'throws', problem: 'bad_answer', n: null },
+  ],
+  [
     'streams without end',
     ({ path }) => (path === records ? { stream: forever(`{"records":[${'"x",'.repeat(20_000)}`) } : undefined),
     { state: 'throws', problem: 'bad_answer', n: null },

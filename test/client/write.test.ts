@@ -290,6 +290,8 @@ describe('a client', () => {
     const client = createClient({ nodes: [`${node.url('')}/`, node.url('')] })
     expect(client.nodes).toEqual([node.url('')])
     await expect(client.get('0x12')).rejects.toMatchObject({ code: 'usage' })
+    const own = privateKeySigner(newKey()).avatar
+    await expect(client.get(own, 'twitter', '\ud800')).rejects.toMatchObject({ code: 'usage' })
     const dead = createClient({ nodes: ['http://127.0.0.1:1'] })
     const { avatar } = privateKeySigner(newKey())
     await expect(dead.provenance(avatar, 'nextid', avatar, 'a')).rejects.toMatchObject({ code: 'usage' })
