@@ -10,13 +10,15 @@ import { recordText } from '../client/sign-patch.ts'
 import { isSeenByTooFew, tooFewText } from '../client/standing.ts'
 import type { VerifiedReader } from '../client/verified-reader.ts'
 import type { RecordId } from '../record/types.ts'
-import { MAX_HEALING_ROUNDS, SUBMIT_BYTES, SUBMIT_RECORDS } from './limits.ts'
+import { MAX_AHEAD_SECONDS, MAX_HEALING_ROUNDS, SUBMIT_BYTES, SUBMIT_RECORDS } from './limits.ts'
+import { AHEAD } from './reasons.ts'
 import type { Restorer } from './restore.ts'
 import type { Entry, Shelf } from './shelf.ts'
 
 export interface DeliveryComponents {
   readonly pool: NodePool
   readonly restorer: Restorer
+  readonly now: () => number
 }
 
 /** `idle`: nothing waits. `again`: something was done, and there may be more. Else why nothing could be. */
@@ -33,7 +35,7 @@ const TAKEN: ReadonlySet<string> = new Set(['stored', 'pending', 'duplicate'])
  * @throws ClientError `aborted`, ReplicaError `storage`, `not_followed`
  */
 export async function deliver(
-  { pool, restorer }: DeliveryComponents,
+  { pool, restorer, now }: DeliveryComponents,
   shelf: Shelf,
   reader: VerifiedReader,
   signal: AbortSignal,
@@ -54,7 +56,7 @@ export async function deliver(
     return 'again'
   }
 
-  let batch = firstOf(waiting)
+  let batch = firstOf(waiting, now())
   let invalid: SubmitAnswer | undefined
   let isInvalidEverywhere = true
   let trouble: Exclude<Delivered, string> = { kind: 'unreachable', message: 'No node answered.' }
@@ -87,6 +89,11 @@ export async function deliver(
     const answer = results[taken.length]
     if (first === undefined || answer === undefined) return 'again'
     if (answer.status === 'superseded' && (await isSuperseded(shelf, reader, api, first, signal))) return 'again'
+    if (answer.code === 'created_at_ahead' && isAhead(first, now())) {
+      const later = shelf.waiting.filter(({ place }) => place >= first.place)
+      await restorer.restore(shelf, later, AHEAD)
+      return 'again'
+    }
     if (answer.status === 'invalid') invalid ??= answer
     else {
       isInvalidEverywhere = false
@@ -102,11 +109,13 @@ export async function deliver(
   return trouble
 }
 
-/** As much as fits into a request. */
-function firstOf(waiting: readonly Entry[]): readonly Entry[] {
+/** As much as fits into a request; of what may be refused for its time, one, for nodes would keep what is built on it. */
+function firstOf(waiting: readonly Entry[], now: number): readonly Entry[] {
   let bytes = 0
   const batch = waiting.slice(0, SUBMIT_RECORDS)
-  const end = batch.findIndex(({ record }, at) => (bytes += record.payload.length) > SUBMIT_BYTES && at > 0)
+  const end = batch.findIndex(
+    ({ record }, at) => ((bytes += record.payload.length) > SUBMIT_BYTES || isAhead(batch[at - 1], now)) && at > 0,
+  )
   return end < 0 ? batch : batch.slice(0, end)
 }
 
@@ -120,6 +129,11 @@ async function isSuperseded(
 ): Promise<boolean> {
   await reader.readOne(api, shelf.confirmed, { signal })
   return record.body.counter < (shelf.confirmed.base?.counter ?? 0)
+}
+
+/** Whether a write is ahead of the clock here as well: else this clock may be behind, and other nodes take it. */
+function isAhead(entry: Entry | undefined, now: number): boolean {
+  return entry !== undefined && entry.record.body.created_at > Math.floor(now / 1_000) + MAX_AHEAD_SECONDS
 }
 
 /** Gives a node what it lacks of what it was given, as far as it is known here. What it does with it, following shows. */

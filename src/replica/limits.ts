@@ -18,6 +18,8 @@ export const CLOSING_PATIENCE_MS = 1_000
 /** Handed in at once: nodes take 1,000 and 16 MiB, and quotes double in JSON. */
 export const SUBMIT_RECORDS = 500
 export const SUBMIT_BYTES = 6 * 1024 * 1024
+/** How far ahead of their clock nodes take `created_at` (docs/protocol.md, "From records to state"). */
+export const MAX_AHEAD_SECONDS = 3_600
 /** Rounds in which a node is given what it lacks of what a write cites, 100 ids each. */
 export const MAX_HEALING_ROUNDS = 50
 

@@ -70,7 +70,7 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
   let streams = 0
 
   const step = ({ shelf, reader }: Job, until: AbortSignal): Promise<Delivered> =>
-    inTurn(shelf.avatar, () => deliver({ pool, restorer }, shelf, reader, until))
+    inTurn(shelf.avatar, () => deliver({ pool, restorer, now }, shelf, reader, until))
 
   function say(shelf: Shelf, live: boolean, node?: string, message?: string): void {
     const changed = shelf.status.live !== live

@@ -197,6 +197,69 @@ describe('a node that does not take a write', () => {
     expect(replica.get(signer.avatar)).toEqual({ n2: 2, n3: 3 })
   })
 
+  describe('for it bears a time ahead of all clocks', () => {
+    const DAYS_MS = 3 * 86_400_000
+    /** One write while the clock is three days ahead, and one after it was put right. */
+    async function writtenAhead(signer: Signer): Promise<void> {
+      let aheadMs = DAYS_MS
+      const replica = await harness.open({ avatars: [signer.avatar], now: () => Date.now() + aheadMs })
+      await replica.put({ signer, patch: { n: 1, a: 1 } })
+      aheadMs = 0
+      await replica.put({ signer, patch: { n: 2, b: 2 } })
+    }
+
+    it('those who sign without asking sign it, and what was built on it, anew', async () => {
+      const signer = privateKeySigner(newKey())
+      await writtenAhead(signer)
+      const replica = await harness.open({ nodes: [proxy.url], signers: [signer] })
+      await replica.sync()
+      expect(replica.waiting()).toEqual([])
+      expect(told('rebased')).toHaveLength(2)
+      expect(replica.get(signer.avatar)).toEqual({ n: 2, a: 1, b: 2 })
+      expect(await createClient({ nodes: [node.url('')] }).getVerified(signer.avatar)).toMatchObject({ records: 2 })
+    })
+
+    it('without a signer it is a conflict that says so, and can be signed anew or given up', async () => {
+      const wallet = walletOf(newKey())
+      await writtenAhead(wallet)
+      const replica = await harness.open({ nodes: [proxy.url] })
+      await replica.sync()
+      const [first, second] = replica.waiting()
+      expect([first, second]).toMatchObject(
+        [1, 2].map(() => ({ state: 'conflict', reason: expect.stringMatching(/clock was far ahead.*retry/) })),
+      )
+      await replica.discard(wallet.avatar, first!.id)
+      await replica.retry(wallet)
+      await replica.sync()
+      expect(replica.waiting()).toEqual([])
+      expect(replica.get(wallet.avatar)).toEqual({ n: 2, b: 2 })
+    })
+
+    it('while the clock here is ahead as well: it waits', async () => {
+      const signer = privateKeySigner(newKey())
+      const now = (): number => Date.now() + DAYS_MS
+      const replica = await harness.open({ avatars: [signer.avatar], nodes: [proxy.url], now })
+      await replica.put({ signer, patch: { n: 1 } })
+      await expect(replica.sync()).rejects.toMatchObject({ code: 'refused' })
+      expect(replica.waiting()).toMatchObject([{ state: 'waiting' }])
+      expect(told('rebased')).toEqual([])
+    })
+
+    it('while it is not ahead of the clock here: one node’s clock is not believed', async () => {
+      const signer = privateKeySigner(newKey())
+      proxy.tell((request) =>
+        isSubmit(request)
+          ? answer([{ id: null, status: 'refused', code: 'created_at_ahead', retry: true }])
+          : undefined,
+      )
+      const replica = await harness.open({ avatars: [signer.avatar], nodes: [proxy.url, node.url('')] })
+      await replica.put({ signer, patch: { n: 1 } })
+      await replica.sync()
+      expect(replica.waiting()).toEqual([])
+      expect(told('rebased')).toEqual([])
+    })
+  })
+
   it('and two nodes, one of which is down: the other takes it', async () => {
     proxy.tell(() => ({ status: 503, body: '{"code":"down","message":"down"}' }))
     const signer = privateKeySigner(newKey())
