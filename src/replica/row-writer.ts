@@ -9,13 +9,16 @@ export class RowWriter {
   readonly #disk: Disk
   readonly #tabs: Tabs
   readonly #avatar: Avatar
+  readonly #row: () => AvatarRow
   /** Rows without meaning any more, and others to be made whole, which go along with the next batch. */
   #litter: Operation[] = []
 
-  constructor({ disk, tabs }: { readonly disk: Disk; readonly tabs: Tabs }, avatar: Avatar) {
+  /** @param row of the avatar as it is to be written now: it goes along where litter is taken away */
+  constructor({ disk, tabs }: { readonly disk: Disk; readonly tabs: Tabs }, avatar: Avatar, row: () => AvatarRow) {
     this.#disk = disk
     this.#tabs = tabs
     this.#avatar = avatar
+    this.#row = row
   }
 
   get hasLitter(): boolean {
@@ -30,8 +33,9 @@ export class RowWriter {
   /** Writes a batch, and tells other tabs. @throws ReplicaError `storage` */
   async commit(operations: readonly Operation[]): Promise<void> {
     const litter = this.#litter.splice(0)
+    const row = litter.length === 0 ? [] : [this.putRow(this.#row())]
     try {
-      await this.#disk.batch([...litter, ...operations])
+      await this.#disk.batch([...litter, ...row, ...operations])
     } catch (error) {
       this.#litter.unshift(...litter)
       throw error

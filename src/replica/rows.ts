@@ -8,7 +8,7 @@
  * | `q/<avatar>/<place>`| an own write that no node has taken yet: JSON about it, and the record             |
  * | `r/<avatar>/<place>`| a verified record that came from a node or an archive, or that a node has taken    |
  *
- * Places ascend in the order of writing, `q` and `r` counted together; nothing but a new `generation` in the avatar's row
+ * Places ascend in the order of writing, `q` and `r` counted together, and none is given twice; nothing but a new `generation` in the avatar's row
  * takes a row away or changes it in place, writes that a node took aside. So who knows the greatest places reads what is new.
  *
  * Every value begins with a check over its key and content. Content is never worked out from rows: records are, and the
@@ -41,6 +41,8 @@ export interface AvatarRow {
   readonly cursors: Readonly<Record<string, string>>
   /** When all that a node shows was last verified here, in ms since the Unix epoch; null for never. */
   readonly verifiedAt: number | null
+  /** The greatest place ever given, as of when rows were last taken away; none if they never were. */
+  readonly greatest?: number
 }
 
 /**

@@ -65,7 +65,7 @@ export class Shelf {
     this.#parts = parts
     this.avatar = avatar
     this.#row = row
-    this.#writer = new RowWriter(parts, avatar)
+    this.#writer = new RowWriter(parts, avatar, () => this.#rowNow())
     this.status = { live: false, since: row.verifiedAt ?? parts.now(), verifiedAt: row.verifiedAt }
     this.#folds = new Folds(avatar, parts.network)
     this.cache = { load: () => Promise.resolve(undefined), save: (_, update) => this.#keep(update) }
@@ -74,7 +74,7 @@ export class Shelf {
   /** Reads an avatar from the disk; one that is not there is taken in. */
   static async open(parts: ShelfComponents, avatar: Avatar): Promise<Shelf> {
     const key = rows.avatarKey(avatar)
-    const writer = new RowWriter(parts, avatar)
+    const writer = new RowWriter(parts, avatar, newRow)
     let sealed = await parts.disk.get(key)
     let row = rows.decodeJson<AvatarRow>(key, sealed)
     const wasDamaged = sealed !== undefined && row === undefined
@@ -94,7 +94,12 @@ export class Shelf {
     await shelf.#readQueue()
     await shelf.#readRecords()
     await shelf.confirmed.save(() => Promise.resolve())
-    if (shelf.#writer.hasLitter) await parts.tabs.exclusive(lockOf(avatar), () => shelf.#writer.commit([]))
+    if (shelf.#writer.hasLitter) {
+      await parts.tabs.exclusive(lockOf(avatar), async () => {
+        await shelf.#readOn()
+        if (!shelf.#gone) await shelf.#writer.commit([])
+      })
+    }
     return shelf
   }
 
@@ -177,9 +182,11 @@ export class Shelf {
       const base = this.confirmed.base?.counter ?? 0
       const live = entries.filter(({ record }) => record.body.counter >= base)
       const first = this.#nextPlace()
+      if (live.length < entries.length) this.#nextGeneration()
       await this.#writer.commit([
         ...entries.map(({ place }) => this.#writer.drop('q', place)),
         ...live.map(({ record }, at) => this.#writer.putRecord(first + at, record)),
+        this.#writer.putRow(this.#rowNow()),
       ])
       for (const [at, { record }] of live.entries()) {
         this.#places.set(record.id, first + at)
@@ -205,11 +212,11 @@ export class Shelf {
   ): Promise<void> {
     let next = this.#nextPlace()
     const fresh = instead.map(({ record, note, place = next++ }): Entry => ({ record, note, place, orphan: false }))
-    this.#row = { ...this.#row, generation: this.#row.generation + 1 }
+    this.#nextGeneration()
     await this.#writer.commit([
       ...entries.map(({ place }) => this.#writer.drop('q', place)),
       ...fresh.map(({ place, record, note }) => this.#writer.putWrite(place, record, note)),
-      this.#writer.putRow(this.#row),
+      this.#writer.putRow(this.#rowNow()),
     ])
     for (const { record } of entries) this.#queue.delete(record.id)
     for (const entry of fresh) {
@@ -245,7 +252,7 @@ export class Shelf {
     if (now - (this.#row.verifiedAt ?? 0) < NOTE_MS) return
     await this.exclusive(async () => {
       this.#row = { ...this.#row, verifiedAt: now }
-      await this.#writer.commit([this.#writer.putRow(this.#row)])
+      await this.#writer.commit([this.#writer.putRow(this.#rowNow())])
     })
   }
 
@@ -253,10 +260,10 @@ export class Shelf {
   async discardDamaged(): Promise<number> {
     return await this.exclusive(async () => {
       const keys = [...this.#damagedWrites]
-      this.#row = { ...this.#row, generation: this.#row.generation + 1 }
+      this.#nextGeneration()
       await this.#writer.commit([
         ...keys.map((key): Operation => ({ type: 'del', key })),
-        this.#writer.putRow(this.#row),
+        this.#writer.putRow(this.#rowNow()),
       ])
       this.#damagedWrites.clear()
       return keys.length
@@ -310,9 +317,11 @@ export class Shelf {
     const superseded =
       base === this.#prunedBase ? [] : [...this.#places].filter(([id]) => this.confirmed.get(id) === undefined)
     this.#row = { ...this.#row, cursors }
+    // Among them may be own writes of which another tab has not read yet that they were taken.
+    if (superseded.length > 0) this.#nextGeneration()
     await this.#writer.commit([
       ...superseded.map(([, place]) => this.#writer.drop('r', place)),
-      this.#writer.putRow(this.#row),
+      this.#writer.putRow(this.#rowNow()),
     ])
     for (const [id] of superseded) this.#places.delete(id)
     this.#prunedBase = base
@@ -331,7 +340,8 @@ export class Shelf {
       return
     }
     const isReplaced = row.generation !== this.#row.generation
-    this.#row = row
+    // What was damaged is fetched again, whatever other tabs know.
+    this.#row = this.#damagedRecords > 0 ? { ...row, cursors: {} } : row
     if (isReplaced) {
       this.#queue.clear()
       this.#damagedWrites.clear()
@@ -341,7 +351,7 @@ export class Shelf {
     const writes = await this.#readQueue()
     const records = await this.#readRecords()
     if (!this.leading) {
-      for (const [node, cursor] of Object.entries(row.cursors)) this.confirmed.cursors.set(node, cursor)
+      for (const [node, cursor] of Object.entries(this.#row.cursors)) this.confirmed.cursors.set(node, cursor)
       // They came from the disk.
       await this.confirmed.save(() => Promise.resolve())
     }
@@ -362,7 +372,6 @@ export class Shelf {
     if (damaged.length > 0) {
       this.#row = { ...this.#row, cursors: {} }
       this.confirmed.cursors.clear()
-      this.#writer.later(this.#writer.putRow(this.#row))
     }
     const arrived: VerifiedRecord[] = []
     // What a snapshot supersedes is not folded at all where the snapshot comes first.
@@ -418,8 +427,20 @@ export class Shelf {
     this.#folds.showOnly(this.waiting.map(({ record }) => record))
   }
 
+  /** Nobody reads again what he has read, so a place is not given to another row, even when its own is taken away. */
   #nextPlace(): number {
-    return Math.max(this.#last.q, this.#last.r) + 1
+    return Math.max(this.#last.q, this.#last.r, this.#row.greatest ?? -1) + 1
+  }
+
+  /** Lets other tabs read all own writes anew. */
+  #nextGeneration(): void {
+    this.#row = { ...this.#row, generation: this.#row.generation + 1 }
+  }
+
+  /** To be written whenever rows are taken away. */
+  #rowNow(): AvatarRow {
+    this.#row = { ...this.#row, greatest: this.#nextPlace() - 1 }
+    return this.#row
   }
 
   #emitChange(records: readonly VerifiedRecord[], local: boolean): void {
