@@ -55,5 +55,7 @@ export const MAX_FRAME_CHARACTERS = 64 * 1024
 export const STREAM_SILENCE_MS = 45_000
 export const RECONNECT_FIRST_MS = 500
 export const RECONNECT_MOST_MS = 30_000
+/** Who follows one of several nodes asks all of them this often whether it keeps something back. */
+export const SURVEY_MS = 60_000
 /** Events that name records which the node then does not hand out; after these it is left for another. */
 export const MAX_EMPTY_EVENTS = 5

@@ -14,6 +14,8 @@ export interface NodePool {
   /** Whether a node did not answer a moment ago, while others did. */
   isDown(api: NodeApi): boolean
   stood(api: NodeApi, standing: NodeStanding): void
+  /** Whether another stood better, each the last time that it was asked. */
+  isOutdone(api: NodeApi): boolean
   /**
    * Calls `ask` with one node after the other until one gives an answer other than undefined.
    *
@@ -35,9 +37,11 @@ export function createNodePool(urls: readonly string[], options: NodeApiOptions,
   const downUntil = new Map<NodeApi, number>()
   let failures = 0
 
+  const rankOf = (api: NodeApi): number => ranks.get(api) ?? 0
   const pool: NodePool = {
     all,
-    order: () => all.toSorted((a, b) => (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0)),
+    order: () => all.toSorted((a, b) => rankOf(a) - rankOf(b)),
+    isOutdone: (api) => all.some((each) => rankOf(each) < rankOf(api)),
     isDown: (api) => (downUntil.get(api) ?? 0) > now() && all.some((each) => (downUntil.get(each) ?? 0) <= now()),
     stood(api, standing) {
       // Of those that failed, the one that did so last comes last.

@@ -3,7 +3,7 @@ import { parseEvent, parseJson } from './answers.ts'
 import { createDeadline, isAborted, pause } from './deadline.ts'
 import { ClientError, messageOf } from './errors.ts'
 import { framesOf, type StreamFrame } from './event-stream.ts'
-import { MAX_EMPTY_EVENTS, RECONNECT_FIRST_MS, RECONNECT_MOST_MS, STREAM_SILENCE_MS } from './limits.ts'
+import { MAX_EMPTY_EVENTS, RECONNECT_FIRST_MS, RECONNECT_MOST_MS, STREAM_SILENCE_MS, SURVEY_MS } from './limits.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { NodeApi } from './node-api.ts'
 import type { NodePool } from './node-pool.ts'
@@ -43,6 +43,8 @@ export interface WatchComponents {
  * Guarantees: after the first `state` every record that counts is in exactly one `change`, whatever breaks in between: a
  * stream is opened first, and then the node is read, so that nothing falls between the two; and a change is what is new
  * among verified records, never what a node's event says. `superseded` is a node's word.
+ * A node that is seen to be outdone by another is left for that one; all are asked now and then, as one that follows a node
+ * alone would not know.
  * Not guaranteed: `superseded` events across a change of nodes.
  */
 export async function* watchAvatar(
@@ -59,15 +61,40 @@ export async function* watchAvatar(
     while (!isAborted(signals)) {
       const [api] = pool.order() as [NodeApi]
       const deadline = createDeadline(signals, STREAM_SILENCE_MS)
+      const within = [...signals, deadline.signal]
+      const survey = async (): Promise<undefined> => {
+        await pause(pool.all.length > 1 ? SURVEY_MS : 2 ** 31 - 1, within)
+        if (!isAborted(within)) await reader.read(avatar, call).catch(() => {})
+      }
       try {
         const stream = await api.events(avatar, follower.cursorAt(api), deadline)
         yield { type: 'connection', status: 'live', node: api.url }
         yield* follower.begin(api)
-        for await (const frames of framesOf(stream, deadline)) {
-          failures = 0
-          yield* follower.take(api, frames)
+        const frames = framesOf(stream, deadline)
+        const read = (): ReturnType<typeof frames.next> => {
+          const come = frames.next()
+          // Nobody may wait for it any more when it fails.
+          come.catch(() => {})
+          return come
+        }
+        let next = read()
+        let surveyed = survey()
+        // Each node that is left has been found wanting, so that this ends at the best.
+        while (!pool.isOutdone(api)) {
+          const come = await Promise.race([next, surveyed])
+          if (come?.done === true) break
+          if (come === undefined) surveyed = survey()
+          else {
+            failures = 0
+            next = read()
+          }
+          if (come !== undefined || !pool.isOutdone(api)) yield* follower.take(api, come?.value ?? [])
         }
         if (isAborted(signals)) return
+        if (pool.isOutdone(api)) {
+          yield lost(api, 'another shows more')
+          continue
+        }
         yield lost(api, 'it ended the stream')
         pool.stood(api, 'failed')
       } catch (error) {

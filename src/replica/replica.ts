@@ -337,6 +337,7 @@ const NOBODY: NodePool = {
   all: [],
   order: () => [],
   isDown: () => false,
+  isOutdone: () => false,
   stood: () => {},
   first: () => Promise.resolve(undefined),
 }

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
+import { SURVEY_MS } from '../../src/client/limits.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import type { Client } from '../../src/client/types.ts'
 import type { WatchEvent } from '../../src/client/watch.ts'
@@ -175,6 +176,68 @@ describe('watch', () => {
     await watched.stop()
     expect(watched.numbers()).toEqual([1])
     expect(proxy.seen.length).toBeLessThan(60)
+  })
+
+  describe('beside a node that shows what another has', () => {
+    /** Answers as the node does now, for ever; its streams are alive, and tell nothing. */
+    async function freeze(avatar: string): Promise<void> {
+      const base = `/v2/avatars/${avatar}`
+      const first = await (await fetch(`${node.url('')}${base}/records?limit=1000`)).text()
+      const { cursor } = JSON.parse(first) as { cursor: string }
+      const next = `${node.url('')}${base}/records?cursor=${encodeURIComponent(cursor)}`
+      const end = await (await fetch(next)).text()
+      const receipt = await (await fetch(`${node.url('')}${base}/receipt`)).text()
+      proxy.tell(({ path, url }) => {
+        if (path === `${base}/receipt`) return { body: receipt }
+        if (path === `${base}/records`) return { body: url.includes('cursor=') ? end : first }
+        if (path !== '/v2/events') return undefined
+        return {
+          headers: { 'content-type': 'text/event-stream' },
+          stream: (response) => {
+            const timer = setInterval(() => response.write(':\n\n'), 100)
+            response.once('close', () => clearInterval(timer))
+          },
+        }
+      })
+    }
+    const streams = (): number => proxy.seen.filter(({ path }) => path === '/v2/events').length
+
+    it('follows the other, where it is known from the beginning', async () => {
+      const signer = privateKeySigner(newKey())
+      const writer = createClient({ nodes: [node.url('')] })
+      await writer.put({ signer, patch: { n: 1 } })
+      await freeze(signer.avatar)
+      await writer.put({ signer, patch: { n: 2 } })
+      const watched = follow(createClient({ nodes: [proxy.url, node.url('')] }), signer.avatar)
+      await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+      await writer.put({ signer, patch: { n: 3 } })
+      await watched.untilTold(1)
+      await watched.stop()
+      expect(watched.numbers()).toEqual([3])
+      expect(watched.states()).toMatchObject([{ state: { head: 2 } }])
+      expect(streams()).toBe(1)
+    })
+
+    it('finds out one that freezes later, by asking all of them now and then', async () => {
+      const native = globalThis.setTimeout
+      vi.spyOn(globalThis, 'setTimeout').mockImplementation(((run: () => void, ms?: number, ...rest: unknown[]) =>
+        native(run, ms === SURVEY_MS ? 200 : ms, ...rest)) as typeof setTimeout)
+      onTestFinished(() => void vi.restoreAllMocks())
+      const signer = privateKeySigner(newKey())
+      const writer = createClient({ nodes: [node.url('')] })
+      await writer.put({ signer, patch: { n: 1 } })
+      await freeze(signer.avatar)
+      const watched = follow(createClient({ nodes: [proxy.url, node.url('')] }), signer.avatar)
+      await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+      await writer.put({ signer, patch: { n: 2 } })
+      await watched.untilTold(1)
+      await writer.put({ signer, patch: { n: 3 } })
+      await watched.untilTold(2)
+      await watched.stop()
+      expect(watched.numbers()).toEqual([2, 3])
+      expect(watched.states()).toHaveLength(1)
+      expect(streams()).toBe(1)
+    })
   })
 
   it('ends at once, and leaves no stream open', async () => {
