@@ -57,6 +57,9 @@ export function createWriting({ sign, network, now, restorer, shelves }: Writing
     const keep = async (records: readonly VerifiedRecord[], conflict?: string): Promise<void> => {
       if (records.length > 0) await shelf.commit(records, now(), conflict)
     }
+    // What is older comes first: signed anew after this, it would hide it.
+    await shelf.catchUp()
+    await restorer.adopt(shelf)
     let records: readonly VerifiedRecord[] = []
     if (signer.silent === true) {
       await shelf.exclusive(async () => {
@@ -64,7 +67,6 @@ export function createWriting({ sign, network, now, restorer, shelves }: Writing
         await keep(records)
       })
     } else {
-      await shelf.catchUp()
       const basis = basisOf(shelf, shelf.shown)
       records = await signOn(basis)
       await shelf.exclusive(() => keep(records, whyOutdated(shelf, basis, records, shelf.shown)))

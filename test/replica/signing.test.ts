@@ -74,6 +74,27 @@ describe('while a person looks at a write', () => {
   })
 })
 
+it('what is kept for want of a signer is signed anew before he writes, not put over what he writes', async () => {
+  let replica = await harness.open({ avatars: [avatar] })
+  await give(replica, new Writer(SEED).chain(2))
+  const person = personWho(() => give(replica, [new Writer(SEED).snapshot([FAR])]))
+  await replica.put({ signer: person, patch: { colour: 'old', size: 1 } })
+  expect(replica.info(avatar)).toMatchObject({ stuck: 1 })
+  replica = await harness.open()
+  await Promise.all([
+    replica.put({ signer, patch: { colour: 'new' } }),
+    replica.change({ signer, change: (before) => ({ ...before, colour: `very ${String(before['colour'])}` }) }),
+  ])
+  expect(replica.get(avatar)).toMatchObject({ colour: 'very new', size: 1 })
+  replica = await harness.open({ signers: [signer] })
+  expect(replica.get(avatar)).toMatchObject({ colour: 'very new', size: 1 })
+  expect(replica.waiting().map(({ state, patch }) => [state, patch])).toEqual([
+    ['waiting', { colour: 'old', size: 1 }],
+    ['waiting', { colour: 'new' }],
+    ['waiting', { colour: 'very new' }],
+  ])
+})
+
 describe('while a person looks at what is to be signed anew', () => {
   const NEVER = new Promise<never>(() => {})
 
