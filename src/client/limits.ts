@@ -48,6 +48,8 @@ export const SUBMIT_RECORDS = 1_000
 export const SUBMIT_BYTES = 6 * 1024 * 1024
 /** Rounds in which a node is given what it lacks of what a write cites, 100 ids each. */
 export const MAX_HEALING_ROUNDS = 50
+/** Given in the first of them; then all that it can lack. */
+export const NEAR_RECORDS = 100
 
 /** A frame of an event stream has about 350 bytes. */
 export const MAX_FRAME_CHARACTERS = 64 * 1024

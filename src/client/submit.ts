@@ -1,7 +1,7 @@
 import type { VerifiedRecord } from '../record/types.ts'
 import type { SubmitAnswer } from './answers.ts'
-import { ClientError, type RecordText } from './errors.ts'
-import { MAX_HEALING_ROUNDS, SUBMIT_BYTES, SUBMIT_RECORDS } from './limits.ts'
+import { ClientError } from './errors.ts'
+import { heal, submitAll } from './hand-in.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { NodeApi } from './node-api.ts'
 import type { NodePool } from './node-pool.ts'
@@ -99,43 +99,6 @@ export async function submitTo(
 }
 
 const TAKEN: ReadonlySet<string> = new Set(['stored', 'pending', 'duplicate'])
-
-/** @param results what became of them, filled as answers come: after a failure, those of the requests before it */
-async function submitAll(
-  api: NodeApi,
-  texts: readonly RecordText[],
-  signal: AbortSignal | undefined,
-  results: SubmitAnswer[] = [],
-): Promise<SubmitAnswer[]> {
-  for (let at = 0; at < texts.length;) {
-    const batch: RecordText[] = []
-    let bytes = 0
-    for (const text of texts.slice(at, at + SUBMIT_RECORDS)) {
-      bytes += encoder.encode(text.payload).length
-      if (batch.length > 0 && bytes > SUBMIT_BYTES) break
-      batch.push(text)
-    }
-    results.push(...(await api.submit(batch, signal)))
-    at += batch.length
-  }
-  return results
-}
-
-const encoder = new TextEncoder()
-
-/** Gives a node what it lacks of what it was given, as far as it is known here; true where it then lacks nothing. */
-async function heal(api: NodeApi, local: LocalAvatar, signal: AbortSignal | undefined): Promise<boolean> {
-  for (let round = 0; round < MAX_HEALING_ROUNDS; round++) {
-    const document = await api.document(local.avatar, signal)
-    if (document === undefined) return false
-    if (document.missing.total === 0) return true
-    const known = document.missing.ids.map((id) => local.get(id)).filter((record) => record !== undefined)
-    if (known.length === 0) return false
-    const results = await submitAll(api, known.map(recordText), signal)
-    if (!results.some(({ status }) => status === 'stored' || status === 'pending')) return false
-  }
-  return false
-}
 
 function refusedBy(api: NodeApi, { status, code, message, retry }: SubmitAnswer): ClientError {
   const why = [code, message].filter((part) => part !== undefined).join(': ') || 'it gave no reason'

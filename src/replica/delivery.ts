@@ -4,13 +4,13 @@
  */
 import type { SubmitAnswer } from '../client/answers.ts'
 import { ClientError, messageOf } from '../client/errors.ts'
+import { heal as healWith } from '../client/hand-in.ts'
 import type { NodeApi } from '../client/node-api.ts'
 import { isNodesFault, type NodePool } from '../client/node-pool.ts'
 import { recordText } from '../client/sign-patch.ts'
 import { isSeenByTooFew, tooFewText } from '../client/standing.ts'
 import type { VerifiedReader } from '../client/verified-reader.ts'
-import type { RecordId } from '../record/types.ts'
-import { MAX_AHEAD_SECONDS, MAX_HEALING_ROUNDS, SUBMIT_BYTES, SUBMIT_RECORDS } from './limits.ts'
+import { MAX_AHEAD_SECONDS, SUBMIT_BYTES, SUBMIT_RECORDS } from './limits.ts'
 import { AHEAD } from './reasons.ts'
 import type { Restorer } from './restore.ts'
 import type { Entry, Shelf } from './shelf.ts'
@@ -138,18 +138,8 @@ function isAhead(entry: Entry | undefined, now: number): boolean {
 
 /** Gives a node what it lacks of what it was given, as far as it is known here. What it does with it, following shows. */
 async function heal(api: NodeApi, shelf: Shelf, signal: AbortSignal): Promise<void> {
-  const given = new Set<RecordId>()
   try {
-    for (let round = 0; round < MAX_HEALING_ROUNDS; round++) {
-      const document = await api.document(shelf.avatar, signal)
-      const known = (document?.missing.ids ?? [])
-        .filter((id) => !given.has(id))
-        .map((id) => shelf.shown.get(id))
-        .filter((record) => record !== undefined)
-      if (known.length === 0) return
-      for (const { id } of known) given.add(id)
-      await api.submit(known.map(recordText), signal)
-    }
+    await healWith(api, shelf.shown, signal)
   } catch (error) {
     if (!(error instanceof ClientError) || error.code === 'aborted') throw error
   }

@@ -20,8 +20,6 @@ export const SUBMIT_RECORDS = 500
 export const SUBMIT_BYTES = 6 * 1024 * 1024
 /** How far ahead of their clock nodes take `created_at` (docs/protocol.md, "From records to state"). */
 export const MAX_AHEAD_SECONDS = 3_600
-/** Rounds in which a node is given what it lacks of what a write cites, 100 ids each. */
-export const MAX_HEALING_ROUNDS = 50
 
 /** Between two tries to hand in what waits: from one second, doubling. */
 export const RETRY_FIRST_MS = 1_000

@@ -7,7 +7,8 @@ import type { Replica } from '../../src/replica/types.ts'
 import { newKey } from '../client/keys.ts'
 import { startProxy, type Proxy } from '../client/proxy.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
-import { replicaHarness, type ReplicaHarness } from './harness.ts'
+import { Writer } from '../store/writer.ts'
+import { give, replicaHarness, type ReplicaHarness } from './harness.ts'
 
 const WAIT = { timeout: 20_000, interval: 20 }
 
@@ -321,5 +322,33 @@ it('what is built on records that a node lacks is healed there from the replica'
     expect(answer.namespaces[0]?.content).toEqual({ first: 1, second: 2 })
   } finally {
     await elsewhere.close()
+  }
+})
+
+it('a node that has nothing of a long history is given all of it, in few requests', async () => {
+  const writer = new Writer(77)
+  const chain = writer.chain(230)
+  const base = writer.snapshot(chain.slice(-1))
+  const later = writer.chain(220, [base])
+  const signer = privateKeySigner(writer.key.secretKey)
+  await give(await harness.open(), [...chain, base, ...later])
+  const empty = await startHttpNode()
+  const proxy = await startProxy(() => empty.url(''))
+  try {
+    const replica = await harness.open({ nodes: [proxy.url] })
+    await replica.put({ signer, patch: { newest: 1 } })
+    await replica.sync()
+    const { body } = await empty.json(`/v2/avatars/${writer.avatar}`)
+    expect(body).toMatchObject({
+      head: 452,
+      pending: 0,
+      missing: { total: 0 },
+      digest: replica.info(writer.avatar).digest,
+    })
+    // The write, those that it builds on nearby, and all others.
+    expect(proxy.seen.filter(({ method }) => method === 'POST').length).toBeLessThanOrEqual(3)
+  } finally {
+    await proxy.close()
+    await empty.close()
   }
 })
