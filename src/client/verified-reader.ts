@@ -54,7 +54,16 @@ const LOCALS = new WeakMap<CachedAvatar, LocalAvatar>()
 
 export function createVerifiedReader(
   { pool, engine, cache }: ReaderComponents,
-  { network, signal: own }: { readonly network: string; readonly signal: AbortSignal | undefined },
+  {
+    network,
+    signal: own,
+    needsCache = false,
+  }: {
+    readonly network: string
+    readonly signal: AbortSignal | undefined
+    /** Whether what the cache cannot keep is lost, so that its failure is an error. */
+    readonly needsCache?: boolean
+  },
 ): VerifiedReader {
   /** What a cache hands back is verified again, so that memory stands before each. */
   const memories = new WeakMap<object, RecordCache>()
@@ -69,7 +78,12 @@ export function createVerifiedReader(
     const remembered = await memoryOf(options).load(avatar)
     const known = remembered && LOCALS.get(remembered)
     if (known !== undefined) return known
-    const kept = await (options.cache ?? cache)?.load(avatar)
+    let kept: CachedAvatar | undefined
+    try {
+      kept = await (options.cache ?? cache)?.load(avatar)
+    } catch {
+      // The nodes have it all.
+    }
     const local = new LocalAvatar(avatar, network)
     if (kept === undefined) return local
     const decoded = [...kept.records].map((record) => decodeKept(engine, network, record))
@@ -88,13 +102,15 @@ export function createVerifiedReader(
   }
 
   async function keep(local: LocalAvatar, options: VerifyOptions = {}): Promise<void> {
-    await local.save(async (added) => {
+    const saved = local.save(async (added) => {
       const { records, bytes, base } = local
       const update: CacheUpdate = { network, records, cursors: [...local.cursors], bytes, base, added }
       LOCALS.set(update, local)
       await memoryOf(options).save(local.avatar, update)
       await (options.cache ?? cache)?.save(local.avatar, update)
     })
+    // What was not kept is tried again the next time; what was read, or stored at a node, is so all the same.
+    await (needsCache ? saved : saved.catch(() => {}))
   }
 
   /** Asks all nodes at once for what they claim to show; those that dawdle are counted as failed. */

@@ -179,7 +179,7 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
   return {
     add(shelf) {
       if (jobs.has(shelf) || signal.aborted) return
-      const reader = createVerifiedReader({ pool, engine, cache: shelf.cache }, { network, signal })
+      const reader = createVerifiedReader({ pool, engine, cache: shelf.cache }, { network, signal, needsCache: true })
       shelf.leading = true
       // What another tab was connected to is not connected to this one.
       if (shelf.status.live) shelf.status = { ...shelf.status, live: false, since: now() }

@@ -92,10 +92,21 @@ it('a cache that fails is no reason to lose what it was not given', async () => 
     fails ? Promise.reject(new Error('full')) : disk.cache.save(avatar, update)
   const client = createClient({ nodes: [node.url('')], cache: { load: disk.cache.load, save } })
   await createClient({ nodes: [node.url('')] }).put({ signer, patch: { n: 1 } })
-  await expect(client.getVerified(signer.avatar)).rejects.toThrow('full')
+  expect(await client.getVerified(signer.avatar)).toMatchObject({ state: 'verified', records: 1 })
+  const written = await client.put({ signer, patch: { n: 2 } })
+  expect(written).toMatchObject({ status: 'stored', records: [{ counter: 2 }] })
+  expect(disk.records.size).toBe(0)
   fails = false
   await client.getVerified(signer.avatar)
-  expect(disk.records.size).toBe(1)
+  expect(disk.records.size).toBe(2)
+})
+
+it('a cache that cannot be read is as if it had nothing', async () => {
+  const signer = privateKeySigner(newKey())
+  await createClient({ nodes: [node.url('')] }).put({ signer, patch: { n: 1 } })
+  const cache = { ...diskCache().cache, load: () => Promise.reject(new Error('closed')) }
+  const client = createClient({ nodes: [node.url('')], cache })
+  expect(await client.getVerified(signer.avatar)).toMatchObject({ state: 'verified', records: 1 })
 })
 
 it('memory keeps the avatars used last', async () => {
