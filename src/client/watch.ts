@@ -182,8 +182,9 @@ class Follower {
       const { local, verified } = await this.#reader.read(this.#avatar, this.#call)
       this.#local = local
       this.#unsubscribe = local.onAdded((record) => void this.#fresh.push(record))
-      yield { type: 'state', state: verified, cursor: this.#place }
-      this.#state = verified
+      // While it was saved, more may have been added.
+      this.#state = { ...verified, ...local.snapshot() }
+      yield { type: 'state', state: this.#state, cursor: this.#place }
     }
     yield* this.#readOn(api)
   }

@@ -240,6 +240,28 @@ describe('watch', () => {
     })
   })
 
+  it('tells of what its own client writes while the first read is saved', async () => {
+    const signer = privateKeySigner(newKey())
+    const saves: (() => void)[] = []
+    let holds = false
+    const save = (): Promise<void> =>
+      holds && saves.length === 0 ? new Promise((resolve) => saves.push(resolve)) : Promise.resolve()
+    const cache = { load: () => Promise.resolve(undefined), save }
+    const client = createClient({ nodes: [node.url('')], cache })
+    await client.put({ signer, patch: { n: 1 } })
+    holds = true
+    const watched = follow(client, signer.avatar)
+    await until('it is saved', () => Promise.resolve(saves.length > 0))
+    await client.put({ signer, patch: { n: 2 } })
+    saves[0]?.()
+    await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+    await client.put({ signer, patch: { n: 3 } })
+    await watched.untilTold(1)
+    await watched.stop()
+    expect(watched.states()).toMatchObject([{ state: { head: 2, records: 2 } }])
+    expect(watched.numbers()).toEqual([3])
+  })
+
   it('ends at once, and leaves no stream open', async () => {
     const signer = privateKeySigner(newKey())
     const client = createClient({ nodes: [node.url('')] })
