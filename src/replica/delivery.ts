@@ -50,7 +50,7 @@ export async function deliver(
     return 'again'
   }
   const base = shelf.confirmed.base?.counter ?? 0
-  const broken = waiting.findIndex(({ record, orphan }) => orphan || record.body.counter < base)
+  const broken = waiting.findIndex((entry) => shelf.isOrphan(entry) || entry.record.body.counter < base)
   if (broken >= 0) {
     await restorer.restore(shelf, waiting.slice(broken))
     return 'again'

@@ -8,7 +8,7 @@ export const MAX_FOLLOWED_BYTES = 512 * 1024 * 1024
 /** Signed writes that wait, in all: months of a person's work. */
 export const MAX_WAITING = 10_000
 export const MAX_WAITING_BYTES = 64 * 1024 * 1024
-/** How often one write is signed anew; snapshots that keep superseding it are a dispute, not bad luck. */
+/** How often one write is signed anew because of snapshots; those that keep superseding it are a dispute, not bad luck. */
 export const MAX_REBASES = 16
 /** How often `retry` asks a person for one write, where what it builds on changes while he looks at it. */
 export const MAX_ASKED = 3

@@ -67,12 +67,17 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
     )
 
   /** To be called within `exclusive`. */
-  async function swap(shelf: Shelf, there: readonly Entry[], records: readonly VerifiedRecord[]): Promise<void> {
+  async function swap(
+    shelf: Shelf,
+    there: readonly Entry[],
+    records: readonly VerifiedRecord[],
+    isSuperseded = false,
+  ): Promise<void> {
     await shelf.replace(
       there,
       records.map((record, at) => {
         const { writtenAt, rebases } = there[at]?.note ?? { writtenAt: now(), rebases: 0 }
-        return { record, note: { state: 'waiting', writtenAt, rebases: rebases + 1 } }
+        return { record, note: { state: 'waiting', writtenAt, rebases: rebases + (isSuperseded ? 1 : 0) } }
       }),
     )
     for (const [at, { id: to }] of records.entries()) {
@@ -81,13 +86,18 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
     }
   }
 
-  async function signAnew(shelf: Shelf, entries: readonly Entry[], signer: Signer): Promise<readonly VerifiedRecord[]> {
+  async function signAnew(
+    shelf: Shelf,
+    entries: readonly Entry[],
+    signer: Signer,
+    isSuperseded = false,
+  ): Promise<readonly VerifiedRecord[]> {
     if (signer.silent !== true) return await askAnew(shelf, entries, signer)
     return await shelf.exclusive(async () => {
       const there = stillThere(shelf, entries)
       if (there.length === 0) return []
       const records = await signOn(there, signer, shelf.without(there).tips)
-      await swap(shelf, there, records)
+      await swap(shelf, there, records, isSuperseded)
       return records
     })
   }
@@ -116,14 +126,15 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
 
   const restorer: Restorer = {
     signAnew,
-    async restore(shelf, entries, why = entries[0]?.orphan === true ? DAMAGED : SUPERSEDED) {
+    async restore(shelf, entries, why = whyBroken(shelf, entries)) {
       const signer = signers.get(shelf.avatar)
       if (signer === undefined) return await mark(shelf, entries, 'conflict', why)
-      if (entries.some(({ note }) => note.rebases >= MAX_REBASES)) {
+      const isSuperseded = why === SUPERSEDED
+      if (isSuperseded && entries.some(({ note }) => note.rebases >= MAX_REBASES)) {
         return await mark(shelf, entries, 'conflict', DISPUTED)
       }
       try {
-        await signAnew(shelf, entries, signer)
+        await signAnew(shelf, entries, signer, isSuperseded)
       } catch (error) {
         // The disk's failure, or the replica's end, says nothing of the write.
         if (error instanceof ReplicaError) throw error
@@ -132,7 +143,9 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
     },
     async adopt(shelf) {
       const orphaned = shelf.entries.filter(({ note }) => SIGNERLESS.has(note.reason))
-      if (orphaned.length > 0 && signers.has(shelf.avatar)) await restorer.restore(shelf, orphaned)
+      if (orphaned.length > 0 && signers.has(shelf.avatar)) {
+        await restorer.restore(shelf, orphaned, orphaned[0]?.note.reason)
+      }
     },
     async open(shelf, entries) {
       if (shelf.confirmed.size > 0) return await restorer.restore(shelf, entries, UNSEEN)
@@ -154,6 +167,10 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
     },
   }
   return restorer
+}
+
+function whyBroken(shelf: Shelf, [first]: readonly Entry[]): string {
+  return first !== undefined && shelf.isOrphan(first) ? DAMAGED : SUPERSEDED
 }
 
 /** Another tab may have done something about them meanwhile. */

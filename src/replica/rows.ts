@@ -56,7 +56,7 @@ export interface WriteNote {
   readonly state: WriteState
   /** When it was signed first, in ms since the Unix epoch. */
   readonly writtenAt: number
-  /** How often it was signed anew. */
+  /** How often it was signed anew because of a snapshot. */
   readonly rebases: number
   /** Signed before anything was known of the avatar: it would come before all that there is. */
   readonly blind?: boolean

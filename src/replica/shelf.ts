@@ -25,8 +25,8 @@ export interface Entry {
   readonly place: number
   readonly record: VerifiedRecord
   readonly note: WriteNote
-  /** Whether it builds on an own write whose row is damaged. */
-  readonly orphan: boolean
+  /** Whether the row of an own write before it is damaged. */
+  readonly isAfterDamage: boolean
 }
 
 export interface ShelfComponents {
@@ -140,6 +140,11 @@ export class Shelf {
     return this.confirmed.size === 0 && this.#row.verifiedAt === null
   }
 
+  /** Whether it builds on an own write whose row is damaged. */
+  isOrphan({ record, isAfterDamage }: Entry): boolean {
+    return isAfterDamage && this.shown.get(record.id) !== undefined && this.shown.standing(record) === 'pending'
+  }
+
   /** Runs alone over all tabs, and on all that they have written. @throws ReplicaError `not_followed` */
   exclusive<T>(run: () => Promise<T>): Promise<T> {
     return this.#parts.tabs.exclusive(lockOf(this.avatar), () =>
@@ -167,7 +172,7 @@ export class Shelf {
       conflict === undefined
         ? { state: 'waiting', writtenAt, rebases: 0, blind: this.isUnseen }
         : { state: 'conflict', writtenAt, rebases: 0, reason: conflict }
-    const entries = records.map((record, at): Entry => ({ place: first + at, record, note, orphan: false }))
+    const entries = records.map((record, at): Entry => ({ place: first + at, record, note, isAfterDamage: false }))
     await this.#writer.commit(entries.map(({ place, record }) => this.#writer.putWrite(place, record, note)))
     this.#enqueue(entries)
     this.#emitChange(records, true)
@@ -211,7 +216,12 @@ export class Shelf {
     instead: readonly (Pick<Entry, 'record' | 'note'> & { readonly place?: number })[],
   ): Promise<void> {
     let next = this.#nextPlace()
-    const fresh = instead.map(({ record, note, place = next++ }): Entry => ({ record, note, place, orphan: false }))
+    const fresh = instead.map(({ record, note, place = next++ }): Entry => ({
+      record,
+      note,
+      place,
+      isAfterDamage: false,
+    }))
     this.#nextGeneration()
     await this.#writer.commit([
       ...entries.map(({ place }) => this.#writer.drop('q', place)),
@@ -404,7 +414,7 @@ export class Shelf {
       if (this.#places.has(record.id) || this.#queue.has(record.id)) continue
       const kept = note ?? { state: 'waiting', writtenAt: this.#parts.now(), rebases: 0 }
       if (isRescued) this.#writer.later(this.#writer.putWrite(place, record, kept))
-      entries.push({ place, record, note: kept, orphan: isAfterDamage })
+      entries.push({ place, record, note: kept, isAfterDamage })
     }
     this.#enqueue(entries)
     return entries.map(({ record }) => record)

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { privateKeySigner } from '../../src/client/signers.ts'
+import { MAX_REBASES } from '../../src/replica/limits.ts'
 import { encodeJson } from '../../src/replica/rows.ts'
 import type { Replica } from '../../src/replica/types.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
@@ -109,6 +110,50 @@ describe.each(DAMAGES)('a row with %s', (_, how) => {
     expect(again.state(avatar)).toEqual(shown)
     await harness.open()
     expect(damagesTold()).toEqual([])
+  })
+})
+
+describe('with a damaged write that is kept', () => {
+  /** Opens it with a node that takes nothing, and waits until it was handed something. */
+  async function opened(): Promise<Replica> {
+    let tell = (): void => {}
+    const handed = new Promise<void>((resolve) => (tell = resolve))
+    const fetch = async (_: unknown, init?: { readonly method?: string }): Promise<Response> => {
+      if (init?.method === 'POST') tell()
+      return new Response('{"code":"down","message":"down"}', { status: 503 })
+    }
+    const replica = await harness.open({ signers: [signer], nodes: ['http://node.example'], fetch })
+    await handed
+    return replica
+  }
+
+  it('what was written after it, and not on it, stays as it was signed over restarts', async () => {
+    await give(await harness.open(), new Writer(SEED).chain(2))
+    let replica = await harness.open()
+    await replica.put({ signer, patch: { a: 1 } })
+    await damage('q/', 0, (value) => flipped(value, value.length - 1))
+    replica = await harness.open()
+    await replica.put({ signer, patch: { b: 2 } })
+    const [{ id } = { id: undefined }] = replica.waiting()
+    for (let restart = 0; restart < 3; restart++) {
+      replica = await opened()
+      expect(replica.waiting()).toMatchObject([{ id, state: 'waiting' }])
+      expect(replica.info(avatar)).toMatchObject({ damaged: 1 })
+    }
+  })
+
+  it('what was written on it is signed anew however often that happens: it is no dispute', async () => {
+    const rounds = MAX_REBASES + 1
+    let replica = await harness.open({ avatars: [avatar] })
+    await give(replica, new Writer(SEED).chain(1))
+    for (let n = 0; n <= rounds; n++) await replica.put({ signer, patch: { [`w${n}`]: n } })
+    for (let round = 0; round < rounds; round++) {
+      // Damaged rows stay where they are, and what is signed anew goes behind.
+      await damage('q/', round, (value) => flipped(value, value.length - 1))
+      replica = await opened()
+      expect(replica.info(avatar)).toMatchObject({ waiting: rounds - round, stuck: 0, damaged: round + 1 })
+    }
+    expect(replica.get(avatar)).toMatchObject({ [`w${rounds}`]: rounds })
   })
 })
 
