@@ -1,5 +1,25 @@
 import { ClientError } from './errors.ts'
 
+const calls = new WeakMap<AbortSignal, Set<() => void>>()
+
+/**
+ * Calls back once a signal is aborted. It gets one listener however many wait for it: Node warns of more than ten.
+ *
+ * @returns what ends it
+ */
+export function onAbort(signal: AbortSignal, call: () => void): () => void {
+  let all = calls.get(signal)
+  if (all === undefined) {
+    const fresh = (all = new Set())
+    calls.set(signal, fresh)
+    signal.addEventListener('abort', () => fresh.forEach((each) => each()))
+  }
+  // A function of its own, so that one that is handed in twice is called until both have ended it.
+  const own = (): void => call()
+  all.add(own)
+  return () => void all.delete(own)
+}
+
 /** One signal for a piece of work, ended by the caller's, by silence, or after all too long a time. Must be closed. */
 export interface Deadline {
   readonly signal: AbortSignal
@@ -31,15 +51,13 @@ export function createDeadline(
     controller.abort()
   }
   const follow = (): void => controller.abort()
-  for (const each of given) {
-    if (each.aborted) controller.abort()
-    else each.addEventListener('abort', follow)
-  }
+  if (isAborted(given)) controller.abort()
+  const ends = given.map((each) => onAbort(each, follow))
   let silence = setTimeout(expire, silenceMs)
   const close = (): void => {
     clearTimeout(silence)
     clearTimeout(total)
-    for (const each of given) each.removeEventListener('abort', follow)
+    for (const end of ends) end()
   }
   const total = totalMs === undefined ? undefined : setTimeout(expire, totalMs)
   return {
@@ -75,11 +93,11 @@ export function pause(ms: number, signals: readonly (AbortSignal | undefined)[])
     if (isAborted(signals)) return resolve()
     const end = (): void => {
       clearTimeout(timer)
-      for (const each of signals) each?.removeEventListener('abort', end)
+      for (const forget of ends) forget()
       resolve()
     }
     const timer = setTimeout(end, ms)
-    for (const each of signals) each?.addEventListener('abort', end)
+    const ends = signals.map((each) => (each === undefined ? () => {} : onAbort(each, end)))
     return undefined
   })
 }

@@ -4,7 +4,7 @@
  */
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
-import { pause, throwIfAborted } from './deadline.ts'
+import { onAbort, pause, throwIfAborted } from './deadline.ts'
 import { ClientError } from './errors.ts'
 import { MAX_ROUNDS } from './limits.ts'
 import { LocalAvatar } from './local-avatar.ts'
@@ -133,11 +133,11 @@ export function createVerifiedReader(
       }
     })
     const stop = (): void => enough.abort()
-    signal?.addEventListener('abort', stop)
+    const forget = signal && onAbort(signal, stop)
     try {
       await Promise.all(asked)
     } finally {
-      signal?.removeEventListener('abort', stop)
+      forget?.()
       enough.abort()
     }
   }
@@ -168,7 +168,7 @@ export function createVerifiedReader(
     const added: VerifiedRecord[] = []
     const enough = new AbortController()
     const stop = (): void => enough.abort()
-    options.signal?.addEventListener('abort', stop)
+    const forget = options.signal && onAbort(options.signal, stop)
     const reading: Promise<void>[] = []
     try {
       for (const view of todo) {
@@ -198,7 +198,7 @@ export function createVerifiedReader(
       await Promise.all(reading)
       return added
     } finally {
-      options.signal?.removeEventListener('abort', stop)
+      forget?.()
       enough.abort()
       await Promise.allSettled(reading)
     }
