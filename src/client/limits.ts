@@ -10,6 +10,7 @@ export const MAX_NODES = 16
 
 /** Records asked for at once: as many as a node gives. */
 export const PAGE_RECORDS = 1_000
+export const PAGE_CHARACTERS = 4 * 1024 * 1024
 /** A page holds 4 MiB of payloads and one more, whose quotes double in JSON. */
 export const MAX_PAGE_BYTES = 24 * 1024 * 1024
 /** An avatar's document has all of its contents. */

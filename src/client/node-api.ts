@@ -13,6 +13,8 @@ type Signal = AbortSignal | undefined
 export interface NodeApi {
   /** Address without a slash at its end. */
   readonly url: string
+  /** How long one answer may take in all. */
+  readonly patienceMs: number
   /** Undefined where the node does not have the avatar. */
   document(avatar: Avatar, signal?: Signal): Promise<AvatarDocument | undefined>
   content(avatar: Avatar, platform: string, identity: string, signal?: Signal): Promise<JsonObject | undefined>
@@ -44,6 +46,7 @@ const ABSENT = new Set(['unknown_avatar', 'unknown_namespace', 'not_hosted', 'bl
 /** @throws ClientError from the calls: `unreachable`, `bad_answer`, `refused`, `aborted` */
 export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
   const { timeoutMs } = options
+  const patienceMs = timeoutMs * limits.TOTAL_TIMEOUT_FACTOR
 
   async function call<T>(
     path: string,
@@ -54,7 +57,7 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
   ): Promise<{ status: 200; value: T } | { status: 404 | 410; value?: never }> {
     const signals = [options.signal, signal]
     throwIfAborted(signals)
-    const deadline = createDeadline(signals, timeoutMs, timeoutMs * limits.TOTAL_TIMEOUT_FACTOR)
+    const deadline = createDeadline(signals, timeoutMs, patienceMs)
     let response: Response
     let text: string
     try {
@@ -143,6 +146,7 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
 
   return {
     url,
+    patienceMs,
     document: async (avatar, signal) =>
       (await call(path(avatar), limits.MAX_DOCUMENT_BYTES, answers.parseDocument, signal)).value,
     content: async (avatar, platform, identity, signal) =>

@@ -99,6 +99,7 @@ export async function readPages(
   let fromStart = start === null
   let characters = 0
   let faults = 0
+  const begun = performance.now()
   const broken = (): Pages => ({ records, faults, digest: null, cursor: null, fromStart })
   for (let restarts = 0; ;) {
     const page = await api.records(local.avatar, cursor, options.signal)
@@ -113,6 +114,12 @@ export async function readPages(
       cursor = null
       fromStart = true
       continue
+    }
+    // As long as one answer may take for each full page's worth, so that pages of little cannot go on for ever.
+    const worth = 1 + seen.size / limits.PAGE_RECORDS + characters / limits.PAGE_CHARACTERS
+    if (performance.now() - begun > api.patienceMs * worth) {
+      report('endless', 'it takes all too long to send its records')
+      return broken()
     }
     if (page.records.length === 0) return { records, faults, digest: page.digest, cursor: page.cursor, fromStart }
     const known = seen.size

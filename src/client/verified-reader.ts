@@ -193,8 +193,8 @@ export function createVerifiedReader(
         // What was sent in time is verified before the next is asked.
         if (!(await isPending(read))) await reading.at(-1)
       }
-      // Who shows all that is known makes the others' dawdling void.
-      if (todo.some((view) => view.outcome === 'read' && view.claim?.digest === local.digest)) enough.abort()
+      // Who shows all that is known makes the others' dawdling void, whether that had to be read or was known before.
+      if (todo.some((view) => isOpen(view) && view.claim?.digest === local.digest)) enough.abort()
       await Promise.all(reading)
       return added
     } finally {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import type { Client } from '../../src/client/types.ts'
@@ -191,6 +191,48 @@ describe('a node that lies, beside one that does not', () => {
     expect(verified).toMatchObject({ state: 'verified', digest: truth.digest, records: 5 })
     expect(verified.namespaces).toEqual(truth.namespaces)
     expect(verified.nodes.find(({ url }) => url === node.url(''))?.standing).toBe('equal')
+  })
+})
+
+describe('a node that sends one record after the other, slowly', () => {
+  const dawdling = privateKeySigner(newKey())
+  const base = `/v2/avatars/${dawdling.avatar}`
+  let all: Page
+  beforeAll(async () => {
+    const client = createClient({ nodes: [node.url('')] })
+    for (let n = 0; n < 20; n++) await client.put({ signer: dawdling, patch: { n } })
+    all = (await node.json(`${base}/records`)).body as Page
+  })
+  const slowly =
+    (ms: number): Lie =>
+    async ({ path, count }) => {
+      if (path === `${base}/receipt`) return { body: '{"network":"main","head":99,"digest":"x"}' }
+      if (path !== `${base}/records`) return undefined
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      return {
+        body: JSON.stringify({ records: all.records.slice(count, count + 1), digest: 'x', cursor: `c${count}` }),
+      }
+    }
+  const pages = (): number => proxy.seen.filter(({ path }) => path === `${base}/records`).length
+
+  it('is not waited for where another shows what was known before', async () => {
+    const native = globalThis.setTimeout
+    const client = createClient({ nodes: [proxy.url, node.url('')] })
+    expect(await client.getVerified(dawdling.avatar)).toMatchObject({ state: 'verified' })
+    proxy.tell(slowly(100))
+    // The patience with one that reads, short.
+    vi.spyOn(globalThis, 'setTimeout').mockImplementation(((run: () => void, ms?: number, ...rest: unknown[]) =>
+      native(run, ms === 8_000 ? 200 : ms, ...rest)) as typeof setTimeout)
+    onTestFinished(() => void vi.restoreAllMocks())
+    expect(await client.getVerified(dawdling.avatar)).toMatchObject({ state: 'verified', records: 20 })
+    expect(pages()).toBeLessThan(15)
+  })
+
+  it('is given up, alone, in time for what it has sent', async () => {
+    proxy.tell(slowly(250))
+    const client = createClient({ nodes: [proxy.url], timeoutMs: 400 })
+    expect((await client.getVerified(dawdling.avatar)).problems.map(({ code }) => code)).toContain('endless')
+    expect(pages()).toBeLessThan(18)
   })
 })
 
