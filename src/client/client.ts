@@ -29,7 +29,7 @@ export function createClient(options: ClientOptions): Client {
   const fetchOf = options.fetch ?? ((input, init) => fetch(input, init))
   const pool = createNodePool(options.nodes, { fetch: fetchOf, timeoutMs, signal: own }, now)
   const reader = createVerifiedReader({ pool, engine, cache: options.cache }, { network, signal: own })
-  const writer = createWriter({ pool, reader, engine, now }, network)
+  const writer = createWriter({ pool, reader, engine, now, signal: own }, network)
 
   const signalsOf = (signal: AbortSignal | undefined) => ({ signals: [own, signal], signal })
 

@@ -87,6 +87,26 @@ export function throwIfAborted(signals: readonly (AbortSignal | undefined)[]): v
   if (aborted !== undefined) throw new ClientError('aborted', 'It was ended by its signal.', { cause: aborted.reason })
 }
 
+/** What work gives, unless a signal ends the waiting for it. @throws ClientError `aborted` */
+export async function orAborted<T>(work: Promise<T>, signals: readonly (AbortSignal | undefined)[]): Promise<T> {
+  const over = new AbortController()
+  const ended = new Promise<void>((resolve) => {
+    if (isAborted(signals)) resolve()
+    for (const each of signals) each?.addEventListener('abort', () => resolve(), { signal: over.signal })
+  })
+  try {
+    return await Promise.race([
+      work,
+      ended.then(() => {
+        throwIfAborted(signals)
+        return work
+      }),
+    ])
+  } finally {
+    over.abort()
+  }
+}
+
 /** Waits; ends early, without an error, where a signal is aborted. */
 export function pause(ms: number, signals: readonly (AbortSignal | undefined)[]): Promise<void> {
   return new Promise((resolve) => {

@@ -7,6 +7,7 @@ import { encodePayload } from '../record/payload.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar, Citation, JsonObject, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import { verifyRecord } from '../record/verify.ts'
+import { orAborted, throwIfAborted } from './deadline.ts'
 import { ClientError, type RecordText } from './errors.ts'
 import { signWith, type Signer } from './signers.ts'
 import { invalidChange } from './split-patch.ts'
@@ -23,6 +24,8 @@ export interface SigningContext {
   readonly engine: SignatureEngine
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number
+  /** End the waiting for the signer. */
+  readonly signals?: readonly (AbortSignal | undefined)[]
 }
 
 /**
@@ -30,7 +33,7 @@ export interface SigningContext {
  *
  * @param tips all tips of the verified state, in order
  * @returns verified, so that what the signer made is what nodes will take
- * @throws ClientError `invalid_change`, `bad_signature`, `rejected`, `wallet`
+ * @throws ClientError `invalid_change`, `bad_signature`, `rejected`, `wallet`, `aborted`
  */
 export async function signPieces(
   context: SigningContext,
@@ -38,7 +41,7 @@ export async function signPieces(
   tips: readonly Citation[],
   pieces: readonly Piece[],
 ): Promise<VerifiedRecord[]> {
-  const { network, now } = context
+  const { network, now, signals = [] } = context
   let open = [...tips]
   const records: VerifiedRecord[] = []
   for (const piece of pieces) {
@@ -50,7 +53,8 @@ export async function signPieces(
       createdAt: Math.floor(now() / 1000),
       uuid: randomUuid(),
     })
-    const signature = await signWith(signer, new TextDecoder().decode(payload))
+    throwIfAborted(signals)
+    const signature = await orAborted(signWith(signer, new TextDecoder().decode(payload)), signals)
     const record = checkSignature(context, signer.avatar, payload, signature)
     records.push(record)
     // Tips beyond those that fit are cited by the records that follow.

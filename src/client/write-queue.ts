@@ -1,15 +1,33 @@
-/** Runs what is given for one key in order, one after the other; what fails does not stop the next. */
-export function createWriteQueue(): <T>(key: string, run: () => Promise<T>) => Promise<T> {
+import { orAborted, throwIfAborted } from './deadline.ts'
+
+/**
+ * Runs what is given for one key in order, one after the other; what fails does not stop the next. What a signal ends before
+ * its turn is not run. @throws ClientError `aborted`
+ */
+export function createWriteQueue(): <T>(
+  key: string,
+  run: () => Promise<T>,
+  signals?: readonly (AbortSignal | undefined)[],
+) => Promise<T> {
   const last = new Map<string, Promise<unknown>>()
-  return async (key, run) => {
-    const before = last.get(key) ?? Promise.resolve()
-    const mine = before.then(run, run)
-    const settled = mine.catch(() => {})
-    last.set(key, settled)
-    try {
-      return await mine
-    } finally {
-      if (last.get(key) === settled) last.delete(key)
+  return async (key, run, signals = []) => {
+    throwIfAborted(signals)
+    let begin = (): void => {}
+    const turn = new Promise<void>((resolve) => (begin = resolve))
+    const start = (): ReturnType<typeof run> => {
+      begin()
+      throwIfAborted(signals)
+      return run()
     }
+    const before = last.get(key) ?? Promise.resolve()
+    const mine = before.then(start, start)
+    const settled = mine
+      .catch(() => {})
+      .then(() => {
+        if (last.get(key) === settled) last.delete(key)
+      })
+    last.set(key, settled)
+    await orAborted(turn, signals)
+    return await mine
   }
 }

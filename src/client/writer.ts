@@ -1,6 +1,7 @@
 import type { SignatureEngine } from '../record/engine.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
 import type { Avatar, JsonObject, VerifiedRecord } from '../record/types.ts'
+import { orAborted, throwIfAborted } from './deadline.ts'
 import { ClientError } from './errors.ts'
 import { copyObject, mergePatchOf } from './json.ts'
 import { MAX_WRITE_TRIES } from './limits.ts'
@@ -30,6 +31,8 @@ export interface WriterComponents {
   readonly reader: VerifiedReader
   readonly engine: SignatureEngine
   readonly now: () => number
+  /** The client's own. */
+  readonly signal: AbortSignal | undefined
 }
 
 /** Pieces of one request, in order. */
@@ -52,14 +55,17 @@ export function createWriter(components: WriterComponents, network: string): Wri
     options: WriteOptions,
   ): Promise<PutResult[]> {
     const { signal } = options
+    const signals = [components.signal, signal]
     const tries = signer.silent === true ? MAX_WRITE_TRIES : MAX_ASKED_TRIES
     for (let attempt = 0; attempt < tries; attempt++) {
       const call = signal === undefined ? {} : { signal }
       const { local, verified } = await reader.read(signer.avatar, { ...call, everyone: true })
       if (isSeenByTooFew(verified)) throw new ClientError('unreachable', tooFewText(verified))
-      const planned = await plan(local)
+      const planned = await orAborted(plan(local), signals)
       const pieces = planned.flatMap((each) => each.pieces)
-      const records = await signPieces(context, signer, local.tips, pieces)
+      const records = await signPieces({ ...context, signals }, signer, local.tips, pieces)
+      // From here on it may have been sent.
+      throwIfAborted(signals)
       if (records.length === 0) return planned.map((each) => resultOf(signer.avatar, each, [], 'unchanged', []))
       /** Not by the node's word, but by a snapshot that it holds. */
       const isSuperseded = async (api: NodeApi, { body }: VerifiedRecord): Promise<boolean> => {
@@ -108,7 +114,10 @@ export function createWriter(components: WriterComponents, network: string): Wri
       const patch = mergePatchOf(before, after)
       return [plannedOf(target, patch === undefined ? [] : splitPatch(target, patch))]
     }
-    const [result] = await inOrder(signer.avatar, () => write(signer, plan, options))
+    const [result] = await inOrder(signer.avatar, () => write(signer, plan, options), [
+      components.signal,
+      options.signal,
+    ])
     return result as PutResult
   }
 
@@ -123,7 +132,10 @@ export function createWriter(components: WriterComponents, network: string): Wri
     for (const [avatar, signer] of signers) {
       const mine = planned.filter((each) => each.signer.avatar === avatar).map((each) => each.planned)
       try {
-        const written = await inOrder(avatar, () => write(signer, () => Promise.resolve(mine), options))
+        const written = await inOrder(avatar, () => write(signer, () => Promise.resolve(mine), options), [
+          components.signal,
+          options.signal,
+        ])
         for (const [at, each] of mine.entries()) results.set(each, written[at] as PutResult)
       } catch (error) {
         if (error instanceof ClientError) error.written = [...results.values()]

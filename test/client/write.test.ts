@@ -344,3 +344,86 @@ describe('a client', () => {
     expect(Math.max(...progress)).toBe(1)
   })
 })
+
+describe('a write that is ended by its signal', () => {
+  it('while the signer does not answer: at once, and the next one is not held up', async () => {
+    const own = privateKeySigner(newKey())
+    const client = createClient({ nodes: [node.url('')] })
+    const stop = new AbortController()
+    let ask = (): void => {}
+    const asked = new Promise<void>((resolve) => (ask = resolve))
+    const never: Signer = {
+      avatar: own.avatar,
+      sign: () => {
+        ask()
+        return new Promise(() => {})
+      },
+    }
+    const first = client.put({ signer: never, patch: { a: 1 } }, { signal: stop.signal })
+    await asked
+    const [waiting, gone] = [new AbortController(), AbortSignal.abort()]
+    const second = client.put({ signer: own, patch: { b: 1 } }, { signal: waiting.signal })
+    await expect(client.put({ signer: own, patch: { c: 1 } }, { signal: gone })).rejects.toMatchObject({
+      code: 'aborted',
+    })
+    waiting.abort()
+    await expect(second).rejects.toMatchObject({ code: 'aborted', records: [] })
+    const third = client.put({ signer: own, patch: { d: 1 } })
+    stop.abort()
+    await expect(first).rejects.toMatchObject({ code: 'aborted', records: [] })
+    expect(await third).toMatchObject({ status: 'stored', records: [{ counter: 1 }] })
+    const change = new AbortController()
+    const changed = client.change(
+      {
+        signer: own,
+        change: () => {
+          change.abort()
+          return new Promise(() => {})
+        },
+      },
+      { signal: change.signal },
+    )
+    await expect(changed).rejects.toMatchObject({ code: 'aborted' })
+    expect(await client.get(own.avatar, 'nextid')).toEqual({ d: 1 })
+  })
+
+  it('while it is signed: nothing was sent, and none is said to have been', async () => {
+    const own = privateKeySigner(newKey())
+    const stop = new AbortController()
+    let posts = 0
+    const client = createClient({
+      nodes: [node.url('')],
+      fetch: (input, init) => {
+        if (init?.method === 'POST') posts++
+        return fetch(input, init)
+      },
+    })
+    const signer: Signer = {
+      avatar: own.avatar,
+      sign: async (text) => {
+        const signature = await own.sign(text)
+        stop.abort()
+        return signature
+      },
+    }
+    const written = client.put({ signer, patch: { a: 1 } }, { signal: stop.signal })
+    await expect(written).rejects.toMatchObject({ code: 'aborted', records: [] })
+    expect(posts).toBe(0)
+  })
+
+  it("once a node has it, with to: 'all': the result says where it is", async () => {
+    const own = privateKeySigner(newKey())
+    const stop = new AbortController()
+    const other = 'http://other.example'
+    const client = createClient({
+      nodes: [node.url(''), other],
+      fetch: (input, init) => {
+        if (!String(input).startsWith(other)) return fetch(input, init)
+        if (init?.method === 'POST') stop.abort()
+        return fetch(String(input).replace(other, node.url('')), init)
+      },
+    })
+    const result = await client.put({ signer: own, patch: { a: 1 } }, { to: 'all', signal: stop.signal })
+    expect(result).toMatchObject({ status: 'stored', nodes: [node.url('')], records: [{ counter: 1 }] })
+  })
+})
