@@ -25,8 +25,8 @@ export interface Deadline {
   readonly signal: AbortSignal
   /** Whether it was time that ended it, not the caller. */
   readonly timedOut: boolean
-  /** Something moved: silence begins anew. */
-  touch(): void
+  /** Something moved: silence begins anew. @param ms how long it may be this once */
+  touch(ms?: number): void
   /** The work is done. */
   close(): void
   /** Whatever is left of the work is to end. */
@@ -65,9 +65,9 @@ export function createDeadline(
     get timedOut() {
       return timedOut
     },
-    touch() {
+    touch(ms = silenceMs) {
       clearTimeout(silence)
-      silence = setTimeout(expire, silenceMs)
+      silence = setTimeout(expire, ms)
     },
     close,
     abort() {

@@ -176,6 +176,7 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
     async events(avatar, after, deadline) {
       const query = new URLSearchParams({ avatar, ...(after === null ? {} : { after }) })
       let response: Response
+      deadline.touch(timeoutMs)
       try {
         response = await options.fetch(`${url}/v2/events?${query}`, {
           signal: deadline.signal,
@@ -190,6 +191,7 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
         if (error instanceof ClientError) throw error
         throw unreachable(error, deadline.timedOut)
       }
+      deadline.touch()
       if (response.body === null || !(response.headers.get('content-type') ?? '').startsWith('text/event-stream')) {
         await response.body?.cancel()
         throw badAnswer('it is no stream of events')

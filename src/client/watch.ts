@@ -99,8 +99,9 @@ export async function* watchAvatar(
         pool.stood(api, 'failed')
       } catch (error) {
         if (isAborted(signals)) return
-        if (deadline.timedOut) yield lost(api, `nothing came for ${STREAM_SILENCE_MS / 1000} s`)
-        else if (error instanceof ClientError || isStreamFailure(error)) yield lost(api, messageOf(error))
+        if (error instanceof ClientError) yield lost(api, error.message)
+        else if (deadline.timedOut) yield lost(api, `nothing came for ${STREAM_SILENCE_MS / 1000} s`)
+        else if (isStreamFailure(error)) yield lost(api, messageOf(error))
         else throw error
         pool.stood(api, 'failed')
       } finally {

@@ -262,6 +262,16 @@ describe('watch', () => {
     expect(watched.numbers()).toEqual([3])
   })
 
+  it('waits for a stream to begin as long as for any answer', async () => {
+    const signer = privateKeySigner(newKey())
+    proxy.tell(({ path }) => (path === '/v2/events' ? new Promise(() => {}) : undefined))
+    const watched = follow(createClient({ nodes: [proxy.url, node.url('')], timeoutMs: 300 }), signer.avatar)
+    await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+    await watched.stop()
+    expect(watched.events[0]).toMatchObject({ type: 'connection', status: 'lost', node: proxy.url })
+    expect(watched.events[1]).toMatchObject({ type: 'connection', status: 'live', node: node.url('') })
+  })
+
   it('ends at once, and leaves no stream open', async () => {
     const signer = privateKeySigner(newKey())
     const client = createClient({ nodes: [node.url('')] })
