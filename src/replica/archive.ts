@@ -7,6 +7,7 @@ import { bytesToHex } from '@noble/hashes/utils.js'
 import { LineCutter, type Line } from '../archive/lines.ts'
 import { ARCHIVE_FORMAT, headerLine, trailerLine } from '../archive/format.ts'
 import type { ArchiveErrorCode } from '../archive/errors.ts'
+import { throwIfAborted } from '../client/deadline.ts'
 import { recordText } from '../client/sign-patch.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
@@ -132,7 +133,7 @@ export async function readArchiveInto(
       if (batch.length >= IMPORT_RECORDS) await flush()
       if (slices.isOver()) {
         await nextTask()
-        signal?.throwIfAborted()
+        throwIfAborted([signal])
         slices.begin()
       }
     }
@@ -156,7 +157,7 @@ export async function readArchiveInto(
   const cutter = new LineCutter()
   try {
     for await (const chunk of unzipped(chunks)) {
-      signal?.throwIfAborted()
+      throwIfAborted([signal])
       for (const line of cutter.push(chunk)) {
         await take(line)
         hash.update(line.bytes)

@@ -1,3 +1,5 @@
+import { ReplicaError } from './errors.ts'
+
 /**
  * What a replica keeps its rows on: keys are short ASCII texts in byte order, values are bytes.
  *
@@ -15,3 +17,34 @@ export interface Disk {
 export type Operation =
   | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
   | { readonly type: 'del'; readonly key: string }
+
+/** What was under way when a disk was closed, or comes later, fails with ReplicaError `closed`, however the disk says so. */
+export function closable(disk: Disk): Disk {
+  let isClosed = false
+
+  async function open<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      if (!isClosed) return await run()
+    } catch (error) {
+      if (!isClosed) throw error
+    }
+    throw new ReplicaError('closed', 'The replica was closed.')
+  }
+
+  return {
+    get: (key) => open(() => disk.get(key)),
+    async *rows(range) {
+      const rows = disk.rows(range)[Symbol.asyncIterator]()
+      for (;;) {
+        const next = await open(() => rows.next())
+        if (next.done === true) return
+        yield next.value
+      }
+    },
+    batch: (operations) => open(() => disk.batch(operations)),
+    async close() {
+      isClosed = true
+      await disk.close()
+    },
+  }
+}

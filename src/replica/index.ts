@@ -6,7 +6,7 @@
  */
 import { Level } from 'level'
 import { ReplicaError } from './errors.ts'
-import { levelDisk } from './level-disk.ts'
+import { levelDisk, storageError } from './level-disk.ts'
 import { createReplica } from './replica.ts'
 import { loneTab } from './tabs.ts'
 import type { Replica, ReplicaOptions } from './types.ts'
@@ -42,6 +42,5 @@ function openError(error: unknown, location: string): ReplicaError {
       error,
     )
   }
-  const why = cause instanceof Error ? cause.message : String(error)
-  return new ReplicaError('storage', `The data in ${location} cannot be opened: ${why}`, error)
+  return storageError('opened', error)
 }

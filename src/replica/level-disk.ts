@@ -25,7 +25,7 @@ export function levelDisk(db: LevelDatabase): Disk {
   /** After a batch that failed, what makes it undone: where but the fsync failed, the log brings it back. */
   let undo: readonly Operation[] | undefined
 
-  function use<T>(what: string, run: () => Promise<T>): Promise<T> {
+  function use<T>(what: 'read' | 'written', run: () => Promise<T>): Promise<T> {
     return inTurn('all', async () => {
       try {
         if (undo !== undefined) await openAnew(undo)
@@ -80,11 +80,11 @@ export function levelDisk(db: LevelDatabase): Disk {
 }
 
 /** @param what cannot be done, for people */
-export function storageError(what: string, error: unknown): ReplicaError {
+export function storageError(what: 'opened' | 'read' | 'written', error: unknown): ReplicaError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-  return new ReplicaError(
-    'storage',
-    `The data on this disk cannot be ${what}: ${messageOf(cause)}. Nothing was changed.`,
-    error,
-  )
+  const advice = what === 'written' ? 'Nothing was changed.' : DAMAGED
+  return new ReplicaError('storage', `The data on this disk cannot be ${what}: ${messageOf(cause)}. ${advice}`, error)
 }
+
+const DAMAGED =
+  'If a file of it is damaged or gone, move the directory away and follow the avatars again; what was not sent is lost with it, so export first where it still opens.'

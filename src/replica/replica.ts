@@ -22,7 +22,7 @@ import { TIMEOUT_MS } from '../client/limits.ts'
 import { createNodePool, type NodePool } from '../client/node-pool.ts'
 import type { Signer } from '../client/signers.ts'
 import { readArchiveInto, writeArchiveOf, zipped } from './archive.ts'
-import type { Disk } from './disk.ts'
+import { closable, type Disk } from './disk.ts'
 import { ReplicaError } from './errors.ts'
 import { LEAD_PATIENCE_MS, MAX_FOLLOWED, MAX_FOLLOWED_BYTES, STREAMS_IN_NODE, STREAMS_IN_PAGE } from './limits.ts'
 import { createRestorer } from './restore.ts'
@@ -46,7 +46,11 @@ export interface ReplicaComponents {
 }
 
 /** @throws ReplicaError `usage`, `wrong_network`, `newer`, `storage`; ClientError `usage`. The disk is closed then. */
-export async function createReplica({ disk, tabs }: ReplicaComponents, options: ReplicaOptions): Promise<Replica> {
+export async function createReplica(
+  { disk: given, tabs }: ReplicaComponents,
+  options: ReplicaOptions,
+): Promise<Replica> {
+  const disk = closable(given)
   try {
     return await start(disk, tabs, options)
   } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -33,6 +33,43 @@ describe('a directory', () => {
     expect(String(error)).toMatch(/choose another location/)
     await first.close()
     await (await openReplica({ location })).close()
+  })
+
+  it('whose file is damaged is an error that says what to do', async () => {
+    const location = join(folder, 'damaged')
+    const signer = privateKeySigner(newKey())
+    const written = await openReplica({ location, avatars: [signer.avatar] })
+    await written.put({ signer, patch: { a: 'b'.repeat(9_000) } })
+    await written.close()
+    // What is in the log goes into a table.
+    await (await openReplica({ location })).close()
+    for (const name of (await readdir(location)).filter((each) => each.endsWith('.ldb'))) {
+      const bytes = await readFile(join(location, name))
+      await writeFile(
+        join(location, name),
+        bytes.map((byte) => byte ^ 0xff),
+      )
+    }
+    await expect(openReplica({ location })).rejects.toMatchObject({
+      name: 'ReplicaError',
+      code: 'storage',
+      message: expect.stringContaining('move the directory away'),
+    })
+  })
+
+  it('that is being closed takes nothing more, and says so', async () => {
+    const signer = privateKeySigner(newKey())
+    await first.follow(signer.avatar)
+    const outcome = (work: Promise<unknown>) =>
+      work.then(
+        () => 'done',
+        (error: unknown) => (error as { code: string }).code,
+      )
+    const late = [1, 2, 3, 4].map((n) => outcome(first.put({ signer, patch: { n } })))
+    late.push(outcome(first.follow(privateKeySigner(newKey()).avatar)))
+    await first.close()
+    for (const each of await Promise.all(late)) expect(each).toBeOneOf(['done', 'closed'])
+    expect(await outcome(first.import((async function* () {})(), { signal: AbortSignal.abort() }))).toBe('closed')
   })
 
   it('that is none is an error, and so is no location', async () => {
