@@ -27,7 +27,7 @@ export function createClient(options: ClientOptions): Client {
   if (!(timeoutMs > 0)) throw new ClientError('usage', 'timeoutMs is a number of milliseconds above 0.')
   // Browsers want it called as theirs.
   const fetchOf = options.fetch ?? ((input, init) => fetch(input, init))
-  const pool = createNodePool(options.nodes, { fetch: fetchOf, timeoutMs, signal: own }, now)
+  const pool = createNodePool(options.nodes, { fetch: fetchOf, timeoutMs, signal: own })
   const reader = createVerifiedReader({ pool, engine, cache: options.cache }, { network, signal: own })
   const writer = createWriter({ pool, reader, engine, now, signal: own }, network)
 

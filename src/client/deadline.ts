@@ -20,6 +20,15 @@ export function onAbort(signal: AbortSignal, call: () => void): () => void {
   return () => void all.delete(own)
 }
 
+/** The same for any of several, at once where one is aborted already. */
+function onAny(signals: Signals, call: () => void): () => void {
+  if (isAborted(signals)) call()
+  const ends = signals.map((each) => each && onAbort(each, call))
+  return () => ends.forEach((end) => end?.())
+}
+
+type Signals = readonly (AbortSignal | undefined)[]
+
 /** One signal for a piece of work, ended by the caller's, by silence, or after all too long a time. Must be closed. */
 export interface Deadline {
   readonly signal: AbortSignal
@@ -38,26 +47,19 @@ export interface Deadline {
  * @param silenceMs longest time between two touches
  * @param totalMs longest time in all
  */
-export function createDeadline(
-  signals: readonly (AbortSignal | undefined)[],
-  silenceMs: number,
-  totalMs?: number,
-): Deadline {
+export function createDeadline(signals: Signals, silenceMs: number, totalMs?: number): Deadline {
   const controller = new AbortController()
-  const given = signals.filter((each) => each !== undefined)
   let timedOut = false
   const expire = (): void => {
     timedOut = true
     controller.abort()
   }
-  const follow = (): void => controller.abort()
-  if (isAborted(given)) controller.abort()
-  const ends = given.map((each) => onAbort(each, follow))
+  const forget = onAny(signals, () => controller.abort())
   let silence = setTimeout(expire, silenceMs)
   const close = (): void => {
     clearTimeout(silence)
     clearTimeout(total)
-    for (const end of ends) end()
+    forget()
   }
   const total = totalMs === undefined ? undefined : setTimeout(expire, totalMs)
   return {
@@ -77,47 +79,39 @@ export function createDeadline(
   }
 }
 
-export function isAborted(signals: readonly (AbortSignal | undefined)[]): boolean {
+export function isAborted(signals: Signals): boolean {
   return signals.some((each) => each?.aborted === true)
 }
 
 /** @throws ClientError `aborted` */
-export function throwIfAborted(signals: readonly (AbortSignal | undefined)[]): void {
-  const aborted = signals.find((each) => each?.aborted === true)
-  if (aborted !== undefined) throw new ClientError('aborted', 'It was ended by its signal.', { cause: aborted.reason })
+export function throwIfAborted(signals: Signals): void {
+  if (isAborted(signals)) throw abortionOf(signals)
+}
+
+function abortionOf(signals: Signals): ClientError {
+  const cause: unknown = signals.find((each) => each?.aborted)?.reason
+  return new ClientError('aborted', 'It was ended by its signal.', { cause })
 }
 
 /** What work gives, unless a signal ends the waiting for it. @throws ClientError `aborted` */
-export async function orAborted<T>(work: Promise<T>, signals: readonly (AbortSignal | undefined)[]): Promise<T> {
-  const over = new AbortController()
-  const ended = new Promise<void>((resolve) => {
-    if (isAborted(signals)) resolve()
-    for (const each of signals) each?.addEventListener('abort', () => resolve(), { signal: over.signal })
+export function orAborted<T>(work: Promise<T>, signals: Signals): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const forget = onAny(signals, () => reject(abortionOf(signals)))
+    work.then(resolve, reject).finally(forget)
   })
-  try {
-    return await Promise.race([
-      work,
-      ended.then(() => {
-        throwIfAborted(signals)
-        return work
-      }),
-    ])
-  } finally {
-    over.abort()
-  }
 }
 
 /** Waits; ends early, without an error, where a signal is aborted. */
-export function pause(ms: number, signals: readonly (AbortSignal | undefined)[]): Promise<void> {
+export function pause(ms: number, signals: Signals): Promise<void> {
   return new Promise((resolve) => {
     if (isAborted(signals)) return resolve()
     const end = (): void => {
       clearTimeout(timer)
-      for (const forget of ends) forget()
+      forget()
       resolve()
     }
     const timer = setTimeout(end, ms)
-    const ends = signals.map((each) => (each === undefined ? () => {} : onAbort(each, end)))
+    const forget = onAny(signals, end)
     return undefined
   })
 }

@@ -28,12 +28,13 @@ export interface NodePool {
 const RANKS: Readonly<Record<NodeStanding, number>> = { equal: 0, behind: 1, unknown: 2, contradictory: 3, failed: 4 }
 
 /** @throws ClientError `usage` where an address cannot be used */
-export function createNodePool(urls: readonly string[], options: NodeApiOptions, now: () => number): NodePool {
+export function createNodePool(urls: readonly string[], options: NodeApiOptions): NodePool {
   const unique = new Set(urls.map(addressOf))
   if (unique.size === 0) throw new ClientError('usage', 'Name at least one node, such as https://node.example.')
   if (unique.size > MAX_NODES) throw new ClientError('usage', `Name at most ${MAX_NODES} nodes.`)
   const all = [...unique].map((url) => createNodeApi(url, options))
   const ranks = new Map<NodeApi, number>(all.map((api) => [api, 0]))
+  /** By a clock that nobody sets. */
   const downUntil = new Map<NodeApi, number>()
   let failures = 0
 
@@ -42,11 +43,13 @@ export function createNodePool(urls: readonly string[], options: NodeApiOptions,
     all,
     order: () => all.toSorted((a, b) => rankOf(a) - rankOf(b)),
     isOutdone: (api) => all.some((each) => rankOf(each) < rankOf(api)),
-    isDown: (api) => (downUntil.get(api) ?? 0) > now() && all.some((each) => (downUntil.get(each) ?? 0) <= now()),
+    isDown: (api) =>
+      (downUntil.get(api) ?? 0) > performance.now() &&
+      all.some((each) => (downUntil.get(each) ?? 0) <= performance.now()),
     stood(api, standing) {
       // Of those that failed, the one that did so last comes last.
       ranks.set(api, standing === 'failed' ? RANKS.failed + ++failures : RANKS[standing])
-      if (standing === 'failed') downUntil.set(api, now() + COOL_DOWN_MS)
+      if (standing === 'failed') downUntil.set(api, performance.now() + COOL_DOWN_MS)
       else downUntil.delete(api)
     },
     async first(ask) {

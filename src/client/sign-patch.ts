@@ -85,7 +85,7 @@ function checkSignature(
     if (!(error instanceof RecordError)) throw error
     throw new ClientError(
       'bad_signature',
-      `What the signer returned is not a signature of ${avatar} over the text that it was given: ${error.message}`,
+      `What the signer returned is not a signature of ${avatar} over the text: ${error.message}`,
       { nodeCode: error.code, cause: error },
     )
   }

@@ -38,8 +38,8 @@ export function tooFewText({ nodes, records, problems }: VerifiedAvatar): string
   const why = problems[0]?.message ?? 'No node answered.'
   if (records > 0 || nodes.every(({ standing }) => standing === 'failed')) return why
   return (
-    'Too few nodes say that there is nothing of this avatar yet: a change made now could count less than older ones, ' +
-    `which others may have. Try again later, or leave out nodes that are gone for good. ${why}`
+    `Too few nodes say that there is nothing of this avatar yet, and what others have could hide a change made now. ` +
+    `Try again later, or leave out nodes that are gone. ${why}`
   )
 }
 
@@ -77,7 +77,7 @@ function problemsOf({ api, problems }: NodeView, report: NodeReport | undefined)
   ]
   if (report?.standing === 'behind') {
     const lacks = report.lacks === null ? 'something' : `${report.lacks} ${report.lacks === 1 ? 'record' : 'records'}`
-    return say('behind', `shows an older state: it lacks ${lacks} of what is known from elsewhere, or from before.`)
+    return say('behind', `shows an older state: it lacks ${lacks} of what is known.`)
   }
   if (report?.standing === 'contradictory') {
     return say(

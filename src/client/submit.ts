@@ -61,7 +61,7 @@ export async function submitToFirst(
   if (doubt !== undefined) {
     throw new ClientError(
       'unconfirmed',
-      `Signed records were sent, and no node said that it has taken all. Handing the same ones in again is safe. ${doubt.message}`,
+      `Signed records were sent, and no node said that it has taken all. Handing them in again is safe. ${doubt.message}`,
       { ...(doubt.node === undefined ? {} : { node: doubt.node }), records: texts, cause: doubt },
     )
   }

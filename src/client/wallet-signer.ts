@@ -29,7 +29,7 @@ export interface WalletSignerOptions {
 const INTRODUCTION = [
   'avatar-kv: show my public key.',
   '',
-  'This signature lets the app in front of you find out which avatar belongs to this account. It writes nothing, pays nothing, and allows nothing.',
+  'This signature tells the app in front of you which avatar is yours. It writes nothing, pays nothing, and allows nothing.',
 ].join('\n')
 
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/
@@ -75,7 +75,7 @@ async function accountOf(provider: Eip1193Provider, wanted: string | undefined):
     wanted === undefined ? offered[0] : offered.find((each: string) => each.toLowerCase() === wanted.toLowerCase())
   if (typeof account === 'string') return account
   const which = wanted === undefined ? 'no account' : `not the account ${wanted}`
-  throw new ClientError('wallet', `The wallet offers ${which}. Unlock it, choose the account there, and try again.`)
+  throw new ClientError('wallet', `The wallet offers ${which}. Unlock it, and choose the account there.`)
 }
 
 async function introduce(provider: Eip1193Provider, account: string): Promise<Avatar> {
@@ -114,7 +114,7 @@ async function ask(provider: Eip1193Provider, method: string, params: unknown[])
 function notByKey(account: string, cause: unknown): ClientError {
   return new ClientError(
     'bad_signature',
-    `What the wallet signed is not signed by the key of ${account}. An account that is a contract has no key, and so no avatar: choose another.`,
+    `What the wallet signed is not by the key of ${account}. A contract has no key, and so no avatar: choose another account.`,
     { cause },
   )
 }

@@ -20,12 +20,11 @@ export function createWriteQueue(): <T>(
       return run()
     }
     const before = last.get(key) ?? Promise.resolve()
-    const mine = before.then(start, start)
-    const settled = mine
-      .catch(() => {})
-      .then(() => {
-        if (last.get(key) === settled) last.delete(key)
-      })
+    const mine = before.then(start)
+    const ended = (): void => {
+      if (last.get(key) === settled) last.delete(key)
+    }
+    const settled = mine.then(ended, ended)
     last.set(key, settled)
     await orAborted(turn, signals)
     return await mine

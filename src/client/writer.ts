@@ -78,7 +78,7 @@ export function createWriter(components: WriterComponents, network: string): Wri
     }
     throw new ClientError(
       'superseded',
-      'Snapshots of this avatar keep superseding the change. Nothing of it counts; read the avatar and try again.',
+      'Snapshots keep superseding the change. Nothing of it counts: read the avatar and try again.',
     )
   }
 

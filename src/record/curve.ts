@@ -9,4 +9,4 @@ import { hashes } from '@noble/secp256k1'
 hashes.sha256 = sha256
 hashes.hmacSha256 = (key, message) => hmac(sha256, key, message)
 
-export { getPublicKey, Point, recoverPublicKey, sign, utils, verify } from '@noble/secp256k1'
+export { getPublicKey, Point, recoverPublicKey, sign, verify } from '@noble/secp256k1'

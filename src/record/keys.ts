@@ -1,5 +1,5 @@
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
-import { getPublicKey, Point, utils } from './curve.ts'
+import { getPublicKey, Point } from './curve.ts'
 import { RecordError } from './errors.ts'
 import type { Avatar } from './types.ts'
 
@@ -90,11 +90,18 @@ export function notAPoint(): RecordError {
 }
 
 function checkSecretKey(bytes: Uint8Array): void {
-  if (!utils.isValidSecretKey(bytes)) {
+  if (!isSecretKey(bytes)) {
     throw new RecordError('invalid_secret_key', 'A secret key is 32 bytes, from 1 to the order of secp256k1 less 1.')
   }
 }
 
 function withoutPrefix(text: string): string {
   return text.startsWith('0x') ? text.slice(2) : text
+}
+
+/** From 1 to the order of the curve less one (SEC 1, section 3.2.1). */
+function isSecretKey(bytes: Uint8Array): boolean {
+  if (bytes.length !== 32) return false
+  const key = BigInt(`0x${bytesToHex(bytes)}`)
+  return key > 0n && key < Point.CURVE().n
 }

@@ -88,7 +88,7 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
   // Browsers want it called as theirs.
   const fetchOf = options.fetch ?? ((input, init) => fetch(input, init))
   const pool =
-    nodes.length === 0 ? NOBODY : createNodePool(nodes, { fetch: fetchOf, timeoutMs, signal: closing.signal }, now)
+    nodes.length === 0 ? NOBODY : createNodePool(nodes, { fetch: fetchOf, timeoutMs, signal: closing.signal })
   const parts = { disk, tabs, engine, network, now, emit }
   const sign = createSign({ engine, network, now }, closing.signal)
   const restorer = createRestorer({ sign, now, signers, emit })

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
 import { expect, it } from 'vitest'
+import { privateKeySigner as outside } from '../../src/client/signers.ts'
 
 /** The whole client, minified and gzipped, checks of receipts included. */
 const MOST_BYTES = 40_000
@@ -51,4 +52,13 @@ it('leaves out what is not used', async () => {
   const some = await bundle(`export { avatarOf } from ${client}`)
   for (const part of ['personal_sign', 'text/event-stream', 'avatar-kv-receipt/2']) expect(some).not.toContain(part)
   expect(size(some)).toBeLessThan(size(all) / 2)
+})
+
+it('signs in a bundle as it does outside of one', async () => {
+  const code = await bundle(`export { privateKeySigner } from ${client}`)
+  const { privateKeySigner } = (await import(
+    `data:text/javascript,${encodeURIComponent(code)}`
+  )) as typeof import('../../src/client/index.ts')
+  const signer = privateKeySigner('11'.repeat(32))
+  expect(await signer.sign('text')).toEqual(await outside('11'.repeat(32)).sign('text'))
 })

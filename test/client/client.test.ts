@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
@@ -124,6 +124,26 @@ describe('an avatar that one node has, and another does not know', () => {
     expect(await client.get(signer.avatar, 'nextid')).toEqual({ n: 4 })
   })
 
+  it('is asked for at one that failed once it was left alone for a while, wherever the clock is set', async () => {
+    const { avatar } = privateKeySigner(newKey())
+    const since = vi.spyOn(performance, 'now')
+    onTestFinished(() => void since.mockRestore())
+    let clock = Date.now()
+    let isDown = true
+    const delay = (): number => {
+      if (isDown) throw new TypeError('fetch failed')
+      return 0
+    }
+    const nodes = [node.url(''), other.url('')]
+    const client = createClient({ nodes, fetch: slowly(node.url(''), delay), now: () => clock })
+    await client.getVerified(avatar)
+    isDown = false
+    clock -= 86_400_000
+    since.mockReturnValue(performance.now() + 21_000)
+    const { nodes: seen } = await client.getVerified(avatar)
+    expect(seen.map(({ standing }) => standing)).toEqual(['unknown', 'unknown'])
+  })
+
   it('is not written to where most nodes say nothing of it', async () => {
     const signer = privateKeySigner(newKey())
     const dead = ['http://127.0.0.1:1', 'http://127.0.0.1:2']
@@ -140,14 +160,16 @@ describe('a node that did not answer', () => {
   it('is left alone for a while, and asked again after it, whatever was read meanwhile', async () => {
     const signer = privateKeySigner(newKey())
     const proxy = await startProxy(() => node.url(''))
-    const start = Date.now()
+    const start = performance.now()
     let now = start
     let tick = 0
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now)
+    onTestFinished(() => void clock.mockRestore())
     const slow: typeof fetch = async (input, init) => {
       now += tick
       return await fetch(input, init)
     }
-    const client = createClient({ nodes: [node.url(''), proxy.url], now: () => now, fetch: slow })
+    const client = createClient({ nodes: [node.url(''), proxy.url], fetch: slow })
     await client.put({ signer, patch: { n: 1 } })
     const standing = async (): Promise<unknown> => (await client.getVerified(signer.avatar)).nodes[1]
     proxy.tell(() => ({ status: 500, body: '{}' }))
