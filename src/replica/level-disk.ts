@@ -82,9 +82,9 @@ export function levelDisk(db: LevelDatabase): Disk {
 /** @param what cannot be done, for people */
 export function storageError(what: 'opened' | 'read' | 'written', error: unknown): ReplicaError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-  const advice = what === 'written' ? 'Nothing was changed.' : DAMAGED
+  const advice = what === 'written' ? 'Nothing was changed.' : ADVICE
   return new ReplicaError('storage', `The data on this disk cannot be ${what}: ${messageOf(cause)}. ${advice}`, error)
 }
 
-const DAMAGED =
-  'If a file of it is damaged or gone, move the directory away and follow the avatars again; what was not sent is lost with it, so export first where it still opens.'
+const ADVICE =
+  'If the disk is full, make room and try again. If a file of it is damaged or gone, move the directory away and follow the avatars again; what was not sent is lost with it, so export first where it still opens.'
