@@ -45,17 +45,33 @@ export async function signWith(signer: Signer, text: string): Promise<Uint8Array
   }
 }
 
-/** EIP-1193, "Provider Errors"; and ethers, which has texts for codes. */
-const REJECTED: ReadonlySet<unknown> = new Set([4001, 'ACTION_REJECTED'])
+/**
+ * Codes that say that the person declined: EIP-1193 (4001), WalletConnect Sign 2.0 (5000 to 5003) and Auth (12001), and
+ * ethers (a text).
+ */
+const DECLINED: ReadonlySet<unknown> = new Set([4001, 5000, 5001, 5002, 5003, 12001, 'ACTION_REJECTED'])
+/** Where libraries put the wallet's own error: viem `cause`, ethers `info.error` and `error`, MetaMask `data.originalError`. */
+const INNER = ['cause', 'info', 'error', 'data', 'originalError'] as const
+/** Errors inside errors that are looked at: viem and ethers nest at most three deep. */
+const MAX_NESTED = 4
 
 /** @param what which failed, as the beginning of a sentence */
 export function signerFailure(error: unknown, what: string): ClientError {
-  const { code, message }: { code?: unknown; message?: unknown } =
-    typeof error === 'object' && error !== null ? error : {}
-  if (REJECTED.has(code)) {
-    return new ClientError('rejected', 'It was declined in the wallet. Nothing was written.', { cause: error })
+  if (isDeclined(error, MAX_NESTED)) {
+    return new ClientError('rejected', 'You declined in the wallet. Nothing was written.', { cause: error })
   }
+  const message = isObject(error) ? error.message : undefined
   return new ClientError('wallet', `${what}: ${String(message ?? error).slice(0, 500)}`, { cause: error })
+}
+
+function isDeclined(error: unknown, depth: number): boolean {
+  if (!isObject(error)) return false
+  if (DECLINED.has(error.code)) return true
+  return depth > 0 && INNER.some((key) => isDeclined(error[key], depth - 1))
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }
 
 /** @throws ClientError `usage` where a text or bytes that the caller gave are not what they should be */

@@ -4,7 +4,6 @@
  *
  * @module avatar-kv/replica
  */
-import { Level } from 'level'
 import { ReplicaError } from './errors.ts'
 import { levelDisk, storageError } from './level-disk.ts'
 import { createReplica } from './replica.ts'
@@ -23,7 +22,8 @@ export async function openReplica(options: ReplicaOptions): Promise<Replica> {
   if (db === undefined && (location === undefined || location === '')) {
     throw new ReplicaError('usage', 'Name a location for the data: a directory.')
   }
-  const level = db ?? new Level<string, string>(location ?? '')
+  // Loaded here, not above: a bundled server that opens no replica must not need the native part of LevelDB.
+  const level = db ?? new (await import('level')).Level<string, string>(location ?? '')
   try {
     await level.open()
   } catch (error) {

@@ -83,7 +83,7 @@ describe('writing', () => {
     declines.now = true
     await page.getByRole('button', { name: 'See what will be signed' }).click()
     await page.getByRole('button', { name: 'Sign and send' }).click()
-    await page.getByText('It was declined in the wallet. Nothing was written.').waitFor()
+    await page.getByText('You declined in the wallet. Nothing was written.').waitFor()
     declines.now = false
     await page.getByRole('button', { name: 'Sign and send' }).click()
     await page.getByText('Your change arrived').waitFor()

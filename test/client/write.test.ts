@@ -143,9 +143,18 @@ describe('change', () => {
   })
 })
 
-it.each([
+it.each<[string, unknown]>([
   ['rejected', Object.assign(new Error('user rejected action'), { code: 'ACTION_REJECTED' })],
   ['rejected', Object.assign(new Error('User rejected the request.'), { code: 4001 })],
+  ...[5000, 5001, 5002, 5003, 12001].map((code): [string, unknown] => [
+    'rejected',
+    { code, message: 'User rejected.' },
+  ]),
+  // As viem and ethers wrap what the wallet threw.
+  ['rejected', new Error('viem', { cause: new Error('viem', { cause: { code: 4001 } }) })],
+  ['rejected', Object.assign(new Error('ethers'), { code: 'UNKNOWN_ERROR', info: { error: { code: 5000 } } })],
+  ['wallet', { code: 4900, message: 'Disconnected from all chains.' }],
+  ['wallet', { code: 5100, message: 'Unsupported chains.' }],
   ['wallet', 'out of battery'],
   ['wallet', null],
 ])('a signer that is not ours and fails: %s', async (code, thrown) => {

@@ -1,4 +1,10 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
+import { build } from 'vite'
 import { expect, it } from 'vitest'
 import { bundleReplica } from '../browser/replica-page.ts'
 
@@ -16,3 +22,26 @@ it('is small in a browser, and has nothing of Node in it, nor another database',
   expect(code).not.toMatch(/classic-level|abstract-level/i)
   expect(bytes).toBeLessThan(MOST_BYTES)
 })
+
+const run = promisify(execFile)
+
+it.each(['src/replica/index.ts', 'src/client/index.ts', 'src/sync/negentropy.ts'])(
+  'a bundled server imports %s where no native code can be found',
+  async (entry) => {
+    const directory = await mkdtemp(join(tmpdir(), 'avatar-kv-bundle-'))
+    try {
+      await build({
+        configFile: false,
+        logLevel: 'error',
+        root: process.cwd(),
+        ssr: { noExternal: true },
+        build: { ssr: entry, outDir: directory, rolldownOptions: { output: { entryFileNames: 'server.mjs' } } },
+      })
+      const code = `console.log(Object.keys(await import(${JSON.stringify(join(directory, 'server.mjs'))})).length > 0)`
+      const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: directory })
+      expect(stdout).toBe('true\n')
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  },
+)
