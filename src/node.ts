@@ -13,6 +13,7 @@ import { createHostingDesk } from './hosting/requests.ts'
 import { servedReader } from './hosting/served-reader.ts'
 import { createHttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
+import { listenProblem } from './network/listening.ts'
 import { createNetwork } from './network/network.ts'
 import { openHosting, openPuller } from './node-hosting.ts'
 import { loadPeerKey } from './network/peer-key.ts'
@@ -26,11 +27,7 @@ import { createSync, type Sync } from './sync/scheduler.ts'
 import { selectEngine } from './verify/select-engine.ts'
 import { createVerifyService } from './verify/verify-service.ts'
 
-export type NodeErrorCode =
-  | 'data_dir_unusable'
-  | 'http_address_unusable'
-  | 'listen_address_unusable'
-  | 'restore_unfinished'
+export type NodeErrorCode = 'data_dir_unusable' | 'http_address_unusable' | 'restore_unfinished'
 
 /** What keeps a node from starting; the message says what to do. */
 export class NodeError extends Error {
@@ -223,10 +220,7 @@ export async function createNode(
     async function start(peers: Network, server: typeof http): Promise<Started> {
       try {
         running.push({ name: 'network', stop: () => peers.stop(), limitMs: 1550, holdsData: false })
-        await peers.start().catch((error: unknown) => {
-          const what = `listen for peers on ${config.listen.join(', ')}`
-          throw listenProblem('listen_address_unusable', what, '--listen MULTIADDR', error)
-        })
+        await peers.start()
         const unwatch = watchGaps({ store, environment }, (ids) => sync.missing(ids))
         const stopSync = async (): Promise<void> => {
           unwatch()
@@ -238,8 +232,8 @@ export async function createNode(
         puller.resume()
         running.push({ name: 'http', stop: () => server.stop(), limitMs: 1100, holdsData: false })
         await server.start().catch((error: unknown) => {
-          const what = `serve HTTP on ${formatHostPort(config.http)}`
-          throw listenProblem('http_address_unusable', what, '--http HOST:PORT', error)
+          const what = `Cannot serve HTTP on ${formatHostPort(config.http)}: ${listenProblem(error)} with --http.`
+          throw new NodeError('http_address_unusable', what, { cause: error })
         })
       } catch (error) {
         await stop()
@@ -289,23 +283,4 @@ async function stopWithin(environment: Environment, { stop, limitMs }: Running):
   } finally {
     cancel?.()
   }
-}
-
-/** What is known of an address that cannot be listened on; other errors stay as they are. */
-function listenProblem(code: NodeErrorCode, what: string, flag: string, error: unknown): unknown {
-  // libp2p collects errors of several addresses, stacks included, in the text of one.
-  const found = /\bE[A-Z]{4,}\b/.exec(error instanceof Error ? `${codeOf(error)} ${error.message}` : '')?.[0]
-  const why = LISTEN_PROBLEMS[found ?? '']
-  return why === undefined ? error : new NodeError(code, `Cannot ${what}: ${why} with ${flag}.`, { cause: error })
-}
-
-const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program uses that port. Stop that one, or choose another address',
-  EACCES: 'this user may not listen there. Choose a port above 1023',
-  EADDRNOTAVAIL: 'this machine has no such address. Choose one that it has',
-  ENOTFOUND: 'there is no such host. Choose an address of this machine',
-}
-
-function codeOf(error: Error): string {
-  return 'code' in error ? String(error.code) : ''
 }

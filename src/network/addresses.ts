@@ -8,6 +8,9 @@ import { NetworkError } from './errors.ts'
 const LISTEN_HOSTS: readonly string[] = ['ip4', 'ip6']
 const DIAL_HOSTS: readonly string[] = [...LISTEN_HOSTS, 'dns', 'dns4', 'dns6']
 
+/** An address is shown up to this length in an error message. */
+const MAX_SHOWN_CHARACTERS = 200
+
 /**
  * Reads an address to listen on: `/ip4/<address>/tcp/<port>` or `/ip6/…`; port 0 lets the system choose.
  *
@@ -21,13 +24,14 @@ export function parseListenAddress(text: string): Multiaddr {
 
 /**
  * Reads the address of a peer: host (`ip4`, `ip6`, `dns`, `dns4`, `dns6`), TCP port and, where it is known, `/p2p/<peer id>`,
- * without which whoever answers there is taken for the peer.
+ * without which the node trusts any peer that answers there.
  *
  * @throws NetworkError `invalid_address`
  */
 export function parsePeerAddress(text: string): { address: Multiaddr; peer: PeerId | undefined } {
   const example = '/dns4/node.example.org/tcp/7701 or /ip4/203.0.113.7/tcp/7701/p2p/12D3KooW…'
-  const { address, rest } = parse(text, DIAL_HOSTS, example)
+  const { address, port, rest } = parse(text, DIAL_HOSTS, example)
+  if (Number(port) === 0) throw invalid(text, 'no node can be reached on port 0', example)
   const [last] = rest
   if (last === undefined) return { address, peer: undefined }
   if (rest.length > 1 || last.name !== 'p2p' || last.value === undefined) {
@@ -51,12 +55,12 @@ function parse(text: string, hosts: readonly string[], example: string) {
   if (host === undefined || !hosts.includes(host.name) || port?.name !== 'tcp') {
     throw invalid(text, `it must begin with a host (${hosts.join(', ')}) and a TCP port`, example)
   }
-  return { address, rest }
+  return { address, port: port.value, rest }
 }
 
 function invalid(text: string, reason: string, example: string): NetworkError {
   return new NetworkError(
     'invalid_address',
-    `"${text}" is not an address to use here: ${reason}. Write it like ${example}`,
+    `Cannot use the address "${text.slice(0, MAX_SHOWN_CHARACTERS)}": ${reason}. Write it like ${example}.`,
   )
 }

@@ -5,7 +5,6 @@ import type { GossipSubComponents } from '@chainsafe/libp2p-gossipsub'
 import { noise } from '@libp2p/noise'
 import { identify } from '@libp2p/identify'
 import type { Connection, PeerId, PrivateKey } from '@libp2p/interface'
-import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 
@@ -20,6 +19,7 @@ import { createGossip } from './gossip.ts'
 import { gossipSettings, recordsTopic } from './gossip-settings.ts'
 import { CONNECTION_LIMITS, defaultNetworkLimits } from './limits.ts'
 import type { NetworkLimits } from './limits.ts'
+import { createListening } from './listening.ts'
 import { createPeerBook } from './peer-book.ts'
 import { createRedial } from './redial.ts'
 import { createStanding } from './standing.ts'
@@ -75,12 +75,13 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       `"${options.network}" is not a network name: 1 to 32 of a-z, 0-9 and "-" are allowed.`,
     )
   }
-  const listen = options.listen.map((text) => parseListenAddress(text).toString())
+  const listen = [...new Set(options.listen.map((text) => parseListenAddress(text).toString()))]
   const targets = options.peers.map(parsePeerAddress)
   const topic = recordsTopic(options.network)
   const standing = createStanding(environment)
   const isRefused = (peer: PeerId): boolean => standing.isRefused(peer.toString())
 
+  const listening = createListening()
   let gossipParts: GossipSubComponents | undefined
   let connections = (): Connection[] => []
   const libp2p = await createLibp2p({
@@ -89,7 +90,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     logger: createLibp2pLogger(logger),
     nodeInfo: { userAgent: options.agent ?? 'avatar-kv' },
     addresses: { listen },
-    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
+    transports: [listening.transport],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux(CONNECTION_LIMITS.yamux)],
     connectionManager: CONNECTION_LIMITS.manager,
@@ -149,6 +150,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
 
   libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => redial.disconnected(peer))
   metrics.gauge('peers', 'Connected peers.', () => libp2p.getPeers().length)
+  metrics.gauge('configured_peers_unreachable', 'Configured peers without a connection.', redial.missing)
   metrics.gauge(
     'gossip_peers',
     'Connected peers that follow the topic of this network.',
@@ -174,10 +176,11 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       if (state !== 'new') throw new Error('A network starts once.')
       try {
         await libp2p.start()
+        listening.check()
       } catch (error) {
         await libp2p.stop()
-        const reason = error instanceof Error ? error.message : String(error)
-        throw new NetworkError('listen_failed', `Cannot listen on ${listen.join(', ')}: ${reason}`, { cause: error })
+        listening.check()
+        throw error
       }
       state = 'started'
       if (gossips) {

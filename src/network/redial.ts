@@ -13,6 +13,12 @@ const LONGEST_DELAY_MS = 60_000
 /** A connection that ends sooner counts as a failure: the peer is full, or something cuts us off. */
 const STABLE_AFTER_MS = 10_000
 
+/** A peer that stays out of reach is mentioned again after this time: an address that is wrong must not be forgotten. */
+const WARN_AGAIN_MS = 600_000
+
+/** Part of a reason may come from the other side. */
+const MAX_REASON_CHARACTERS = 300
+
 /** DNS, TCP, Noise and Yamux over a bad line. */
 const DIAL_TIMEOUT_MS = 15_000
 
@@ -28,6 +34,8 @@ export interface RedialComponents {
 
 export interface Redial {
   start(): void
+  /** Configured addresses without a connection now. */
+  missing(): number
   /** To be called when the last connection to a peer has closed. */
   disconnected(peer: PeerId): void
   stop(): void
@@ -38,15 +46,16 @@ interface Target {
   peer: PeerId | undefined
   failures: number
   connectedAtMs: number
+  warnedAtMs: number
   /** Cancels what is under way: a timer or a dial. Undefined: connected, or given up. */
   cancel: (() => void) | undefined
 }
 
 /**
- * Keeps connections to the configured peers: dials all at the start, and again when one fails or is lost, for ever, with
- * exponential back-off from 1 s to 60 s, half of it random (so that nodes that lost each other do not meet again in step).
+ * Keeps connections to the configured peers: dials all at the start, and again when one fails or is lost, without end.
+ * It backs off exponentially from 1 s to 60 s, half of it random, so that nodes that lost each other do not meet in step.
  *
- * @param targets addresses; the peer id is taken from the address, or from whoever answers there
+ * @param targets addresses; the peer id is taken from the address, or from the node that answers there
  */
 export function createRedial(
   components: RedialComponents,
@@ -58,6 +67,7 @@ export function createRedial(
     peer,
     failures: 0,
     connectedAtMs: 0,
+    warnedAtMs: Number.NEGATIVE_INFINITY,
     cancel: undefined,
   }))
   let stopped = false
@@ -91,6 +101,7 @@ export function createRedial(
     target.peer = peer
     target.cancel = undefined
     target.connectedAtMs = environment.clock.now()
+    target.warnedAtMs = Number.NEGATIVE_INFINITY
     components.onPeer(peer)
     logger.info({ peer: peer.toString(), address: target.address.toString() }, 'connected to peer')
     // It may be gone again before anyone looked.
@@ -103,9 +114,11 @@ export function createRedial(
       logger.warn({ address: target.address.toString() }, 'a configured peer is this node itself; not dialled again')
       return
     }
-    const level = target.failures === 0 ? 'warn' : 'debug'
-    const reason = error instanceof Error ? error.message : String(error)
-    logger[level]({ address: target.address.toString(), reason }, 'cannot connect to peer; trying again, for ever')
+    const now = environment.clock.now()
+    const level = now - target.warnedAtMs >= WARN_AGAIN_MS ? 'warn' : 'debug'
+    if (level === 'warn') target.warnedAtMs = now
+    const line = { address: target.address.toString(), reason: reasonOf(error) }
+    logger[level](line, 'cannot connect to a configured peer; the node keeps trying')
     target.failures += 1
     dialLater(target)
   }
@@ -131,11 +144,22 @@ export function createRedial(
         if (target.peer?.equals(peer) === true) lost(target)
       }
     },
+    missing: () => list.filter(({ peer }) => peer === undefined || !components.isConnected(peer)).length,
     stop() {
       stopped = true
       for (const target of list) target.cancel?.()
     },
   }
+}
+
+/** Why a peer cannot be reached, and what to do about what an operator can mend. */
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  if (/\bENOTFOUND\b|\bENODATA\b/.test(text)) return 'no such host: check the address given with --peer'
+  if (text.includes('does not match expected remote identity key')) {
+    return 'a node with another peer id answers there: check the peer id in the address given with --peer'
+  }
+  return text.slice(0, MAX_REASON_CHARACTERS)
 }
 
 /** libp2p compares peer ids, at the latest when Noise has shown the other side's; it has no error of its own for it. */

@@ -45,12 +45,17 @@ describe('start', () => {
     [
       'an HTTP port in use',
       () => ['--data-dir', 'd1', '--http', node.http, '--listen', LOOPBACK[3]!],
-      /serve HTTP .* another program uses that port/,
+      /serve HTTP .* the port is already in use/,
     ],
     [
       'a peer port in use',
       () => ['--data-dir', 'd2', '--http', '127.0.0.1:0', '--listen', node.addresses[0]!.replace(/\/p2p.*/, '')],
-      /listen for peers .* another program uses that port/,
+      /listen for peers .* the port is already in use/,
+    ],
+    [
+      'one listen address that is absent, among good ones',
+      () => ['--data-dir', 'd3', ...LOOPBACK, '--listen', '/ip6/2001:db8::1/tcp/4382'],
+      /listen for peers on \/ip6\/2001:db8::1\/tcp\/4382: this machine has no such address/,
     ],
     ['a data directory that is a file', () => ['--data-dir', 'avatar.key', ...LOOPBACK], /avatar\.key cannot be used/],
   ])(

@@ -1,5 +1,5 @@
-import { connect } from 'node:net'
-import type { Socket } from 'node:net'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -47,11 +47,41 @@ describe('start', () => {
     await expect(second.start()).rejects.toMatchObject({
       name: 'NetworkError',
       code: 'listen_failed',
-      message: expect.stringMatching(new RegExp(`${taken}.*EADDRINUSE`, 's')),
+      message: `Cannot listen for peers on ${taken}: the port is already in use. Stop the program that uses it, or choose another port with --listen.`,
     })
     expect(second.addresses()).toEqual([])
     await second.stop()
     await expect(startNode({ listen: [free] })).resolves.toBeDefined()
+  })
+
+  test('an IPv6 address that this machine lacks is an error, though IPv4 works', async () => {
+    const absent = '/ip6/2001:db8::1/tcp/4382'
+    const network = await create({ listen: ['/ip4/127.0.0.1/tcp/0', absent] })
+    await expect(network.start()).rejects.toMatchObject({
+      code: 'listen_failed',
+      message: `Cannot listen for peers on ${absent}: this machine has no such address. Choose one that it has with --listen.`,
+    })
+  })
+
+  test('an IPv6 port that is taken is an error, though IPv4 works', async () => {
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, '::1', resolve))
+    const taken = `/ip6/::1/tcp/${(other.address() as AddressInfo).port}`
+    const network = await create({ listen: ['/ip4/127.0.0.1/tcp/0', taken] })
+    await expect(network.start()).rejects.toMatchObject({
+      message: expect.stringContaining(`${taken}: the port is already in use`),
+    })
+    await new Promise((resolve) => other.close(resolve))
+  })
+
+  test('one port serves IPv4 and IPv6, and an address given twice is listened on once', async () => {
+    const first = await startNode({ listen: ['/ip4/0.0.0.0/tcp/0'] })
+    const port = /tcp\/(\d+)/.exec(addressOf(first))?.[1] ?? ''
+    await stopNode(first)
+    const both = [`/ip4/0.0.0.0/tcp/${port}`, `/ip6/::/tcp/${port}`]
+    const { network } = await startNode({ listen: [...both, ...both] })
+    expect(network.addresses()).toContainEqual(expect.stringContaining(`/ip4/127.0.0.1/tcp/${port}/`))
+    expect(network.addresses()).toContainEqual(expect.stringContaining(`/ip6/::1/tcp/${port}/`))
   })
 
   test.each([
@@ -62,6 +92,7 @@ describe('start', () => {
     { peers: ['/ip4/127.0.0.1/tcp/7701/ws'] },
     { peers: ['/ip4/300.0.0.1/tcp/7701'] },
     { peers: [''] },
+    { peers: ['/ip4/127.0.0.1/tcp/0'] },
     { listen: ['/dns4/localhost/tcp/7701'] },
     { listen: ['/ip4/127.0.0.1/tcp/7701/ws'] },
     { listen: ['0.0.0.0:7701'] },

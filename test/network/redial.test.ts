@@ -24,7 +24,7 @@ test('a peer that restarts on the same port is dialled again, and gossip goes on
   const level = (text: string): unknown[] => lines.filter(({ msg }) => msg === text).map((line) => line['level'])
   expect(level('connected to peer')).toEqual([30, 30])
   // pino: 20 debug, 30 info, 40 warn. One warning, however many attempts failed.
-  const failures = level('cannot connect to peer; trying again, for ever')
+  const failures = level('cannot connect to a configured peer; the node keeps trying')
   expect(failures.filter((value) => value === 40).length).toBeLessThanOrEqual(1)
 })
 
@@ -35,7 +35,7 @@ test('a peer that starts later than we do is found', async () => {
   const { logger, lines } = recordingLogger()
   const client = await startNode({ peers: [address], logger })
   const failures = (): Record<string, unknown>[] =>
-    lines.filter(({ msg }) => msg === 'cannot connect to peer; trying again, for ever')
+    lines.filter(({ msg }) => msg === 'cannot connect to a configured peer; the node keeps trying')
   await until(() => failures().length >= 2, 'two attempts have failed')
   expect(failures().map(({ level }) => level)).toEqual([40, 20])
   const late = await startNode({ listen: [withoutPeerId(address)], privateKey: server.privateKey })
@@ -52,6 +52,22 @@ test('a peer under another key than its address says is not taken', async () => 
   })
   await until(() => lines.some(({ level }) => level === 40), 'the dial has failed')
   expect(client.network.peers()).toEqual([])
+  expect(lines.find(({ level }) => level === 40)).toMatchObject({
+    reason: 'a node with another peer id answers there: check the peer id in the address given with --peer',
+  })
+})
+
+test('an unknown host is named with what to do, and counted for as long as it is out of reach', async () => {
+  const server = await startNode()
+  const address = '/dns4/no-such-host.invalid/tcp/4382'
+  const { logger, lines } = recordingLogger()
+  const { metrics } = await startNode({ peers: [address, addressOf(server)], logger })
+  await until(() => lines.some(({ level }) => level === 40), 'the dial has failed')
+  expect(lines.find(({ level }) => level === 40)).toMatchObject({
+    address,
+    reason: 'no such host: check the address given with --peer',
+  })
+  await expect.poll(async () => (await metrics.expose()).text).toContain('avatar_kv_configured_peers_unreachable 1\n')
 })
 
 test('names are resolved', async () => {
