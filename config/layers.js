@@ -70,6 +70,7 @@ const ROOT_FILES = { 'environment.ts': [], 'main.ts': ['cli', 'config'] }
 const ROOT_IMPORTS = {
   'breathe.ts': 'any',
   'environment.ts': 'any',
+  'level-files.ts': 'any',
   'node.ts': ['cli'],
   'data-dir.ts': ['cli'],
   'whole-store.ts': ['cli'],

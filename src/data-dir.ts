@@ -1,4 +1,4 @@
-import { access, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Config } from './config/load.ts'
@@ -10,6 +10,7 @@ import type { Ingest } from './ingest/types.ts'
 import { openHosting } from './node-hosting.ts'
 import { createMetrics } from './observe/metrics.ts'
 import type { Logger } from './observe/types.ts'
+import { hasStore } from './store/mark.ts'
 import { ONE_PASS_CACHES, openStore, type StoreOptions } from './store/store.ts'
 import type { Quotas, StoreReader } from './store/types.ts'
 import { payloadHead } from './sync/payload-head.ts'
@@ -39,13 +40,14 @@ const QUOTA_KEYS = {
 } as const satisfies { readonly [name in keyof Quotas]: ConfigKey }
 
 /**
- * Opens a node's data directory without a node around it, taking its lock. What its node was told is not known here, so
- * on data that are there defaults neither prune nor refuse: whether history is kept stays as it was, and the only quotas
- * are those that were said.
+ * Opens a node's data directory without a node around it, and locks it. The settings of its node are not known here, so
+ * defaults neither prune nor reject anything in a store that exists: `archive` stays as it was, and only quotas that the
+ * caller named apply.
  *
- * @param options.create whether to begin an empty store where there is none
- * @returns undefined where there is none and none was to be made
- * @throws StoreError `locked` where a node has it, `wrong_network`, `schema_newer`, `unreadable`
+ * @param options.create whether to create an empty store if there never was one
+ * @returns undefined if there never was a store and none was to be created
+ * @throws StoreError `locked` if a node has it open, `incomplete` if files of it are gone, `wrong_network`, `schema_newer`,
+ *   `unreadable`
  */
 export async function openDataDir(
   config: Pick<Config, 'dataDir' | 'network' | 'hostingMode' | 'hostingPolicy' | 'archive' | 'quotas' | 'said'>,
@@ -54,7 +56,7 @@ export async function openDataDir(
 ): Promise<DataDir | undefined> {
   const { environment, logger } = components
   const location = join(config.dataDir, 'store')
-  const isNew = !(await exists(location))
+  const isNew = !(await hasStore(location))
   if (isNew && !options.create) return undefined
   if (isNew) await mkdir(config.dataDir, { recursive: true, mode: DATA_DIR_MODE })
   const engine = await selectEngine()
@@ -116,11 +118,4 @@ function assumedOf({
   const noQuotas = Object.values(QUOTA_KEYS).map((key) => [key, 0] as const)
   const all = [['hosting_mode', hostingMode] as const, ['hosting_policy', hostingPolicy] as const, ...noQuotas]
   return Object.fromEntries(all.filter(([key]) => !said.has(key)))
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -1,4 +1,4 @@
-import { access, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
@@ -7,6 +7,7 @@ import { createIngest } from './ingest/ingest.ts'
 import type { Ingest } from './ingest/types.ts'
 import { createMetrics } from './observe/metrics.ts'
 import type { Logger } from './observe/types.ts'
+import { hasStore } from './store/mark.ts'
 import { ONE_PASS_CACHES, openStore } from './store/store.ts'
 import type { StoreReader } from './store/types.ts'
 import { selectEngine } from './verify/select-engine.ts'
@@ -25,12 +26,13 @@ export interface WholeStore {
 const MAX_WORKERS = 2
 
 /**
- * Opens the store in a data directory, taking its lock. Nothing is pruned meanwhile; a node that keeps no history does so
- * after its next start.
+ * Opens the store in a data directory, and locks it. Nothing is pruned while it is open; a node that keeps no history
+ * prunes after its next start.
  *
- * @param options.create whether to begin an empty store where there is none
- * @returns undefined where there is none and none was to be made
- * @throws StoreError `locked` where a node has it, `wrong_network`, `schema_newer`, `unreadable`
+ * @param options.create whether to create an empty store if there never was one
+ * @returns undefined if there never was a store and none was to be created
+ * @throws StoreError `locked` if a node has it open, `incomplete` if files of it are gone, `wrong_network`, `schema_newer`,
+ *   `unreadable`
  */
 export async function openWholeStore(
   { dataDir, network }: { readonly dataDir: string; readonly network: string },
@@ -39,8 +41,10 @@ export async function openWholeStore(
 ): Promise<WholeStore | undefined> {
   const { environment, logger } = components
   const location = join(dataDir, 'store')
-  if (options.create) await mkdir(location, { recursive: true })
-  else if (!(await exists(location))) return undefined
+  if (!(await hasStore(location))) {
+    if (!options.create) return undefined
+    await mkdir(dataDir, { recursive: true })
+  }
   const engine = await selectEngine()
   const parts = { environment, logger, metrics: createMetrics() }
   const store = await openStore({ ...parts, engine }, { location, network, archive: true, ...ONE_PASS_CACHES })
@@ -58,11 +62,4 @@ export async function openWholeStore(
       await store.close()
     },
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

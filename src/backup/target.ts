@@ -9,9 +9,11 @@ import { HOSTING_FILE, KEY_FILE } from './manifest.ts'
 const MARK_FILE = 'restoring.json'
 const MARK_TEXT = '{"format":"avatar-kv-restoring/1"}\n'
 const STORE_DIRECTORY = 'store'
+/** The store's mark, of the store that a restore makes. */
+const STORE_MARK_FILE = 'store.mark.json'
 const DIRECTORY_MODE = 0o700
 /** What a restore makes; the mark goes last. */
-const NAMES = [STORE_DIRECTORY, HOSTING_FILE, KEY_FILE]
+const NAMES = [STORE_DIRECTORY, STORE_MARK_FILE, `${STORE_MARK_FILE}.new`, HOSTING_FILE, KEY_FILE]
 
 /** Whether a data directory holds a restore that was not finished. */
 export async function isRestoring(dataDir: string): Promise<boolean> {

@@ -1,7 +1,14 @@
 import type { Avatar, RecordId } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 
-export type StoreErrorCode = 'locked' | 'schema_newer' | 'wrong_network' | 'unreadable' | 'disk_full' | 'write_failed'
+export type StoreErrorCode =
+  | 'locked'
+  | 'schema_newer'
+  | 'wrong_network'
+  | 'unreadable'
+  | 'incomplete'
+  | 'disk_full'
+  | 'write_failed'
 
 /** The store cannot be opened, read or written to; the message says what to do. */
 export class StoreError extends Error {

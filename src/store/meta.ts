@@ -33,21 +33,30 @@ export function totalsOperation(totals: Totals): Operation {
   return { type: 'put', key, value: seal(key, content.finish()) }
 }
 
+export interface MetaOptions {
+  readonly network: string
+  /** Whether superseded records are to be kept; undefined: as before. If no longer, they are noted down to be pruned. */
+  readonly archive: boolean | undefined
+  /** Whether there is a store for certain: one that says nothing of itself is then damaged, and not a new one. */
+  readonly isKnown: boolean
+}
+
 /**
- * Reads what an existing store says of itself, or begins a new one. Brings data of an older layout into this one.
+ * Reads what an existing store says of itself, or begins a new one in an empty database. Converts data of an older layout.
  *
- * @param wanted whether history is to be kept, undefined: as it was; where it was and is no longer, word is left to prune it
- * @throws StoreError `schema_newer`, `wrong_network`
+ * @throws StoreError `schema_newer`, `wrong_network`, `unreadable`
  */
 export async function readMeta(
   db: Database,
-  network: string,
-  wanted: boolean | undefined,
+  { network, archive: wanted, isKnown }: MetaOptions,
   { random }: { readonly random: Randomness },
 ): Promise<Meta> {
   const schema = await db.get(keys.metaKey('schema'))
-  if (schema === undefined) return begin(db, network, wanted ?? false, toHex(random.bytes(EPOCH_BYTES)).slice(2))
-  if (!/^[1-9][0-9]{0,8}$/.test(Buffer.from(schema).toString('latin1'))) throw damaged('its layout')
+  if (schema === undefined) {
+    if (isKnown || !(await isEmpty(db))) throw damaged('layout')
+    return begin(db, network, wanted ?? false, toHex(random.bytes(EPOCH_BYTES)).slice(2))
+  }
+  if (!/^[1-9][0-9]{0,8}$/.test(Buffer.from(schema).toString('latin1'))) throw damaged('layout')
   const layout = Number(bytesText(schema))
   if (layout > SCHEMA) {
     throw new StoreError(
@@ -116,16 +125,21 @@ async function readText(db: Database, name: TextName): Promise<string> {
   const key = keys.metaKey(name)
   const row = await db.get(key)
   const content = row && unseal(key, row)
-  if (content === undefined) throw damaged(`its ${name}`)
+  if (content === undefined) throw damaged(name)
   return bytesText(content)
 }
 
 function damaged(what: string): StoreError {
   return new StoreError(
     'unreadable',
-    `The data no longer says what ${what} is: the disk has damaged it. Restore a backup, or start with another ` +
-      '--data-dir and let peers send the records again.',
+    `The store no longer says what its ${what} is, because the disk lost or damaged that row. Restore a backup ` +
+      '(avatar-kv restore), save the records that are left (avatar-kv repair), or start with another --data-dir and let ' +
+      'peers send the records again.',
   )
+}
+
+async function isEmpty(db: Database): Promise<boolean> {
+  return (await db.keys({ limit: 1 }).all()).length === 0
 }
 
 /** The totals as stored, or, where that row fails its check, counted and stored anew. */

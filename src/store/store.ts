@@ -19,6 +19,7 @@ import { StoreError } from './errors.ts'
 import * as feed from './feed.ts'
 import { openExportMoment, readHistory } from './history.ts'
 import * as keys from './keys.ts'
+import { findStore, incomplete, writeMark } from './mark.ts'
 import { readMeta } from './meta.ts'
 import { readMember } from './member.ts'
 import * as reader from './reader.ts'
@@ -104,18 +105,22 @@ export interface RebuildableStore extends Store {
 }
 
 /**
- * Opens the store in a directory, making it if need be.
+ * Opens the store in a directory, or creates it where there never was one (`mark.ts`).
  *
- * @throws StoreError `locked` where another process has it, `schema_newer`, `wrong_network`, `unreadable`
+ * @throws StoreError `locked` if another process has it open, `incomplete` if files of it are gone, `schema_newer`,
+ *   `wrong_network`, `unreadable`
  */
 export async function openStore(
   components: StoreComponents,
   options: StoreOptions & { readonly location: string },
 ): Promise<RebuildableStore> {
   const { cacheBytes = CACHE_BYTES } = options
+  // First: a `Level` opens by itself once it is made.
+  const { isThere, mark } = await findStore(options.location)
   const db = new Level<Uint8Array, Uint8Array>(options.location, {
     keyEncoding: 'view',
     valueEncoding: 'view',
+    createIfMissing: !isThere,
     cacheSize: options.blockCacheBytes ?? Math.floor(cacheBytes * BLOCKS_SHARE),
     writeBufferSize: Math.floor(cacheBytes * WRITE_BUFFER_SHARE),
     ...(options.openFiles === undefined ? {} : { maxOpenFiles: options.openFiles }),
@@ -126,8 +131,18 @@ export async function openStore(
     throw openingError(error, options.location)
   }
   watchLog(db)
-  return createStore({ ...components, db }, options)
+  const store = await createStore({ ...components, db }, { ...options, isKnown: mark !== undefined })
+  try {
+    if (mark?.epoch !== store.epoch) await writeMark(options.location, { epoch: store.epoch })
+  } catch (error) {
+    await store.close()
+    throw openingError(error, options.location)
+  }
+  return store
 }
+
+/** What LevelDB says where tables are gone that its manifest names. It has changed nothing then. */
+const MISSING_FILES = /\b[0-9]+ missing files\b/
 
 function openingError(error: unknown, location: string): StoreError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
@@ -139,18 +154,26 @@ function openingError(error: unknown, location: string): StoreError {
     )
   }
   const detail = cause instanceof Error ? cause.message : String(cause)
+  if (MISSING_FILES.test(detail)) return incomplete(location, `table files (${detail})`, { cause })
   return new StoreError('unreadable', `The data in ${location} cannot be opened: ${detail}`, { cause })
 }
 
-/** Makes a store of an open database, which it then owns. */
+/**
+ * Makes a store of an open database, which it then owns.
+ *
+ * @param options.isKnown whether a store is known to be there: then an empty database is not taken for a new one
+ */
 export async function createStore(
   components: StoreComponents & { readonly db: Database },
-  options: StoreOptions & { readonly location?: string },
+  options: StoreOptions & { readonly location?: string; readonly isKnown?: boolean },
 ): Promise<RebuildableStore> {
   const { db, logger } = components
   const listeners = new Set<CommitListener>()
+  let isKnown = options.isKnown ?? false
   const load = async (): Promise<Loaded> => {
-    const meta = await readMeta(db, options.network, options.archive, components.environment)
+    const { network, archive } = options
+    const meta = await readMeta(db, { network, archive, isKnown }, components.environment)
+    isKnown = true
     const writer = await StoreWriter.open(
       { ...components, announce: (batch) => announce(batch, listeners, logger) },
       {
@@ -245,7 +268,7 @@ class LevelStore implements RebuildableStore {
     await assertRoom(location)
     await this.#writer.retire()
     try {
-      await this.#db.open()
+      await this.#db.open({ createIfMissing: false })
     } catch (error) {
       throw openingError(error, location)
     }

@@ -140,6 +140,8 @@ describe('a directory that is restored to', () => {
     await beginTarget(dataDir)
     await mkdir(join(dataDir, 'store'))
     await writeFile(join(dataDir, 'store', '000001.log'), 'half')
+    await writeFile(join(dataDir, 'store.mark.json'), '{"format":"avatar-kv-store/1"}')
+    await writeFile(join(dataDir, 'store.mark.json.new'), '{"form')
     await writeFile(join(dataDir, 'peer.key'), 'half')
     await beginTarget(dataDir)
     expect(await readdir(dataDir)).toEqual(['restoring.json'])

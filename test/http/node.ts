@@ -83,7 +83,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
   async function open() {
     const store = await openStore(
       { ...parts, engine },
-      { location: directory, network: NETWORK, ...(feedEntries === undefined ? {} : { feedEntries }) },
+      { location: join(directory, 'store'), network: NETWORK, ...(feedEntries === undefined ? {} : { feedEntries }) },
     )
     const hosting = await openOffice({
       ...options.hosting,

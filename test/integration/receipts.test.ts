@@ -163,6 +163,7 @@ test('a host that denies what it signed is shown up by its own receipts, without
   const before = JSON.parse(kept ?? '') as Receipt
   await one.stop()
   await rm(join(one.dataDir, 'store'), { recursive: true })
+  await rm(join(one.dataDir, 'store.mark.json'))
   await one.restart()
   await one.api.write([first])
   expect((await receipt(writer.avatar, '--node', one.url, '--out', file)).code).toBe(0)

@@ -68,7 +68,8 @@ export function memoryHarness(): Promise<StoreHarness> {
 
 /** A store on LevelDB in a directory of its own. */
 export async function diskHarness(): Promise<StoreHarness> {
-  const location = await mkdtemp(join(tmpdir(), 'avatar-kv-store-'))
+  const folder = await mkdtemp(join(tmpdir(), 'avatar-kv-store-'))
+  const location = join(folder, 'store')
   return harness({
     open: (components, options) => openStore(components, { ...options, location }),
     raw: async (use) => {
@@ -76,13 +77,14 @@ export async function diskHarness(): Promise<StoreHarness> {
       await db.open()
       await use(db).finally(() => db.close())
     },
-    remove: () => rm(location, { recursive: true }),
+    remove: () => rm(folder, { recursive: true }),
   })
 }
 
 /** What opening a directory says while another store has it open. */
 export async function openTwice(): Promise<unknown> {
-  const location = await mkdtemp(join(tmpdir(), 'avatar-kv-store-'))
+  const folder = await mkdtemp(join(tmpdir(), 'avatar-kv-store-'))
+  const location = join(folder, 'store')
   const components = { environment: systemEnvironment(), logger: silent, metrics, engine }
   const first = await openStore(components, { location, network: NETWORK })
   try {
@@ -93,7 +95,7 @@ export async function openTwice(): Promise<unknown> {
     return error
   } finally {
     await first.close()
-    await rm(location, { recursive: true })
+    await rm(folder, { recursive: true })
   }
 }
 
