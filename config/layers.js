@@ -64,8 +64,8 @@ const LAYERS = {
   },
 }
 
-/** Files directly in src/: `node.ts` puts the parts together, `main.ts` starts the command line. */
-const ROOT_FILES = { 'environment.ts': [], 'main.ts': ['cli', 'config'] }
+/** Files directly in src/: `node.ts` puts the parts together, `main.ts` checks Node.js and starts the command line. */
+const ROOT_FILES = { 'environment.ts': [], 'main.ts': [], 'command-line.ts': ['cli', 'config'] }
 /** Files directly in src/ that any part may import, beside those that `import type` may name. */
 const ROOT_IMPORTS = {
   'breathe.ts': 'any',

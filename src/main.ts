@@ -1,26 +1,14 @@
 #!/usr/bin/env node
-import { runCommandLine } from './cli/program.ts'
-import { environmentVariables } from './config/environment-variables.ts'
-import { systemEnvironment } from './system-environment.ts'
+// Everything else is imported after this check, and this file is plain ES2019, so that an old Node.js says what it lacks
+// where it would otherwise print the stack of a syntax error. The version is that of "engines" in package.json.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
-// Whoever reads the output may have seen enough and left, as `head` does.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
-
-/** What a command leaves open, such as a kept connection, does not keep the process alive for longer than this. */
-const LINGER_MS = 2000
-
-process.exitCode = await runCommandLine(process.argv.slice(2), {
-  environment: systemEnvironment(),
-  env: environmentVariables(),
-  cwd: process.cwd(),
-  stdin: process.stdin,
-  terminal: process.stdout.isTTY === true,
-  stdout: process.stdout,
-  draw: process.stderr.isTTY ? (line) => void process.stderr.write(`\r\u001b[2K${line}`) : undefined,
-  out: (text) => void process.stdout.write(`${text}\n`),
-  note: (text) => void process.stderr.write(`${text}\n`),
-})
-setTimeout(() => process.exit(), LINGER_MS).unref()
+if (major < 20 || (major === 20 && minor < 19)) {
+  process.stderr.write(
+    `avatar-kv: Node.js ${process.versions.node} is too old: avatar-kv needs 20.19 or newer. ` +
+      'Install a current version from https://nodejs.org, or with your version manager (nvm install 22), and run this again.\n',
+  )
+  process.exitCode = 1
+} else {
+  void import('./command-line.ts')
+}

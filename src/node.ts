@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createAnnouncer } from './announcer.ts'
 import { isRestoring } from './backup/target.ts'
 import { fileMark } from './bootstrap-mark.ts'
-import { formatHostPort } from './config/addresses.ts'
+import { formatHostPort, urlOf } from './config/addresses.ts'
 import type { Config } from './config/load.ts'
 import { explorerFolder, packageVersion } from './config/package-files.ts'
 import type { Environment } from './environment.ts'
@@ -47,6 +47,8 @@ export class NodeError extends Error {
 export interface Started {
   /** `HOST:PORT` where the HTTP interface listens; the real port where 0 was asked for. */
   readonly http: string
+  /** The HTTP interface's address on this machine, to open in a browser. */
+  readonly url: string
   /** Multiaddrs to dial this node, each with `/p2p/<peer id>`. */
   readonly addresses: readonly string[]
   readonly peer_id: string
@@ -241,6 +243,7 @@ export async function createNode(
       }
       const started: Started = {
         http: formatHostPort(server.address()),
+        url: urlOf(server.address()),
         addresses: peers.addresses(),
         peer_id: peers.peerId,
         network: config.network,

@@ -8,6 +8,8 @@ export interface CommandContext {
   readonly environment: Environment
   readonly env: EnvironmentVariables
   readonly cwd: string
+  /** How this program is called here, for advice that can be pasted: `avatar-kv`, or `npx avatar-kv` in a clone. */
+  readonly command: string
   readonly stdin: Readable & { readonly isTTY?: boolean }
   /** Whether standard output is a terminal. */
   readonly terminal: boolean

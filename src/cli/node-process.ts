@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
 import type { Started } from '../node.ts'
-import { environmentVariables } from '../config/environment-variables.ts'
+import { environmentVariables, VARIABLE_PREFIX } from '../config/environment-variables.ts'
 import { CliError } from './errors.ts'
 
 /** Opening a store of some size takes a second or two on a slow disk. */
@@ -16,8 +16,6 @@ const MAX_KEPT_CHARACTERS = 64 * 1024
 /** A node that runs in a process of its own. */
 export interface NodeProcess extends Started {
   readonly child: ChildProcess
-  /** `http://` address of its HTTP interface. */
-  readonly url: string
   /** Stops it by SIGTERM; resolves with its exit code, null where it had to be killed. */
   stop(): Promise<number | null>
 }
@@ -31,7 +29,7 @@ export interface NodeProcess extends Started {
  * @throws CliError where it does not start; the message holds what it said
  */
 export async function startNodeProcess(main: string, args: readonly string[], cwd: string): Promise<NodeProcess> {
-  const variables = Object.entries(environmentVariables()).filter(([name]) => !name.startsWith('AVATAR_KV_'))
+  const variables = Object.entries(environmentVariables()).filter(([name]) => !name.startsWith(VARIABLE_PREFIX))
   const child = spawn(process.execPath, [main, 'start', '--log-format', 'json', ...args], {
     cwd,
     env: Object.fromEntries(variables),
@@ -69,7 +67,7 @@ export async function startNodeProcess(main: string, args: readonly string[], cw
   return {
     ...started,
     child,
-    url: `http://${started.http}`,
+    url: started.url.replace(/\/$/, ''),
     async stop() {
       child.kill('SIGTERM')
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)

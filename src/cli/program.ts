@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 
+import { unknownVariablesText } from '../config/environment-variables.ts'
 import { packageVersion } from '../config/package-files.ts'
 import { addBackup } from './backup.ts'
 import type { CommandContext } from './context.ts'
@@ -55,6 +56,12 @@ export async function runCommandLine(args: readonly string[], context: CommandCo
     })
     .showHelpAfterError('(add --help for help)')
     .exitOverride()
+    .hook('preAction', (_, command) => {
+      // A node says it in its log.
+      if (command.name() === 'start') return
+      const text = unknownVariablesText(context.env)
+      if (text !== undefined) context.note(`Warning: ${text}`)
+    })
     .addHelpText(
       'after',
       `

@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
 
+import { unknownVariablesText } from '../config/environment-variables.ts'
 import type { Config } from '../config/load.ts'
-import type { Environment } from '../environment.ts'
+import type { Started } from '../node.ts'
 import type { Logger } from '../observe/types.ts'
 import type { CommandContext } from './context.ts'
 import { codeOf, EXIT_DONE, EXIT_FAILED, messageOf } from './errors.ts'
+import { DEFAULT_NODE_URL } from './node-client.ts'
 
 interface StartOptions {
   readonly config?: string
@@ -107,18 +109,44 @@ Examples:
       })
       const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && context.terminal)
       const logger = createLogger({ level: config.logLevel, pretty })
-      const clean = await runUntilSignal(config, logger, context.environment).catch((error: unknown) => {
-        // People read the message on standard error; whoever collects the log finds it there.
-        if (!pretty) logger.fatal({ code: codeOf(error) }, messageOf(error))
-        throw error
+      const unknown = unknownVariablesText(context.env)
+      if (unknown !== undefined) logger.warn(unknown)
+      const clean = await runUntilSignal(config, logger, context, pretty).catch((error: unknown) => {
+        // Said once: on standard error, in the form of the log, so that a collector of JSON lines gets one.
+        if (pretty) throw error
+        createLogger({ level: 'fatal', pretty }, { write: (line) => context.note(line.trimEnd()) }).fatal(
+          { code: codeOf(error) },
+          messageOf(error),
+        )
+        process.exit(EXIT_FAILED)
       })
       // A connection that did not close in time must not keep the process alive.
       process.exit(clean ? EXIT_DONE : EXIT_FAILED)
     })
 }
 
+/** What a person who has just started a node does next. */
+function nextSteps({ url, avatars }: Started, { command }: CommandContext): string {
+  const lines = [`The node runs. Open ${url} in a browser; stop it with Ctrl-C.`]
+  if (avatars === 0) {
+    const node = url === `${DEFAULT_NODE_URL}/` ? '' : ` --node ${url}`
+    lines.push(
+      'It holds nothing yet. To write, make a key and sign a first patch, in another terminal:',
+      `  ${command} key create`,
+      `  ${command} put '{"greeting":"hello"}'${node}`,
+    )
+  }
+  return lines.join('\n')
+}
+
 /** Resolves when the node was stopped by a signal: whether everything that had to be written was written. */
-async function runUntilSignal(config: Config, logger: Logger, environment: Environment): Promise<boolean> {
+async function runUntilSignal(
+  config: Config,
+  logger: Logger,
+  context: CommandContext,
+  pretty: boolean,
+): Promise<boolean> {
+  const { environment } = context
   const signal = onStopSignal(logger)
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'unexpected error; the node stops')
@@ -129,7 +157,8 @@ async function runUntilSignal(config: Config, logger: Logger, environment: Envir
 
   const { createNode } = await import('../node.ts')
   const node = await createNode(config, { environment, logger })
-  await node.start()
+  const started = await node.start()
+  if (pretty) context.out(nextSteps(started, context))
   logger.info({ signal: await signal }, 'stopping')
   const clean = await node.stop()
   logger.info({ clean }, 'stopped')

@@ -17,6 +17,12 @@ export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
+/** `http://` address by which this machine reaches what listens there. */
+export function urlOf({ host, port }: HostPort): string {
+  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${formatHostPort({ host: reached, port })}/`
+}
+
 /** What is wrong with a multiaddr, or undefined where it names a TCP address. */
 export function multiaddrProblem(text: string): string | undefined {
   try {

@@ -4,11 +4,12 @@ import { Errors } from 'typebox/value'
 
 import { multiaddrProblem, parseHostPort } from './addresses.ts'
 import type { HostPort } from './addresses.ts'
-import { CONFIG_VARIABLE, NODE_VARIABLE } from './environment-variables.ts'
+import { CONFIG_VARIABLE, variableOf } from './environment-variables.ts'
 import type { EnvironmentVariables } from './environment-variables.ts'
 import { ConfigError } from './errors.ts'
+import { nearestName } from './nearest.ts'
 import { defaultConfigText } from './package-files.ts'
-import { CONFIG_KEYS, configSchema, variableOf } from './schema.ts'
+import { CONFIG_KEYS, configSchema } from './schema.ts'
 import type { ConfigKey, ConfigValues } from './schema.ts'
 
 /** Configuration, checked and ready for use. */
@@ -62,7 +63,6 @@ interface Sourced {
 
 const DEFAULTS_FILE = 'config/default.json'
 
-const VARIABLE_PREFIX = 'AVATAR_KV_'
 const LIST_KEYS: readonly ConfigKey[] = ['listen', 'peers']
 /** What texts stand for, by key, in variables and flags; any other text stays as it is, and is refused. */
 const VALUES_OF_TEXT: { readonly [key in ConfigKey]?: (text: string) => unknown } = {
@@ -80,19 +80,19 @@ const MAX_SHOWN_CHARACTERS = 200
 
 /**
  * Reads the configuration. For each key the first of these that has it counts: flags, environment variables, the file
- * named by `--config` or `AVATAR_KV_CONFIG`, `config/default.json`. A variable that is empty counts as not set.
+ * named by `--config` or `AVATAR_KV_CONFIG`, `config/default.json`. A variable that is empty counts as not set; one that is
+ * unknown counts for nothing (`unknownVariablesText` is about those).
  *
- * @throws ConfigError on an unknown key or variable, a bad value, or a file that cannot be read
+ * @throws ConfigError on an unknown key, a bad value, or a file that cannot be read
  */
 export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
   const values = new Map<string, Sourced>()
   const take = (entries: Iterable<[string, unknown]>, source: (key: string) => string): void => {
     for (const [key, value] of entries) {
       if (!isConfigKey(key)) {
-        throw new ConfigError(
-          'unknown_key',
-          `Unknown configuration key ${show(key)} in ${source(key)}. Keys: ${CONFIG_KEYS.join(', ')}.`,
-        )
+        const nearest = nearestName(key, CONFIG_KEYS)
+        const advice = nearest === undefined ? `Known keys: ${CONFIG_KEYS.join(', ')}.` : `Did you mean "${nearest}"?`
+        throw new ConfigError('unknown_key', `Unknown configuration key ${show(key)} in ${source(key)}. ${advice}`)
       }
       values.set(key, { value, source: source(key) })
     }
@@ -104,7 +104,7 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
     const path = resolve(cwd, file)
     take(Object.entries(parseObject(readText(path), path)), () => path)
   }
-  take(fromVariables(env), (key) => `the environment variable ${VARIABLE_PREFIX}${key.toUpperCase()}`)
+  take(fromVariables(env), (key) => `the environment variable ${variableOf(key)}`)
   take(
     Object.entries(flags).flatMap(([key, value]) =>
       key === 'config' || value === undefined ? [] : [[key, valueOf(key, value)]],
@@ -163,19 +163,11 @@ function parseObject(text: string, source: string): object {
 }
 
 function fromVariables(env: EnvironmentVariables): [string, unknown][] {
-  const known = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]))
-  const entries: [string, unknown][] = []
-  for (const [name, text] of Object.entries(env)) {
-    if (!name.startsWith(VARIABLE_PREFIX) || name === CONFIG_VARIABLE || name === NODE_VARIABLE) continue
-    const key = known.get(name)
-    if (key === undefined) {
-      const names = [...known.keys(), CONFIG_VARIABLE, NODE_VARIABLE]
-      throw new ConfigError('unknown_key', `Unknown environment variable ${show(name)}. Known: ${names.join(', ')}.`)
-    }
-    if (text === undefined || text === '') continue
-    entries.push([key, LIST_KEYS.includes(key) ? text.split(',').map((item) => item.trim()) : valueOf(key, text)])
-  }
-  return entries
+  return CONFIG_KEYS.flatMap((key): [string, unknown][] => {
+    const text = env[variableOf(key)]
+    if (text === undefined || text === '') return []
+    return [[key, LIST_KEYS.includes(key) ? text.split(',').map((item) => item.trim()) : valueOf(key, text)]]
+  })
 }
 
 function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {

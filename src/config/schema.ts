@@ -79,8 +79,3 @@ export type ConfigValues = Static<typeof configSchema>
 export type ConfigKey = keyof ConfigValues
 
 export const CONFIG_KEYS = Object.keys(configSchema.properties) as ConfigKey[]
-
-/** The environment variable of a key: `data_dir` is `AVATAR_KV_DATA_DIR`. Lists are separated by commas. */
-export function variableOf(key: ConfigKey): string {
-  return `AVATAR_KV_${key.toUpperCase()}`
-}

@@ -12,7 +12,7 @@ function typing(text: string, isTTY: boolean): { context: CommandContext; notes:
   const out = (): void => undefined
   const note = (line: string): void => void notes.push(line)
   const streams = { stdin, stdout: new Writable(), draw: undefined, terminal: isTTY, out, note }
-  return { notes, context: { environment: systemEnvironment(), env: {}, cwd: '.', ...streams } }
+  return { notes, context: { environment: systemEnvironment(), env: {}, cwd: '.', command: 'avatar-kv', ...streams } }
 }
 
 describe('confirm', () => {

@@ -22,6 +22,7 @@ export async function run(
     environment: systemEnvironment(),
     env,
     cwd,
+    command: 'avatar-kv',
     stdin: Object.assign(Readable.from(stdin === undefined ? [] : [Buffer.from(stdin)]), {
       isTTY: stdin === undefined,
     }),

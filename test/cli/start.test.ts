@@ -32,13 +32,59 @@ function call(args: readonly string[], { url }: { url: string } = node) {
   return run([...args, '--node', url], { cwd })
 }
 
+/** A start that ends by itself, or is stopped by SIGTERM once standard output holds `until`. */
+function start(args: readonly string[], options: { until?: string; env?: Record<string, string> } = {}) {
+  return new Promise<{ code: unknown; out: string; err: string }>((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [MAIN, 'start', ...args],
+      { cwd, env: { ...process.env, ...options.env }, timeout: SLOW_MS },
+      (error, out, err) => resolve({ code: error?.code ?? 0, out, err }),
+    )
+    let said = ''
+    child.stdout?.on('data', (text: string) => {
+      const isThere = options.until === undefined || said.includes(options.until)
+      said += text
+      if (!isThere && said.includes(options.until ?? '')) child.kill('SIGTERM')
+    })
+  })
+}
+
 describe('start', () => {
   it('says what an operator needs', () => {
     expect(node).toMatchObject({ network: 'main', data_dir: join(cwd, 'data'), avatars: 0, records: 0 })
     expect(node.http).toMatch(/^127\.0\.0\.1:\d+$/)
     expect(node.addresses[0]).toMatch(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo/)
     expect(node.engine).toBe('libsecp256k1')
+    expect(node.url).toBe(`http://${node.http}`)
   })
+
+  it(
+    'says to a person what to open and what to run next, until there is something',
+    async () => {
+      const args = ['--data-dir', 'greeted', ...LOOPBACK, '--log-format', 'pretty']
+      const first = await start(args, { until: "put '" })
+      expect(first.out).toMatch(/Open http:\/\/127\.0\.0\.1:\d+\/ in a browser/)
+      expect(first.out).toMatch(/npx avatar-kv key create\n +npx avatar-kv put '{"greeting":"hello"}' --node http:/)
+      expect(first).toMatchObject({ code: 0, err: '' })
+      const json = await start(args.slice(0, -2), { until: '"started"' })
+      expect(json.out).not.toContain('browser')
+    },
+    SLOW_MS,
+  )
+
+  it(
+    'starts beside a Kubernetes Service named avatar-kv, and warns once',
+    async () => {
+      const env = { AVATAR_KV_SERVICE_HOST: '10.0.0.46', AVATAR_KV_PORT: 'tcp://10.0.0.46:4381' }
+      const { code, out } = await start(['--data-dir', 'service', ...LOOPBACK], { env, until: '"started"' })
+      expect(code).toBe(0)
+      const warnings = out.split('\n').filter((line) => line.includes('"warn"') && line.includes('AVATAR_KV_PORT'))
+      expect(warnings).toHaveLength(1)
+      expect(out.match(/AVATAR_KV_SERVICE_HOST/g)).toHaveLength(1)
+    },
+    SLOW_MS,
+  )
 
   it.each([
     ['a data directory in use', () => ['--data-dir', 'data', ...LOOPBACK], /another (node|process)/i],
@@ -61,14 +107,15 @@ describe('start', () => {
   ])(
     'fails with exit code 1 on %s',
     async (_, args, message) => {
-      const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
-        execFile(process.execPath, [MAIN, 'start', ...args()], { cwd, timeout: 15_000 }, (error, _out, stderr) =>
-          resolve({ code: error?.code, stderr }),
-        )
-      })
-      expect(stderr).toMatch(message)
-      expect(stderr).not.toContain('    at ')
+      const { code, out, err } = await start(args())
+      expect(err).toMatch(message)
+      expect(err).not.toContain('    at ')
       expect(code).toBe(1)
+      // Once, and as a line of the log where the log has JSON lines.
+      expect(out).not.toMatch(message)
+      const { level, msg } = JSON.parse(err) as Record<string, string>
+      expect([level, msg]).toEqual(['fatal', expect.stringMatching(message)])
+      expect(err).toBe(`${err.trimEnd()}\n`)
       expect((await call(['status'])).code).toBe(0)
     },
     SLOW_MS,

@@ -142,7 +142,7 @@ describe('refusals name key, value and source', () => {
       'unknown key in a file',
       () => ({ flags: { config: file('u.json', { netwrok: 'x' }) } }),
       'unknown_key',
-      ['netwrok', 'u.json'],
+      ['netwrok', 'u.json', 'Did you mean "network"?'],
     ],
     [
       '__proto__ in a file',
@@ -150,7 +150,12 @@ describe('refusals name key, value and source', () => {
       'unknown_key',
       ['__proto__'],
     ],
-    ['unknown variable', () => ({ env: { AVATAR_KV_NETWROK: 'x' } }), 'unknown_key', ['AVATAR_KV_NETWROK']],
+    [
+      'a key that is like no other',
+      () => ({ flags: { config: file('o.json', { colour: 'x' }) } }),
+      'unknown_key',
+      ['colour', 'Known keys: data_dir,'],
+    ],
     [
       'bad network',
       () => ({ env: { AVATAR_KV_NETWORK: 'Main!' } }),
