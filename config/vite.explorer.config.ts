@@ -6,7 +6,8 @@ const path = (name: string): string => fileURLToPath(new URL(`../${name}`, impor
 /** Builds the explorer, which a node serves at `/`. */
 export default defineConfig({
   root: path('src/explorer'),
-  base: '/',
+  // Relative: a proxy may serve the node below a path.
+  base: './',
   publicDir: false,
   cacheDir: path('.cache/vite'),
   resolve: {

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { DeskProvider, type Pen } from './data/context.ts'
 import { createDrafts } from './data/drafts.ts'
 import { messageOf } from './data/format.ts'
+import { here } from './data/here.ts'
 import { createOutbox, type Outbox } from './data/outbox.ts'
 import { openSession, type Session } from './data/session.ts'
 import { AvatarPage } from './pages/avatar-page.tsx'
@@ -87,7 +88,7 @@ export function App() {
 function Footer({ session, pen }: { session: Session; pen: Pen | undefined }) {
   return (
     <p>
-      Served by {location.host}, network {session.network}. <a href="/docs">API</a>
+      Served by {here().replace(/^https?:\/\//, '')}, network {session.network}. <a href="docs">API</a>
       {pen !== undefined && (
         <>
           {' '}

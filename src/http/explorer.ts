@@ -22,8 +22,10 @@ const ALWAYS_ASK = 'no-cache'
 
 /** Hosts that a page may compare with; more tell nothing more, and a header has its limits. */
 const MAX_COMPARED_HOSTS = 8
-/** Labels of a DNS name, an IPv4 or a bracketed IPv6 address, and a port: nothing that could end a directive. */
-const ORIGIN = /^https?:\/\/(?:[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/
+const MAX_HOST_LENGTH = 300
+/** Labels of a DNS name, an IPv4 or a bracketed IPv6 address, a port, and a path: nothing that could end a directive. */
+const HOST =
+  /^(?:https?:\/\/(?:[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?)(?:\/[a-z0-9._~%/-]*)?$/i
 
 interface PageFile {
   readonly bytes: Buffer
@@ -35,8 +37,8 @@ interface PageFile {
 
 /**
  * Serves the explorer, read from a folder once, at `/`. A page there may run and load only what this node serves, and ask
- * only this node and the hosts that its address names: `/?host=https://other.example`. So whoever reads may hold this
- * host's answers against others', and a page still cannot tell anybody else what is read in it.
+ * only this node and the hosts that its address names: `/?host=https://other.example`. So a reader can compare this
+ * host's answers with those of others, and the page still cannot tell anybody else what is read in it.
  *
  * @param folder where the build put it; undefined, or without an `index.html`: `/` says how to build it
  */
@@ -56,6 +58,7 @@ export function installExplorer(app: FastifyInstance, folder: string | undefined
   }
 }
 
+/** @param hosts sources as a policy writes them */
 function contentPolicy(hosts: readonly string[]): string {
   return [
     "default-src 'none'",
@@ -73,8 +76,16 @@ function contentPolicy(hosts: readonly string[]): string {
 function comparedHosts({ url }: FastifyRequest): string[] {
   const at = url.indexOf('?')
   const named = at < 0 ? [] : new URLSearchParams(url.slice(at)).getAll('host')
-  const origins = named.filter((each) => each.length <= 300).map((each) => each.toLowerCase().replace(/\/+$/, ''))
-  return [...new Set(origins.filter((each) => ORIGIN.test(each)))].slice(0, MAX_COMPARED_HOSTS)
+  const sources = named.flatMap((each) => sourceOf(each) ?? [])
+  return [...new Set(sources)].slice(0, MAX_COMPARED_HOSTS)
+}
+
+/** A host as a source of the policy: below a path, everything under that path. Undefined where the text names no host. */
+function sourceOf(host: string): string | undefined {
+  if (host.length > MAX_HOST_LENGTH || !HOST.test(host) || !URL.canParse(host)) return undefined
+  const { origin, pathname } = new URL(host)
+  const folder = pathname.replace(/\/+$/, '')
+  return folder === '' ? origin : `${origin}${folder}/`
 }
 
 function send(request: FastifyRequest, reply: FastifyReply, file: PageFile): FastifyReply {

@@ -51,6 +51,7 @@ beforeEach(() => {
   whole = undefined
   requests = 0
   vi.stubGlobal('localStorage', disk)
+  stubAddress('https://kv.example/')
   vi.stubGlobal('fetch', (_path: string, { body }: { body: string }) => {
     requests += 1
     if (answer === undefined) return Promise.reject(new TypeError('offline'))
@@ -68,6 +69,10 @@ afterEach(() => {
   vi.unstubAllGlobals()
   vi.useRealTimers()
 })
+
+function stubAddress(href: string): void {
+  vi.stubGlobal('location', { href })
+}
 
 async function openTab(): Promise<Tab> {
   const page = new EventTarget()
@@ -297,6 +302,25 @@ describe('a full storage', () => {
     const { outbox } = await openTab()
     await outbox.hand(change(1))
     expect(outbox.list()).toMatchObject([{ id: '0x1', isOnDisk: false }])
+  })
+})
+
+describe('hosts below different paths of one address', () => {
+  it('share the storage of the browser, and leave the changes of each other alone', async () => {
+    for (const href of ['https://kv.example/', 'https://kv.example/a/?host=x#/write', 'https://kv.example/a/b/']) {
+      stubAddress(href)
+      const tab = await openTab()
+      expect(tab.outbox.list()).toEqual([])
+      await tab.outbox.hand(change(1))
+      tab.close()
+    }
+    expect(Object.keys(disk)).toEqual(['avatar-kv.outbox.0x1', 'avatar-kv.outbox./a/0x1', 'avatar-kv.outbox./a/b/0x1'])
+    answer = () => ({ status: 'stored' })
+    const before = requests
+    stubAddress('https://kv.example/a/')
+    await openTab()
+    expect(requests).toBe(before + 1)
+    expect(Object.keys(disk)).toEqual(['avatar-kv.outbox.0x1', 'avatar-kv.outbox./a/b/0x1'])
   })
 })
 

@@ -61,6 +61,8 @@ describe('the explorer at /', () => {
   it('may ask the hosts that its address names, up to eight', async () => {
     const two = '/?host=https%3A%2F%2FA.example&host=http%3A%2F%2F%5B%3A%3A1%5D%3A4381%2F&host=https://a.example'
     expect((await policyOf(two)).get('connect-src')).toBe("'self' https://a.example http://[::1]:4381")
+    const paths = '/?host=https://A.example/Some/kv/&host=https://a.example/Some/kv&host=https://b.example/x/../y'
+    expect((await policyOf(paths)).get('connect-src')).toBe("'self' https://a.example/Some/kv/ https://b.example/y/")
     const many = Array.from({ length: 20 }, (_, n) => `host=https://h${n}.example`).join('&')
     expect((await policyOf(`/?${many}`)).get('connect-src')?.split(' ')).toHaveLength(9)
   })
@@ -70,7 +72,6 @@ describe('the explorer at /', () => {
     'https://a.example *',
     "https://a.example 'unsafe-inline'",
     'https://*.example',
-    'https://a.example/path',
     'https:',
     '*',
     'data:',
@@ -78,6 +79,9 @@ describe('the explorer at /', () => {
     'https://a.example\r\nset-cookie: a=b',
     `https://${'a'.repeat(400)}.example`,
     'https://user@a.example',
+    'https://a.example/path;script-src *',
+    'https://a.example/a,b',
+    'https://a.example/?q',
   ])('takes %j for no host', async (host) => {
     const { headers } = await app.inject(`/?host=${encodeURIComponent(host)}`)
     expect((await policyOf(`/?host=${encodeURIComponent(host)}`)).get('connect-src')).toBe("'self'")

@@ -81,20 +81,20 @@ export class HostError extends Error {
 }
 
 export async function readStatus(signal?: AbortSignal): Promise<HostStatus> {
-  const answer = await ask<unknown>('/v2/status', {}, signal)
+  const answer = await ask<unknown>('v2/status', {}, signal)
   if (!isStatus(answer)) throw notUnderstood()
   return answer
 }
 
 export async function readPeers(signal?: AbortSignal): Promise<readonly HostPeer[]> {
-  const { peers } = await ask<{ peers?: unknown }>('/v2/peers', {}, signal)
+  const { peers } = await ask<{ peers?: unknown }>('v2/peers', {}, signal)
   if (!Array.isArray(peers) || !peers.every(isPeer)) throw notUnderstood()
   return peers
 }
 
 /** The first avatars that the host holds. */
 export async function readAvatars(limit: number, signal?: AbortSignal): Promise<readonly string[]> {
-  const { avatars } = await ask<{ avatars?: unknown }>(`/v2/avatars?limit=${limit}`, {}, signal)
+  const { avatars } = await ask<{ avatars?: unknown }>(`v2/avatars?limit=${limit}`, {}, signal)
   if (!Array.isArray(avatars)) throw notUnderstood()
   const names = avatars.map((each: unknown) => (isRecord(each) ? each['avatar'] : each))
   if (!names.every(isText)) throw notUnderstood()
@@ -108,14 +108,14 @@ export async function findByIdentity(
   signal?: AbortSignal,
 ): Promise<readonly { readonly avatar: string; readonly content: unknown }[]> {
   const query = new URLSearchParams({ platform, identity }).toString()
-  const { values } = await ask<{ values?: unknown }>(`/v1/kv/by_identity?${query}`, {}, signal)
+  const { values } = await ask<{ values?: unknown }>(`v1/kv/by_identity?${query}`, {}, signal)
   if (!Array.isArray(values) || !values.every((each) => isRecord(each) && isText(each['avatar']))) throw notUnderstood()
   return values as { avatar: string; content: unknown }[]
 }
 
 export async function submitRecords(records: readonly RecordText[]): Promise<readonly SubmitResult[]> {
   const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ records }) }
-  const { results } = await ask<{ results?: unknown }>('/v2/records', init)
+  const { results } = await ask<{ results?: unknown }>('v2/records', init)
   if (!Array.isArray(results) || !results.every(isResult)) throw notUnderstood()
   return results
 }
@@ -168,12 +168,13 @@ function isResult(value: unknown): value is SubmitResult {
 
 export const importArchive = (file: Blob): Promise<ImportResult> =>
   ask<ImportResult>(
-    '/v2/archives',
+    'v2/archives',
     { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: file },
     undefined,
     IMPORT_TIMEOUT_MS,
   )
 
+/** @param path relative to the page: a proxy may serve the host below a path */
 async function ask<T>(path: string, init: RequestInit, signal?: AbortSignal, timeoutMs = TIMEOUT_MS): Promise<T> {
   const timeout = AbortSignal.timeout(timeoutMs)
   let response: Response

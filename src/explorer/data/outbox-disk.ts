@@ -1,11 +1,20 @@
-/** Where the browser keeps signed records: a key for each, so that pages that are open at once do not overwrite each other's. */
+/**
+ * Where the browser stores signed records: each under its own key, so that pages that are open at once do not overwrite each
+ * other's records. Hosts below different paths of one address share the browser's storage; each uses its own keys.
+ */
+import { pathHere } from './here.ts'
 import { citationsOf, type Kept, type Waiting } from './waiting.ts'
-
-const PREFIX = 'avatar-kv.outbox.'
 
 /** The id of the record that a key of the storage is for; undefined where the key is somebody else's. */
 export function idOfKey(key: string): string | undefined {
-  return key.startsWith(PREFIX) ? key.slice(PREFIX.length) : undefined
+  const start = keyOf('')
+  const id = key.startsWith(start) ? key.slice(start.length) : ''
+  return id.startsWith('0x') ? id : undefined
+}
+
+function keyOf(id: string): string {
+  const path = pathHere()
+  return `avatar-kv.outbox.${path === '/' ? '' : path}${id}`
 }
 
 /** All that is kept for a network, in no order. */
@@ -26,7 +35,7 @@ export function readAll(network: string): Kept[] {
 /** Undefined where there is none, or what is there cannot be read. */
 export function readOne(id: string, network: string): Kept | undefined {
   try {
-    const value: unknown = JSON.parse(localStorage.getItem(PREFIX + id) ?? '')
+    const value: unknown = JSON.parse(localStorage.getItem(keyOf(id)) ?? '')
     return isWaiting(value) && value.id === id && value.network === network ? { ...value, isOnDisk: true } : undefined
   } catch {
     return undefined
@@ -36,7 +45,7 @@ export function readOne(id: string, network: string): Kept | undefined {
 /** Writes it to disk. Where that has no room, what it held of this record before stays there. */
 export function writeOne(record: Kept): Kept {
   try {
-    localStorage.setItem(PREFIX + record.id, JSON.stringify({ ...record, isOnDisk: undefined }))
+    localStorage.setItem(keyOf(record.id), JSON.stringify({ ...record, isOnDisk: undefined }))
     return { ...record, isOnDisk: true }
   } catch {
     return record
@@ -45,7 +54,7 @@ export function writeOne(record: Kept): Kept {
 
 export function removeOne(id: string): void {
   try {
-    localStorage.removeItem(PREFIX + id)
+    localStorage.removeItem(keyOf(id))
   } catch {
     // It was never there.
   }

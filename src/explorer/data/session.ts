@@ -1,5 +1,9 @@
 import { createClient, memoryRecordCache, type Client } from '../../client/index.ts'
+import { here, hostOf } from './here.ts'
 import { readStatus, type HostStatus } from './node-facts.ts'
+
+/** As many as the node's policy for the page lists. */
+const MAX_COMPARED_HOSTS = 8
 
 /** What one visit of the page works with. */
 export interface Session {
@@ -10,21 +14,11 @@ export interface Session {
   readonly others: readonly string[]
 }
 
-/** Hosts that the page's address names; the node lets the page ask just these. */
-function comparedHosts(search: string = location.search): string[] {
-  const named = new URLSearchParams(search).getAll('host').map((each) => each.toLowerCase().replace(/\/+$/, ''))
-  return [...new Set(named.filter((each) => originOf(each) === each && each !== location.origin))].slice(0, 8)
-}
-
-/** The origin of an address that somebody typed, `https://…` or a bare name; undefined where it is none. */
-export function originOf(text: string): string | undefined {
-  const trimmed = text.trim()
-  try {
-    const url = new URL(/^[a-z]+:\/\//i.test(trimmed) ? trimmed : `https://${trimmed}`)
-    return url.protocol === 'http:' || url.protocol === 'https:' ? url.origin : undefined
-  } catch {
-    return undefined
-  }
+/** The hosts that the page's address names. The policy of the page allows requests to these and to its own host only. */
+function comparedHosts(): string[] {
+  const named = new URLSearchParams(location.search).getAll('host').map(hostOf)
+  const others = named.filter((each) => each !== undefined && each !== here()) as string[]
+  return [...new Set(others)].slice(0, MAX_COMPARED_HOSTS)
 }
 
 /** Asks the host which network it is of; everything is verified within that. */
@@ -32,7 +26,7 @@ export async function openSession(signal: AbortSignal): Promise<Session> {
   const status = await readStatus(signal)
   const others = comparedHosts()
   const client = createClient({
-    nodes: [location.origin, ...others],
+    nodes: [here(), ...others],
     network: status.network,
     cache: memoryRecordCache(),
     signal,

@@ -17,13 +17,13 @@ export function MoveView({ avatar, known }: { avatar: string; known: VerifiedAva
               can check it with no host at all.
             </p>
             <p class="row">
-              <a class="button primary" href={`/v2/archives?${query}`} download>
+              <a class="button primary" href={`v2/archives?${query}`} download>
                 Download the archive
               </a>
-              <a class="button" href={`/v2/archives?${query}&gzip=true`} download>
+              <a class="button" href={`v2/archives?${query}&gzip=true`} download>
                 Compressed
               </a>
-              <a class="button" href={`/v2/archives?${query}&history=true`} download>
+              <a class="button" href={`v2/archives?${query}&history=true`} download>
                 With superseded history
               </a>
             </p>

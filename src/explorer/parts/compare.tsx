@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks'
-import { originOf } from '../data/session.ts'
+import { here, hostOf } from '../data/here.ts'
 import { useDesk } from '../data/context.ts'
 
-/** Adds a host to hold this one against. The page is loaded anew, as only then may it ask that host. */
+/** Adds a host to compare this one with. The page loads again, because its policy names the hosts that it may ask. */
 export function Compare() {
   const { session } = useDesk()
   const [text, setText] = useState('')
@@ -10,10 +10,11 @@ export function Compare() {
 
   function add(event: Event): void {
     event.preventDefault()
-    const origin = originOf(text)
-    if (origin === undefined) return setError('That is no address of a host. One looks like https://kv.example.org')
-    if (origin === location.origin) return setError('That is this host.')
-    go([...session.others, origin])
+    const host = hostOf(text)
+    if (host === undefined)
+      return setError('That is not the address of a host. Type one such as https://kv.example.org')
+    if (host === here()) return setError('That is this host. Type the address of another one.')
+    go([...session.others, host])
   }
 
   return (
@@ -48,5 +49,5 @@ export function Compare() {
 
 function go(hosts: readonly string[]): void {
   const query = new URLSearchParams(hosts.map((each): [string, string] => ['host', each])).toString()
-  location.assign(`/${query === '' ? '' : `?${query}`}${location.hash}`)
+  location.assign(`./${query === '' ? '' : `?${query}`}${location.hash}`)
 }

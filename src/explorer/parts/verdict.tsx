@@ -1,5 +1,6 @@
 import type { NodeReport, ProblemCode, VerifiedAvatar } from '../../client/index.ts'
 import { count, shortHex } from '../data/format.ts'
+import { here } from '../data/here.ts'
 import { Notice, type Tone } from './notice.tsx'
 
 /** What lies about: not late, but false. */
@@ -95,7 +96,7 @@ function Hosts({ known }: { known: VerifiedAvatar }) {
             <tr key={url}>
               <th scope="row">
                 {url}
-                {url === location.origin && ' (this host)'}
+                {url === here() && ' (this host)'}
               </th>
               <td>{STANDINGS[standing]}</td>
               <td>{lacks === null ? 'not known' : count(lacks, 'record')}</td>
@@ -121,14 +122,14 @@ function judge(known: VerifiedAvatar): { tone: Tone; title: string; text: string
   }
   const of = (wanted: NodeReport['standing']): string[] =>
     nodes.filter(({ standing }) => standing === wanted).map(({ url }) => url)
-  const self = nodes.find(({ url }) => url === location.origin)
+  const self = nodes.find(({ url }) => url === here())
   const newest = `${checked} It is the newest that all the hosts asked have together.`
   if (self?.standing === 'unknown' && records > 0) {
     return { tone: 'warn', title: 'This host does not have this avatar', text: newest }
   }
   const behind = of('behind')
   if (state === 'behind' || behind.length > 0) {
-    const who = behind.find((url) => url === location.origin) ?? behind[0] ?? nodes[0]?.url ?? location.origin
+    const who = behind.find((url) => url === here()) ?? behind[0] ?? nodes[0]?.url ?? here()
     return { tone: 'warn', title: `${atStart(nameOf(who))} shows an older state`, text: newest }
   }
   if (self?.standing === 'failed') {
@@ -150,7 +151,7 @@ function judge(known: VerifiedAvatar): { tone: Tone; title: string; text: string
 }
 
 function showing(urls: readonly string[], asked: number): string {
-  const [first = location.origin] = urls
+  const [first = here()] = urls
   if (urls.length < 2) return `${atStart(nameOf(first))} shows just what they say.`
   return urls.length === asked ? `All ${asked} hosts show just this.` : `${urls.length} hosts show just this.`
 }
@@ -164,5 +165,5 @@ function atStart(words: string): string {
 }
 
 function nameOf(url: string): string {
-  return url === location.origin ? 'this host' : `the host ${url.replace(/^https?:\/\//, '')}`
+  return url === here() ? 'this host' : `the host ${url.replace(/^https?:\/\//, '')}`
 }
