@@ -209,6 +209,7 @@ export async function createNode(
       },
       {
         ...config.http,
+        trustedProxies: config.httpTrustedProxies,
         network: config.network,
         version,
         engine: engine.name,

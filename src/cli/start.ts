@@ -12,6 +12,7 @@ interface StartOptions {
   readonly config?: string
   readonly dataDir?: string
   readonly http?: string
+  readonly httpTrustedProxies?: string[]
   readonly listen?: string[]
   readonly peer?: string[]
   readonly network?: string
@@ -40,6 +41,10 @@ export function addStart(program: Command, context: CommandContext): void {
     .option('--config <file>', 'JSON file with configuration keys (or AVATAR_KV_CONFIG)')
     .option('--data-dir <dir>', 'directory for the store and the peer key (default: ./data)')
     .option('--http <host:port>', 'address of the HTTP interface (default: 127.0.0.1:4381)')
+    .option(
+      '--http-trusted-proxies <network...>',
+      'reverse proxies whose X-Forwarded-For or Forwarded names the client: IP addresses, networks, loopback, or none (default: loopback)',
+    )
     .option('--listen <multiaddr...>', 'where other nodes can connect (default: /ip4/0.0.0.0/tcp/4382)')
     .option('--peer <multiaddr...>', 'nodes to stay connected to (default: none)')
     .option('--network <name>', 'name of the network (default: main)')
@@ -88,6 +93,7 @@ Examples:
           config: file,
           data_dir: dataDir,
           http,
+          http_trusted_proxies: options.httpTrustedProxies,
           listen,
           peers: peer,
           network,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Errors } from 'typebox/value'
 
+import { networkProblem } from '../shares/networks.ts'
 import { multiaddrProblem, parseHostPort } from './addresses.ts'
 import type { HostPort } from './addresses.ts'
 import { CONFIG_VARIABLE, variableOf } from './environment-variables.ts'
@@ -17,6 +18,8 @@ export interface Config {
   /** Absolute path. */
   readonly dataDir: string
   readonly http: HostPort
+  /** IP addresses, networks, `loopback`, or `none` alone. */
+  readonly httpTrustedProxies: readonly string[]
   /** Multiaddrs. */
   readonly listen: readonly string[]
   /** Multiaddrs. */
@@ -63,7 +66,7 @@ interface Sourced {
 
 const DEFAULTS_FILE = 'config/default.json'
 
-const LIST_KEYS: readonly ConfigKey[] = ['listen', 'peers']
+const LIST_KEYS: readonly ConfigKey[] = ['http_trusted_proxies', 'listen', 'peers']
 /** What texts stand for, by key, in variables and flags; any other text stays as it is, and is refused. */
 const VALUES_OF_TEXT: { readonly [key in ConfigKey]?: (text: string) => unknown } = {
   gossip: readBoolean,
@@ -188,6 +191,10 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     refuse(key, plain[key])
   }
   const checked = plain as ConfigValues
+  for (const text of checked.http_trusted_proxies) {
+    const problem = networkProblem(text, checked.http_trusted_proxies)
+    if (problem !== undefined) refuse('http_trusted_proxies', text, problem)
+  }
   for (const key of ['listen', 'peers'] as const) {
     for (const address of checked[key]) {
       const problem = multiaddrProblem(address)
@@ -197,6 +204,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
   return {
     dataDir: resolve(cwd, checked.data_dir),
     http: parseHostPort(checked.http) ?? refuse('http', checked.http),
+    httpTrustedProxies: checked.http_trusted_proxies,
     listen: checked.listen,
     peers: checked.peers,
     network: checked.network,

@@ -5,6 +5,8 @@ import type { Static } from 'typebox'
 const MAX_TEXT_LENGTH = 4096
 /** More listen addresses than any host needs; guards against a file pasted into the wrong key. */
 const MAX_LISTEN_ADDRESSES = 16
+/** Networks of content delivery services come in lists of some dozens. */
+const MAX_TRUSTED_PROXIES = 256
 /** Each configured peer is dialled for ever, so a list is kept to what one node can hold connections to. */
 const MAX_PEERS = 256
 
@@ -25,7 +27,8 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * Every configuration key. A description says what is expected and follows "expected" in an error message.
  *
  * `http` defaults to loopback: version 1 of the API lets a node choose what its clients sign, so it is opened to others
- * on purpose, behind TLS. `listen` defaults to all interfaces: a node that nobody can dial helps nobody, and whatever
+ * on purpose, behind TLS. `http_trusted_proxies` defaults to this machine, where the reverse proxy usually runs: a node that
+ * trusted other addresses would let any client claim any address. `listen` defaults to all interfaces: a node that nobody can dial helps nobody, and whatever
  * comes in there is verified. `gossip` can be switched off where bandwidth is dear, and by tests: records then travel
  * by sync alone, and so arrive later. `hosting_policy` defaults to closed: nobody has this node fetch from addresses that
  * he names, unless the operator wants that; and `hosting_pull_private` to false, so that those are no addresses in the
@@ -41,6 +44,11 @@ export const configSchema = Type.Object(
     http: Type.String({
       ...text,
       description: 'HOST:PORT, such as 127.0.0.1:4381 or [::1]:4381; port 0 takes any free one',
+    }),
+    http_trusted_proxies: Type.Array(Type.String(text), {
+      minItems: 1,
+      maxItems: MAX_TRUSTED_PROXIES,
+      description: `up to ${MAX_TRUSTED_PROXIES} IP addresses or networks, such as 10.0.0.0/8, the word loopback, or none alone`,
     }),
     listen: Type.Array(Type.String(text), {
       maxItems: MAX_LISTEN_ADDRESSES,

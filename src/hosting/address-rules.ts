@@ -4,6 +4,8 @@
  */
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
+import { ipv4Text, ipv6Groups } from '../shares/host.ts'
+
 const SPECIAL_IPV4: readonly (readonly [string, number])[] = [
   ['0.0.0.0', 8], // this network (RFC 791)
   ['10.0.0.0', 8], // private (RFC 1918)
@@ -52,29 +54,10 @@ export function isPublicAddress(address: string): boolean {
   if (isIPv4(address)) return !ipv4Rules.check(address, 'ipv4')
   // A zone names an interface of this machine.
   if (!isIPv6(address) || address.includes('%')) return false
-  const groups = groupsOf(address)
+  const groups = ipv6Groups(address)
   for (const [prefix, at] of EMBEDDINGS) {
     if (!prefix.every((group, index) => groups[index] === group)) continue
-    const [high = 0, low = 0] = groups.slice(at, at + 2)
-    return isPublicAddress([high >> 8, high & 0xff, low >> 8, low & 0xff].join('.'))
+    return isPublicAddress(ipv4Text(groups.slice(at, at + 2)))
   }
   return globalUnicast.check(address, 'ipv6') && !ipv6Rules.check(address, 'ipv6')
-}
-
-/** The eight groups of 16 bits of a valid IPv6 address (RFC 4291, section 2.2). */
-function groupsOf(address: string): number[] {
-  const [head = '', tail] = address.split('::')
-  const front = partsOf(head)
-  const back = tail === undefined ? [] : partsOf(tail)
-  const zeros = Array.from({ length: tail === undefined ? 0 : 8 - front.length - back.length }, () => 0)
-  return [...front, ...zeros, ...back]
-}
-
-function partsOf(text: string): number[] {
-  if (text === '') return []
-  return text.split(':').flatMap((part) => {
-    if (!part.includes('.')) return [Number.parseInt(part, 16)]
-    const [a = 0, b = 0, c = 0, d = 0] = part.split('.').map(Number)
-    return [(a << 8) | b, (c << 8) | d]
-  })
 }

@@ -4,22 +4,22 @@
  * Guaranteed: only the avatar's key is heard, by the node that it names, within ten minutes of its time, and in the order of
  * its times; asking costs little, and strangers are held to a rate.
  */
-import { LRUCache } from 'lru-cache'
-
 import type { Clock } from '../environment.ts'
 import type { SignatureEngine } from '../record/engine.ts'
+import { Rates } from '../shares/rates.ts'
+import type { RateLimits } from '../shares/rates.ts'
 import { HostingError } from './errors.ts'
 import { STATEMENT_WINDOW_SECONDS } from './limits.ts'
 import type { Puller } from './puller.ts'
 import { verifyStatement, type HostingStatement } from './statement.ts'
 import type { HostingDesk, HostingWishes } from './types.ts'
 
-/** Requests that may come at once, and one more after so long: of one address, and of all together. */
-const ADDRESS_RATE = { burst: 20, refillMs: 1_000 } as const
-const TOTAL_RATE = { burst: 100, refillMs: 100 } as const
-/** Addresses remembered; about 200 bytes each. */
-const MAX_ADDRESSES = 10_000
-const LOOPBACK = /^(127\.|::1$)/
+/** One host may ask 20 times at once, then once a second; all together 100 times at once, then ten times a second. */
+const REQUEST_RATES: RateLimits = {
+  perKey: { burst: 20, refillMs: 1_000 },
+  total: { burst: 100, refillMs: 100 },
+  reserve: 25,
+}
 
 export function createHostingDesk(
   components: {
@@ -31,8 +31,7 @@ export function createHostingDesk(
   facts: { readonly network: string; readonly peerId: string },
 ): HostingDesk {
   const { hosting, puller, engine, clock } = components
-  const addresses = new LRUCache<string, Bucket>({ max: MAX_ADDRESSES })
-  const total = new Bucket(TOTAL_RATE, clock)
+  const rates = new Rates(REQUEST_RATES, clock)
 
   function checkFacts({ network, peer_id, created_at }: HostingStatement): void {
     if (network !== facts.network) {
@@ -51,14 +50,7 @@ export function createHostingDesk(
   }
 
   return {
-    admits(address) {
-      const key = sourceOf(address)
-      // A proxy on this machine brings everybody.
-      if (LOOPBACK.test(key)) return total.take()
-      const bucket = addresses.get(key) ?? new Bucket(ADDRESS_RATE, clock)
-      addresses.set(key, bucket)
-      return bucket.take() || total.take()
-    },
+    admits: (source) => rates.take(source),
     async ask(text, signature) {
       const statement = verifyStatement(engine, text, signature)
       checkFacts(statement)
@@ -73,39 +65,5 @@ export function createHostingDesk(
       return { status: 'granted', action, avatar, already, pulling: from !== undefined }
     },
     pullOf: (avatar) => puller.report(avatar),
-  }
-}
-
-/** A network of 64 bits is one customer's; an IPv4 address may come as a mapped one. */
-function sourceOf(address: string): string {
-  const plain = address.replace(/^::ffff:/, '')
-  if (!plain.includes(':') || plain === '::1') return plain
-  return address.split(':').slice(0, 4).join(':')
-}
-
-/** A token bucket. */
-class Bucket {
-  readonly #rate: { readonly burst: number; readonly refillMs: number }
-  readonly #clock: Clock
-  #tokens: number
-  #atMs: number
-
-  constructor(rate: { readonly burst: number; readonly refillMs: number }, clock: Clock) {
-    this.#rate = rate
-    this.#clock = clock
-    this.#tokens = rate.burst
-    this.#atMs = clock.now()
-  }
-
-  /** Takes one; returns 0, or the whole seconds until there is one. */
-  take(): number {
-    const { burst, refillMs } = this.#rate
-    const now = this.#clock.now()
-    // A clock that was set back gives nothing, for a moment.
-    this.#tokens = Math.min(burst, this.#tokens + Math.max(0, now - this.#atMs) / refillMs)
-    this.#atMs = now
-    if (this.#tokens < 1) return Math.max(1, Math.ceil(((1 - this.#tokens) * refillMs) / 1_000))
-    this.#tokens -= 1
-    return 0
   }
 }

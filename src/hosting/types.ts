@@ -1,4 +1,5 @@
 import type { Avatar } from '../record/types.ts'
+import type { Source } from '../shares/types.ts'
 import type { Scope } from '../sync/types.ts'
 
 /** `all`: everything that is not blocked and has not left. `listed`: just the avatars on the list. */
@@ -131,11 +132,11 @@ export interface HostingAnswer {
 /** Where owners come with their statements. */
 export interface HostingDesk {
   /**
-   * Whether one more request from an address may be looked at now.
+   * Whether one more request of a client may be handled now.
    *
    * @returns 0, or the seconds to wait
    */
-  admits(address: string): number
+  admits(source: Source): number
   /**
    * Does what a statement asks for.
    *

@@ -1,45 +1,56 @@
+import { Shares } from '../shares/shares.ts'
+import type { Hold, ShareLimits, Source } from '../shares/types.ts'
 import { HttpError } from './errors.ts'
 
-/** When whoever found no place may try again, in seconds. */
+/** When a client that found no place may try again, in seconds. */
 const FULL_RETRY_S = '30'
 
-/** Places for work that takes long, so many in all and so many for one address. */
+/** Places for archives on their way. */
 export interface Places {
   /**
-   * Takes a place; the returned function gives it back.
+   * Takes a place until it is released.
    *
+   * @param evict breaks the archive off: its place is needed for a host that has none
    * @throws HttpError `too_many_archives`
    */
-  take(address: string): () => void
+  take(source: Source, evict: () => void): Hold
   count(): number
 }
 
-export function createPlaces(limits: { readonly all: number; readonly perAddress: number }): Places {
-  const taken = new Map<string, number>()
-  let count = 0
+export function createPlaces(limits: ShareLimits): Places {
+  const shares = new Shares(limits)
   return {
-    take(address) {
-      const own = taken.get(address) ?? 0
-      if (count >= limits.all) {
-        const message = 'The node moves as many archives as it can; try again later.'
+    take(source, evict) {
+      const hold = shares.take(source, 1, evict)
+      if (hold === 'full') {
+        const message = `The node moves as many archives as it can. Try again in ${FULL_RETRY_S} s, or ask another node.`
         throw new HttpError(503, 'too_many_archives', message, { 'retry-after': FULL_RETRY_S })
       }
-      if (own >= limits.perAddress) {
-        const message = 'Your address moves as many archives as one may; wait for one of them.'
+      if (hold === 'key_full') {
+        const message = 'Your address moves as many archives as one address may. Wait until one of them is done.'
         throw new HttpError(429, 'too_many_archives', message, { 'retry-after': FULL_RETRY_S })
       }
-      count += 1
-      taken.set(address, own + 1)
-      let isTaken = true
-      return () => {
-        if (!isTaken) return
-        isTaken = false
-        count -= 1
-        const left = (taken.get(address) ?? 1) - 1
-        if (left === 0) taken.delete(address)
-        else taken.set(address, left)
-      }
+      return hold
     },
-    count: () => count,
+    count: () => shares.count,
+  }
+}
+
+/** Chunks for a reader; while it does not ask for the next one, its place counts as idle. */
+export async function* whileAsked(chunks: AsyncIterable<Uint8Array>, place: Hold): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    place.mark('idle')
+    yield chunk
+    place.mark('busy')
+  }
+}
+
+/** Chunks of a sender; while the next one does not arrive, its place counts as idle. */
+export async function* whileSent(chunks: AsyncIterable<Uint8Array>, place: Hold): AsyncGenerator<Uint8Array> {
+  place.mark('idle')
+  for await (const chunk of chunks) {
+    place.mark('busy')
+    yield chunk
+    place.mark('idle')
   }
 }

@@ -3,6 +3,9 @@ import type { Readable } from 'node:stream'
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
+import { Shares } from '../shares/shares.ts'
+import type { Hold, Refusal, ShareLimits, Source } from '../shares/types.ts'
+import type { ClientAddresses } from './client-address.ts'
 import { HttpError } from './errors.ts'
 import { faultOf } from './json-guard.ts'
 import type { JsonShapeLimits } from './json-guard.ts'
@@ -10,33 +13,38 @@ import type { JsonShapeLimits } from './json-guard.ts'
 /** Enough for 1,000 records, and for patches beyond the record limits, so that the record core can name what is wrong. */
 const SHAPE: JsonShapeLimits = { depth: 128, tokens: 40_000 }
 
-/** When a client may try again if too many bodies are in memory, in seconds. */
+/** Seconds after which a client may try again if too many bodies are in memory. */
 const BUSY_RETRY_S = 1
 
-/** Bytes that one request holds, given back when its answer is finished or its connection is gone. */
-interface Hold {
-  bytes: number
-  closed: boolean
+/** The body of one request on its way. Its bytes are given back when the answer is finished or the connection is gone. */
+interface Reading {
+  readonly client: Source
+  hold: Hold | undefined
+  isOver: boolean
 }
 
 /**
  * Reads every body as JSON, whatever its content type says: Next.ID's clients send JSON as `text/plain;charset=UTF-8`.
- * Bodies are bounded each (by the route's limit) and together. To be called before any route is added.
+ * Each body is bounded by the limit of its route, and all bodies that are being received or handled by `limits`. Call it
+ * before any route is added.
  *
- * @param maxBytesInFlight bytes of all bodies that are being received or handled
+ * @param limits in bytes; a body that is still being received may be refused to make room for a host that sends less
  */
-export function installBodyParser(app: FastifyInstance, maxBytesInFlight: number): void {
-  const holds = new WeakMap<FastifyRequest, Hold>()
-  let inFlight = 0
+export function installBodyParser(
+  app: FastifyInstance,
+  { clients, limits }: { readonly clients: ClientAddresses; readonly limits: ShareLimits },
+): void {
+  const readings = new WeakMap<FastifyRequest, Reading>()
+  const shares = new Shares(limits)
 
   app.addHook('onRoute', (route) => {
     if (route.method !== 'POST') return
     route.preParsing = (request, reply, payload, done) => {
-      const hold: Hold = { bytes: 0, closed: false }
-      holds.set(request, hold)
+      const reading: Reading = { client: clients.ofRequest(request.raw), hold: undefined, isOver: false }
+      readings.set(request, reading)
       reply.raw.once('close', () => {
-        inFlight -= hold.bytes
-        hold.closed = true
+        reading.isOver = true
+        reading.hold?.release()
       })
       done(null, payload)
     }
@@ -44,16 +52,16 @@ export function installBodyParser(app: FastifyInstance, maxBytesInFlight: number
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
-    const hold = holds.get(request)
-    if (hold === undefined) {
+    const reading = readings.get(request)
+    if (reading === undefined) {
       // No route takes a body here: it is discarded, and the answer will say so.
       payload.resume()
       return undefined
     }
-    return parseJson(await receive(request, payload, hold))
+    return parseJson(await receive(request, payload, reading))
   })
 
-  function receive(request: FastifyRequest, payload: Readable, hold: Hold): Promise<Buffer> {
+  function receive(request: FastifyRequest, payload: Readable, reading: Reading): Promise<Buffer> {
     const limit = request.routeOptions.bodyLimit
     const chunks: Buffer[] = []
     let length = 0
@@ -64,22 +72,36 @@ export function installBodyParser(app: FastifyInstance, maxBytesInFlight: number
         payload.resume()
         reject(error)
       }
+      const evict = () => refuse(tooManyBodies('full'))
       const take = (chunk: Buffer) => {
         length += chunk.length
-        if (hold.closed) return refuse(new HttpError(400, 'bad_request', 'The connection ended within the body.'))
+        if (reading.isOver) return refuse(new HttpError(400, 'bad_request', 'The connection ended within the body.'))
         if (length > limit) return refuse(tooLarge(limit))
-        if (inFlight + chunk.length > maxBytesInFlight) return refuse(tooManyBodies())
-        inFlight += chunk.length
-        hold.bytes += chunk.length
+        const refusal = grow(reading, chunk.length, evict)
+        if (refusal !== undefined) return refuse(tooManyBodies(refusal))
         chunks.push(chunk)
         return undefined
       }
       if (Number(request.headers['content-length']) > limit) return refuse(tooLarge(limit))
       payload.on('data', take)
-      payload.once('end', () => resolve(Buffer.concat(chunks, length)))
+      payload.once('end', () => {
+        reading.hold?.mark('pinned')
+        resolve(Buffer.concat(chunks, length))
+      })
       payload.once('error', reject)
       return undefined
     })
+  }
+
+  function grow(reading: Reading, bytes: number, evict: () => void): Refusal | undefined {
+    if (reading.hold !== undefined) {
+      reading.hold.mark('busy')
+      return reading.hold.grow(bytes)
+    }
+    const taken = shares.take(reading.client, bytes, evict)
+    if (typeof taken === 'string') return taken
+    reading.hold = taken
+    return undefined
   }
 }
 
@@ -87,9 +109,14 @@ function tooLarge(limit: number): HttpError {
   return new HttpError(413, 'body_too_large', `The body may take ${limit} bytes here; send less at a time.`)
 }
 
-function tooManyBodies(): HttpError {
-  const message = `The node holds as many requests as it can; try again in ${BUSY_RETRY_S} s.`
-  return new HttpError(503, 'busy', message, { 'retry-after': String(BUSY_RETRY_S) })
+function tooManyBodies(why: Refusal): HttpError {
+  const headers = { 'retry-after': String(BUSY_RETRY_S) }
+  if (why === 'full') {
+    const message = `The node holds as many request bodies as it can. Try again in ${BUSY_RETRY_S} s.`
+    return new HttpError(503, 'busy', message, headers)
+  }
+  const message = `Your address sends as many bytes at once as one address may. Try again in ${BUSY_RETRY_S} s.`
+  return new HttpError(429, 'too_many_requests', message, headers)
 }
 
 /** @throws HttpError `invalid_json`, `body_too_complex`, `inexact_number` */

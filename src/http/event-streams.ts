@@ -4,6 +4,8 @@ import type { Timers } from '../environment.ts'
 import type { Logger } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
 import type { ChangeEvent, StoreReader } from '../store/types.ts'
+import { Shares } from '../shares/shares.ts'
+import type { Hold, Refusal, Source } from '../shares/types.ts'
 import { formatCursor } from './cursor.ts'
 import { waitForDrain } from './drain.ts'
 import { frameOf, resetFrame } from './event-frames.ts'
@@ -13,10 +15,10 @@ import type { HttpLimits } from './limits.ts'
 export type StreamStart = number | 'now' | 'reset'
 
 export interface EventStreams {
-  /** Whether one more stream may open, to anyone and to this address. */
-  admits(address: string): 'yes' | 'full' | 'address_full'
+  /** Takes a place for a stream of this client; its connection ends if a client without any needs the place. */
+  admit(source: Source, response: ServerResponse): Hold | Refusal
   /** Feeds a response whose head is written, until either side ends it. */
-  open(response: ServerResponse, options: { address: string; avatar: Avatar | undefined; start: StreamStart }): void
+  open(response: ServerResponse, options: { place: Hold; avatar: Avatar | undefined; start: StreamStart }): void
   count(): number
   /** Ends all streams. */
   close(): void
@@ -29,7 +31,7 @@ const MAX_HELD = 1000
 
 interface Stream {
   readonly response: ServerResponse
-  readonly address: string
+  readonly place: Hold
   readonly avatar: Avatar | undefined
   /** Sequence of the last event sent. */
   after: number
@@ -51,7 +53,7 @@ export function createEventStreams(
   limits: HttpLimits,
 ): EventStreams {
   const streams = new Set<Stream>()
-  const perAddress = new Map<string, number>()
+  const places = new Shares(limits.streams)
   /** Sequence of the last event announced by the store. */
   let announced = store.lastSequence()
   let closed = false
@@ -137,10 +139,8 @@ export function createEventStreams(
   }
 
   function forget(stream: Stream): void {
-    if (!streams.delete(stream)) return
-    const left = (perAddress.get(stream.address) ?? 1) - 1
-    if (left === 0) perAddress.delete(stream.address)
-    else perAddress.set(stream.address, left)
+    streams.delete(stream)
+    stream.place.release()
   }
 
   /**
@@ -158,15 +158,11 @@ export function createEventStreams(
   let cancelHeartbeat = timers.after(limits.heartbeatMs, heartbeat)
 
   return {
-    admits(address) {
-      if (closed || streams.size >= limits.maxSubscribers) return 'full'
-      return (perAddress.get(address) ?? 0) >= limits.maxSubscribersPerAddress ? 'address_full' : 'yes'
-    },
-    open(response, { address, avatar, start }) {
+    admit: (source, response) => (closed ? 'full' : places.take(source, 1, () => response.destroy())),
+    open(response, { place, avatar, start }) {
       const after = typeof start === 'number' ? start : store.lastSequence()
-      const stream: Stream = { response, address, avatar, after, held: null, live: false }
+      const stream: Stream = { response, place, avatar, after, held: null, live: false }
       streams.add(stream)
-      perAddress.set(address, (perAddress.get(address) ?? 0) + 1)
       response.once('close', () => forget(stream))
       if (start === 'reset') sendReset(stream)
       else response.write(`id: ${formatCursor(store.epoch, after)}\n\n`)

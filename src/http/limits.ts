@@ -1,10 +1,13 @@
+import type { ShareLimits } from '../shares/types.ts'
+
 /**
  * What one HTTP server gives to strangers at most. Every value can be set when the server is made; the defaults suit a
- * node on a small machine.
+ * node on a small machine. A host is an IPv4 address or an IPv6 network of 64 bits (`hostOf`). A trusted proxy that does
+ * not name its clients may have all but the reserve, since it may bring everybody.
  */
 export interface HttpLimits {
-  /** Open TCP connections; further ones are closed at once. */
-  readonly maxConnections: number
+  /** Open TCP connections. Idle ones are closed to make room. */
+  readonly connections: ShareLimits
   /** From the first byte of a request to the end of its headers, in ms (against slowloris). */
   readonly headersTimeoutMs: number
   /** From the first byte of a request to the end of its body, in ms. */
@@ -14,13 +17,11 @@ export interface HttpLimits {
   /** An idle connection is kept open for the next request this long, in ms. */
   readonly keepAliveTimeoutMs: number
   /** Bytes of request bodies in memory at once, over all connections. */
-  readonly maxBodyBytesInFlight: number
+  readonly bodyBytes: ShareLimits
   /** Bytes of avatar documents kept ready to be sent. */
   readonly cacheBytes: number
-  /** Open event streams in all. */
-  readonly maxSubscribers: number
-  /** Open event streams of one address. */
-  readonly maxSubscribersPerAddress: number
+  /** Open event streams. */
+  readonly streams: ShareLimits
   /** Unsent bytes of one event stream from which on it is fed from the store, at the pace of its reader. */
   readonly maxBufferedBytes: number
   /** An event stream whose reader takes nothing for this long is cut, in ms. */
@@ -31,39 +32,38 @@ export interface HttpLimits {
   readonly maxIssuedPayloads: number
   /** Bytes that the remembered payloads may take. */
   readonly maxIssuedBytes: number
-  /** Archives on their way out, in all and to one address. Each holds a moment of the store. */
-  readonly maxExports: number
-  readonly maxExportsPerAddress: number
-  /** Archives on their way in, in all and from one address. */
-  readonly maxImports: number
-  readonly maxImportsPerAddress: number
+  /** Archives on their way out. Each holds a snapshot of the store open. */
+  readonly exports: ShareLimits
+  /** Archives on their way in. */
+  readonly imports: ShareLimits
   /** An archive may be on its way for so long, in ms; `requestTimeoutMs` is not for it. */
   readonly archiveTimeoutMs: number
   /** How long `stop` waits for answers under way before it closes their connections, in ms. */
   readonly stopGraceMs: number
 }
 
+const MIB = 1024 * 1024
+
 export const DEFAULT_LIMITS: HttpLimits = {
-  maxConnections: 4096,
+  // A browser opens 6 to a host, a busy client or a carrier's NAT some hundreds. 4,096 take about 100 MB.
+  connections: { total: 4096, perKey: 512, reserve: 512, small: 16, replacesIdle: true },
   headersTimeoutMs: 10_000,
   // 16 MiB at 1.2 Mbit/s.
   requestTimeoutMs: 120_000,
   idleTimeoutMs: 60_000,
   // Longer than the 60 s after which common proxies close an idle upstream connection, so that they never lose that race.
   keepAliveTimeoutMs: 65_000,
-  maxBodyBytesInFlight: 256 * 1024 * 1024,
+  // A host may send four of the largest bodies at once; four hosts more find room for one each.
+  bodyBytes: { total: 256 * MIB, perKey: 64 * MIB, reserve: 64 * MIB, small: 16 * MIB },
   cacheBytes: 64 * 1024 * 1024,
-  maxSubscribers: 1024,
-  maxSubscribersPerAddress: 128,
+  streams: { total: 1024, perKey: 128, reserve: 128, small: 8 },
   maxBufferedBytes: 256 * 1024,
   drainTimeoutMs: 30_000,
   heartbeatMs: 15_000,
   maxIssuedPayloads: 100_000,
   maxIssuedBytes: 32 * 1024 * 1024,
-  maxExports: 8,
-  maxExportsPerAddress: 4,
-  maxImports: 4,
-  maxImportsPerAddress: 2,
+  exports: { total: 8, perKey: 4, reserve: 2, small: 1 },
+  imports: { total: 4, perKey: 2, reserve: 1, small: 1 },
   // 2 GB at 4.5 Mbit/s.
   archiveTimeoutMs: 3_600_000,
   stopGraceMs: 2000,

@@ -2,6 +2,9 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
+import { Shares } from '../shares/shares.ts'
+import type { Hold } from '../shares/types.ts'
+import type { ClientAddresses } from './client-address.ts'
 import { answerClientError } from './client-errors.ts'
 import type { HttpLimits } from './limits.ts'
 
@@ -12,14 +15,18 @@ const TIMEOUT_CHECK_MS = 5000
  * The server below the framework, with its bounds on connections and time.
  *
  * @param shortcut sees each request first; where it returns true, it has answered
- * @param longRequests connections whose request may take longer than `requestTimeoutMs`: who put them there bounds them
+ * @param longRequests connections whose request may take longer than `requestTimeoutMs`: the code that adds one bounds it
  */
 export function createNodeServer(
   handler: RequestListener,
   shortcut: (request: IncomingMessage, response: ServerResponse) => boolean,
-  longRequests: WeakSet<Socket>,
+  {
+    longRequests,
+    clients,
+  }: { readonly longRequests: WeakSet<Socket>; readonly clients: Pick<ClientAddresses, 'ofSocket'> },
   limits: HttpLimits,
 ): Server {
+  const places = new WeakMap<Socket, Hold>()
   const server = createServer(
     {
       headersTimeout: limits.headersTimeoutMs,
@@ -28,13 +35,27 @@ export function createNodeServer(
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, limits.headersTimeoutMs),
     },
     (request, response) => {
+      const place = places.get(request.socket)
+      place?.mark('busy')
+      response.once('close', () => place?.mark('idle'))
       if (shortcut(request, response)) return
       // Bodies are what their route takes, whatever this says; the framework would refuse what is malformed.
       if (request.headers['content-type'] !== undefined) request.headers['content-type'] = 'application/octet-stream'
       handler(request, response)
     },
   )
-  server.maxConnections = limits.maxConnections
+  const connections = new Shares(limits.connections)
+  server.on('connection', (socket) => {
+    const place = connections.take(clients.ofSocket(socket), 1, () => socket.destroy())
+    if (typeof place === 'string') {
+      socket.destroy()
+      return
+    }
+    // Until it has sent the headers of a request.
+    place.mark('idle')
+    places.set(socket, place)
+    socket.once('close', () => place.release())
+  })
   server.setTimeout(limits.idleTimeoutMs)
   server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && longRequests.has(socket)) return

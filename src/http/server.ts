@@ -11,6 +11,7 @@ import type { Avatar } from '../record/types.ts'
 import type { StoreReader } from '../store/types.ts'
 import { createAvatarNames } from './avatar-names.ts'
 import { installBodyParser } from './body.ts'
+import { createClientAddresses } from './client-address.ts'
 import { installCrossOrigin } from './cross-origin.ts'
 import { installDocs } from './docs.ts'
 import { installErrorHandler, sendError } from './errors.ts'
@@ -61,6 +62,8 @@ export interface HttpOptions {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
+  /** Reverse proxies that name their clients, as `createNetworkList` takes them. */
+  readonly trustedProxies: readonly string[]
   /** Name of the network whose records are taken. */
   readonly network: string
   /** Version of this software. */
@@ -87,14 +90,12 @@ export interface HttpServer {
 /** How often a server that stops looks for connections that have nothing more to say, in ms. */
 const IDLE_SWEEP_MS = 20
 
-/**
- * The HTTP interface of a node, version 1 and 2 (docs/protocol.md, "HTTP"). It trusts no proxy: addresses of clients are
- * those of their connections.
- */
+/** The HTTP interface of a node, version 1 and 2 (docs/protocol.md, "HTTP"). */
 export async function createHttpServer(components: HttpComponents, options: HttpOptions): Promise<HttpServer> {
   const { store, kept, hosting, desk, ingest, network, signer, environment, metrics } = components
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const logger = components.logger.child({ part: 'http' })
+  const clients = createClientAddresses(options.trustedProxies)
 
   const views = createViewCache(store, { maxBytes: limits.cacheBytes, network: options.network })
   const forgetViews = hosting.onChange(({ changed }) => {
@@ -111,7 +112,8 @@ export async function createHttpServer(components: HttpComponents, options: Http
   const app = fastify({
     logger: false,
     bodyLimit: V1_BODY_BYTES,
-    serverFactory: (handler) => createNodeServer(handler, createViewShortcut(served, metrics), longRequests, limits),
+    serverFactory: (handler) =>
+      createNodeServer(handler, createViewShortcut(served, metrics), { longRequests, clients }, limits),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     // The server below answers what is no HTTP, and what comes too late.
@@ -130,7 +132,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
   installNotFound(app)
   const names = createAvatarNames()
   installHostingGate(app, { hosting, names })
-  installBodyParser(app, limits.maxBodyBytesInFlight)
+  installBodyParser(app, { clients, limits: limits.bodyBytes })
   countAnswers(app, metrics)
   installOperatorGuard(app, options.operatorToken)
   await installCrossOrigin(app)
@@ -144,10 +146,10 @@ export async function createHttpServer(components: HttpComponents, options: Http
   await app.register(v2RecordRoutes({ store, ingest, names }))
   const receipts = createReceiptIssuer({ store, clock: environment.clock, signer }, { network: options.network })
   await app.register(v2ReceiptRoutes({ receipts, names }))
-  await app.register(v2HostingRoutes({ hosting, desk, names }))
-  await app.register(v2EventRoutes({ store, streams, names }))
+  await app.register(v2HostingRoutes({ hosting, desk, names, clients }))
+  await app.register(v2EventRoutes({ store, streams, names, clients }))
   const archives = createArchiveRoutes(
-    { store, ingest, names, environment, logger, longRequests },
+    { store, ingest, names, environment, logger, longRequests, clients },
     { network: options.network, limits },
   )
   metrics.gauge('archive_streams', 'Archives on their way in or out by HTTP.', () => archives.count())

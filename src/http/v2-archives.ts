@@ -12,9 +12,10 @@ import type { Environment } from '../environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger } from '../observe/types.ts'
 import type { StoreReader } from '../store/types.ts'
-import { createPlaces } from './archive-places.ts'
+import { createPlaces, whileAsked, whileSent } from './archive-places.ts'
 import { receiveChunks, sendChunks } from './archive-streams.ts'
 import type { AvatarNames } from './avatar-names.ts'
+import type { ClientAddresses } from './client-address.ts'
 import { CORS_HEADERS } from './cross-origin.ts'
 import { HttpError, ResultError } from './errors.ts'
 import type { HttpLimits } from './limits.ts'
@@ -44,13 +45,14 @@ export function createArchiveRoutes(
     readonly logger: Logger
     /** Connections whose requests may take longer than others. */
     readonly longRequests: WeakSet<Socket>
+    readonly clients: ClientAddresses
   },
   options: { readonly network: string; readonly limits: HttpLimits },
 ): ArchiveRoutes {
-  const { store, ingest, names, environment, logger, longRequests } = components
+  const { store, ingest, names, environment, logger, longRequests, clients } = components
   const { network, limits } = options
-  const exports = createPlaces({ all: limits.maxExports, perAddress: limits.maxExportsPerAddress })
-  const imports = createPlaces({ all: limits.maxImports, perAddress: limits.maxImportsPerAddress })
+  const exports = createPlaces(limits.exports)
+  const imports = createPlaces(limits.imports)
   const running = new Set<{ readonly cut: () => void; readonly done: Promise<unknown> }>()
   const door = patientDoor(ingest, environment.timers)
   let isClosed = false
@@ -89,8 +91,8 @@ export function createArchiveRoutes(
       async (request, reply) => {
         const { avatar, history, gzip: compressed } = request.query
         const named = avatar === undefined ? {} : { avatars: [avatar].flat().map((each) => names.parse(each)) }
-        const leave = exports.take(request.socket.remoteAddress ?? '')
         const response = reply.raw
+        const place = exports.take(clients.ofRequest(request.raw), () => response.destroy())
         try {
           await run(
             () => response.destroy(),
@@ -113,7 +115,7 @@ export function createArchiveRoutes(
                   ...['cache-control', 'no-store'],
                   ...CORS_HEADERS,
                 ])
-                await sendChunks(response, isGzip ? gzip(lines) : lines, environment, limits)
+                await sendChunks(response, whileAsked(isGzip ? gzip(lines) : lines, place), environment, limits)
               } finally {
                 await moment.close()
               }
@@ -125,7 +127,7 @@ export function createArchiveRoutes(
           // Without its end, so that nobody takes it for whole.
           response.destroy()
         } finally {
-          leave()
+          place.release()
         }
         return reply
       },
@@ -144,17 +146,17 @@ export function createArchiveRoutes(
           response: responses({ 200: ImportAnswer }, [400, 429, 503]),
         },
       },
-      async ({ body: received, socket }) => {
+      async ({ body: received, socket, raw }) => {
         const body = received as IncomingMessage | undefined
         if (body === undefined) throw new HttpError(400, 'bad_request', 'The body must be an archive; there is none.')
-        const leave = imports.take(socket.remoteAddress ?? '')
+        const place = imports.take(clients.ofRequest(raw), () => socket.destroy())
         longRequests.add(socket)
         try {
           const report = await run(
             () => socket.destroy(),
             () =>
               importArchive({
-                chunks: receiveChunks(body, environment, limits),
+                chunks: whileSent(receiveChunks(body, environment, limits), place),
                 submit: door,
                 network,
                 maxNoiseBytes: NOISE_BYTES,
@@ -165,7 +167,7 @@ export function createArchiveRoutes(
           if (worst !== undefined && report.records === 0) throw new ResultError(400, worst.code, worst.message)
           return report
         } finally {
-          leave()
+          place.release()
           longRequests.delete(socket)
           // Closed with bytes unread, the connection would be reset and the answer lost: they are discarded for a while.
           body.resume()

@@ -1,7 +1,9 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 
 import type { StoreReader } from '../store/types.ts'
+import type { Refusal } from '../shares/types.ts'
 import type { AvatarNames } from './avatar-names.ts'
+import type { ClientAddresses } from './client-address.ts'
 import { CORS_HEADERS } from './cross-origin.ts'
 import { parseCursor } from './cursor.ts'
 import { HttpError } from './errors.ts'
@@ -27,10 +29,12 @@ export function v2EventRoutes({
   store,
   streams,
   names,
+  clients,
 }: {
   readonly store: Pick<StoreReader, 'epoch'>
   readonly streams: EventStreams
   readonly names: AvatarNames
+  readonly clients: ClientAddresses
 }): FastifyPluginCallbackTypebox {
   function startOf(after: string | undefined, lastEventId: string | undefined): StreamStart {
     // A reader that comes back repeats its first address, but knows more by then.
@@ -65,12 +69,12 @@ export function v2EventRoutes({
         const lastEventId = request.headers['last-event-id']
         const start = startOf(after, typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined)
         const of = avatar === undefined ? undefined : names.parse(avatar)
-        const address = request.socket.remoteAddress ?? ''
-        refuseIfFull(streams.admits(address))
+        const place = streams.admit(clients.ofRequest(request.raw), reply.raw)
+        if (typeof place === 'string') throw refused(place)
         reply.hijack()
         reply.raw.writeHead(200, HEAD)
         reply.raw.write(`retry: ${RECONNECT_MS}\n`)
-        streams.open(reply.raw, { address, avatar: of, start })
+        streams.open(reply.raw, { place, avatar: of, start })
       },
     )
 
@@ -78,12 +82,10 @@ export function v2EventRoutes({
   }
 }
 
-/** @throws HttpError `too_many_subscribers` */
-function refuseIfFull(admitted: ReturnType<EventStreams['admits']>): void {
-  if (admitted === 'yes') return
+function refused(why: Refusal): HttpError {
   const [status, message] =
-    admitted === 'full'
-      ? [503, 'The node has as many event streams as it can feed; try again later, or ask another node.']
-      : [429, 'Your address has as many event streams as one may have; close some.']
-  throw new HttpError(status, 'too_many_subscribers', message, { 'retry-after': FULL_RETRY_S })
+    why === 'full'
+      ? [503, `The node has as many event streams as it can feed. Try again in ${FULL_RETRY_S} s, or ask another node.`]
+      : [429, 'Your address has as many event streams as one address may have. Close one of them.']
+  return new HttpError(status, 'too_many_subscribers', message, { 'retry-after': FULL_RETRY_S })
 }

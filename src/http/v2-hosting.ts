@@ -5,6 +5,7 @@ import type { HostingDesk, HostingOffice, HostingRules } from '../hosting/types.
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar } from '../record/types.ts'
 import type { AvatarNames } from './avatar-names.ts'
+import type { ClientAddresses } from './client-address.ts'
 import { HttpError } from './errors.ts'
 import { PAGE_DEFAULT, PAGE_MAX } from './limits.ts'
 import { OPERATOR_PREFIX } from './operator.ts'
@@ -98,10 +99,16 @@ export interface HostingRouteComponents {
   readonly hosting: HostingRules & HostingOffice
   readonly desk: HostingDesk
   readonly names: Pick<AvatarNames, 'parse'>
+  readonly clients: ClientAddresses
 }
 
 /** Asking to be hosted, and what the operator says of it (docs/protocol.md, "Asking to be hosted", "The operator"). */
-export function v2HostingRoutes({ hosting, desk, names }: HostingRouteComponents): FastifyPluginCallbackTypebox {
+export function v2HostingRoutes({
+  hosting,
+  desk,
+  names,
+  clients,
+}: HostingRouteComponents): FastifyPluginCallbackTypebox {
   const tags = ['Hosting']
   const { mode, policy } = hosting
 
@@ -109,7 +116,7 @@ export function v2HostingRoutes({ hosting, desk, names }: HostingRouteComponents
     app.post(
       '/v2/hosting',
       {
-        onRequest: (request, _reply, done) => done(tooMany(desk.admits(request.socket.remoteAddress ?? ''))),
+        onRequest: (request, _reply, done) => done(tooMany(desk.admits(clients.ofRequest(request.raw)))),
         schema: {
           tags,
           summary: 'Ask to be taken in, or to be let go',

@@ -16,6 +16,8 @@ import { archiveOf, chunksOf, joined, linesOf } from './archives.ts'
 
 const engine = await selectEngine()
 const verifier = createVerifyService({ engine, logger: pino({ level: 'silent' }) }, { network: 'main', workers: 0 })
+/** One place for each host, in all two. */
+const ONE_OF_TWO = { total: 2, perKey: 1, reserve: 1, small: 1 }
 const check = (bytes: Uint8Array) => checkArchive({ chunks: chunksOf(bytes), verifierFor: () => verifier })
 
 let node: HttpNode
@@ -72,7 +74,7 @@ describe('GET /v2/archives', () => {
   })
 
   it('has places for so many at once, and gives them back when a reader leaves', async () => {
-    const small = await startHttpNode({ limits: { maxExports: 2, maxExportsPerAddress: 1 } })
+    const small = await startHttpNode({ limits: { exports: ONE_OF_TWO }, trustedProxies: ['none'] })
     try {
       // More than the buffers of a connection take, so that an export that is not read goes on.
       const large = new Writer(7)
@@ -194,7 +196,7 @@ describe('POST /v2/archives', () => {
   })
 
   it('keeps what came before a connection broke, and its place is free again', async () => {
-    const small = await startHttpNode({ limits: { maxImports: 2, maxImportsPerAddress: 1 } })
+    const small = await startHttpNode({ limits: { imports: ONE_OF_TWO }, trustedProxies: ['none'] })
     try {
       const dora = new Writer(8)
       const bytes = await archiveOf(dora.chain(1_000))

@@ -43,6 +43,7 @@ describe('defaults', () => {
     expect(load({})).toEqual({
       dataDir: join(directory, 'data'),
       http: { host: '127.0.0.1', port: 4381 },
+      httpTrustedProxies: ['loopback'],
       listen: ['/ip4/0.0.0.0/tcp/4382'],
       peers: [],
       network: 'main',

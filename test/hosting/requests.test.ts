@@ -97,30 +97,33 @@ describe('an address to pull from', () => {
 })
 
 describe('requests', () => {
-  test('of one address are held to a rate, those of its network of 64 bits together', async () => {
+  const from = (key: string, isShared = false) => ({ key, isShared })
+
+  test('of one host are held to a rate', async () => {
     const { desk, clock } = await deskOf()
-    const admitted = (address: string) => desk.admits(address) === 0
-    const six = Array.from({ length: 40 }, (_, n) => admitted(`2001:db8:1:2::${n}`))
-    expect(six.filter(Boolean)).toHaveLength(20)
+    const admitted = (key: string) => desk.admits(from(key)) === 0
     expect(Array.from({ length: 40 }, () => admitted('192.0.2.1')).filter(Boolean)).toHaveLength(20)
-    expect(admitted('::ffff:192.0.2.1')).toBe(false)
     expect(admitted('192.0.2.2')).toBe(true)
-    expect(desk.admits('192.0.2.1')).toBe(1)
+    expect(desk.admits(from('192.0.2.1'))).toBe(1)
     clock.ms += 2_000
     expect([admitted('192.0.2.1'), admitted('192.0.2.1'), admitted('192.0.2.1')]).toEqual([true, true, false])
   })
 
-  test('of all together are, too, and those of a proxy on this machine only so', async () => {
+  test('of all together are, too, and the last ones are for hosts that ask little', async () => {
     const { desk } = await deskOf()
-    const local = Array.from({ length: 150 }, () => desk.admits('127.0.0.1') === 0)
-    expect(local.filter(Boolean)).toHaveLength(100)
-    expect(desk.admits('192.0.2.1')).toBeGreaterThan(0)
+    const proxied = Array.from({ length: 150 }, () => desk.admits(from('127.0.0.1', true)) === 0)
+    expect(proxied.filter(Boolean)).toHaveLength(75)
+    const greedy = Array.from({ length: 20 }, () => desk.admits(from('192.0.2.1')) === 0)
+    expect(greedy.filter(Boolean)).toHaveLength(10)
+    expect(desk.admits(from('192.0.2.2'))).toBe(0)
+    for (let host = 0; host < 14; host += 1) expect(desk.admits(from(`198.51.100.${host}`))).toBe(0)
+    expect(desk.admits(from('192.0.2.3'))).toBeGreaterThan(0)
   })
 
   test('a clock that is set back gives nothing', async () => {
     const { desk, clock } = await deskOf()
-    for (let n = 0; n < 20; n += 1) desk.admits('192.0.2.1')
+    for (let n = 0; n < 20; n += 1) desk.admits(from('192.0.2.1'))
     clock.ms -= 3_600_000
-    expect(desk.admits('192.0.2.1')).toBe(1)
+    expect(desk.admits(from('192.0.2.1'))).toBe(1)
   })
 })

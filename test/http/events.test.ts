@@ -180,7 +180,10 @@ describe('GET /v2/events', () => {
   })
 
   it('gives each address and all together a number of streams, and places back', async () => {
-    const own = await startHttpNode({ limits: { maxSubscribers: 3, maxSubscribersPerAddress: 2 } })
+    const own = await startHttpNode({
+      limits: { streams: { total: 3, perKey: 2, reserve: 1, small: 1 } },
+      trustedProxies: ['none'],
+    })
     try {
       const readers = [await listen('', {}, own), await listen('', {}, own)]
       const third = await own.json('/v2/events')
@@ -201,7 +204,10 @@ describe('GET /v2/events', () => {
   })
 
   it('refuses beyond the number of all', async () => {
-    const own = await startHttpNode({ limits: { maxSubscribers: 1 } })
+    const own = await startHttpNode({
+      limits: { streams: { total: 1, perKey: 1, reserve: 0, small: 1 } },
+      trustedProxies: ['none'],
+    })
     try {
       await listen('', {}, own)
       const second = await own.json('/v2/events')

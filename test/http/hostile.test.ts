@@ -8,6 +8,8 @@ import { post, startHttpNode } from './node.ts'
 import type { HttpNode } from './node.ts'
 import { newKey, posted, postRecords, signedPatch } from './writer.ts'
 
+const MIB = 1024 * 1024
+
 let node: HttpNode
 beforeAll(async () => {
   node = await startHttpNode()
@@ -158,7 +160,9 @@ describe('bodies', () => {
   })
 
   it('may not fill the memory together', async () => {
-    const own = await startHttpNode({ limits: { maxBodyBytesInFlight: 3 * 1024 * 1024 } })
+    const own = await startHttpNode({
+      limits: { bodyBytes: { total: 3 * MIB, perKey: 3 * MIB, reserve: 0, small: MIB } },
+    })
     try {
       const held = connect({ port: own.port, host: '127.0.0.1' })
       held.on('error', () => {})
@@ -213,7 +217,7 @@ describe('slow and idle connections', () => {
   })
 
   it('have a bound in number', async () => {
-    const own = await startHttpNode({ limits: { maxConnections: 3 } })
+    const own = await startHttpNode({ limits: { connections: { total: 3, perKey: 3, reserve: 0, small: 1 } } })
     try {
       const sockets = Array.from({ length: 6 }, () => connect({ port: own.port, host: '127.0.0.1' }))
       const closed = new Set<unknown>()

@@ -65,6 +65,7 @@ export interface NodeOptions {
   readonly hosting?: Partial<HostingOptions>
   /** What every avatar says where it lives. */
   readonly homes?: readonly string[]
+  readonly trustedProxies?: readonly string[]
   /** Null: there is no operator. */
   readonly operatorToken?: string | null
 }
@@ -122,6 +123,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
       {
         host: '127.0.0.1',
         port: 0,
+        trustedProxies: options.trustedProxies ?? ['loopback'],
         network: NETWORK,
         version: '1.2.3',
         engine: engine.name,
