@@ -74,7 +74,8 @@ export async function openDataDir(
   try {
     const hosting = await openHosting({ ...parts, store }, config)
     hosting.resume()
-    const verifier = createVerifyService({ engine, logger }, { network: config.network, workers: WORKERS })
+    const stored = (ids: readonly Uint8Array[]) => store.sync.signed(ids)
+    const verifier = createVerifyService({ engine, logger, stored }, { network: config.network, workers: WORKERS })
     const admission = { peek: (payload: Uint8Array) => payloadHead(payload)?.avatar, admit: hosting.admit }
     const ingest = createIngest({ ...parts, store, verifier, announce: () => undefined, admission })
     return {

@@ -144,7 +144,8 @@ export async function createNode(
     metrics.gauge('store_bytes', 'Payloads and signatures of all records kept.', () => store.totals().bytes)
     const hosting = await openHosting({ ...part('hosting'), store }, config)
     running.push({ name: 'hosting', stop: () => hosting.close(), limitMs: 100, holdsData: true })
-    const verifier = createVerifyService({ engine, ...part('verify') }, { network: config.network })
+    const stored = (ids: readonly Uint8Array[]) => store.sync.signed(ids)
+    const verifier = createVerifyService({ engine, stored, ...part('verify') }, { network: config.network })
     running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 200, holdsData: false })
 
     /** Ingest, network and sync need each other; records that arrive before they are there are announced by nobody. */

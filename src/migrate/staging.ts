@@ -68,7 +68,7 @@ export async function openStaging(
     { location: join(dir, 'staging'), network, ...ONE_PASS_CACHES },
   )
   const verifier = createVerifyService(
-    { engine, logger },
+    { engine, logger, stored: (ids) => store.sync.signed(ids) },
     { network, workers: Math.min(availableParallelism(), MAX_WORKERS) },
   )
   const ingest = createIngest({ store, verifier, environment, logger, metrics, announce: () => undefined })

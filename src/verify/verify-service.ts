@@ -11,6 +11,8 @@ import { mintVerified, verifyRecord } from '../record/verify.ts'
 import type { VerifyOptions } from '../record/verify.ts'
 import type { Logger } from '../observe/types.ts'
 import { VerifyError } from './errors.ts'
+import { KnownRecords } from './known-records.ts'
+import type { ReadStored } from './known-records.ts'
 import { ID_BYTES } from './messages.ts'
 import type { VerifyReply } from './messages.ts'
 import { createWorkerPool } from './pool.ts'
@@ -46,13 +48,19 @@ export interface VerifyServiceOptions {
 }
 
 /**
- * A service that verifies few records at once where it is called, and many in worker threads. Its verdicts are
- * `verifyRecord`'s. A worker that crashes is replaced and what it had is verified here.
+ * A service that verifies few records at once on the calling thread, and many in worker threads. Its verdicts are those of
+ * `verifyRecord`; a record that it has verified before, or that the store has, is not verified again. A worker that crashes
+ * is replaced, and its records are verified on the calling thread.
  *
  * @param components.engine from `selectEngine`; the workers use the same one
+ * @param components.stored reads records that the store has; default: none
  */
 export function createVerifyService(
-  components: { readonly engine: SignatureEngine; readonly logger: Pick<Logger, 'warn' | 'error'> },
+  components: {
+    readonly engine: SignatureEngine
+    readonly logger: Pick<Logger, 'warn' | 'error'>
+    readonly stored?: ReadStored
+  },
   options: VerifyServiceOptions,
 ): VerifyService {
   const { engine, logger } = components
@@ -62,6 +70,7 @@ export function createVerifyService(
   if (size < workers) logger.warn({ url: url.href }, 'no verification workers: their script is not there')
   const pool = createWorkerPool({ logger }, { url, size, settings: { engine: engine.name, network } })
   const inlineRecords = INLINE_RECORDS[engine.name]
+  const known = new KnownRecords((bytes) => engine.keccak256(bytes), components.stored)
   const running = new Set<Promise<unknown>>()
   let closed = false
 
@@ -101,11 +110,22 @@ export function createVerifyService(
     return (await Promise.all(chunks.map((chunk) => verifyChunk(chunk, verifyOptions)))).flat()
   }
 
+  async function verifyUnknown(records: readonly SignedRecord[], verifyOptions: VerifyOptions): Promise<Result[]> {
+    const found = await known.find(records, verifyOptions.recoveryByte)
+    const unknown = records.filter((_, at) => found[at] === undefined)
+    const verified = unknown.length === 0 ? [] : await verifyAll(unknown, verifyOptions)
+    for (const [at, result] of verified.entries()) {
+      if (!(result instanceof RecordError)) known.note(unknown[at] as SignedRecord, result)
+    }
+    const rest = verified.values()
+    return found.map((record) => record ?? (rest.next().value as Result))
+  }
+
   return {
     engine: engine.name,
     async verify(records, verifyOptions) {
       if (closed) throw new VerifyError('closed', 'The verification service is closed: the node is stopping.')
-      const work = verifyAll(records, verifyOptions)
+      const work = verifyUnknown(records, verifyOptions)
       running.add(work)
       try {
         return await work

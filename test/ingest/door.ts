@@ -8,6 +8,7 @@ import { DEFAULT_INGEST_LIMITS, type IngestLimits } from '../../src/ingest/limit
 import type { Origin } from '../../src/ingest/types.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import { sign } from '../../src/record/curve.ts'
+import type { SignatureEngine } from '../../src/record/engine.ts'
 import { recordDigest } from '../../src/record/id.ts'
 import type { PatchBody, SignedRecord } from '../../src/record/types.ts'
 import { openStore } from '../../src/store/store.ts'
@@ -23,6 +24,15 @@ const NETWORK = 'main'
 export const NOW_S = 1_790_000_000
 
 const engine = await selectEngine()
+let signatureChecks = 0
+/** The real engine, which counts. */
+const countingEngine: SignatureEngine = {
+  ...engine,
+  verify(signature, digest, publicKey) {
+    signatureChecks += 1
+    return engine.verify(signature, digest, publicKey)
+  },
+}
 /** One for all stores of a test file; each door counts in its own. */
 const storeMetrics = createMetrics()
 
@@ -46,7 +56,10 @@ export async function openDoor(options: DoorOptions = {}) {
   const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
   const environment = { ...systemEnvironment(), clock: { now: () => NOW_S * 1_000 } }
   const store = await openAt(join(directory, 'store'))
-  const verifier = createVerifyService({ engine, logger: pino({ level: 'silent' }) }, { network: NETWORK, workers: 0 })
+  const verifier = createVerifyService(
+    { engine: countingEngine, logger: pino({ level: 'silent' }), stored: (ids) => store.sync.signed(ids) },
+    { network: NETWORK, workers: 0 },
+  )
   const metrics = createMetrics()
   const announced: { records: readonly SignedRecord[]; origin: Origin }[] = []
   const commits: number[] = []
@@ -90,6 +103,8 @@ export async function openDoor(options: DoorOptions = {}) {
     commits,
     /** How many records each verification had, in order. */
     verified,
+    /** How many signatures were checked, by all doors of the test file. */
+    signatureChecks: () => signatureChecks,
     location: join(directory, 'store'),
     directory,
     /** Counts of `avatar_kv_records_total`, by origin and status. */

@@ -1,0 +1,116 @@
+/**
+ * Records that need no second verification: those that were verified a moment ago, and those that the store has.
+ *
+ * Guaranteed: a record counts as known only with the payload bytes and the signature bytes that were verified. A payload is
+ * compared by its id, which is a keccak-256 of all its bytes. The same payload with another signature is verified.
+ * Not guaranteed: that a repeated record is recognised. It then costs a verification, and its verdict is the same.
+ */
+import { LRUCache } from 'lru-cache'
+
+import { breathe } from '../breathe.ts'
+import { idText, recordDigest } from '../record/id.ts'
+import type { Keccak256 } from '../record/id.ts'
+import { readVerifiedPayload } from '../record/payload.ts'
+import { RECOVERABLE_SIGNATURE_BYTES, SIGNATURE_BYTES } from '../record/signature.ts'
+import type { RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
+import { mintVerified } from '../record/verify.ts'
+
+/** Signatures remembered: about 8 MB. */
+const DEFAULT_CAPACITY = 32_768
+/** While few records are repeated, one in so many is looked for in the store, for a look-up costs a third of a verification. */
+const SAMPLED = 16
+/** Share of repeated records from which on each record is looked for. */
+const COMMON_SHARE = 1 / SAMPLED
+/** Look-ups over which that share is averaged. */
+const AVERAGED = 32
+/** Payload bytes hashed in one go on the calling thread: about 1.5 ms. */
+const HASHED_BYTES = 131_072
+
+/** The stored records among some ids (32 bytes each), in any order; others are left out. */
+export type ReadStored = (ids: readonly Uint8Array[]) => Promise<readonly SignedRecord[]>
+
+export class KnownRecords {
+  readonly #keccak256: Keccak256
+  readonly #readStored: ReadStored | undefined
+  /** Ids by the bytes of their signature. */
+  readonly #ids: LRUCache<string, RecordId>
+  #storedShare = 0
+  #turn = 0
+
+  constructor(keccak256: Keccak256, readStored: ReadStored | undefined, capacity: number = DEFAULT_CAPACITY) {
+    this.#keccak256 = keccak256
+    this.#readStored = readStored
+    this.#ids = new LRUCache({ max: capacity })
+  }
+
+  /**
+   * In the order of `records`: the record where it is known, else undefined.
+   *
+   * @param recoveryByte as for `verifyRecord`: a signature of 65 bytes is known only where one may be given
+   */
+  async find(records: readonly SignedRecord[], recoveryByte: boolean): Promise<(VerifiedRecord | undefined)[]> {
+    const found: (VerifiedRecord | undefined)[] = []
+    const sought: { readonly at: number; readonly digest: Uint8Array }[] = []
+    let bytes = 0
+    for (const [at, record] of records.entries()) {
+      const { length } = record.signature
+      const isSized = length === SIGNATURE_BYTES || (recoveryByte && length === RECOVERABLE_SIGNATURE_BYTES)
+      const id = isSized ? this.#ids.get(keyOf(record.signature)) : undefined
+      const isSought = isSized && id === undefined && this.#mayBeStored()
+      const digest = id === undefined && !isSought ? undefined : recordDigest(record.payload, this.#keccak256)
+      const isKnown = digest !== undefined && idText(digest) === id
+      found.push(isKnown ? this.#mint(record, id) : undefined)
+      if (digest === undefined) continue
+      if (isSought) sought.push({ at, digest })
+      bytes += record.payload.length
+      if (bytes < HASHED_BYTES) continue
+      bytes = 0
+      await breathe()
+    }
+    if (sought.length > 0) await this.#findStored(records, sought, found)
+    return found
+  }
+
+  /** Remembers what was verified. */
+  note({ signature }: SignedRecord, { id, signature: compact }: VerifiedRecord): void {
+    this.#ids.set(keyOf(signature), id)
+    if (signature.length !== SIGNATURE_BYTES) this.#ids.set(keyOf(compact), id)
+  }
+
+  #mayBeStored(): boolean {
+    if (this.#readStored === undefined) return false
+    this.#turn = (this.#turn + 1) % SAMPLED
+    return this.#turn === 0 || this.#storedShare > COMMON_SHARE
+  }
+
+  async #findStored(
+    records: readonly SignedRecord[],
+    sought: readonly { readonly at: number; readonly digest: Uint8Array }[],
+    found: (VerifiedRecord | undefined)[],
+  ): Promise<void> {
+    // A store that cannot be read now makes no record invalid: what is not found is verified.
+    const stored = await this.#readStored?.(sought.map(({ digest }) => digest)).catch(() => [])
+    const payloads = new Map((stored ?? []).map(({ payload, signature }) => [keyOf(signature), payload]))
+    for (const { at, digest } of sought) {
+      const record = records[at] as SignedRecord
+      const payload = payloads.get(keyOf(record.signature))
+      const isStored = payload !== undefined && Buffer.compare(payload, record.payload) === 0
+      this.#storedShare += (Number(isStored) - this.#storedShare) / AVERAGED
+      if (!isStored) continue
+      found[at] = this.#mint(record, idText(digest))
+    }
+  }
+
+  #mint(record: SignedRecord, id: RecordId): VerifiedRecord {
+    const { payload } = record
+    const isCompact = record.signature.length === SIGNATURE_BYTES
+    const signature = isCompact ? record.signature : record.signature.slice(0, SIGNATURE_BYTES)
+    this.#ids.set(keyOf(record.signature), id)
+    return mintVerified({ payload, signature }, id, readVerifiedPayload(payload))
+  }
+}
+
+/** A character a byte: a string is the quickest key of a map. */
+function keyOf(signature: Uint8Array): string {
+  return Buffer.from(signature.buffer, signature.byteOffset, signature.byteLength).toString('latin1')
+}
