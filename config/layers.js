@@ -81,6 +81,9 @@ const ROOT_IMPORTS = {
   'whole-store.ts': ['cli'],
 }
 
+/** Files of pure parts that run in Node alone, with what they may import beside what their part may. */
+const NODE_FILES = { 'replica/directory.ts': ['level-files.ts'] }
+
 /** Names that few may import, wherever they are exported from. */
 const RESTRICTED_NAMES = {
   mintVerified: {
@@ -138,6 +141,8 @@ function packageName(specifier) {
 
 /** Why `here` may not import `specifier`, or undefined if it may. */
 function objection(here, specifier, typeOnly) {
+  const wanted = specifier.startsWith('.') ? resolveInside(here.path, specifier) : specifier
+  if (NODE_FILES[here.path]?.includes(wanted)) return undefined
   if (!specifier.startsWith('.')) {
     for (const rule of RESTRICTED_PACKAGES) {
       if (rule.name.test(specifier) && !rule.by.includes(here.area)) return rule.why

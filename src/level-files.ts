@@ -27,6 +27,9 @@ const MANIFEST = /^MANIFEST-[0-9]+$/
 const DATA_FILE = /^[0-9]+\.(?:log|ldb|sst)$/
 const FILE_MODE = 0o600
 
+/** What LevelDB says where tables are gone that its manifest names. It has changed nothing then. */
+export const MISSING_TABLES = /\b[0-9]+ missing files\b/
+
 export async function inspectLevelFiles(directory: string): Promise<LevelFiles> {
   const names = (await orNothing(readdir(directory))) ?? []
   if (!names.includes('CURRENT')) {

@@ -8,6 +8,7 @@
  */
 import { Level } from 'level'
 import type { Environment } from '../environment.ts'
+import { MISSING_TABLES } from '../level-files.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
@@ -141,9 +142,6 @@ export async function openStore(
   return store
 }
 
-/** What LevelDB says where tables are gone that its manifest names. It has changed nothing then. */
-const MISSING_FILES = /\b[0-9]+ missing files\b/
-
 function openingError(error: unknown, location: string): StoreError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   if (cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED') {
@@ -154,7 +152,7 @@ function openingError(error: unknown, location: string): StoreError {
     )
   }
   const detail = cause instanceof Error ? cause.message : String(cause)
-  if (MISSING_FILES.test(detail)) return incomplete(location, `table files (${detail})`, { cause })
+  if (MISSING_TABLES.test(detail)) return incomplete(location, `table files (${detail})`, { cause })
   return new StoreError('unreadable', `The data in ${location} cannot be opened: ${detail}`, { cause })
 }
 
