@@ -1,7 +1,8 @@
 /** What one line of an archive says. Nothing in it is trusted, and nothing deep is parsed. */
 import { isUtf8 } from 'node:buffer'
 
-import { RecordError } from '../record/errors.ts'
+import { JsonTextError, RecordError } from '../record/errors.ts'
+import { parseExactJson } from '../record/exact-json.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import { ARCHIVE_FORMAT, MAX_NAMED_AVATARS } from './format.ts'
@@ -27,14 +28,19 @@ const QUICK_END_LENGTH = 160
 const LONE_SURROGATE = /\p{Surrogate}/u
 const NETWORK = /^[a-z0-9-]{1,32}$/
 const DIGEST = /^sha256:[0-9a-f]{64}$/
-/** A header nests two levels, everything else one. */
-const MAX_DEPTH = 2
+/** A header nests two levels, everything else one. The reader bounds the length of a line. */
+const LINE_LIMITS = { depth: 2, tokens: Infinity }
 
 /** @param bytes a line without its line feed */
 export function parseLine(bytes: Uint8Array): Parsed {
   if (!isUtf8(bytes)) return fault('not_utf8', 'The line is not UTF-8 text.')
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
-  return quickRecord(text) ?? parseSlowly(text)
+  try {
+    return quickRecord(text) ?? parseSlowly(text)
+  } catch (error) {
+    if (error instanceof JsonTextError) return fault('bad_line', error.message)
+    throw error
+  }
 }
 
 /** Whether a line begins as a trailer does: it is then looked at before anything else. */
@@ -74,32 +80,22 @@ function parseSlowly(text: string): Parsed {
   return fault('bad_line', 'The line is neither a header nor a record nor a trailer.')
 }
 
-/** Undefined for what is no JSON object, or a deep one. */
+/**
+ * Undefined for text that is no JSON object, or a deep one.
+ *
+ * @throws JsonTextError `inexact_number`, `duplicate_key`
+ */
 function parseShallow(text: string): Record<string, unknown> | undefined {
-  if (depthOf(text) > MAX_DEPTH) return undefined
   try {
-    const value: unknown = JSON.parse(text)
+    const value: unknown = parseExactJson(text, LINE_LIMITS)
     return typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.assign(Object.create(null) as Record<string, unknown>, value)
       : undefined
-  } catch {
-    return undefined
+  } catch (error) {
+    if (error instanceof JsonTextError && (error.code === 'too_complex' || error.code === 'invalid_json'))
+      return undefined
+    throw error
   }
-}
-
-/** Levels of objects and lists; stops beyond the greatest that matters. */
-function depthOf(text: string): number {
-  let depth = 0
-  let deepest = 0
-  for (let at = 0; at < text.length && deepest <= MAX_DEPTH; at++) {
-    const character = text[at]
-    if (character === '"') {
-      for (at++; at < text.length && text[at] !== '"'; at++) if (text[at] === '\\') at++
-    } else if (character === '{' || character === '[') {
-      deepest = Math.max(deepest, ++depth)
-    } else if (character === '}' || character === ']') depth--
-  }
-  return deepest
 }
 
 function toRecord(payload: string, signature: string): Parsed {

@@ -2,6 +2,8 @@ import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 
+import { JsonTextError } from '../record/errors.ts'
+import { parseExactJson } from '../record/exact-json.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { JsonValue, RecordId } from '../record/types.ts'
 import type { SubmitAnswer } from './answers.ts'
@@ -55,7 +57,7 @@ interface Signed extends TextRecord {
 
 /** `{"records":[…]}`, a list, or lines of one record each; of each, `payload` and `signature` count. */
 function parseSigned(text: string, name: string): Signed[] {
-  const values = parseWhole(text) ?? parseLines(text, name)
+  const values = parseWhole(text, name) ?? parseLines(text, name)
   if (values.length === 0) throw new CliError('usage', `There is no record in ${name}.`)
   return values.map((value, index) => {
     const { payload, signature, id } = typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}
@@ -73,12 +75,14 @@ function parseSigned(text: string, name: string): Signed[] {
   })
 }
 
-function parseWhole(text: string): JsonValue[] | undefined {
+/** @returns undefined where the text is not one JSON value */
+function parseWhole(text: string, name: string): JsonValue[] | undefined {
   let value: JsonValue
   try {
-    value = JSON.parse(text) as JsonValue
-  } catch {
-    return undefined
+    value = parseExactJson(text)
+  } catch (error) {
+    if (error instanceof JsonTextError && error.code === 'invalid_json') return undefined
+    throw notRead(name, error)
   }
   if (Array.isArray(value)) return value
   const records = typeof value === 'object' && value !== null ? value['records'] : undefined
@@ -92,14 +96,15 @@ function parseLines(text: string, name: string): JsonValue[] {
     .filter(({ line }) => line !== '')
     .map(({ line, number }) => {
       try {
-        return JSON.parse(line) as JsonValue
+        return parseExactJson(line)
       } catch (error) {
-        throw new CliError(
-          'failed',
-          `Line ${number} of ${name} is not JSON (${printable(messageOf(error))}); nothing was sent.`,
-        )
+        throw notRead(`line ${number} of ${name}`, error)
       }
     })
+}
+
+function notRead(place: string, error: unknown): CliError {
+  return new CliError('failed', `Cannot read ${place} as JSON; nothing was sent. ${printable(messageOf(error))}`)
 }
 
 async function verifyAll(records: readonly Signed[], network: string): Promise<RecordId[]> {

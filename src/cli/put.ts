@@ -6,17 +6,19 @@ import type { Command } from 'commander'
 
 import type { Clock } from '../environment.ts'
 import { buildPatch } from '../record/build.ts'
+import { JsonTextError } from '../record/errors.ts'
+import { parseExactJson } from '../record/exact-json.ts'
 import { avatarOf } from '../record/keys.ts'
 import { encodePayload } from '../record/payload.ts'
 import { recordId } from '../record/id.ts'
 import { signRecord } from '../record/sign.ts'
-import type { Avatar, JsonObject, JsonValue, PatchBody, RecordId } from '../record/types.ts'
+import { isJsonObject } from '../state/merge-patch.ts'
+import type { Avatar, JsonObject, PatchBody, RecordId } from '../record/types.ts'
 import type { SubmitAnswer } from './answers.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
 import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, messageOf } from './errors.ts'
-import { changedInteger } from './json-numbers.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
 import { createNodeClient } from './node-client.ts'
 import type { NodeClient } from './node-client.ts'
@@ -227,25 +229,15 @@ async function readText(stream: Readable, name: string): Promise<string> {
   }
 }
 
+/** @throws CliError `usage` where it is no JSON object, or JSON would lose something of it */
 function parsePatch(text: string): JsonObject {
-  let patch: JsonValue
   try {
-    patch = JSON.parse(text) as JsonValue
+    const patch = parseExactJson(text)
+    if (isJsonObject(patch)) return patch
   } catch (error) {
-    throw new CliError(
-      'usage',
-      `The patch is not JSON (${messageOf(error)}). Put it in single quotes: '{"key":"value"}'`,
-    )
+    if (!(error instanceof JsonTextError)) throw error
+    if (error.code !== 'invalid_json') throw new CliError('usage', `${error.message} Nothing was written.`)
+    throw new CliError('usage', `The patch is not JSON (${error.message}). Put it in single quotes: '{"key":"value"}'`)
   }
-  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) {
-    throw new CliError('usage', 'The patch must be a JSON object, such as {"key":"value"}.')
-  }
-  const changed = changedInteger(text)
-  if (changed !== undefined) {
-    throw new CliError(
-      'usage',
-      `The number ${changed} would become ${Number(changed)}, for JSON numbers hold about 16 digits. Write it as a text: "${changed}"`,
-    )
-  }
-  return patch
+  throw new CliError('usage', 'The patch must be a JSON object, such as {"key":"value"}.')
 }

@@ -2,17 +2,16 @@
 import { buildPart } from '../record/build.ts'
 import { parseAvatar } from '../record/keys.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
-import type { Avatar, JsonValue, StateEntry } from '../record/types.ts'
+import type { JsonLoss } from '../record/exact-json.ts'
+import type { Avatar, JsonObject, JsonValue, StateEntry } from '../record/types.ts'
 import { FAULT_TEXTS, pathText, withoutFaults } from '../snapshot/faults.ts'
 import { snapshotFaults } from '../snapshot/plan.ts'
 import type { SnapshotRequest } from '../snapshot/plan.ts'
 import { isJsonObject } from '../state/merge-patch.ts'
 import { CliError, messageOf } from './errors.ts'
 import { sameJson } from './json-equal.ts'
-import type { V1Answer, V1Proof } from './v1-reader.ts'
-
-/** Beyond that many, there is nothing for a person to look through; and each takes memory. */
-const MAX_PROBLEMS = 10_000
+import { MAX_PROBLEMS } from './v1-reader.ts'
+import type { V1Proof } from './v1-reader.ts'
 
 export interface V1Contents {
   readonly namespaces: readonly StateEntry[]
@@ -22,9 +21,9 @@ export interface V1Contents {
 
 /**
  * The namespaces in an answer of version 1. Under `nextid` any form of the avatar stands for its canonical text. What is
- * no namespace, or has a number that JSON cannot hold, is left out and named.
+ * no namespace, and what JSON cannot hold (docs/protocol.md, "Exact numbers"), is left out and named.
  */
-export function contentsOf(avatar: Avatar, { proofs, inexact }: V1Answer): V1Contents {
+export function contentsOf(avatar: Avatar, proofs: readonly V1Proof[]): V1Contents {
   const problems: string[] = []
   const namespaces = new Map<string, StateEntry>()
   for (const proof of proofs) {
@@ -32,10 +31,15 @@ export function contentsOf(avatar: Avatar, { proofs, inexact }: V1Answer): V1Con
     const entry = entryOf(avatar, proof, problems)
     if (entry === undefined) continue
     const { platform, identity } = entry
-    const paths: string[][] = []
-    for (const path of inexactPaths(entry.content, inexact)) {
-      paths.push(path)
-      problems.push(`${platform} ${identity}: ${pathText(path)} has an integer that a JSON number cannot hold exactly`)
+    const paths: (readonly string[])[] = []
+    for (const {
+      path: [, ...path],
+      code,
+      token,
+    } of proof.losses) {
+      const removed = outsideArrays(entry.content, path)
+      paths.push(removed)
+      problems.push(`${platform} ${identity}: ${pathText(removed)} ${lossWords(code, briefly(token))}`)
       checkNumber(problems)
     }
     const content = withoutFaults(
@@ -68,8 +72,14 @@ export function sayable(contents: V1Contents, request: Omit<SnapshotRequest, 'na
   return sayable({ namespaces, problems }, request)
 }
 
-function entryOf(avatar: Avatar, { platform, identity, content }: V1Proof, problems: string[]): StateEntry | undefined {
+function entryOf(avatar: Avatar, proof: V1Proof, problems: string[]): StateEntry | undefined {
+  const { platform, identity, content, losses } = proof
   const name = `${briefly(platform)} ${briefly(identity)}`
+  const twice = losses.find(({ code, path }) => code === 'duplicate_key' && path.length === 1)
+  if (twice !== undefined) {
+    problems.push(`${name}: ${briefly(twice.token)} stands twice, so that nobody can tell what was meant`)
+    return undefined
+  }
   if (typeof platform !== 'string' || typeof identity !== 'string') {
     problems.push(`${name}: platform and identity must be texts`)
     return undefined
@@ -95,21 +105,20 @@ function checkNamespace(avatar: Avatar, platform: string, identity: string): voi
   buildPart({ avatar, network: 'main', createdAt: 1, counter: 1, uuid, state })
 }
 
-/** Paths to values that are, or that are arrays which somewhere hold, a text that begins with `inexact`. */
-function* inexactPaths(value: JsonValue, inexact: string): Generator<string[]> {
-  if (!isJsonObject(value)) {
-    if (holds(value, inexact)) yield []
-    return
-  }
-  for (const [key, member] of Object.entries(value)) {
-    for (const path of inexactPaths(member, inexact)) yield [key, ...path]
-  }
+function lossWords(code: JsonLoss['code'], token: string): string {
+  return code === 'duplicate_key'
+    ? `has the key ${JSON.stringify(token)} twice, so that nobody can tell which value counts`
+    : `has the number ${token}, which JSON numbers, read as doubles, cannot hold`
 }
 
-function holds(value: JsonValue, inexact: string): boolean {
-  if (typeof value === 'string') return value.startsWith(inexact)
-  if (typeof value !== 'object' || value === null) return false
-  return (Object.values(value) as JsonValue[]).some((each) => holds(each, inexact))
+/** The part of a path that leads to its value, or to the outermost array around it, which goes as a whole. */
+function outsideArrays(content: JsonObject, path: readonly string[]): readonly string[] {
+  let value: JsonValue | undefined = content
+  for (const [depth, key] of path.entries()) {
+    if (!isJsonObject(value)) return path.slice(0, depth)
+    value = Object.hasOwn(value, key) ? value[key] : undefined
+  }
+  return path
 }
 
 /** @throws CliError `failed` */

@@ -6,12 +6,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Shares } from '../shares/shares.ts'
 import type { Hold, Refusal, ShareLimits, Source } from '../shares/types.ts'
 import type { ClientAddresses } from './client-address.ts'
+import { JsonTextError } from '../record/errors.ts'
+import { parseExactJson } from '../record/exact-json.ts'
+import type { JsonLimits } from '../record/exact-json.ts'
 import { HttpError } from './errors.ts'
-import { faultOf } from './json-guard.ts'
-import type { JsonShapeLimits } from './json-guard.ts'
 
 /** Enough for 1,000 records, and for patches beyond the record limits, so that the record core can name what is wrong. */
-const SHAPE: JsonShapeLimits = { depth: 128, tokens: 40_000 }
+const SHAPE: JsonLimits = { depth: 128, tokens: 40_000 }
 
 /** Seconds after which a client may try again if too many bodies are in memory. */
 const BUSY_RETRY_S = 1
@@ -119,22 +120,16 @@ function tooManyBodies(why: Refusal): HttpError {
   return new HttpError(429, 'too_many_requests', message, headers)
 }
 
-/** @throws HttpError `invalid_json`, `body_too_complex`, `inexact_number` */
+/** @throws HttpError `invalid_json`, `body_too_complex`, `inexact_number`, `duplicate_key` */
 function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new HttpError(400, 'invalid_json', 'The body is not UTF-8.')
-  const fault = faultOf(bytes, SHAPE)
-  if (fault === 'too_complex') {
-    const message = `The body may hold ${SHAPE.tokens} values, nested ${SHAPE.depth} deep; send less at a time.`
-    throw new HttpError(400, 'body_too_complex', message)
-  }
-  if (fault === 'changed_integer') {
-    const message = 'The body has an integer beyond 2^53 that a JSON number cannot hold exactly; send it as a string.'
-    throw new HttpError(400, 'inexact_number', message)
-  }
   try {
-    // JSON.parse keeps a key `__proto__` as the ordinary key that it is here.
-    return JSON.parse(bytes.toString('utf8'))
+    return parseExactJson(bytes.toString('utf8'), SHAPE)
   } catch (error) {
-    throw new HttpError(400, 'invalid_json', `The body is not JSON: ${error instanceof Error ? error.message : ''}`)
+    if (!(error instanceof JsonTextError)) throw error
+    if (error.code === 'too_complex') throw new HttpError(400, 'body_too_complex', error.message)
+    if (error.code === 'invalid_json')
+      throw new HttpError(400, 'invalid_json', `The body is not JSON: ${error.message}`)
+    throw new HttpError(400, error.code, `${error.message} Nothing was written.`)
   }
 }

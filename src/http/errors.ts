@@ -14,6 +14,7 @@ export type HttpErrorCode =
   | 'cursor_expired'
   | 'headers_too_large'
   | 'inexact_number'
+  | 'duplicate_key'
   | 'internal'
   | 'invalid_cursor'
   | 'invalid_json'

@@ -43,3 +43,14 @@ export class RecordError extends Error {
     this.code = code
   }
 }
+
+/** What is wrong with JSON text that should be read. `message` says what, where, and what to do, to people. */
+export class JsonTextError extends Error {
+  override readonly name = 'JsonTextError'
+  readonly code: 'too_complex' | 'invalid_json' | 'inexact_number' | 'duplicate_key'
+
+  constructor(code: JsonTextError['code'], message: string) {
+    super(message)
+    this.code = code
+  }
+}

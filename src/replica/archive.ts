@@ -11,6 +11,7 @@ import { throwIfAborted } from '../client/deadline.ts'
 import { recordText } from '../client/sign-patch.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
+import { parseExactJson } from '../record/exact-json.ts'
 import { compareCitations } from '../record/order.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
@@ -180,11 +181,11 @@ type Parsed =
   | { readonly kind: 'record'; readonly payload: string; readonly signature: string }
   | { readonly kind: 'trailer'; readonly digest: string; readonly records: number }
 
-/** Lines are bounded, and nothing in them is walked: their depth does not matter. */
+/** Undefined for a line that is nothing an archive has. Lines are bounded in length. */
 function parseLine(bytes: Uint8Array): Parsed | undefined {
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    value = parseExactJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch {
     return undefined
   }

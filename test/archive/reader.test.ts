@@ -50,6 +50,20 @@ const CASES: readonly Case[] = [
     3,
     'good',
   ],
+  [
+    'a record with two payloads',
+    joined([header, one.replace('{', '{"payload":"",')]),
+    ['2 bad_line', '3 trailer_missing'],
+    0,
+    'missing',
+  ],
+  [
+    'a trailer with two counts',
+    joined([header, one, two, three, trailer.replace('{', '{"records":9,')]),
+    ['5 bad_line', '6 trailer_missing'],
+    3,
+    'missing',
+  ],
   ['two trailers', joined([...linesOf(whole), trailer]), ['6 after_trailer'], 3, 'good'],
   [
     'two archives in a row',

@@ -338,9 +338,13 @@ describe('POST /v1/kv/payload', () => {
     [
       'a number beyond all',
       `{"avatar":"${newKey().avatar}","platform":"twitter","identity":"x","patch":{"a":1e400}}`,
-      'invalid_number',
+      'inexact_number',
     ],
     ['an integer that would become another', `{"patch":{"a":9007199254740993}}`, 'inexact_number'],
+    ['the same with a fraction of zero', `{"patch":{"a":9007199254740993.0}}`, 'inexact_number'],
+    ['a number that would become zero', `{"patch":{"a":1e-400}}`, 'inexact_number'],
+    ['a key that stands twice', `{"patch":{"a":{"b":1,"\\u0062":2}}}`, 'duplicate_key'],
+    ['two patches', `{"patch":{"a":1},"patch":{}}`, 'duplicate_key'],
     ['a lone surrogate', { ...base, avatar: newKey().avatar, patch: { a: '\ud800' } }, 'lone_surrogate'],
     ['a list', [], 'invalid_request'],
     ['half a body', '{"avatar":', 'invalid_json'],
@@ -359,6 +363,8 @@ describe('POST /v1/kv/payload', () => {
       d: Number.MAX_SAFE_INTEGER,
       e: 1732278000123456800,
       f: '9007199254740993',
+      g: 10 ** 18,
+      h: 5e-324,
     }
     const payload = await ask({ ...base, avatar: newKey().avatar, patch })
     expect(JSON.parse(payload.sign_payload).patch).toEqual(patch)

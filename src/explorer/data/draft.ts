@@ -1,5 +1,7 @@
 /** What somebody typed into the editor, judged. */
 import { ClientError, mergePatchOf, type JsonObject } from '../../client/index.ts'
+import { JsonTextError } from '../../record/errors.ts'
+import { parseExactJson } from '../../record/exact-json.ts'
 
 export type Draft =
   | { readonly kind: 'wrong'; readonly message: string }
@@ -9,8 +11,10 @@ export type Draft =
 export function judgeDraft(before: JsonObject, text: string): Draft {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseExactJson(text)
   } catch (error) {
+    if (error instanceof JsonTextError && error.code !== 'invalid_json')
+      return { kind: 'wrong', message: error.message }
     return { kind: 'wrong', message: `That is not JSON yet: ${reasonOf(error, text)}` }
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
