@@ -7,6 +7,7 @@ import { ClientError } from './errors.ts'
 import { hostsIn } from './hosts.ts'
 import { TIMEOUT_MS } from './limits.ts'
 import { createNodePool } from './node-pool.ts'
+import { fetchFor } from './platform.ts'
 import { pathOf, provenanceIn } from './provenance.ts'
 import { readHistory } from './read-history.ts'
 import type { AvatarDocument, CallOptions, Client, ClientOptions } from './types.ts'
@@ -19,15 +20,14 @@ const NETWORK = /^[a-z0-9-]{1,32}$/
 /**
  * A client over one or several nodes. It opens nothing and asks nobody before it is used, and needs no closing.
  *
- * @throws ClientError `usage` where an address or the network's name cannot be used
+ * @throws ClientError `usage` where an address or the network's name cannot be used, `unsupported` where the platform lacks
+ * something, such as `fetch`
  */
 export function createClient(options: ClientOptions): Client {
   const { network = 'main', signal: own, engine = nobleEngine, now = Date.now, timeoutMs = TIMEOUT_MS } = options
   if (!NETWORK.test(network)) throw new ClientError('usage', 'network is 1 to 32 of the characters a-z, 0-9 and -.')
   if (!(timeoutMs > 0)) throw new ClientError('usage', 'timeoutMs is a number of milliseconds above 0.')
-  // Browsers want it called as theirs.
-  const fetchOf = options.fetch ?? ((input, init) => fetch(input, init))
-  const pool = createNodePool(options.nodes, { fetch: fetchOf, timeoutMs, signal: own })
+  const pool = createNodePool(options.nodes, { ...fetchFor(options.fetch), timeoutMs, signal: own })
   const reader = createVerifiedReader({ pool, engine, cache: options.cache }, { network, signal: own })
   const writer = createWriter({ pool, reader, engine, now, signal: own }, network)
 

@@ -79,6 +79,16 @@ export function createDeadline(signals: Signals, silenceMs: number, totalMs?: nu
   }
 }
 
+/**
+ * One signal for several, aborted with the first of them. Close it when the work is done: unlike `AbortSignal.any`, nothing is
+ * left at the signals then, however often this is called.
+ */
+export function joinSignals(signals: Signals): { readonly signal: AbortSignal; close(): void } {
+  const controller = new AbortController()
+  const close = onAny(signals, () => controller.abort())
+  return { signal: controller.signal, close }
+}
+
 export function isAborted(signals: Signals): boolean {
   return signals.some((each) => each?.aborted === true)
 }

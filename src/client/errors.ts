@@ -11,7 +11,8 @@ import type { PutResult } from './types.ts'
  * not asked again.
  *
  * `rejected`: the person at the wallet said no. `wallet`: the wallet, or what else signs, failed. `bad_signature`: the signer's signature is not the
- * avatar's over the text. `aborted`: the caller's signal ended it.
+ * avatar's over the text. `aborted`: the caller's signal ended it. `unsupported`: the platform lacks something that the call
+ * needs; the message names it.
  */
 export type ClientErrorCode =
   | 'usage'
@@ -26,6 +27,7 @@ export type ClientErrorCode =
   | 'wallet'
   | 'bad_signature'
   | 'aborted'
+  | 'unsupported'
 
 /** A signed record as `POST /v2/records` takes it. */
 export interface RecordText {

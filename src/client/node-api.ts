@@ -3,7 +3,7 @@ import type { Receipt } from '../receipt/receipt.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import * as answers from './answers.ts'
 import type { ClaimAnswer, RecordsPage, SubmitAnswer } from './answers.ts'
-import { createDeadline, throwIfAborted, type Deadline } from './deadline.ts'
+import { createDeadline, orAborted, throwIfAborted, type Deadline } from './deadline.ts'
 import { ClientError, messageOf, type RecordText } from './errors.ts'
 import * as limits from './limits.ts'
 import type { AvatarDocument } from './types.ts'
@@ -36,6 +36,8 @@ export interface NodeApi {
 
 export interface NodeApiOptions {
   readonly fetch: typeof fetch
+  /** Whether its answers are known to have a body that can be read piece by piece. */
+  readonly streams: boolean
   readonly timeoutMs: number
   readonly signal: Signal
 }
@@ -47,6 +49,8 @@ const ABSENT = new Set(['unknown_avatar', 'unknown_namespace', 'not_hosted', 'bl
 export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
   const { timeoutMs } = options
   const patienceMs = timeoutMs * limits.TOTAL_TIMEOUT_FACTOR
+  /** Undefined until an answer has shown it. */
+  let streams: boolean | undefined = options.streams ? true : undefined
 
   async function call<T>(
     path: string,
@@ -71,7 +75,7 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
       text = await readBounded(response, response.status === 200 ? maxBytes : limits.MAX_SMALL_ANSWER_BYTES, deadline)
     } catch (error) {
       throwIfAborted(signals)
-      if (error instanceof ClientError) throw error
+      if (error instanceof ClientError && error.code !== 'aborted') throw error
       throw unreachable(error, deadline.timedOut)
     } finally {
       deadline.close()
@@ -86,6 +90,8 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
 
   /** One reader at a time, chunk by chunk: what is too long is not read to its end. */
   async function readBounded(response: Response, maxBytes: number, deadline: Deadline): Promise<string> {
+    streams = (response.body as ReadableStream | null | undefined) !== undefined
+    if (!streams) return await readWhole(response, maxBytes, deadline)
     if (response.body === null) return ''
     const reader = response.body.getReader()
     const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -106,6 +112,15 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
     } finally {
       reader.cancel().catch(() => {})
     }
+  }
+
+  /** For a `fetch` without bodies that stream, such as React Native's: it holds the whole answer in memory already. */
+  async function readWhole(response: Response, maxBytes: number, deadline: Deadline): Promise<string> {
+    const tooLong = badAnswer(`it is longer than ${maxBytes} bytes`)
+    if (Number(response.headers.get('content-length') ?? 0) > maxBytes) throw tooLong
+    const text = await orAborted(response.text(), [deadline.signal])
+    if (text.length > maxBytes) throw tooLong
+    return text
   }
 
   function checked<T>(text: string, parse: (value: JsonValue) => T): T {
@@ -144,6 +159,10 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
     return ['/v2/avatars', avatar, ...rest.map(encodeURIComponent)].join('/')
   }
 
+  async function claim(avatar: Avatar, signal: Signal): Promise<ClaimAnswer | undefined> {
+    return (await call(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, answers.parseClaim, signal)).value
+  }
+
   return {
     url,
     patienceMs,
@@ -162,8 +181,7 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
       )
       return status === 410 ? 'expired' : value
     },
-    claim: async (avatar, signal) =>
-      (await call(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, answers.parseClaim, signal)).value,
+    claim,
     receipt: async (avatar, parse, signal) =>
       (await call(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, parse, signal)).value,
     async submit(records, signal) {
@@ -177,6 +195,9 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
       const query = new URLSearchParams({ avatar, ...(after === null ? {} : { after }) })
       let response: Response
       deadline.touch(timeoutMs)
+      // Without streams the call below would wait for the end of the stream, which has none.
+      if (streams === undefined) await claim(avatar, deadline.signal)
+      if (streams === false) throw withoutStreams()
       try {
         response = await options.fetch(`${url}/v2/events?${query}`, {
           signal: deadline.signal,
@@ -199,6 +220,13 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
       return response.body
     },
   }
+}
+
+function withoutStreams(): ClientError {
+  return new ClientError(
+    'unsupported',
+    "This platform's fetch does not stream, so events cannot be followed. Hand in a `fetch` that does, such as expo/fetch in React Native, or call getVerified() from time to time.",
+  )
 }
 
 /** Platforms say `fetch failed`, and why in the cause, if at all. */

@@ -78,12 +78,28 @@ export async function* watchAvatar(
           return come
         }
         let next = read()
-        let surveyed = survey()
+        let wake = (): void => {}
+        let isSurveyed = false
+        const surveyOnce = (): void => {
+          isSurveyed = false
+          void survey().then(() => {
+            // Then the stream ends, and `next` with it.
+            if (isAborted(within)) return
+            isSurveyed = true
+            wake()
+          })
+        }
+        surveyOnce()
         // Each node that is left has been found wanting, so that this ends at the best.
         while (!pool.isOutdone(api)) {
-          const come = await Promise.race([next, surveyed])
+          // Not Promise.race with the survey: each frame would leave a reaction at a promise that waits for very long.
+          const come = await new Promise<Awaited<typeof next> | undefined>((resolve, reject) => {
+            wake = () => resolve(undefined)
+            if (isSurveyed) wake()
+            next.then(resolve, reject)
+          })
           if (come?.done === true) break
-          if (come === undefined) surveyed = survey()
+          if (come === undefined) surveyOnce()
           else {
             failures = 0
             next = read()
@@ -99,6 +115,7 @@ export async function* watchAvatar(
         pool.stood(api, 'failed')
       } catch (error) {
         if (isAborted(signals)) return
+        if (error instanceof ClientError && error.code === 'unsupported') throw error
         if (error instanceof ClientError) yield lost(api, error.message)
         else if (deadline.timedOut) yield lost(api, `nothing came for ${STREAM_SILENCE_MS / 1000} s`)
         else if (isStreamFailure(error)) yield lost(api, messageOf(error))
@@ -140,10 +157,11 @@ class Follower {
   #cursor: string | null = null
   /** Whether records that were known before are told of again, as the cursor that was handed in wants it. */
   readonly #replays: boolean
-  readonly #told = new Set<RecordId>()
+  readonly #told = new HeldIds(() => this.#local)
+  /** Records that were added and not told of yet. */
+  readonly #fresh = new HeldIds(() => this.#local)
   #local: LocalAvatar | undefined
   #unsubscribe: (() => void) | undefined
-  #fresh: VerifiedRecord[] = []
   #state: VerifiedAvatar | undefined
   #emptyEvents = 0
 
@@ -182,7 +200,7 @@ class Follower {
     if (this.#local === undefined) {
       const { local, verified } = await this.#reader.read(this.#avatar, this.#call)
       this.#local = local
-      this.#unsubscribe = local.onAdded((record) => void this.#fresh.push(record))
+      this.#unsubscribe = local.onAdded(({ id }) => this.#fresh.add(id))
       // While it was saved, more may have been added.
       this.#state = { ...verified, ...local.snapshot() }
       yield { type: 'state', state: this.#state, cursor: this.#place }
@@ -207,13 +225,13 @@ class Follower {
       else {
         const known = local.get(id)
         if (known === undefined) isBehind ||= counter >= (local.base?.counter ?? 0)
-        else if (this.#replays && !this.#told.delete(id) && !this.#fresh.includes(known)) replayed.push(known)
+        else if (this.#replays && !this.#told.delete(id) && !this.#fresh.has(id)) replayed.push(known)
       }
     }
     if (replayed.length > 0 && this.#state !== undefined) {
       yield { type: 'change', records: replayed, state: this.#state, cursor: this.#place }
     }
-    if (isBehind || isReset || this.#fresh.length > 0) {
+    if (isBehind || isReset || this.#fresh.size > 0) {
       const before = local.digest
       const told = yield* this.#readOn(api)
       if (told || local.digest !== before) this.#emptyEvents = 0
@@ -235,11 +253,53 @@ class Follower {
       throw new ClientError('bad_answer', problem?.message ?? `The node at ${api.url} does not hand out its records.`)
     }
     this.#state = read.verified
-    const records = this.#fresh.splice(0)
+    const records = this.#fresh.take().flatMap((id) => local.get(id) ?? [])
     if (records.length === 0) return false
     if (this.#replays) for (const { id } of records) this.#told.add(id)
     yield { type: 'change', records, state: read.verified, cursor: this.#place }
     return true
+  }
+}
+
+/** Ids that a set may exceed those of held records by, before it forgets the ids of records that are held no longer. */
+const SPARE_IDS = 1_000
+
+/**
+ * Ids of records that are held: those that a snapshot has superseded are forgotten in time. Bounds what a caller who does not
+ * ask for the next event, or a node that does not tell of what it hands out, can make the watch keep.
+ */
+class HeldIds {
+  readonly #ids = new Set<RecordId>()
+  readonly #local: () => LocalAvatar | undefined
+
+  constructor(local: () => LocalAvatar | undefined) {
+    this.#local = local
+  }
+
+  get size(): number {
+    return this.#ids.size
+  }
+
+  has(id: RecordId): boolean {
+    return this.#ids.has(id)
+  }
+
+  add(id: RecordId): void {
+    this.#ids.add(id)
+    const local = this.#local()
+    if (local === undefined || this.#ids.size <= 2 * local.size + SPARE_IDS) return
+    for (const each of this.#ids) if (local.get(each) === undefined) this.#ids.delete(each)
+  }
+
+  delete(id: RecordId): boolean {
+    return this.#ids.delete(id)
+  }
+
+  /** Empties the set. */
+  take(): RecordId[] {
+    const ids = [...this.#ids]
+    this.#ids.clear()
+    return ids
   }
 }
 

@@ -5,13 +5,21 @@ import { ReplicaError } from './errors.ts'
  *
  * @throws ReplicaError `storage` from the calls
  */
-export interface Disk {
+export interface Disk extends Rows {
+  /**
+   * Calls back when the database was closed under the replica and has been opened again, before anything else is read or
+   * written. What waits to be done fails where the call fails, and the next thing to be done tries again.
+   */
+  onReopened(call: (rows: Rows) => Promise<void>): void
+  close(): Promise<void>
+}
+
+export interface Rows {
   get(key: string): Promise<Uint8Array | undefined>
   /** Rows between two keys, both exclusive, in order; in pages, so that memory stays bounded. */
   rows(range: { readonly after: string; readonly before: string }): AsyncIterable<readonly [string, Uint8Array]>
   /** Whole or not at all, and on disk when it resolves. */
   batch(operations: readonly Operation[]): Promise<void>
-  close(): Promise<void>
 }
 
 export type Operation =
@@ -42,6 +50,7 @@ export function closable(disk: Disk): Disk {
       }
     },
     batch: (operations) => open(() => disk.batch(operations)),
+    onReopened: (call) => disk.onReopened(call),
     async close() {
       isClosed = true
       await disk.close()

@@ -3,37 +3,93 @@
  * there: it asks for the modules `events` and `buffer` of Node, which bundlers no longer bring along, is larger than the whole
  * replica, and has no way to ask for strict durability.
  */
-import type { Disk } from './disk.ts'
+import type { Disk, Rows } from './disk.ts'
 import { ReplicaError } from './errors.ts'
 import { PAGE_ROWS } from './limits.ts'
 
 /** As browser-level has it. */
 const NAME_PREFIX = 'level-js-'
 
-/** @throws ReplicaError `unsupported`, `storage` */
+/**
+ * Opens the database, and opens it again whenever the browser has closed it: to evict or clear the site's data, because iOS
+ * stopped its storage in the background, or because another tab deletes or upgrades the database.
+ *
+ * @throws ReplicaError `unsupported`, `newer`, `storage`
+ */
 export async function openIndexedDb(location: string): Promise<Disk> {
   if (typeof indexedDB === 'undefined') {
     throw new ReplicaError('unsupported', 'This browser has no IndexedDB here: private windows of some have none.')
   }
+  let reopened: ((rows: Rows) => Promise<void>) | undefined
+  let connection: Promise<IDBDatabase> | undefined
+
+  function connect(): Promise<IDBDatabase> {
+    if (connection !== undefined) return connection
+    const opening = open(location, () => {
+      if (connection === opening) connection = undefined
+    }).then(async (db) => {
+      await reopened?.(rowsOf((run) => run(db), location))
+      return db
+    })
+    connection = opening
+    opening.catch(() => {
+      if (connection === opening) connection = undefined
+    })
+    return opening
+  }
+
+  /** Reading and writing a whole batch can be repeated: what fails on a lost connection is done once more on a new one. */
+  async function use<T>(run: (db: IDBDatabase) => Promise<T>): Promise<T> {
+    const used = connect()
+    const db = await used
+    try {
+      return await run(db)
+    } catch (error) {
+      if (!isLost(error)) throw error
+      if (connection === used) connection = undefined
+      db.close()
+      return await run(await connect())
+    }
+  }
+
+  await connect()
+  return {
+    ...rowsOf(use, location),
+    onReopened: (call) => void (reopened = call),
+    async close() {
+      const db = await connection?.catch(() => undefined)
+      db?.close()
+    },
+  }
+}
+
+/** @param lost called once the connection cannot be used any more */
+async function open(location: string, lost: () => void): Promise<IDBDatabase> {
   const opening = indexedDB.open(NAME_PREFIX + location, 1)
   opening.addEventListener('upgradeneeded', () => opening.result.createObjectStore(location))
   const db = await settled(opening, 'opened')
-  // Whoever wants to delete it, or a newer version of it, is not held up.
-  db.addEventListener('versionchange', () => db.close())
+  db.addEventListener('close', lost)
+  // Another tab that deletes the database, or upgrades it to a newer version, must not be held up.
+  db.addEventListener('versionchange', () => {
+    lost()
+    db.close()
+  })
+  return db
+}
+
+function rowsOf(use: <T>(run: (db: IDBDatabase) => Promise<T>) => Promise<T>, location: string): Rows {
   return {
-    async get(key) {
-      return bytesOf(await settled(store(db, location, 'readonly').get(encode(key)), 'read'))
-    },
+    get: (key) => use(async (db) => bytesOf(await settled(store(db, location, 'readonly').get(encode(key)), 'read'))),
     async *rows({ after, before }) {
       const end = encode(before)
       for (let from = encode(after); ;) {
         const range = IDBKeyRange.bound(from, end, true, true)
-        const rows = store(db, location, 'readonly')
         // Asked for together: a transaction ends where nothing is asked of it.
-        const [keys, values] = await Promise.all([
-          settled(rows.getAllKeys(range, PAGE_ROWS), 'read'),
-          settled(rows.getAll(range, PAGE_ROWS), 'read'),
-        ])
+        const [keys, values] = await use((db) => {
+          const rows = store(db, location, 'readonly')
+          const keys = settled(rows.getAllKeys(range, PAGE_ROWS), 'read')
+          return Promise.all([keys, settled(rows.getAll(range, PAGE_ROWS), 'read')])
+        })
         for (const [at, key] of keys.entries()) {
           const value = bytesOf(values[at])
           if (value !== undefined) yield [new TextDecoder().decode(key as ArrayBuffer), value]
@@ -45,28 +101,39 @@ export async function openIndexedDb(location: string): Promise<Disk> {
     },
     async batch(operations) {
       if (operations.length === 0) return
-      const rows = store(db, location, 'readwrite')
-      for (const each of operations) {
-        if (each.type === 'put') rows.put(each.value, encode(each.key))
-        else rows.delete(encode(each.key))
-      }
-      await committed(rows.transaction)
-    },
-    close() {
-      db.close()
-      return Promise.resolve()
+      await use(async (db) => {
+        const rows = store(db, location, 'readwrite')
+        for (const each of operations) {
+          if (each.type === 'put') rows.put(each.value, encode(each.key))
+          else rows.delete(encode(each.key))
+        }
+        await committed(rows.transaction)
+      })
     },
   }
 }
 
-/** @throws ReplicaError `storage` where the database was closed under us */
+/** @throws ReplicaError `storage` where the database was closed meanwhile */
 function store(db: IDBDatabase, name: string, mode: 'readonly' | 'readwrite'): IDBObjectStore {
   try {
-    // Strict: the browser is to have it on disk before it says so; without, a power loss may undo what was acknowledged.
+    // Strict: the browser has it on disk before it says so. Otherwise a power loss may undo what was acknowledged.
     return db.transaction([name], mode, { durability: 'strict' }).objectStore(name)
   } catch (error) {
     throw storageError('used', error)
   }
+}
+
+/**
+ * Errors by which browsers say that a connection is gone: `InvalidStateError` after a close, `NotFoundError` where another tab
+ * made the database without its store, `UnknownError` where Safari lost its storage process, `AbortError` for a transaction that
+ * was under way.
+ */
+const LOST: ReadonlySet<unknown> = new Set(['InvalidStateError', 'NotFoundError', 'UnknownError', 'AbortError'])
+
+function isLost(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined
+  // A transaction that the browser aborts has no error of its own.
+  return error instanceof ReplicaError && (cause === null || (cause instanceof Error && LOST.has(cause.name)))
 }
 
 function encode(key: string): Uint8Array<ArrayBuffer> {
@@ -93,6 +160,9 @@ function committed(transaction: IDBTransaction): Promise<void> {
 }
 
 function storageError(what: string, cause: unknown): ReplicaError {
+  if (cause instanceof Error && cause.name === 'VersionError') {
+    return new ReplicaError('newer', 'A newer version of this app has written the data: load the page again.', cause)
+  }
   const why = cause instanceof Error ? cause.message : 'no reason given'
   return new ReplicaError('storage', `The browser's storage cannot be ${what}: ${why}. Nothing was changed.`, cause)
 }

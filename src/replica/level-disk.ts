@@ -2,7 +2,7 @@ import type { AbstractLevel } from 'abstract-level'
 import type { BatchOptions } from 'level'
 import { messageOf } from '../client/errors.ts'
 import { createWriteQueue } from '../client/write-queue.ts'
-import type { Disk, Operation } from './disk.ts'
+import type { Disk, Operation, Rows } from './disk.ts'
 import { ReplicaError } from './errors.ts'
 import { PAGE_ROWS } from './limits.ts'
 
@@ -24,16 +24,30 @@ export function levelDisk(db: LevelDatabase): Disk {
   const inTurn = createWriteQueue()
   /** After a batch that failed, what makes it undone: where but the fsync failed, the log brings it back. */
   let undo: readonly Operation[] | undefined
+  let reopened: ((rows: Rows) => Promise<void>) | undefined
+  let isClosed = false
 
   function use<T>(what: 'read' | 'written', run: () => Promise<T>): Promise<T> {
     return inTurn('all', async () => {
       try {
         if (undo !== undefined) await openAnew(undo)
+        else if (db.status === 'closed' && !isClosed) await reopen()
         return await run()
       } catch (error) {
         throw storageError(what, error)
       }
     })
+  }
+
+  /** The program that handed in the database has closed it. */
+  async function reopen(): Promise<void> {
+    await db.open()
+    try {
+      await reopened?.(rowsOf((_, run) => run()))
+    } catch (error) {
+      await db.close()
+      throw error
+    }
   }
 
   async function openAnew(operations: readonly Operation[]): Promise<void> {
@@ -53,29 +67,39 @@ export function levelDisk(db: LevelDatabase): Disk {
     })
   }
 
-  return {
-    get: (key) => use('read', () => db.get<string, Uint8Array>(key, ENCODING)),
-    async *rows({ after, before }) {
-      for (let from = after; ;) {
-        const range = { gt: from, lt: before, limit: PAGE_ROWS, ...ENCODING }
-        const page = await use('read', () => db.iterator<string, Uint8Array>(range).all())
-        yield* page
-        const last = page.at(-1)
-        if (last === undefined || page.length < PAGE_ROWS) return
-        from = last[0]
-      }
-    },
-    batch: (operations) =>
-      use('written', async () => {
-        try {
-          await db.batch<string, Uint8Array>([...operations], SYNCED)
-        } catch (error) {
-          // A database that does not even give what it has has not taken anything either.
-          undo = await present(operations).catch(() => [])
-          throw error
+  function rowsOf(use: <T>(what: 'read' | 'written', run: () => Promise<T>) => Promise<T>): Rows {
+    return {
+      get: (key) => use('read', () => db.get<string, Uint8Array>(key, ENCODING)),
+      async *rows({ after, before }) {
+        for (let from = after; ;) {
+          const range = { gt: from, lt: before, limit: PAGE_ROWS, ...ENCODING }
+          const page = await use('read', () => db.iterator<string, Uint8Array>(range).all())
+          yield* page
+          const last = page.at(-1)
+          if (last === undefined || page.length < PAGE_ROWS) return
+          from = last[0]
         }
-      }),
-    close: () => inTurn('all', () => db.close()),
+      },
+      batch: (operations) =>
+        use('written', async () => {
+          try {
+            await db.batch<string, Uint8Array>([...operations], SYNCED)
+          } catch (error) {
+            // A database that does not even give what it has has not taken anything either.
+            undo = await present(operations).catch(() => [])
+            throw error
+          }
+        }),
+    }
+  }
+
+  return {
+    ...rowsOf(use),
+    onReopened: (call) => void (reopened = call),
+    close: () => {
+      isClosed = true
+      return inTurn('all', () => db.close())
+    },
   }
 }
 

@@ -20,6 +20,7 @@ import { pause } from '../client/deadline.ts'
 import { ClientError } from '../client/errors.ts'
 import { TIMEOUT_MS } from '../client/limits.ts'
 import { createNodePool, type NodePool } from '../client/node-pool.ts'
+import { fetchFor } from '../client/platform.ts'
 import type { Signer } from '../client/signers.ts'
 import { readArchiveInto, writeArchiveOf, zipped } from './archive.ts'
 import { closable, type Disk } from './disk.ts'
@@ -28,8 +29,8 @@ import { LEAD_PATIENCE_MS, MAX_FOLLOWED, MAX_FOLLOWED_BYTES, STREAMS_IN_NODE, ST
 import { createRestorer } from './restore.ts'
 import { Shelf } from './shelf.ts'
 import { createSign } from './signing.ts'
-import { createSync } from './sync.ts'
-import { checkTable, followed } from './table.ts'
+import { backOff, createSync } from './sync.ts'
+import { checkTable, followed, rewriteAll } from './table.ts'
 import type { Tabs } from './tabs.ts'
 import type { Replica, ReplicaEvent, ReplicaOptions } from './types.ts'
 import { infoOf, stateOf, waitingOf } from './views.ts'
@@ -85,10 +86,10 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     }
   }
 
-  // Browsers want it called as theirs.
-  const fetchOf = options.fetch ?? ((input, init) => fetch(input, init))
   const pool =
-    nodes.length === 0 ? NOBODY : createNodePool(nodes, { fetch: fetchOf, timeoutMs, signal: closing.signal })
+    nodes.length === 0
+      ? NOBODY
+      : createNodePool(nodes, { ...fetchFor(options.fetch), timeoutMs, signal: closing.signal })
   const parts = { disk, tabs, engine, network, now, emit }
   const sign = createSign({ engine, network, now }, closing.signal)
   const restorer = createRestorer({ sign, now, signers, emit })
@@ -97,8 +98,26 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
   let leads = false
   const tookLead = new AbortController()
 
-  await checkTable(disk, network)
-  for (const avatar of await followed(disk)) shelves.set(avatar, await Shelf.open(parts, avatar))
+  let storeId = await checkTable(disk, tabs, network)
+  let losses = 0
+  disk.onReopened(async (rows) => {
+    const id = await checkTable(rows, tabs, network)
+    if (id === storeId) return
+    losses += 1
+    const event = await rewriteAll([...shelves.values()], rows)
+    storeId = id
+    emit(event)
+  })
+  for (const avatar of await followed(disk)) shelves.set(avatar, await openShelf(avatar))
+
+  /** What is read of a store that is lost meanwhile is read again: its first rows may have come without the others. */
+  async function openShelf(avatar: Avatar): Promise<Shelf> {
+    for (;;) {
+      const before = losses
+      const shelf = await Shelf.open(parts, avatar)
+      if (losses === before) return shelf
+    }
+  }
 
   function remember(signer: Signer): void {
     if (signer.silent === true) signers.set(signer.avatar, signer)
@@ -125,7 +144,7 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
   async function take(avatar: Avatar): Promise<Shelf> {
     const known = shelves.get(avatar)
     if (known !== undefined && !known.gone) return known
-    const shelf = await Shelf.open(parts, avatar)
+    const shelf = await openShelf(avatar)
     const raced = shelves.get(avatar)
     if (raced !== undefined && !raced.gone) return raced
     shelves.set(avatar, shelf)
@@ -169,17 +188,18 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     }
   }
 
+  const background = new Set<Promise<void>>()
+
   /** What fails in the background is told, and tried again the next time. */
   function inBackground(work: () => Promise<void>, avatar?: Avatar): void {
     if (closing.signal.aborted) return
-    background = Promise.all([
-      background,
-      work().catch((error: unknown) => {
+    const run = work()
+      .catch((error: unknown) => {
         if (!closing.signal.aborted) emit({ type: 'error', avatar, error })
-      }),
-    ])
+      })
+      .finally(() => background.delete(run))
+    background.add(run)
   }
-  let background: Promise<unknown> = Promise.resolve()
 
   tabs.listen((message) => {
     if (message.kind === 'avatars') return inBackground(catchUp)
@@ -204,7 +224,16 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
   })
 
   async function lead(): Promise<void> {
-    await catchUp()
+    for (let failures = 0; ; failures += 1) {
+      try {
+        await catchUp()
+        break
+      } catch (error) {
+        if (closing.signal.aborted) return
+        emit({ type: 'error', avatar: undefined, error })
+        await pause(backOff(failures), [closing.signal])
+      }
+    }
     if (closing.signal.aborted) return
     leads = true
     tookLead.abort()
@@ -232,7 +261,7 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
   async function stop(): Promise<void> {
     stopWatching()
     closing.abort()
-    await Promise.allSettled([leading, background])
+    await Promise.allSettled([leading, ...background])
     // What is being written is written to its end.
     await Promise.allSettled([...shelves.values()].map((shelf) => shelf.catchUp()))
   }

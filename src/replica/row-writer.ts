@@ -1,12 +1,12 @@
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
-import type { Disk, Operation } from './disk.ts'
+import type { Operation, Rows } from './disk.ts'
 import * as rows from './rows.ts'
 import type { AvatarRow, RecordKind, WriteNote } from './rows.ts'
 import type { Tabs } from './tabs.ts'
 
 /** Writes an avatar's rows, in batches that are whole or not there at all. */
 export class RowWriter {
-  readonly #disk: Disk
+  readonly #disk: Rows
   readonly #tabs: Tabs
   readonly #avatar: Avatar
   readonly #row: () => AvatarRow
@@ -14,7 +14,7 @@ export class RowWriter {
   #litter: Operation[] = []
 
   /** @param row of the avatar as it is to be written now: it goes along where litter is taken away */
-  constructor({ disk, tabs }: { readonly disk: Disk; readonly tabs: Tabs }, avatar: Avatar, row: () => AvatarRow) {
+  constructor({ disk, tabs }: { readonly disk: Rows; readonly tabs: Tabs }, avatar: Avatar, row: () => AvatarRow) {
     this.#disk = disk
     this.#tabs = tabs
     this.#avatar = avatar

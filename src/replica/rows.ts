@@ -3,7 +3,7 @@
  *
  * | key                 | value                                                                              |
  * | ------------------- | ---------------------------------------------------------------------------------- |
- * | `m`                 | JSON: version of this table, network                                               |
+ * | `m`                 | JSON: version of this table, network, id of the store                               |
  * | `a/<avatar>`        | JSON: an avatar that is followed: how far each node was read, when it was verified |
  * | `q/<avatar>/<place>`| an own write that no node has taken yet: JSON about it, and the record             |
  * | `r/<avatar>/<place>`| a verified record that came from a node or an archive, or that a node has taken    |

@@ -9,7 +9,7 @@ import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { LocalAvatar } from '../client/local-avatar.ts'
 import type { CacheUpdate, RecordCache } from '../client/types.ts'
 import { createWriteQueue } from '../client/write-queue.ts'
-import type { Disk, Operation } from './disk.ts'
+import type { Disk, Operation, Rows } from './disk.ts'
 import { ReplicaError } from './errors.ts'
 import { Folds, snapshotsFirst } from './folds.ts'
 import { NOTE_MS, STORE_RECORDS } from './limits.ts'
@@ -27,6 +27,13 @@ export interface Entry {
   readonly note: WriteNote
   /** Whether the row of an own write before it is damaged. */
   readonly isAfterDamage: boolean
+}
+
+/** What was written again from memory, in rows. */
+export interface Rewritten {
+  readonly records: number
+  readonly writes: number
+  readonly lost: number
 }
 
 export interface ShelfComponents {
@@ -60,6 +67,8 @@ export class Shelf {
   #row: AvatarRow
   #prunedBase: RecordId | undefined
   #gone = false
+  /** Own writes as they were, while all of them are read again. */
+  #rereading: readonly Entry[] = []
 
   private constructor(parts: ShelfComponents, avatar: Avatar, row: AvatarRow) {
     this.#parts = parts
@@ -266,6 +275,38 @@ export class Shelf {
     })
   }
 
+  /**
+   * Writes all rows again from memory, after the store has lost them. Repeating it does no harm, nor does another tab that does
+   * the same: a row is put where it was. Own writes come first, without saying how far nodes were read: if this breaks off, the
+   * records are fetched again.
+   *
+   * @returns how many there were, and how many damaged own writes were lost with the rows
+   */
+  async rewrite(disk: Rows): Promise<Rewritten> {
+    if (this.#gone) return { records: 0, writes: 0, lost: 0 }
+    const row = this.#rowNow()
+    const writer = new RowWriter({ disk, tabs: this.#parts.tabs }, this.avatar, () => row)
+    const entries = [...new Set([...this.#rereading, ...this.#queue.values()])]
+    const lost = this.#damagedWrites.size
+    this.#damagedWrites.clear()
+    await writer.commit([
+      ...entries.map(({ place, record, note }) => writer.putWrite(place, record, note)),
+      writer.putRow({ ...row, cursors: {} }),
+    ])
+    const places = [...this.#places]
+    for (let at = 0; at < places.length; at += STORE_RECORDS) {
+      const batch = places.slice(at, at + STORE_RECORDS)
+      await writer.commit(
+        batch.flatMap(([id, place]) => {
+          const record = this.confirmed.get(id)
+          return record === undefined ? [] : [writer.putRecord(place, record)]
+        }),
+      )
+    }
+    await writer.commit([writer.putRow(row)])
+    return { records: places.length, writes: entries.length, lost }
+  }
+
   /** Gives up rows of own writes that cannot be read. @returns how many there were */
   async discardDamaged(): Promise<number> {
     return await this.exclusive(async () => {
@@ -353,12 +394,14 @@ export class Shelf {
     // What was damaged is fetched again, whatever other tabs know.
     this.#row = this.#damagedRecords > 0 ? { ...row, cursors: {} } : row
     if (isReplaced) {
+      this.#rereading = this.entries
       this.#queue.clear()
       this.#damagedWrites.clear()
       this.#last.q = -1
     }
     // Writes first: one that is moved to the records meanwhile is found there.
     const writes = await this.#readQueue()
+    this.#rereading = []
     const records = await this.#readRecords()
     if (!this.leading) {
       for (const [node, cursor] of Object.entries(this.#row.cursors)) this.confirmed.cursors.set(node, cursor)

@@ -4,7 +4,7 @@
  * Guarantees: it ends when its signal does, whatever nodes do; what fails is tried again. Not guaranteed: when.
  */
 import type { SignatureEngine } from '../record/engine.ts'
-import { isAborted, pause } from '../client/deadline.ts'
+import { isAborted, joinSignals, pause } from '../client/deadline.ts'
 import { ClientError, messageOf } from '../client/errors.ts'
 import type { NodePool } from '../client/node-pool.ts'
 import type { VerifiedAvatar } from '../client/types.ts'
@@ -68,6 +68,8 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
   const jobs = new Map<Shelf, Job>()
   const inTurn = createWriteQueue()
   let streams = 0
+  /** Whether the platform's `fetch` lacks streams: then all avatars are polled. */
+  let isPollingOnly = false
 
   const step = ({ shelf, reader }: Job, until: AbortSignal): Promise<Delivered> =>
     inTurn(shelf.avatar, () => deliver({ pool, restorer, now }, shelf, reader, until))
@@ -113,14 +115,15 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
     let failures = 0
     while (!isAborted([signal, stop.signal]) && !shelf.gone) {
       job.round = new AbortController()
-      const hasStream = streams < maxStreams
+      const hasStream = streams < maxStreams && !isPollingOnly
       if (hasStream) streams += 1
       try {
         await (hasStream ? followByStream(job) : followByPolling(job))
         failures = 0
       } catch (error) {
         if (isAborted([signal, stop.signal])) break
-        if (!(error instanceof ClientError && error.code === 'aborted')) {
+        if (error instanceof ClientError && error.code === 'unsupported') isPollingOnly = true
+        else if (!(error instanceof ClientError && error.code === 'aborted')) {
           say(shelf, false, undefined, messageOf(error))
           if (!(error instanceof ClientError)) emit({ type: 'error', avatar: shelf.avatar, error })
           await pause(backOff(failures++), [job.round.signal])
@@ -132,12 +135,13 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
   }
 
   async function sendAll(job: Job): Promise<void> {
-    const { shelf, stop } = job
-    const both = AbortSignal.any([signal, stop.signal])
-    for (let failures = 0; !both.aborted && !shelf.gone;) {
+    const { shelf } = job
+    // Ended by the replica's own signal as well, see below.
+    const stop = job.stop.signal
+    for (let failures = 0; !stop.aborted && !shelf.gone;) {
       job.hasMore = false
-      const outcome = await step(job, both).catch((error: unknown) => {
-        if (both.aborted) return 'idle'
+      const outcome = await step(job, stop).catch((error: unknown) => {
+        if (stop.aborted) return 'idle'
         if (!(error instanceof ClientError)) emit({ type: 'error', avatar: shelf.avatar, error })
         return troubleOf(error)
       })
@@ -150,7 +154,7 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
           emit({ type: 'refused', avatar: shelf.avatar, message: outcome.message, retryAt: now() + wait })
         }
         job.nudge = new AbortController()
-        await pause(wait, [both, job.nudge.signal])
+        await pause(wait, [stop, job.nudge.signal])
       }
     }
   }
@@ -218,15 +222,19 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
     async once(shelf, own) {
       const job = jobs.get(shelf)
       if (job === undefined) throw new ReplicaError('not_followed', `${shelf.avatar} is not followed.`)
-      const both = own === undefined ? signal : AbortSignal.any([signal, own])
-      const { verified } = await job.reader.read(shelf.avatar, { signal: both })
-      if (verified.nodes.every(({ standing }) => standing === 'failed')) {
-        throw new ClientError('unreachable', verified.problems[0]?.message ?? 'No node answered.')
-      }
-      if (verified.state === 'verified') await shelf.verified()
-      for (let outcome = await step(job, both); outcome !== 'idle'; outcome = await step(job, both)) {
-        if (outcome === 'again') continue
-        throw new ClientError(outcome.kind === 'unreachable' ? 'unreachable' : 'refused', outcome.message)
+      const { signal: either, close } = joinSignals([signal, own])
+      try {
+        const { verified } = await job.reader.read(shelf.avatar, { signal: either })
+        if (verified.nodes.every(({ standing }) => standing === 'failed')) {
+          throw new ClientError('unreachable', verified.problems[0]?.message ?? 'No node answered.')
+        }
+        if (verified.state === 'verified') await shelf.verified()
+        for (let outcome = await step(job, either); outcome !== 'idle'; outcome = await step(job, either)) {
+          if (outcome === 'again') continue
+          throw new ClientError(outcome.kind === 'unreachable' ? 'unreachable' : 'refused', outcome.message)
+        }
+      } finally {
+        close()
       }
     },
     async ended() {
@@ -236,8 +244,8 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
   }
 }
 
-/** All who lost a node at once shall not come back at once. */
-function backOff(failures: number): number {
+/** Milliseconds to wait after a failure, random so that all who lost a node at once do not come back at once. */
+export function backOff(failures: number): number {
   const most = Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_MOST_MS)
   return most * (0.5 + Math.random() / 2)
 }

@@ -1,17 +1,30 @@
 /** What a store says of itself, and which avatars are in it. */
+import { bytesToHex } from '@noble/hashes/utils.js'
 import type { Avatar } from '../record/types.ts'
-import type { Disk } from './disk.ts'
+import type { Disk, Rows } from './disk.ts'
 import { ReplicaError } from './errors.ts'
 import * as rows from './rows.ts'
+import type { Shelf } from './shelf.ts'
+import type { Tabs } from './tabs.ts'
+import type { ReplicaEvent } from './types.ts'
 
-/** @throws ReplicaError `newer`, `wrong_network` */
-export async function checkTable(disk: Disk, network: string): Promise<void> {
-  const sealed = await disk.get(rows.META_KEY)
-  const meta = rows.decodeJson<{ version: number; network: string }>(rows.META_KEY, sealed)
-  if (meta === undefined) {
-    const value = rows.encodeJson(rows.META_KEY, { version: rows.TABLE_VERSION, network })
-    return await disk.batch([{ type: 'put', key: rows.META_KEY, value }])
-  }
+const ID_BYTES = 16
+
+interface Meta {
+  readonly version: number
+  readonly network: string
+  /** Another one where the store was deleted and made again. Missing in data of version 0.1. */
+  readonly id?: string
+}
+
+/**
+ * Reads what the store says of itself; says it in a new one.
+ *
+ * @returns the id of the store
+ * @throws ReplicaError `newer`, `wrong_network`
+ */
+export async function checkTable(disk: Rows, tabs: Tabs, network: string): Promise<string> {
+  const meta = (await readMeta(disk)) ?? { version: rows.TABLE_VERSION, network }
   if (meta.version > rows.TABLE_VERSION) {
     throw new ReplicaError('newer', 'This data was written by a newer version: upgrade, or choose another location.')
   }
@@ -21,6 +34,38 @@ export async function checkTable(disk: Disk, network: string): Promise<void> {
       `This data is of the network ${meta.network}, not ${network}: choose another location.`,
     )
   }
+  return meta.id ?? (await tabs.exclusive('table', () => giveId(disk, meta)))
+}
+
+async function readMeta(disk: Rows): Promise<Meta | undefined> {
+  return rows.decodeJson<Meta>(rows.META_KEY, await disk.get(rows.META_KEY))
+}
+
+async function giveId(disk: Rows, meta: Meta): Promise<string> {
+  // Another tab may have been first.
+  const there = await readMeta(disk)
+  if (there?.id !== undefined) return there.id
+  const id = bytesToHex(crypto.getRandomValues(new Uint8Array(ID_BYTES)))
+  await disk.batch([{ type: 'put', key: rows.META_KEY, value: rows.encodeJson(rows.META_KEY, { ...meta, id }) }])
+  return id
+}
+
+/** Writes what the shelves have in memory to a store that has lost it. @returns the event that tells of it */
+export async function rewriteAll(
+  shelves: readonly Shelf[],
+  disk: Rows,
+): Promise<Extract<ReplicaEvent, { type: 'restored' }>> {
+  let [records, writes, lost] = [0, 0, 0]
+  for (const shelf of shelves) {
+    const rewritten = await shelf.rewrite(disk)
+    records += rewritten.records
+    writes += rewritten.writes
+    lost += rewritten.lost
+  }
+  const message =
+    `The data was deleted while it was in use. ${records} records and ${writes} writes that wait were written again from memory` +
+    (lost === 0 ? '.' : `; ${lost} damaged writes are lost.`)
+  return { type: 'restored', records, writes, lost, message }
 }
 
 export async function followed(disk: Disk): Promise<Avatar[]> {

@@ -108,8 +108,9 @@ export interface LocalWrite {
  * `change`: records came, or were written here (`local`). `sent`: a node took a write. `rebased`: a write was signed anew.
  * `conflict`, `rejected`, `refused`: a write was not taken: it needs its signer, is not valid, or is tried again later.
  * `superseded`: a node's word that a snapshot took the place of a record that its author had not seen. `connection`: whether
- * an avatar is being followed. `damaged`: a row failed its check. `leader`: whether this tab does the syncing. `error`:
- * something went wrong that is tried again.
+ * an avatar is being followed. `damaged`: a row failed its check. `restored`: the browser, or a person, had deleted the data
+ * while the replica was open, and what the replica had in memory was written again. `leader`: whether this tab does the syncing.
+ * `error`: something went wrong that is tried again.
  */
 export type ReplicaEvent =
   | {
@@ -135,6 +136,16 @@ export type ReplicaEvent =
       readonly avatar: Avatar
       /** `record`: fetched again. `write`: kept as it is, and not sent. `row`: notes on the avatar, made anew. */
       readonly what: 'record' | 'write' | 'row'
+      readonly message: string
+    }
+  | {
+      readonly type: 'restored'
+      /** Verified records that were written again. */
+      readonly records: number
+      /** Own writes that no node has taken, written again. */
+      readonly writes: number
+      /** Damaged own writes that are lost, since only their rows had them. */
+      readonly lost: number
       readonly message: string
     }
   | { readonly type: 'followed' | 'unfollowed'; readonly avatar: Avatar }

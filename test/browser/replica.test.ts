@@ -162,6 +162,90 @@ describe('two tabs on one store', () => {
   })
 })
 
+describe('a database that the browser closes', () => {
+  /** As clearing a site's data, or evicting it, does: connections are closed, then all is gone. */
+  const deleteIn = (page: Page): Promise<void> =>
+    page.evaluate(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          const request = indexedDB.deleteDatabase('level-js-app')
+          request.addEventListener('success', () => resolve())
+          request.addEventListener('error', () => reject(new Error('not deleted')))
+        }),
+    )
+
+  it('and deletes is made again from what the tabs have in memory: nothing signed is lost, and writing goes on', async () => {
+    const key = newKey()
+    const signer = privateKeySigner(key)
+    await createClient({ nodes: [node.url] }).put({ signer, patch: { first: 1 } })
+    const one = await tab()
+    await openIn(one, [signer.avatar])
+    await vi.waitFor(async () => expect(await contentIn(one, signer.avatar)).toEqual({ first: 1 }), WAIT)
+    const two = await tab(one)
+    await openIn(two)
+    const three = await one.context().newPage()
+    await three.goto(app.url)
+    await one.context().setOffline(true)
+    const written = [...(await writeIn(one, key, 'a', 3)), ...(await writeIn(two, key, 'b', 3))]
+    await one.evaluate(() => {
+      const events: unknown[] = []
+      Object.assign(window, { events })
+      window.replica.on((event) => event.type === 'restored' && events.push(event))
+    })
+
+    await deleteIn(three)
+    written.push(...(await writeIn(one, key, 'c', 2)), ...(await writeIn(two, key, 'd', 2)))
+    const events = await one.evaluate(
+      () => (window as unknown as { events: { records: number; writes: number }[] }).events,
+    )
+    expect(events).toMatchObject([{ records: 1, writes: 6, lost: 0 }])
+
+    // What is on disk now is all of it: another tab reads it with the others gone, and sends it.
+    await one.close()
+    await two.close()
+    await openIn(three)
+    const all = { first: 1, a0: 0, a1: 1, a2: 2, b0: 0, b1: 1, b2: 2, c0: 0, c1: 1, d0: 0, d1: 1 }
+    expect(await contentIn(three, signer.avatar)).toEqual(all)
+    await three.context().setOffline(false)
+    await three.evaluate(() => window.replica.sync())
+    await vi.waitFor(async () => expect(await infoIn(three, signer.avatar)).toMatchObject({ waiting: 0 }), WAIT)
+    const ids = await node.api.recordIds(signer.avatar)
+    expect(written.filter((id) => !ids.includes(id as `0x${string}`))).toEqual([])
+  })
+
+  it('and keeps, as iOS does in the background, is opened again, whatever was under way', async () => {
+    const key = newKey()
+    const { avatar } = privateKeySigner(key)
+    const page = await browser.open(app.url)
+    await page.evaluate(() => {
+      const connections: IDBDatabase[] = []
+      Object.assign(window, { connections })
+      const original = IDBDatabase.prototype.transaction
+      IDBDatabase.prototype.transaction = function transaction(...args: Parameters<typeof original>) {
+        if (!connections.includes(this)) connections.push(this)
+        return original.apply(this, args)
+      }
+    })
+    await openIn(page, [avatar])
+    await writeIn(page, key, 'a', 1)
+    const writing = page.evaluate(async (hex) => {
+      const signer = window.api.privateKeySigner(hex)
+      const { connections } = window as unknown as { connections: IDBDatabase[] }
+      for (let n = 0; n < 20; n++) {
+        const put = window.replica.put({ signer, patch: { [`b${n}`]: n } })
+        // Without an event: what a connection that died says is an error of the next transaction.
+        connections.at(-1)?.close()
+        await put
+      }
+      return connections.length
+    }, Buffer.from(key).toString('hex'))
+    expect(await writing).toBeGreaterThan(5)
+    await page.evaluate(() => window.replica.sync())
+    await vi.waitFor(async () => expect(await infoIn(page, avatar)).toMatchObject({ waiting: 0, damaged: 0 }), WAIT)
+    expect(await node.api.recordIds(avatar)).toHaveLength(21)
+  })
+})
+
 it.each([
   ['is seen again', 'visibilitychange'],
   ['comes back from the history', 'pageshow'],

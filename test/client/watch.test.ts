@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { SURVEY_MS } from '../../src/client/limits.ts'
@@ -8,6 +12,7 @@ import { signRecord } from '../../src/record/sign.ts'
 import { buildSnapshot } from '../../src/record/build.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
 import { until } from '../integration/until.ts'
+import { heapBytes } from './heap.ts'
 import { newKey } from './keys.ts'
 import { startProxy, type Proxy } from './proxy.ts'
 
@@ -52,6 +57,45 @@ function follow(client: Client, avatar: string, after?: string) {
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, at) => at + 1)
 
 describe('watch', () => {
+  it('keeps nothing of a frame, however many come', async () => {
+    const CHUNKS = 20_000
+    const heap: number[] = []
+    let end = (): void => {}
+    const ended = new Promise<void>((resolve) => (end = resolve))
+    const server = createServer((request, response) => {
+      if (request.url?.startsWith('/v2/events') !== true) {
+        void fetch(node.url(request.url ?? '')).then(async (answer) => {
+          response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text())
+        })
+        return
+      }
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      void (async () => {
+        for (let sent = 0; sent < CHUNKS; sent += 1) {
+          if (sent === CHUNKS / 4) heap.push(heapBytes())
+          response.write(`id: ${sent}\n\n`)
+          // Each in a piece of its own, as frames come.
+          await setImmediate()
+        }
+        heap.push(heapBytes())
+        end()
+      })()
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const signer = privateKeySigner(newKey())
+    await createClient({ nodes: [node.url('')] }).put({ signer, patch: { n: 1 } })
+    const { port } = server.address() as AddressInfo
+    const watched = follow(createClient({ nodes: [`http://127.0.0.1:${port}`] }), signer.avatar)
+    await ended
+    const [first, last] = heap as [number, number]
+    await watched.stop()
+    server.closeAllConnections()
+    server.close()
+    // A reaction left at a promise takes more than 100 bytes a frame.
+    expect((last - first) / (CHUNKS * 0.75)).toBeLessThan(40)
+  })
+
   it('tells every record once, though connections break all the time', async () => {
     const signer = privateKeySigner(newKey())
     const writer = createClient({ nodes: [node.url('')] })

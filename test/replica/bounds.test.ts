@@ -1,14 +1,24 @@
+import { getEventListeners } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { MemoryLevel } from 'memory-level'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { joinSignals } from '../../src/client/deadline.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import { openReplica, type Replica } from '../../src/replica/index.ts'
+import { levelDisk } from '../../src/replica/level-disk.ts'
 import { TICK_MS } from '../../src/replica/limits.ts'
+import { createReplica } from '../../src/replica/replica.ts'
+import { loneTab, type TabMessage, type Tabs } from '../../src/replica/tabs.ts'
 import { watchForWaking } from '../../src/replica/wake.ts'
+import { heapBytes } from '../client/heap.ts'
 import { newKey } from '../client/keys.ts'
 import { Writer } from '../store/writer.ts'
 import { give, replicaHarness, type ReplicaHarness } from './harness.ts'
+
+const CALLS = 40_000
 
 let harness: ReplicaHarness
 beforeEach(() => void (harness = replicaHarness()))
@@ -225,3 +235,28 @@ it('tells that the device slept by a jump of the clock, and nothing else', () =>
 async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 500) yield bytes.subarray(at, at + 500)
 }
+
+it('keeps nothing of what was done in the background', async () => {
+  let listener: (message: TabMessage) => void = () => {}
+  const tabs: Tabs = { ...loneTab(), listen: (call) => void (listener = call) }
+  const replica = await createReplica({ disk: levelDisk(new MemoryLevel<string, string>()), tabs }, {})
+  const run = async (count: number): Promise<void> => {
+    for (let done = 0; done < count; done += 100) {
+      for (let n = 0; n < 100; n += 1) listener({ kind: 'avatars' })
+      await setImmediate()
+    }
+  }
+  await run(5_000)
+  const before = heapBytes()
+  await run(CALLS)
+  await setImmediate()
+  // Something for each call took 64 bytes.
+  expect((heapBytes() - before) / CALLS).toBeLessThan(32)
+  await replica.close()
+})
+
+it('leaves no listener at a signal that outlives the work', () => {
+  const { signal } = new AbortController()
+  for (let n = 0; n < 100; n += 1) joinSignals([signal, undefined]).close()
+  expect(getEventListeners(signal, 'abort').length).toBeLessThanOrEqual(1)
+})

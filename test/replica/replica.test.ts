@@ -107,6 +107,7 @@ describe('a node', () => {
     await client.put({ signer, patch: { n: 1 } })
     const replica = await openHere({ avatars: [signer.avatar] })
     await vi.waitFor(() => expect(replica.info(signer.avatar).staleSince).toBeNull(), WAIT)
+    await vi.waitFor(() => expect(replica.get(signer.avatar)).toEqual({ n: 1 }), WAIT)
     offline()
     proxy.cut()
     await vi.waitFor(() => expect(replica.info(signer.avatar).staleSince).not.toBeNull(), WAIT)
