@@ -35,7 +35,7 @@ const LAYERS = {
     packages: [...PURE_PACKAGES, 'lru-cache'],
   },
   ingest: { areas: ['record', 'state', 'shares'], types: ['store', 'verify', 'observe'] },
-  archive: { areas: ['record', 'state', 'sync'], types: ['ingest', 'verify'] },
+  archive: { areas: ['record', 'state', 'sync', 'shares'], types: ['ingest', 'verify'] },
   backup: { areas: ['record', 'archive'], types: ['store', 'ingest'] },
   hosting: { areas: ['record', 'homes', 'archive', 'shares'], types: ['store', 'ingest', 'sync', 'observe'] },
   migrate: {

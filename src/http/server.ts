@@ -140,10 +140,10 @@ export async function createHttpServer(components: HttpComponents, options: Http
   installExplorer(app, options.explorer)
 
   const facts = { version: options.version, network: options.network }
-  await app.register(v1Routes({ store, ingest, names, environment }, { network: options.network, limits }))
+  await app.register(v1Routes({ store, ingest, names, environment, clients }, { network: options.network, limits }))
   await app.register(v2AvatarRoutes({ store, views, names }))
   await app.register(v2ProvenanceRoutes({ store, names }))
-  await app.register(v2RecordRoutes({ store, ingest, names }))
+  await app.register(v2RecordRoutes({ store, ingest, names, clients }))
   const receipts = createReceiptIssuer({ store, clock: environment.clock, signer }, { network: options.network })
   await app.register(v2ReceiptRoutes({ receipts, names }))
   await app.register(v2HostingRoutes({ hosting, desk, names, clients }))

@@ -7,6 +7,7 @@ import { parseSignature } from '../record/signature.ts'
 import type { Avatar } from '../record/types.ts'
 import type { StoreReader } from '../store/types.ts'
 import type { AvatarNames } from './avatar-names.ts'
+import type { ClientAddresses } from './client-address.ts'
 import { HttpError, JSON_TYPE } from './errors.ts'
 import { createIssuedPayloads } from './issued-payloads.ts'
 import type { Draft } from './issued-payloads.ts'
@@ -31,6 +32,7 @@ export interface V1Components {
   readonly ingest: Ingest
   readonly names: AvatarNames
   readonly environment: Environment
+  readonly clients: ClientAddresses
 }
 
 /**
@@ -38,7 +40,7 @@ export interface V1Components {
  * under any content type, call an avatar `persona`, and sign what the node hands them.
  */
 export function v1Routes(
-  { store, ingest, names, environment }: V1Components,
+  { store, ingest, names, environment, clients }: V1Components,
   options: { readonly network: string; readonly limits: HttpLimits },
 ): FastifyPluginCallbackTypebox {
   const issued = createIssuedPayloads(
@@ -150,11 +152,12 @@ export function v1Routes(
           response: responses({ 201: KvAnswer }, [400, 409, 413, 503]),
         },
       },
-      async ({ body }, reply) => {
+      async ({ body, raw }, reply) => {
         const draft = draftOf(body)
         const signature = parseSignature(body.signature)
         const recalled = await issued.recall(draft, body.uuid.toLowerCase(), Number(body.created_at))
-        const [result] = await ingest.submit([{ payload: recalled.payload, signature }], { origin: 'http' })
+        const source = clients.ofRequest(raw)
+        const [result] = await ingest.submit([{ payload: recalled.payload, signature }], { origin: 'http', source })
         if (result === undefined) throw new Error('ingest gave no result')
         if (result.status === 'stored' || (await isVisibleAlready(result))) {
           return reply

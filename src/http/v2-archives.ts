@@ -54,7 +54,6 @@ export function createArchiveRoutes(
   const exports = createPlaces(limits.exports)
   const imports = createPlaces(limits.imports)
   const running = new Set<{ readonly cut: () => void; readonly done: Promise<unknown> }>()
-  const door = patientDoor(ingest, environment.timers)
   let isClosed = false
 
   /** Runs what `close` can break off, and waits for. */
@@ -149,7 +148,8 @@ export function createArchiveRoutes(
       async ({ body: received, socket, raw }) => {
         const body = received as IncomingMessage | undefined
         if (body === undefined) throw new HttpError(400, 'bad_request', 'The body must be an archive; there is none.')
-        const place = imports.take(clients.ofRequest(raw), () => socket.destroy())
+        const client = clients.ofRequest(raw)
+        const place = imports.take(client, () => socket.destroy())
         longRequests.add(socket)
         try {
           const report = await run(
@@ -157,7 +157,7 @@ export function createArchiveRoutes(
             () =>
               importArchive({
                 chunks: whileSent(receiveChunks(body, environment, limits), place),
-                submit: door,
+                submit: patientDoor(ingest, environment.timers, client),
                 network,
                 maxNoiseBytes: NOISE_BYTES,
               }),

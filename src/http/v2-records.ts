@@ -6,6 +6,7 @@ import { parseSignature } from '../record/signature.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import type { StoredRecord, StoreReader } from '../store/types.ts'
 import type { AvatarNames } from './avatar-names.ts'
+import type { ClientAddresses } from './client-address.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { HttpError, JSON_TYPE } from './errors.ts'
 import { PAGE_BYTES, PAGE_DEFAULT, RECORDS_BODY_BYTES } from './limits.ts'
@@ -21,10 +22,12 @@ export function v2RecordRoutes({
   store,
   ingest,
   names,
+  clients,
 }: {
   readonly store: Pick<StoreReader, 'epoch' | 'lastSequence' | 'records'>
   readonly ingest: Ingest
   readonly names: AvatarNames
+  readonly clients: ClientAddresses
 }): FastifyPluginCallbackTypebox {
   /** Sequence after which a page begins. */
   function startOf(cursor: string | undefined): number {
@@ -91,7 +94,7 @@ export function v2RecordRoutes({
           response: responses({ 200: RecordsResults }, [400, 413, 503]),
         },
       },
-      async ({ body }) => {
+      async ({ body, raw }) => {
         const results = new Map<number, IngestResult>()
         const records: SignedRecord[] = []
         const places: number[] = []
@@ -104,7 +107,8 @@ export function v2RecordRoutes({
             places.push(place)
           }
         }
-        const verdicts = records.length === 0 ? [] : await ingest.submit(records, { origin: 'http' })
+        const verdicts =
+          records.length === 0 ? [] : await ingest.submit(records, { origin: 'http', source: clients.ofRequest(raw) })
         for (const [at, verdict] of verdicts.entries()) results.set(places[at] ?? -1, verdict)
         return { results: body.records.map((_, place) => results.get(place)) }
       },

@@ -10,11 +10,19 @@ import type { Environment } from '../environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import { RecordError } from '../record/errors.ts'
 import type { SignedRecord, VerifiedRecord } from '../record/types.ts'
+import { Shares } from '../shares/shares.ts'
+import type { Source } from '../shares/types.ts'
 import type { Store } from '../store/types.ts'
 import type { VerifyService } from '../verify/types.ts'
 import { ADMITS_ALL, refusedByAdmission, refusedUnseen, type Admission } from './admission.ts'
 import { IngestBusyError } from './errors.ts'
-import { DEFAULT_INGEST_LIMITS, MAX_AHEAD_SECONDS, RETRY_AFTER_SECONDS, type IngestLimits } from './limits.ts'
+import {
+  DEFAULT_INGEST_LIMITS,
+  MAX_AHEAD_SECONDS,
+  RETRY_AFTER_SECONDS,
+  waitingShares,
+  type IngestLimits,
+} from './limits.ts'
 import type { Ingest, IngestResult, Origin } from './types.ts'
 import { BATCH_INVALID, createdAhead, explainAllInvalid, explainCommit } from './verdicts.ts'
 import { WorkQueue } from './work-queue.ts'
@@ -45,7 +53,10 @@ export function createIngest(
 ): Ingest & { stop(): Promise<void> } {
   const { store, verifier, environment, logger, metrics, admission = ADMITS_ALL } = components
   let waitingRecords = 0
-  let waitingBytes = 0
+  const waiting = {
+    records: new Shares(waitingShares(limits.waitingRecords)),
+    bytes: new Shares(waitingShares(limits.waitingBytes)),
+  }
   let isStopped = false
   metrics.gauge('avatar_kv_ingest_waiting_records', 'Records at the door, not yet on disk', () => waitingRecords)
 
@@ -76,7 +87,7 @@ export function createIngest(
   async function decide(
     records: readonly SignedRecord[],
     checked: readonly Checked[],
-    { origin, atomic = false }: Parameters<Ingest['submit']>[1],
+    { origin, source, atomic = false }: Parameters<Ingest['submit']>[1],
   ): Promise<IngestResult[]> {
     const results = await explainAllInvalid(records, checked)
     if (atomic && results.some((result) => result !== undefined)) {
@@ -92,6 +103,7 @@ export function createIngest(
     const committed = await pass(
       commits,
       admitted.map(({ record }) => record),
+      source?.key ?? origin,
     )
     const news: SignedRecord[] = []
     admitted.forEach(({ record, at }, index) => {
@@ -114,6 +126,26 @@ export function createIngest(
     }
   }
 
+  /**
+   * Takes places for records; the returned function gives them back. A submission greater than a share counts as the whole
+   * share: its sender has bounded it, and an empty door takes it.
+   */
+  function admit(source: Source, records: readonly SignedRecord[]): (() => void) | undefined {
+    const bytes = records.reduce((sum, { payload, signature }) => sum + payload.length + signature.length, 0)
+    const part = source.isShared === true ? 1 : 0.5
+    const places = waiting.records.take(source, Math.min(records.length, Math.ceil(limits.waitingRecords * part)))
+    if (typeof places === 'string') return undefined
+    const room = waiting.bytes.take(source, Math.min(bytes, Math.ceil(limits.waitingBytes * part)))
+    if (typeof room === 'string') {
+      places.release()
+      return undefined
+    }
+    return () => {
+      places.release()
+      room.release()
+    }
+  }
+
   return {
     async submit(records, options) {
       const { origin } = options
@@ -122,23 +154,20 @@ export function createIngest(
         count(metrics, origin, unseen)
         return unseen
       }
-      const bytes = records.reduce((sum, { payload, signature }) => sum + payload.length + signature.length, 0)
-      const isFull =
-        waitingRecords > 0 &&
-        (waitingRecords + records.length > limits.waitingRecords || waitingBytes + bytes > limits.waitingBytes)
-      if (isFull || isStopped) throw new IngestBusyError(RETRY_AFTER_SECONDS)
+      const source = options.source ?? { key: origin, isShared: true }
+      const release = isStopped ? undefined : admit(source, records)
+      if (release === undefined) throw new IngestBusyError(RETRY_AFTER_SECONDS)
       waitingRecords += records.length
-      waitingBytes += bytes
       try {
         const queue = origin === 'http' || origin === 'import' ? withRecoveryByte : exact
-        const checked = await pass(queue, records)
+        const checked = await pass(queue, records, source.key)
         if (checked.fault !== undefined) throw checked.fault.error
         const results = await decide(records, checked.results as Checked[], options)
         count(metrics, origin, results)
         return results
       } finally {
         waitingRecords -= records.length
-        waitingBytes -= bytes
+        release()
       }
     },
 
@@ -168,7 +197,7 @@ interface Passed<R> {
 }
 
 /** Sends records through a stage; resolves when all of them came out, well or badly. */
-function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[]): Promise<Passed<R>> {
+function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[], source: string): Promise<Passed<R>> {
   return new Promise((resolve) => {
     const results: (R | undefined)[] = []
     let fault: Passed<R>['fault']
@@ -191,6 +220,7 @@ function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[]): Promise
           settle()
         },
       })),
+      source,
     )
   })
 }

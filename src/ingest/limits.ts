@@ -1,8 +1,13 @@
+import type { ShareLimits } from '../shares/types.ts'
+
 /** Bounds of the door. */
 export interface IngestLimits {
-  /** Records that may wait, over all submissions. Default 8,192: a few tenths of a second of work. */
+  /**
+   * Records that may wait. Default 8,192: a few tenths of a second of work. One host may have half of them; a quarter more
+   * is the reserve (`waitingShares`).
+   */
   readonly waitingRecords: number
-  /** Bytes of payloads and signatures that may wait, over all submissions. Default 64 MiB. */
+  /** Bytes of payloads and signatures that may wait, divided in the same way. Default 64 MiB. */
   readonly waitingBytes: number
   /** Records in one verification. Default 512: messages of 256 to two workers. */
   readonly verifyRecords: number
@@ -28,3 +33,9 @@ export const MAX_AHEAD_SECONDS = 3_600
 
 /** What a busy node asks its clients to wait: a full queue is worked off in less. */
 export const RETRY_AFTER_SECONDS = 1
+
+/** How much of what may wait one host may have, and what is added as a reserve for hosts that have little. */
+export function waitingShares(most: number): ShareLimits {
+  const reserve = Math.ceil(most / 4)
+  return { total: most + reserve, perKey: Math.ceil(most / 2), reserve, small: Math.ceil(most / 16) }
+}

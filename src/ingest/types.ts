@@ -1,4 +1,5 @@
 import type { RecordId, SignedRecord } from '../record/types.ts'
+import type { Source } from '../shares/types.ts'
 
 export type Origin = 'http' | 'gossip' | 'sync' | 'import'
 
@@ -20,11 +21,13 @@ export interface Ingest {
    * The only door for records. Resolves when every accepted record is on disk (fsync), with one result per record in order.
    *
    * @param records payload bytes, and 64-byte signatures (65 with v are taken where `origin` is `http` or `import`)
+   * @param options.source the host that sends them: hosts take turns, and each has a share of the queue. Default: all
+   *   submissions of one origin count as one host
    * @param options.atomic if any record is invalid, none of the others is appended (they get `refused`, code `batch_invalid`)
-   * @throws IngestBusyError (ingest/errors.ts) when the queue is full: nothing was taken, try again later
+   * @throws IngestBusyError (ingest/errors.ts) if the queue, or the share of this host, is full: nothing was taken, try again later
    */
   submit(
     records: readonly SignedRecord[],
-    options: { readonly origin: Origin; readonly atomic?: boolean },
+    options: { readonly origin: Origin; readonly source?: Source; readonly atomic?: boolean },
   ): Promise<IngestResult[]>
 }

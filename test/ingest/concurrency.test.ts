@@ -115,6 +115,23 @@ describe('a full door', () => {
     expect(new Set(statuses(await door.ingest.submit(chain, http)))).toEqual(new Set(['stored']))
   })
 
+  test('has room for a host that sends little while others fill it', async () => {
+    door = await openDoor({ limits: { waitingRecords: 16 } })
+    const { ingest } = door
+    const from = (key: string) => ({ ...http, source: { key } })
+    const writes = (seed: number, count: number) =>
+      Array.from({ length: count }, (_, n) => new Writer(seed + n).patch([]))
+    const first = ingest.submit(writes(0, 8), from('greedy'))
+    await busy(ingest.submit(writes(100, 1), from('greedy')))
+    const second = ingest.submit(writes(200, 8), from('greedy too'))
+    await busy(ingest.submit(writes(300, 2), from('a third')))
+    const modest = [1, 2, 3, 4].map((n) => ingest.submit(writes(400 + n, 1), from(`modest ${n}`)))
+    await busy(ingest.submit(writes(500, 1), from('modest 5')))
+    const results = await Promise.all([first, second, ...modest])
+    expect(new Set(statuses(results.flat()))).toEqual(new Set(['stored']))
+    expect(statuses(await ingest.submit(writes(500, 1), from('modest 5')))).toEqual(['stored'])
+  })
+
   test('gives the places of invalid records back', async () => {
     door = await openDoor({ limits: { waitingRecords: 2 } })
     const bad = forged(new Writer(1).patch([]))
