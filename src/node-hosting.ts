@@ -4,7 +4,7 @@ import { importArchive, type ImportCounts } from './archive/importer.ts'
 import { patientDoor } from './archive/patience.ts'
 import type { Config } from './config/load.ts'
 import type { Environment } from './environment.ts'
-import { homesOf } from './homes/homes.ts'
+import { HOMES_KEY, homesIn } from './homes/homes.ts'
 import { createHosting, type HostingWithPulls } from './hosting/hosting.ts'
 import { openJournal } from './hosting/journal.ts'
 import { createPullGuard } from './hosting/pull-guard.ts'
@@ -12,7 +12,7 @@ import { createPuller, type Puller, type PullImport } from './hosting/puller.ts'
 import { Register } from './hosting/register.ts'
 import type { Ingest } from './ingest/types.ts'
 import type { Logger, Metrics } from './observe/types.ts'
-import type { JsonObject } from './record/types.ts'
+import { cellValue } from './state/cell.ts'
 import type { RebuildableStore } from './store/store.ts'
 
 interface Parts {
@@ -41,8 +41,8 @@ export async function openHosting(
     avatars: store.avatars.bind(store),
     isHeld: async (avatar) => (await store.summary(avatar)) !== undefined,
     async homes(avatar) {
-      const json = await store.content(avatar, OWN_PLATFORM, avatar)
-      return json === undefined ? [] : homesOf(JSON.parse(json) as JsonObject)
+      const listed = await store.member(avatar, { platform: OWN_PLATFORM, identity: avatar }, HOMES_KEY)
+      return listed ? homesIn(cellValue(listed)) : []
     },
     forget: (avatar) => store.forget(avatar),
   } satisfies Parameters<typeof createHosting>[0]['held']

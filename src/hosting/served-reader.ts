@@ -26,13 +26,27 @@ export function servedReader(
     }
   }
 
+  /** A page of hosted avatars: as many as asked for, as long as there are more. */
+  async function hosted(
+    list: (page: { after?: Avatar; limit: number }) => Promise<Avatar[]>,
+    { after, limit }: { after?: Avatar; limit: number },
+  ): Promise<Avatar[]> {
+    const found: Avatar[] = []
+    for (let from = after; ;) {
+      const page = await list({ limit, ...(from === undefined ? {} : { after: from }) })
+      for (const avatar of page) if (hosts(avatar) && found.length < limit) found.push(avatar)
+      from = page.at(-1)
+      if (found.length >= limit || page.length < limit || from === undefined) return found
+    }
+  }
+
   return {
     epoch: store.epoch,
     lastSequence: () => store.lastSequence(),
     totals: () => store.totals(),
     summary: async (avatar) => (hosts(avatar) ? await store.summary(avatar) : undefined),
-    view: async (avatar) => (hosts(avatar) ? await store.view(avatar) : undefined),
-    content: async (avatar, ...place) => (hosts(avatar) ? await store.content(avatar, ...place) : undefined),
+    openView: async (avatar) => (hosts(avatar) ? await store.openView(avatar) : undefined),
+    openContent: async (avatar, ...place) => (hosts(avatar) ? await store.openContent(avatar, ...place) : undefined),
     member: async (avatar, ...place) => (hosts(avatar) ? await store.member(avatar, ...place) : undefined),
     async record(id) {
       const record = await store.record(id)
@@ -42,18 +56,8 @@ export function servedReader(
     records: async (avatar, options) => (hosts(avatar) ? await store.records(avatar, options) : undefined),
     history: async (avatar, options) => (hosts(avatar) ? await store.history(avatar, options) : []),
     exportMoment: async () => servedMoment(await store.exportMoment(), hosts),
-    async avatars({ after, limit }) {
-      const found: Avatar[] = []
-      for (let from = after; ;) {
-        const page = await store.avatars({ limit, ...(from === undefined ? {} : { after: from }) })
-        for (const avatar of page) if (hosts(avatar) && found.length < limit) found.push(avatar)
-        from = page.at(-1)
-        if (found.length >= limit || page.length < limit || from === undefined) return found
-      }
-    },
-    async byIdentity(...claim) {
-      return (await store.byIdentity(...claim)).filter(({ avatar }) => hosts(avatar))
-    },
+    avatars: (options) => hosted((page) => store.avatars(page), options),
+    claims: (platform, identity, options) => hosted((page) => store.claims(platform, identity, page), options),
     events,
     onCommit: (listener) => store.onCommit(listener),
   }

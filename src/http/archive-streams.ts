@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import type { Environment } from '../environment.ts'
+import type { Metrics } from '../observe/types.ts'
 import { waitForDrain } from './drain.ts'
 import { HttpError } from './errors.ts'
 import type { HttpLimits } from './limits.ts'
@@ -12,25 +13,37 @@ const PATIENCE_MS = 60_000
 /** Bytes a second below which a sender takes a place from others for nothing. */
 const MIN_BYTES_PER_S = 1_024
 
+/** Bytes given to a connection at once: what waits for a reader that takes nothing, however large a chunk is. */
+const SLICE_BYTES = 64 * 1024
+
 /**
- * Sends chunks as fast as the other side takes them.
+ * Sends chunks as fast as the other side takes them. Where that side stalls or takes too long, its connection is closed
+ * and counted.
  *
- * @returns false where it left, stalled or took too long; its connection is closed then
+ * @param onTaken told of the bytes that the other side has taken
+ * @returns whether all was sent
  */
 export async function sendChunks(
   response: ServerResponse,
-  chunks: AsyncIterable<Uint8Array>,
-  { clock, timers }: World,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  { clock, timers, metrics }: World & { readonly metrics: Pick<Metrics, 'answerCut'> },
   limits: Pick<HttpLimits, 'drainTimeoutMs' | 'archiveTimeoutMs'>,
+  onTaken: (bytes: number) => void = () => undefined,
 ): Promise<boolean> {
   const deadline = clock.now() + limits.archiveTimeoutMs
   for await (const chunk of chunks) {
-    if (response.destroyed) return false
-    response.write(chunk)
-    const goesOn = await waitForDrain(response, timers, limits.drainTimeoutMs)
-    if (!goesOn || clock.now() > deadline) {
-      response.destroy()
-      return false
+    for (let from = 0; from < chunk.length; from += SLICE_BYTES) {
+      if (response.destroyed) return false
+      const slice = chunk.subarray(from, from + SLICE_BYTES)
+      response.write(slice)
+      const goesOn = await waitForDrain(response, timers, limits.drainTimeoutMs)
+      const isLate = clock.now() > deadline
+      if (!goesOn || isLate) {
+        if (!response.destroyed) metrics.answerCut(isLate ? 'too_long' : 'stalled')
+        response.destroy()
+        return false
+      }
+      onTaken(slice.length)
     }
   }
   response.end()

@@ -6,6 +6,7 @@ import type { Logger } from '../observe/types.ts'
 import { RecordError } from '../record/errors.ts'
 
 export type HttpErrorCode =
+  | 'answer_too_large'
   | 'bad_request'
   | 'blocked'
   | 'body_too_complex'

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 
 import type { AvatarSummary } from '../store/types.ts'
 
@@ -14,9 +14,9 @@ export function etagOfSummary({ digest, pending, missing }: AvatarSummary): stri
   return `"${digest}-${hash(JSON.stringify([pending, missing.total, missing.ids]))}"`
 }
 
-/** Strong entity tag of a text by its bytes. */
-export function etagOfText(text: string): string {
-  return `"${hash(text)}"`
+/** Strong entity tag of a text, by the SHA-256 of its bytes. */
+export function etagOfHash(text: Hash): string {
+  return `"${text.digest('hex').slice(0, HASH_DIGITS)}"`
 }
 
 /** Kept by caches, asked about each time. As `ServerResponse.writeHead` takes them. */

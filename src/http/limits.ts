@@ -20,11 +20,13 @@ export interface HttpLimits {
   readonly bodyBytes: ShareLimits
   /** Bytes of avatar documents kept ready to be sent. */
   readonly cacheBytes: number
+  /** Bytes of answers that wait for their readers. */
+  readonly output: ShareLimits
   /** Open event streams. */
   readonly streams: ShareLimits
   /** Unsent bytes of one event stream from which on it is fed from the store, at the pace of its reader. */
   readonly maxBufferedBytes: number
-  /** An event stream whose reader takes nothing for this long is cut, in ms. */
+  /** A stream whose reader takes nothing for this long is cut, in ms. */
   readonly drainTimeoutMs: number
   /** Time between signs of life on an event stream, in ms. */
   readonly heartbeatMs: number
@@ -36,7 +38,7 @@ export interface HttpLimits {
   readonly exports: ShareLimits
   /** Archives on their way in. */
   readonly imports: ShareLimits
-  /** An archive may be on its way for so long, in ms; `requestTimeoutMs` is not for it. */
+  /** An archive or a streamed answer may be on its way for so long, in ms; `requestTimeoutMs` is not for it. */
   readonly archiveTimeoutMs: number
   /** How long `stop` waits for answers under way before it closes their connections, in ms. */
   readonly stopGraceMs: number
@@ -56,6 +58,8 @@ export const DEFAULT_LIMITS: HttpLimits = {
   // A host may send four of the largest bodies at once; four hosts more find room for one each.
   bodyBytes: { total: 256 * MIB, perKey: 64 * MIB, reserve: 64 * MIB, small: 16 * MIB },
   cacheBytes: 64 * 1024 * 1024,
+  // 24 large answers of one host at once, and the quarter that is left for small ones.
+  output: { total: 128 * MIB, perKey: 32 * MIB, reserve: 32 * MIB, small: 4 * MIB },
   streams: { total: 1024, perKey: 128, reserve: 128, small: 8 },
   maxBufferedBytes: 256 * 1024,
   drainTimeoutMs: 30_000,

@@ -24,7 +24,7 @@ const REASONS: Readonly<Record<number, string>> = {
   404: 'It does not exist here.',
   409: 'A snapshot replaced what the write was built on; request a new payload and sign it.',
   410: 'The cursor is of a store that is gone; start again without one.',
-  413: 'The body is too large.',
+  413: 'The body is too large, or the answer would be.',
   429: 'Too much from one address; `Retry-After` says when to try again.',
   503: 'The node is busy, or refuses this for now; `Retry-After` says when to try again.',
 }

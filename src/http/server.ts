@@ -20,7 +20,10 @@ import { installExplorer } from './explorer.ts'
 import { DEFAULT_LIMITS, PATH_SEGMENT_LENGTH, V1_BODY_BYTES } from './limits.ts'
 import type { HttpLimits } from './limits.ts'
 import { installHostingGate } from './hosting-gate.ts'
+import { createJsonAnswers } from './json-answers.ts'
 import { createNodeServer } from './node-server.ts'
+import { createOutputBudget } from './output-budget.ts'
+import type { OutputBudget } from './output-budget.ts'
 import { installNotFound } from './not-found.ts'
 import { installOperatorGuard } from './operator.ts'
 import { createReceiptIssuer } from './receipt-issuer.ts'
@@ -101,6 +104,10 @@ export async function createHttpServer(components: HttpComponents, options: Http
   const forgetViews = hosting.onChange(({ changed }) => {
     for (const avatar of changed) views.drop(avatar)
   })
+  const { clock, timers } = environment
+  const budget = createOutputBudget({ clock, timers, metrics, clients }, limits.output)
+  metrics.gauge('http_output_bytes', 'Room held by HTTP answers that wait for their readers.', () => budget.bytes())
+  const answers = createJsonAnswers({ budget, environment, metrics, logger }, limits)
   const served: Pick<typeof views, 'peek'> = {
     // Any text: one that is no avatar is in no list and in no cache.
     peek: (text) => (hosting.hosts(text as Avatar) ? views.peek(text) : undefined),
@@ -113,7 +120,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
     logger: false,
     bodyLimit: V1_BODY_BYTES,
     serverFactory: (handler) =>
-      createNodeServer(handler, createViewShortcut(served, metrics), { longRequests, clients }, limits),
+      createNodeServer(handler, createViewShortcut(served, budget, metrics), { longRequests, clients }, limits),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     // The server below answers what is no HTTP, and what comes too late.
@@ -134,28 +141,31 @@ export async function createHttpServer(components: HttpComponents, options: Http
   installHostingGate(app, { hosting, names })
   installBodyParser(app, { clients, limits: limits.bodyBytes })
   countAnswers(app, metrics)
+  watchAnswers(app, budget)
   installOperatorGuard(app, options.operatorToken)
   await installCrossOrigin(app)
   await installDocs(app, options.version)
   installExplorer(app, options.explorer)
 
   const facts = { version: options.version, network: options.network }
-  await app.register(v1Routes({ store, ingest, names, environment, clients }, { network: options.network, limits }))
-  await app.register(v2AvatarRoutes({ store, views, names }))
+  await app.register(
+    v1Routes({ store, views, answers, ingest, names, environment, clients }, { network: options.network, limits }),
+  )
+  await app.register(v2AvatarRoutes({ store, views, answers, budget, names }, { network: options.network }))
   await app.register(v2ProvenanceRoutes({ store, names }))
-  await app.register(v2RecordRoutes({ store, ingest, names, clients }))
+  await app.register(v2RecordRoutes({ store, ingest, answers, names, clients }))
   const receipts = createReceiptIssuer({ store, clock: environment.clock, signer }, { network: options.network })
   await app.register(v2ReceiptRoutes({ receipts, names }))
   await app.register(v2HostingRoutes({ hosting, desk, names, clients }))
   await app.register(v2EventRoutes({ store, streams, names, clients }))
   const archives = createArchiveRoutes(
-    { store, ingest, names, environment, logger, longRequests, clients },
+    { store, ingest, names, environment, metrics, logger, longRequests, clients },
     { network: options.network, limits },
   )
   metrics.gauge('archive_streams', 'Archives on their way in or out by HTTP.', () => archives.count())
   await app.register(archives.routes)
   const { network: name, version } = options
-  const backups = createBackupRoutes({ store: kept, environment, logger }, { network: name, version, limits })
+  const backups = createBackupRoutes({ store: kept, environment, metrics, logger }, { network: name, version, limits })
   await app.register(backups.routes)
   await app.register(
     v2NodeRoutes(
@@ -171,6 +181,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
     },
     async stop() {
       streams.close()
+      budget.close()
       views.close()
       forgetViews()
       const { timers } = environment
@@ -185,6 +196,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
       await app.close()
       cancelSweep()
       cancelGrace()
+      await answers.close()
     },
     address() {
       const address = app.server.address()
@@ -203,5 +215,18 @@ function countAnswers(app: FastifyInstance, metrics: Metrics): void {
       metrics.http(url, request.method, reply.statusCode, reply.elapsedTime / 1000)
       done()
     }
+  })
+}
+
+/** Answers of the framework from this size on, in bytes, count against the output budget. */
+const WATCHED_BYTES = 16 * 1024
+
+/** Counts what readers leave of the answers that the framework sends in one piece. */
+function watchAnswers(app: FastifyInstance, budget: Pick<OutputBudget, 'watch'>): void {
+  app.addHook('onSend', (request, reply, payload, done) => {
+    const isLarge = (typeof payload === 'string' || payload instanceof Buffer) && payload.length >= WATCHED_BYTES
+    // Once it is written.
+    if (isLarge) setImmediate(() => budget.watch(request.raw, reply.raw))
+    done()
   })
 }

@@ -1,17 +1,21 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Environment } from '../environment.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar } from '../record/types.ts'
-import type { StoreReader } from '../store/types.ts'
+import type { JsonMoment, StoreReader } from '../store/types.ts'
 import type { AvatarNames } from './avatar-names.ts'
+import { claimedValues } from './by-identity.ts'
 import type { ClientAddresses } from './client-address.ts'
-import { HttpError, JSON_TYPE } from './errors.ts'
+import { HttpError } from './errors.ts'
 import { createIssuedPayloads } from './issued-payloads.ts'
 import type { Draft } from './issued-payloads.ts'
-import { BY_IDENTITY_BYTES, BY_IDENTITY_VALUES, V1_BODY_BYTES } from './limits.ts'
+import type { JsonAnswer, JsonAnswers } from './json-answers.ts'
+import { between, inMemory, written } from './json-moments.ts'
+import { BY_IDENTITY_VALUES, V1_BODY_BYTES } from './limits.ts'
 import type { HttpLimits } from './limits.ts'
 import { errorOfResult } from './results.ts'
 import { responses } from './schemas.ts'
@@ -24,11 +28,15 @@ import {
   PayloadRequest,
   WriteRequest,
 } from './v1-schemas.ts'
+import type { ViewCache } from './view-cache.ts'
 
 const TAGS = ['Version 1 (Next.ID)']
+const NO_PROOFS = Buffer.from('[]')
 
 export interface V1Components {
-  readonly store: Pick<StoreReader, 'summary' | 'view' | 'byIdentity' | 'record'>
+  readonly store: Pick<StoreReader, 'summary' | 'openView' | 'openContent' | 'claims' | 'record'>
+  readonly views: ViewCache
+  readonly answers: JsonAnswers
   readonly ingest: Ingest
   readonly names: AvatarNames
   readonly environment: Environment
@@ -40,7 +48,7 @@ export interface V1Components {
  * under any content type, call an avatar `persona`, and sign what the node hands them.
  */
 export function v1Routes(
-  { store, ingest, names, environment, clients }: V1Components,
+  { store, views, answers, ingest, names, environment, clients }: V1Components,
   options: { readonly network: string; readonly limits: HttpLimits },
 ): FastifyPluginCallbackTypebox {
   const issued = createIssuedPayloads(
@@ -52,15 +60,21 @@ export function v1Routes(
     },
   )
 
-  /** Body of `GET /v1/kv`; an unknown avatar has no proofs. */
-  async function kvOf(avatar: Avatar): Promise<string> {
-    const view = await store.view(avatar)
-    const proofs = (view?.namespaces ?? []).map(
-      ({ platform, identity, json }) =>
-        `{"platform":${JSON.stringify(platform)},"identity":${JSON.stringify(identity)},"content":${json}}`,
-    )
+  /** Answers as `GET /v1/kv`; an unknown avatar has no proofs. */
+  async function sendKv(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    avatar: Avatar,
+    answer: Pick<JsonAnswer<JsonMoment>, 'status' | 'place'> = {},
+  ): Promise<FastifyReply> {
     const key = JSON.stringify(names.uncompressed(avatar))
-    return `{"persona":${key},"avatar":${key},"proofs":[${proofs.join(',')}]}`
+    const before = `{"persona":${key},"avatar":${key},"proofs":`
+    const view = await views.load(avatar)
+    const open = async () => {
+      if (view !== 'large') return between(before, inMemory(view?.namespaces ?? NO_PROOFS), '}')
+      return between(before, (await store.openView(avatar)) ?? inMemory(NO_PROOFS), '}')
+    }
+    return await answers.send(request, reply, { ...answer, open })
   }
 
   function draftOf(body: PayloadRequest): Draft {
@@ -86,12 +100,12 @@ export function v1Routes(
           tags: TAGS,
           summary: 'Everything that an avatar has written',
           querystring: KvQuery,
-          response: responses({ 200: KvAnswer }, [400]),
+          response: responses({ 200: KvAnswer }, [400, 413, 503]),
         },
       },
-      async ({ query }, reply) => {
-        const body = await kvOf(avatarOf(query.avatar, query.persona))
-        return reply.header('content-type', JSON_TYPE).send(body)
+      async (request, reply) => {
+        const { avatar, persona } = request.query
+        return await sendKv(request, reply, avatarOf(avatar, persona))
       },
     )
 
@@ -105,20 +119,14 @@ export function v1Routes(
             `At most ${BY_IDENTITY_VALUES} avatars. That an account is theirs is their own claim; ` +
             'this node has not checked it.',
           querystring: ByIdentityQuery,
-          response: responses({ 200: ByIdentityAnswer }, [400]),
+          response: responses({ 200: ByIdentityAnswer }, [400, 413, 503]),
         },
       },
-      async ({ query: { platform, identity } }, reply) => {
+      async (request, reply) => {
+        const { platform, identity } = request.query
         const name = platform === OWN_PLATFORM ? names.parse(identity) : identity
-        const found = await store.byIdentity(platform, name, BY_IDENTITY_VALUES)
-        const values: string[] = []
-        let length = 0
-        for (const { avatar, json } of found) {
-          length += json.length
-          if (values.length > 0 && length > BY_IDENTITY_BYTES) break
-          values.push(`{"avatar":${JSON.stringify(names.uncompressed(avatar))},"content":${json}}`)
-        }
-        return reply.header('content-type', JSON_TYPE).send(`{"values":[${values.join(',')}]}`)
+        const values = written(() => claimedValues({ store, names }, platform, name))
+        return await answers.send(request, reply, { open: () => Promise.resolve(values) })
       },
     )
 
@@ -152,21 +160,29 @@ export function v1Routes(
           response: responses({ 201: KvAnswer }, [400, 409, 413, 503]),
         },
       },
-      async ({ body, raw }, reply) => {
+      async (request, reply) => {
+        const { body } = request
         const draft = draftOf(body)
         const signature = parseSignature(body.signature)
         const recalled = await issued.recall(draft, body.uuid.toLowerCase(), Number(body.created_at))
-        const source = clients.ofRequest(raw)
-        const [result] = await ingest.submit([{ payload: recalled.payload, signature }], { origin: 'http', source })
-        if (result === undefined) throw new Error('ingest gave no result')
-        if (result.status === 'stored' || (await isVisibleAlready(result))) {
-          return reply
-            .code(201)
-            .header('content-type', JSON_TYPE)
-            .send(await kvOf(draft.avatar))
+        const known = (await store.summary(draft.avatar))?.bytes ?? 0
+        // Before the write: afterwards it would be on disk, and the answer would say that the node was busy.
+        const place = await answers.reserve(request, known + recalled.payload.length)
+        const source = clients.ofRequest(request.raw)
+        try {
+          const [result] = await ingest.submit([{ payload: recalled.payload, signature }], { origin: 'http', source })
+          if (result === undefined) throw new Error('ingest gave no result')
+          if (result.status === 'stored' || (await isVisibleAlready(result))) {
+            return await sendKv(request, reply, draft.avatar, {
+              status: 201,
+              ...(place === undefined ? {} : { place }),
+            })
+          }
+          if (result.status === 'invalid' && !recalled.issued) throw payloadUnknown()
+          throw errorOfResult(result.status === 'duplicate' ? { ...result, status: 'pending' } : result)
+        } finally {
+          place?.leave()
         }
-        if (result.status === 'invalid' && !recalled.issued) throw payloadUnknown()
-        throw errorOfResult(result.status === 'duplicate' ? { ...result, status: 'pending' } : result)
       },
     )
 

@@ -10,7 +10,7 @@ import { patientDoor } from '../archive/patience.ts'
 import { headerOf, writeArchive } from '../archive/writer.ts'
 import type { Environment } from '../environment.ts'
 import type { Ingest } from '../ingest/types.ts'
-import type { Logger } from '../observe/types.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
 import type { StoreReader } from '../store/types.ts'
 import { createPlaces, whileAsked, whileSent } from './archive-places.ts'
 import { receiveChunks, sendChunks } from './archive-streams.ts'
@@ -42,6 +42,7 @@ export function createArchiveRoutes(
     readonly ingest: Ingest
     readonly names: AvatarNames
     readonly environment: Pick<Environment, 'clock' | 'timers'>
+    readonly metrics: Pick<Metrics, 'answerCut'>
     readonly logger: Logger
     /** Connections whose requests may take longer than others. */
     readonly longRequests: WeakSet<Socket>
@@ -49,7 +50,7 @@ export function createArchiveRoutes(
   },
   options: { readonly network: string; readonly limits: HttpLimits },
 ): ArchiveRoutes {
-  const { store, ingest, names, environment, logger, longRequests, clients } = components
+  const { store, ingest, names, environment, metrics, logger, longRequests, clients } = components
   const { network, limits } = options
   const exports = createPlaces(limits.exports)
   const imports = createPlaces(limits.imports)
@@ -114,7 +115,12 @@ export function createArchiveRoutes(
                   ...['cache-control', 'no-store'],
                   ...CORS_HEADERS,
                 ])
-                await sendChunks(response, whileAsked(isGzip ? gzip(lines) : lines, place), environment, limits)
+                await sendChunks(
+                  response,
+                  whileAsked(isGzip ? gzip(lines) : lines, place),
+                  { ...environment, metrics },
+                  limits,
+                )
               } finally {
                 await moment.close()
               }

@@ -1,10 +1,14 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 
+import { OWN_PLATFORM } from '../record/members.ts'
 import type { StoreReader } from '../store/types.ts'
 import type { AvatarNames } from './avatar-names.ts'
-import { HttpError, JSON_TYPE } from './errors.ts'
-import { etagOfText, matchesEtag } from './etag.ts'
+import { HttpError } from './errors.ts'
+import { etagOfSummary } from './etag.ts'
+import type { JsonAnswers } from './json-answers.ts'
+import { documentOf, inMemory } from './json-moments.ts'
 import { PAGE_DEFAULT } from './limits.ts'
+import type { OutputBudget } from './output-budget.ts'
 import { AnyJsonObject, responses } from './schemas.ts'
 import { AvatarAnswer, AvatarParams, AvatarsAnswer, AvatarsQuery, NamespaceParams } from './v2-schemas.ts'
 import { answerView, AVATAR_ROUTE } from './view-answer.ts'
@@ -13,15 +17,22 @@ import type { ViewCache } from './view-cache.ts'
 const TAGS = ['Reading']
 
 /** Reading avatars: the whole document, one namespace, and who is hosted (docs/protocol.md, "HTTP"). */
-export function v2AvatarRoutes({
-  store,
-  views,
-  names,
-}: {
-  readonly store: Pick<StoreReader, 'content' | 'avatars'>
-  readonly views: ViewCache
-  readonly names: AvatarNames
-}): FastifyPluginCallbackTypebox {
+export function v2AvatarRoutes(
+  {
+    store,
+    views,
+    answers,
+    budget,
+    names,
+  }: {
+    readonly store: Pick<StoreReader, 'openView' | 'openContent' | 'avatars'>
+    readonly views: ViewCache
+    readonly answers: JsonAnswers
+    readonly budget: Pick<OutputBudget, 'watch'>
+    readonly names: AvatarNames
+  },
+  { network }: { readonly network: string },
+): FastifyPluginCallbackTypebox {
   return (app, _options, done) => {
     app.get(
       AVATAR_ROUTE,
@@ -30,15 +41,27 @@ export function v2AvatarRoutes({
           tags: TAGS,
           summary: 'Everything that an avatar has written, and where it stands',
           params: AvatarParams,
-          response: responses({ 200: AvatarAnswer }, [400, 404]),
+          response: responses({ 200: AvatarAnswer }, [400, 404, 413, 503]),
         },
       },
       async (request, reply) => {
-        const view = await views.load(names.parse(request.params.avatar))
-        if (view === undefined) throw new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
-        reply.hijack()
-        answerView(request.raw, reply.raw, view)
-        return reply
+        const avatar = names.parse(request.params.avatar)
+        const view = await views.load(avatar)
+        if (view === undefined) throw unknownAvatar()
+        if (view !== 'large') {
+          if (answerView(request.raw, reply.raw, view, budget)) return reply.hijack()
+          const { body, etag } = view
+          const open = () => Promise.resolve(inMemory(body))
+          return await answers.send(request, reply, { open, length: body.length, etag: () => etag })
+        }
+        return await answers.send(request, reply, {
+          async open() {
+            const moment = await store.openView(avatar)
+            if (moment === undefined) throw unknownAvatar()
+            return documentOf(moment, network)
+          },
+          etag: ({ summary }) => etagOfSummary(summary),
+        })
       },
     )
 
@@ -49,20 +72,22 @@ export function v2AvatarRoutes({
           tags: TAGS,
           summary: 'The content of one namespace',
           params: NamespaceParams,
-          response: responses({ 200: AnyJsonObject }, [400, 404]),
+          response: responses({ 200: AnyJsonObject }, [400, 404, 413, 503]),
         },
       },
       async (request, reply) => {
         const { platform, identity } = request.params
         const avatar = names.parse(request.params.avatar)
-        const json = await store.content(avatar, platform, platform === 'nextid' ? names.parse(identity) : identity)
-        if (json === undefined) {
-          throw new HttpError(404, 'unknown_namespace', 'The avatar has written nothing here that this node knows of.')
-        }
-        const etag = etagOfText(json)
-        reply.header('etag', etag).header('cache-control', 'no-cache')
-        if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send()
-        return reply.header('content-type', JSON_TYPE).send(json)
+        return await answers.send(request, reply, {
+          async open() {
+            const name = platform === OWN_PLATFORM ? names.parse(identity) : identity
+            const moment = await store.openContent(avatar, platform, name)
+            if (moment !== undefined) return moment
+            const message = 'The avatar has written nothing here that this node knows of.'
+            throw new HttpError(404, 'unknown_namespace', message)
+          },
+          etag: 'text',
+        })
       },
     )
 
@@ -85,4 +110,8 @@ export function v2AvatarRoutes({
 
     done()
   }
+}
+
+function unknownAvatar(): HttpError {
+  return new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
 }

@@ -3,7 +3,7 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import { encodeFrames } from '../backup/frames.ts'
 import { backupSource } from '../backup/source.ts'
 import type { Environment } from '../environment.ts'
-import type { Logger } from '../observe/types.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
 import type { StoreReader } from '../store/types.ts'
 import { sendChunks } from './archive-streams.ts'
 import { HttpError } from './errors.ts'
@@ -22,10 +22,12 @@ export function createBackupRoutes(
   {
     store,
     environment,
+    metrics,
     logger,
   }: {
     readonly store: Pick<StoreReader, 'epoch' | 'exportMoment'>
     readonly environment: Pick<Environment, 'clock' | 'timers'>
+    readonly metrics: Pick<Metrics, 'answerCut'>
     readonly logger: Logger
   },
   options: { readonly network: string; readonly version: string; readonly limits: HttpLimits },
@@ -61,7 +63,7 @@ export function createBackupRoutes(
             reply.hijack()
             response.writeHead(200, ['content-type', 'application/octet-stream', 'cache-control', 'no-store'])
             const facts = { epoch: store.epoch, network, version, created_at: createdAt }
-            await sendChunks(response, encodeFrames(source, facts), environment, limits)
+            await sendChunks(response, encodeFrames(source, facts), { ...environment, metrics }, limits)
           } finally {
             await moment.close()
           }

@@ -4,7 +4,14 @@ import Type from 'typebox'
 import { readVerifiedPayload } from '../record/payload.ts'
 import type { Avatar, RecordBody, RecordId } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
-import { formatPointer, layerDecides, parsePointer, traceCell, type Provenance } from '../state/provenance.ts'
+import {
+  formatPointer,
+  layerDecides,
+  parsePointer,
+  traceCell,
+  type Provenance,
+  type Trace,
+} from '../state/provenance.ts'
 import type { StoreReader } from '../store/types.ts'
 import type { AvatarNames } from './avatar-names.ts'
 import { HttpError } from './errors.ts'
@@ -38,7 +45,7 @@ const ProvenanceAnswer = object(
   'Provenance',
 )
 
-type Store = Pick<StoreReader, 'content' | 'member' | 'record'>
+type Store = Pick<StoreReader, 'member' | 'record'>
 
 /** Which record set or removed a value (docs/protocol.md, "Provenance"). */
 export function v2ProvenanceRoutes({
@@ -80,12 +87,8 @@ async function findProvenance(store: Store, avatar: Avatar, name: NamespaceName,
   }
   const question = { avatar, platform: name.platform, identity: name.identity, path }
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const cell = await store.member(avatar, name, key)
-    const trace = cell && traceCell(cell, rest)
+    const trace = await traceMember(store, avatar, name, key, rest)
     if (trace === undefined) {
-      if ((await store.content(avatar, name.platform, name.identity)) === undefined) {
-        throw new HttpError(404, 'unknown_namespace', 'The avatar has written nothing here that this node knows of.')
-      }
       return { ...question, kind: 'unset', at: null, id: null, counter: null, created_at: null, by: null }
     }
     const { kind, stamp, depth } = trace
@@ -97,6 +100,19 @@ async function findProvenance(store: Store, avatar: Avatar, name: NamespaceName,
     return { ...question, kind, at, id, counter: stamp.counter, created_at: body.created_at, by: body.type }
   }
   throw new HttpError(503, 'busy', 'The avatar changes faster than it can be read; try again.', { 'retry-after': '1' })
+}
+
+/** Who decided what stands at a path in a member. The member itself, which may be large, is not kept. */
+async function traceMember(
+  store: Store,
+  avatar: Avatar,
+  name: NamespaceName,
+  key: string,
+  tokens: readonly string[],
+): Promise<Trace | undefined> {
+  const cell = await store.member(avatar, name, key)
+  if (cell !== undefined) return cell === null ? undefined : traceCell(cell, tokens)
+  throw new HttpError(404, 'unknown_namespace', 'The avatar has written nothing here that this node knows of.')
 }
 
 async function readBody(store: Store, id: RecordId): Promise<RecordBody | undefined> {

@@ -8,24 +8,28 @@ import type { StoredRecord, StoreReader } from '../store/types.ts'
 import type { AvatarNames } from './avatar-names.ts'
 import type { ClientAddresses } from './client-address.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
-import { HttpError, JSON_TYPE } from './errors.ts'
+import { HttpError } from './errors.ts'
+import type { JsonAnswers } from './json-answers.ts'
+import { written } from './json-moments.ts'
 import { PAGE_BYTES, PAGE_DEFAULT, RECORDS_BODY_BYTES } from './limits.ts'
 import { responses } from './schemas.ts'
 import { AvatarParams, PageQuery, RecordsAnswer, RecordsRequest, RecordsResults } from './v2-schemas.ts'
 
-/** Records read from the store at once: at most 4 MiB of payloads beyond the bound of a page. */
-const READ_RECORDS = 16
+/** Bytes of payloads read from the store at once; the last record may exceed it. */
+const STEP_BYTES = 256 * 1024
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /** Records themselves, out and in (docs/protocol.md, "HTTP"). */
 export function v2RecordRoutes({
   store,
   ingest,
+  answers,
   names,
   clients,
 }: {
   readonly store: Pick<StoreReader, 'epoch' | 'lastSequence' | 'records'>
   readonly ingest: Ingest
+  readonly answers: JsonAnswers
   readonly names: AvatarNames
   readonly clients: ClientAddresses
 }): FastifyPluginCallbackTypebox {
@@ -42,21 +46,22 @@ export function v2RecordRoutes({
     return parsed.sequence
   }
 
-  /** A page, and the digest of the moment in which its last records were read. */
-  async function page(avatar: Avatar, start: number, limit: number) {
-    const records: StoredRecord[] = []
+  /** A page as JSON text, with the digest of the moment in which its last records were read. */
+  async function* pageOf(avatar: Avatar, start: number, limit: number): AsyncGenerator<Uint8Array> {
+    let count = 0
     let bytes = 0
     let after = start
     for (;;) {
-      const wanted = Math.min(READ_RECORDS, limit - records.length)
-      const read = await store.records(avatar, { after, limit: wanted })
+      const read = await store.records(avatar, { after, limit: limit - count, stepBytes: STEP_BYTES })
       if (read === undefined) throw new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
-      records.push(...read.records)
+      const texts = read.records.map((record) => JSON.stringify(shown(record)))
+      yield Buffer.from(`${count === 0 ? '{"records":[' : texts.length > 0 ? ',' : ''}${texts.join(',')}`)
+      count += texts.length
       after = read.records.at(-1)?.sequence ?? after
       for (const { payload } of read.records) bytes += payload.length
-      if (read.records.length < wanted || records.length >= limit || bytes >= PAGE_BYTES) {
-        return { records, digest: read.digest, cursor: formatCursor(store.epoch, after) }
-      }
+      if (texts.length > 0 && count < limit && bytes < PAGE_BYTES) continue
+      yield Buffer.from(`],"digest":"${read.digest}","cursor":${JSON.stringify(formatCursor(store.epoch, after))}}`)
+      return
     }
   }
 
@@ -69,14 +74,15 @@ export function v2RecordRoutes({
           summary: 'The signed records of an avatar',
           params: AvatarParams,
           querystring: PageQuery,
-          response: responses({ 200: RecordsAnswer }, [400, 404, 410]),
+          response: responses({ 200: RecordsAnswer }, [400, 404, 410, 503]),
         },
       },
-      async ({ params, query }, reply) => {
+      async (request, reply) => {
+        const { params, query } = request
         const start = startOf(query.cursor)
-        const { records, digest, cursor } = await page(names.parse(params.avatar), start, query.limit ?? PAGE_DEFAULT)
-        const body = JSON.stringify({ records: records.map(shown), digest, cursor })
-        return reply.header('content-type', JSON_TYPE).send(body)
+        const avatar = names.parse(params.avatar)
+        const page = written(() => pageOf(avatar, start, query.limit ?? PAGE_DEFAULT))
+        return await answers.send(request, reply, { open: () => Promise.resolve(page) })
       },
     )
 

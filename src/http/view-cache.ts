@@ -1,14 +1,18 @@
 import { LRUCache } from 'lru-cache'
 
 import type { Avatar } from '../record/types.ts'
-import type { AvatarView, StoreReader } from '../store/types.ts'
+import { StoreError } from '../store/errors.ts'
+import type { StoreReader, ViewMoment } from '../store/types.ts'
 import { CORS_HEADERS } from './cross-origin.ts'
 import { JSON_TYPE } from './errors.ts'
 import { cacheHeaders, etagOfSummary } from './etag.ts'
+import { aboutOf } from './json-moments.ts'
 
 /** An avatar's document, ready to be sent. */
 export interface CachedView {
   readonly body: Buffer
+  /** The part of the body that is the JSON array of namespaces. */
+  readonly namespaces: Buffer
   readonly etag: string
   /** Of the answer 200, as `ServerResponse.writeHead` takes it. */
   readonly head: string[]
@@ -17,37 +21,46 @@ export interface CachedView {
 export interface ViewCache {
   /** The cached document, if its avatar was read since its last change. Takes canonical text; any other finds nothing. */
   peek(avatar: string): CachedView | undefined
-  /** The document as of now; undefined for an unknown avatar. */
-  load(avatar: Avatar): Promise<CachedView | undefined>
+  /** The document as of now; undefined for an unknown avatar, `large` for a document that is to be streamed. */
+  load(avatar: Avatar): Promise<CachedView | 'large' | undefined>
   /** Forgets what was read of an avatar. */
   drop(avatar: Avatar): void
   close(): void
 }
 
-/** A document larger than this part of the cache is not kept: it would push out all others. */
-const LARGEST_ENTRY_PART = 8
+/** A document larger than this, or than the given part of the cache, is streamed: it would push out all others. */
+const LARGEST_BYTES = 1024 * 1024
+const LARGEST_PART = 8
 /** What an entry takes beside its body, in bytes (key, head, bookkeeping). */
 const ENTRY_OVERHEAD_BYTES = 1024
+/** Documents read at once, at most 1 MiB each. The database reads four rows at a time. */
+const MAX_READING = 32
+/** Reads of a document that meet damage: the store mends the avatar, so the second one meets none. */
+const MAX_TRIES = 3
 
 /**
  * Documents of `GET /v2/avatars/{avatar}`, kept as bytes.
  *
- * Guarantee: an answer is never older than the last commit announced before it was asked for. A commit drops what is
- * cached of its avatars, and what is being read of them is answered but not kept, nor shared with later requests.
+ * Guarantee: an answer is never older than the last commit announced before it was asked for. A commit drops the cached
+ * documents of its avatars; a document that is being read then is still answered, but neither cached nor shared with later
+ * requests.
  *
  * @param options.maxBytes of the documents kept
  * @param options.network shown in each document
  */
 export function createViewCache(
-  store: Pick<StoreReader, 'view' | 'onCommit'>,
+  store: Pick<StoreReader, 'openView' | 'onCommit'>,
   options: { readonly maxBytes: number; readonly network: string },
 ): ViewCache {
+  const largestBytes = Math.min(LARGEST_BYTES, Math.ceil(options.maxBytes / LARGEST_PART))
   const cache = new LRUCache<string, CachedView>({
     maxSize: options.maxBytes,
-    maxEntrySize: Math.ceil(options.maxBytes / LARGEST_ENTRY_PART),
     sizeCalculation: ({ body }) => body.length + ENTRY_OVERHEAD_BYTES,
   })
-  const reading = new Map<Avatar, Promise<CachedView | undefined>>()
+  const reading = new Map<Avatar, Promise<CachedView | 'large' | undefined>>()
+  /** Reads that wait for others to end. */
+  const waiting: (() => void)[] = []
+  let places = MAX_READING
 
   const unsubscribe = store.onCommit((events) => {
     for (const { avatar } of events) drop(avatar)
@@ -58,16 +71,29 @@ export function createViewCache(
     reading.delete(avatar)
   }
 
-  async function read(avatar: Avatar): Promise<CachedView | undefined> {
-    const view = await store.view(avatar)
-    if (view === undefined) return undefined
-    const body = Buffer.from(documentOf(view, options.network))
-    const etag = etagOfSummary(view.summary)
-    const length = String(body.length)
-    return {
-      body,
-      etag,
-      head: ['content-type', JSON_TYPE, 'content-length', length, ...cacheHeaders(etag), ...CORS_HEADERS],
+  async function inTurn<T>(read: () => Promise<T>): Promise<T> {
+    if (places > 0) places -= 1
+    else await new Promise<void>((resolve) => void waiting.push(resolve))
+    try {
+      return await read()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) places += 1
+      else next()
+    }
+  }
+
+  async function read(avatar: Avatar): Promise<CachedView | 'large' | undefined> {
+    for (let tries = 1; ; tries++) {
+      const view = await store.openView(avatar)
+      if (view === undefined) return undefined
+      try {
+        return await readWhole(view, options.network, largestBytes)
+      } catch (error) {
+        if (!(error instanceof StoreError) || error.code !== 'unreadable' || tries >= MAX_TRIES) throw error
+      } finally {
+        await view.close()
+      }
     }
   }
 
@@ -78,9 +104,9 @@ export function createViewCache(
       if (cached !== undefined) return Promise.resolve(cached)
       const shared = reading.get(avatar)
       if (shared !== undefined) return shared
-      const promise: Promise<CachedView | undefined> = read(avatar)
+      const promise = inTurn(() => read(avatar))
         .then((view) => {
-          if (view !== undefined && reading.get(avatar) === promise) cache.set(avatar, view)
+          if (typeof view === 'object' && reading.get(avatar) === promise) cache.set(avatar, view)
           return view
         })
         .finally(() => {
@@ -94,13 +120,21 @@ export function createViewCache(
   }
 }
 
-/** JSON text of `GET /v2/avatars/{avatar}`; contents are put in as the JSON text that they are stored as. */
-function documentOf({ summary, namespaces }: AvatarView, network: string): string {
-  const { avatar, head, tips, tipsTotal, base, digest, pending, missing } = summary
-  const about = JSON.stringify({ avatar, network, head, tips, tips_total: tipsTotal, base, digest, pending, missing })
-  const contents = namespaces.map(
-    ({ platform, identity, json }) =>
-      `{"platform":${JSON.stringify(platform)},"identity":${JSON.stringify(identity)},"content":${json}}`,
-  )
-  return `${about.slice(0, -1)},"namespaces":[${contents.join(',')}]}`
+async function readWhole(view: ViewMoment, network: string, maxBytes: number): Promise<CachedView | 'large'> {
+  const about = aboutOf(view.summary, network)
+  const chunks: Uint8Array[] = [about]
+  let bytes = about.length + 1
+  for await (const chunk of view.read()) {
+    chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes > maxBytes) return 'large'
+  }
+  const body = Buffer.concat([...chunks, Buffer.from('}')], bytes)
+  const etag = etagOfSummary(view.summary)
+  return {
+    body,
+    namespaces: body.subarray(about.length, -1),
+    etag,
+    head: ['content-type', JSON_TYPE, 'content-length', String(bytes), ...cacheHeaders(etag), ...CORS_HEADERS],
+  }
 }

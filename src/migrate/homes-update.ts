@@ -5,7 +5,8 @@ import { HOMES_KEY, normalHome } from '../homes/homes.ts'
 import { buildPatch } from '../record/build.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
 import { signRecord } from '../record/sign.ts'
-import type { JsonObject, JsonValue } from '../record/types.ts'
+import type { JsonValue } from '../record/types.ts'
+import { cellValue } from '../state/cell.ts'
 import { MigrateError } from './errors.ts'
 import type { Staging } from './staging.ts'
 
@@ -22,9 +23,8 @@ export interface HomesChange {
  */
 export async function changedHomes(staging: Staging, { add, remove }: HomesChange): Promise<JsonValue[] | undefined> {
   const { reader, avatar } = staging
-  const text = await reader.content(avatar, OWN_PLATFORM, avatar)
-  const content = (text === undefined ? {} : JSON.parse(text)) as JsonObject
-  const listed = Object.hasOwn(content, HOMES_KEY) ? content[HOMES_KEY] : undefined
+  const member = await reader.member(avatar, { platform: OWN_PLATFORM, identity: avatar }, HOMES_KEY)
+  const listed = member ? cellValue(member) : undefined
   const before = Array.isArray(listed) ? listed : []
   const kept = before.filter((home) => remove === undefined || nameOf(home) !== nameOf(remove))
   const isListed = kept.some((home) => nameOf(home) === nameOf(add))

@@ -65,6 +65,12 @@ export function createMetrics(): Metrics {
     buckets: SECONDS_BUCKETS,
     registers,
   })
+  const answersCut = new Counter({
+    name: `${PREFIX}http_answers_cut_total`,
+    help: 'HTTP answers broken off because their reader took them too slowly, by reason.',
+    labelNames: ['reason'],
+    registers,
+  })
   const corruption = new Counter({
     name: `${PREFIX}corruption_total`,
     help: 'Stored rows that failed their check on read, by kind of row.',
@@ -84,6 +90,7 @@ export function createMetrics(): Metrics {
       gossipSentBytes.observe(bytes)
     },
     http: (route, method, statusCode, seconds) => http.observe({ route, method, code: statusCode }, seconds),
+    answerCut: (reason) => answersCut.inc({ reason }),
     gauge(name, help, read) {
       const gauge: Gauge = new Gauge({
         name: name.startsWith(PREFIX) ? name : PREFIX + name,

@@ -17,6 +17,11 @@ export interface Metrics {
   gossipSent(records: number, bytes: number): void
   /** One HTTP answer; `route` is the pattern, not the address. */
   http(route: string, method: string, statusCode: number, seconds: number): void
+  /**
+   * An answer broken off because its reader stalled, took too long, or was too slow while others needed its place
+   * (`made_room`); or because a member did not fit into the room for answers (`too_large`).
+   */
+  answerCut(reason: 'stalled' | 'too_long' | 'made_room' | 'too_large'): void
   /** Values read when metrics are scraped. */
   gauge(name: string, help: string, read: () => number): void
   /** Counts rows that failed their check on read. */

@@ -49,3 +49,16 @@ export class CorruptRowError extends Error {
     this.claim = claim
   }
 }
+
+/**
+ * Mends the avatar whose row failed its check while a moment was read. That moment stays damaged, so the reader must begin
+ * again with a new one.
+ *
+ * @returns the error for the reader; any other error as it is
+ */
+export async function afterMending(error: unknown, mend: (error: CorruptRowError) => Promise<void>): Promise<unknown> {
+  if (!(error instanceof CorruptRowError)) return error
+  await mend(error)
+  const message = `${error.message} The node has rebuilt the avatar from its records. Read it again from the beginning.`
+  return new StoreError('unreadable', message, { cause: error })
+}

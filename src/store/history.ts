@@ -1,7 +1,7 @@
 /** Records of one avatar in order of (counter, id), read in steps that are bounded in count and bytes. */
 import type { Avatar, Citation } from '../record/types.ts'
 import { openRow, walk, type Database, type Moment } from './database.ts'
-import { CorruptRowError, StoreError } from './errors.ts'
+import { afterMending, CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
 import { atMoment, readSummaryAt, withStatus, type FoundRecord } from './reader.ts'
 import * as rows from './rows.ts'
@@ -37,13 +37,6 @@ export function readHistory(
 export function openExportMoment(db: Database, mend: (error: CorruptRowError) => Promise<void>): ExportMoment {
   const moment = db.snapshot()
 
-  async function mended(error: unknown): Promise<unknown> {
-    if (!(error instanceof CorruptRowError)) return error
-    await mend(error)
-    const message = `${error.message} The avatar was rebuilt from its records; begin again to have it as it is now.`
-    return new StoreError('unreadable', message, { cause: error })
-  }
-
   return {
     async *avatars() {
       for await (const [key] of walk(db, keys.tableRange('a'), { moment, keysOnly: true })) yield keys.avatarInKey(key)
@@ -59,7 +52,7 @@ export function openExportMoment(db: Database, mend: (error: CorruptRowError) =>
           }
         }
       } catch (error) {
-        throw await mended(error)
+        throw await afterMending(error, mend)
       }
     },
     async summary(avatar) {
@@ -67,7 +60,7 @@ export function openExportMoment(db: Database, mend: (error: CorruptRowError) =>
         const summary = await readSummaryAt(db, moment, avatar)
         return summary && { ...summary, avatar }
       } catch (error) {
-        throw await mended(error)
+        throw await afterMending(error, mend)
       }
     },
     close: () => moment.close(),

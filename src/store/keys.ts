@@ -125,9 +125,10 @@ export function namespaceRange(avatar: Avatar, namespace: NamespaceName): KeyRan
   return startingWith(namespaceKey(avatar, namespace))
 }
 
-/** The avatars that claim a namespace. */
-export function identityRange(namespace: NamespaceName): KeyRange {
-  return startingWith(name(start('q', 160), namespace).finish())
+/** The avatars that claim a namespace, `after` exclusive. */
+export function identityRange(namespace: NamespaceName, after?: Avatar): KeyRange {
+  const { gte, lt } = startingWith(name(start('q', 160), namespace).finish())
+  return after === undefined ? { gte, lt } : { gte: new Uint8Array([...identityKey(namespace, after), 0]), lt }
 }
 
 /** History rows with a counter from `from` up to but not including `to`. */

@@ -4,11 +4,13 @@ import type { NamespaceName } from '../state/content.ts'
 import { decodeMember } from './cell-codec.ts'
 import { openRow, type Database } from './database.ts'
 import * as keys from './keys.ts'
-import { atMoment, readContent } from './reader.ts'
+import { atMoment } from './reader.ts'
+import { openContent } from './view.ts'
 
 /**
  * One member of a content with the stamps of all that wrote to it, whether it is there or was deleted.
  *
+ * @returns null where nobody has written the member, undefined where the namespace does not exist
  * @throws CorruptRowError
  */
 export async function readMember(
@@ -16,7 +18,7 @@ export async function readMember(
   avatar: Avatar,
   namespace: NamespaceName,
   member: string,
-): Promise<Cell | undefined> {
+): Promise<Cell | null | undefined> {
   const found = await atMoment(db, async (moment) => {
     for (const deleted of [false, true]) {
       const key = keys.memberKey(avatar, namespace, member, deleted)
@@ -25,7 +27,17 @@ export async function readMember(
     }
     return undefined
   })
-  // That there is none must not be for the loss of its row: the whole namespace tells.
-  if (found === undefined) await readContent(db, avatar, namespace)
-  return found
+  return found ?? (await confirmAbsence(db, avatar, namespace))
+}
+
+/** Reads the whole namespace, whose own row tells whether a member's row was lost. */
+async function confirmAbsence(db: Database, avatar: Avatar, namespace: NamespaceName): Promise<null | undefined> {
+  const content = await openContent(db, avatar, namespace)
+  if (content === undefined) return undefined
+  try {
+    for await (const _chunk of content.read());
+    return null
+  } finally {
+    await content.close()
+  }
 }

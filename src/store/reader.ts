@@ -2,12 +2,11 @@
 import type { Avatar, Citation, RecordId, SnapshotBody } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import { bytesText } from './bytes.ts'
-import { memberFragment } from './cell-codec.ts'
 import { openRow, readRow, walk, type Database, type Moment } from './database.ts'
 import { CorruptRowError, CorruptWhereaboutsError } from './errors.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
-import type { AvatarSummary, AvatarView, NamespaceContent, RecordStatus, StoredRecord } from './types.ts'
+import type { AvatarSummary, RecordStatus, StoredRecord } from './types.ts'
 
 export function readSummary(db: Database, avatar: Avatar): (AvatarSummary & rows.SummaryRow) | undefined {
   const summary = readRow(db, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
@@ -15,83 +14,18 @@ export function readSummary(db: Database, avatar: Avatar): (AvatarSummary & rows
   return summary && { ...summary, avatar }
 }
 
-/** Makes sure that an avatar without a summary is not one whose summary is lost. */
-function mustBeUnknown(db: Database, avatar: Avatar): void {
+/** @throws CorruptRowError where the avatar is known here, so that its summary must have been lost */
+export function mustBeUnknown(db: Database, avatar: Avatar): void {
   // Both as of now: the avatar may have come since the moment that is read.
   const isLost = db.getSync(keys.hostedKey(avatar)) !== undefined && db.getSync(keys.summaryKey(avatar)) === undefined
   if (isLost) throw new CorruptRowError(avatar, 'summary', 'it is not there')
 }
 
-/** One pass over the avatar's `v` rows, so that all is of one moment. */
-export async function readView(db: Database, avatar: Avatar): Promise<AvatarView | undefined> {
-  let summary: (AvatarSummary & rows.SummaryRow) | undefined
-  const namespaces: NamespaceContent[] = []
-  let open: OpenNamespace | undefined
-  for await (const [key, row] of walk(db, keys.tableRange('v', avatar))) {
-    const kind = keys.kindOfViewKey(key)
-    if (kind === 'summary') {
-      summary = { ...openRow(avatar, 'summary', key, row, rows.decodeSummary), avatar }
-    } else if (kind === 'namespace') {
-      if (open !== undefined) namespaces.push(open.close())
-      open = new OpenNamespace(avatar, key, row)
-    } else if (open === undefined) {
-      throw new CorruptRowError(avatar, 'namespace', 'its members have none')
-    } else {
-      open.add(key, row)
-    }
-  }
-  if (open !== undefined) namespaces.push(open.close())
-  if (summary === undefined) {
-    if (namespaces.length > 0) throw new CorruptRowError(avatar, 'summary', 'it is not there')
-    mustBeUnknown(db, avatar)
-    return undefined
-  }
-  if (summary.namespaces !== namespaces.length) throw new CorruptRowError(avatar, 'namespace', 'one is not there')
-  return { summary, namespaces }
-}
-
-export async function readContent(db: Database, avatar: Avatar, name: NamespaceName): Promise<string | undefined> {
-  let open: OpenNamespace | undefined
-  for await (const [key, row] of walk(db, keys.namespaceRange(avatar, name))) {
-    if (open === undefined) open = new OpenNamespace(avatar, key, row)
-    else open.add(key, row)
-  }
-  if (open === undefined) mustBeUnclaimed(db, avatar, name)
-  return open?.close().json
-}
-
-/** Makes sure that a namespace without a row is not one whose row is lost. */
+/** @throws CorruptRowError where the avatar claims the namespace, so that its row must have been lost */
 export function mustBeUnclaimed(db: Database, avatar: Avatar, name: NamespaceName): void {
   const isClaimed = db.getSync(keys.identityKey(name, avatar)) !== undefined
   if (isClaimed && db.getSync(keys.namespaceKey(avatar, name)) === undefined)
     throw new CorruptRowError(avatar, 'namespace', 'it is not there', name)
-}
-
-/** Joins a namespace's members, and checks against its row that none is lost. */
-class OpenNamespace {
-  readonly #avatar: Avatar
-  readonly #name: NamespaceName
-  readonly #expected: rows.NamespaceRow
-  readonly #fragments: string[] = []
-  #check = 0
-
-  constructor(avatar: Avatar, key: keys.Key, row: Uint8Array) {
-    this.#avatar = avatar
-    if (keys.kindOfViewKey(key) !== 'namespace') throw new CorruptRowError(avatar, 'namespace', 'it is not there')
-    this.#name = keys.namespaceInKey(key)
-    this.#expected = openRow(avatar, 'namespace', key, row, rows.decodeNamespace)
-  }
-
-  add(key: keys.Key, row: Uint8Array): void {
-    this.#fragments.push(openRow(this.#avatar, 'member', key, row, (content) => bytesText(memberFragment(content))))
-    this.#check ^= rows.sealOf(row)
-  }
-
-  close(): NamespaceContent {
-    const isWhole = this.#fragments.length === this.#expected.live && this.#check >>> 0 === this.#expected.check
-    if (!isWhole) throw new CorruptRowError(this.#avatar, 'member', 'one is not there')
-    return { ...this.#name, json: `{${this.#fragments.join(',')}}` }
-  }
 }
 
 /** Where a record is, and its avatar. */
@@ -143,15 +77,19 @@ function openWhereabouts(id: RecordId, row: Uint8Array): Whereabouts {
 export async function readRecords(
   db: Database,
   avatar: Avatar,
-  { after, limit }: { after: number; limit: number },
+  { after, limit, stepBytes = Infinity }: { after: number; limit: number; stepBytes?: number },
 ): Promise<{ records: StoredRecord[]; digest: string } | undefined> {
   return atMoment(db, async (moment) => {
     const summary = await readSummaryAt(db, moment, avatar)
     if (summary === undefined) return undefined
     const range = { gte: keys.recordKey(avatar, after + 1), lt: keys.tableRange('r', avatar).lt }
     const found: FoundRecord[] = []
+    let bytes = 0
     for await (const [key, row] of walk(db, range, { moment, limit })) {
-      found.push({ ...openRow(avatar, 'record', key, row, rows.decodeRecord), sequence: keys.sequenceInKey(key) })
+      const record = openRow(avatar, 'record', key, row, rows.decodeRecord)
+      found.push({ ...record, sequence: keys.sequenceInKey(key) })
+      bytes += record.payload.length
+      if (bytes >= stepBytes) break
     }
     return { records: await withStatus(db, moment, avatar, summary, found), digest: summary.digest }
   })

@@ -32,10 +32,12 @@ import type {
   CommitListener,
   CommitResult,
   ExportMoment,
+  JsonMoment,
   Quotas,
   Store,
   StoreTotals,
 } from './types.ts'
+import { mendable, openContent, openView } from './view.ts'
 import { StoreWriter, type Rebuilt } from './writer.ts'
 
 const MIB = 1_024 * 1_024
@@ -306,12 +308,17 @@ class LevelStore implements RebuildableStore {
     return this.#reading(avatar, undefined, async () => reader.readSummary(this.#db, avatar))
   }
 
-  view(avatar: Avatar): ReturnType<Store['view']> {
-    return this.#reading(avatar, undefined, () => reader.readView(this.#db, avatar))
+  openView(avatar: Avatar): ReturnType<Store['openView']> {
+    return this.#opening(avatar, () => openView(this.#db, avatar))
   }
 
-  content(avatar: Avatar, platform: string, identity: string): Promise<string | undefined> {
-    return this.#reading(avatar, undefined, () => reader.readContent(this.#db, avatar, { platform, identity }))
+  openContent(avatar: Avatar, platform: string, identity: string): ReturnType<Store['openContent']> {
+    return this.#opening(avatar, () => openContent(this.#db, avatar, { platform, identity }))
+  }
+
+  async #opening<T extends JsonMoment>(avatar: Avatar, open: () => Promise<T | undefined>): Promise<T | undefined> {
+    const moment = await this.#reading(avatar, undefined, open)
+    return moment && mendable(moment, (error) => this.#writer.mend(error))
   }
 
   member(avatar: Avatar, namespace: NamespaceName, key: string): ReturnType<Store['member']> {
@@ -322,7 +329,7 @@ class LevelStore implements RebuildableStore {
     return this.#writer.mending(() => reader.readRecord(this.#db, id))
   }
 
-  records(avatar: Avatar, options: { after: number; limit: number }): ReturnType<Store['records']> {
+  records(avatar: Avatar, options: Parameters<Store['records']>[1]): ReturnType<Store['records']> {
     return this.#reading(avatar, undefined, () => reader.readRecords(this.#db, avatar, options))
   }
 
@@ -348,17 +355,18 @@ class LevelStore implements RebuildableStore {
     return avatars
   }
 
-  async byIdentity(platform: string, identity: string, limit: number): ReturnType<Store['byIdentity']> {
-    const found: { avatar: Avatar; json: string }[] = []
-    const claims: Avatar[] = []
-    for await (const [key] of walk(this.#db, keys.identityRange({ platform, identity }), { limit })) {
-      claims.push(keys.avatarAtEnd(key))
+  async claims(
+    platform: string,
+    identity: string,
+    { after, limit }: { after?: Avatar; limit: number },
+  ): Promise<Avatar[]> {
+    const avatars: Avatar[] = []
+    for await (const [key] of walk(this.#db, keys.identityRange({ platform, identity }, after), { keysOnly: true })) {
+      const avatar = keys.avatarAtEnd(key)
+      if (this.#writer.sweeper.isForgetting(avatar)) continue
+      if (avatars.push(avatar) >= limit) break
     }
-    for (const avatar of claims) {
-      const json = await this.content(avatar, platform, identity)
-      if (json !== undefined) found.push({ avatar, json })
-    }
-    return found
+    return avatars
   }
 
   async events(options: { after: number; avatar?: Avatar; limit: number }): ReturnType<Store['events']> {

@@ -26,17 +26,24 @@ export interface AvatarSummary {
   readonly bytes: number
 }
 
-export interface NamespaceContent {
-  readonly platform: string
-  readonly identity: string
-  /** The content as JSON text, ready to be sent. */
-  readonly json: string
+/**
+ * JSON text of one committed moment, whatever is written meanwhile. Must be closed: until then the database keeps what is
+ * deleted.
+ */
+export interface JsonMoment {
+  /**
+   * The text as UTF-8, from its beginning each time: chunks of about 64 KiB, or a member that is larger. One reader at a
+   * time.
+   *
+   * @throws StoreError `unreadable` where a row fails its check: the avatar has been mended, and a new moment can be read
+   */
+  read(): AsyncIterable<Uint8Array>
+  close(): Promise<void>
 }
 
-export interface AvatarView {
+/** What is visible of an avatar: `read` gives an array of `{platform, identity, content}`, sorted as a snapshot's `state`. */
+export interface ViewMoment extends JsonMoment {
   readonly summary: AvatarSummary
-  /** Sorted as in a snapshot's `state`. */
-  readonly namespaces: readonly NamespaceContent[]
 }
 
 /**
@@ -138,16 +145,24 @@ export interface StoreReader {
   lastSequence(): number
   totals(): StoreTotals
   summary(avatar: Avatar): Promise<AvatarSummary | undefined>
-  view(avatar: Avatar): Promise<AvatarView | undefined>
-  /** JSON text of one namespace's content; undefined where it does not exist. */
-  content(avatar: Avatar, platform: string, identity: string): Promise<string | undefined>
-  /** A member of a content with the stamps of all that wrote to it, deleted ones included; undefined for none. */
-  member(avatar: Avatar, namespace: NamespaceName, key: string): Promise<Cell | undefined>
+  /** What is visible of an avatar, to be read step by step. */
+  openView(avatar: Avatar): Promise<ViewMoment | undefined>
+  /** The content of one namespace, to be read step by step; undefined where it does not exist. */
+  openContent(avatar: Avatar, platform: string, identity: string): Promise<JsonMoment | undefined>
+  /**
+   * A member of a content with the stamps of all that wrote to it, deleted ones included; null where nobody has written
+   * it, undefined where the namespace does not exist.
+   */
+  member(avatar: Avatar, namespace: NamespaceName, key: string): Promise<Cell | null | undefined>
   record(id: RecordId): Promise<StoredRecord | undefined>
-  /** Records of one avatar in order of arrival, `after` exclusive, and the digest of the same moment. */
+  /**
+   * Records of one avatar in order of arrival, `after` exclusive, and the digest of the same moment.
+   *
+   * @param options.stepBytes ends the page with the record whose payload reaches so many bytes; default: no bound
+   */
   records(
     avatar: Avatar,
-    options: { after: number; limit: number },
+    options: { after: number; limit: number; stepBytes?: number },
   ): Promise<{ records: StoredRecord[]; digest: string } | undefined>
   /**
    * Records of one avatar in order of (counter, id), `after` exclusive: the live ones, with `superseded` the history that
@@ -161,8 +176,8 @@ export interface StoreReader {
   exportMoment(): Promise<ExportMoment>
   /** Hosted avatars in ascending order, `after` exclusive. */
   avatars(options: { after?: Avatar; limit: number }): Promise<Avatar[]>
-  /** Avatars that claim the namespace, in ascending order, with its content as JSON text. */
-  byIdentity(platform: string, identity: string, limit: number): Promise<{ avatar: Avatar; json: string }[]>
+  /** Avatars that claim a namespace, in ascending order, `after` exclusive. */
+  claims(platform: string, identity: string, options: { after?: Avatar; limit: number }): Promise<Avatar[]>
   /**
    * Entries of the change feed after a sequence, of one avatar or of all, ascending. `reset`: the sequence is older than
    * what the feed still has, or newer than anything written.

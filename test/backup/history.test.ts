@@ -14,6 +14,7 @@ import { systemEnvironment } from '../../src/system-environment.ts'
 import { openWholeStore } from '../../src/whole-store.ts'
 import { newKey, signedPatch, signedSnapshot } from '../http/writer.ts'
 import type { Written } from '../http/writer.ts'
+import { viewOf } from '../store/read-whole.ts'
 
 const environment = systemEnvironment()
 const logger = pino({ level: 'silent' })
@@ -68,6 +69,6 @@ it('holds superseded history too, and more of it that never was visible than may
   const options = { submit: to.submit, store: to.store, onProgress: () => {} }
   const report = await restoreRecords(path, manifest, options)
   expect(report).toMatchObject({ sound: true, records: 1105, refused: 0 })
-  expect(await to.store.view(key.avatar)).toEqual(await from.store.view(key.avatar))
+  expect(await viewOf(to.store, key.avatar)).toEqual(await viewOf(from.store, key.avatar))
   await Promise.all([from.close(), to.close()])
 })

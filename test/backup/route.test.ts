@@ -18,6 +18,7 @@ import { openWholeStore } from '../../src/whole-store.ts'
 import { OPERATOR_TOKEN, startHttpNode } from '../http/node.ts'
 import type { HttpNode } from '../http/node.ts'
 import { newKey, postRecords, signedPatch, signedSnapshot } from '../http/writer.ts'
+import { viewOf } from '../store/read-whole.ts'
 
 let node: HttpNode
 let folder: string
@@ -68,7 +69,7 @@ it('gives everything to the operator, and nothing to others', async () => {
   const report = await restoreRecords(path, await readBackup(path), options)
   expect(report).toMatchObject({ records: manifest.records, pending: 1, refused: 0, invalid: 0, sound: true })
   for (const { avatar } of [history, owner, blocked]) {
-    expect(await place.store.view(avatar)).toEqual(await node.store.view(avatar))
+    expect(await viewOf(place.store, avatar)).toEqual(await viewOf(node.store, avatar))
   }
   expect(place.store.epoch).not.toBe(manifest.epoch)
 

@@ -5,6 +5,7 @@ import { payloadHead } from '../../src/sync/payload-head.ts'
 import type { StoreReader } from '../../src/store/types.ts'
 import { openDoor, type Door } from '../ingest/door.ts'
 import { Writer } from '../store/writer.ts'
+import { claimsOf, contentOf, viewOf } from '../store/read-whole.ts'
 
 const writers = Array.from({ length: 9 }, (_, n) => new Writer(n + 1))
 const records = writers.flatMap((writer) => writer.chain(3))
@@ -26,8 +27,8 @@ test('avatars that are hosted are read as they are, of the others nothing is the
     const reads = (store: StoreReader) =>
       Promise.all([
         store.summary(avatar),
-        store.view(avatar),
-        store.content(avatar, 'twitter', 'alice'),
+        viewOf(store, avatar),
+        contentOf(store, avatar, 'twitter', 'alice'),
         store.records(avatar, { after: 0, limit: 10 }),
         store.history(avatar, { limit: 10, superseded: true }),
       ])
@@ -48,7 +49,7 @@ test('lists have the hosted ones, page by page', async () => {
     }
     expect(found).toEqual([...shown].sort())
   }
-  const claims = await reader.byIdentity('twitter', 'alice', 100)
+  const claims = await claimsOf(reader, 'twitter', 'alice', 100)
   expect(claims.map(({ avatar }) => avatar)).toEqual([...shown].sort())
 })
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { createViewCache } from '../../src/http/view-cache.ts'
 import type { Avatar } from '../../src/record/types.ts'
-import type { AvatarView, CommitListener } from '../../src/store/types.ts'
+import type { CommitListener, ViewMoment } from '../../src/store/types.ts'
 
 const AVATAR: Avatar = `0x02${'11'.repeat(32)}`
 
@@ -12,8 +12,8 @@ function handStore() {
   const listeners = new Set<CommitListener>()
   return {
     reads,
-    view: (avatar: Avatar) =>
-      new Promise<AvatarView | undefined>((resolve) => {
+    openView: (avatar: Avatar) =>
+      new Promise<ViewMoment | undefined>((resolve) => {
         reads.push((version) => resolve(version === 0 ? undefined : viewOf(avatar, version)))
       }),
     onCommit(listener: CommitListener) {
@@ -27,10 +27,16 @@ function handStore() {
   }
 }
 
-function viewOf(avatar: Avatar, version: number): AvatarView {
+function viewOf(avatar: Avatar, version: number): ViewMoment {
   const missing = { total: 0, ids: [] }
   const standing = { head: version, tips: [], tipsTotal: 0, base: null, digest: String(version), pending: 0, missing }
-  return { summary: { avatar, ...standing, records: 1, bytes: 1 }, namespaces: [] }
+  return {
+    summary: { avatar, ...standing, records: 1, bytes: 1 },
+    async *read() {
+      yield Buffer.from('[]')
+    },
+    close: () => Promise.resolve(),
+  }
 }
 
 function cacheOf(store: ReturnType<typeof handStore>, maxBytes = 1_000_000) {
@@ -58,9 +64,9 @@ describe('the cache of documents', () => {
     const after = cache.load(AVATAR)
     expect(store.reads).toHaveLength(2)
     store.reads[1]!(2)
-    expect((await after)?.etag).toBe('"2"')
+    expect(await after).toMatchObject({ etag: '"2"' })
     store.reads[0]!(1)
-    expect((await before)?.etag).toBe('"1"')
+    expect(await before).toMatchObject({ etag: '"1"' })
     expect(cache.peek(AVATAR)?.etag).toBe('"2"')
   })
 

@@ -7,6 +7,7 @@ import { naiveFold } from '../oracle/naive-fold.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import { Writer } from '../store/writer.ts'
 import { forged, openAt, openDoor, type Door } from './door.ts'
+import { viewOf } from '../store/read-whole.ts'
 
 let door: Door
 afterEach(() => door.close())
@@ -36,7 +37,7 @@ describe('writers at the same time', () => {
 
     const expected = naiveFold(writer.avatar, [...left, ...right])
     expect(expected).toMatchObject({ pending: 0, live: 200 })
-    const view = await door.store.view(writer.avatar)
+    const view = await viewOf(door.store, writer.avatar)
     expect(view?.summary).toMatchObject({ records: 200, pending: 0, head: expected.head, digest: expected.digest })
     expect(JSON.parse(view?.namespaces[0]?.json ?? '')).toEqual(expected.namespaces[0]?.content)
     expect(door.announced.flatMap(({ records }) => records)).toHaveLength(200)

@@ -10,7 +10,6 @@ import type {
   SnapshotBody,
   StateEntry,
 } from '../../src/record/types.ts'
-import type { AvatarView } from '../../src/store/types.ts'
 import { signBody, type TestKey, type TestRecord } from '../oracle/signing.ts'
 import { NETWORK } from './crypto.ts'
 import type { SimulatedNode } from './node.ts'
@@ -18,6 +17,8 @@ import { NodeDownError, WORLD_EPOCH_MS } from './process.ts'
 import type { Random } from './random.ts'
 import { Violation } from './violation.ts'
 import type { World } from './world.ts'
+import { viewOf } from '../store/read-whole.ts'
+import type { AvatarView } from '../store/read-whole.ts'
 
 const PREV_MAX = 16
 /** Times that a client offers a record before it gives up. */
@@ -67,7 +68,7 @@ export class Author {
   /** What a node shows; null if it could not be asked. */
   async #view(node: SimulatedNode): Promise<AvatarView | undefined | null> {
     try {
-      const view = await node.call((process) => process.store.view(this.avatar))
+      const view = await node.call((process) => viewOf(process.store, this.avatar))
       if (view !== undefined) this.#world.checker.checkView(`${node.name} to a reader`, view)
       return view
     } catch (error) {

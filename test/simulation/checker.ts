@@ -1,11 +1,13 @@
 import type { Avatar, RecordBody, RecordId } from '../../src/record/types.ts'
-import type { AvatarView, StoredRecord } from '../../src/store/types.ts'
+import type { StoredRecord } from '../../src/store/types.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
 import { naiveFold, type NaiveFold } from '../oracle/naive-fold.ts'
 import type { Ledger } from './ledger.ts'
 import type { SimulatedNode } from './node.ts'
 import type { Process } from './process.ts'
 import { Violation } from './violation.ts'
+import { viewOf } from '../store/read-whole.ts'
+import type { AvatarView } from '../store/read-whole.ts'
 
 /** More than any history here. */
 const ALL = 1_000_000
@@ -100,7 +102,7 @@ export class Checker {
     for (let tries = 0; tries < MAX_MENDS; tries += 1) {
       const before = node.corruptions
       const page = await store.records(avatar, { after: 0, limit: ALL })
-      const view = await store.view(avatar)
+      const view = await viewOf(store, avatar)
       if (node.corruptions !== before) continue
       const records = page?.records ?? []
       const bodies = new Map(records.map((record) => [record.id, this.#ledger.body(record)]))

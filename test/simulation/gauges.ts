@@ -12,6 +12,7 @@ export function gaugesOnly(gauges: Map<string, () => number>, broken: (kind: str
     gossipReceived: () => {},
     gossipSent: () => {},
     http: () => {},
+    answerCut: () => {},
     gauge: (name, _help, read) => {
       gauges.set(name, read)
     },

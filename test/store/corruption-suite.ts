@@ -6,6 +6,7 @@ import { HOSTILE_KEYS } from '../oracle/json-values.ts'
 import { allRecords, expectOracle } from './expectations.ts'
 import { verified, type OpenStore, type RawDb, type StoreHarness } from './harness.ts'
 import { entry, Writer } from './writer.ts'
+import { contentOf } from './read-whole.ts'
 
 type Row = readonly [key: string, value: string]
 
@@ -197,7 +198,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
       await harness.tamper((db) => db.batch(lost.map(([key]) => ({ type: 'del', key: Buffer.from(key, 'hex') }))))
       const store = await open()
       await store.commit(records.slice(1, 2))
-      expect(await store.content(author.avatar, where.platform, where.identity)).toBeUndefined()
+      expect(await contentOf(store, author.avatar, where.platform, where.identity)).toBeUndefined()
       expect(await store.commit(records.slice(2))).toMatchObject([{ status: 'stored' }])
       await expectOracle(store, author.avatar, records)
     })

@@ -1,9 +1,11 @@
 import { expect } from 'vitest'
 import type { Avatar, VerifiedRecord } from '../../src/record/types.ts'
-import type { AvatarView, ChangeEvent, StoredRecord } from '../../src/store/types.ts'
+import type { ChangeEvent, StoredRecord } from '../../src/store/types.ts'
 import type { RebuildableStore as Store } from '../../src/store/store.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
 import { naiveFold, type NaiveFold } from '../oracle/naive-fold.ts'
+import { claimsOf, contentOf, viewOf } from './read-whole.ts'
+import type { AvatarView } from './read-whole.ts'
 
 const PAGE = 7
 const TIPS_SHOWN = 16
@@ -79,7 +81,7 @@ export async function expectOracle(store: Store, avatar: Avatar, given: readonly
   const liveIds = [...all.statuses].filter(([, status]) => status !== 'superseded').map(([id]) => id)
   expect(liveIds.filter((id) => fold.statuses.get(id) === undefined)).toEqual([])
 
-  const view = await store.view(avatar)
+  const view = await viewOf(store, avatar)
   expect(await store.summary(avatar)).toEqual(view?.summary)
   if (known.size === 0) {
     expect(view).toBeUndefined()
@@ -88,8 +90,8 @@ export async function expectOracle(store: Store, avatar: Avatar, given: readonly
   if (view === undefined) throw new Error('an avatar with records has a view')
   expect(comparableView(view)).toEqual(expectedView(avatar, fold, held))
   for (const { platform, identity, json } of view.namespaces) {
-    expect(await store.content(avatar, platform, identity)).toBe(json)
-    const claims = await store.byIdentity(platform, identity, 1000)
+    expect(await contentOf(store, avatar, platform, identity)).toBe(json)
+    const claims = await claimsOf(store, platform, identity, 1000)
     expect(claims.filter((claim) => claim.avatar === avatar)).toEqual([{ avatar, json }])
   }
   await expectGone(store, avatar, given, view)
@@ -138,8 +140,8 @@ async function expectGone(
   for (const name of named) {
     if (exists.has(name)) continue
     const [platform, identity]: [string, string] = JSON.parse(name)
-    expect(await store.content(avatar, platform, identity)).toBeUndefined()
-    const claims = await store.byIdentity(platform, identity, 1000)
+    expect(await contentOf(store, avatar, platform, identity)).toBeUndefined()
+    const claims = await claimsOf(store, platform, identity, 1000)
     expect(claims.filter((claim) => claim.avatar === avatar)).toEqual([])
   }
 }

@@ -11,6 +11,7 @@ import { systemEnvironment } from '../../src/system-environment.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
 import { verified, type OpenStore } from './harness.ts'
 import { Writer } from './writer.ts'
+import { viewOf } from './read-whole.ts'
 
 const components = {
   environment: systemEnvironment(),
@@ -71,7 +72,7 @@ describe('after a write that failed', () => {
     expect(told).toEqual([two!.id, three!.id])
     expect(store.lastSequence()).toBe(3)
     expect(store.totals()).toMatchObject({ avatars: 1, records: 3 })
-    expect((await store.view(writer.avatar))?.summary).toMatchObject({ head: 3, pending: 0 })
+    expect((await viewOf(store, writer.avatar))?.summary).toMatchObject({ head: 3, pending: 0 })
     const moment = await store.sync.moment('all')
     expect(moment.size()).toBe(3)
     await moment.close()
@@ -89,7 +90,7 @@ describe('after a write that failed', () => {
     ])
     expect(both.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected'])
     expect((both[2] as PromiseRejectedResult).reason).toMatchObject({ name: 'StoreError', code: 'write_failed' })
-    expect((await store.view(writer.avatar))?.summary.head).toBe(1)
+    expect((await viewOf(store, writer.avatar))?.summary.head).toBe(1)
     expect(await store.rebuild()).toEqual({ records: 1, quarantined: 0 })
     expect(opened).toBe(1)
   })
@@ -104,6 +105,6 @@ describe('after a write that failed', () => {
     await expect(store.commit(verified([one!]))).rejects.toMatchObject({ code: 'unreadable' })
     db.open = open
     expect(await store.commit(verified([one!, two!]))).toMatchObject([{ status: 'stored' }, { status: 'stored' }])
-    expect((await store.view(writer.avatar))?.summary.head).toBe(2)
+    expect((await viewOf(store, writer.avatar))?.summary.head).toBe(2)
   })
 })

@@ -126,7 +126,7 @@ describe.each([
     const error = await read(moment, writer.avatar, false).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(StoreError)
     expect(error).toMatchObject({ code: 'unreadable', cause: expect.any(CorruptRowError) })
-    expect(String(error)).toMatch(/begin again/)
+    expect(String(error)).toMatch(/Read it again/)
     await moment.close()
     const again = await store.exportMoment()
     const rest = inOrder(live).filter(({ body }) => body.type !== 'patch' || body.patch['fork'] !== 4)

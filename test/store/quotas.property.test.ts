@@ -8,6 +8,7 @@ import { naiveFold } from '../oracle/naive-fold.ts'
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
 import { allRecords, comparableView, expectedView } from './expectations.ts'
 import { memoryHarness, verified, type OpenStore } from './harness.ts'
+import { viewOf } from './read-whole.ts'
 
 const bytesOf = ({ payload, signature }: VerifiedRecord): number => payload.length + signature.length
 
@@ -35,7 +36,7 @@ async function look(
   const byId = new Map<string, VerifiedRecord>(given.map((record) => [record.id, record]))
   const records = (await allRecords(store, avatar)).map(({ id }) => byId.get(id)!)
   const fold = naiveFold(avatar, records)
-  const view = await store.view(avatar)
+  const view = await viewOf(store, avatar)
   if (view === undefined) expect(records).toEqual([])
   else expect(comparableView(view)).toEqual(expectedView(avatar, fold, records))
   // Closed under citation: all that is cited by what is shown, and not stood for by the base, is held.

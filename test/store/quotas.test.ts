@@ -4,6 +4,7 @@ import type { TestRecord } from '../oracle/signing.ts'
 import { allRecords, expectOracle } from './expectations.ts'
 import { memoryHarness, verified, type OpenStore, type StoreHarness } from './harness.ts'
 import { entry, placeOf, Writer } from './writer.ts'
+import { viewOf } from './read-whole.ts'
 
 const NONE: Quotas = { avatarBytes: 0, avatarRecords: 0, totalBytes: 0, totalRecords: 0 }
 const sizeOf = ({ payload, signature }: TestRecord): number => payload.length + signature.length
@@ -29,12 +30,12 @@ describe('what there is no room for', () => {
     const bytes = sum(chain.slice(0, 3))
     const store = await open({ avatarRecords: 3, avatarBytes: bytes + 10 })
     expect(await statuses(store, ...chain.slice(0, 3))).toEqual(stored(3))
-    const before = await store.view(writer.avatar)
+    const before = await viewOf(store, writer.avatar)
     const sequence = store.lastSequence()
     expect(await results(store, chain[3]!)).toEqual([
       { status: 'refused', code: 'avatar_quota', quota: { unit: 'bytes', used: bytes, limit: bytes + 10 } },
     ])
-    expect(await store.view(writer.avatar)).toEqual(before)
+    expect(await viewOf(store, writer.avatar)).toEqual(before)
     expect(store.lastSequence()).toBe(sequence)
     expect(await store.record(chain[3]!.id)).toBeUndefined()
     const more = await open({ avatarRecords: 3 })

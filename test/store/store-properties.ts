@@ -7,6 +7,7 @@ import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
 import { commitBatches, expectOracle, expectResultsOfNow } from './expectations.ts'
 import { verified, type OpenOptions, type StoreHarness } from './harness.ts'
 import { expectSynced } from './sync-expectations.ts'
+import { viewOf } from './read-whole.ts'
 
 /** What must hold for every history and delivery, on whatever the store keeps its rows in. */
 export function storeProperties(make: () => Promise<StoreHarness>, standardRuns: number, opened: OpenOptions): void {
@@ -77,9 +78,9 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
             await commitBatches(store, key.avatar, [batch])
             if (turn % (every + 1) !== every) continue
             await store.swept()
-            const before = [store.epoch, store.lastSequence(), store.totals(), await store.view(key.avatar)]
+            const before = [store.epoch, store.lastSequence(), store.totals(), await viewOf(store, key.avatar)]
             store = await harness.open(opened)
-            expect([store.epoch, store.lastSequence(), store.totals(), await store.view(key.avatar)]).toEqual(before)
+            expect([store.epoch, store.lastSequence(), store.totals(), await viewOf(store, key.avatar)]).toEqual(before)
           }
           await expectOracle(store, key.avatar, batches.flat())
         }),
@@ -137,7 +138,7 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
       const target = await store.open(opened)
       for (const batch of deliver(records, { ...plan, withheld: [] })) await target.commit(verified(batch))
       await target.swept()
-      const view = await target.view(key.avatar)
+      const view = await viewOf(target, key.avatar)
       if (view === undefined) throw new Error('an avatar with records has a view')
       // `missing` may name a record below the base: one store may hold it as history, the other never kept it.
       const { missing: _, ...summary } = view.summary

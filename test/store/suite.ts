@@ -6,6 +6,7 @@ import type { TestRecord } from '../oracle/signing.ts'
 import { commitBatches, expectOracle } from './expectations.ts'
 import { verified, type OpenStore, type StoreHarness } from './harness.ts'
 import { ALICE, entry, placeOf, Writer } from './writer.ts'
+import { claimsOf, contentOf, viewOf } from './read-whole.ts'
 
 const COUNTER_MAX = Number.MAX_SAFE_INTEGER
 const PENDING_MAX = 1_024
@@ -30,12 +31,12 @@ export function storeSuite(make: () => Promise<StoreHarness>): void {
     expect(store.epoch).toMatch(/^[0-9a-f]{16}$/)
     expect(await store.commit([])).toEqual([])
     expect(await store.summary(avatar)).toBeUndefined()
-    expect(await store.view(avatar)).toBeUndefined()
-    expect(await store.content(avatar, 'twitter', 'alice')).toBeUndefined()
+    expect(await viewOf(store, avatar)).toBeUndefined()
+    expect(await contentOf(store, avatar, 'twitter', 'alice')).toBeUndefined()
     expect(await store.record(UNKNOWN)).toBeUndefined()
     expect(await store.records(avatar, { after: 0, limit: 10 })).toBeUndefined()
     expect(await store.avatars({ limit: 10 })).toEqual([])
-    expect(await store.byIdentity('twitter', 'alice', 10)).toEqual([])
+    expect(await claimsOf(store, 'twitter', 'alice', 10)).toEqual([])
     expect(await store.events({ after: 0, limit: 10 })).toEqual([])
   })
 
@@ -117,10 +118,10 @@ export function storeSuite(make: () => Promise<StoreHarness>): void {
       expect(new Set((await commit(...waiting)).map(({ status }) => status))).toEqual(new Set(['pending']))
       const extra = writer.patch([root])
       const visible = writer.patch([])
-      const before = await store.view(writer.avatar)
+      const before = await viewOf(store, writer.avatar)
       expect(await commit(extra)).toEqual([{ status: 'refused', code: 'too_many_pending' }])
       expect(await store.record(extra.id)).toBeUndefined()
-      expect(await store.view(writer.avatar)).toEqual(before)
+      expect(await viewOf(store, writer.avatar)).toEqual(before)
       expect(await commit(visible)).toEqual([{ status: 'stored' }])
       store = await harness.open()
       expect(await commit(extra)).toEqual([{ status: 'refused', code: 'too_many_pending' }])
@@ -160,29 +161,29 @@ export function storeSuite(make: () => Promise<StoreHarness>): void {
       const expected = writers
         .map(({ avatar }, index) => ({ avatar, json: JSON.stringify({ index }) }))
         .sort((left, right) => (left.avatar < right.avatar ? -1 : 1))
-      expect(await store.byIdentity('twitter', 'alice', 100)).toEqual(expected)
-      expect(await store.byIdentity('twitter', 'alice', 2)).toEqual(expected.slice(0, 2))
-      expect(await store.byIdentity('twitter', 'Alice', 100)).toEqual([])
-      expect(await store.byIdentity('twitte', 'ralice', 100)).toEqual([])
+      expect(await claimsOf(store, 'twitter', 'alice', 100)).toEqual(expected)
+      expect(await claimsOf(store, 'twitter', 'alice', 2)).toEqual(expected.slice(0, 2))
+      expect(await claimsOf(store, 'twitter', 'Alice', 100)).toEqual([])
+      expect(await claimsOf(store, 'twitte', 'ralice', 100)).toEqual([])
     })
 
     test('not after an erasure, nor while the record is pending', async () => {
       const writer = new Writer(1)
       const first = writer.patch([], { a: 1 })
       await commit(first, writer.snapshot([first]))
-      expect(await store.byIdentity('twitter', 'alice', 100)).toEqual([])
-      expect(await store.content(writer.avatar, 'twitter', 'alice')).toBeUndefined()
+      expect(await claimsOf(store, 'twitter', 'alice', 100)).toEqual([])
+      expect(await contentOf(store, writer.avatar, 'twitter', 'alice')).toBeUndefined()
       const other = new Writer(2)
       await commit(other.patch([other.patch([])], { a: 1 }))
-      expect(await store.byIdentity('twitter', 'alice', 100)).toEqual([])
-      expect(await store.view(other.avatar)).toMatchObject({ namespaces: [] })
+      expect(await claimsOf(store, 'twitter', 'alice', 100)).toEqual([])
+      expect(await viewOf(store, other.avatar)).toMatchObject({ namespaces: [] })
     })
 
     test('a namespace that holds {} exists', async () => {
       const writer = new Writer(1)
       await commit(writer.patch([], { a: null }))
-      expect(await store.byIdentity('twitter', 'alice', 100)).toEqual([{ avatar: writer.avatar, json: '{}' }])
-      expect(await store.content(writer.avatar, 'twitter', 'alice')).toBe('{}')
+      expect(await claimsOf(store, 'twitter', 'alice', 100)).toEqual([{ avatar: writer.avatar, json: '{}' }])
+      expect(await contentOf(store, writer.avatar, 'twitter', 'alice')).toBe('{}')
     })
   })
 
@@ -345,7 +346,7 @@ export function storeSuite(make: () => Promise<StoreHarness>): void {
     expect(await harness.dump()).toEqual(before)
     await harness.tamper((db) => db.put(schema, Buffer.from('2')))
     store = await harness.open()
-    expect(await store.content(writer.avatar, ALICE.platform, ALICE.identity)).toBe('{"a":1}')
+    expect(await contentOf(store, writer.avatar, ALICE.platform, ALICE.identity)).toBe('{"a":1}')
   })
 
   test('the data of another network is refused', async () => {
@@ -359,7 +360,7 @@ export function storeSuite(make: () => Promise<StoreHarness>): void {
     await commit(root!)
     const committing = commit(...chain)
     for (let turn = 0; turn < 50; turn += 1) {
-      const view = await store.view(writer.avatar)
+      const view = await viewOf(store, writer.avatar)
       expect([1, 40]).toContain(view?.summary.head)
       expect(view?.namespaces[0]?.json).toBe(view?.summary.head === 1 ? '{"k0":0}' : '{"k0":39,"k1":37,"k2":38}')
     }

@@ -10,6 +10,7 @@ import { expectOracle } from './expectations.ts'
 import { verified } from './harness.ts'
 import { expectSynced } from './sync-expectations.ts'
 import { entry, Writer } from './writer.ts'
+import { viewOf } from './read-whole.ts'
 
 /* The node ends in the middle of background work, at every one of its steps: the next one goes on, and ends the same. */
 
@@ -83,7 +84,7 @@ function forgettingCase(): Case {
     before: [records, bystanders],
     act: (store) => store.forget(one.avatar),
     check: async (store) => {
-      expect(await store.view(one.avatar)).toBeUndefined()
+      expect(await viewOf(store, one.avatar)).toBeUndefined()
       expect(store.totals()).toMatchObject({ avatars: 1, records: 3 })
       await expectSynced(store, other.avatar, bystanders)
       await expectOracle(store, other.avatar, bystanders)

@@ -4,6 +4,7 @@ import { allRecords, expectOracle } from './expectations.ts'
 import { verified, type OpenOptions, type OpenStore, type StoreHarness } from './harness.ts'
 import { expectSynced, streamed } from './sync-expectations.ts'
 import { ALICE, entry, Writer } from './writer.ts'
+import { claimsOf, contentOf, viewOf } from './read-whole.ts'
 
 /** More than one step of background work, and more than a commit clears away by itself. */
 const LONG = 1_700
@@ -55,11 +56,11 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
     expect(store.totals()).toEqual({ avatars: 2, records: 6, bytes: sizes.reduce((sum, size) => sum + size) })
     expect(await commit(store, chain[0]!, chain[LONG - 1]!)).toEqual(['superseded', 'superseded'])
     expect(await store.record(chain[0]!.id)).toBeUndefined()
-    const lasting = await store.view(one.avatar)
+    const lasting = await viewOf(store, one.avatar)
     expect(await rowsOf('rhio')).toBe(6 * 4)
     expect(await rowsOf('ugd')).toBe(0)
     const reopened = await harness.open()
-    expect(await reopened.view(one.avatar)).toEqual(lasting)
+    expect(await viewOf(reopened, one.avatar)).toEqual(lasting)
     expect(await reopened.events({ after: 0, avatar: one.avatar, limit: 10 })).toMatchObject([{ id: base.id }])
   }, 60_000)
 
@@ -241,13 +242,13 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
       expect(await streamed(store)).toEqual([])
       expect(store.sync.held(ids)).toEqual([false, false])
       expect(await store.sync.signed(ids)).toEqual([])
-      expect(await store.view(writer.avatar)).toBeUndefined()
+      expect(await viewOf(store, writer.avatar)).toBeUndefined()
       expect(await store.summary(writer.avatar)).toBeUndefined()
       expect(await store.record(root!.id)).toBeUndefined()
       expect(await store.records(writer.avatar, history)).toBeUndefined()
       expect(await store.history(writer.avatar, { limit: 9, superseded: true })).toEqual([])
-      expect(await store.content(writer.avatar, ALICE.platform, ALICE.identity)).toBeUndefined()
-      expect(await store.byIdentity(ALICE.platform, ALICE.identity, 9)).toEqual([])
+      expect(await contentOf(store, writer.avatar, ALICE.platform, ALICE.identity)).toBeUndefined()
+      expect(await claimsOf(store, ALICE.platform, ALICE.identity, 9)).toEqual([])
       expect(await store.events({ after: 0, limit: 9 })).toEqual([])
       // A record that comes meanwhile waits, and then is the first.
       expect(await commit(store, next!)).toEqual(['pending'])

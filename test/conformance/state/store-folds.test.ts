@@ -4,6 +4,7 @@ import { foldVectors } from '../../oracle/vectors.ts'
 import { comparableView, expectedView, expectOracle } from '../../store/expectations.ts'
 import { memoryHarness, verified } from '../../store/harness.ts'
 import { naiveFold } from '../../oracle/naive-fold.ts'
+import { viewOf } from '../../store/read-whole.ts'
 
 const ORDERS = 200
 /** Opening a store takes longer than folding: each order is spread over the batches of one store of its own. */
@@ -26,7 +27,7 @@ test.each(foldVectors())(
       try {
         const store = await harness.open()
         for (const batch of deliver(shuffled(records, seed * 7), plan)) await store.commit(batch)
-        const view = await store.view(avatar)
+        const view = await viewOf(store, avatar)
         if (records.length === 0) {
           expect(view).toBeUndefined()
           continue

@@ -1,0 +1,73 @@
+import type { Avatar } from '../../src/record/types.ts'
+import { StoreError } from '../../src/store/errors.ts'
+import type { AvatarSummary, JsonMoment, StoreReader } from '../../src/store/types.ts'
+
+export interface AvatarView {
+  readonly summary: AvatarSummary
+  readonly namespaces: readonly { readonly platform: string; readonly identity: string; readonly json: string }[]
+}
+
+/**
+ * What a moment's `read` gives, as one text. Where the store mends the avatar meanwhile, it is read once more, as the node
+ * does.
+ */
+async function readWhole<T extends JsonMoment>(
+  open: () => Promise<T | undefined>,
+): Promise<{ readonly moment: T; readonly text: string } | undefined> {
+  for (let tries = 1; ; tries += 1) {
+    const moment = await open()
+    if (moment === undefined) return undefined
+    try {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of moment.read()) chunks.push(chunk)
+      return { moment, text: new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)) }
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'unreadable' || tries > 1) throw error
+    } finally {
+      await moment.close()
+    }
+  }
+}
+
+/** All that is visible of an avatar. Each content is also read alone and must be the same text. */
+export async function viewOf(
+  store: Pick<StoreReader, 'openView' | 'openContent'>,
+  avatar: Avatar,
+): Promise<AvatarView | undefined> {
+  const view = await readWhole(() => store.openView(avatar))
+  if (view === undefined) return undefined
+  const { moment, text } = view
+  const names = JSON.parse(text) as { platform: string; identity: string }[]
+  const namespaces: AvatarView['namespaces'][number][] = []
+  for (const { platform, identity } of names) {
+    namespaces.push({ platform, identity, json: (await contentOf(store, avatar, platform, identity)) ?? '' })
+  }
+  const shown = namespaces.map(({ platform, identity, json }) => {
+    const name = JSON.stringify({ platform, identity })
+    return `${name.slice(0, -1)},"content":${json}}`
+  })
+  if (text !== `[${shown.join(',')}]`) throw new Error(`The view of ${avatar} is not what its contents are.`)
+  return { summary: moment.summary, namespaces }
+}
+
+export async function contentOf(
+  store: Pick<StoreReader, 'openContent'>,
+  avatar: Avatar,
+  platform: string,
+  identity: string,
+): Promise<string | undefined> {
+  return (await readWhole(() => store.openContent(avatar, platform, identity)))?.text
+}
+
+/** Avatars that claim a namespace, each with its content. */
+export async function claimsOf(
+  store: Pick<StoreReader, 'claims' | 'openContent'>,
+  platform: string,
+  identity: string,
+  limit: number,
+): Promise<{ avatar: Avatar; json: string | undefined }[]> {
+  const avatars = await store.claims(platform, identity, { limit })
+  return Promise.all(
+    avatars.map(async (avatar) => ({ avatar, json: await contentOf(store, avatar, platform, identity) })),
+  )
+}
