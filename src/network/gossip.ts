@@ -34,6 +34,8 @@ export interface GossipComponents {
   readonly metrics: Metrics
   /** Called when records were not taken, or not sent, because there were too many; must not throw. */
   readonly onLoss: () => void
+  /** Called when a peer has sent a message with something new; must not throw. */
+  readonly onNews: (peer: string) => void
 }
 
 export interface Gossip {
@@ -92,6 +94,7 @@ export function createGossip(
         'gossip message rejected',
       )
     }
+    if (judgement.verdict === 'accept') components.onNews(peer.toString())
     return RESULTS[judgement.verdict]
   }
 

@@ -2,10 +2,8 @@
 import { MAX_OUTBOUND_BUFFER_BYTES } from './gossip-settings.ts'
 import type { OutboxLimits } from './outbox.ts'
 import type { PacerLimits } from './pacer.ts'
+import type { PeerPlaceLimits } from './peer-places.ts'
 import type { ValidationLimits } from './validation-queue.ts'
-
-/** Every connection may hold a frame that is being gathered (4 MiB) and what waits for it (8 MiB at most, if it is slow). */
-const MAX_CONNECTIONS = 128
 
 /** Greatest window of a stream: 10 MB/s at 100 ms. A paused stream holds that much, so it stays below the read buffer. */
 const MAX_STREAM_WINDOW_BYTES = 1_048_576
@@ -13,11 +11,10 @@ const MAX_STREAM_READ_BYTES = 4_194_304
 
 export const CONNECTION_LIMITS = {
   manager: {
-    maxConnections: MAX_CONNECTIONS,
-    // Connections that have not yet shown their peer id; more than one host can have at a time (8 a second, 5 s each), so
-    // that none keeps the others out with connections that say nothing.
-    maxIncomingPendingConnections: 64,
-    inboundConnectionThreshold: 8,
+    // peer-places.ts bounds connections by host; the bounds of libp2p would let one host take all.
+    maxConnections: Number.MAX_SAFE_INTEGER,
+    maxIncomingPendingConnections: Number.MAX_SAFE_INTEGER,
+    inboundConnectionThreshold: Number.MAX_SAFE_INTEGER,
     inboundUpgradeTimeout: 5000,
     // Configured peers are dialled by redial.ts alone.
     reconnectRetries: 0,
@@ -39,8 +36,7 @@ export const CONNECTION_LIMITS = {
 }
 
 export interface NetworkLimits {
-  /** Connections from one host; loopback is free. */
-  readonly connectionsPerHost: number
+  readonly places: PeerPlaceLimits
   /** How often lost gossip streams are looked for, in milliseconds. */
   readonly repairIntervalMs: number
   readonly outbox: OutboxLimits
@@ -49,7 +45,17 @@ export interface NetworkLimits {
 }
 
 export const defaultNetworkLimits: NetworkLimits = {
-  connectionsPerHost: 32,
+  places: {
+    arrivals: { perKey: { burst: 16, refillMs: 125 }, total: { burst: 256, refillMs: 16 }, reserve: 64 },
+    // Each lasts 5 s at most.
+    handshakes: { total: 256, perKey: 16, reserve: 64, small: 2, replacesIdle: true },
+    // Every connection may hold a frame that is being gathered (4 MiB) and what waits for it (8 MiB at most, if it is slow).
+    strangers: { total: 128, perKey: 32, reserve: 32, small: 2 },
+    // Two where both dialled at once, and the rest of one that broke.
+    connectionsPerPeer: 3,
+    // Identify is one round trip, after three of the handshake.
+    proveMs: 20_000,
+  },
   repairIntervalMs: 5000,
   outbox: { messageBytes: 262_144, messageRecords: 1024, delayMs: 5, queueBytes: 67_108_864 },
   pacer: { aboveBytes: 1_048_576, messageMs: 250, patienceMs: 3000 },

@@ -13,7 +13,6 @@ import type { Ingest } from '../ingest/types.ts'
 import { createLibp2pLogger } from '../observe/libp2p-logger.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import { parseListenAddress, parsePeerAddress } from './addresses.ts'
-import { limitPerHost } from './connection-gater.ts'
 import { NetworkError } from './errors.ts'
 import { createGossip } from './gossip.ts'
 import { gossipSettings, recordsTopic } from './gossip-settings.ts'
@@ -21,14 +20,12 @@ import { CONNECTION_LIMITS, defaultNetworkLimits } from './limits.ts'
 import type { NetworkLimits } from './limits.ts'
 import { createListening } from './listening.ts'
 import { createPeerBook } from './peer-book.ts'
+import { createPeerPlaces } from './peer-places.ts'
 import { createRedial } from './redial.ts'
 import { createStanding } from './standing.ts'
-import { createStreamRepair } from './stream-repair.ts'
-import { createSyncStreams } from './sync-streams.ts'
+import { createStreamRepair, isGossipProtocol } from './stream-repair.ts'
+import { createSyncStreams, SYNC_PROTOCOL } from './sync-streams.ts'
 import type { Network } from './types.ts'
-
-/** Worth more than any tag of gossipsub (100), so that configured peers are the last to be cut when there are too many. */
-const CONFIGURED_PEER_TAG = { 'avatar-kv-configured': { value: 1000 } }
 
 /** How long `stop` waits for queued records to leave, and then for connections to close in good order. */
 const STOP_FLUSH_MS = 500
@@ -79,11 +76,20 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   const targets = options.peers.map(parsePeerAddress)
   const topic = recordsTopic(options.network)
   const standing = createStanding(environment)
-  const isRefused = (peer: PeerId): boolean => standing.isRefused(peer.toString())
+  /** Configured peers whose peer id is known: from their address, or because they were reached. */
+  const configured = new Set(targets.flatMap(({ peer }) => (peer === undefined ? [] : [peer.toString()])))
+  const places = createPeerPlaces(
+    {
+      clock: environment.clock,
+      timers: environment.timers,
+      isConfigured: (peer) => configured.has(peer.toString()),
+      isRefused: (peer) => standing.isRefused(peer.toString()),
+    },
+    limits.places,
+  )
 
   const listening = createListening()
   let gossipParts: GossipSubComponents | undefined
-  let connections = (): Connection[] => []
   const libp2p = await createLibp2p({
     start: false,
     privateKey,
@@ -95,11 +101,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     streamMuxers: [yamux(CONNECTION_LIMITS.yamux)],
     connectionManager: CONNECTION_LIMITS.manager,
     connectionMonitor: CONNECTION_LIMITS.monitor,
-    connectionGater: {
-      ...limitPerHost(() => connections(), limits.connectionsPerHost),
-      denyInboundEncryptedConnection: isRefused,
-      denyOutboundEncryptedConnection: isRefused,
-    },
+    connectionGater: places.gater,
     services: {
       identify: identify(),
       gossip: (parts: GossipSubComponents) => {
@@ -109,12 +111,16 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     },
   })
 
-  connections = () => libp2p.getConnections()
+  const connections = (): Connection[] => libp2p.getConnections()
 
   const book = createPeerBook({ clock: environment.clock, libp2p })
   const service = libp2p.services.gossip
   const onLoss = components.onGossipLoss ?? (() => undefined)
-  const gossip = createGossip({ service, connections, ingest, environment, logger, metrics, onLoss }, topic, limits)
+  const gossip = createGossip(
+    { service, connections, ingest, environment, logger, metrics, onLoss, onNews: places.active },
+    topic,
+    limits,
+  )
   const gossips = options.gossip ?? true
   const redial = createRedial(
     {
@@ -123,15 +129,13 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       dial: (address, signal) => libp2p.dial(address, { signal }),
       isConnected: (peer) => libp2p.getConnections(peer).length > 0,
       onPeer(peer) {
+        configured.add(peer.toString())
         book.keep(peer)
-        libp2p.peerStore.merge(peer, { tags: CONFIGURED_PEER_TAG }).catch((error: unknown) => {
-          logger.debug({ err: error }, 'a configured peer could not be tagged')
-        })
       },
     },
     targets,
   )
-  const sync = createSyncStreams({ libp2p, standing, logger })
+  const sync = createSyncStreams({ libp2p, standing, places, logger })
   await sync.start()
   const repair = createStreamRepair(
     { timers: environment.timers, logger, connections, speaksGossip: book.speaksGossip, announce },
@@ -148,7 +152,16 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     }
   }
 
+  libp2p.addEventListener('peer:identify', ({ detail: { peerId, protocols } }) => {
+    if (protocols.some((name) => name === SYNC_PROTOCOL || isGossipProtocol(name))) places.proven(peerId)
+  })
   libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => redial.disconnected(peer))
+  metrics.counters(
+    'peer_connections_lost_total',
+    'Connections of other hosts that were not taken, or closed to make room, by reason.',
+    'reason',
+    () => places.losses,
+  )
   metrics.gauge('peers', 'Connected peers.', () => libp2p.getPeers().length)
   metrics.gauge('configured_peers_unreachable', 'Configured peers without a connection.', redial.missing)
   metrics.gauge(

@@ -9,6 +9,8 @@ const MAX_AGENT_CHARACTERS = 128
 
 /** libp2p remembers every peer that ever connected, without a bound; those that are gone this long are forgotten. */
 const FORGET_AFTER_MS = 300_000
+/** Peers that are gone and still remembered, about 5 KB each; the first that left are forgotten first. */
+const MAX_GONE = 1024
 
 export interface PeerBook {
   /** Connected peers, by peer id. */
@@ -29,7 +31,7 @@ export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock
 
   function forgetOld(): void {
     for (const [id, { peer, sinceMs }] of gone) {
-      if (clock.now() - sinceMs < FORGET_AFTER_MS) return
+      if (gone.size <= MAX_GONE && clock.now() - sinceMs < FORGET_AFTER_MS) return
       gone.delete(id)
       libp2p.peerStore.delete(peer).catch(() => {
         // Not in the store any more: that is what was wanted.

@@ -5,6 +5,7 @@ import type { Logger } from '../observe/types.ts'
 import type { FrameStream, SyncTransport } from '../sync/types.ts'
 import { NetworkError } from './errors.ts'
 import { createFrameStream } from './frame-stream.ts'
+import type { PeerPlaces } from './peer-places.ts'
 import type { Standing } from './standing.ts'
 
 /** docs/protocol.md, "Between nodes". */
@@ -30,9 +31,10 @@ export interface SyncStreams extends SyncTransport {
 export function createSyncStreams(components: {
   readonly libp2p: Libp2p
   readonly standing: Standing
+  readonly places: Pick<PeerPlaces, 'active' | 'offended'>
   readonly logger: Logger
 }): SyncStreams {
-  const { libp2p, standing, logger } = components
+  const { libp2p, standing, places, logger } = components
   const present = new Set<string>()
   const open = new Map<Stream, { readonly peer: string; readonly frames: FrameStream }>()
   const connectHandlers = new Set<(peer: string) => void>()
@@ -82,12 +84,14 @@ export function createSyncStreams(components: {
       stream.abort(new NetworkError('stream_broken', 'No more sync streams are taken now.'))
       return
     }
+    places.active(peer)
     streamHandler(peer, adopt(stream, peer))
     speaks(remotePeer)
   }
 
   function penalize(peer: string, code: string): void {
     const isCutOff = standing.offence(peer, code)
+    places.offended(peer)
     logger.debug({ peer, code }, 'a peer broke the rules of sync')
     if (!isCutOff) return
     logger.info({ peer, code }, 'a peer broke the rules of sync again and again; it is refused for a while')

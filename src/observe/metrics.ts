@@ -92,14 +92,36 @@ export function createMetrics(): Metrics {
     http: (route, method, statusCode, seconds) => http.observe({ route, method, code: statusCode }, seconds),
     answerCut: (reason) => answersCut.inc({ reason }),
     gauge(name, help, read) {
-      const gauge: Gauge = new Gauge({
-        name: name.startsWith(PREFIX) ? name : PREFIX + name,
+      const gauge: Gauge = new Gauge({ name: fullName(name), help, registers, collect: () => gauge.set(read()) })
+    },
+    counter(name, help, read) {
+      const counter: Counter = new Counter({
+        name: fullName(name),
         help,
         registers,
-        collect: () => gauge.set(read()),
+        collect() {
+          counter.reset()
+          counter.inc(read())
+        },
+      })
+    },
+    counters(name, help, label, read) {
+      const counter: Counter = new Counter({
+        name: fullName(name),
+        help,
+        labelNames: [label],
+        registers,
+        collect() {
+          counter.reset()
+          for (const [value, count] of read()) counter.inc({ [label]: value }, count)
+        },
       })
     },
     corruption: (kind) => corruption.inc({ kind }),
     expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   }
+}
+
+function fullName(name: string): string {
+  return name.startsWith(PREFIX) ? name : PREFIX + name
 }

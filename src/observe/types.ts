@@ -22,8 +22,12 @@ export interface Metrics {
    * (`made_room`); or because a member did not fit into the room for answers (`too_large`).
    */
   answerCut(reason: 'stalled' | 'too_long' | 'made_room' | 'too_large'): void
-  /** Values read when metrics are scraped. */
+  /** A value that rises and falls, read when metrics are scraped. */
   gauge(name: string, help: string, read: () => number): void
+  /** A count since the start, read when metrics are scraped. Its name ends in `_total`. */
+  counter(name: string, help: string, read: () => number): void
+  /** Counts by the values of one label. */
+  counters(name: string, help: string, label: string, read: () => ReadonlyMap<string, number>): void
   /** Counts rows that failed their check on read. */
   corruption(kind: string): void
   /** The Prometheus text exposition. */

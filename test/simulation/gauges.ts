@@ -16,6 +16,10 @@ export function gaugesOnly(gauges: Map<string, () => number>, broken: (kind: str
     gauge: (name, _help, read) => {
       gauges.set(name, read)
     },
+    counter: (name, _help, read) => {
+      gauges.set(name, read)
+    },
+    counters: () => {},
     corruption: broken,
     expose: async () => ({ contentType: 'text/plain', text: '' }),
   }
