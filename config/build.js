@@ -1,5 +1,5 @@
 /**
- * Builds dist/: the node (tsc) and the explorer (vite), at the same time. With --if-needed only where a source is newer
+ * Builds dist/: the library (tsc) and the explorer (vite) at the same time, then the node in one bundle (vite). With --if-needed only where a source is newer
  * than the last build. Plain ES2019 up to the version check, so that an old Node.js says what it lacks.
  */
 import { spawn } from 'child_process'
@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   unlinkSync,
   utimesSync,
@@ -68,6 +69,10 @@ async function build() {
     run('typescript/bin/tsc', '-p', 'tsconfig.json'),
     run('vite/bin/vite.js', 'build', '--config', 'config/vite.explorer.config.ts'),
   ])
+  rmSync(join(ROOT, 'dist/bundle'), { recursive: true, force: true })
+  done.push(
+    !done.includes(false) && (await run('vite/bin/vite.js', 'build', '--config', 'config/vite.bundle.config.ts')),
+  )
   if (done.includes(false)) {
     console.error('The build failed; the messages above say why.')
     process.exit(1)
