@@ -32,7 +32,7 @@ writeFileSync(
   `${JSON.stringify({ ...manifest, dependencies: Object.fromEntries(dependencies) }, null, 2)}\n`,
 )
 const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json'], { cwd: STAGE, encoding: 'utf8' }))
-console.log(join(STAGE, packed.filename))
+process.stdout.write(`${join(STAGE, packed.filename)}\n`)
 
 function take(path) {
   mkdirSync(dirname(join(STAGE, path)), { recursive: true })

@@ -55,7 +55,7 @@ describe('the package, installed into an empty project', () => {
       const { stdout } = await run(process.execPath, [tsc], { cwd: project }).catch(
         (error: { stdout: string }) => error,
       )
-      expect(stdout, module).toBe('')
+      expect(`${module}: ${stdout}`).toBe(`${module}: `)
     }
   })
 
