@@ -23,7 +23,7 @@ export interface ValueChange {
   readonly identity: string
   /** JSON Pointer (RFC 6901) into the content. */
   readonly path: string
-  /** Undefined where nothing stood there. */
+  /** Undefined where nothing stood there, or where `isBeforeKnown` is false. */
   readonly before: JsonValue | undefined
   /** Undefined where nothing stands there now. */
   readonly after: JsonValue | undefined
@@ -47,25 +47,35 @@ export interface HistoryEntry extends Citation, RecordText {
   readonly changes: readonly ValueChange[]
   /** How many there are. */
   readonly changesTotal: number
+  /**
+   * False where records before this one are no longer held, such as those that a snapshot replaced. Then `changes` are the
+   * values that the record sets or removes, and `before` is undefined in all of them, whatever stood there.
+   */
+  readonly isBeforeKnown: boolean
 }
 
 /** How a record stands, by the state that all of them make. */
 export type StatusOf = (record: VerifiedRecord) => HistoryEntry['status']
 
 /**
- * Replays records in the order in which they apply, and tells what each one changed. Superseded ones are replayed as they
- * stood before the base, as far as they are still there.
+ * Replays records in the order in which they apply, and tells what each one changed. Superseded records are replayed as they
+ * stood before the base, as far as they are still held.
  */
 export function replay(records: Iterable<VerifiedRecord>, statusOf: StatusOf, base: Citation | null): HistoryEntry[] {
   const parts = new Map<RecordId, readonly StateEntry[]>()
   const ordered = [...records].sort((a, b) => compareRecords(a, b, base))
   for (const { id, body } of ordered) if (body.type === 'part') parts.set(id, body.state)
   const contents = new Map<string, StateEntry>()
+  /** Records after which the content is known: no record before them is missing, or a snapshot stands for it. */
+  const whole = new Set<RecordId>()
   return ordered.map((record) => {
     const { id, body } = record
     const status = statusOf(record)
     const applies = body.type !== 'part' && status !== 'pending' && !isPassedOver(record, status, base, parts)
-    const changes = applies ? applyRecord(contents, body, parts) : []
+    const isRebuilt = status === 'stored' && id !== base?.id
+    const isBeforeKnown = body.type === 'part' || isRebuilt || body.prev.every((each) => whole.has(each.id))
+    const changes = applies ? applyRecord(contents, body, parts, isBeforeKnown) : []
+    if (body.type !== 'part' && (isBeforeKnown || (body.type === 'snapshot' && applies))) whole.add(id)
     return {
       id,
       counter: body.counter,
@@ -78,6 +88,7 @@ export function replay(records: Iterable<VerifiedRecord>, statusOf: StatusOf, ba
       status,
       changes: changes.slice(0, MAX_CHANGES),
       changesTotal: changes.length,
+      isBeforeKnown,
     }
   })
 }
@@ -106,13 +117,14 @@ function applyRecord(
   contents: Map<string, StateEntry>,
   body: Exclude<RecordBody, { type: 'part' }>,
   parts: ReadonlyMap<RecordId, readonly StateEntry[]>,
+  isBeforeKnown: boolean,
 ): ValueChange[] {
   if (body.type === 'patch') {
     const { platform, identity, patch } = body
     const before = contents.get(nameKey(body))?.content ?? {}
     const after = objectOf(applyMergePatch(before, patch))
     contents.set(nameKey(body), { platform, identity, content: after })
-    return changesBetween(body, before, after, patch)
+    return isBeforeKnown ? changesBetween(body, before, after, patch) : placesOf(body, patch)
   }
   const next = new Map<string, StateEntry>()
   for (const layer of [body.state, ...body.parts.map((part) => parts.get(part) ?? [])]) {
@@ -126,8 +138,8 @@ function applyRecord(
   const changes = [...names.values()]
     .sort((a, b) => compareUtf8(a.platform, b.platform) || compareUtf8(a.identity, b.identity))
     .flatMap((name) => {
-      const [before, after] = [contents, next].map((each) => each.get(nameKey(name))?.content ?? {})
-      return changesBetween(name, before ?? {}, after ?? {})
+      const before = isBeforeKnown ? contents.get(nameKey(name))?.content : undefined
+      return changesBetween(name, before ?? {}, next.get(nameKey(name))?.content ?? {})
     })
   contents.clear()
   for (const [key, entry] of next) contents.set(key, entry)
@@ -159,6 +171,23 @@ function changesBetween(
     }
   }
   visit(before, after, within, [])
+  return changes
+}
+
+/** The places that a patch sets or removes, whatever stood there. */
+function placesOf({ platform, identity }: Pick<StateEntry, 'platform' | 'identity'>, patch: JsonObject): ValueChange[] {
+  const changes: ValueChange[] = []
+  const visit = (inner: JsonObject, path: readonly string[]): void => {
+    for (const [key, value] of Object.entries(inner)) {
+      const inside = [...path, key]
+      if (isJsonObject(value) && Object.keys(value).length > 0) visit(value, inside)
+      else {
+        const after = value === null ? undefined : value
+        changes.push({ platform, identity, path: formatPointer(inside), before: undefined, after })
+      }
+    }
+  }
+  visit(patch, [])
   return changes
 }
 

@@ -280,6 +280,8 @@ describe('history', () => {
     const live = after.filter(({ status }) => status === 'stored')
     expect(live.map(({ type }) => type)).toEqual(['snapshot', 'patch'])
     expect(live[1]?.changes).toEqual([{ ...own, path: '/b', before: undefined, after: 1 }])
+    expect(entries.map(({ isBeforeKnown }) => isBeforeKnown)).toEqual([true, true])
+    expect(live.map(({ isBeforeKnown }) => isBeforeKnown)).toEqual([false, true])
   })
 })
 
