@@ -102,7 +102,7 @@ function Footer({ session, pen }: { session: Session; pen: Pen | undefined }) {
 function Page({ route }: { route: Route }) {
   switch (route.page) {
     case 'search':
-      return <SearchPage query={route.query} />
+      return <SearchPage query={route.query} after={route.after} />
     case 'avatar':
       return <AvatarPage avatar={route.avatar} tab={route.tab} focus={route.focus} />
     case 'write':

@@ -1,9 +1,14 @@
-/** Addresses within the page, behind `#`: so none of them can meet an address of the node. */
+/** Addresses within the page, behind `#`, so that none of them is an address of the node too. */
 export const AVATAR_TABS = ['data', 'history', 'edit', 'move'] as const
 export type AvatarTab = (typeof AVATAR_TABS)[number]
 
 export type Route =
-  | { readonly page: 'search'; readonly query: string }
+  | {
+      readonly page: 'search'
+      readonly query: string
+      /** The avatar after which the list of the host's avatars goes on; empty for its first page. */
+      readonly after: string
+    }
   | {
       readonly page: 'avatar'
       readonly avatar: string
@@ -21,7 +26,7 @@ export function parseRoute(hash: string): Route {
   const [path = '', query = ''] = text.split(/\?(.*)/s)
   const [first = '', second = '', third = ''] = path.split('/')
   const focus = new URLSearchParams(query)
-  if (first === '') return { page: 'search', query: focus.get('q') ?? '' }
+  if (first === '') return { page: 'search', query: focus.get('q') ?? '', after: focus.get('after') ?? '' }
   if (first === 'avatar' && second !== '') {
     const tab = third === '' ? 'data' : AVATAR_TABS.find((each) => each === third)
     return tab === undefined ? { page: 'unknown' } : { page: 'avatar', avatar: decode(second), tab, focus }
@@ -43,6 +48,11 @@ export function avatarHref(
 
 export function searchHref(query: string): string {
   return `#/?${new URLSearchParams({ q: query }).toString()}`
+}
+
+/** The page of the host's avatars that follows one of them. */
+export function listHref(after: string): string {
+  return `#/?${new URLSearchParams({ after }).toString()}`
 }
 
 function decode(text: string): string {

@@ -66,9 +66,9 @@ const VIEWS: readonly View[] = [
     hash: `#/avatar/${avatar}`,
     ready: 'Verified in your browser',
     async act(page) {
+      await page.getByText('What this means').click()
       await page.getByRole('button', { name: '"language"' }).click()
       await page.getByText('was set by').waitFor()
-      await page.getByText('What this means').click()
     },
   },
   {
@@ -206,7 +206,8 @@ describe('by keyboard alone', () => {
     await tabTo(page, /^"followers"$/)
     await page.keyboard.press('Space')
     await page.getByText('/followers was set by this patch').waitFor()
-    await page.keyboard.press('Shift+Tab')
+    await page.keyboard.press('Escape')
+    await page.getByText('/followers was set by this patch').waitFor({ state: 'detached' })
     await page.goto(`${node.url}/#/avatar/${avatar}/edit`)
     await page.getByLabel('Content, as JSON').waitFor()
     await tabTo(page, /^Secret key/)

@@ -36,7 +36,7 @@ async function search(page: Page, text: string): Promise<void> {
   await page.getByRole('button', { name: 'Find' }).click()
 }
 
-const own = (page: Page) => page.getByRole('article', { name: 'Its own data' })
+const own = (page: Page) => page.getByRole('article', { name: 'Profile data' })
 
 describe('search', () => {
   it('finds an avatar in any form, and shows it verified in the browser', async () => {

@@ -49,7 +49,7 @@ async function through<T>(use: (proxy: HostileProxy) => Promise<T>): Promise<T> 
 }
 
 const verdictOf = async (page: Page): Promise<string> => {
-  const verdict = page.getByRole('region', { name: 'Verification' })
+  const verdict = page.getByRole('region', { name: 'Status' })
   await verdict.waitFor()
   return (await verdict.innerText()).split('What this means')[0] ?? ''
 }
@@ -136,7 +136,7 @@ describe('a host that lies is seen through', () => {
       const verdict = await verdictOf(page)
       expect(verdict).toContain('This host shows an older state')
       expect(verdict).toContain('shows an older state: it lacks')
-      expect(await page.getByRole('article', { name: 'Its own data' }).innerText()).toContain('Turin')
+      expect(await page.getByRole('article', { name: 'Profile data' }).innerText()).toContain('Turin')
     })
   })
 
@@ -146,14 +146,14 @@ describe('a host that lies is seen through', () => {
     await client.put({ signer, patch: { city: 'Paris' } })
     await through(async (proxy) => {
       const page = await browser.open(`${proxy.url}/?host=${encodeURIComponent(node.url)}#/avatar/${signer.avatar}`)
-      await page.getByText('All 2 hosts show just this').waitFor()
+      await page.getByText('All 2 hosts show exactly this state').waitFor()
       await client.put({ signer, patch: { city: 'Rome' } })
       await page.getByText('Verified in your browser: 2 signatures').waitFor()
-      await page.getByText('All 2 hosts show just this').waitFor()
+      await page.getByText('All 2 hosts show exactly this state').waitFor()
       proxy.replay()
       await client.put({ signer, patch: { city: 'Turin' } })
       await page.getByText('This host shows an older state').waitFor()
-      expect(await page.getByRole('article', { name: 'Its own data' }).innerText()).toContain('Turin')
+      expect(await page.getByRole('article', { name: 'Profile data' }).innerText()).toContain('Turin')
     })
   })
 
@@ -165,13 +165,13 @@ describe('a host that lies is seen through', () => {
       const verdict = await verdictOf(own)
       expect(verdict).toContain('This host does not have this avatar')
       expect(verdict).not.toContain('Verified in your browser')
-      expect(await own.getByRole('article', { name: 'Its own data' }).innerText()).toContain('Turin')
+      expect(await own.getByRole('article', { name: 'Profile data' }).innerText()).toContain('Turin')
 
       const other = await browser.open(`${node.url}/?host=${encodeURIComponent(proxy.url)}#/avatar/${avatar}`)
       const words = await verdictOf(other)
       expect(words).toContain('Verified in your browser: 3 signatures')
       expect(words).toContain(
-        `This host shows just what they say. The host ${proxy.url.slice(7)} does not have this avatar.`,
+        `This host shows exactly this state. The host ${proxy.url.slice(7)} does not have this avatar.`,
       )
     })
   })
@@ -182,7 +182,7 @@ describe('a host that lies is seen through', () => {
       proxy.lie(changed((records) => records.toReversed()))
       const page = await browser.open(`${proxy.url}/#/avatar/${avatar}`)
       expect(await verdictOf(page)).toContain('Verified in your browser: 3 signatures')
-      expect(await page.getByRole('article', { name: 'Its own data' }).innerText()).toContain('Turin')
+      expect(await page.getByRole('article', { name: 'Profile data' }).innerText()).toContain('Turin')
     })
   })
 })

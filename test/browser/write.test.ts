@@ -8,7 +8,7 @@ import { signRecord } from '../../src/record/sign.ts'
 import { newKey } from '../client/keys.ts'
 import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
 import { openBrowser, type Pages } from './pages.ts'
-import { injectWallet } from './wallet.ts'
+import { announceWallet, DECLINED, injectWallet, type Declines } from './wallet.ts'
 
 let cluster: Cluster
 let node: NodeProcess
@@ -63,7 +63,7 @@ async function snapshot(key: Uint8Array): Promise<void> {
 describe('writing', () => {
   it('with a wallet: shows the patch and the exact text, and sees it arrive', async () => {
     const wallet = Wallet.createRandom()
-    const declines = { now: false }
+    const declines: Declines = { now: undefined }
     const page = await browser.open(`${node.url}/#/write`, {}, injectWallet(wallet, declines))
     await page.getByRole('button', { name: 'Use my wallet' }).click()
     await page.getByRole('link', { name: 'Edit my avatar' }).click()
@@ -80,17 +80,57 @@ describe('writing', () => {
     await page.getByRole('button', { name: 'Go on editing' }).click()
     await page.getByLabel('Content, as JSON').fill('{"links": ["https://example.org"], "city": "Turin"}')
     expect(JSON.parse(await page.getByLabel('Patch').innerText())).toEqual({ name: null, city: 'Turin' })
-    declines.now = true
+    declines.now = DECLINED
     await page.getByRole('button', { name: 'See what will be signed' }).click()
     await page.getByRole('button', { name: 'Sign and send' }).click()
     await page.getByText('You declined in the wallet. Nothing was written.').waitFor()
-    declines.now = false
+    expect(await page.locator('.error:not(:empty)').count()).toBe(0)
+    declines.now = undefined
     await page.getByRole('button', { name: 'Sign and send' }).click()
     await page.getByText('Your change arrived').waitFor()
     expect((await node.api.avatar(avatar as `0x${string}`))?.namespaces[0]?.content).toEqual({
       links: ['https://example.org'],
       city: 'Turin',
     })
+    expect(browser.complaints).toEqual([])
+  })
+
+  it('with one of several wallets, which announce themselves', async () => {
+    const [first, second, legacy] = [Wallet.createRandom(), Wallet.createRandom(), Wallet.createRandom()]
+    const declines: Declines = { now: DECLINED }
+    const page = await browser.open(`${node.url}/#/write`, {}, async (page) => {
+      await announceWallet('Fox \u202ewallet', first)(page)
+      await announceWallet('Rabbit', second, declines)(page)
+      await injectWallet(legacy)(page)
+      // What is no wallet is passed over, and a flood of wallets is cut.
+      await page.addInitScript(() => {
+        addEventListener('eip6963:requestProvider', () => {
+          for (const detail of [undefined, {}, { info: { uuid: 'x', name: 'no provider' } }]) {
+            dispatchEvent(new CustomEvent('eip6963:announceProvider', { detail }))
+          }
+          for (let n = 0; n < 500; n++) {
+            const info = { uuid: `flood ${n}`, name: `flood ${n}`, icon: 'https://stranger.example/icon.png' }
+            const detail = { info, provider: { request: () => Promise.resolve() } }
+            dispatchEvent(new CustomEvent('eip6963:announceProvider', { detail }))
+          }
+        })
+      })
+    })
+    await page.getByRole('button', { name: 'Use another wallet' }).waitFor()
+    await page.getByRole('button', { name: 'Use Fox \\u202ewallet' }).waitFor()
+    expect(await page.getByRole('button', { name: /^Use flood/ }).count()).toBeLessThanOrEqual(20)
+    expect(await page.locator('.wallets img').count()).toBe(2)
+
+    await page.getByRole('button', { name: 'Use Rabbit' }).click()
+    await page.getByText('You declined in the wallet. Nothing was signed.').waitFor()
+    expect(await page.locator('.error:not(:empty)').count()).toBe(0)
+    declines.now = undefined
+    await page.getByRole('button', { name: 'Use Rabbit' }).click()
+    await page.getByText('with Rabbit').waitFor()
+    await page.getByRole('link', { name: 'Edit my avatar' }).click()
+    await write(page, { name: 'Ada' })
+    await page.getByText('Your change arrived').waitFor()
+    expect((await node.api.avatar(second.publicKey as `0x${string}`))?.namespaces[0]?.content).toEqual({ name: 'Ada' })
     expect(browser.complaints).toEqual([])
   })
 
@@ -136,7 +176,7 @@ describe('writing', () => {
     await page.getByRole('heading', { name: 'Write as yourself' }).waitFor()
     expect(await shown.innerText()).toBe(secret)
 
-    await page.getByRole('button', { name: 'I have kept it' }).click()
+    await page.getByRole('button', { name: 'I have saved it' }).click()
     await shown.waitFor({ state: 'detached' })
     await page.getByText('with a key in this page’s memory').waitFor()
     expect(await leaves()).toBe(true)
@@ -364,7 +404,7 @@ describe('offline', () => {
     await page.context().route('**/v2/records', (route) => route.abort())
     await write(page, { n: 1 })
     await page.getByText('Signed, and kept only while this page is open').waitFor()
-    await page.getByText('This browser has no room to keep 1 change').waitFor()
+    await page.getByText('This browser has no room to store 1 change').waitFor()
     expect(await page.evaluate(() => dispatchEvent(new Event('beforeunload', { cancelable: true })))).toBe(false)
     // Another page writes to what it shares with this one.
     const other = await page.context().newPage()
@@ -388,10 +428,10 @@ describe('offline', () => {
     await page.getByText('live', { exact: true }).waitFor()
     await node.stop()
     await page.getByText('Offline: this host cannot be reached').waitFor()
-    expect(await page.getByRole('article', { name: 'Its own data' }).innerText()).toContain('before')
+    expect(await page.getByRole('article', { name: 'Profile data' }).innerText()).toContain('before')
     await node.restart()
     await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 'after' } })
-    await page.getByRole('article', { name: 'Its own data' }).getByText('"after"').waitFor()
+    await page.getByRole('article', { name: 'Profile data' }).getByText('"after"').waitFor()
     await page.getByText('Offline: this host cannot be reached').waitFor({ state: 'detached' })
   })
 })

@@ -27,6 +27,7 @@ export interface PatchOptions {
 /** Someone who signs: a key, and the record that it wrote last. */
 export interface Writer {
   readonly avatar: Avatar
+  readonly secretKey: Uint8Array
   write(patch: JsonObject, options?: PatchOptions): Written
 }
 
@@ -43,6 +44,7 @@ export function createWriter(name: string): Writer {
 
   return {
     avatar,
+    secretKey,
     write(patch, options = {}) {
       const body = buildPatch({
         avatar,

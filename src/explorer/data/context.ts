@@ -6,11 +6,13 @@ import type { Outbox } from './outbox.ts'
 import type { Session } from './session.ts'
 import type { Kept } from './waiting.ts'
 
-/** Who signs. A pasted or made key is held by its signer in memory alone, and gone with the page. */
+/** What signs. A pasted or new key is held by its signer in memory only, and is gone with the page. */
 export interface Pen {
   readonly signer: Signer
   readonly kind: 'wallet' | 'key'
-  /** The secret of a key that was made here, shown until the person has kept it or the key is forgotten. */
+  /** Of a wallet that announced its name. */
+  readonly name?: string
+  /** The secret of a new key, shown until the person has saved it or forgets the key. */
   readonly made?: string
 }
 

@@ -1,4 +1,6 @@
 /** Words and numbers for people. */
+import { ClientError } from '../../client/index.ts'
+
 export function count(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString('en')} ${n === 1 ? one : many}`
 }
@@ -22,6 +24,11 @@ export function moment(unixSeconds: number): string {
   return date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 }
 
+/** The time of day of a moment that this device saw, in ms since 1970. */
+export function clock(atMs: number): string {
+  return new Date(atMs).toLocaleTimeString(undefined, { timeStyle: 'medium' })
+}
+
 export function duration(seconds: number): string {
   if (seconds < 90) return count(seconds, 'second')
   if (seconds < 5_400) return count(Math.round(seconds / 60), 'minute')
@@ -32,6 +39,11 @@ export function duration(seconds: number): string {
 /** `0x02ab12…9f3c`: enough to tell two apart at a glance; the whole is in the title and can be copied. */
 export function shortHex(hex: string): string {
   return hex.length <= 20 ? hex : `${hex.slice(0, 10)}…${hex.slice(-6)}`
+}
+
+/** Whether the person declined in the wallet: a choice, and no fault. */
+export function isDeclined(error: unknown): boolean {
+  return error instanceof ClientError && error.code === 'rejected'
 }
 
 export function messageOf(error: unknown): string {

@@ -92,13 +92,20 @@ export async function readPeers(signal?: AbortSignal): Promise<readonly HostPeer
   return peers
 }
 
-/** The first avatars that the host holds. */
-export async function readAvatars(limit: number, signal?: AbortSignal): Promise<readonly string[]> {
-  const { avatars } = await ask<{ avatars?: unknown }>(`v2/avatars?limit=${limit}`, {}, signal)
-  if (!Array.isArray(avatars)) throw notUnderstood()
+export interface AvatarsPage {
+  readonly avatars: readonly string[]
+  /** Where the next page begins; null at the end. */
+  readonly next: string | null
+}
+
+/** A page of the avatars that the host holds, in order of their keys. */
+export async function readAvatars(limit: number, after: string, signal?: AbortSignal): Promise<AvatarsPage> {
+  const query = new URLSearchParams({ limit: String(limit), ...(after === '' ? {} : { cursor: after }) }).toString()
+  const { avatars, cursor } = await ask<{ avatars?: unknown; cursor?: unknown }>(`v2/avatars?${query}`, {}, signal)
+  if (!Array.isArray(avatars) || !(cursor === null || isText(cursor))) throw notUnderstood()
   const names = avatars.map((each: unknown) => (isRecord(each) ? each['avatar'] : each))
   if (!names.every(isText)) throw notUnderstood()
-  return names.slice(0, limit)
+  return { avatars: names.slice(0, limit), next: cursor }
 }
 
 /** Avatars that claim an account as theirs. */

@@ -3,16 +3,25 @@ import { messageOf } from './format.ts'
 
 export type Answer<T> =
   | { readonly phase: 'loading' }
+  /** Nothing came yet. It is asked for again by itself. */
   | { readonly phase: 'failed'; readonly message: string }
-  | { readonly phase: 'ready'; readonly value: T }
+  /** `stale`: why the last attempt failed, and when the value came. It is asked for again by itself. */
+  | {
+      readonly phase: 'ready'
+      readonly value: T
+      readonly stale?: { readonly message: string; readonly since: number }
+    }
+
+/** The first wait after a failure. It doubles, so that a host that refuses is not asked for ever at that pace. */
+const RETRY_MS = 2_000
+const MAX_RETRY_MS = 16_000
 
 /**
- * Asks for something, and again when `inputs` change, or at an interval; what was there stays until the next answer.
- *
- * @param ask undefined where there is nothing to ask for
+ * Asks for something, and again when `inputs` change, after a failure, when the device is online again, and at an interval. The
+ * last value stays until the next one.
  */
 export function useAnswer<T>(
-  ask: ((signal: AbortSignal) => Promise<T>) | undefined,
+  ask: (signal: AbortSignal) => Promise<T>,
   inputs: readonly unknown[],
   everyMs?: number,
 ): Answer<T> {
@@ -20,20 +29,40 @@ export function useAnswer<T>(
   useEffect(() => {
     setAnswer({ phase: 'loading' })
     const stop = new AbortController()
+    const { signal } = stop
+    let timer: ReturnType<typeof setTimeout> | undefined
+    let waitMs = RETRY_MS
+    let isAsking = false
+    let since = 0
     const run = async (): Promise<void> => {
-      if (ask === undefined) return
+      if (isAsking || signal.aborted) return
+      isAsking = true
+      clearTimeout(timer)
+      let nextMs = everyMs
       try {
-        const value = await ask(stop.signal)
-        if (!stop.signal.aborted) setAnswer({ phase: 'ready', value })
+        const value = await ask(signal)
+        if (signal.aborted) return
+        since = Date.now()
+        waitMs = RETRY_MS
+        setAnswer({ phase: 'ready', value })
       } catch (error) {
-        if (!stop.signal.aborted) setAnswer({ phase: 'failed', message: messageOf(error) })
+        if (signal.aborted) return
+        const message = messageOf(error)
+        setAnswer((last) =>
+          last.phase === 'ready' ? { ...last, stale: { message, since } } : { phase: 'failed', message },
+        )
+        nextMs = waitMs
+        waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)
+      } finally {
+        isAsking = false
       }
+      if (nextMs !== undefined) timer = setTimeout(() => void run(), nextMs)
     }
     void run()
-    const timer = everyMs === undefined ? undefined : setInterval(() => void run(), everyMs)
+    addEventListener('online', () => void run(), { signal })
     return () => {
       stop.abort()
-      clearInterval(timer)
+      clearTimeout(timer)
     }
   }, inputs)
   return answer

@@ -10,17 +10,21 @@ export type AvatarView =
       readonly phase: 'ready'
       readonly known: VerifiedAvatar
       readonly connection: 'connecting' | 'live' | 'lost'
-      /** Told to those who listen instead of look. */
+      /** When the content was last read and verified, in ms since 1970. */
+      readonly verifiedAt: number
+      /** Of a lost connection: what the host said, where it did answer. */
+      readonly trouble: string | undefined
+      /** For screen readers. */
       readonly news: string
-      /** Ids that came while the page was open. */
+      /** Ids of records that arrived while the page was open. */
       readonly arrived: ReadonlySet<string>
     }
 
 const RETRY_MS = 3_000
-/** What is followed comes from one host: how often the others are asked whether there is more. */
+/** One host is followed. The other hosts are asked at this interval whether they have more. */
 const COMPARE_MS = 15_000
 
-/** Reads an avatar, verifies it here, and follows it for as long as it is shown. */
+/** Reads an avatar, verifies it in the browser, and follows it for as long as it is shown. */
 export function useAvatar({ client, others }: Session, avatar: string): AvatarView {
   const [view, setView] = useState<AvatarView>({ phase: 'loading', done: 0, total: 0 })
   useEffect(() => {
@@ -45,7 +49,7 @@ export function useAvatar({ client, others }: Session, avatar: string): AvatarVi
           const isOffline = error instanceof ClientError && error.code === 'unreachable'
           setView((view) =>
             view.phase === 'ready'
-              ? { ...view, connection: 'lost' }
+              ? { ...view, connection: 'lost', trouble: isOffline ? undefined : messageOf(error) }
               : { phase: 'failed', message: messageOf(error), isOffline },
           )
           await pause(RETRY_MS, signal)
@@ -59,10 +63,10 @@ export function useAvatar({ client, others }: Session, avatar: string): AvatarVi
         onProgress: ({ done, total }) =>
           setView((view) => (view.phase === 'ready' ? view : { phase: 'loading', done, total })),
       })
-      setView((view) => (view.phase === 'ready' ? { ...view, known } : ready(known)))
+      setView((view) => (view.phase === 'ready' ? { ...view, known, verifiedAt: Date.now() } : ready(known)))
     }
 
-    /** All hosts are asked once more, and again for what came meanwhile. */
+    /** Asks all hosts once more, and again for what arrived meanwhile. */
     function holdAgainstAll(): void {
       isStale = true
       comparing ??= compare().finally(() => (comparing = undefined))
@@ -71,7 +75,7 @@ export function useAvatar({ client, others }: Session, avatar: string): AvatarVi
     async function compare(): Promise<void> {
       while (isStale && !stop.signal.aborted) {
         isStale = false
-        // Where no host answers now, the stream that breaks says so.
+        // Where no host answers, the event stream breaks too, and tells.
         await readOnce(stop.signal).catch(() => {})
       }
     }
@@ -81,15 +85,16 @@ export function useAvatar({ client, others }: Session, avatar: string): AvatarVi
         setView((view) => {
           const before = view.phase === 'ready' ? view : undefined
           if (event.type === 'connection') {
-            return before === undefined ? view : { ...before, connection: event.status }
+            return before === undefined ? view : { ...before, connection: event.status, trouble: undefined }
           }
           if (event.type === 'superseded') return view
           if (others.length > 0) holdAgainstAll()
           const next = before ?? ready(event.state)
-          if (event.type === 'state') return { ...next, known: event.state }
+          const verifiedAt = Date.now()
+          if (event.type === 'state') return { ...next, known: event.state, verifiedAt }
           const arrived = new Set([...next.arrived, ...event.records.map(({ id }) => id)])
           const news = `Updated: ${event.records.length === 1 ? 'one new record' : `${event.records.length} new records`}, signature checked.`
-          return { ...next, known: event.state, news, arrived }
+          return { ...next, known: event.state, verifiedAt, news, arrived }
         })
       }
     }
@@ -98,7 +103,15 @@ export function useAvatar({ client, others }: Session, avatar: string): AvatarVi
 }
 
 function ready(known: VerifiedAvatar): AvatarView & { phase: 'ready' } {
-  return { phase: 'ready', known, connection: 'connecting', news: '', arrived: new Set() }
+  return {
+    phase: 'ready',
+    known,
+    connection: 'connecting',
+    verifiedAt: Date.now(),
+    trouble: undefined,
+    news: '',
+    arrived: new Set(),
+  }
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -3,8 +3,7 @@ import { parseAvatar } from '../../client/index.ts'
 import { Compare } from '../parts/compare.tsx'
 import { Hex } from '../parts/hex.tsx'
 import { Loading, Notice } from '../parts/notice.tsx'
-import { Verdict } from '../parts/verdict.tsx'
-import { WaitingList } from '../parts/waiting-list.tsx'
+import { StatusArea } from '../parts/status-area.tsx'
 import { useDesk } from '../data/context.ts'
 import { messageOf } from '../data/format.ts'
 import { useAvatar } from '../data/use-avatar.ts'
@@ -38,7 +37,7 @@ export function AvatarPage({ avatar: text, tab, focus }: Props) {
         <Notice tone="bad" title="The address of this page names no avatar">
           <p>{messageOf(error)}</p>
           <p>
-            <a href="#/">Search</a>
+            <a href="#/">Search for an avatar</a> instead.
           </p>
         </Notice>
       </>
@@ -59,7 +58,7 @@ function KnownAvatar({ avatar, tab, focus }: Props) {
       <h1 class="avatar-title">
         Avatar <Hex value={avatar} label="avatar" />
       </h1>
-      <nav class="tabs" aria-label="Of this avatar">
+      <nav class="tabs" aria-label="Parts of this avatar">
         {AVATAR_TABS.map((each) => (
           <a
             key={each}
@@ -77,23 +76,7 @@ function KnownAvatar({ avatar, tab, focus }: Props) {
       {view.phase === 'loading' && (
         <Loading what="Fetching records and checking signatures" done={view.done} total={view.total} />
       )}
-      {view.phase === 'failed' && (
-        <Notice tone="bad" title={view.isOffline ? 'No host answers' : 'This avatar could not be read'}>
-          <p>{view.message}</p>
-          <p>It is tried again every few seconds.</p>
-        </Notice>
-      )}
-      {view.phase === 'ready' && (
-        <>
-          {view.connection === 'lost' && (
-            <Notice tone="warn" title="Offline: this host cannot be reached">
-              <p>What is shown was verified before. It is updated by itself once the host answers again.</p>
-            </Notice>
-          )}
-          <Verdict known={view.known} />
-        </>
-      )}
-      <WaitingList avatar={avatar} />
+      <StatusArea avatar={avatar} view={view} isCompact={tab === 'edit'} />
       {view.phase === 'ready' && (
         <>
           {tab === 'data' && <DataView view={view} />}

@@ -2,18 +2,21 @@ import { useState } from 'preact/hooks'
 import type { JsonValue, StateEntry, VerifiedAvatar } from '../../client/index.ts'
 import { JsonView } from '../parts/json-view.tsx'
 import { Copy, Hex } from '../parts/hex.tsx'
-import { Loading, Notice } from '../parts/notice.tsx'
-import { useDesk } from '../data/context.ts'
-import { count, moment } from '../data/format.ts'
+import { Origin } from '../parts/origin.tsx'
+import { count } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
-import { useAnswer } from '../data/use-answer.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
 import { avatarHref } from '../routes.ts'
+
+/** An avatar may have a content for each of thousands of accounts. */
+const SHOWN_NAMESPACES = 50
 
 type Ready = Extract<AvatarView, { phase: 'ready' }>
 
 export function DataView({ view }: { view: Ready }) {
   const { known, connection } = view
+  const [shown, setShown] = useState(SHOWN_NAMESPACES)
+  const more = known.namespaces.length - shown
   return (
     <section aria-labelledby="data-title">
       <div class="section-head">
@@ -30,9 +33,14 @@ export function DataView({ view }: { view: Ready }) {
       ) : (
         <>
           <p class="hint">Choose a key to see which patch set its value.</p>
-          {known.namespaces.map((entry) => (
+          {known.namespaces.slice(0, shown).map((entry) => (
             <Namespace key={`${entry.platform}\n${entry.identity}`} entry={entry} known={known} />
           ))}
+          {more > 0 && (
+            <button type="button" onClick={() => setShown(shown + SHOWN_NAMESPACES)}>
+              Show more accounts ({more.toLocaleString('en')} more)
+            </button>
+          )}
         </>
       )}
       <Facts known={known} />
@@ -47,16 +55,16 @@ const LIVE: Readonly<Record<Ready['connection'], string>> = {
 }
 
 function Namespace({ entry, known }: { entry: StateEntry; known: VerifiedAvatar }) {
-  const [chosen, setChosen] = useState<readonly string[] | undefined>(undefined)
+  const [chosen, choose] = useState<readonly string[] | undefined>(undefined)
   const { platform, identity, content } = entry
   const isOwn = platform === 'nextid'
-  const name = isOwn ? 'Its own data' : `${platform} / ${identity}`
+  const name = isOwn ? 'Profile data' : `${platform} / ${identity}`
   return (
     <article class="card" aria-label={visible(name)}>
       <div class="section-head">
         <h3>{visible(name)}</h3>
         <span>
-          <Copy text={JSON.stringify(content, null, 2)} label={`Copy the JSON of ${name}`} />
+          <Copy text={() => JSON.stringify(content, null, 2)} label={`Copy the JSON of ${visible(name)}`} />
           <a class="button small" href={avatarHref(known.avatar, 'edit', { platform, identity })}>
             Edit<span class="visually-hidden"> {visible(name)}</span>
           </a>
@@ -65,61 +73,18 @@ function Namespace({ entry, known }: { entry: StateEntry; known: VerifiedAvatar 
       <div class="json-box">
         <JsonView
           value={content as JsonValue}
-          chosen={chosen && JSON.stringify(chosen)}
-          onKey={(path) => setChosen((before) => (JSON.stringify(before) === JSON.stringify(path) ? undefined : path))}
+          detail={{
+            path: chosen,
+            choose,
+            render: (path, close) => (
+              <Origin key={path.join('\n')} known={known} entry={entry} path={path} close={close} />
+            ),
+          }}
         />
       </div>
-      {chosen !== undefined && <Origin known={known} entry={entry} path={chosen} />}
     </article>
   )
 }
-
-/** Which record set a value. */
-function Origin({ known, entry, path }: { known: VerifiedAvatar; entry: StateEntry; path: readonly string[] }) {
-  const { session } = useDesk()
-  const pointer = path.map((each) => `/${each.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
-  const { platform, identity } = entry
-  const answer = useAnswer(
-    (signal) => session.client.provenance(known.avatar, platform, identity, pointer, { signal }),
-    [known.digest, platform, identity, pointer],
-  )
-  return (
-    <div class="origin" role="status">
-      {answer.phase === 'loading' && <Loading what="Looking for the patch" />}
-      {answer.phase === 'failed' && (
-        <Notice tone="bad" title="That could not be found out">
-          {answer.message}
-        </Notice>
-      )}
-      {answer.phase === 'ready' && (
-        <>
-          <p>
-            <code>{visible(pointer)}</code> {SAID[answer.value.kind]}
-            {answer.value.by === 'snapshot' || answer.value.by === 'part'
-              ? ' a snapshot, which stands for all that came before it'
-              : answer.value.id !== null && ' this patch'}
-            .
-          </p>
-          {answer.value.id !== null && (
-            <p>
-              <a href={avatarHref(known.avatar, 'history', { record: answer.value.id })}>
-                Number {answer.value.counter}
-                {answer.value.created_at !== null && `, signed ${moment(answer.value.created_at)}`}
-              </a>{' '}
-              <Hex value={answer.value.id} label="id of the record" />
-            </p>
-          )}
-        </>
-      )}
-    </div>
-  )
-}
-
-const SAID = {
-  set: 'was set by',
-  removed: 'was removed by',
-  unset: 'was never written by a record that counts',
-} as const
 
 function Facts({ known }: { known: VerifiedAvatar }) {
   return (
@@ -132,8 +97,8 @@ function Facts({ known }: { known: VerifiedAvatar }) {
       <dd>
         <Hex value={known.digest} label="digest" />
       </dd>
-      <dt>Open ends</dt>
-      <dd>{count(known.tips.length, 'record')} that nothing cites yet</dd>
+      <dt>Tips</dt>
+      <dd>{count(known.tips.length, 'record')} that no other record cites yet</dd>
       <dt>Base</dt>
       <dd>{known.base === null ? 'none: the whole history counts' : `a snapshot, number ${known.base.counter}`}</dd>
     </dl>

@@ -34,8 +34,8 @@ export function EditView({ view, focus }: Props) {
       {pen !== undefined && !isOwner && (
         <Notice tone="warn" title="This avatar is not yours">
           <p>
-            Only its own key can change it. <a href={avatarHref(pen.signer.avatar, 'edit')}>Edit yours</a>, or sign with
-            another account.
+            Only the key of this avatar can change it. <a href={avatarHref(pen.signer.avatar, 'edit')}>Edit yours</a>,
+            or sign with another account.
           </p>
         </Notice>
       )}
@@ -71,7 +71,7 @@ interface ChoiceProps {
 
 const NEW = 'new'
 
-/** Which of the avatar's contents is edited: its own, that of a linked account, or a new one. */
+/** Chooses the content to edit: the profile data, that of a linked account, or a new one. */
 function NamespaceChoice({ known, target, onChoose }: ChoiceProps) {
   const [isNew, setIsNew] = useState(false)
   const [platform, setPlatform] = useState('')
@@ -85,9 +85,10 @@ function NamespaceChoice({ known, target, onChoose }: ChoiceProps) {
   function add(event: Event): void {
     event.preventDefault()
     const name = platform.trim().toLowerCase()
-    if (!PLATFORM.test(name)) return setError('A platform is a name of small letters, digits, and . _ -')
-    if (name === 'nextid') return setError('That is the avatar’s own data: choose it in the list.')
-    if (identity.trim() === '') return setError('Which account on it? Type its name.')
+    if (!PLATFORM.test(name))
+      return setError('That is not the name of a platform. Use small letters, digits, and . _ - such as twitter.')
+    if (name === 'nextid') return setError('nextid stands for the profile data. Choose “Profile data” in the list.')
+    if (identity.trim() === '') return setError('The account is missing. Type its name on that platform.')
     setError('')
     setIsNew(false)
     onChoose({ platform: name, identity: identity.trim() })
@@ -108,7 +109,7 @@ function NamespaceChoice({ known, target, onChoose }: ChoiceProps) {
       >
         {choices.map((each, at) => (
           <option key={`${each.platform}\n${each.identity}`} value={String(at)}>
-            {each.platform === 'nextid' ? 'Its own data' : visible(`${each.platform} / ${each.identity}`)}
+            {each.platform === 'nextid' ? 'Profile data' : visible(`${each.platform} / ${each.identity}`)}
           </option>
         ))}
         <option value={NEW}>A linked account…</option>

@@ -5,14 +5,12 @@ import { Notice } from '../parts/notice.tsx'
 import { useDesk } from '../data/context.ts'
 import { judgeDraft, pretty, touched } from '../data/draft.ts'
 import type { Desired } from '../data/drafts.ts'
-import { messageOf } from '../data/format.ts'
+import { isDeclined, messageOf } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
-import type { SubmitResult } from '../data/node-facts.ts'
 import { contentWith, prepare, signPrepared, withChange, type Prepared } from '../data/prepare.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
 import type { Kept, Waiting } from '../data/waiting.ts'
-import { whyNotTaken } from '../data/why-not-taken.ts'
-import { avatarHref } from '../routes.ts'
+import { Sent } from './sent.tsx'
 
 interface Props {
   readonly view: Extract<AvatarView, { phase: 'ready' }>
@@ -42,6 +40,7 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
   )
   const [stage, setStage] = useState<Stage>({ at: 'writing' })
   const [error, setError] = useState('')
+  const [said, setSaid] = useState('')
   const review = useRef<HTMLHeadingElement>(null)
   const draft = judgeDraft(before, text)
   const now = contentWith(known, waiting, target)
@@ -81,14 +80,23 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
     }
   }
 
+  function back(): void {
+    setSaid('')
+    setError('')
+    setStage({ at: 'writing' })
+  }
+
   async function sign(prepared: Prepared, by: Signer): Promise<void> {
     setError('')
+    setSaid('')
     setStage({ at: 'signing', prepared })
     let record: Waiting
     try {
       record = await signPrepared(prepared, by)
     } catch (failure) {
-      setError(messageOf(failure))
+      if (isDeclined(failure))
+        setSaid('You declined in the wallet. Nothing was written. You can sign again, or go back.')
+      else setError(messageOf(failure))
       setStage({ at: 'review', prepared })
       return
     }
@@ -182,96 +190,18 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
             >
               {stage.at === 'signing' ? 'Signing…' : 'Sign and send'}
             </button>
-            <button type="button" disabled={stage.at === 'signing'} onClick={() => setStage({ at: 'writing' })}>
+            <button type="button" disabled={stage.at === 'signing'} onClick={back}>
               Back
             </button>
           </p>
         </div>
       )}
+      <p role="status">{said}</p>
       <p class="error" role="alert">
         {error}
       </p>
     </div>
   )
-}
-
-function Sent({ view, record, onDone }: Pick<Props, 'view'> & Extract<Stage, { at: 'sent' }> & { onDone: () => void }) {
-  const { outbox } = useDesk()
-  const kept = outbox.find(record.id)
-  const isHere = view.arrived.has(record.id) || view.known.tips.some(({ id }) => id === record.id)
-  const { tone, title, text } = isHere
-    ? ARRIVED
-    : kept === undefined
-      ? tellOfTaken(outbox.verdicts.get(record.id))
-      : tellOfKept(kept)
-  return (
-    <div role="status">
-      <Notice tone={tone} title={title}>
-        <p>{text}</p>
-        <p class="row">
-          {kept === undefined && (
-            <a class="button" href={avatarHref(record.avatar, 'history', { record: record.id })}>
-              See it in the history
-            </a>
-          )}
-          <button type="button" onClick={onDone}>
-            Go on editing
-          </button>
-        </p>
-      </Notice>
-    </div>
-  )
-}
-
-const ARRIVED = {
-  tone: 'good',
-  title: 'Your change arrived',
-  text: 'It came back from the host, and its signature was checked here.',
-} as const
-
-function tellOfKept({ verdict, isOnDisk }: Kept) {
-  if (verdict !== undefined) {
-    return {
-      tone: verdict.status === 'superseded' ? 'warn' : 'bad',
-      title: 'The host did not take it',
-      text: `${whyNotTaken(verdict)} The change is listed above: choose there what becomes of it.`,
-    } as const
-  }
-  if (!isOnDisk) {
-    return {
-      tone: 'warn',
-      title: 'Signed, and kept only while this page is open',
-      text: 'The host has not taken it yet, and this browser has no room to keep it. It is sent by itself: leave the page open until then.',
-    } as const
-  }
-  return {
-    tone: 'info',
-    title: 'Signed, and kept on this device',
-    text: 'The host cannot be reached, or asks to wait. It is sent by itself while a page of this host is open; you may close the page, and open it later.',
-  } as const
-}
-
-/** @param said undefined where another page sent it, and was told */
-function tellOfTaken(said: SubmitResult | undefined) {
-  if (said === undefined) {
-    return {
-      tone: 'info',
-      title: 'It does not wait here any more',
-      text: 'It was discarded, or another page of this host has sent it; then it is seen to arrive here.',
-    } as const
-  }
-  if (said.status === 'pending') {
-    return {
-      tone: 'warn',
-      title: 'The host keeps it, but does not show it yet',
-      text: 'It builds on records that this host lacks. It shows once those arrive.',
-    } as const
-  }
-  return {
-    tone: 'good',
-    title: 'The host has it',
-    text: 'It is on its disk. Waiting to see it arrive here…',
-  } as const
 }
 
 function doTouch(mine: readonly string[], theirs: readonly string[]): boolean {

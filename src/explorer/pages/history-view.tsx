@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { HistoryEntry, ValueChange, VerifiedAvatar } from '../../client/index.ts'
 import { Copy, Hex } from '../parts/hex.tsx'
-import { Loading, Notice } from '../parts/notice.tsx'
+import { Loading, Trouble } from '../parts/notice.tsx'
 import { useDesk } from '../data/context.ts'
 import { brief, count, moment, shortHex } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
@@ -10,6 +10,7 @@ import { avatarHref } from '../routes.ts'
 
 const PAGE = 50
 const SHOWN_CHANGES = 20
+const SHOWN_MISSING = 5
 
 interface Props {
   readonly known: VerifiedAvatar
@@ -29,11 +30,7 @@ export function HistoryView({ known, arrived, chosen }: Props) {
     <section aria-labelledby="history-title">
       <h2 id="history-title">History</h2>
       {entries === undefined && answer.phase === 'loading' && <Loading what="Reading the history and checking it" />}
-      {answer.phase === 'failed' && (
-        <Notice tone="bad" title="The history could not be read">
-          {answer.message}
-        </Notice>
-      )}
+      <Trouble answer={answer} title="The history could not be read" />
       {entries?.length === 0 && <p class="empty">Nobody has written to this avatar yet.</p>}
       {entries !== undefined && entries.length > 0 && (
         <Entries entries={entries} known={known} arrived={arrived} chosen={chosen} />
@@ -113,7 +110,8 @@ function Entry({ entry, avatar, isNew, isChosen, branches, missing }: EntryProps
     place.current?.focus()
   }, [isChosen])
   const { id, type, counter, created_at, status, prev, platform, identity, changes, changesTotal } = entry
-  const where = platform === null ? '' : platform === 'nextid' ? 'its own data' : `${platform} / ${identity}`
+  const { isBeforeKnown } = entry
+  const where = platform === null ? '' : platform === 'nextid' ? 'the profile data' : `${platform} / ${identity}`
   return (
     <li ref={place} tabIndex={-1} class={`entry ${status}${isChosen ? ' chosen' : ''}${isNew ? ' new' : ''}`}>
       <div class="section-head">
@@ -123,25 +121,36 @@ function Entry({ entry, avatar, isNew, isChosen, branches, missing }: EntryProps
         <time>{moment(created_at)}</time>
       </div>
       <p class="tags">
-        {isNew && <span class="tag good">arrived now</span>}
-        {status === 'pending' && <span class="tag warn">gap: it waits for what is missing</span>}
+        {isNew && <span class="tag good">arrived just now</span>}
+        {status === 'pending' && <span class="tag warn">gap: it waits for missing records</span>}
         {status === 'superseded' && <span class="tag">superseded by a snapshot</span>}
         {prev.length > 1 && <span class="tag info">joins {prev.length} branches</span>}
         {branches > 1 && <span class="tag info">fork: {branches} devices wrote on from here at once</span>}
       </p>
       {missing.length > 0 && status === 'pending' && (
         <p>
-          No host hands out{' '}
-          {missing.slice(0, 5).map((each) => (
+          No host has{' '}
+          {missing.slice(0, SHOWN_MISSING).map((each) => (
             <code key={each} title={each}>
               {shortHex(each)}{' '}
             </code>
           ))}
+          {missing.length > SHOWN_MISSING && `and ${missing.length - SHOWN_MISSING} more `}
           on which it builds.
         </p>
       )}
-      {changes.length > 0 && <Changes changes={changes} total={changesTotal} isPatch={type === 'patch'} />}
-      {changes.length === 0 && type === 'patch' && status === 'stored' && <p class="hint">It changed nothing.</p>}
+      {!isBeforeKnown && (
+        <p class="hint">
+          {type === 'snapshot' ? 'It replaces the records before it' : 'Records before it are gone'}, which this host no
+          longer has. These are the values that it sets. What stood there before is not known.
+        </p>
+      )}
+      {changes.length > 0 && (
+        <Changes changes={changes} total={changesTotal} isPatch={type === 'patch'} isBeforeKnown={isBeforeKnown} />
+      )}
+      {changes.length === 0 && type !== 'part' && status === 'stored' && isBeforeKnown && (
+        <p class="hint">It changed no value.</p>
+      )}
       <details open={isChosen}>
         <summary>Signed text and signature</summary>
         <dl class="facts">
@@ -181,7 +190,14 @@ function Entry({ entry, avatar, isNew, isChosen, branches, missing }: EntryProps
 
 const TYPES = { patch: 'Patch', snapshot: 'Snapshot', part: 'Part of a snapshot' } as const
 
-function Changes({ changes, total, isPatch }: { changes: readonly ValueChange[]; total: number; isPatch: boolean }) {
+interface ChangesProps {
+  readonly changes: readonly ValueChange[]
+  readonly total: number
+  readonly isPatch: boolean
+  readonly isBeforeKnown: boolean
+}
+
+function Changes({ changes, total, isPatch, isBeforeKnown }: ChangesProps) {
   const [all, setAll] = useState(false)
   const shown = all ? changes : changes.slice(0, SHOWN_CHANGES)
   return (
@@ -193,11 +209,15 @@ function Changes({ changes, total, isPatch }: { changes: readonly ValueChange[];
               {!isPatch && platform !== 'nextid' && `${visible(`${platform}/${identity}`)} `}
               {visible(path)}
             </code>
-            <span class="before">
-              <span class="visually-hidden">before: </span>
-              {before === undefined ? 'nothing' : <code>{visible(brief(before))}</code>}
-            </span>
-            <span aria-hidden="true">→</span>
+            {isBeforeKnown && (
+              <>
+                <span class="before">
+                  <span class="visually-hidden">before: </span>
+                  {before === undefined ? 'nothing' : <code>{visible(brief(before))}</code>}
+                </span>
+                <span aria-hidden="true">→</span>
+              </>
+            )}
             <span class="after">
               <span class="visually-hidden">after: </span>
               {after === undefined ? 'removed' : <code>{visible(brief(after))}</code>}

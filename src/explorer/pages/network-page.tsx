@@ -1,5 +1,5 @@
 import { Hex } from '../parts/hex.tsx'
-import { Loading, Notice } from '../parts/notice.tsx'
+import { Loading, Trouble } from '../parts/notice.tsx'
 import { bytes, count, cut, duration, moment } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import { readPeers, readStatus, type HostPeer, type HostStatus, type PeerSync } from '../data/node-facts.ts'
@@ -20,15 +20,10 @@ export function NetworkPage() {
     <>
       <h1>Network</h1>
       <p class="lead">
-        What this host says of itself and of its peers. It is the host’s word; nothing of it is signed.
+        What this host says about itself and its peers. Nothing on this page is signed, so nothing of it can be checked.
       </p>
       {answer.phase === 'loading' && <Loading what="Asking this host" />}
-      {answer.phase === 'failed' && (
-        <Notice tone="bad" title="This host does not answer">
-          <p>{answer.message}</p>
-          <p>It is asked again every few seconds.</p>
-        </Notice>
-      )}
+      <Trouble answer={answer} title="This host does not tell how it stands" />
       {answer.phase === 'ready' && (
         <>
           <Status status={answer.value.status} />
@@ -40,9 +35,9 @@ export function NetworkPage() {
 }
 
 const POLICIES: Readonly<Record<string, string>> = {
-  open: 'takes in whoever asks',
-  invite: 'takes in those with an invitation',
-  closed: 'takes in nobody on request',
+  open: 'takes in every avatar whose owner asks',
+  invite: 'takes in avatars whose owners have an invitation',
+  closed: 'takes in no avatar on request',
 }
 
 function Status({ status }: { status: HostStatus }) {
@@ -54,7 +49,7 @@ function Status({ status }: { status: HostStatus }) {
         <Tile n={status.avatars} one="avatar" many="avatars" />
         <Tile n={status.records} one="live record" many="live records" />
         <Tile n={status.peers} one="peer" many="peers" />
-        <Tile n={status.subscribers} one="follows live" many="follow live" />
+        <Tile n={status.subscribers} one="live reader" many="live readers" />
       </div>
       <dl class="facts">
         <dt>Hosts</dt>
@@ -65,9 +60,9 @@ function Status({ status }: { status: HostStatus }) {
         </dd>
         <dt>Network</dt>
         <dd>{visible(status.network)}</dd>
-        <dt>Kept</dt>
+        <dt>Data stored</dt>
         <dd>{bytes(status.bytes)}</dd>
-        <dt>Up for</dt>
+        <dt>Running for</dt>
         <dd>{duration(status.uptime_seconds)}</dd>
         <dt>Version</dt>
         <dd>{visible(status.version)}</dd>
@@ -102,7 +97,7 @@ function Peers({ peers }: { peers: readonly HostPeer[] }) {
     <section aria-labelledby="peers-title">
       <h2 id="peers-title">Peers</h2>
       {peers.length === 0 ? (
-        <p class="empty">No peer is connected. This host serves what it has, and waits for others.</p>
+        <p class="empty">No peer is connected. This host serves the data that it has, and waits for peers.</p>
       ) : (
         <ul class="cards">
           {peers.map((peer) => (
@@ -123,13 +118,14 @@ function Peer({ peer }: { peer: HostPeer }) {
         <span class={`tag ${tone}`}>{text}</span>
       </div>
       <p class="hint">
-        {peer.direction === 'inbound' ? 'came to us' : 'called by us'} {moment(peer.connected_at)}
-        {peer.gossip && ', hears of new records at once'}
+        {peer.direction === 'inbound' ? 'connected to this host' : 'this host connected to it'}{' '}
+        {moment(peer.connected_at)}
+        {peer.gossip && ', receives new records at once'}
         {peer.agent !== null && `, ${visible(peer.agent)}`}
       </p>
       {peer.sync !== null && (
         <p class="hint">
-          {count(peer.sync.records_in, 'record')} from it, {peer.sync.records_out.toLocaleString('en')} to it
+          {count(peer.sync.records_in, 'record')} received, {peer.sync.records_out.toLocaleString('en')} sent
           {peer.sync.last !== null && `; last compared ${moment(peer.sync.last.finished_at)}`}
         </p>
       )}
@@ -139,7 +135,7 @@ function Peer({ peer }: { peer: HostPeer }) {
 
 const OUTCOMES: Readonly<Record<string, string>> = {
   equal: 'in sync',
-  equal_except_refused: 'in sync, refused records aside',
+  equal_except_refused: 'in sync, except for refused records',
   different: 'still differs',
 }
 

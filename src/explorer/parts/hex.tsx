@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import { shortHex } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 
-/** A long hex number, short, with a button that copies all of it. */
+/** A long hex number, shortened, with a button that copies all of it. */
 export function Hex({ value, label, whole = false }: { value: string; label: string; whole?: boolean }) {
   return (
     <span class="hex">
@@ -12,15 +12,16 @@ export function Hex({ value, label, whole = false }: { value: string; label: str
   )
 }
 
-export function Copy({ text, label }: { text: string; label: string }) {
+/** @param text a function where the text is large, so that it is made only for a person who wants it */
+export function Copy({ text, label }: { text: string | (() => string); label: string }) {
   const [said, setSaid] = useState('')
   const copy = async (): Promise<void> => {
     try {
-      await navigator.clipboard.writeText(text)
+      await navigator.clipboard.writeText(typeof text === 'string' ? text : text())
       setSaid('copied')
     } catch {
-      // Only secure origins have a clipboard.
-      setSaid('select it by hand')
+      // Only secure origins (https, localhost) have a clipboard.
+      setSaid('cannot copy here: select the text yourself')
     }
     setTimeout(() => setSaid(''), 2_000)
   }

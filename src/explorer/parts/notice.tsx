@@ -1,10 +1,13 @@
 import type { ComponentChildren } from 'preact'
+import { clock } from '../data/format.ts'
+import { visible } from '../data/format-visible.ts'
+import type { Answer } from '../data/use-answer.ts'
 
 export type Tone = 'good' | 'info' | 'warn' | 'bad'
 
 const SIGNS: Readonly<Record<Tone, string>> = { good: '✓', info: 'i', warn: '!', bad: '✕' }
 
-/** A message that stands in the page. Colour never says it alone: there is a sign and a text. */
+/** A message in the page. It has a sign and a text, so that colour alone never tells anything. */
 export function Notice({
   tone,
   title,
@@ -16,14 +19,39 @@ export function Notice({
 }) {
   return (
     <div class={`notice ${tone}`}>
-      <span class="sign" aria-hidden="true">
-        {SIGNS[tone]}
-      </span>
+      <Sign tone={tone} />
       <div>
         <p class="notice-title">{title}</p>
         {children}
       </div>
     </div>
+  )
+}
+
+export function Sign({ tone }: { tone: Tone }) {
+  return (
+    <span class={`sign ${tone}`} aria-hidden="true">
+      {SIGNS[tone]}
+    </span>
+  )
+}
+
+/** What is shown of an answer that is not there, or not the newest. Such an answer is asked for again by itself. */
+export function Trouble({ answer, title }: { answer: Answer<unknown>; title: string }) {
+  if (answer.phase === 'failed') {
+    return (
+      <Notice tone="bad" title={title}>
+        <p>{visible(answer.message)}</p>
+        <p>This page tries again by itself. You need not reload it.</p>
+      </Notice>
+    )
+  }
+  if (answer.phase === 'loading' || answer.stale === undefined) return null
+  return (
+    <Notice tone="warn" title={`Not up to date: last answer at ${clock(answer.stale.since)}`}>
+      <p>{visible(answer.stale.message)}</p>
+      <p>This page tries again by itself. You need not reload it.</p>
+    </Notice>
   )
 }
 

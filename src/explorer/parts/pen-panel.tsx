@@ -1,32 +1,73 @@
 import { useState } from 'preact/hooks'
-import { privateKeySigner, walletSigner, type Eip1193Provider } from '../../client/index.ts'
-import { useDesk } from '../data/context.ts'
-import { messageOf } from '../data/format.ts'
+import { privateKeySigner, walletSigner } from '../../client/index.ts'
+import { useDesk, type Pen } from '../data/context.ts'
+import { isDeclined, messageOf } from '../data/format.ts'
+import { useWallets, type Wallet } from '../data/wallets.ts'
 import { Copy, Hex } from './hex.tsx'
 import { Notice } from './notice.tsx'
 
-/** Wallets put themselves there (EIP-1193). */
-function injectedWallet(): Eip1193Provider | undefined {
-  return (globalThis as { ethereum?: Eip1193Provider }).ethereum
+/** Chooses what signs: a wallet, a pasted key, or a new key. */
+export function PenPanel() {
+  const { pen } = useDesk()
+  return pen === undefined ? <PenChoice /> : <Signing pen={pen} />
 }
 
-/** Chooses who signs: a wallet, a pasted key, or a new one. */
-export function PenPanel() {
-  const { pen, takePen } = useDesk()
-  const [error, setError] = useState('')
-  const [busy, setBusy] = useState('')
-  const [keyText, setKeyText] = useState('')
-  const wallet = injectedWallet()
+function Signing({ pen }: { pen: Pen }) {
+  const { takePen } = useDesk()
+  const { signer, kind, made } = pen
+  return (
+    <div class="card pen">
+      <p>
+        Signing as <Hex value={signer.avatar} label="your avatar" />{' '}
+        {kind === 'wallet' ? `with ${pen.name ?? 'your wallet'}` : 'with a key in this page’s memory'}{' '}
+        <button type="button" class="small quiet" onClick={() => takePen(undefined)}>
+          {kind === 'wallet' ? 'Use another' : 'Forget the key'}
+        </button>
+      </p>
+      {made !== undefined && (
+        <Notice tone="warn" title="Save this key now: it exists only in this page">
+          <p>
+            Closing the page loses the key. Everyone who has the key can write as this avatar. Nobody can restore a lost
+            key.
+          </p>
+          <p class="secret">
+            <code>{made}</code> <Copy text={made} label="Copy the secret key" />
+          </p>
+          <p>
+            <button type="button" class="small" onClick={() => takePen({ signer, kind })}>
+              I have saved it: do not show it again
+            </button>
+          </p>
+        </Notice>
+      )}
+    </div>
+  )
+}
 
-  async function useWallet(provider: Eip1193Provider): Promise<void> {
+function PenChoice() {
+  const { takePen } = useDesk()
+  const [error, setError] = useState('')
+  const [said, setSaid] = useState('')
+  const [isBusy, setIsBusy] = useState(false)
+  const [keyText, setKeyText] = useState('')
+  const wallets = useWallets()
+
+  async function useWallet({ provider, name, id }: Wallet): Promise<void> {
     setError('')
-    setBusy('Look at your wallet: it asks for an account, and for a signature that shows its public key.')
+    setIsBusy(true)
+    setSaid(
+      'Look at your wallet. It asks for an account, and for a signature that shows the public key of the account.',
+    )
     try {
-      takePen({ signer: await walletSigner(provider), kind: 'wallet' })
+      const signer = await walletSigner(provider)
+      takePen({ signer, kind: 'wallet', ...(id === 'injected' ? {} : { name }) })
     } catch (failure) {
-      setError(messageOf(failure))
+      setSaid(
+        isDeclined(failure) ? 'You declined in the wallet. Nothing was signed. Choose again when you want to.' : '',
+      )
+      if (!isDeclined(failure)) setError(messageOf(failure))
     }
-    setBusy('')
+    setIsBusy(false)
   }
 
   function usePasted(event: Event): void {
@@ -42,51 +83,36 @@ export function PenPanel() {
 
   function makeKey(): void {
     setError('')
-    // A random number is in the curve's range but for one in 2^127; then the signer says so.
+    // A random number is outside the curve's range once in 2^127; then the signer says so.
     const random = crypto.getRandomValues(new Uint8Array(32))
     const made = `0x${Array.from(random, (each) => each.toString(16).padStart(2, '0')).join('')}`
     takePen({ signer: privateKeySigner(random), kind: 'key', made })
   }
 
-  if (pen !== undefined) {
-    return (
-      <div class="card pen">
-        <p>
-          Signing as <Hex value={pen.signer.avatar} label="your avatar" />{' '}
-          {pen.kind === 'wallet' ? 'with your wallet' : 'with a key in this page’s memory'}{' '}
-          <button type="button" class="small quiet" onClick={() => takePen(undefined)}>
-            {pen.kind === 'wallet' ? 'Let go' : 'Forget the key'}
-          </button>
-        </p>
-        {pen.made !== undefined && (
-          <Notice tone="warn" title="Keep this key: it is nowhere but here">
-            <p>It is gone when the page closes. Whoever has it writes as this avatar; nobody can give you another.</p>
-            <p class="secret">
-              <code>{pen.made}</code> <Copy text={pen.made} label="Copy the secret key" />
-            </p>
-            <p>
-              <button type="button" class="small" onClick={() => takePen({ signer: pen.signer, kind: pen.kind })}>
-                I have kept it: do not show it again
-              </button>
-            </p>
-          </Notice>
-        )}
-      </div>
-    )
-  }
   return (
     <div class="card pen">
       <h3>Who signs?</h3>
-      {wallet === undefined ? (
-        <p class="hint">No browser wallet was found. With one installed, your key never leaves it.</p>
-      ) : (
-        <p>
-          <button type="button" class="primary" disabled={busy !== ''} onClick={() => void useWallet(wallet)}>
-            Use my wallet
-          </button>
-        </p>
+      {wallets.length === 0 && (
+        <p class="hint">This browser has no wallet. A wallet signs for you, and never shows your key to this page.</p>
       )}
-      <details open={wallet === undefined}>
+      {wallets.length > 1 && (
+        <p class="hint">This browser has several wallets. Choose the one that has your account.</p>
+      )}
+      <p class="row wallets">
+        {wallets.map((wallet) => (
+          <button
+            key={wallet.id}
+            type="button"
+            class={wallets.length === 1 ? 'primary' : ''}
+            disabled={isBusy}
+            onClick={() => void useWallet(wallet)}
+          >
+            {wallet.icon !== undefined && <img src={wallet.icon} alt="" width="20" height="20" />} Use {wallet.name}
+          </button>
+        ))}
+      </p>
+      <p role="status">{said}</p>
+      <details open={wallets.length === 0}>
         <summary>Use a secret key</summary>
         <form onSubmit={usePasted}>
           <label for="secret-key">Secret key, 64 hex digits</label>
@@ -106,12 +132,11 @@ export function PenPanel() {
             </button>
           </div>
           <p id="secret-help" class="hint">
-            It stays in this page’s memory and is sent to nobody. Paste one only where you trust the host that serves
-            this page.
+            The key stays in this page’s memory and is sent to nobody. Paste a key only if you trust the host that
+            serves this page.
           </p>
         </form>
       </details>
-      <p role="status">{busy}</p>
       <p class="error" role="alert">
         {error}
       </p>

@@ -1,68 +1,70 @@
 import type { ComponentChildren } from 'preact'
-import { useDeclined, useDesk, useWaiting } from '../data/context.ts'
+import { useDesk } from '../data/context.ts'
 import { brief, count, shortHex } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import { changeOf } from '../data/prepare.ts'
 import type { Kept } from '../data/waiting.ts'
 import { whyNotTaken } from '../data/why-not-taken.ts'
 import { avatarHref } from '../routes.ts'
-import { Notice } from './notice.tsx'
 
-/** Changes that are signed, and that the host has not taken: those that wait for it, and those that wait for the person. */
-export function WaitingList({ avatar }: { avatar: string }) {
-  const waiting = useWaiting(avatar)
-  const declined = useDeclined(avatar)
+/** Signed changes that are sent by themselves. */
+export function WaitingChanges({ records }: { records: readonly Kept[] }) {
   return (
     <>
-      {waiting.length > 0 && (
-        <Notice tone={isSafe(waiting) ? 'info' : 'warn'} title={titleOf(waiting)}>
-          <p>The host has not taken {waiting.length === 1 ? 'it' : 'them'} yet; that is tried again by itself.</p>
-          <Room records={waiting} />
-          <ul class="waiting">
-            {waiting.map((record) => (
-              <Item key={record.id} record={record} />
-            ))}
-          </ul>
-        </Notice>
-      )}
-      {declined.length > 0 && (
-        <Notice tone="warn" title={`${count(declined.length, 'signed change')} not taken by the host`}>
-          <p>
-            {declined.length === 1 ? 'It is' : 'They are'} kept until you choose what to do. Nothing of this is sent
-            again by itself.
-          </p>
-          <Room records={declined} />
-          <ul class="waiting">
-            {declined.map((record) => (
-              <Item key={record.id} record={record}>
-                <Remedy record={record} />
-              </Item>
-            ))}
-          </ul>
-        </Notice>
-      )}
+      <p>The host has not taken {records.length === 1 ? 'it' : 'them'} yet. This page tries again by itself.</p>
+      <Room records={records} />
+      <ul class="waiting">
+        {records.map((record) => (
+          <Item key={record.id} record={record} />
+        ))}
+      </ul>
     </>
   )
 }
 
-function isSafe(records: readonly Kept[]): boolean {
+/** Signed changes that wait for the person. */
+export function DeclinedChanges({ records }: { records: readonly Kept[] }) {
+  return (
+    <>
+      <p>
+        {records.length === 1 ? 'It stays' : 'They stay'} here until you choose what to do. Nothing here is sent again
+        by itself.
+      </p>
+      <Room records={records} />
+      <ul class="waiting">
+        {records.map((record) => (
+          <Item key={record.id} record={record}>
+            <Remedy record={record} />
+          </Item>
+        ))}
+      </ul>
+    </>
+  )
+}
+
+/** Whether closing the page loses none of them. */
+export function isSafe(records: readonly Kept[]): boolean {
   return records.every(({ isOnDisk }) => isOnDisk)
 }
 
-function titleOf(waiting: readonly Kept[]): string {
+export function waitingTitle(waiting: readonly Kept[]): string {
   const changes = count(waiting.length, 'signed change')
   return isSafe(waiting) ? `${changes} kept on this device` : `${changes} not sent yet`
 }
 
-/** Says what is lost with the page. */
+export function declinedTitle(declined: readonly Kept[]): string {
+  return `${count(declined.length, 'signed change')} not taken by the host`
+}
+
+/** Says which changes are lost with the page. */
 function Room({ records }: { records: readonly Kept[] }) {
   const unsafe = records.filter(({ isOnDisk }) => !isOnDisk).length
   if (unsafe === 0) return null
   return (
     <p>
       <strong>
-        This browser has no room to keep {count(unsafe, 'change')}: kept only while this page is open, and lost when it
-        closes.
+        This browser has no room to store {count(unsafe, 'change')}. Leave this page open until the host has taken{' '}
+        {unsafe === 1 ? 'it' : 'them'}: closing the page loses {unsafe === 1 ? 'it' : 'them'}.
       </strong>
     </p>
   )
@@ -83,7 +85,7 @@ function Item({ record, children }: { record: Kept; children?: ComponentChildren
   )
 }
 
-/** What was refused may be taken later as it is. What has lost its place in the history is signed anew. */
+/** A refused change may be taken later as it is. A change that lost its place in the history is signed again. */
 function Remedy({ record }: { record: Kept }) {
   const { outbox } = useDesk()
   const { avatar, id, verdict } = record

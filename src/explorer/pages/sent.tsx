@@ -1,0 +1,93 @@
+import { Notice } from '../parts/notice.tsx'
+import { useDesk } from '../data/context.ts'
+import type { SubmitResult } from '../data/node-facts.ts'
+import type { AvatarView } from '../data/use-avatar.ts'
+import type { Kept, Waiting } from '../data/waiting.ts'
+import { whyNotTaken } from '../data/why-not-taken.ts'
+import { avatarHref } from '../routes.ts'
+
+interface Props {
+  readonly view: Extract<AvatarView, { phase: 'ready' }>
+  readonly record: Waiting
+  readonly onDone: () => void
+}
+
+/** What became of a change that was signed here. */
+export function Sent({ view, record, onDone }: Props) {
+  const { outbox } = useDesk()
+  const kept = outbox.find(record.id)
+  const isHere = view.arrived.has(record.id) || view.known.tips.some(({ id }) => id === record.id)
+  const { tone, title, text } = isHere
+    ? ARRIVED
+    : kept === undefined
+      ? tellOfTaken(outbox.verdicts.get(record.id))
+      : tellOfKept(kept)
+  return (
+    <div role="status">
+      <Notice tone={tone} title={title}>
+        <p>{text}</p>
+        <p class="row">
+          {kept === undefined && (
+            <a class="button" href={avatarHref(record.avatar, 'history', { record: record.id })}>
+              See it in the history
+            </a>
+          )}
+          <button type="button" onClick={onDone}>
+            Go on editing
+          </button>
+        </p>
+      </Notice>
+    </div>
+  )
+}
+
+const ARRIVED = {
+  tone: 'good',
+  title: 'Your change arrived',
+  text: 'The host shows it, and its signature was checked here.',
+} as const
+
+function tellOfKept({ verdict, isOnDisk }: Kept) {
+  if (verdict !== undefined) {
+    return {
+      tone: verdict.status === 'superseded' ? 'warn' : 'bad',
+      title: 'The host did not take it',
+      text: `${whyNotTaken(verdict)} Open the note above this form and choose what to do with the change.`,
+    } as const
+  }
+  if (!isOnDisk) {
+    return {
+      tone: 'warn',
+      title: 'Signed, and kept only while this page is open',
+      text: 'The host has not taken it yet, and this browser has no room to store it. Leave this page open until it is sent: that happens by itself.',
+    } as const
+  }
+  return {
+    tone: 'info',
+    title: 'Signed, and kept on this device',
+    text: 'The host cannot be reached, or asks to wait. The change is sent by itself while a page of this host is open. You may close the page now and open it later.',
+  } as const
+}
+
+/** @param said undefined where another page sent it and got the answer */
+function tellOfTaken(said: SubmitResult | undefined) {
+  if (said === undefined) {
+    return {
+      tone: 'info',
+      title: 'The change no longer waits here',
+      text: 'It was discarded, or another page of this host has sent it. In that case it arrives here soon.',
+    } as const
+  }
+  if (said.status === 'pending') {
+    return {
+      tone: 'warn',
+      title: 'The host stored it, but does not show it yet',
+      text: 'It builds on records that this host lacks. The host shows it once those arrive.',
+    } as const
+  }
+  return {
+    tone: 'good',
+    title: 'The host has it',
+    text: 'It is on the host’s disk. This page waits to see it arrive…',
+  } as const
+}
