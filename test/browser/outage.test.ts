@@ -67,6 +67,7 @@ describe('after an outage of the host', () => {
     await node.restart()
     await page.getByText(shows).first().waitFor()
     await page.getByText('tries again by itself').first().waitFor({ state: 'detached' })
+    expect(browser.complaints).toEqual([])
     await page.context().close()
   })
 
@@ -77,6 +78,7 @@ describe('after an outage of the host', () => {
     await page.getByText('This host does not answer').first().waitFor()
     await page.unroute('**/v2/status')
     await page.getByText('in all').waitFor()
+    expect(browser.complaints).toEqual([])
     await page.context().close()
   })
 
@@ -88,6 +90,7 @@ describe('after an outage of the host', () => {
     await page.getByText('This host serves the data that it has').waitFor()
     await node.restart()
     await page.getByText('Not up to date').waitFor({ state: 'detached' })
+    expect(browser.complaints).toEqual([])
     await page.context().close()
   })
 
