@@ -75,6 +75,7 @@ const ROOT_FILES = { 'environment.ts': [], 'main.ts': [], 'command-line.ts': ['c
 const ROOT_IMPORTS = {
   'breathe.ts': 'any',
   'environment.ts': 'any',
+  'files.ts': 'any',
   'level-files.ts': 'any',
   'node.ts': ['cli'],
   'data-dir.ts': ['cli'],

@@ -10,6 +10,25 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+const cleanups = new Set<() => void>()
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
+function interrupt(signal: NodeJS.Signals): void {
+  for (const clean of cleanups) clean()
+  for (const name of SIGNALS) process.off(name, interrupt)
+  process.kill(process.pid, signal)
+}
+
+function onInterrupt(clean: () => void): () => void {
+  // Only while there is something to clean: a handler that always stood there would keep a signal from ending the process.
+  if (cleanups.size === 0) for (const name of SIGNALS) process.on(name, interrupt)
+  cleanups.add(clean)
+  return () => {
+    cleanups.delete(clean)
+    if (cleanups.size === 0) for (const name of SIGNALS) process.off(name, interrupt)
+  }
+}
+
 /** What a command leaves open, such as a kept connection, does not keep the process alive for longer than this. */
 const LINGER_MS = 2000
 
@@ -25,6 +44,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   terminal: process.stdout.isTTY === true,
   stdout: process.stdout,
   draw: process.stderr.isTTY ? (line) => void process.stderr.write(`\r\u001b[2K${line}`) : undefined,
+  onInterrupt,
   out: (text) => void process.stdout.write(`${text}\n`),
   note: (text) => void process.stderr.write(`${text}\n`),
 })

@@ -1,9 +1,9 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Config } from './config/load.ts'
 import type { ConfigKey } from './config/schema.ts'
 import type { Environment } from './environment.ts'
+import { makeDirectory } from './files.ts'
 import type { HostingOffice, HostingRules } from './hosting/types.ts'
 import { createIngest } from './ingest/ingest.ts'
 import type { Ingest } from './ingest/types.ts'
@@ -58,7 +58,7 @@ export async function openDataDir(
   const location = join(config.dataDir, 'store')
   const isNew = !(await hasStore(location))
   if (isNew && !options.create) return undefined
-  if (isNew) await mkdir(config.dataDir, { recursive: true, mode: DATA_DIR_MODE })
+  if (isNew) await makeDirectory(config.dataDir, DATA_DIR_MODE)
   const engine = await selectEngine()
   const metrics = createMetrics()
   const parts = { environment, logger, metrics }

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { createAnnouncer } from './announcer.ts'
@@ -8,6 +7,7 @@ import { formatHostPort, urlOf } from './config/addresses.ts'
 import type { Config } from './config/load.ts'
 import { explorerFolder, packageVersion } from './config/package-files.ts'
 import type { Environment } from './environment.ts'
+import { fileProblem, makeDirectory } from './files.ts'
 import { loadOperatorToken } from './hosting/operator-token.ts'
 import { createHostingDesk } from './hosting/requests.ts'
 import { servedReader } from './hosting/served-reader.ts'
@@ -120,9 +120,9 @@ export async function createNode(
   }
 
   try {
-    await mkdir(config.dataDir, { recursive: true, mode: DATA_DIR_MODE }).catch((error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error)
-      throw new NodeError('data_dir_unusable', `The data directory ${config.dataDir} cannot be used: ${why}`)
+    await makeDirectory(config.dataDir, DATA_DIR_MODE).catch((error: unknown) => {
+      const what = `The data directory ${config.dataDir} cannot be used: ${fileProblem(error)}`
+      throw new NodeError('data_dir_unusable', `${what}. Name another with --data-dir DIR.`, { cause: error })
     })
     if (await isRestoring(config.dataDir)) {
       const what = `A restore to ${config.dataDir} was not finished`

@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 import type { Environment } from './environment.ts'
+import { makeDirectory } from './files.ts'
 import { createIngest } from './ingest/ingest.ts'
 import type { Ingest } from './ingest/types.ts'
 import { createMetrics } from './observe/metrics.ts'
@@ -22,6 +22,8 @@ export interface WholeStore {
   close(): Promise<void>
 }
 
+/** The directory holds the node's private key. */
+const DATA_DIR_MODE = 0o700
 /** Threads that verify: two are faster than one can store, and each takes about 13 MiB. */
 const MAX_WORKERS = 2
 
@@ -43,7 +45,7 @@ export async function openWholeStore(
   const location = join(dataDir, 'store')
   if (!(await hasStore(location))) {
     if (!options.create) return undefined
-    await mkdir(dataDir, { recursive: true })
+    await makeDirectory(dataDir, DATA_DIR_MODE)
   }
   const engine = await selectEngine()
   const parts = { environment, logger, metrics: createMetrics() }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, readdir } from 'node:fs/promises'
 
+import { fileProblem } from '../files.ts'
 import { BackupError } from './errors.ts'
 import type { BackupFile } from './manifest.ts'
 
@@ -69,8 +70,7 @@ export async function namesIn(path: string): Promise<string[] | undefined> {
 /** What the disk refused, in words. */
 export function diskError(what: string, error: unknown): Error {
   if (error instanceof BackupError || !(error instanceof Error) || codeOf(error) === undefined) return error as Error
-  const why = codeOf(error) === 'ENOSPC' ? 'there is no room left' : error.message
-  return new BackupError('unwritable', `${what}: ${why}.`, { cause: error })
+  return new BackupError('unwritable', `${what}: ${fileProblem(error)}.`, { cause: error })
 }
 
 export function codeOf(error: unknown): string | undefined {

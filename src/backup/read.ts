@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { fileProblem } from '../files.ts'
 import { BackupError } from './errors.ts'
 import { codeOf, readFileFacts } from './files.ts'
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest } from './manifest.ts'
@@ -34,8 +35,9 @@ async function readManifest(path: string): Promise<string> {
       await file.close()
     }
   } catch (error) {
-    const why = codeOf(error) === 'ENOENT' ? `it has no ${MANIFEST_FILE}` : String((error as Error).message)
-    throw new BackupError('not_a_backup', `${path} is no backup: ${why}. One that was not finished ends in .part.`, {
+    const why = codeOf(error) === 'ENOENT' ? `it has no ${MANIFEST_FILE}` : fileProblem(error)
+    const advice = `Name the directory that avatar-kv backup made; the name of an unfinished one ends in .part.`
+    throw new BackupError('not_a_backup', `${path} is no backup: ${why}. ${advice}`, {
       cause: error,
     })
   }

@@ -1,6 +1,7 @@
-import { access, mkdir, rm } from 'node:fs/promises'
+import { access, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
+import { makeDirectory } from '../files.ts'
 import { BackupError } from './errors.ts'
 import { diskError, namesIn, syncDirectory, writeFileDurably } from './files.ts'
 import { HOSTING_FILE, KEY_FILE } from './manifest.ts'
@@ -35,7 +36,7 @@ export async function beginTarget(dataDir: string): Promise<void> {
     if (names.includes(MARK_FILE)) await clear(dataDir, names)
     else if (names.length > 0) throw notEmpty(dataDir, names)
     else {
-      await mkdir(dataDir, { recursive: true, mode: DIRECTORY_MODE })
+      await makeDirectory(dataDir, DIRECTORY_MODE)
       await writeFileDurably(join(dataDir, MARK_FILE), [Buffer.from(MARK_TEXT)])
       await syncDirectory(dataDir)
       await syncDirectory(dirname(dataDir))

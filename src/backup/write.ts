@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { readArchive } from '../archive/reader.ts'
+import { makeDirectory } from '../files.ts'
 import { BackupError } from './errors.ts'
 import { diskError, namesIn, readFileFacts, syncDirectory, writeFileDurably } from './files.ts'
 import { HOSTING_FILE, KEY_FILE, MANIFEST_FILE, manifestText, RECORDS_FILE } from './manifest.ts'
@@ -45,7 +46,7 @@ async function write(path: string, contents: BackupContents): Promise<Manifest> 
   const part = `${path}${PART_SUFFIX}`
   await clearPart(part)
   try {
-    await mkdir(part, { recursive: true, mode: DIRECTORY_MODE })
+    await makeDirectory(part, DIRECTORY_MODE)
     const files: Record<string, BackupFile> = {}
     files[RECORDS_FILE] = await writeFileDurably(join(part, RECORDS_FILE), contents.chunks)
     for (const [name, bytes] of Object.entries(contents.files)) {

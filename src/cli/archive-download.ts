@@ -1,6 +1,6 @@
 import type { Avatar } from '../record/types.ts'
-import { CliError, messageOf } from './errors.ts'
-import { createNodeClient } from './node-client.ts'
+import { CliError } from './errors.ts'
+import { connectionProblem, createNodeClient } from './node-client.ts'
 import { printable } from './text.ts'
 
 /** A node that says nothing for so long while it sends is gone. */
@@ -35,8 +35,10 @@ export async function downloadArchive(
   }
   const lost = (error: unknown): CliError => {
     clearTimeout(timer)
-    const cause: unknown = error instanceof Error && error.cause !== undefined ? error.cause : error
-    return new CliError('unreachable', `The archive did not come whole from ${url}: ${printable(messageOf(cause))}.`)
+    return new CliError(
+      'unreachable',
+      `The archive did not arrive whole from ${url}: ${connectionProblem(error)}. Try again.`,
+    )
   }
 
   alive()

@@ -1,11 +1,12 @@
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, rmSync } from 'node:fs'
 import { open, rename, rm, stat } from 'node:fs/promises'
-import { basename, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 
+import { fileProblem } from '../files.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, codeOf, messageOf } from './errors.ts'
+import { CliError, codeOf } from './errors.ts'
 
 /** A file is read in pieces of this size. */
 const READ_BYTES = 256 * 1024
@@ -33,7 +34,7 @@ export async function openInput(context: CommandContext, file: string): Promise<
         yield bytes
       }
     } catch (error) {
-      throw new CliError('failed', `Cannot read ${file}: ${messageOf(error)}`)
+      throw new CliError('failed', `Cannot read ${file}: ${fileProblem(error)}.`)
     }
   }
   if (file === '-') {
@@ -43,7 +44,7 @@ export async function openInput(context: CommandContext, file: string): Promise<
   const path = resolve(context.cwd, file)
   try {
     const about = await stat(path)
-    if (about.isDirectory()) throw new Error('it is a directory')
+    if (about.isDirectory()) throw new Error('it is a folder, not a file')
     const stream = createReadStream(path, { highWaterMark: READ_BYTES })
     return {
       name: file,
@@ -52,7 +53,7 @@ export async function openInput(context: CommandContext, file: string): Promise<
       read: () => read,
     }
   } catch (error) {
-    const why = codeOf(error) === 'ENOENT' ? 'there is no such file' : messageOf(error)
+    const why = fileProblem(error)
     throw new CliError('failed', `Cannot read ${file}: ${why}.`)
   }
 }
@@ -66,16 +67,21 @@ export async function openInput(context: CommandContext, file: string): Promise<
 export async function writeFileWhole(
   chunks: AsyncIterable<Uint8Array>,
   path: string,
-  options: { readonly force: boolean; readonly check: (part: string) => Promise<void> },
+  options: {
+    readonly force: boolean
+    readonly check: (part: string) => Promise<void>
+    readonly onInterrupt: CommandContext['onInterrupt']
+  },
 ): Promise<number> {
   if (!options.force && existsSync(path)) {
     throw new CliError('failed', `${path} is there already; choose another --out, or add --force to replace it.`)
   }
   const part = `${path}${PART_SUFFIX}`
   let bytes = 0
+  const forget = options.onInterrupt(() => rmSync(part, { force: true }))
   try {
     const handle = await open(part, 'w').catch((error: unknown) => {
-      throw new CliError('failed', `Cannot write ${basename(part)}: ${messageOf(error)}`)
+      throw new CliError('failed', `Cannot write ${part}: ${fileProblem(error)}.`)
     })
     try {
       for await (const chunk of chunks) {
@@ -92,8 +98,10 @@ export async function writeFileWhole(
     return bytes
   } catch (error) {
     await rm(part, { force: true })
-    if (codeOf(error) === 'ENOSPC') throw new CliError('failed', `There is no room for ${path}.`)
+    if (codeOf(error) === 'ENOSPC') throw new CliError('failed', `Cannot write ${path}: ${fileProblem(error)}.`)
     throw error
+  } finally {
+    forget()
   }
 }
 

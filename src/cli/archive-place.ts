@@ -47,7 +47,10 @@ export async function openPlace(context: CommandContext, config: Config, create:
     const what = `A node runs on ${config.dataDir}: stop it, or talk to it with --node URL`
     throw new CliError('failed', `${what} instead of --data-dir.`)
   }
-  throw new CliError('failed', `There are no data of a node in ${config.dataDir}.`)
+  throw new CliError(
+    'failed',
+    `There are no data of a node in ${config.dataDir}. Name its data directory with --data-dir DIR.`,
+  )
 }
 
 /** Says which of these settings of the node, on which the outcome depends, are a guess. */

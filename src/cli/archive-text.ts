@@ -9,6 +9,23 @@ const MAX_LISTED = 20
 /** Missing ids listed for each avatar. */
 const MAX_MISSING = 3
 
+/**
+ * What to say of a file that is no archive at all: one sentence, not a list of its lines; undefined where it may be one,
+ * though damaged.
+ */
+export function notAnArchive(
+  name: string,
+  {
+    network,
+    records,
+    faults,
+  }: { readonly network: string | null; readonly records: number; readonly faults: FaultReport },
+): string | undefined {
+  if (network !== null || records > 0 || faults.codes['not_an_archive'] === undefined) return undefined
+  const advice = 'Name a file that avatar-kv export made.'
+  return `${printable(name)} is not an archive: it has no header and no records of avatar-kv. ${advice}`
+}
+
 /** The faults of an archive, one a line, and how many more there are. */
 export function faultLines({ total, first, codes }: FaultReport): string[] {
   const lines = first.map(faultText)

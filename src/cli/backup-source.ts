@@ -9,6 +9,7 @@ import { HOSTING_FILE, KEY_FILE } from '../backup/manifest.ts'
 import { backupSource } from '../backup/source.ts'
 import type { Config } from '../config/load.ts'
 import { packageVersion } from '../config/package-files.ts'
+import { fileProblem } from '../files.ts'
 import { readOperatorToken } from '../hosting/operator-token.ts'
 import { mustBeFinished } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
@@ -63,7 +64,11 @@ export async function openBackupStream(context: CommandContext, config: Config, 
     if (codeOf(error) === 'locked') return 'locked' as const
     throw error
   })
-  if (place === undefined) throw new CliError('failed', `There are no data of a node in ${config.dataDir}.`)
+  if (place === undefined)
+    throw new CliError(
+      'failed',
+      `There are no data of a node in ${config.dataDir}. Name its data directory with --data-dir DIR.`,
+    )
   if (place === 'locked') return await openRunning(url, config.dataDir)
   try {
     const { network } = config
@@ -89,7 +94,7 @@ async function openRunning(url: string, dataDir: string): Promise<BackupStream> 
   const base = parseUrl(url)
   const { protocol, hostname } = new URL(base)
   if (protocol === 'http:' && !LOOPBACK.test(hostname)) {
-    throw new CliError('usage', `The operator's token is not sent in the clear to ${hostname}: use https, or a tunnel.`)
+    throw new CliError('usage', `The operator's token is not sent in the clear to ${hostname}. Use https, or a tunnel.`)
   }
   const token = await readOperatorToken(dataDir)
   if (token === undefined) throw new CliError('failed', `A node runs on ${dataDir}, and its operator's token is gone.`)
@@ -149,7 +154,7 @@ async function openRunning(url: string, dataDir: string): Promise<BackupStream> 
 
 function refusal(url: string, dataDir: string, status: number, text: string): CliError {
   if (status === 401 || status === 404) {
-    const what = `The node at ${url} is not the one whose data are in ${dataDir}.`
+    const what = `The node at ${url} is not the one whose data is in ${dataDir}.`
     return new CliError('refused', `${what} Name the right ones with --node URL and --data-dir DIR.`)
   }
   let said = 'without a reason'
@@ -167,6 +172,6 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
     return await readFile(path)
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
-    throw new CliError('failed', `Cannot read ${path}: ${messageOf(error)}`)
+    throw new CliError('failed', `Cannot read ${path}: ${fileProblem(error)}.`)
   }
 }

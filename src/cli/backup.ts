@@ -41,7 +41,10 @@ Examples:
       const path = resolve(context.cwd, dir)
       const config = await dataDirConfig(context, options)
       const stream = await openBackupStream(context, config, options.node)
-      const progress = createProgress(context, { label: 'backup' })
+      const progress = createProgress(context, {
+        label: 'backup',
+        interrupted: `There is no backup in ${printable(dir)}. Run the same command again; it removes ${printable(dir)}.part.`,
+      })
       try {
         let bytes = 0
         const chunks = (async function* () {

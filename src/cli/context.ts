@@ -19,6 +19,12 @@ export interface CommandContext {
    * Where standard error is a terminal: shows a line there that the next one replaces; an empty one takes it away.
    */
   readonly draw: ((line: string) => void) | undefined
+  /**
+   * Runs `clean` when SIGINT or SIGTERM ends the process, which then ends as it would have without.
+   *
+   * @returns a function that takes this back
+   */
+  onInterrupt(clean: () => void): () => void
   /** Writes one line (or several) of result to standard output. */
   out(text: string): void
   /** Writes one line (or several) about the work to standard error. */

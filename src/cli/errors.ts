@@ -24,8 +24,8 @@ export class CliError extends Error {
   /** Set where a node answered with an error. */
   readonly refusal: NodeRefusal | undefined
 
-  constructor(code: CliErrorCode, message: string, refusal?: NodeRefusal) {
-    super(message)
+  constructor(code: CliErrorCode, message: string, refusal?: NodeRefusal, options?: ErrorOptions) {
+    super(message, options)
     this.code = code
     this.refusal = refusal
   }

@@ -107,6 +107,7 @@ async function runExport(
   const isGzip = options.gzip === true
   const progress = createProgress(context, {
     label: 'export',
+    interrupted: 'No file was written. Run the same command again.',
     ...(source.totalRecords === undefined ? {} : { totalRecords: source.totalRecords }),
   })
   let written = 0
@@ -133,6 +134,7 @@ async function runExport(
       file = resolve(context.cwd, options.out ?? archiveName(header, isGzip))
       bytes = await writeFileWhole(shown, file, {
         force: options.force === true,
+        onInterrupt: context.onInterrupt,
         async check(part) {
           if (!source.isForeign) return
           const found = await lookThrough(part)

@@ -40,6 +40,9 @@ const CHANGES: readonly { readonly action: HostingAction; readonly summary: stri
   { action: 'unblock', summary: 'undo that', done: 'not blocked any more' },
 ]
 
+const LIST_IN_LISTED = 'The list takes effect while the node runs with --hosting-mode listed.'
+const NO_LIST_YET = `This changes nothing yet: the node is in the mode "all", so it stores every avatar. ${LIST_IN_LISTED}`
+
 /** `host`. */
 export function addHost(program: Command, context: CommandContext): void {
   const host = program
@@ -55,11 +58,18 @@ export function addHost(program: Command, context: CommandContext): void {
     const command = withPlace(host.command(action).summary(summary), context)
       .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
       .argument('<avatars...>', 'the avatars: public keys in hex', avatarsArgument)
+      .addOption(jsonOption())
     if (action === 'block') command.option('--forget', 'drop what is held of them, too')
-    command.action(async (named: Avatar[], options: OperatorOptions & { forget?: true }) => {
+    command.action(async (named: Avatar[], options: OperatorOptions & { forget?: true; json?: true }) => {
       const avatars = [...new Set(named)]
-      await asOperator(context, options, (operator) => operator.change(action, avatars, options.forget === true))
-      context.out(`${countText(avatars.length, 'avatar')} ${done}`)
+      const mode = await asOperator(context, options, async (operator) => {
+        await operator.change(action, avatars, options.forget === true)
+        return operator.mode
+      })
+      if (options.json) context.out(jsonText({ action, avatars, mode: mode ?? null }))
+      else context.out(`${countText(avatars.length, 'avatar')} ${done}`)
+      if (action === 'add' && mode === 'all') context.note(NO_LIST_YET)
+      if (action === 'add' && mode === undefined) context.note(LIST_IN_LISTED)
     })
   }
   addList(host, context)
@@ -68,9 +78,10 @@ export function addHost(program: Command, context: CommandContext): void {
       'Drops the records of avatars that the node holds but does not host: of those blocked, and in the mode "listed" of all ' +
         'that are not on the list. After a change of the mode from "all" to "listed" they are kept, unseen, until then.',
     )
-    .action(async (options: OperatorOptions) => {
+    .addOption(jsonOption())
+    .action(async (options: OperatorOptions & { json?: true }) => {
       const dropped = await asOperator(context, options, (operator) => operator.tidy())
-      context.out(`${countText(dropped, 'avatar')} dropped`)
+      context.out(options.json ? jsonText({ dropped }) : `${countText(dropped, 'avatar')} dropped`)
     })
   addHostRequest(host, context)
 }

@@ -34,8 +34,8 @@ export function parseHostingAnswer(value: JsonValue): HostingAnswer {
   return {
     action: shapes.text(answer['action'], 'action'),
     avatar: shapes.hex(answer['avatar'], 'avatar', 66),
-    already: answer['already'] === true,
-    pulling: answer['pulling'] === true,
+    already: shapes.flag(answer['already'], 'already'),
+    pulling: shapes.flag(answer['pulling'], 'pulling'),
   }
 }
 
@@ -43,8 +43,8 @@ export function parseHostingAnswer(value: JsonValue): HostingAnswer {
 export function parseHostedAnswer(value: JsonValue): HostedAnswer {
   const answer = shapes.object(value, 'the answer')
   return {
-    hosted: answer['hosted'] === true,
-    listed: answer['listed'] === true,
+    hosted: shapes.flag(answer['hosted'], 'hosted'),
+    listed: shapes.flag(answer['listed'], 'listed'),
     homes: homesIn(answer['homes']),
     pull: shapes.optional(answer['pull'], parsePull),
   }

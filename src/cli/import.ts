@@ -9,7 +9,7 @@ import type { SubmitAnswer } from './answers.ts'
 import { openInput } from './archive-files.ts'
 import { checkPlace, dataDirConfig, dataDirOption, noteAssumed, openPlace } from './archive-place.ts'
 import type { PlaceOptions } from './archive-place.ts'
-import { faultLines, importText } from './archive-text.ts'
+import { faultLines, importText, notAnArchive } from './archive-text.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
 import { createNodeClient } from './node-client.ts'
@@ -68,6 +68,7 @@ Exit code 0: all that was asked for is there, and nothing is wrong with the arch
       const { totalBytes } = input
       const progress = createProgress(context, {
         label: 'import',
+        interrupted: 'Records that were taken so far are stored. Run the same command again to import the rest.',
         ...(totalBytes === undefined ? {} : { totalBytes }),
       })
       let report: ImportReport
@@ -86,6 +87,8 @@ Exit code 0: all that was asked for is there, and nothing is wrong with the arch
         progress.end()
         await door.close()
       }
+      const stranger = notAnArchive(input.name, report)
+      if (stranger !== undefined) throw new CliError('failed', stranger)
       context.out(options.json === true ? jsonText(report) : importText(report))
       checkReport(report)
     })
@@ -136,22 +139,29 @@ function resultOf(answer: SubmitAnswer, url: string): IngestResult {
   throw new CliError('refused', `The node at ${url} gave a result that this version does not know.`)
 }
 
+/** Opens the directory, or creates it, when the first record arrives: a file that is no archive leaves it as it is. */
 async function dataDirDoor(context: CommandContext, options: PlaceOptions): Promise<Door> {
   const config = await dataDirConfig(context, options)
-  const [{ patientDoor }, place] = await Promise.all([
-    import('../archive/patience.ts'),
-    openPlace(context, config, true),
-  ])
-  noteAssumed(context, place, [
-    'hosting_mode',
-    'quota_avatar_bytes',
-    'quota_avatar_records',
-    'quota_total_bytes',
-    'quota_total_records',
-  ])
+  let opened: ReturnType<typeof open> | undefined
+
+  async function open() {
+    const [{ patientDoor }, place] = await Promise.all([
+      import('../archive/patience.ts'),
+      openPlace(context, config, true),
+    ])
+    noteAssumed(context, place, [
+      'hosting_mode',
+      'quota_avatar_bytes',
+      'quota_avatar_records',
+      'quota_total_bytes',
+      'quota_total_records',
+    ])
+    return { submit: patientDoor(place.ingest, context.environment.timers), close: () => place.close() }
+  }
+
   return {
     network: config.network,
-    submit: patientDoor(place.ingest, context.environment.timers),
-    close: () => place.close(),
+    submit: async (records) => (await (opened ??= open())).submit(records),
+    close: async () => (await opened?.catch(() => undefined))?.close(),
   }
 }

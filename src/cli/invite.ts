@@ -20,13 +20,23 @@ export function addInvite(program: Command, context: CommandContext): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nAn owner uses one with: avatar-kv host request --key FILE --node URL --invite CODE')
     .action(async (options: OperatorOptions & { count: number; json?: true }) => {
-      const codes = await asOperator(context, options, (operator) => operator.invite(options.count))
+      const { codes, policy } = await asOperator(context, options, async (operator) => ({
+        codes: await operator.invite(options.count),
+        policy: operator.policy,
+      }))
       context.out(options.json ? jsonText({ codes }) : codes.join('\n'))
+      if (policy !== undefined && policy !== 'invite') {
+        context.note(
+          `The node does not ask for codes yet: its policy is "${policy}". They take effect once it runs with ` +
+            '--hosting-mode listed --hosting-policy invite.',
+        )
+      }
     })
   withPlace(invite.command('revoke').summary('make all unused codes worthless'), context)
     .description('Makes all codes worthless that nobody has used yet.')
-    .action(async (options: OperatorOptions) => {
+    .addOption(jsonOption())
+    .action(async (options: OperatorOptions & { json?: true }) => {
       const revoked = await asOperator(context, options, (operator) => operator.revokeInvites())
-      context.out(`${countText(revoked, 'code')} revoked`)
+      context.out(options.json ? jsonText({ revoked }) : `${countText(revoked, 'code')} revoked`)
     })
 }

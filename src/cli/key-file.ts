@@ -1,9 +1,11 @@
-import { open, readFile, rm, stat } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
+import { fileProblem } from '../files.ts'
 import { parseSecretKey } from '../record/keys.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, codeOf, messageOf } from './errors.ts'
+import { CliError, codeOf } from './errors.ts'
+import { readTextFile } from './text-file.ts'
 
 export const DEFAULT_KEY_FILE = './avatar.key'
 
@@ -22,9 +24,12 @@ export async function writeKeyFile(context: CommandContext, file: string, secret
   const path = resolve(context.cwd, file)
   const handle = await open(path, 'wx', 0o600).catch((error: unknown) => {
     if (codeOf(error) === 'EEXIST') {
-      throw new CliError('failed', `${file} exists already and is not overwritten: it may hold the only copy of a key.`)
+      throw new CliError(
+        'failed',
+        `${file} exists already and is not overwritten: it may hold the only copy of a key. Name another file.`,
+      )
     }
-    throw new CliError('failed', `Cannot create the key file ${file}: ${messageOf(error)}`)
+    throw new CliError('failed', `Cannot create the key file ${file}: ${fileProblem(error)}.`)
   })
   try {
     await handle.writeFile(`${Buffer.from(secretKey).toString('hex')}\n`)
@@ -33,35 +38,36 @@ export async function writeKeyFile(context: CommandContext, file: string, secret
   } catch (error) {
     await handle.close().catch(() => undefined)
     await rm(path, { force: true })
-    throw new CliError('failed', `Cannot write the key file ${file}: ${messageOf(error)}`)
+    throw new CliError('failed', `Cannot write the key file ${file}: ${fileProblem(error)}.`)
   }
 }
 
 /**
  * Reads a secret key (32 bytes), and warns where others than the owner can read the file.
  *
+ * @param option how the command is told another file
  * @throws CliError when there is no such file or it holds no key
  */
-export async function readKeyFile(context: CommandContext, file: string): Promise<Uint8Array> {
-  const path = resolve(context.cwd, file)
-  let text: string
+export async function readKeyFile(context: CommandContext, file: string, option = '--key FILE'): Promise<Uint8Array> {
+  const { text, mode } = await readTextFile(context, file, {
+    what: 'the secret key',
+    maxBytes: MAX_KEY_FILE_BYTES,
+  }).catch((error: unknown) => {
+    if (codeOf(error instanceof Error ? error.cause : undefined) !== 'ENOENT') throw error
+    throw new CliError('failed', `There is no key file ${file}. Create one with "avatar-kv key create ${file}".`)
+  })
+  let secretKey: Uint8Array
   try {
-    const { mode, size } = await stat(path)
-    if (size > MAX_KEY_FILE_BYTES) throw new CliError('failed', `${file} is too long for a key file.`)
-    if ((mode & OTHERS_MODE) !== 0) {
-      context.note(`Warning: others can read the secret key in ${file}; take that from them with: chmod 600 ${file}`)
-    }
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof CliError) throw error
-    if (codeOf(error) === 'ENOENT') {
-      throw new CliError('failed', `There is no key file ${file}. Create one with: avatar-kv key create ${file}`)
-    }
-    throw new CliError('failed', `Cannot read the key file ${file}: ${messageOf(error)}`)
+    secretKey = parseSecretKey(text.trim())
+  } catch {
+    throw new CliError(
+      'failed',
+      `${file} does not hold a secret key: expected 64 hex digits, as avatar-kv key create writes them. Name yours with ${option}.`,
+    )
   }
-  try {
-    return parseSecretKey(text.trim())
-  } catch (error) {
-    throw new CliError('failed', `${file} does not hold a secret key: ${messageOf(error)}`)
+  // Not before it is known to be a key: the mode of another file is right as it is.
+  if ((mode & OTHERS_MODE) !== 0) {
+    context.note(`Warning: other users can read the secret key in ${file}. Run: chmod 600 ${file}`)
   }
+  return secretKey
 }

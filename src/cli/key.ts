@@ -43,7 +43,7 @@ export function addKey(program: Command, context: CommandContext): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ avatar-kv key show\n  $ avatar-kv key show ~/.config/alice.key --json')
     .action(async (file: string, options: { json?: true; secret?: true }) => {
-      const secretKey = await readKeyFile(context, file)
+      const secretKey = await readKeyFile(context, file, 'its path')
       const avatar = avatarOf(secretKey)
       const secret = Buffer.from(secretKey).toString('hex')
       if (options.json) {

@@ -6,7 +6,7 @@ import type { Receipt } from '../receipt/receipt.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import * as answers from './answers.ts'
 import type { AvatarAnswer, PeerAnswer, RecordAnswer, RecordsAnswer, StatusAnswer, SubmitAnswer } from './answers.ts'
-import { CliError, messageOf } from './errors.ts'
+import { CliError, codeOf, messageOf } from './errors.ts'
 import { parseHostedAnswer, parseHostingAnswer } from './hosting-answers.ts'
 import type { HostedAnswer, HostingAnswer } from './hosting-answers.ts'
 import { printable } from './text.ts'
@@ -78,7 +78,11 @@ export function createNodeClient(
       if (error instanceof CliError) throw error
       throw unreachable(error)
     }
-    if (status === 200) return { status, value: parseAnswer(text, parse) }
+    if (status === 200) {
+      if (/^\s*</.test(text)) throw new CliError('refused', notANode(url, 'it is a web page'))
+      if (text.trim() === '') throw new CliError('refused', notANode(url, 'it is empty'))
+      return { status, value: parseAnswer(text, parse) }
+    }
     const problem = parseProblem(text)
     if ((status === 404 && problem?.code.startsWith('unknown_') === true) || status === 410) return { status }
     const said = problem === undefined ? 'without a reason' : `${problem.code}: ${problem.message}`
@@ -92,24 +96,20 @@ export function createNodeClient(
 
   function unreachable(error: unknown): CliError {
     if (error instanceof Error && error.name === 'TimeoutError') {
-      return new CliError('unreachable', `The node at ${url} did not answer within ${timeoutMs / 1000} s.`)
+      return new CliError(
+        'unreachable',
+        `The node at ${url} did not answer within ${timeoutMs / 1000} s. Try again later, or name another with --node URL.`,
+      )
     }
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-    const why = cause instanceof AggregateError ? cause.errors.map(messageOf).join('; ') : messageOf(cause)
-    return new CliError(
-      'unreachable',
-      `Cannot reach the node at ${url} (${why}). Is it running? Start one with "avatar-kv start", or name another with --node URL.`,
-    )
+    const advice = 'Start a node with "avatar-kv start", or name another with --node URL.'
+    return new CliError('unreachable', `Cannot reach the node at ${url}: ${connectionProblem(error)}. ${advice}`)
   }
 
   function parseAnswer<T>(text: string, parse: (value: JsonValue) => T): T {
     try {
       return parse(parseJson(text))
     } catch (error) {
-      throw new CliError(
-        'refused',
-        `What ${url} answered is not what an avatar-kv node answers: ${printable(messageOf(error))}. Is the address right?`,
-      )
+      throw new CliError('refused', notANode(url, printable(messageOf(error))))
     }
   }
 
@@ -156,6 +156,32 @@ export function createNodeClient(
       return value
     },
   }
+}
+
+/** What to say of an address where something else answers. */
+export function notANode(url: string, why: string): string {
+  return `What ${url} answered is not what an avatar-kv node answers: ${why}. Name the HTTP address of a node with --node URL.`
+}
+
+/** Why a connection failed, in words. */
+export function connectionProblem(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause
+  const code = codeOf(first) ?? ''
+  return CONNECTION_PROBLEMS[code] ?? (messageOf(first) === 'bad port' ? BLOCKED_PORT : printable(messageOf(first)))
+}
+
+const BLOCKED_PORT = 'its port is one that HTTP clients refuse, as another protocol uses it'
+const CONNECTION_PROBLEMS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'the connection was cut',
+  EHOSTUNREACH: 'there is no way to that host',
+  ENETUNREACH: 'there is no way to that network',
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'the name of the host cannot be looked up now',
+  UND_ERR_SOCKET: 'the connection was cut',
+  HPE_INVALID_CONSTANT: 'it does not speak HTTP',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS. Use http:// for it',
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Avatar } from '../record/types.ts'
 import { dataDirConfig, noteAssumed, openPlace } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, codeOf, messageOf } from './errors.ts'
-import { parseUrl, readBounded } from './node-client.ts'
+import { connectionProblem, notANode, parseUrl, readBounded } from './node-client.ts'
 import { printable } from './text.ts'
 
 export interface HostingPage {
@@ -19,8 +19,11 @@ export interface HostingPage {
 
 export type HostingAction = 'add' | 'remove' | 'block' | 'unblock'
 
-/** What an operator does with his node, whether it runs or not. */
+/** What an operator does with a node, whether it runs or not. */
 export interface Operator {
+  /** Undefined where the node does not run, and what it is told at its start is not known here. */
+  readonly mode: HostingMode | undefined
+  readonly policy: HostingPolicy | undefined
   list(name: HostingListName, after: Avatar | null): Promise<HostingPage>
   change(action: HostingAction, avatars: readonly Avatar[], forget: boolean): Promise<void>
   /** Resolves with how many avatars were dropped. */
@@ -57,8 +60,8 @@ export async function openOperator(context: CommandContext, options: OperatorOpt
   if (token === undefined) return openStopped(context, config, options.node)
   const running = createRunning(options.node, token, config.dataDir)
   try {
-    await running.list('hosted', null)
-    return running
+    const { mode, policy } = await running.list('hosted', null)
+    return { ...running, mode, policy }
   } catch (error) {
     if (codeOf(error) !== 'unreachable') throw error
     return await openStopped(context, config, options.node)
@@ -73,6 +76,8 @@ async function openStopped(context: CommandContext, config: Config, url: string)
   })
   const { hosting } = place
   return {
+    mode: config.said.has('hosting_mode') ? hosting.mode : undefined,
+    policy: config.said.has('hosting_policy') ? hosting.policy : undefined,
     list(name, after) {
       if (after === null) noteAssumed(context, place, ['hosting_mode', 'hosting_policy'])
       const entries = hosting.list(name, { limit: PAGE, ...(after === null ? {} : { after }) })
@@ -92,11 +97,11 @@ async function openStopped(context: CommandContext, config: Config, url: string)
   }
 }
 
-function createRunning(url: string, token: string, dataDir: string): Operator {
+function createRunning(url: string, token: string, dataDir: string): Omit<Operator, 'mode' | 'policy'> {
   const base = parseUrl(url)
   const { protocol, hostname } = new URL(base)
   if (protocol === 'http:' && !LOOPBACK.test(hostname)) {
-    throw new CliError('usage', `The operator's token is not sent in the clear to ${hostname}: use https, or a tunnel.`)
+    throw new CliError('usage', `The operator's token is not sent in the clear to ${hostname}. Use https, or a tunnel.`)
   }
 
   async function call<T>(path: string, body?: unknown): Promise<T> {
@@ -114,10 +119,13 @@ function createRunning(url: string, token: string, dataDir: string): Operator {
       text = await readBounded(response, MAX_ANSWER_BYTES)
     } catch (error) {
       if (error instanceof CliError) throw error
-      throw new CliError('unreachable', `Cannot reach the node at ${url}: ${messageOf(error)}`)
+      throw new CliError(
+        'unreachable',
+        `Cannot reach the node at ${url}: ${connectionProblem(error)}. Name another with --node URL.`,
+      )
     }
     if (response.status === 401) {
-      const what = `The node at ${url} is not the one whose data are in ${dataDir}.`
+      const what = `The node at ${url} is not the one whose data is in ${dataDir}.`
       throw new CliError('refused', `${what} Name the right ones with --node URL and --data-dir DIR.`)
     }
     if (response.status !== 200)
@@ -125,7 +133,7 @@ function createRunning(url: string, token: string, dataDir: string): Operator {
     try {
       return JSON.parse(text) as T
     } catch {
-      throw new CliError('refused', `What ${url} answered is not what an avatar-kv node answers. Is the address right?`)
+      throw new CliError('refused', notANode(url, 'it is not JSON'))
     }
   }
 

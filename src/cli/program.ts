@@ -1,11 +1,11 @@
-import { Command, CommanderError } from 'commander'
+import { Command } from 'commander'
 
 import { unknownVariablesText } from '../config/environment-variables.ts'
 import { packageVersion } from '../config/package-files.ts'
 import { addBackup } from './backup.ts'
 import type { CommandContext } from './context.ts'
 import { addDemo } from './demo.ts'
-import { CliError, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, messageOf } from './errors.ts'
+import { EXIT_DONE } from './errors.ts'
 import { addExport } from './export.ts'
 import { addGet } from './get.ts'
 import { addHost } from './host.ts'
@@ -17,26 +17,12 @@ import { addMigrate } from './migrate.ts'
 import { addPeers } from './peers.ts'
 import { addPut } from './put.ts'
 import { addReceipt } from './receipt.ts'
+import { reportError, wantsJson } from './report-error.ts'
 import { addRestore } from './restore.ts'
 import { addSnapshot } from './snapshot.ts'
 import { addStart } from './start.ts'
 import { addStatus } from './status.ts'
 import { addVerify } from './verify.ts'
-
-/** Errors that are addressed to the person at the terminal: their message says it all. */
-const EXPECTED_ERRORS = new Set([
-  'BackupError',
-  'CliError',
-  'ConfigError',
-  'HostingError',
-  'MigrateError',
-  'NetworkError',
-  'NodeError',
-  'RecordError',
-  'SnapshotError',
-  'StoreError',
-  'VerifyError',
-])
 
 /**
  * Runs one command line.
@@ -45,6 +31,7 @@ const EXPECTED_ERRORS = new Set([
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage (a bad configuration included)
  */
 export async function runCommandLine(args: readonly string[], context: CommandContext): Promise<number> {
+  const json = wantsJson(args)
   const program = new Command('avatar-kv')
     .description("A peer-to-peer node for avatars' signed key-value data, and the commands to use it.")
     .version(packageVersion(), '-V, --version', 'print the version')
@@ -52,7 +39,7 @@ export async function runCommandLine(args: readonly string[], context: CommandCo
     .helpCommand('help [command]', 'show help for a command')
     .configureOutput({
       writeOut: (text) => context.out(text.trimEnd()),
-      writeErr: (text) => context.note(text.trimEnd()),
+      writeErr: (text) => (json ? undefined : context.note(text.trimEnd())),
     })
     .showHelpAfterError('(add --help for help)')
     .exitOverride()
@@ -71,7 +58,8 @@ Examples:
   $ avatar-kv put '{"greeting":"hello"}'             sign and write
   $ avatar-kv get $(avatar-kv key show) --verify     read and check
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. With --json, an error is one line of JSON on standard
+error: {"error":{"code","message"}}.`,
     )
   for (const add of [
     addStart,
@@ -99,10 +87,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
     await program.parseAsync(args, { from: 'user' })
     return EXIT_DONE
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE
-    if (error instanceof Error && EXPECTED_ERRORS.has(error.name)) context.note(`avatar-kv: ${error.message}`)
-    else context.note(`avatar-kv: unexpected error: ${error instanceof Error ? error.stack : messageOf(error)}`)
-    const isUsage = (error instanceof CliError && error.code === 'usage') || (error as Error).name === 'ConfigError'
-    return isUsage ? EXIT_USAGE : EXIT_FAILED
+    return reportError(error, context, json)
   }
 }

@@ -16,14 +16,31 @@ export interface Progress {
 }
 
 /**
- * @param total bytes, or records, of the whole, where known: then there are a bar and the time that is left
+ * Begins to show progress. Until `end`, a signal that ends the process takes the line away and leaves a word.
+ *
+ * @param options.totalBytes of the whole, or `totalRecords`, where known: then there are a bar and the time that is left
+ * @param options.interrupted what holds after a signal, and what to do next
  */
 export function createProgress(
-  { draw, environment: { clock } }: Pick<CommandContext, 'draw' | 'environment'>,
-  options: { readonly label: string; readonly totalBytes?: number; readonly totalRecords?: number },
+  {
+    draw,
+    note,
+    onInterrupt,
+    environment: { clock },
+  }: Pick<CommandContext, 'draw' | 'note' | 'onInterrupt' | 'environment'>,
+  options: {
+    readonly label: string
+    readonly totalBytes?: number
+    readonly totalRecords?: number
+    readonly interrupted: string
+  },
 ): Progress {
-  if (draw === undefined) return { at: () => undefined, end: () => undefined }
-  const { label, totalBytes, totalRecords } = options
+  const { label, totalBytes, totalRecords, interrupted } = options
+  const forget = onInterrupt(() => {
+    draw?.('')
+    note(`avatar-kv: interrupted. ${interrupted}`)
+  })
+  if (draw === undefined) return { at: () => undefined, end: forget }
   const started = clock.now()
   let drawn = 0
   return {
@@ -43,7 +60,10 @@ export function createProgress(
       }
       draw(`${label} ${isKnown ? `${barText(Math.min(share, 1))} ` : ''}${parts.join(', ')}`)
     },
-    end: () => draw(''),
+    end() {
+      forget()
+      draw('')
+    },
   }
 }
 

@@ -1,9 +1,11 @@
-import { appendFile, open, readFile, stat } from 'node:fs/promises'
+import { appendFile, open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
+import { fileProblem } from '../files.ts'
 import { parseReceipt, verifyReceipt } from '../receipt/receipt.ts'
 import type { Receipt } from '../receipt/receipt.ts'
 import { CliError, messageOf } from './errors.ts'
+import { readTextFile } from './text-file.ts'
 
 /** A receipt takes some 450 bytes, so that a file of the greatest size holds about as many as may be read. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -27,7 +29,7 @@ export async function appendReceipts(cwd: string, file: string, receipts: readon
     const handle = await open(path, 'r')
     await handle.sync().finally(() => handle.close())
   } catch (error) {
-    throw new CliError('failed', `Cannot write the receipts to ${file}: ${messageOf(error)}`)
+    throw new CliError('failed', `Cannot write the receipts to ${file}: ${fileProblem(error)}.`)
   }
 }
 
@@ -38,10 +40,11 @@ export async function appendReceipts(cwd: string, file: string, receipts: readon
  * @throws CliError where the file cannot be read, holds no JSON or too much
  */
 export async function readReceipts(cwd: string, file: string): Promise<FiledReceipt[]> {
-  const path = resolve(cwd, file)
   const found: unknown[] = []
-  for (const value of parseFile(await readText(path, file), file)) found.push(...receiptsIn(value))
-  if (found.length === 0) throw new CliError('failed', `${file} holds no receipts.`)
+  const { text } = await readTextFile({ cwd }, file, { what: 'receipts', maxBytes: MAX_FILE_BYTES })
+  for (const value of parseFile(text, file)) found.push(...receiptsIn(value))
+  if (found.length === 0)
+    throw new CliError('failed', `${file} holds no receipts. Name a file that avatar-kv receipt --out or --json made.`)
   if (found.length > MAX_RECEIPTS) {
     throw new CliError('failed', `${file} holds more than ${MAX_RECEIPTS} receipts; divide it.`)
   }
@@ -57,16 +60,6 @@ function checked(value: unknown): { receipt: Receipt } | { problem: string } {
   }
 }
 
-async function readText(path: string, file: string): Promise<string> {
-  try {
-    const { size } = await stat(path)
-    if (size <= MAX_FILE_BYTES) return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new CliError('failed', `Cannot read the receipts in ${file}: ${messageOf(error)}`)
-  }
-  throw new CliError('failed', `${file} is longer than ${MAX_FILE_BYTES} bytes; divide it.`)
-}
-
 /** The JSON values of a file: one in all of it, or one in each line. */
 function parseFile(text: string, file: string): unknown[] {
   try {
@@ -80,7 +73,10 @@ function parseFile(text: string, file: string): unknown[] {
     try {
       return [JSON.parse(line) as unknown]
     } catch {
-      throw new CliError('failed', `Line ${index + 1} of ${file} is not JSON; expected a receipt.`)
+      throw new CliError(
+        'failed',
+        `Line ${index + 1} of ${file} is not JSON. Name a file that avatar-kv receipt --out or --json made.`,
+      )
     }
   })
 }

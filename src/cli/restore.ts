@@ -111,7 +111,11 @@ async function restoreStore(
   const { environment } = context
   const place = await openStore(context, dataDir, manifest, true)
   if (place === undefined) throw new CliError('failed', `No store can be made in ${dataDir}.`)
-  const progress = createProgress(context, { label: 'restore', totalRecords: manifest.records })
+  const progress = createProgress(context, {
+    label: 'restore',
+    totalRecords: manifest.records,
+    interrupted: 'No node starts on the unfinished directory. Run the same command again.',
+  })
   try {
     const submit = patientDoor(place.ingest, environment.timers)
     await restoreRecords(path, manifest, { submit, store: place.store, onProgress: (state) => progress.at(state) })

@@ -1,9 +1,10 @@
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
+import { fileProblem } from '../files.ts'
 import type { RecordId } from '../record/types.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, codeOf, messageOf } from './errors.ts'
+import { CliError, codeOf } from './errors.ts'
 
 /**
  * Writes payloads that are still to be signed, for a wallet or a machine that holds the key: `{"records":[{"payload":"the
@@ -17,7 +18,8 @@ export async function writeUnsignedFile(
   records: readonly { readonly id: RecordId; readonly payload: string }[],
 ): Promise<void> {
   const handle = await open(resolve(context.cwd, file), 'wx', 0o600).catch((error: unknown) => {
-    const why = codeOf(error) === 'EEXIST' ? 'it exists already, and may hold signatures' : messageOf(error)
+    const why =
+      codeOf(error) === 'EEXIST' ? 'it exists already, and may hold signatures. Name another file' : fileProblem(error)
     throw new CliError('failed', `Cannot write ${file}: ${why}.`)
   })
   try {
@@ -28,7 +30,7 @@ export async function writeUnsignedFile(
     await handle.writeFile('\n]}\n')
     await handle.sync()
   } catch (error) {
-    throw new CliError('failed', `Cannot write ${file}: ${messageOf(error)}`)
+    throw new CliError('failed', `Cannot write ${file}: ${fileProblem(error)}.`)
   } finally {
     await handle.close()
   }

@@ -5,7 +5,7 @@ import { keepHeapLean } from '../archive/lean-heap.ts'
 import type { VerifyService } from '../verify/types.ts'
 import { jsonOption } from './arguments.ts'
 import { openInput } from './archive-files.ts'
-import { checkText, faultLines } from './archive-text.ts'
+import { checkText, faultLines, notAnArchive } from './archive-text.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
 import { createProgress } from './progress.ts'
@@ -48,6 +48,7 @@ show more than its node had.`,
       const { totalBytes } = input
       const progress = createProgress(context, {
         label: 'verify',
+        interrupted: 'Nothing was written.',
         ...(totalBytes === undefined ? {} : { totalBytes }),
       })
       let verifier: VerifyService | undefined
@@ -65,6 +66,8 @@ show more than its node had.`,
           },
         })
         progress.end()
+        const stranger = notAnArchive(input.name, report)
+        if (stranger !== undefined) throw new CliError('failed', stranger)
         context.out(options.json === true ? jsonText(report) : checkText(report))
         if (!report.sound) {
           throw new CliError('unverified', ['The archive is NOT sound:', ...faultLines(report.faults)].join('\n  '))

@@ -22,6 +22,11 @@ export function count(value: JsonValue | undefined, name: string): number {
   return value
 }
 
+export function flag(value: JsonValue | undefined, name: string): boolean {
+  if (typeof value !== 'boolean') throw wrong(name, 'true or false')
+  return value
+}
+
 export function hex(value: JsonValue | undefined, name: string, digits: number): `0x${string}` {
   if (typeof value !== 'string' || value.length !== digits + 2 || !/^0x[0-9a-f]+$/.test(value)) {
     throw wrong(name, `0x and ${digits} hex digits`)

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { Errors } from 'typebox/value'
 
 import { networkProblem } from '../shares/networks.ts'
+import { fileProblem } from '../files.ts'
 import { multiaddrProblem, parseHostPort } from './addresses.ts'
 import type { HostPort } from './addresses.ts'
 import { CONFIG_VARIABLE, variableOf } from './environment-variables.ts'
@@ -141,7 +142,7 @@ function readText(path: string): string {
   } catch (error) {
     throw new ConfigError(
       'unreadable_file',
-      `Cannot read the configuration file ${path}: ${String((error as Error).message)}`,
+      `Cannot read the configuration file ${path}: ${fileProblem(error)}. Name another with --config FILE.`,
     )
   }
 }
@@ -153,7 +154,7 @@ function parseObject(text: string, source: string): object {
   } catch (error) {
     throw new ConfigError(
       'bad_file',
-      `The configuration file ${source} is not JSON: ${String((error as Error).message)}`,
+      `The configuration file ${source} is not JSON: ${String((error as Error).message).replaceAll('\n', ' ')}. Correct it there.`,
     )
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -3,6 +3,7 @@ import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Randomness } from '../environment.ts'
+import { fileProblem } from '../files.ts'
 import { HostingError } from './errors.ts'
 
 /** In the data directory: who can read it is the operator. */
@@ -39,7 +40,7 @@ export async function loadOperatorToken(dataDir: string, random: Randomness): Pr
   } catch (error) {
     const other = await readOperatorToken(dataDir)
     if (other !== undefined) return other
-    throw new HostingError('unreadable', `The operator's token ${path} cannot be made: ${messageOf(error)}`)
+    throw new HostingError('unreadable', `Cannot make the operator's token ${path}: ${fileProblem(error)}.`)
   } finally {
     await rm(temporary, { force: true })
   }
@@ -57,12 +58,8 @@ export async function readOperatorToken(dataDir: string): Promise<string | undef
     text = (await readFile(path, 'utf8')).trim()
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw new HostingError('unreadable', `The operator's token ${path} cannot be read: ${messageOf(error)}`)
+    throw new HostingError('unreadable', `Cannot read the operator's token ${path}: ${fileProblem(error)}.`)
   }
   if (TOKEN.test(text)) return text
   throw new HostingError('unreadable', `${path} is not an operator's token. Remove it, and the next start makes one.`)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

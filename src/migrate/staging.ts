@@ -5,11 +5,11 @@
  * Guaranteed: it holds records of one avatar only, each of them valid in one network; what it hands out is on disk, so a
  * migration that was killed goes on from it.
  */
-import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 import type { Environment } from '../environment.ts'
+import { fileProblem, makeDirectory } from '../files.ts'
 import { createIngest } from '../ingest/ingest.ts'
 import type { Ingest, IngestResult, Origin } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
@@ -59,9 +59,11 @@ export async function openStaging(
 ): Promise<Staging> {
   const { environment, logger, metrics, engine } = components
   const { dir, avatar, network } = options
-  await mkdir(dir, { recursive: true, mode: DIR_MODE }).catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new MigrateError('work_dir', `The folder ${dir} cannot be used: ${why}. Choose another with --work-dir.`)
+  await makeDirectory(dir, DIR_MODE).catch((error: unknown) => {
+    throw new MigrateError(
+      'work_dir',
+      `Cannot make the folder ${dir}: ${fileProblem(error)}. Choose another with --work-dir.`,
+    )
   })
   const store = await openStore(
     { environment, logger, metrics, engine },

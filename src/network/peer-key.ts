@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 
+import { makeDirectory } from '../files.ts'
 import { NetworkError } from './errors.ts'
 
 const FILE_NAME = 'peer.key'
@@ -56,7 +57,7 @@ async function readKey(path: string): Promise<PrivateKey | undefined> {
 }
 
 async function createKey(dataDir: string, path: string): Promise<PrivateKey> {
-  await mkdir(dataDir, { recursive: true, mode: DIRECTORY_MODE })
+  await makeDirectory(dataDir, DIRECTORY_MODE)
   const key = await generateKeyPair('Ed25519')
   const temporary = join(dataDir, `.${FILE_NAME}.${randomUUID()}`)
   try {

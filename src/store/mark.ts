@@ -3,6 +3,7 @@
  * is created only where there is neither a mark nor a file of LevelDB.
  */
 import { inspectLevelFiles, readMarkFile, writeMarkFile } from '../level-files.ts'
+import { fileProblem } from '../files.ts'
 import { StoreError } from './errors.ts'
 
 /** What the mark says; a member that is damaged is undefined. */
@@ -34,8 +35,7 @@ export async function hasStore(location: string): Promise<boolean> {
  */
 export async function findStore(location: string): Promise<{ isThere: boolean; mark: StoreMark | undefined }> {
   const [mark, files] = await Promise.all([readMark(location), inspectLevelFiles(location)]).catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new StoreError('unreadable', `Cannot look for a store in ${location}: ${why}. Check its owner and mode.`)
+    throw new StoreError('unreadable', `Cannot look for a store in ${location}: ${fileProblem(error)}.`)
   })
   if (files.state === 'incomplete') throw incomplete(location, files.missing)
   if (files.state === 'absent' && mark !== undefined) throw incomplete(location, 'all of its files')

@@ -140,7 +140,7 @@ describe('import', () => {
 
   it.each([
     ['no file', undefined, 'there is no such file'],
-    ['no archive', 'hello\n', 'not_an_archive'],
+    ['no archive', 'hello\n', 'is not an archive'],
     ['another network', '{"created_at":1,"format":"avatar-kv-archive/2","network":"test"}\n', 'wrong_network'],
     ['a newer one', '{"created_at":1,"format":"avatar-kv-archive/9","network":"main"}\n', 'wrong_format'],
   ])('has a clear word for %s', async (_what, text, message) => {
@@ -173,13 +173,32 @@ describe('import', () => {
 })
 
 describe('progress', () => {
+  it('leaves no half of a line behind when a signal ends the process, and says what to do', () => {
+    const environment = { clock: { now: () => 1_000 } } as Parameters<typeof createProgress>[0]['environment']
+    const seen: string[] = []
+    const cleanups = new Set<() => void>()
+    const onInterrupt = (clean: () => void) => {
+      cleanups.add(clean)
+      return () => void cleanups.delete(clean)
+    }
+    const streams = { environment, onInterrupt, note: (text: string) => void seen.push(text) }
+    const options = { label: 'import', totalBytes: 10, interrupted: 'Run it again.' }
+    const progress = createProgress({ ...streams, draw: (line) => void seen.push(line) }, options)
+    progress.at({ records: 1, bytes: 5 })
+    for (const clean of cleanups) clean()
+    expect(seen).toEqual([expect.stringMatching(/^import \[/), '', 'avatar-kv: interrupted. Run it again.'])
+    progress.end()
+    expect(cleanups.size).toBe(0)
+  })
+
   it('shows how far it is where there is a terminal, and nothing elsewhere', () => {
     let now = 0
     const drawn: string[] = []
+    const streams = { note: () => undefined, onInterrupt: () => () => undefined }
     const environment = { clock: { now: () => now } } as Parameters<typeof createProgress>[0]['environment']
     const progress = createProgress(
-      { environment, draw: (line) => void drawn.push(line) },
-      { label: 'import', totalBytes: 1_000 },
+      { environment, ...streams, draw: (line) => void drawn.push(line) },
+      { label: 'import', totalBytes: 1_000, interrupted: 'Run it again.' },
     )
     progress.at({ records: 1, bytes: 100 })
     now = 50
@@ -191,7 +210,8 @@ describe('progress', () => {
       'import [############............] 50 %, 5000 records, 500 B, 1250/s, 4 s left'.replace('%,', '%'),
       '',
     ])
-    expect(() => createProgress({ environment, draw: undefined }, { label: 'x' }).at({ records: 1 })).not.toThrow()
+    const silent = createProgress({ environment, ...streams, draw: undefined }, { label: 'x', interrupted: '' })
+    expect(() => silent.at({ records: 1 })).not.toThrow()
     expect([0, 999, 1_500, 2_500_000, 3e9].map(sizeText)).toEqual(['0 B', '999 B', '1.5 kB', '2.5 MB', '3.0 GB'])
   })
 })

@@ -11,7 +11,15 @@ function typing(text: string, isTTY: boolean): { context: CommandContext; notes:
   const stdin = Object.assign(Readable.from(text === '' ? [] : [Buffer.from(text)]), { isTTY })
   const out = (): void => undefined
   const note = (line: string): void => void notes.push(line)
-  const streams = { stdin, stdout: new Writable(), draw: undefined, terminal: isTTY, out, note }
+  const streams = {
+    stdin,
+    stdout: new Writable(),
+    draw: undefined,
+    onInterrupt: () => () => undefined,
+    terminal: isTTY,
+    out,
+    note,
+  }
   return { notes, context: { environment: systemEnvironment(), env: {}, cwd: '.', command: 'avatar-kv', ...streams } }
 }
 

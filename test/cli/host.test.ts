@@ -81,3 +81,19 @@ describe('refused, with what to do', () => {
     await rm(broken, { recursive: true })
   })
 })
+
+test('an operator is told where the list or the codes have no effect yet', async () => {
+  const all = await startHttpNode({ hosting: { mode: 'all', policy: 'closed' } })
+  try {
+    const on = (...args: string[]) => run([...args, '--node', all.url(''), '--data-dir', folder], { cwd: folder })
+    expect((await on('host', 'add', key.avatar)).err).toContain('the node is in the mode "all"')
+    expect((await on('host', 'block', key.avatar)).err).toBe('')
+    expect((await on('invite', 'create')).err).toContain('--hosting-mode listed --hosting-policy invite')
+    const json = await on('host', 'add', key.avatar, '--json')
+    expect(JSON.parse(json.out)).toEqual({ action: 'add', avatars: [key.avatar], mode: 'all' })
+  } finally {
+    await all.close()
+  }
+  expect((await operate('host', 'add', key.avatar)).err).toBe('')
+  await operate('host', 'remove', key.avatar)
+})

@@ -34,6 +34,7 @@ export async function run(
       },
     }),
     draw: undefined,
+    onInterrupt: () => () => undefined,
     out: (text) => void (out += `${text}\n`),
     note: (text) => void (err += `${text}\n`),
   })
