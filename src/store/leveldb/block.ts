@@ -1,0 +1,100 @@
+/** LevelDB's blocks: entries with shared prefixes, then a kind and a checksum. */
+import { ByteCursor, varintBytes } from './byte-cursor.ts'
+import { crc32c, masked, nextCrc } from './crc32c.ts'
+import { snappyOpen } from './snappy.ts'
+
+/** Kind (one byte) and checksum after a block. */
+export const TRAILER_BYTES = 5
+const [PLAIN, SNAPPY] = [0, 1] as const
+/** Entries between two that spell out their key. */
+const RESTART_ENTRIES = 16
+
+/** A block's place in its file, without its trailer. */
+export interface BlockPlace {
+  readonly offset: number
+  readonly length: number
+}
+
+export type BlockEntry = readonly [key: Uint8Array, value: Uint8Array]
+
+/** Whether a block is there and its checksum fits. */
+export function isBlockWhole(file: Uint8Array, { offset, length }: BlockPlace): boolean {
+  const end = offset + length
+  if (end + TRAILER_BYTES > file.length) return false
+  return masked(crc32c(file, offset, end + 1)) === checksumAt(file, end + 1)
+}
+
+/** Finds where a block ends whose length is not known: the first place where a checksum fits. Undefined for none. */
+export function findBlock(file: Uint8Array, offset: number): BlockPlace | undefined {
+  let crc = -1
+  for (let end = offset; end + TRAILER_BYTES <= file.length; end += 1) {
+    crc = nextCrc(crc, file[end] as number)
+    if ((file[end] as number) > SNAPPY || masked(~crc >>> 0) !== checksumAt(file, end + 1)) continue
+    return { offset, length: end - offset }
+  }
+  return undefined
+}
+
+function checksumAt(file: Uint8Array, at: number): number {
+  return new DataView(file.buffer, file.byteOffset + at, 4).getUint32(0, true)
+}
+
+/**
+ * The entries of a block, in order.
+ *
+ * @throws RangeError where it is not a block of entries
+ */
+export function readBlock(file: Uint8Array, { offset, length }: BlockPlace): BlockEntry[] {
+  const kind = file[offset + length]
+  const raw = file.subarray(offset, offset + length)
+  if (kind !== PLAIN && kind !== SNAPPY) throw new RangeError(`A block is of the unknown kind ${kind}.`)
+  const block = kind === SNAPPY ? snappyOpen(raw) : raw
+  const restarts = new ByteCursor(block.subarray(-4)).u32()
+  const end = block.length - 4 * (restarts + 1)
+  if (restarts === 0 || end < 0) throw new RangeError('A block has no place for its restarts.')
+  const cursor = new ByteCursor(block.subarray(0, end))
+  const entries: BlockEntry[] = []
+  let key = new Uint8Array(0)
+  while (!cursor.isAtEnd) {
+    const [shared, own, valueBytes] = [cursor.varint(), cursor.varint(), cursor.varint()]
+    if (shared > key.length) throw new RangeError('A key shares more than there is.')
+    const next = new Uint8Array(shared + own)
+    next.set(key.subarray(0, shared))
+    next.set(cursor.take(own), shared)
+    key = next
+    entries.push([key, cursor.take(valueBytes)])
+  }
+  return entries
+}
+
+/** A block of entries with its trailer. */
+export function buildBlock(entries: readonly BlockEntry[]): Uint8Array {
+  const parts: Uint8Array[] = []
+  const restarts = [0]
+  let bytes = 0
+  let before = new Uint8Array(0)
+  for (const [at, [key, value]] of entries.entries()) {
+    const isRestart = at % RESTART_ENTRIES === 0
+    if (isRestart && at > 0) restarts.push(bytes)
+    const shared = isRestart ? 0 : commonBytes(before, key)
+    const head = [...varintBytes(shared), ...varintBytes(key.length - shared), ...varintBytes(value.length)]
+    const entry = Buffer.concat([Buffer.from(head), key.subarray(shared), value])
+    parts.push(entry)
+    bytes += entry.length
+    before = Uint8Array.from(key)
+  }
+  const tail = Buffer.alloc(4 * (restarts.length + 1) + TRAILER_BYTES)
+  for (const [at, offset] of [...restarts, restarts.length].entries()) tail.writeUInt32LE(offset, 4 * at)
+  const block = Buffer.concat([...parts, tail])
+  const end = block.length - TRAILER_BYTES
+  block[end] = PLAIN
+  block.writeUInt32LE(masked(crc32c(block, 0, end + 1)), end + 1)
+  return block
+}
+
+function commonBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length)
+  let at = 0
+  while (at < length && a[at] === b[at]) at += 1
+  return at
+}

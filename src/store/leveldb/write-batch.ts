@@ -1,0 +1,31 @@
+/** LevelDB's write batches, the records of NNN.log. */
+import { ByteCursor } from './byte-cursor.ts'
+
+const [DELETION, VALUE] = [0, 1] as const
+
+export interface WriteBatch {
+  /** LevelDB's number of the first row; each row has the next number. Nothing to do with the store's own sequence. */
+  readonly sequence: number
+  readonly count: number
+  /** Rows that the batch puts. */
+  readonly puts: readonly (readonly [key: Uint8Array, value: Uint8Array])[]
+}
+
+/** The batch in a log record; undefined where the record is none. */
+export function decodeBatch(record: Uint8Array): WriteBatch | undefined {
+  const cursor = new ByteCursor(record)
+  try {
+    const [sequence, count] = [cursor.u64(), cursor.u32()]
+    const puts: [Uint8Array, Uint8Array][] = []
+    let found = 0
+    for (; !cursor.isAtEnd; found += 1) {
+      const type = cursor.u8()
+      if (type !== VALUE && type !== DELETION) return undefined
+      const key = cursor.prefixed()
+      if (type === VALUE) puts.push([key, cursor.prefixed()])
+    }
+    return found === count ? { sequence, count, puts } : undefined
+  } catch {
+    return undefined
+  }
+}
