@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { jsonOption, nodeOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
 import { createNodeClient } from './node-client.ts'
-import { jsonText, printable, table } from './text.ts'
+import { countText, jsonText, printable, table, timeText } from './text.ts'
 
 /** `status`. */
 export function addStatus(program: Command, context: CommandContext): void {
@@ -17,12 +17,24 @@ export function addStatus(program: Command, context: CommandContext): void {
     .action(async (options: { node: string; json?: true }) => {
       const status = await createNodeClient(options.node).status()
       if (options.json) return context.out(jsonText(status))
-      const { addresses, ...rest } = status
+      const { addresses, damage, ...rest } = status
       const rows = Object.entries(rest).map(([name, value]) => [
         printable(name).replaceAll('_', ' '),
         typeof value === 'string' ? printable(value) : jsonText(value),
       ])
+      rows.push(['damage', damageText(damage)])
       for (const address of addresses) rows.push(['address', printable(address)])
       context.out(table(rows))
     })
+}
+
+/** What the node found wrong with its store, in words; nodes of earlier versions say nothing of it. */
+function damageText(damage: unknown): string {
+  if (damage === undefined) return 'not told'
+  if (damage === null) return 'none'
+  const { found_at, files, records_lost } = damage as Readonly<Record<string, unknown>>
+  const lost = typeof records_lost === 'number' ? `${countText(records_lost, 'record')} lost` : 'unknown losses'
+  const names = Array.isArray(files) ? files.map((file) => printable(String(file))) : []
+  const when = typeof found_at === 'number' ? timeText(found_at) : 'unknown'
+  return [`${lost}, found ${when}`, ...names].join('; ')
 }

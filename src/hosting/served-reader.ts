@@ -41,9 +41,12 @@ export function servedReader(
   }
 
   return {
-    epoch: store.epoch,
+    get epoch() {
+      return store.epoch
+    },
     lastSequence: () => store.lastSequence(),
     totals: () => store.totals(),
+    damage: () => store.damage(),
     summary: async (avatar) => (hosts(avatar) ? await store.summary(avatar) : undefined),
     openView: async (avatar) => (hosts(avatar) ? await store.openView(avatar) : undefined),
     openContent: async (avatar, ...place) => (hosts(avatar) ? await store.openContent(avatar, ...place) : undefined),

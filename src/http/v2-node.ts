@@ -34,7 +34,7 @@ export interface ShownNetwork {
 }
 
 export interface NodeComponents {
-  readonly store: Pick<StoreReader, 'epoch' | 'totals'>
+  readonly store: Pick<StoreReader, 'epoch' | 'totals' | 'damage'>
   readonly hosting: Pick<HostingRules, 'mode' | 'policy' | 'counts'>
   readonly network: ShownNetwork
   readonly clock: Clock
@@ -69,6 +69,7 @@ export function v2NodeRoutes(
       { schema: { tags: TAGS, summary: 'What the node is and holds', response: responses({ 200: StatusAnswer }) } },
       () => {
         const { avatars, records, bytes } = store.totals()
+        const damage = store.damage()
         return Promise.resolve({
           version: facts.version,
           network: facts.network,
@@ -81,6 +82,10 @@ export function v2NodeRoutes(
           hosting: { mode: hosting.mode, policy: hosting.policy, listed: hosting.counts().hosted },
           subscribers: subscribers(),
           epoch: store.epoch,
+          damage:
+            damage === undefined
+              ? null
+              : { found_at: damage.foundAt, files: [...damage.files], records_lost: damage.recordsLost },
           ...(facts.engine === undefined ? {} : { engine: facts.engine }),
           uptime_seconds: Math.max(0, Math.floor((clock.now() - startedAtMs) / 1000)),
         })

@@ -135,6 +135,19 @@ export const StatusAnswer = object(
     }),
     subscribers: Type.Integer({ description: 'Open event streams.' }),
     epoch: Type.String({ description: 'Names the life of the store; cursors hold it.' }),
+    damage: Type.Union(
+      [
+        object({
+          found_at: Type.Integer({ description: 'Unix seconds.' }),
+          files: Type.Array(Type.String(), { description: 'What was found, file by file; the first 20.' }),
+          records_lost: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+            description: 'Records lost, at least; null where that is not known. Sync asks peers for them.',
+          }),
+        }),
+        Type.Null(),
+      ],
+      { description: 'The last damage that the node found in its store; null for none.' },
+    ),
     engine: Type.Optional(Type.String({ description: 'What verifies signatures here.' })),
     uptime_seconds: Type.Integer(),
   },

@@ -73,7 +73,7 @@ export function createMetrics(): Metrics {
   })
   const corruption = new Counter({
     name: `${PREFIX}corruption_total`,
-    help: 'Stored rows that failed their check on read, by kind of row.',
+    help: 'Damage found in the store: rows that failed their check on read, by kind of row, and files (`log`, `table`).',
     labelNames: ['kind'],
     registers,
   })

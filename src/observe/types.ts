@@ -28,7 +28,7 @@ export interface Metrics {
   counter(name: string, help: string, read: () => number): void
   /** Counts by the values of one label. */
   counters(name: string, help: string, label: string, read: () => ReadonlyMap<string, number>): void
-  /** Counts rows that failed their check on read. */
+  /** Counts damage: rows that failed their check on read, and files (`log`, `table`) of the store. */
   corruption(kind: string): void
   /** The Prometheus text exposition. */
   expose(): Promise<{ contentType: string; text: string }>

@@ -48,7 +48,7 @@ async function write(db: Database, operations: readonly Operation[], sync: boole
 }
 
 /** Removes a range of rows, soon: not one moment, and not on disk when it resolves. @throws StoreError as `writeDurably` */
-export function clearSoon(db: Database, range: { readonly gte: Key; readonly lte: Key }): Promise<void> {
+export function clearSoon(db: Database, range: KeyRange | { readonly gte: Key; readonly lte: Key }): Promise<void> {
   return writing(db, () => db.clear(range))
 }
 

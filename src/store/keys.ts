@@ -99,11 +99,13 @@ function startingWith(prefix: Uint8Array): KeyRange {
 }
 
 type AvatarTable = 'r' | 'e' | 'h' | 'v' | 't' | 'k' | 'p'
+/** Tables whose rows all follow from the `r` rows, and what is left to be done about those rows. */
+export const DERIVED_TABLES = ['h', 'i', 'o', 'a', 'v', 't', 'k', 'p', 'q', 'u', 'g'] as const
 /** What is left to be done about an avatar: see the table. */
 export type Chore = 'u' | 'g' | 'd'
 
 /** All rows of a table, or those of one avatar. */
-export function tableRange(letter: AvatarTable | Chore | 'f' | 'o' | 'a' | 'x', avatar?: Avatar): KeyRange {
+export function tableRange(letter: AvatarTable | Chore | 'f' | 'i' | 'o' | 'a' | 'q' | 'x', avatar?: Avatar): KeyRange {
   const writer = start(letter)
   if (avatar === undefined) return startingWith(writer.finish())
   return { gte: writer.hex(avatar).finish(), lt: afterAvatar(letter, avatar) }

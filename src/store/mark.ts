@@ -5,11 +5,21 @@
 import { inspectLevelFiles, readMarkFile, writeMarkFile } from '../level-files.ts'
 import { fileProblem } from '../files.ts'
 import { StoreError } from './errors.ts'
+import type { StoreDamage } from './types.ts'
 
-/** What the mark says; a member that is damaged is undefined. */
+/** What the mark says of the store. Where a member is damaged, as little as can be said. */
 export interface StoreMark {
-  /** The epoch of the store that it stands for. Another one: the directory was replaced. */
+  /** The epoch of the store that it stands for; undefined where it is not known. Another one: the directory was replaced. */
   readonly epoch: string | undefined
+  readonly network: string | undefined
+  /** A sequence that was on disk when the mark was written, and the records kept then. */
+  readonly lastSequence: number
+  readonly records: number
+  /** Whether a process has the store open, or ended without closing it. */
+  readonly isOpen: boolean
+  /** Whether damaged files were mended, and the rows that follow from records are still to be made again. */
+  readonly isMending: boolean
+  readonly damage: StoreDamage | undefined
 }
 
 const FORMAT = 'avatar-kv-store/1'
@@ -45,13 +55,37 @@ export async function findStore(location: string): Promise<{ isThere: boolean; m
 async function readMark(location: string): Promise<StoreMark | undefined> {
   const members = await readMarkFile(markPath(location))
   if (members === undefined) return undefined
-  const { epoch } = members
-  return { epoch: typeof epoch === 'string' ? epoch : undefined }
+  const { epoch, network, last_sequence, records, open, mending, damage } = members
+  return {
+    epoch: textOf(epoch),
+    network: textOf(network),
+    lastSequence: countOf(last_sequence),
+    records: countOf(records),
+    isOpen: open !== false,
+    isMending: mending === true,
+    damage: damageOf(damage),
+  }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function countOf(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0
+}
+
+function damageOf(value: unknown): StoreDamage | undefined {
+  const { foundAt, files, recordsLost } = (value ?? {}) as Readonly<Record<string, unknown>>
+  if (typeof foundAt !== 'number' || !Array.isArray(files)) return undefined
+  return { foundAt, files: files.map(String), recordsLost: typeof recordsLost === 'number' ? recordsLost : null }
 }
 
 /** Replaces the mark, on disk (fsync) when it resolves. Only by the process that has the lock on the store, one at a time. */
-export async function writeMark(location: string, { epoch }: StoreMark): Promise<void> {
-  await writeMarkFile(markPath(location), { format: FORMAT, epoch })
+export async function writeMark(location: string, mark: StoreMark): Promise<void> {
+  const { epoch, network, lastSequence, records, isOpen, isMending, damage } = mark
+  const members = { epoch, network, last_sequence: lastSequence, records, open: isOpen, mending: isMending, damage }
+  await writeMarkFile(markPath(location), { format: FORMAT, ...members })
 }
 
 /** @param missing what is gone, with its article */

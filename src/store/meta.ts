@@ -2,7 +2,7 @@
 import type { Randomness } from '../environment.ts'
 import { ByteReader, bytesText, textBytes, toHex } from './bytes.ts'
 import { countAll, countsOfAll, NOTHING, type Counts } from './counts.ts'
-import { NO_VALUE, walk, writeDurably, type Database, type Operation } from './database.ts'
+import { NO_VALUE, walk, walkKeys, writeDurably, type Database, type Operation } from './database.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
 import { countHistory } from './layout.ts'
@@ -54,25 +54,17 @@ export async function readMeta(
   const schema = await db.get(keys.metaKey('schema'))
   if (schema === undefined) {
     if (isKnown || !(await isEmpty(db))) throw damaged('layout')
-    return begin(db, network, wanted ?? false, toHex(random.bytes(EPOCH_BYTES)).slice(2))
+    return begin(db, network, wanted ?? false, newEpoch(random))
   }
   if (!/^[1-9][0-9]{0,8}$/.test(Buffer.from(schema).toString('latin1'))) throw damaged('layout')
   const layout = Number(bytesText(schema))
   if (layout > SCHEMA) {
-    throw new StoreError(
-      'schema_newer',
-      `This data was written by a newer avatar-kv (layout ${bytesText(schema)}; this version knows ${SCHEMA}). ` +
-        'Upgrade avatar-kv, or choose another directory with --data-dir.',
-    )
+    throw schemaNewer(bytesText(schema))
   }
   const storedNetwork = await readText(db, 'network')
   const epoch = await readText(db, 'epoch')
   if (storedNetwork !== network) {
-    throw new StoreError(
-      'wrong_network',
-      `This data is of the network "${storedNetwork}", not of "${network}". ` +
-        'Start with that --network, or choose another directory with --data-dir.',
-    )
+    throw wrongNetwork(storedNetwork, network)
   }
   if (layout < SCHEMA) {
     await countHistory(db)
@@ -80,6 +72,34 @@ export async function readMeta(
   }
   const archive = await followArchive(db, wanted)
   return { epoch, archive, ...(await readTotals(db)) }
+}
+
+/**
+ * Writes what the store says of itself again, where rows of any kind may be lost or out of date: the same store, of a new
+ * epoch, as sequences of the old one may mean other records now. Its totals must be counted afterwards.
+ *
+ * @param known.network the network, where something else than the store tells it
+ * @param known.lastSequence no sequence up to this one is given again
+ * @throws StoreError `wrong_network`, `schema_newer`
+ */
+export async function mendMeta(
+  db: Database,
+  network: string,
+  known: { readonly network: string | undefined; readonly lastSequence: number },
+  { random }: { readonly random: Randomness },
+): Promise<void> {
+  const stored = (await readText(db, 'network').catch(() => undefined)) ?? known.network ?? network
+  if (stored !== network) throw wrongNetwork(stored, network)
+  const schema = await db.get(keys.metaKey('schema'))
+  if (schema !== undefined && Number(Buffer.from(schema).toString('latin1')) > SCHEMA)
+    throw schemaNewer(Buffer.from(schema).toString('latin1'))
+  const lastSequence = Math.max(known.lastSequence, await greatestSequence(db))
+  await writeDurably(db, [
+    schemaOperation(),
+    putText('network', network),
+    putText('epoch', newEpoch(random)),
+    totalsOperation({ ...NOTHING, avatars: 0, lastSequence }),
+  ])
 }
 
 /** Leaves word to prune all history where it was kept so far. */
@@ -138,6 +158,26 @@ function damaged(what: string): StoreError {
   )
 }
 
+function schemaNewer(layout: string): StoreError {
+  return new StoreError(
+    'schema_newer',
+    `This data was written by a newer avatar-kv (layout ${layout}; this version knows ${SCHEMA}). ` +
+      'Upgrade avatar-kv, or choose another directory with --data-dir.',
+  )
+}
+
+function wrongNetwork(stored: string, wanted: string): StoreError {
+  return new StoreError(
+    'wrong_network',
+    `This data is of the network "${stored}", not of "${wanted}". ` +
+      'Start with that --network, or choose another directory with --data-dir.',
+  )
+}
+
+function newEpoch(random: Randomness): string {
+  return toHex(random.bytes(EPOCH_BYTES)).slice(2)
+}
+
 async function isEmpty(db: Database): Promise<boolean> {
   return (await db.keys({ limit: 1 }).all()).length === 0
 }
@@ -153,14 +193,19 @@ async function readTotals(db: Database): Promise<Totals> {
     const [records, bytes, keptRecords, keptBytes] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()]
     return { lastSequence, avatars, records, bytes, keptRecords, keptBytes }
   }
-  let lastSequence = 0
-  for await (const [each] of walk(db, keys.tableRange('r'))) {
-    lastSequence = Math.max(lastSequence, keys.sequenceInKey(each))
-  }
-  for await (const [each] of walk(db, keys.tableRange('f'), { reverse: true, limit: 1 })) {
-    lastSequence = Math.max(lastSequence, keys.sequenceInKey(each))
-  }
-  const totals = { lastSequence, ...(await countAll(db)) }
+  const totals = { lastSequence: await greatestSequence(db), ...(await countAll(db)) }
   await writeDurably(db, [totalsOperation(totals)])
   return totals
+}
+
+/** The greatest sequence that a record or an entry of the feed has. */
+async function greatestSequence(db: Database): Promise<number> {
+  let greatest = 0
+  for await (const step of walkKeys(db, keys.tableRange('r'))) {
+    for (const key of step) greatest = Math.max(greatest, keys.sequenceInKey(key))
+  }
+  for await (const [key] of walk(db, keys.tableRange('f'), { reverse: true, limit: 1 })) {
+    greatest = Math.max(greatest, keys.sequenceInKey(key))
+  }
+  return greatest
 }

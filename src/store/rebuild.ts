@@ -6,7 +6,7 @@ import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import { AvatarEntry } from './avatar-entry.ts'
 import { pushIndexes } from './record-rows.ts'
-import { walk, type Database, type Operation } from './database.ts'
+import { clearSoon, walk, type Database, type Operation } from './database.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
 
@@ -27,6 +27,11 @@ export interface RebuildOptions {
   readonly nowMs: number
   /** A claim in doubt: it goes unless the records make that namespace. Claims are found by namespace alone. */
   readonly claim?: NamespaceName | undefined
+}
+
+/** Removes everything derived, of all avatars: rows that are out of date fit their checksums. */
+export async function dropAllDerived(db: Database): Promise<void> {
+  for (const table of keys.DERIVED_TABLES) await clearSoon(db, keys.tableRange(table))
 }
 
 export async function rebuildAvatar(

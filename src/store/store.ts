@@ -8,22 +8,22 @@
  */
 import { Level } from 'level'
 import type { Environment } from '../environment.ts'
-import { MISSING_TABLES } from '../level-files.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import type { SyncSource } from '../sync/types.ts'
 import type { Batch } from './batch.ts'
+import { databaseError, isDamage, toStoreError } from './database-errors.ts'
 import { walk, type Database } from './database.ts'
-import { StoreError } from './errors.ts'
 import * as feed from './feed.ts'
 import { openExportMoment, readHistory } from './history.ts'
 import * as keys from './keys.ts'
-import { findStore, incomplete, writeMark } from './mark.ts'
-import { readMeta } from './meta.ts'
+import { StoreHealth } from './health.ts'
+import { mendMeta, readMeta } from './meta.ts'
 import { readMember } from './member.ts'
 import * as reader from './reader.ts'
+import { dropAllDerived } from './rebuild.ts'
 import { assertRoom, isTorn, setTorn, watchLog } from './torn-log.ts'
 import { avatarsMoment, avatarSums, heldOf, signedFrom, signedOf } from './sync-source.ts'
 import type {
@@ -35,6 +35,7 @@ import type {
   JsonMoment,
   Quotas,
   Store,
+  StoreDamage,
   StoreTotals,
 } from './types.ts'
 import { mendable, openContent, openView } from './view.ts'
@@ -117,62 +118,63 @@ export async function openStore(
   components: StoreComponents,
   options: StoreOptions & { readonly location: string },
 ): Promise<RebuildableStore> {
-  const { cacheBytes = CACHE_BYTES } = options
   // First: a `Level` opens by itself once it is made.
-  const { isThere, mark } = await findStore(options.location)
+  const health = await StoreHealth.check(options.location, components)
+  try {
+    return await openChecked(components, options, health)
+  } catch (error) {
+    // Damage that the check before a clean opening does not see.
+    if (!isDamage(error) || !(await health.checkAgain())) throw toStoreError(error, options.location)
+    return await openChecked(components, options, health).catch((again: unknown) => {
+      throw toStoreError(again, options.location)
+    })
+  }
+}
+
+async function openChecked(
+  components: StoreComponents,
+  options: StoreOptions & { readonly location: string },
+  health: StoreHealth,
+): Promise<RebuildableStore> {
+  const { cacheBytes = CACHE_BYTES } = options
   const db = new Level<Uint8Array, Uint8Array>(options.location, {
     keyEncoding: 'view',
     valueEncoding: 'view',
-    createIfMissing: !isThere,
+    createIfMissing: !health.isThere,
     cacheSize: options.blockCacheBytes ?? Math.floor(cacheBytes * BLOCKS_SHARE),
     writeBufferSize: Math.floor(cacheBytes * WRITE_BUFFER_SHARE),
     ...(options.openFiles === undefined ? {} : { maxOpenFiles: options.openFiles }),
   })
-  try {
-    await db.open()
-  } catch (error) {
-    throw openingError(error, options.location)
-  }
+  await db.open()
   watchLog(db)
-  const store = await createStore({ ...components, db }, { ...options, isKnown: mark !== undefined })
-  try {
-    if (mark?.epoch !== store.epoch) await writeMark(options.location, { epoch: store.epoch })
-  } catch (error) {
-    await store.close()
-    throw openingError(error, options.location)
-  }
-  return store
-}
-
-function openingError(error: unknown, location: string): StoreError {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  if (cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED') {
-    return new StoreError(
-      'locked',
-      `Another process uses the data in ${location}. Stop it, or choose another directory with --data-dir.`,
-      { cause },
-    )
-  }
-  const detail = cause instanceof Error ? cause.message : String(cause)
-  if (MISSING_TABLES.test(detail)) return incomplete(location, `table files (${detail})`, { cause })
-  return new StoreError('unreadable', `The data in ${location} cannot be opened: ${detail}`, { cause })
+  return createStore({ ...components, db, health }, options)
 }
 
 /**
  * Makes a store of an open database, which it then owns.
  *
- * @param options.isKnown whether a store is known to be there: then an empty database is not taken for a new one
+ * @param components.health of a database on disk
  */
 export async function createStore(
-  components: StoreComponents & { readonly db: Database },
-  options: StoreOptions & { readonly location?: string; readonly isKnown?: boolean },
+  components: StoreComponents & { readonly db: Database; readonly health?: StoreHealth },
+  options: StoreOptions & { readonly location?: string },
 ): Promise<RebuildableStore> {
-  const { db, logger } = components
+  const { db, logger, health, environment } = components
   const listeners = new Set<CommitListener>()
-  let isKnown = options.isKnown ?? false
+  let isKnown = health?.isMarked ?? false
   const load = async (): Promise<Loaded> => {
     const { network, archive } = options
-    const meta = await readMeta(db, { network, archive, isKnown }, components.environment)
+    const mustRebuild = health?.mustRebuild === true
+    if (health !== undefined && mustRebuild) {
+      await mendMeta(db, network, health, environment)
+      await dropAllDerived(db)
+    }
+    let meta = await readMeta(db, { network, archive, isKnown }, environment)
+    const isShort = health?.isShort(meta.epoch, meta) === true
+    if (health !== undefined && isShort) {
+      await mendMeta(db, network, health, environment)
+      meta = await readMeta(db, { network, archive, isKnown: true }, environment)
+    }
     isKnown = true
     const writer = await StoreWriter.open(
       { ...components, announce: (batch) => announce(batch, listeners, logger) },
@@ -183,10 +185,14 @@ export async function createStore(
       },
       meta,
     )
+    if (mustRebuild || isShort) await writer.rebuild()
+    await health?.opened({ epoch: meta.epoch, network }, () => writer.totals, isShort)
     return { writer, epoch: meta.epoch }
   }
   try {
-    return new LevelStore({ db, logger, listeners, load, location: options.location }, await load())
+    const loaded = await load()
+    if (health !== undefined) listeners.add(() => health.touch())
+    return new LevelStore({ db, logger, health, listeners, load, location: options.location }, loaded)
   } catch (error) {
     await db.close()
     throw error
@@ -206,6 +212,7 @@ interface LevelStoreParts {
   readonly load: () => Promise<Loaded>
   /** Undefined where it is in memory. */
   readonly location: string | undefined
+  readonly health: StoreHealth | undefined
 }
 
 function announce({ changes, summaries }: Batch, listeners: ReadonlySet<CommitListener>, logger: Logger): void {
@@ -231,12 +238,12 @@ function tell(
 }
 
 class LevelStore implements RebuildableStore {
-  readonly epoch: string
   readonly sync: SyncSource
   readonly #parts: LevelStoreParts
   readonly #db: Database
   readonly #listeners: Set<CommitListener>
   #writer: StoreWriter
+  #epoch: string
   #renewal: Promise<void> | undefined
   #isClosed = false
 
@@ -245,7 +252,7 @@ class LevelStore implements RebuildableStore {
     this.#db = parts.db
     this.#listeners = parts.listeners
     this.#writer = writer
-    this.epoch = epoch
+    this.#epoch = epoch
     this.sync = this.#syncSource()
   }
 
@@ -270,12 +277,14 @@ class LevelStore implements RebuildableStore {
     try {
       await this.#db.open({ createIfMissing: false })
     } catch (error) {
-      throw openingError(error, location)
+      throw databaseError(error, location)
     }
     setTorn(this.#db, false)
     const before = this.lastSequence()
     try {
-      this.#writer = (await load()).writer
+      const { writer, epoch } = await load()
+      this.#writer = writer
+      this.#epoch = epoch
     } catch (error) {
       setTorn(this.#db, true)
       throw error
@@ -295,6 +304,10 @@ class LevelStore implements RebuildableStore {
     }
   }
 
+  get epoch(): string {
+    return this.#epoch
+  }
+
   lastSequence(): number {
     return this.#writer.totals.lastSequence
   }
@@ -302,6 +315,10 @@ class LevelStore implements RebuildableStore {
   totals(): StoreTotals {
     const { avatars, records, keptBytes } = this.#writer.totals
     return { avatars, records, bytes: keptBytes }
+  }
+
+  damage(): StoreDamage | undefined {
+    return this.#parts.health?.damage
   }
 
   summary(avatar: Avatar): ReturnType<Store['summary']> {
@@ -420,5 +437,6 @@ class LevelStore implements RebuildableStore {
     this.#isClosed = true
     await this.#renewal?.catch(() => undefined)
     await this.#writer.close()
+    await this.#parts.health?.closed()
   }
 }

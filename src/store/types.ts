@@ -115,6 +115,16 @@ export interface StoreTotals {
   readonly bytes: number
 }
 
+/** Damage that the store found in its files, and what was done about it. */
+export interface StoreDamage {
+  /** Unix seconds. */
+  readonly foundAt: number
+  /** What was found, file by file; the first 20. Empty where records are missing and no file is damaged. */
+  readonly files: readonly string[]
+  /** How many records were lost, at least; null where that is not known. */
+  readonly recordsLost: number | null
+}
+
 /** A record as an archive has it. */
 export interface ExportedRecord extends Citation {
   readonly payload: Uint8Array
@@ -144,6 +154,8 @@ export interface StoreReader {
   /** The newest sequence committed; 0 in an empty store. */
   lastSequence(): number
   totals(): StoreTotals
+  /** The last damage that was found in the files of this store; undefined for none. */
+  damage(): StoreDamage | undefined
   summary(avatar: Avatar): Promise<AvatarSummary | undefined>
   /** What is visible of an avatar, to be read step by step. */
   openView(avatar: Avatar): Promise<ViewMoment | undefined>

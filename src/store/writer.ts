@@ -277,10 +277,14 @@ export class StoreWriter {
       const avatars = avatar === undefined ? await this.#everyAvatar() : [avatar]
       let records = 0
       let quarantined = 0
-      for (const each of avatars) {
-        const rebuilt = await this.#rebuildOne(each)
-        records += rebuilt.records
-        quarantined += rebuilt.quarantined
+      try {
+        for (const each of avatars) {
+          const rebuilt = await this.#remake(each)
+          records += rebuilt.records
+          quarantined += rebuilt.quarantined
+        }
+      } finally {
+        await this.#recountAll()
       }
       return { records, quarantined }
     })
@@ -299,6 +303,13 @@ export class StoreWriter {
   }
 
   async #rebuildOne(avatar: Avatar, claim?: NamespaceName): Promise<Rebuilt> {
+    const rebuilt = await this.#remake(avatar, claim)
+    await this.#recountAll()
+    return rebuilt
+  }
+
+  /** Makes the rows of an avatar again. The totals and the order of sync must be counted again afterwards. */
+  async #remake(avatar: Avatar, claim?: NamespaceName): Promise<Rebuilt> {
     if (this.sweeper.isForgetting(avatar)) return { records: 0, quarantined: 0 }
     const { engine, environment } = this.#components
     this.#entries.delete(avatar)
@@ -311,21 +322,20 @@ export class StoreWriter {
     const operations: Operation[] = [...rebuilt.operations, { type: 'del', key: keys.choreKey('u', avatar) }]
     const hasGarbage = rebuilt.hasHistory && !this.#options.archive
     if (hasGarbage) operations.push({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE })
-    // Without totals until they are counted again: whoever opens the data before that counts them.
+    // Without totals until they are counted again: the next opening counts them if this process ends before.
     await writeDurably(this.#db, [...operations, { type: 'del', key: keys.metaKey('totals') }])
     this.sweeper.rebuilt(avatar)
-    try {
-      await this.#recount()
-    } finally {
-      await this.#order.load()
-    }
     if (hasGarbage) this.sweeper.wake()
     return rebuilt
   }
 
-  async #recount(): Promise<void> {
-    this.#totals = { ...NOTHING, lastSequence: this.#totals.lastSequence, ...(await countAll(this.#db)) }
-    await writeDurably(this.#db, [totalsOperation(this.#totals)])
+  async #recountAll(): Promise<void> {
+    try {
+      this.#totals = { ...NOTHING, lastSequence: this.#totals.lastSequence, ...(await countAll(this.#db)) }
+      await writeDurably(this.#db, [totalsOperation(this.#totals)])
+    } finally {
+      await this.#order.load()
+    }
   }
 
   /** Reads; where a row fails its check, mends the avatar and reads once more. */

@@ -7,6 +7,7 @@ import { pino } from 'pino'
 import type { VerifiedRecord } from '../../src/record/types.ts'
 import { verifyRecord } from '../../src/record/verify.ts'
 import type { Quotas } from '../../src/store/types.ts'
+import { markPath } from '../../src/store/mark.ts'
 import { createStore, openStore } from '../../src/store/store.ts'
 import { systemEnvironment } from '../../src/system-environment.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
@@ -73,6 +74,8 @@ export async function diskHarness(): Promise<StoreHarness> {
   return harness({
     open: (components, options) => openStore(components, { ...options, location }),
     raw: async (use) => {
+      // Rows go back to what they were before: the mark, which would tell, goes with them.
+      await rm(markPath(location), { force: true })
       const db = new Level<Uint8Array, Uint8Array>(location, { keyEncoding: 'view', valueEncoding: 'view' })
       await db.open()
       await use(db).finally(() => db.close())

@@ -1,0 +1,155 @@
+/**
+ * Checks a LevelDB directory before LevelDB opens it, and mends files so that LevelDB reads what is whole.
+ *
+ * LevelDB hides damage: what it cannot read of a log it drops, and tells only its own LOG file; of a table it checks no
+ * checksum. Found here: a log that is damaged, lost, or has a gap; a table that is cut off or damaged; a manifest that is
+ * damaged. Not found here: the loss of the last rows of the last log, where it was cut off between two rows. Only a mark
+ * outside the directory tells of that (`mark.ts`).
+ */
+import { copyFile, link, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readFileWithHoles } from './file-with-holes.ts'
+import { readLog, writeLog } from './log-format.ts'
+import { decodeManifest, type Manifest } from './manifest.ts'
+import { checkTable, mendTable } from './table-format.ts'
+import { decodeBatch } from './write-batch.ts'
+
+export interface FileDamage {
+  readonly kind: 'log' | 'table'
+  /** The name of the file. */
+  readonly file: string
+  readonly why: string
+  /** The size that a table must have. */
+  readonly bytes?: number
+}
+
+/** A directory that LevelDB must not open: it would delete what can still be saved. */
+export class UnusableDirectoryError extends Error {
+  override readonly name = 'UnusableDirectoryError'
+}
+
+export interface InspectOptions {
+  /** Bytes of tables that are checked whole; of the others only that they are complete and their index fits. */
+  readonly deepBytes: number
+}
+
+/**
+ * Looks for damage. Changes nothing. A database that is open elsewhere may seem damaged.
+ *
+ * @throws UnusableDirectoryError where the manifest is damaged, or does not fit the files
+ */
+export async function inspectDirectory(location: string, { deepBytes }: InspectOptions): Promise<FileDamage[]> {
+  const names = await readdir(location)
+  const manifest = await readManifest(location)
+  const damages = await inspectLogs(location, names, manifest)
+  let left = deepBytes
+  for (const [number, { bytes }] of manifest.tables) {
+    const file = fileName(number, 'ldb')
+    // LevelDB reports a lost table itself, and changes nothing then.
+    if (!names.includes(file)) continue
+    left -= bytes
+    const content = await readFileWithHoles(join(location, file))
+    const { isWhole, blocks } = checkTable(content, bytes, left >= 0)
+    if (isWhole) continue
+    const why = content.length < bytes ? `it has ${content.length} of ${bytes} bytes` : 'its checksums do not fit'
+    damages.push({ kind: 'table', file, why: `${why}; ${blocks.length} blocks are whole`, bytes })
+  }
+  return damages
+}
+
+async function readManifest(location: string): Promise<Manifest> {
+  const current = await readFile(join(location, 'CURRENT'), 'latin1')
+  const name = current.trimEnd()
+  const manifest = decodeManifest(await readFileWithHoles(join(location, name)))
+  if (manifest === undefined) throw new UnusableDirectoryError(`${name} is damaged`)
+  return manifest
+}
+
+async function inspectLogs(location: string, names: readonly string[], manifest: Manifest): Promise<FileDamage[]> {
+  const { logNumber, lastSequence, tables } = manifest
+  const damages: FileDamage[] = []
+  const damaged = (file: string, why: string): unknown => damages.push({ kind: 'log', file, why })
+  const logs = numbersOf(names, 'log').filter((number) => number >= logNumber)
+  if (logNumber > 0 && logs[0] !== logNumber) {
+    const file = fileName(logNumber, 'log')
+    // A manifest that lost its end names an old log, and not the tables that were made since.
+    const isOld = numbersOf(names, 'ldb').some((number) => number > logNumber && !tables.has(number))
+    if (isOld) throw new UnusableDirectoryError(`${file} is lost, and there are tables that the manifest does not name`)
+    damaged(file, 'it is lost')
+  }
+  let next: number | undefined
+  for (const number of logs) {
+    const file = fileName(number, 'log')
+    const { records, damage } = readLog(await readFileWithHoles(join(location, file)))
+    let why = damage === 'none' ? undefined : 'its checksums do not fit'
+    for (const record of records) {
+      const batch = decodeBatch(record)
+      if (batch === undefined) why ??= 'it has a batch of rows that does not decode'
+      else if (batch.sequence > (next ?? lastSequence + 1)) why ??= 'rows are missing in it, or before it'
+      if (batch !== undefined) next = batch.sequence + batch.count
+    }
+    if (why !== undefined) damaged(file, why)
+  }
+  return damages
+}
+
+/**
+ * Replaces damaged files by what is whole of them. The originals are kept beside.
+ *
+ * @param keepIn the directory for the originals
+ */
+export async function mendDirectory(location: string, damages: readonly FileDamage[], keepIn: string): Promise<void> {
+  await mkdir(keepIn, { recursive: true })
+  for (const { kind, file, bytes } of damages) {
+    const path = join(location, file)
+    const content = await readFileWithHoles(path).catch(() => undefined)
+    // A log that is lost cannot be mended: LevelDB begins another.
+    if (content === undefined) continue
+    const mended =
+      kind === 'log' ? mendLog(content) : mendTable(content, bytes ?? 0, checkTable(content, bytes ?? 0, true).blocks)
+    await keep(path, join(keepIn, file))
+    await replaceFile(path, mended, join(keepIn, `${file}.new`))
+  }
+  await syncDirectory(location)
+}
+
+function mendLog(content: Uint8Array): Uint8Array {
+  return writeLog(readLog(content).records.filter((record) => decodeBatch(record) !== undefined))
+}
+
+async function keep(path: string, kept: string): Promise<void> {
+  // An original of an earlier attempt stays: the file may be mended by now.
+  await link(path, kept).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') await copyFile(path, kept).catch(() => undefined)
+  })
+}
+
+async function replaceFile(path: string, content: Uint8Array, temporary: string): Promise<void> {
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.writeFile(content)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  // Not every file system can.
+  await directory.sync().catch(() => undefined)
+  await directory.close()
+}
+
+/** The numbers of files with an ending, ascending. */
+export function numbersOf(names: readonly string[], ending: 'log' | 'ldb'): number[] {
+  return names
+    .filter((name) => /^[0-9]+\.[a-z]+$/.test(name) && name.endsWith(`.${ending}`))
+    .map((name) => Number.parseInt(name, 10))
+    .sort((a, b) => a - b)
+}
+
+export function fileName(number: number, ending: 'log' | 'ldb'): string {
+  return `${String(number).padStart(6, '0')}.${ending}`
+}
