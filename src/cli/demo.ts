@@ -55,7 +55,7 @@ async function play(context: CommandContext, directory: string, nodes: NodeProce
   // Loaded here, so that other commands start without the native libraries.
   const [{ startNodeProcess }, { putPatch }, { checkAvatar }, { selectEngine }] = await Promise.all([
     import('./node-process.ts'),
-    import('./put.ts'),
+    import('./put-patch.ts'),
     import('./local-check.ts'),
     import('../verify/select-engine.ts'),
   ])
@@ -91,7 +91,7 @@ async function play(context: CommandContext, directory: string, nodes: NodeProce
 
   out('\n3. Signing two patches with it and giving them to A:')
   for (const patch of [{ greeting: 'hello', colour: 'red' }, { colour: 'green' }]) {
-    const result = await putPatch(a, clock, { secretKey, platform: 'nextid', identity: avatar, patch })
+    const result = await putPatch({ node: a.url, clock }, { secretKey, platform: 'nextid', identity: avatar, patch })
     if (result.status !== 'stored') throw new CliError('refused', `A did not store the patch: ${jsonText(result)}`)
     out(`   ${jsonText(patch)} is stored on disk as record ${result.counter}, ${result.id}`)
   }

@@ -1,7 +1,3 @@
-import { createReadStream } from 'node:fs'
-import { resolve } from 'node:path'
-import type { Readable } from 'node:stream'
-
 import { JsonTextError } from '../record/errors.ts'
 import { parseExactJson } from '../record/exact-json.ts'
 import { parseSignature } from '../record/signature.ts'
@@ -10,6 +6,7 @@ import type { SubmitAnswer } from './answers.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, messageOf } from './errors.ts'
 import type { NodeClient } from './node-client.ts'
+import { inputName, readInput } from './read-input.ts'
 import { isKept, refusalsText, submitRecords } from './submit.ts'
 import type { TextRecord } from './submit.ts'
 import { countText, jsonText, printable } from './text.ts'
@@ -30,10 +27,9 @@ export async function putSigned(
   file: string,
   options: { readonly json: boolean },
 ): Promise<void> {
-  const isStdin = file === '-'
-  const name = isStdin ? 'standard input' : file
-  const input = isStdin ? context.stdin : createReadStream(resolve(context.cwd, file))
-  const records = parseSigned(await readAll(input, name), name)
+  const longer = 'For more there is "avatar-kv import".'
+  const text = await readInput(context, { what: 'signed records', file, maxBytes: MAX_INPUT_BYTES, longer })
+  const records = parseSigned(text, inputName(file))
   const { network } = await client.status()
   const ids = await verifyAll(records, network)
 
@@ -133,20 +129,4 @@ function countsText(answers: readonly SubmitAnswer[]): string {
     counts.set(status, (counts.get(status) ?? 0) + 1)
   }
   return [...counts].map(([status, count]) => `${printable(status)}: ${countText(count, 'record')}`).join(', ')
-}
-
-async function readAll(stream: Readable, name: string): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  try {
-    for await (const chunk of stream) {
-      const piece = Buffer.from(chunk as Uint8Array)
-      bytes += piece.byteLength
-      if (bytes > MAX_INPUT_BYTES) throw new Error(`it is longer than ${MAX_INPUT_BYTES} bytes; use "avatar-kv import"`)
-      chunks.push(piece)
-    }
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-  } catch (error) {
-    throw new CliError('failed', `Cannot read signed records from ${name}: ${messageOf(error)}`)
-  }
 }

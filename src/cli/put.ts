@@ -1,85 +1,22 @@
-import { randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { resolve } from 'node:path'
-import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
 
-import type { Clock } from '../environment.ts'
-import { buildPatch } from '../record/build.ts'
 import { JsonTextError } from '../record/errors.ts'
 import { parseExactJson } from '../record/exact-json.ts'
 import { avatarOf } from '../record/keys.ts'
-import { encodePayload } from '../record/payload.ts'
-import { recordId } from '../record/id.ts'
-import { signRecord } from '../record/sign.ts'
-import { isJsonObject } from '../state/merge-patch.ts'
-import type { Avatar, JsonObject, PatchBody, RecordId } from '../record/types.ts'
-import type { SubmitAnswer } from './answers.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
+import type { Avatar, JsonObject } from '../record/types.ts'
+import { isJsonObject } from '../state/merge-patch.ts'
 import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, messageOf } from './errors.ts'
+import { CliError } from './errors.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
-import { createNodeClient } from './node-client.ts'
-import type { NodeClient } from './node-client.ts'
-import { isKept } from './submit.ts'
-import { jsonText, printable } from './text.ts'
+import { createNodeClient, parseUrl } from './node-client.ts'
+import { readInput } from './read-input.ts'
+import { jsonText } from './text.ts'
 import { unsignedText, writeUnsignedFile } from './unsigned-file.ts'
 
-/** A patch stands inside a payload of at most 262,144 bytes, but may be typed with white space. */
-const MAX_INPUT_BYTES = 1024 * 1024
-
-export interface Patch {
-  readonly secretKey: Uint8Array
-  readonly platform: string
-  readonly identity: string
-  readonly patch: JsonObject
-}
-
-export interface PutResult extends SubmitAnswer {
-  readonly id: RecordId
-  readonly avatar: Avatar
-  readonly counter: number
-}
-
-/**
- * Signs a patch on the tips that a node shows and gives it to that node. Where a snapshot that was made meanwhile
- * supersedes the patch, signs it once anew.
- *
- * @throws CliError where the node cannot be used or the patch breaks a rule of the protocol
- */
-export async function putPatch(client: NodeClient, clock: Clock, patch: Patch): Promise<PutResult> {
-  const result = await putOnce(client, clock, patch)
-  return result.status === 'superseded' ? putOnce(client, clock, patch) : result
-}
-
-async function putOnce(client: NodeClient, clock: Clock, { secretKey, ...patch }: Patch): Promise<PutResult> {
-  const avatar = avatarOf(secretKey)
-  const body = await patchOn(client, clock, avatar, patch)
-  const signed = signRecord(body, secretKey)
-  const payload = new TextDecoder().decode(signed.payload)
-  const signature = `0x${Buffer.from(signed.signature).toString('hex')}`
-  const [answer] = await client.submit([{ payload, signature }])
-  if (answer === undefined) throw new CliError('refused', `The node at ${client.url} gave no result.`)
-  return { ...answer, id: recordId(signed.payload), avatar, counter: body.counter }
-}
-
-/** A patch on the tips that the node shows, ready to be signed. */
-async function patchOn(
-  client: NodeClient,
-  clock: Clock,
-  avatar: Avatar,
-  patch: Omit<Patch, 'secretKey'>,
-): Promise<PatchBody> {
-  const view = await client.avatar(avatar)
-  const network = view?.network ?? (await client.status()).network
-  const createdAt = Math.floor(clock.now() / 1000)
-  try {
-    return buildPatch({ avatar, network, ...patch, prev: view?.tips ?? [], createdAt, uuid: randomUUID() })
-  } catch (error) {
-    throw new CliError('failed', `This cannot be written: ${messageOf(error)}`)
-  }
-}
+/** As many records as one patch may become, of 262,144 bytes each (`MAX_PIECES` of the client), come close to it. */
+const MAX_INPUT_BYTES = 256 * 1024 * 1024
 
 interface PutOptions {
   readonly file?: string
@@ -99,8 +36,9 @@ export function addPut(program: Command, context: CommandContext): void {
     .command('put')
     .summary('sign a patch and write it')
     .description(
-      'Signs a JSON merge patch (RFC 7396: members are set, null deletes) as the avatar of your key, and gives it to a ' +
-        'node. The patch is the argument JSON, or a file, or standard input where JSON is - or left out.',
+      'Signs a JSON merge patch (RFC 7396: members are set, null deletes) as the avatar of your key, on top of the ' +
+        'records that the node hands out and this machine verifies, and gives it to the node. A patch that is too large for ' +
+        'one record becomes several. The patch is the argument JSON, or a file, or standard input where JSON is - or left out.',
     )
     .argument('[json]', 'the patch, a JSON object; - reads standard input')
     .option('--file <file>', 'read the patch from a file')
@@ -124,11 +62,10 @@ Examples:
   $ echo '{"a":1}' | avatar-kv put --key alice.key --node http://192.0.2.7:4381`,
     )
     .action(async (json: string | undefined, options: PutOptions) => {
-      const client = createNodeClient(options.node)
       if (options.signed !== undefined) {
         checkAlone(json, options)
         const { putSigned } = await import('./put-signed.ts')
-        return await putSigned(context, client, options.signed, { json: options.json === true })
+        return await putSigned(context, createNodeClient(options.node), options.signed, { json: options.json === true })
       }
       if ((options.unsigned === undefined) !== (options.avatar === undefined)) {
         throw new CliError(
@@ -136,32 +73,23 @@ Examples:
           '--unsigned FILE and --avatar AVATAR go together: who is to sign, and where to write.',
         )
       }
-      const patch = parsePatch(await readInput(context, json, options.file))
+      const place = { node: parseUrl(options.node), clock: context.environment.clock, note: context.note }
+      const patch = parsePatch(await readPatch(context, json, options.file))
+      const { putPatch, unsignedPatch } = await import('./put-patch.ts')
       if (options.unsigned !== undefined && options.avatar !== undefined) {
         const { avatar, unsigned } = options
-        const body = await patchOn(client, context.environment.clock, avatar, {
-          ...namespaceOf(options, avatar),
-          patch,
-        })
-        const payload = encodePayload(body)
-        const id = recordId(payload)
-        await writeUnsignedFile(context, unsigned, [{ payload: new TextDecoder().decode(payload), id }])
-        if (options.json) context.out(jsonText({ avatar, file: unsigned, ids: [id] }))
-        else context.out(unsignedText(unsigned, 1, client.url))
+        const payloads = await unsignedPatch(place, avatar, { ...namespaceOf(options, avatar), patch })
+        await writeUnsignedFile(context, unsigned, payloads)
+        const ids = payloads.map(({ id }) => id)
+        if (options.json) context.out(jsonText({ avatar, file: unsigned, ids }))
+        else context.out(unsignedText(unsigned, ids.length, place.node))
         return undefined
       }
       const secretKey = await readKeyFile(context, options.key)
       const { platform, identity } = namespaceOf(options, avatarOf(secretKey))
-
-      const result = await putPatch(client, context.environment.clock, {
-        secretKey,
-        platform,
-        identity,
-        patch,
-      })
+      const result = await putPatch(place, { secretKey, platform, identity, patch })
       if (options.json) context.out(jsonText({ ...result, platform, identity }))
-      else if (isKept(result)) context.out(`${printable(result.status)}  ${result.id}  counter ${result.counter}`)
-      if (!isKept(result)) throw new CliError('refused', refusalText(result))
+      else for (const { id, counter } of result.records) context.out(`${result.status}  ${id}  counter ${counter}`)
       if (result.status === 'pending') {
         context.note('The node keeps it, but does not show it before it holds all records that came before it.')
       }
@@ -179,7 +107,7 @@ function checkAlone(json: string | undefined, { file, unsigned, avatar, platform
   }
 }
 
-/** @throws CliError `usage` where the namespace is named by half */
+/** @throws CliError `usage` where the namespace is named by half, or is another avatar's */
 function namespaceOf(options: PutOptions, avatar: Avatar): { platform: string; identity: string } {
   const { platform = OWN_PLATFORM } = options
   const identity = options.identity ?? (platform === OWN_PLATFORM ? avatar : undefined)
@@ -187,46 +115,26 @@ function namespaceOf(options: PutOptions, avatar: Avatar): { platform: string; i
   if (options.platform === undefined && options.identity !== undefined) {
     throw new CliError('usage', '--identity needs the --platform that it is on.')
   }
+  if (platform === OWN_PLATFORM && identity !== avatar) {
+    throw new CliError('usage', `On the platform ${OWN_PLATFORM} the --identity is the avatar. Leave it out.`)
+  }
   return { platform, identity }
 }
 
-function refusalText({ status, code, message, retry }: PutResult): string {
-  if (status === 'superseded') return 'Snapshots of this avatar keep superseding the patch; try again.'
-  const why = [code, message].filter((part) => part !== undefined).join(': ') || 'no reason given'
-  return `The node did not take it (${printable(status)}): ${printable(why)}${retry === true ? ' It may later.' : ''}`
-}
-
-async function readInput(context: CommandContext, json: string | undefined, file: string | undefined): Promise<string> {
+async function readPatch(context: CommandContext, json: string | undefined, file: string | undefined): Promise<string> {
   if (json !== undefined && file !== undefined) {
     throw new CliError('usage', 'Give the patch as an argument or with --file, not both.')
   }
-  if (file !== undefined) return await readText(createReadStream(resolve(context.cwd, file)), file)
   if (json !== undefined && json !== '-') return json
-  if (json === undefined && context.stdin.isTTY === true) throw noPatch()
-  const text = await readText(context.stdin, 'standard input')
+  if (file === undefined && json === undefined && context.stdin.isTTY === true) throw noPatch()
+  const longer = 'Write it in several parts.'
+  const text = await readInput(context, { what: 'the patch', file: file ?? '-', maxBytes: MAX_INPUT_BYTES, longer })
   if (text.trim() === '') throw noPatch()
   return text
 }
 
 function noPatch(): CliError {
   return new CliError('usage', `There is no patch. For example: avatar-kv put '{"greeting":"hello"}'`)
-}
-
-/** All of a stream as UTF-8 text. */
-async function readText(stream: Readable, name: string): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  try {
-    for await (const chunk of stream) {
-      const piece = Buffer.from(chunk as Uint8Array)
-      bytes += piece.byteLength
-      if (bytes > MAX_INPUT_BYTES) throw new Error(`it is longer than ${MAX_INPUT_BYTES} bytes`)
-      chunks.push(piece)
-    }
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-  } catch (error) {
-    throw new CliError('failed', `Cannot read the patch from ${name}: ${messageOf(error)}`)
-  }
 }
 
 /** @throws CliError `usage` where it is no JSON object, or JSON would lose something of it */

@@ -11,12 +11,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startNodeProcess } from '../../src/cli/node-process.ts'
 import type { NodeProcess } from '../../src/cli/node-process.ts'
 import { createNodeClient } from '../../src/cli/node-client.ts'
-import { putPatch } from '../../src/cli/put.ts'
-import { buildPatch, buildSnapshot } from '../../src/record/build.ts'
+import { buildPatch } from '../../src/record/build.ts'
 import { avatarOf } from '../../src/record/keys.ts'
 import { signRecord } from '../../src/record/sign.ts'
 import type { Citation, JsonObject, RecordBody, RecordId } from '../../src/record/types.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
 import { run } from './run.ts'
 import type { Outcome } from './run.ts'
 
@@ -112,7 +110,7 @@ describe('put, get, log', () => {
   })
 
   it.each([
-    ['a patch that is too large', ['put', JSON.stringify({ a: 'x'.repeat(262_144) })]],
+    ['a value that fits into no record', ['put', JSON.stringify({ a: 'x'.repeat(262_144) })]],
     ['a number that is none', ['put', '{"a":1e400}']],
     ['a file that is not there', ['put', '--file', 'none.json']],
     ['a platform in capitals', ['put', '{}', '--platform', 'Twitter', '--identity', 'a']],
@@ -158,35 +156,6 @@ describe('records in unusual order', () => {
     expect(out).toContain(id)
     expect(out).toContain('verified: 1 record checked here')
     expect((await call(['log', parts.avatar])).out).toContain('pending')
-  })
-
-  it('signs a patch anew that a snapshot superseded on its way', async () => {
-    const secretKey = randomBytes(32)
-    const { clock } = systemEnvironment()
-    const identity = avatarOf(secretKey)
-    const patch = { secretKey, platform: 'nextid', identity }
-    let submitted = 0
-    const result = await putPatch(
-      {
-        ...client(),
-        async submit(records) {
-          if (submitted++ === 0) {
-            const between = await putPatch(client(), clock, { ...patch, patch: { between: true } })
-            const cited = [{ counter: between.counter, id: between.id }]
-            const body = buildSnapshot({ ...partsOf(secretKey, cited), state: [], parts: [] })
-            expect(await submit(body, secretKey)).toBe('stored')
-          }
-          return await client().submit(records)
-        },
-      },
-      clock,
-      { ...patch, patch: { mine: true } },
-    )
-    expect(submitted).toBe(2)
-    expect(result).toMatchObject({ status: 'stored', counter: 3 })
-    expect(await json(['get', identity, 'nextid', identity])).toEqual({ mine: true })
-    expect((await call(['get', identity, '--verify'])).code).toBe(0)
-    expect((await call(['log', identity])).out).toMatch(/2 .* snapshot +0 namespaces, 0 parts +stored/)
   })
 })
 
