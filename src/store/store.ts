@@ -57,7 +57,7 @@ const BLOCKS_SHARE = 4 / 11
 const WRITE_BUFFER_SHARE = 1 / 11
 /** Events told of together after a failed write: more than a commit has. */
 const EVENTS_AT_ONCE = 10_000
-/** Share of avatars that are written to: of a node's about 2,000 of ordinary size. */
+/** Share of avatars that are written to: 20,000 of two records (4.9 KB each, measured), 400 of 1,000 members. */
 const AVATARS_SHARE = 6 / 11
 
 export interface StoreComponents {
