@@ -105,6 +105,7 @@ export async function createNode(
   const metrics = createMetrics()
   const part = (name: string) => ({ environment, metrics, logger: logger.child({ part: name }) })
   const version = packageVersion()
+  metrics.buildInfo({ version, node: process.version })
   /** In the order of start. */
   const running: Running[] = []
 

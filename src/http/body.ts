@@ -76,7 +76,7 @@ export function installBodyParser(
       const evict = () => refuse(tooManyBodies('full'))
       const take = (chunk: Buffer) => {
         length += chunk.length
-        if (reading.isOver) return refuse(new HttpError(400, 'bad_request', 'The connection ended within the body.'))
+        if (reading.isOver) return refuse(brokenOff())
         if (length > limit) return refuse(tooLarge(limit))
         const refusal = grow(reading, chunk.length, evict)
         if (refusal !== undefined) return refuse(tooManyBodies(refusal))
@@ -89,7 +89,7 @@ export function installBodyParser(
         reading.hold?.mark('pinned')
         resolve(Buffer.concat(chunks, length))
       })
-      payload.once('error', reject)
+      payload.once('error', () => refuse(brokenOff()))
       return undefined
     })
   }
@@ -104,6 +104,11 @@ export function installBodyParser(
     reading.hold = taken
     return undefined
   }
+}
+
+/** Nobody reads this answer, but the request ends like any other. */
+function brokenOff(): HttpError {
+  return new HttpError(400, 'broken_off', 'The connection ended within the body. Send the request again.')
 }
 
 function tooLarge(limit: number): HttpError {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 
 import type { HttpErrorCode } from './errors.ts'
-import { errorJson, JSON_TYPE } from './errors.ts'
+import { errorJson, isConnectionError, JSON_TYPE } from './errors.ts'
 
 const ANSWERS: Readonly<Record<string, readonly [status: string, code: HttpErrorCode, message: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'timeout', 'The request did not arrive in time.'],
@@ -13,17 +13,25 @@ const ANSWERS: Readonly<Record<string, readonly [status: string, code: HttpError
 }
 const MALFORMED = ['400 Bad Request', 'bad_request', 'This is not a valid HTTP/1.1 request.'] as const
 
-/** Answers on a connection whose bytes Node's HTTP parser refused, and closes it. */
-export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return
-  if (!socket.writable) {
+/**
+ * Answers on a connection whose bytes Node's HTTP parser refused, and closes it.
+ *
+ * @returns what happened, for a metric
+ */
+export function answerClientError(error: Error & { code?: string }, socket: Socket): HttpErrorCode {
+  if (isConnectionError(error) && error.code !== 'ERR_HTTP_REQUEST_TIMEOUT') {
     socket.destroy()
-    return
+    return 'broken_off'
   }
   const [status, code, message] = ANSWERS[error.code ?? ''] ?? MALFORMED
+  if (!socket.writable) {
+    socket.destroy()
+    return code
+  }
   const body = errorJson(code, message)
   socket.end(
     `HTTP/1.1 ${status}\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `access-control-allow-origin: *\r\nconnection: close\r\n\r\n${body}`,
+      `access-control-allow-origin: *\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n${body}`,
   )
+  return code
 }

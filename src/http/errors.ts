@@ -1,14 +1,18 @@
+import type { Socket } from 'node:net'
+
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 
 import { HostingError } from '../hosting/errors.ts'
 import { IngestBusyError } from '../ingest/errors.ts'
-import type { Logger } from '../observe/types.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
 import { RecordError } from '../record/errors.ts'
+import type { ClientAddresses } from './client-address.ts'
 
 export type HttpErrorCode =
   | 'answer_too_large'
   | 'bad_request'
   | 'blocked'
+  | 'broken_off'
   | 'body_too_complex'
   | 'body_too_large'
   | 'busy'
@@ -24,6 +28,7 @@ export type HttpErrorCode =
   | 'not_found'
   | 'not_hosted'
   | 'operator_only'
+  | 'wrong_host'
   | 'payload_unknown'
   | 'timeout'
   | 'too_many_requests'
@@ -102,9 +107,49 @@ const HOSTING_STATUS: { readonly [code in HostingError['code']]?: readonly [numb
   hosting_full: [503, 3600],
 }
 
-/** Answers every error that a request can meet as JSON; unexpected ones are logged and say nothing of the inside. */
-export function installErrorHandler(app: FastifyInstance, logger: Logger): void {
+export interface ErrorComponents {
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'stranger'>
+  readonly clients: ClientAddresses
+  /** Connections whose fault is counted already. */
+  readonly faulty: WeakSet<Socket>
+}
+
+/** Faults of a connection, which its other end can cause at will. */
+const CONNECTION_ERRORS: ReadonlySet<unknown> = new Set([
+  ...['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT'],
+  ...['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_HTTP_REQUEST_TIMEOUT'],
+])
+const BROKEN_OFF = 'broken_off'
+/** Refusals that are counted: the operator wants to know which limits are met. */
+const COUNTED_STATUSES: ReadonlySet<number> = new Set([401, 403, 408, 429, 503])
+
+/** Whether an error only says that the other end of a connection went away or broke the protocol. */
+export function isConnectionError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && CONNECTION_ERRORS.has(error.code)
+}
+
+/** The kind by which an error is counted, if a stranger caused it. */
+function strangerOf(error: unknown): string | undefined {
+  if (isConnectionError(error)) return BROKEN_OFF
+  if (error instanceof IngestBusyError) return error.code
+  const isCounted = error instanceof HttpError && (error.code === BROKEN_OFF || COUNTED_STATUSES.has(error.statusCode))
+  return isCounted ? error.code : undefined
+}
+
+/**
+ * Answers every error that a request can meet as JSON. Faults of the node are logged, and the answer says nothing of the
+ * inside; what a client causes is counted, and logged for debugging alone.
+ */
+export function installErrorHandler(app: FastifyInstance, { logger, metrics, clients, faulty }: ErrorComponents): void {
   app.setErrorHandler((error: FastifyError | Error, request, reply) => {
+    const kind = strangerOf(error)
+    if (kind !== undefined) {
+      if (kind !== BROKEN_OFF || !faulty.has(request.socket)) metrics.stranger('http', kind)
+      const { address } = clients.ofRequest(request.raw)
+      logger.debug({ address, method: request.method, url: shownUrl(request.url), kind }, 'request refused')
+    }
+    if (isConnectionError(error)) return sendError(reply, 400, BROKEN_OFF, 'The connection ended within the request.')
     // Fastify asks to close the connection when a body is refused. The client would then often see a reset instead of
     // the answer; the rest of the body is discarded instead, as it comes, within the request's timeout.
     reply.removeHeader('connection')
@@ -134,7 +179,13 @@ export function installErrorHandler(app: FastifyInstance, logger: Logger): void 
     }
     const statusCode = 'statusCode' in error ? (error.statusCode ?? 500) : 500
     if (statusCode >= 400 && statusCode < 500) return sendError(reply, statusCode, 'bad_request', error.message)
-    logger.error({ err: error, method: request.method, url: request.url.slice(0, 200) }, 'request failed')
+    const { address } = clients.ofRequest(request.raw)
+    logger.error({ err: error, address, method: request.method, url: shownUrl(request.url) }, 'request failed')
     return sendError(reply, 500, 'internal', 'The node failed to answer; its log says why. Trying again may help.')
   })
+}
+
+/** An address as it stands in a log line. */
+function shownUrl(url: string): string {
+  return url.slice(0, 200)
 }

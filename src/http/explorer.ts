@@ -94,7 +94,6 @@ function send(request: FastifyRequest, reply: FastifyReply, file: PageFile): Fas
     .header('cache-control', file.cacheControl)
     .header('etag', file.etag)
     .header('vary', 'accept-encoding')
-    .header('x-content-type-options', 'nosniff')
     .header('referrer-policy', 'no-referrer')
     .header('cross-origin-opener-policy', 'same-origin')
   if (request.headers['if-none-match']?.split(/,\s*/).includes(file.etag) === true) return reply.code(304).send()

@@ -3,6 +3,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import type { Socket } from 'node:net'
 
 import { Shares } from '../shares/shares.ts'
+import type { Metrics } from '../observe/types.ts'
 import type { Hold } from '../shares/types.ts'
 import type { ClientAddresses } from './client-address.ts'
 import { answerClientError } from './client-errors.ts'
@@ -22,8 +23,16 @@ export function createNodeServer(
   shortcut: (request: IncomingMessage, response: ServerResponse) => boolean,
   {
     longRequests,
+    faulty,
     clients,
-  }: { readonly longRequests: WeakSet<Socket>; readonly clients: Pick<ClientAddresses, 'ofSocket'> },
+    metrics,
+  }: {
+    readonly longRequests: WeakSet<Socket>
+    /** Filled with connections whose fault is counted. */
+    readonly faulty: WeakSet<Socket>
+    readonly clients: Pick<ClientAddresses, 'ofSocket'>
+    readonly metrics: Pick<Metrics, 'stranger' | 'counter'>
+  },
   limits: HttpLimits,
 ): Server {
   const places = new WeakMap<Socket, Hold>()
@@ -45,9 +54,12 @@ export function createNodeServer(
     },
   )
   const connections = new Shares(limits.connections)
+  const help = 'Connections closed because a host with fewer of them needed a place.'
+  metrics.counter('http_connections_evicted_total', help, () => connections.evicted)
   server.on('connection', (socket) => {
     const place = connections.take(clients.ofSocket(socket), 1, () => socket.destroy())
     if (typeof place === 'string') {
+      metrics.stranger('http', 'too_many_connections')
       socket.destroy()
       return
     }
@@ -59,7 +71,8 @@ export function createNodeServer(
   server.setTimeout(limits.idleTimeoutMs)
   server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && longRequests.has(socket)) return
-    answerClientError(error, socket)
+    faulty.add(socket)
+    metrics.stranger('http', answerClientError(error, socket))
   })
   return server
 }

@@ -12,7 +12,7 @@ import type { StoreReader } from '../store/types.ts'
 import { createAvatarNames } from './avatar-names.ts'
 import { installBodyParser } from './body.ts'
 import { createClientAddresses } from './client-address.ts'
-import { installCrossOrigin } from './cross-origin.ts'
+import { installCrossOrigin, installNoSniffing } from './cross-origin.ts'
 import { installDocs } from './docs.ts'
 import { installErrorHandler, sendError } from './errors.ts'
 import { createEventStreams } from './event-streams.ts'
@@ -25,7 +25,7 @@ import { createNodeServer } from './node-server.ts'
 import { createOutputBudget } from './output-budget.ts'
 import type { OutputBudget } from './output-budget.ts'
 import { installNotFound } from './not-found.ts'
-import { installOperatorGuard } from './operator.ts'
+import { installPrivateRoutes } from './private-routes.ts'
 import { createReceiptIssuer } from './receipt-issuer.ts'
 import type { PeerSigner } from './receipt-issuer.ts'
 import { v1Routes } from './v1-routes.ts'
@@ -116,11 +116,17 @@ export async function createHttpServer(components: HttpComponents, options: Http
   metrics.gauge('event_streams', 'Open event streams.', () => streams.count())
 
   const longRequests = new WeakSet<Socket>()
+  const faulty = new WeakSet<Socket>()
   const app = fastify({
     logger: false,
     bodyLimit: V1_BODY_BYTES,
     serverFactory: (handler) =>
-      createNodeServer(handler, createViewShortcut(served, budget, metrics), { longRequests, clients }, limits),
+      createNodeServer(
+        handler,
+        createViewShortcut(served, budget, metrics),
+        { longRequests, faulty, clients, metrics },
+        limits,
+      ),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     // The server below answers what is no HTTP, and what comes too late.
@@ -128,21 +134,23 @@ export async function createHttpServer(components: HttpComponents, options: Http
     routerOptions: { maxParamLength: PATH_SEGMENT_LENGTH },
     // Addresses that cannot be read: they meet no route, and so no hook.
     frameworkErrors: (error, _request, reply) => {
-      reply.header('access-control-allow-origin', '*')
+      reply.header('access-control-allow-origin', '*').header('x-content-type-options', 'nosniff')
+      metrics.stranger('http', 'bad_request')
       void sendError(reply, error.statusCode ?? 400, 'bad_request', error.message)
     },
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   // The response schemas describe; they do not decide what is sent.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
-  installErrorHandler(app, logger)
+  installNoSniffing(app)
+  installErrorHandler(app, { logger, metrics, clients, faulty })
   installNotFound(app)
   const names = createAvatarNames()
   installHostingGate(app, { hosting, names })
   installBodyParser(app, { clients, limits: limits.bodyBytes })
   countAnswers(app, metrics)
   watchAnswers(app, budget)
-  installOperatorGuard(app, options.operatorToken)
+  installPrivateRoutes(app, options.operatorToken)
   await installCrossOrigin(app)
   await installDocs(app, options.version)
   installExplorer(app, options.explorer)

@@ -17,7 +17,7 @@ import { receiveChunks, sendChunks } from './archive-streams.ts'
 import type { AvatarNames } from './avatar-names.ts'
 import type { ClientAddresses } from './client-address.ts'
 import { CORS_HEADERS } from './cross-origin.ts'
-import { HttpError, ResultError } from './errors.ts'
+import { HttpError, isConnectionError, ResultError } from './errors.ts'
 import type { HttpLimits } from './limits.ts'
 import { responses } from './schemas.ts'
 import { ArchiveQuery, ImportAnswer } from './v2-archive-schemas.ts'
@@ -128,7 +128,7 @@ export function createArchiveRoutes(
           )
         } catch (error) {
           if (!reply.sent) throw error
-          logger.error({ err: error }, 'an archive was broken off')
+          if (!isConnectionError(error)) logger.error({ err: error }, 'an archive was broken off')
           // Without its end, so that nobody takes it for whole.
           response.destroy()
         } finally {

@@ -6,9 +6,9 @@ import type { Environment } from '../environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { StoreReader } from '../store/types.ts'
 import { sendChunks } from './archive-streams.ts'
-import { HttpError } from './errors.ts'
+import { HttpError, isConnectionError } from './errors.ts'
 import type { HttpLimits } from './limits.ts'
-import { OPERATOR_PREFIX } from './operator.ts'
+import { OPERATOR_PREFIX } from './private-routes.ts'
 import { responses } from './schemas.ts'
 
 export interface BackupRoutes {
@@ -61,7 +61,10 @@ export function createBackupRoutes(
             const createdAt = Math.floor(environment.clock.now() / 1000)
             const source = backupSource(moment, { network, createdAt })
             reply.hijack()
-            response.writeHead(200, ['content-type', 'application/octet-stream', 'cache-control', 'no-store'])
+            response.writeHead(200, [
+              ...['content-type', 'application/octet-stream', 'cache-control', 'no-store'],
+              ...['x-content-type-options', 'nosniff'],
+            ])
             const facts = { epoch: store.epoch, network, version, created_at: createdAt }
             await sendChunks(response, encodeFrames(source, facts), { ...environment, metrics }, limits)
           } finally {
@@ -74,7 +77,7 @@ export function createBackupRoutes(
           await done
         } catch (error) {
           if (!reply.sent) throw error
-          logger.error({ err: error }, 'a backup was broken off')
+          if (!isConnectionError(error)) logger.error({ err: error }, 'a backup was broken off')
           // Without its end, so that nobody takes it for whole.
           response.destroy()
         } finally {

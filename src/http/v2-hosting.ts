@@ -8,7 +8,7 @@ import type { AvatarNames } from './avatar-names.ts'
 import type { ClientAddresses } from './client-address.ts'
 import { HttpError } from './errors.ts'
 import { PAGE_DEFAULT, PAGE_MAX } from './limits.ts'
-import { OPERATOR_PREFIX } from './operator.ts'
+import { OPERATOR_PREFIX } from './private-routes.ts'
 import { AvatarText, object, responses } from './schemas.ts'
 import { AvatarParams } from './v2-schemas.ts'
 

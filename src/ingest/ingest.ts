@@ -58,7 +58,7 @@ export function createIngest(
     bytes: new Shares(waitingShares(limits.waitingBytes)),
   }
   let isStopped = false
-  metrics.gauge('avatar_kv_ingest_waiting_records', 'Records at the door, not yet on disk', () => waitingRecords)
+  metrics.gauge('ingest_waiting_records', 'Records at the door that are not on disk yet.', () => waitingRecords)
 
   const withRecoveryByte = verifyQueue(true)
   const exact = verifyQueue(false)

@@ -1,7 +1,9 @@
 import { destination as pinoDestination, pino, stdTimeFunctions } from 'pino'
-import type { DestinationStream } from 'pino'
+import type { DestinationStream, LoggerOptions as PinoOptions } from 'pino'
 import { isColorSupported, prettyFactory } from 'pino-pretty'
 
+import { createLineLimiter } from './line-limiter.ts'
+import type { LineLimiter } from './line-limiter.ts'
 import type { Logger } from './types.ts'
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
@@ -19,7 +21,8 @@ const TIME_FORMAT = 'SYS:HH:MM:ss.l'
  * The logger of a process. One line an event on standard output, where service managers and containers collect it:
  * `{"level":"info","time":"<ISO 8601, UTC>",…,"msg":"…"}`, or coloured text.
  *
- * Lines are written synchronously, so that none is lost when the process ends at once.
+ * Lines are written synchronously, so that none is lost when the process ends at once. Each kind of line has a rate
+ * (`createLineLimiter`); a line `lines left out` says how many of which kind were not written.
  *
  * @param destination where lines go instead of standard output
  */
@@ -30,9 +33,26 @@ export function createLogger(options: LoggerOptions, destination?: DestinationSt
     base: null,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    hooks: { logMethod: limitLines(createLineLimiter(() => performance.now())) },
   }
   const out = destination ?? pinoDestination({ dest: 1, sync: true })
   if (!options.pretty) return pino(settings, out)
   const format = prettyFactory({ colorize: destination === undefined && isColorSupported, translateTime: TIME_FORMAT })
   return pino(settings, { write: (line) => out.write(format(line)) })
+}
+
+/** Pino's hook for each line at an enabled level. */
+function limitLines(limiter: LineLimiter): NonNullable<NonNullable<PinoOptions['hooks']>['logMethod']> {
+  return function (args, write, level) {
+    const leftOut = limiter.due()
+    if (leftOut !== undefined) this.warn({ left_out: leftOut }, 'lines left out')
+    if (limiter.admits(level, kindOf(args))) write.apply(this, args)
+  }
+}
+
+/** A component of libp2p, whose texts hold what strangers sent, or the constant text of a line up to a colon. */
+function kindOf([first, second]: readonly unknown[]): string {
+  if (typeof first === 'object' && first !== null && 'component' in first) return String(first.component)
+  const text = typeof first === 'string' ? first : typeof second === 'string' ? second : 'no text'
+  return text.split(':', 1)[0] ?? ''
 }

@@ -71,6 +71,12 @@ export function createMetrics(): Metrics {
     labelNames: ['reason'],
     registers,
   })
+  const strangers = new Counter({
+    name: `${PREFIX}strangers_total`,
+    help: 'What strangers broke off, sent malformed or too slowly, and limits that they met.',
+    labelNames: ['part', 'kind'],
+    registers,
+  })
   const corruption = new Counter({
     name: `${PREFIX}corruption_total`,
     help: 'Damage found in the store: rows that failed their check on read, by kind of row, and files (`log`, `table`).',
@@ -91,8 +97,10 @@ export function createMetrics(): Metrics {
     },
     http: (route, method, statusCode, seconds) => http.observe({ route, method, code: statusCode }, seconds),
     answerCut: (reason) => answersCut.inc({ reason }),
-    gauge(name, help, read) {
-      const gauge: Gauge = new Gauge({ name: fullName(name), help, registers, collect: () => gauge.set(read()) })
+    stranger: (part, kind) => strangers.inc({ part, kind }),
+    buildInfo(facts) {
+      const labelNames = Object.keys(facts)
+      new Gauge({ name: `${PREFIX}build_info`, help: 'Always 1.', labelNames, registers }).set(facts, 1)
     },
     counter(name, help, read) {
       const counter: Counter = new Counter({
@@ -116,6 +124,9 @@ export function createMetrics(): Metrics {
           for (const [value, count] of read()) counter.inc({ [label]: value }, count)
         },
       })
+    },
+    gauge(name, help, read) {
+      const gauge: Gauge = new Gauge({ name: fullName(name), help, registers, collect: () => gauge.set(read()) })
     },
     corruption: (kind) => corruption.inc({ kind }),
     expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

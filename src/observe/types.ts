@@ -22,6 +22,14 @@ export interface Metrics {
    * (`made_room`); or because a member did not fit into the room for answers (`too_large`).
    */
   answerCut(reason: 'stalled' | 'too_long' | 'made_room' | 'too_large'): void
+  /**
+   * What strangers did that is no fault of the node: a request broken off, bytes that are no HTTP, a limit that was met.
+   *
+   * @param kind one of a closed set of the part that reports it, such as `body_aborted`
+   */
+  stranger(part: 'http' | 'network', kind: string): void
+  /** The constant facts of this build, as labels of `avatar_kv_build_info`. */
+  buildInfo(facts: Readonly<Record<string, string>>): void
   /** A value that rises and falls, read when metrics are scraped. */
   gauge(name: string, help: string, read: () => number): void
   /** A count since the start, read when metrics are scraped. Its name ends in `_total`. */

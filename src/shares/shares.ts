@@ -93,14 +93,14 @@ export class Shares {
   /** Finds room for more units of a host, by eviction if need be. */
   #makeRoom(host: Host, units: number, keep?: Held): Refusal | undefined {
     while (host.used + units > host.most) {
-      const own = this.#limits.replacesIdle === true ? firstExcept(host.idle, keep) : undefined
+      const own = this.#ownIdle(host, keep)
       if (own === undefined) return host.bound
-      this.#evict(host, own)
+      this.#evict(host, own.held)
     }
     const { total, reserve, small } = this.#limits
     const limit = host.used + units > small ? total - reserve : total
     while (this.#used + units > limit) {
-      const victim = this.#victim(host, (host.used + units) / host.most)
+      const victim = this.#victim(host, (host.used + units) / host.most) ?? this.#ownIdle(host, keep)
       if (victim === undefined) return 'full'
       this.#evict(victim.host, victim.held)
     }
@@ -119,6 +119,12 @@ export class Shares {
     const chosen = idlest ?? busiest
     const held = chosen === undefined ? undefined : firstExcept(idlest === undefined ? chosen.busy : chosen.idle)
     return chosen === undefined || held === undefined ? undefined : { host: chosen, held }
+  }
+
+  /** The hold that a host gives up for its own next one, if it replaces its idle holds. */
+  #ownIdle(host: Host, keep: Held | undefined): { host: Host; held: Held } | undefined {
+    const held = this.#limits.replacesIdle === true ? firstExcept(host.idle, keep) : undefined
+    return held === undefined ? undefined : { host, held }
   }
 
   #evict(host: Host, held: Held): void {

@@ -18,7 +18,7 @@ export interface ShareLimits {
   readonly reserve: number
   /** What a modest host needs, in units. Above 0, else the reserve serves nobody. */
   readonly small: number
-  /** At its own bound a key loses its longest idle hold instead of being refused. Default: false. */
+  /** Instead of being refused a key loses its own longest idle hold. Default: false. */
   readonly replacesIdle?: boolean
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { pino } from 'pino'
+import type { Logger } from 'pino'
 
 import type { Environment } from '../../src/environment.ts'
 import type { HttpLimits } from '../../src/http/limits.ts'
@@ -55,7 +56,7 @@ export const PEER = {
 const engine = await selectEngine()
 const peerKey = await generateKeyPair('Ed25519')
 export const SIGNER = { peerId: peerKey.publicKey.toString(), sign: (bytes: Uint8Array) => peerKey.sign(bytes) }
-const logger = pino({ level: process.env['TEST_LOG'] ?? 'silent' })
+const silent = pino({ level: process.env['TEST_LOG'] ?? 'silent' })
 
 export interface NodeOptions {
   readonly limits?: Partial<HttpLimits>
@@ -65,6 +66,7 @@ export interface NodeOptions {
   readonly hosting?: Partial<HostingOptions>
   /** What every avatar says where it lives. */
   readonly homes?: readonly string[]
+  readonly logger?: Logger
   readonly trustedProxies?: readonly string[]
   /** Null: there is no operator. */
   readonly operatorToken?: string | null
@@ -76,7 +78,7 @@ export type HttpNode = Awaited<ReturnType<typeof startHttpNode>>
 export async function startHttpNode(options: NodeOptions = {}) {
   const { operatorToken = OPERATOR_TOKEN } = options
   const operator = operatorToken === null ? {} : { operatorToken }
-  const { limits = {}, ingestLimits = {}, environment = systemEnvironment(), feedEntries } = options
+  const { limits = {}, ingestLimits = {}, environment = systemEnvironment(), feedEntries, logger = silent } = options
   const directory = await mkdtemp(join(tmpdir(), 'avatar-kv-http-'))
   const metrics = createMetrics()
   const parts = { environment, logger, metrics }
@@ -108,10 +110,11 @@ export async function startHttpNode(options: NodeOptions = {}) {
       },
       { ...DEFAULT_INGEST_LIMITS, ...ingestLimits },
     )
+    const httpMetrics = createMetrics()
     const server = await createHttpServer(
       {
         ...parts,
-        metrics: createMetrics(),
+        metrics: httpMetrics,
         store: servedReader(store, hosting.hosts, avatarOf),
         kept: store,
         hosting,
@@ -132,7 +135,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
       },
     )
     await server.start()
-    return { store, hosting, verifier, ingest, server }
+    return { store, hosting, verifier, ingest, server, metrics: httpMetrics }
   }
 
   let running = await open()
@@ -145,6 +148,12 @@ export async function startHttpNode(options: NodeOptions = {}) {
   }
 
   return {
+    /** The counters of one kind of what strangers did, by its name. */
+    async strangers(): Promise<Record<string, number>> {
+      const { text } = await running.metrics.expose()
+      const found = text.matchAll(/^avatar_kv_strangers_total\{part="http",kind="(\w+)"\} (\d+)$/gm)
+      return Object.fromEntries([...found].map(([, kind, count]) => [kind, Number(count)]))
+    },
     get store() {
       return running.store
     },

@@ -14,6 +14,12 @@ describe('createMetrics', () => {
     metrics.gossipSent(2, 900)
     metrics.http('/v2/avatars/:avatar', 'GET', 200, 0.001)
     metrics.corruption('content')
+    metrics.stranger('http', 'body_aborted')
+    metrics.buildInfo({ version: '1.2.3', node: 'v20.19.0' })
+    let sent = 5
+    metrics.counter('sent_total', 'Sent.', () => sent)
+    expect((await metrics.expose()).text).toContain('avatar_kv_sent_total 5\n')
+    sent = 7
     peers = 4
 
     const { contentType, text } = await metrics.expose()
@@ -29,6 +35,10 @@ describe('createMetrics', () => {
       'avatar_kv_http_seconds_count{route="/v2/avatars/:avatar",method="GET",code="200"} 1',
       'avatar_kv_corruption_total{kind="content"} 1',
       'avatar_kv_peers 4',
+      'avatar_kv_strangers_total{part="http",kind="body_aborted"} 1',
+      'avatar_kv_build_info{version="1.2.3",node="v20.19.0"} 1',
+      '# TYPE avatar_kv_sent_total counter',
+      'avatar_kv_sent_total 7',
     ]) {
       expect(text).toContain(`${line}\n`)
     }

@@ -20,6 +20,8 @@ export function gaugesOnly(gauges: Map<string, () => number>, broken: (kind: str
       gauges.set(name, read)
     },
     counters: () => {},
+    stranger: () => {},
+    buildInfo: () => {},
     corruption: broken,
     expose: async () => ({ contentType: 'text/plain', text: '' }),
   }
