@@ -32,6 +32,7 @@ export function App() {
   useEffect(() => {
     const stop = new AbortController()
     const { signal } = stop
+    let timer: ReturnType<typeof setTimeout> | undefined
     const open = async (): Promise<void> => {
       try {
         const session = await openSession(signal)
@@ -39,11 +40,14 @@ export function App() {
       } catch (error) {
         if (signal.aborted) return
         setOpening({ phase: 'failed', message: messageOf(error) })
-        setTimeout(() => void open(), RETRY_MS)
+        timer = setTimeout(() => void open(), RETRY_MS)
       }
     }
     void open()
-    return () => stop.abort()
+    return () => {
+      stop.abort()
+      clearTimeout(timer)
+    }
   }, [])
 
   return (
@@ -69,7 +73,7 @@ export function App() {
             <h1>This host does not answer</h1>
             <Notice tone="bad" title="Nothing can be shown yet">
               <p>{opening.message}</p>
-              <p>It is asked again every few seconds.</p>
+              <p>This page tries again by itself. You need not reload it.</p>
             </Notice>
           </>
         )}
@@ -131,10 +135,10 @@ function NavLink({ href, name, isHere }: { href: string; name: string; isHere: b
   )
 }
 
-/** Asks before the page is left where that would lose what is in its memory alone; the browser has its own words for it. */
-function useGuard(hasUnkept: () => boolean): void {
-  const latest = useRef(hasUnkept)
-  latest.current = hasUnkept
+/** Asks before the page is left, where that would lose what only its memory holds. The browser words the question. */
+function useGuard(hasUnsaved: () => boolean): void {
+  const latest = useRef(hasUnsaved)
+  latest.current = hasUnsaved
   useEffect(() => {
     const ask = (event: BeforeUnloadEvent): void => {
       if (latest.current()) event.preventDefault()
@@ -144,7 +148,7 @@ function useGuard(hasUnkept: () => boolean): void {
   }, [])
 }
 
-/** The address behind `#` is the page's; a jump within it must not change it. */
+/** The text behind `#` names the page, so a jump within the page must not change it. */
 function skipToMain(event: Event): void {
   event.preventDefault()
   document.querySelector<HTMLElement>('main')?.focus()
@@ -160,7 +164,7 @@ function useRoute(): Route {
       last.current = route
       setHash(location.hash)
       document.title = `${TITLES[route.page]} – avatar-kv explorer`
-      // Who listens hears of another page; within one the focus stays.
+      // Screen readers announce another page; within a page the focus stays.
       if (isOther) {
         scrollTo(0, 0)
         document.querySelector<HTMLElement>('main')?.focus({ preventScroll: true })

@@ -101,6 +101,36 @@ describe('an archive dropped on the page', () => {
   })
 })
 
+it('checking ends when the person stops it, or goes elsewhere', async () => {
+  const page = await browser.open(`${away.url}/#/archives`)
+  const text = gzipSync(`${archive.split('\n')[0]}\n${`${archive.split('\n')[1]}\n`.repeat(20_000)}`)
+  await drop(page, 'long.avatar-kv.ndjson.gz', text)
+  await page.getByText(/\d+ signatures so far/).waitFor()
+  await page.getByRole('button', { name: 'Stop' }).click()
+  expect(await page.getByText('so far').count()).toBe(0)
+  await drop(page, 'short.avatar-kv.ndjson', Buffer.from(archive))
+  await page.getByText('This archive is sound and complete').waitFor()
+  expect(browser.complaints).toEqual([])
+})
+
+it('a host that is away, and a proxy that takes no large file, are told of with what to do', async () => {
+  const page = await browser.open(`${away.url}/#/archives`)
+  await page.route('**/assets/check-file*', (route) => route.abort())
+  await drop(page, 'ada.avatar-kv.ndjson', Buffer.from(archive))
+  await page.getByText('A part of this page did not load').waitFor()
+  await page.unroute('**/assets/check-file*')
+  await page.reload()
+  await drop(page, 'ada.avatar-kv.ndjson', Buffer.from(archive))
+  await page.getByText('This archive is sound and complete').waitFor()
+  await page.route('**/v2/archives', (route) => route.fulfill({ status: 413, body: '<h1>413</h1>' }))
+  await page.getByRole('button', { name: 'Import it into this host' }).click()
+  await page.getByText('Ask the operator to raise its limit').waitFor()
+  await page.unroute('**/v2/archives')
+  await page.getByRole('button', { name: 'Import it into this host' }).click()
+  await page.getByText('This host has imported the archive').waitFor()
+  expect(browser.complaints).toEqual([])
+})
+
 it('an archive is downloaded from the page as the host hands it out', async () => {
   const page = await browser.open(`${home.url}/#/avatar/${avatar}/move`)
   const [download] = await Promise.all([

@@ -161,11 +161,11 @@ describe('the network page', () => {
     expect(await page.locator('.cards > li').innerText()).toContain('abc\\u202ecba')
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
     await page.route('**/v2/status', (route) => route.fulfill({ json: { version: '2' } }))
-    await page.getByText('What this host answers is not what a node answers').waitFor()
+    await page.getByText('This host answered with something that is not the answer of a node').waitFor()
     await page.unroute('**/v2/status')
     await page.getByText('trouble: xxx').waitFor()
     await page.route('**/v2/peers', (route) => route.fulfill({ json: { peers: [{ peer_id: 'a' }] } }))
-    await page.getByText('What this host answers is not what a node answers').waitFor()
+    await page.getByText('This host answered with something that is not the answer of a node').waitFor()
     expect(browser.complaints).toEqual([])
   })
 

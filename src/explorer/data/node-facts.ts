@@ -1,8 +1,8 @@
-/** What the host says of itself and of others. Nothing of it is verified; it is shown as the host's word. */
+/** What the host says about itself and its peers. None of it is verified. */
 import type { RecordText } from '../../client/index.ts'
 import { cut } from './format.ts'
 
-/** Answers of these calls are small; a host that sends more is not read to its end. */
+/** Answers of these calls are small. A longer answer is not read to its end. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024
 const TIMEOUT_MS = 15_000
 /** An archive is as large as it is; the host answers when all of it is on disk. */
@@ -195,25 +195,44 @@ async function ask<T>(path: string, init: RequestInit, signal?: AbortSignal, tim
     text = await readBounded(response)
   } catch (error) {
     if (signal?.aborted === true || error instanceof HostError) throw error
-    throw new HostError('offline', 'This host does not answer. It may be down, or this device is offline.')
+    throw new HostError(
+      'offline',
+      'This host does not answer. It may be down, or this device is offline. Check the connection of this device.',
+    )
   }
   const { ok, status } = response
   let answer: unknown
   try {
     answer = JSON.parse(text)
   } catch {
-    // What stands before a host (a proxy, a hotel's page) answers with pages.
+    // A proxy, or the login page of a network, answers with HTML.
   }
   if (typeof answer !== 'object' || answer === null) {
-    throw ok ? notUnderstood() : new HostError('refused', `This host answers with status ${status}.`, status)
+    throw ok ? notUnderstood() : refusedBy(status)
   }
   if (ok) return answer as T
   const message = 'message' in answer && typeof answer.message === 'string' ? answer.message : ''
-  throw new HostError('refused', message === '' ? `This host answers with status ${status}.` : cut(message), status)
+  throw message === '' ? refusedBy(status) : new HostError('refused', cut(message), status)
+}
+
+/** An answer without a message of the node: mostly a proxy's. */
+function refusedBy(status: number): HostError {
+  const advice =
+    status === 413
+      ? 'A proxy before this host does not let so many bytes through. Ask the operator to raise its limit.'
+      : status === 429
+        ? 'Too many requests came from this address. Wait a minute.'
+        : status >= 500
+          ? 'The host, or a proxy before it, does not work at the moment. Wait, or ask the operator.'
+          : 'Reload the page. If that does not help, ask the operator of the host.'
+  return new HostError('refused', `This host answered with the HTTP status ${status}. ${advice}`, status)
 }
 
 function notUnderstood(): HostError {
-  return new HostError('refused', 'What this host answers is not what a node answers.')
+  return new HostError(
+    'refused',
+    'This host answered with something that is not the answer of a node. The page may be older than the host, or a proxy or the login page of a network answered. Reload the page.',
+  )
 }
 
 async function readBounded(response: Response): Promise<string> {
@@ -227,7 +246,11 @@ async function readBounded(response: Response): Promise<string> {
       const { done, value } = await reader.read()
       if (done) return text + decoder.decode()
       bytes += value.byteLength
-      if (bytes > MAX_ANSWER_BYTES) throw new HostError('refused', 'The answer of this host is too long.')
+      if (bytes > MAX_ANSWER_BYTES)
+        throw new HostError(
+          'refused',
+          `The answer of this host is longer than ${MAX_ANSWER_BYTES / 1024 / 1024} MiB, and was not read. Ask the operator of the host.`,
+        )
       text += decoder.decode(value, { stream: true })
     }
   } finally {

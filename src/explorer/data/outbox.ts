@@ -1,6 +1,6 @@
 /**
- * Signed records that no host has taken yet: kept in the browser until one has, or until the person discards them.
- * Signed records are no secret; keys are never in here.
+ * Signed records that the host has not taken yet. The browser stores them until the host takes them or the person discards
+ * them. Signed records are no secret. Keys are never stored here.
  */
 import { SUBMIT_BYTES, SUBMIT_RECORDS } from '../../client/limits.ts'
 import { HostError, submitRecords, type SubmitResult } from './node-facts.ts'

@@ -2,14 +2,14 @@ import { cut } from './format.ts'
 import { visible } from './format-visible.ts'
 import type { SubmitResult } from './node-facts.ts'
 
-/** Why the host does not take a change, for people. What it says itself is shown as its word. */
+/** Why the host does not take a change, for people. The host's own message is quoted. */
 export function whyNotTaken({ status, message }: SubmitResult): string {
   if (status === 'superseded') {
-    // Whether it had seen the change is not known: the host may have had it once, and its answer been lost.
-    return 'Somebody with this key put a snapshot in place of the history meanwhile. If the content lacks this change, make it again.'
+    // Perhaps the host had stored the change, and its answer was lost: only the content tells.
+    return 'Meanwhile a snapshot, signed with this key, replaced the history. If the content lacks this change, make it again.'
   }
   if (status === 'pending') {
-    return 'It builds on a change that the host has not taken, and counts nowhere before that one does. Without that one, make it again.'
+    return 'It builds on a change that the host has not taken, and does not count before that one does. Send that one again, or make this one again without it.'
   }
   const said = message === undefined ? 'It gave no reason.' : `It says: ${visible(cut(message))}`
   return status === 'invalid' ? `The host calls the change invalid. ${said}` : `The host refuses the change. ${said}`

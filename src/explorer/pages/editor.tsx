@@ -16,9 +16,9 @@ interface Props {
   readonly view: Extract<AvatarView, { phase: 'ready' }>
   readonly waiting: readonly Waiting[]
   readonly desired: Desired
-  /** Undefined where nobody is there who can sign for this avatar. */
+  /** Undefined where no key or wallet is chosen that can sign for this avatar. */
   readonly signer: Signer | undefined
-  /** A change that the host did not take, to be made on the content of now. */
+  /** A change that the host did not take, to be applied to the present content. */
   readonly again: Kept | undefined
 }
 
@@ -28,7 +28,7 @@ type Stage =
   | { readonly at: 'signing'; readonly prepared: Prepared }
   | { readonly at: 'sent'; readonly record: Waiting }
 
-/** One content: typed, turned into a patch, shown as the text that is signed, signed, sent, and seen to arrive. */
+/** Edits one content: turns it into a patch, shows the text that will be signed, has it signed, and sends it. */
 export function Editor({ view, waiting, desired, signer, again }: Props) {
   const { known } = view
   const { target } = desired
@@ -46,7 +46,7 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
   const now = contentWith(known, waiting, target)
   const meanwhile = stage.at === 'writing' || stage.at === 'review' ? judgeDraft(before, pretty(now)) : undefined
 
-  // Nothing was typed: what comes is taken over.
+  // Nothing was typed: new content replaces the old.
   useEffect(() => {
     if (stage.at !== 'writing' || draft.kind !== 'same' || meanwhile?.kind !== 'change') return
     setBefore(now)
@@ -135,21 +135,21 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
         <Notice tone="warn" title="The content changed meanwhile">
           <p>
             {isClash
-              ? 'Somebody with this key changed the same keys from elsewhere. Yours would overwrite theirs.'
-              : 'Other keys were changed from elsewhere. Your patch leaves them alone.'}{' '}
+              ? 'The same keys were changed from another device with this avatar’s key. Your patch would overwrite that change.'
+              : 'Other keys were changed from another device. Your patch does not touch them.'}{' '}
             <button type="button" class="small" onClick={startOver}>
-              Drop mine, and start from the new content
+              Discard mine and start from the new content
             </button>
           </p>
         </Notice>
       )}
       {draft.kind === 'change' && (
         <>
-          <h3>The patch that this makes</h3>
+          <h3>The patch that results</h3>
           <pre tabIndex={0} aria-label="Patch" class="patch">
             {visible(JSON.stringify(draft.patch, null, 2))}
           </pre>
-          <p class="hint">null removes a key. Only what is named here is changed.</p>
+          <p class="hint">null removes a key. Keys that are not named here stay as they are.</p>
         </>
       )}
       {stage.at === 'writing' ? (
@@ -164,7 +164,7 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
           </button>{' '}
           {draft.kind !== 'same' && (
             <button type="button" onClick={startOver}>
-              Drop what I typed
+              Discard what I typed
             </button>
           )}{' '}
           {signer === undefined && <span class="hint">Choose above who signs.</span>}
@@ -175,8 +175,9 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
             This exact text will be signed
           </h3>
           <p class="hint">
-            It names your avatar, the patch, and what you have seen ({stage.prepared.text.length.toLocaleString('en')}{' '}
-            characters). <Copy text={stage.prepared.text} label="Copy the text that will be signed" />
+            It names your avatar, the patch, and the records that you have seen (
+            {stage.prepared.text.length.toLocaleString('en')} characters).{' '}
+            <Copy text={stage.prepared.text} label="Copy the text that will be signed" />
           </p>
           <pre tabIndex={0} aria-label="Text to be signed" class="to-sign">
             {visible(stage.prepared.text)}

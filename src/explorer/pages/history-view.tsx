@@ -104,8 +104,11 @@ interface EntryProps {
 
 function Entry({ entry, avatar, isNew, isChosen, branches, missing }: EntryProps) {
   const place = useRef<HTMLLIElement>(null)
+  // Of 50 records the texts may take many megabytes: only those that are opened are in the page.
+  const [isOpen, setIsOpen] = useState(isChosen)
   useEffect(() => {
     if (!isChosen) return
+    setIsOpen(true)
     place.current?.scrollIntoView({ block: 'center' })
     place.current?.focus()
   }, [isChosen])
@@ -151,7 +154,7 @@ function Entry({ entry, avatar, isNew, isChosen, branches, missing }: EntryProps
       {changes.length === 0 && type !== 'part' && status === 'stored' && isBeforeKnown && (
         <p class="hint">It changed no value.</p>
       )}
-      <details open={isChosen}>
+      <details open={isChosen} onToggle={(event) => setIsOpen(event.currentTarget.open)}>
         <summary>Signed text and signature</summary>
         <dl class="facts">
           <dt>Id</dt>
@@ -169,20 +172,22 @@ function Entry({ entry, avatar, isNew, isChosen, branches, missing }: EntryProps
                 ))}
           </dd>
         </dl>
-        <div class="raw">
-          <p>
-            Payload <Copy text={entry.payload} label="Copy payload" />
-          </p>
-          <pre tabIndex={0} aria-label="Payload">
-            {visible(entry.payload)}
-          </pre>
-          <p>
-            Signature <Copy text={entry.signature} label="Copy signature" />
-          </p>
-          <pre tabIndex={0} aria-label="Signature">
-            {entry.signature}
-          </pre>
-        </div>
+        {isOpen && (
+          <div class="raw">
+            <p>
+              Payload <Copy text={entry.payload} label="Copy payload" />
+            </p>
+            <pre tabIndex={0} aria-label="Payload">
+              {visible(entry.payload)}
+            </pre>
+            <p>
+              Signature <Copy text={entry.signature} label="Copy signature" />
+            </p>
+            <pre tabIndex={0} aria-label="Signature">
+              {entry.signature}
+            </pre>
+          </div>
+        )}
       </details>
     </li>
   )

@@ -13,8 +13,8 @@ export function MoveView({ avatar, known }: { avatar: string; known: VerifiedAva
         ) : (
           <>
             <p>
-              An archive holds {count(known.records, 'signed record')} as they are. Any host can take it in, and anybody
-              can check it with no host at all.
+              The archive holds {count(known.records, 'signed record')}. Any host can import it, and everyone can check
+              it without a host.
             </p>
             <p class="row">
               <a class="button primary" href={`v2/archives?${query}`} download>
@@ -24,7 +24,7 @@ export function MoveView({ avatar, known }: { avatar: string; known: VerifiedAva
                 Compressed
               </a>
               <a class="button" href={`v2/archives?${query}&history=true`} download>
-                With superseded history
+                With the replaced history
               </a>
             </p>
           </>
@@ -40,8 +40,8 @@ export function ArchivesPage() {
     <>
       <h1>Archives</h1>
       <p class="lead">
-        An archive is a file of signed records. Check one that you were given, then import it here if you like. To take
-        an avatar’s archive, <a href="#/">find the avatar</a> and choose “Move”.
+        An archive is a file of signed records. Check an archive here, then import it if you like. To get the archive of
+        an avatar, <a href="#/">find the avatar</a> and choose “Move”.
       </p>
       <ArchiveCheck />
     </>

@@ -2,13 +2,13 @@ import { PenPanel } from '../parts/pen-panel.tsx'
 import { useDesk } from '../data/context.ts'
 import { avatarHref } from '../routes.ts'
 
-/** For those who do not know their avatar yet. */
+/** For people who do not know their avatar yet. */
 export function WritePage() {
   const { pen } = useDesk()
   return (
     <>
       <h1>Write as yourself</h1>
-      <p class="lead">Your avatar is the public key of whoever signs: a wallet’s account, or a key of your own.</p>
+      <p class="lead">Your avatar is a public key: that of an account in your wallet, or that of a key of your own.</p>
       <PenPanel />
       {pen !== undefined && (
         <p>

@@ -1,11 +1,13 @@
-import { useRef, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { CheckReport } from '../data/check-file.ts'
-import { bytes, count, messageOf, moment } from '../data/format.ts'
+import { bytes, count, cut, messageOf, moment } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
-import { importArchive, type ImportResult } from '../data/node-facts.ts'
 import { avatarHref } from '../routes.ts'
+import { Import } from './archive-import.tsx'
 import { Hex } from './hex.tsx'
 import { Loading, Notice, type Tone } from './notice.tsx'
+
+const SHOWN_AVATARS = 100
 
 type Stage =
   | { readonly at: 'waiting' }
@@ -13,11 +15,12 @@ type Stage =
   | { readonly at: 'checked'; readonly file: File; readonly report: CheckReport }
   | { readonly at: 'failed'; readonly message: string }
 
-/** Takes an archive by drop or by choice, checks it here, and hands it in only if somebody wants that. */
+/** Takes an archive that is dropped or chosen, checks it in the browser, and sends it to the host only on request. */
 export function ArchiveCheck() {
   const [stage, setStage] = useState<Stage>({ at: 'waiting' })
   const [isOver, setIsOver] = useState(false)
   const running = useRef<AbortController>(undefined)
+  useEffect(() => () => running.current?.abort(), [])
 
   async function take(file: File | undefined): Promise<void> {
     if (file === undefined) return
@@ -26,8 +29,7 @@ export function ArchiveCheck() {
     running.current = own
     setStage({ at: 'checking', file, read: 0, records: 0 })
     try {
-      // The checker is as large as all the rest.
-      const { checkFile } = await import('../data/check-file.ts')
+      const { checkFile } = await loadChecker()
       const report = await checkFile(
         file,
         (read, records) => setStage({ at: 'checking', file, read, records }),
@@ -37,6 +39,11 @@ export function ArchiveCheck() {
     } catch (error) {
       if (!own.signal.aborted) setStage({ at: 'failed', message: messageOf(error) })
     }
+  }
+
+  function stop(): void {
+    running.current?.abort()
+    setStage({ at: 'waiting' })
   }
 
   return (
@@ -56,7 +63,7 @@ export function ArchiveCheck() {
         }}
       >
         <span>
-          <strong>Drop an archive here</strong>, or choose one. It is checked in your browser; nothing is uploaded.
+          <strong>Drop an archive here</strong>, or choose one. Your browser checks it. Nothing is uploaded.
         </span>
         <input
           type="file"
@@ -67,13 +74,22 @@ export function ArchiveCheck() {
       <div aria-live="polite">
         {stage.at === 'checking' && (
           <>
-            <Loading what={`Checking ${stage.file.name}:`} done={stage.read} total={stage.file.size} />
-            <p class="hint">{count(stage.records, 'signature')} so far</p>
+            <Loading
+              what={`Checking ${visible(cut(stage.file.name, 80))}:`}
+              done={stage.read}
+              total={stage.file.size}
+            />
+            <p>
+              <span class="hint">{count(stage.records, 'signature')} so far</span>{' '}
+              <button type="button" class="small" onClick={stop}>
+                Stop
+              </button>
+            </p>
           </>
         )}
         {stage.at === 'failed' && (
-          <Notice tone="bad" title="The file could not be read">
-            {stage.message}
+          <Notice tone="bad" title="The file could not be checked">
+            {visible(stage.message)}
           </Notice>
         )}
         {stage.at === 'checked' && <Report file={stage.file} report={stage.report} />}
@@ -82,8 +98,21 @@ export function ArchiveCheck() {
   )
 }
 
+/** The checker is as large as the rest of the page, so it is loaded only here. */
+async function loadChecker(): Promise<typeof import('../data/check-file.ts')> {
+  try {
+    return await import('../data/check-file.ts')
+  } catch (error) {
+    throw new Error(
+      'A part of this page did not load. The host may be down, or runs a newer version now. Reload the page and try again.',
+      { cause: error },
+    )
+  }
+}
+
 function Report({ file, report }: { file: File; report: CheckReport }) {
   const { tone, title, text } = judge(report)
+  const [shown, setShown] = useState(SHOWN_AVATARS)
   return (
     <>
       <Notice tone={tone} title={title}>
@@ -103,14 +132,14 @@ function Report({ file, report }: { file: File; report: CheckReport }) {
       </Notice>
       <dl class="facts">
         <dt>Network</dt>
-        <dd>{report.network ?? 'not told'}</dd>
-        <dt>Made</dt>
-        <dd>{report.created_at === null ? 'not told' : moment(report.created_at)}</dd>
+        <dd>{report.network ?? 'not stated'}</dd>
+        <dt>Created</dt>
+        <dd>{report.created_at === null ? 'not stated' : moment(report.created_at)}</dd>
         <dt>Records</dt>
         <dd>
           {report.valid.toLocaleString('en')} good
           {report.invalid > 0 && `, ${report.invalid.toLocaleString('en')} bad`}
-          {report.duplicate > 0 && `, ${report.duplicate.toLocaleString('en')} twice`}
+          {report.duplicate > 0 && `, ${report.duplicate.toLocaleString('en')} repeated`}
         </dd>
         <dt>Trailer</dt>
         <dd>{TRAILERS[report.trailer]}</dd>
@@ -127,7 +156,7 @@ function Report({ file, report }: { file: File; report: CheckReport }) {
               </tr>
             </thead>
             <tbody>
-              {report.shown.slice(0, 100).map(({ avatar, records, state }) => (
+              {report.shown.slice(0, shown).map(({ avatar, records, state }) => (
                 <tr key={avatar}>
                   <th scope="row">
                     <a href={avatarHref(avatar)}>see</a> <Hex value={avatar} label="avatar" />
@@ -141,94 +170,50 @@ function Report({ file, report }: { file: File; report: CheckReport }) {
           </table>
         </div>
       )}
+      {report.shown.length > shown ? (
+        <button type="button" onClick={() => setShown(report.shown.length)}>
+          Show {(report.shown.length - shown).toLocaleString('en')} more avatars
+        </button>
+      ) : (
+        report.avatars > report.shown.length && (
+          <p class="hint">
+            {report.shown.length.toLocaleString('en')} of {report.avatars.toLocaleString('en')} avatars are listed.
+          </p>
+        )
+      )}
       {report.valid > 0 && <Import file={file} />}
     </>
   )
 }
 
 const TRAILERS = {
-  good: 'fits what is before it',
-  wrong: 'does not fit: the file was changed',
+  good: 'matches the rest of the file',
+  wrong: 'does not match: the file was changed',
   missing: 'missing: the file was cut',
 } as const
 
 function judge(report: CheckReport): { tone: Tone; title: string; text: string } {
   if (report.valid === 0) {
-    return { tone: 'bad', title: 'Nothing in this file can be used', text: 'it holds no record with a good signature.' }
+    return {
+      tone: 'bad',
+      title: 'Nothing in this file can be used',
+      text: 'it holds no record with a good signature. Choose a file that “Move” or avatar-kv export made.',
+    }
   }
   const good = `${count(report.valid, 'good signature')}, ${count(report.avatars, 'avatar')}.`
   if (!report.sound) {
     return {
       tone: 'bad',
       title: `This archive is damaged: ${count(report.faults.total, 'fault')}`,
-      text: `${good} What is good in it can still be imported.`,
+      text: `${good} Its good records can still be imported. For the others, get the archive again.`,
     }
   }
   if (!report.complete) {
     return {
       tone: 'warn',
       title: 'Sound, but with gaps',
-      text: `${good} ${count(report.missing, 'record')} that others build on ${report.missing === 1 ? 'is' : 'are'} not in it.`,
+      text: `${good} It lacks ${count(report.missing, 'record')} that others build on. A host that has the missing records fills the gap after the import.`,
     }
   }
   return { tone: 'good', title: 'This archive is sound and complete', text: good }
-}
-
-type ImportStage =
-  | { readonly at: 'asked' }
-  | { readonly at: 'sending' }
-  | { readonly at: 'done'; readonly result: ImportResult }
-  | { readonly at: 'failed'; readonly message: string }
-
-function Import({ file }: { file: File }) {
-  const [stage, setStage] = useState<ImportStage>({ at: 'asked' })
-  async function send(): Promise<void> {
-    setStage({ at: 'sending' })
-    try {
-      setStage({ at: 'done', result: await importArchive(file) })
-    } catch (error) {
-      setStage({ at: 'failed', message: messageOf(error) })
-    }
-  }
-  if (stage.at === 'sending') return <Loading what="This host takes the archive in" />
-  if (stage.at === 'done') return <Imported result={stage.result} />
-  return (
-    <>
-      {stage.at === 'failed' && (
-        <Notice tone="bad" title="The host did not take it">
-          {stage.message}
-        </Notice>
-      )}
-      <p>
-        <button type="button" onClick={() => void send()}>
-          Import it into this host
-        </button>{' '}
-        <span class="hint">The host checks every record again. It may be repeated.</span>
-      </p>
-    </>
-  )
-}
-
-function Imported({ result }: { result: ImportResult }) {
-  const parts = [
-    count(result.stored, 'record is new', 'records are new'),
-    `${result.duplicate.toLocaleString('en')} there already`,
-    ...(result.pending > 0 ? [`${result.pending.toLocaleString('en')} wait for what is missing`] : []),
-    ...(result.superseded > 0 ? [`${result.superseded.toLocaleString('en')} superseded`] : []),
-    ...(result.refused > 0 ? [`${result.refused.toLocaleString('en')} refused`] : []),
-    ...(result.invalid > 0 ? [`${result.invalid.toLocaleString('en')} invalid`] : []),
-  ]
-  const reasons = Object.values(result.refusals).map(({ message }) => message)
-  return (
-    <Notice tone={result.refused + result.invalid > 0 ? 'warn' : 'good'} title="This host has taken the archive in">
-      <p>{parts.join(', ')}.</p>
-      {reasons.length > 0 && (
-        <ul>
-          {reasons.map((each) => (
-            <li key={each}>{each}</li>
-          ))}
-        </ul>
-      )}
-    </Notice>
-  )
 }

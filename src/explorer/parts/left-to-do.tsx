@@ -3,7 +3,7 @@ import { count, shortHex } from '../data/format.ts'
 import { avatarHref } from '../routes.ts'
 import { Notice } from './notice.tsx'
 
-/** Tells on the pages that are of no avatar where signed changes are that no host has taken. */
+/** On pages that show no avatar: which avatars have signed changes that the host has not taken. */
 export function LeftToDo() {
   const left = useLeft()
   if (left.length === 0) return null
