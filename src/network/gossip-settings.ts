@@ -21,7 +21,13 @@ const MAX_FRAME_BYTES = 4_194_304
 const ANSWER_BYTES = 2_097_152
 const ANSWER_MESSAGES = 128
 
-/** What waits for a slow peer. Above it the stream is dropped (and opened anew, see stream-repair.ts); the default is no bound. */
+/**
+ * How long a message is recognised without a look at it. Later than that its records are recognised as duplicates. Default 2
+ * min, for which a flood of small messages would be remembered.
+ */
+const SEEN_MS = 30_000
+
+/** What waits for a slow peer. Above it the stream is dropped (and opened again, see stream-repair.ts); the default is no bound. */
 export const MAX_OUTBOUND_BUFFER_BYTES = 8_388_608
 
 /** Loopback: any number of nodes may run on one machine. */
@@ -48,15 +54,21 @@ function messageIdText(id: Uint8Array): string {
 }
 
 /**
- * Options of gossipsub for one topic. Mesh degrees (6, 4 to 12), heartbeat (1 s) and memory of seen messages (2 min) stay
+ * Options of gossipsub for one topic. Mesh degrees (6, 4 to 12), and heartbeat (1 s) stay
  * as the specification has them (libp2p specs, gossipsub v1.0 and v1.1); a mesh of one or two peers forwards as well.
  *
  * @param standing points, 0 or less, that a peer has from elsewhere
+ * @param onDuplicate told of each message that was seen before
  */
-export function gossipSettings(topic: string, standing: (peer: string) => number): Partial<GossipsubOpts> {
+export function gossipSettings(
+  topic: string,
+  standing: (peer: string) => number,
+  onDuplicate: (peer: string) => void,
+): Partial<GossipsubOpts> {
   const cache = createMessageCache(
     { maxBytes: 67_108_864, heartbeats: 5, advertised: 3, answerBytes: ANSWER_BYTES, answerMessages: ANSWER_MESSAGES },
     messageIdText,
+    onDuplicate,
   )
   return {
     globalSignaturePolicy: 'StrictNoSign',
@@ -71,6 +83,7 @@ export function gossipSettings(topic: string, standing: (peer: string) => number
     fallbackToFloodsub: false,
     // Peers come from the operator's configuration, not from who prunes us.
     doPX: false,
+    seenTTL: SEEN_MS,
     // A node without peers is no error; its records stay for sync.
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,

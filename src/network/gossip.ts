@@ -9,13 +9,13 @@ import type { GossipVerdict, Logger, Metrics } from '../observe/types.ts'
 import { encodeBatch } from '../record/codec.ts'
 import { MAX_BATCH_BYTES } from '../record/limits.ts'
 import type { SignedRecord } from '../record/types.ts'
+import type { NetworkLimits } from './limits.ts'
+import { createMessageRate } from './message-rate.ts'
 import { createOutbox } from './outbox.ts'
-import type { OutboxLimits } from './outbox.ts'
 import { createPacer } from './pacer.ts'
-import type { PacerLimits } from './pacer.ts'
+import type { Source } from '../shares/types.ts'
 import { isGossipProtocol } from './stream-repair.ts'
 import { createValidationQueue } from './validation-queue.ts'
-import type { ValidationLimits } from './validation-queue.ts'
 import { judgeMessage } from './verdict.ts'
 import type { Judgement } from './verdict.ts'
 
@@ -36,15 +36,37 @@ export interface GossipComponents {
   readonly onLoss: () => void
   /** Called when a peer has sent a message with something new; must not throw. */
   readonly onNews: (peer: string) => void
+  /** The host that a peer counts for. */
+  readonly sourceOf: (peer: string) => Source
+}
+
+/** Notes of gossipsub on who delivered which message. */
+interface Deliveries {
+  readonly queue: { readonly length: number; peekAt(at: number): { expire: number } | undefined }
+  readonly gc: () => void
+}
+
+/** Gossipsub keeps these notes for two minutes, however many there are; with the oldest gone only late duplicates score less. */
+function forgetOldDeliveries({ queue, gc }: Deliveries, most: number): void {
+  if (queue.length <= most) return
+  for (let at = 0; at < most / 8; at += 1) {
+    const entry = queue.peekAt(at)
+    if (entry !== undefined) entry.expire = 0
+  }
+  gc()
 }
 
 export interface Gossip {
   publish(records: readonly SignedRecord[]): void
+  /** A peer sent a message that has been seen. */
+  duplicate(peer: string): void
   /** Peer ids of those that follow the topic. */
   subscribers(): Set<string>
   queuedBytes(): number
   droppedRecords(): number
   waitingBytes(): number
+  /** Messages of which gossipsub remembers who delivered them. */
+  remembered(): number
   start(): void
   /** Sends what is queued. */
   flush(): Promise<void>
@@ -60,13 +82,29 @@ export interface Gossip {
 export function createGossip(
   components: GossipComponents,
   topic: string,
-  limits: { readonly outbox: OutboxLimits; readonly validation: ValidationLimits; readonly pacer: PacerLimits },
+  limits: Pick<NetworkLimits, 'outbox' | 'validation' | 'pacer' | 'messageRate' | 'rememberedMessages'>,
 ): Gossip {
-  const { service, connections, ingest, environment, logger, metrics, onLoss } = components
+  const { service, connections, ingest, environment, logger, metrics, onLoss, sourceOf } = components
   const { clock, timers } = environment
-  const flow = { pause: (peer: string) => setPaused(peer, true), resume: (peer: string) => setPaused(peer, false) }
+  /** Reasons for which nothing is read from a peer: its queue is long, it sends too fast. */
+  const pauses = new Map<string, Set<'queue' | 'rate'>>()
+  const flow = { pause: (peer: string) => pause(peer, 'queue'), resume: (peer: string) => resume(peer, 'queue') }
   const queue = createValidationQueue({ timers, flow }, limits.validation)
+  const rate = createMessageRate(
+    {
+      clock,
+      timers,
+      pause(peer) {
+        pause(peer, 'rate')
+        return () => resume(peer, 'rate')
+      },
+    },
+    limits.messageRate,
+  )
   const pacer = createPacer({ timers, streams: () => gossipStreams('outbound') }, limits.pacer)
+  // The class of gossipsub has it; its interface does not name it.
+  const records = (service as unknown as { score: { deliveryRecords: Deliveries } }).score.deliveryRecords
+  const deliveries: Deliveries = { queue: records.queue, gc: () => records.gc() }
   const outbox = createOutbox({ clock, timers, logger, send, onDrop: onLoss }, limits.outbox)
 
   function gossipStreams(direction: 'inbound' | 'outbound', peer?: string): Connection['streams'] {
@@ -74,6 +112,19 @@ export function createGossip(
       .filter((connection) => peer === undefined || connection.remotePeer.toString() === peer)
       .flatMap((connection) => connection.streams)
       .filter((stream) => stream.direction === direction && isGossipProtocol(stream.protocol))
+  }
+
+  function pause(peer: string, reason: 'queue' | 'rate'): void {
+    pauses.set(peer, (pauses.get(peer) ?? new Set()).add(reason))
+    setPaused(peer, true)
+  }
+
+  function resume(peer: string, reason: 'queue' | 'rate'): void {
+    const reasons = pauses.get(peer)
+    reasons?.delete(reason)
+    if (reasons !== undefined && reasons.size > 0) return
+    pauses.delete(peer)
+    setPaused(peer, false)
   }
 
   function setPaused(peer: string, paused: boolean): void {
@@ -86,6 +137,8 @@ export function createGossip(
 
   async function validate(peer: PeerId, data: Uint8Array): Promise<TopicValidatorResult> {
     const startMs = clock.now()
+    rate.came(peer.toString(), sourceOf(peer.toString()).key)
+    forgetOldDeliveries(deliveries, limits.rememberedMessages)
     const judgement = await judge(peer.toString(), data)
     metrics.gossipReceived(judgement.verdict, (clock.now() - startMs) / 1000)
     if (judgement.verdict === 'reject') {
@@ -101,7 +154,7 @@ export function createGossip(
   async function judge(peer: string, data: Uint8Array): Promise<Judgement> {
     try {
       const judgement = await queue.run(peer, data.byteLength, async () => {
-        const result = await judgeMessage(ingest, data)
+        const result = await judgeMessage(ingest, data, sourceOf(peer))
         // It is forwarded at once when this ends.
         if (result.verdict === 'accept') await pacer.pass()
         return result
@@ -130,10 +183,12 @@ export function createGossip(
 
   return {
     publish: (records) => outbox.add(records),
+    duplicate: (peer) => rate.came(peer, sourceOf(peer).key),
     subscribers: () => new Set(service.getSubscribers(topic).map((peer) => peer.toString())),
     queuedBytes: outbox.queuedBytes,
     droppedRecords: outbox.dropped,
     waitingBytes: queue.waitingBytes,
+    remembered: () => deliveries.queue.length,
     start() {
       service.topicValidators.set(topic, (peer, { data }) =>
         // It may come as a Buffer, whose `slice` is not a copy: a trap for whoever gets the records.

@@ -1,5 +1,6 @@
 /** Bounds of a node that anyone may connect to. What gossipsub itself bounds is in gossip-settings.ts. */
 import { MAX_OUTBOUND_BUFFER_BYTES } from './gossip-settings.ts'
+import type { MessageRateLimits } from './message-rate.ts'
 import type { OutboxLimits } from './outbox.ts'
 import type { PacerLimits } from './pacer.ts'
 import type { PeerPlaceLimits } from './peer-places.ts'
@@ -42,6 +43,9 @@ export interface NetworkLimits {
   readonly outbox: OutboxLimits
   readonly validation: ValidationLimits
   readonly pacer: PacerLimits
+  readonly messageRate: MessageRateLimits
+  /** Messages of which it is remembered who delivered them, about 400 bytes each. */
+  readonly rememberedMessages: number
 }
 
 export const defaultNetworkLimits: NetworkLimits = {
@@ -58,6 +62,9 @@ export const defaultNetworkLimits: NetworkLimits = {
   },
   repairIntervalMs: 5000,
   outbox: { messageBytes: 262_144, messageRecords: 1024, delayMs: 5, queueBytes: 67_108_864 },
+  // A node sends at most 200 messages a second that are not full (outbox.delayMs), and passes on those of others.
+  messageRate: { burst: 10_000, refillMs: 1, longestPauseMs: 10_000 },
+  rememberedMessages: 65_536,
   pacer: { aboveBytes: 1_048_576, messageMs: 250, patienceMs: 3000 },
   validation: {
     running: 64,

@@ -54,8 +54,15 @@ export interface MessageCache {
   remove(msgIdStr: string): { message: CachedMessage; originatingPeers: Set<string> } | null
 }
 
-/** @param idText the same text form of message ids that the router is given */
-export function createMessageCache(limits: MessageCacheLimits, idText: (msgId: Uint8Array) => string): MessageCache {
+/**
+ * @param idText the same text form of message ids that the router is given
+ * @param onDuplicate told of each message that a peer sent and that was seen before
+ */
+export function createMessageCache(
+  limits: MessageCacheLimits,
+  idText: (msgId: Uint8Array) => string,
+  onDuplicate: (peer: string) => void = () => {},
+): MessageCache {
   // Oldest first: a Map keeps the order of insertion.
   const entries = new Map<string, Entry>()
   const given = new Map<string, { bytes: number; messages: number }>()
@@ -90,7 +97,7 @@ export function createMessageCache(limits: MessageCacheLimits, idText: (msgId: U
       }
       return true
     },
-    observeDuplicate() {},
+    observeDuplicate: (_msgIdStr, peer) => onDuplicate(peer),
     get: (msgId) => entries.get(idText(msgId))?.message,
     getWithIWantCount(msgIdStr, peer) {
       const entry = entries.get(msgIdStr)

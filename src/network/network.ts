@@ -12,6 +12,7 @@ import type { Environment } from '../environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import { createLibp2pLogger } from '../observe/libp2p-logger.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
+import type { Source } from '../shares/types.ts'
 import { parseListenAddress, parsePeerAddress } from './addresses.ts'
 import { NetworkError } from './errors.ts'
 import { createGossip } from './gossip.ts'
@@ -20,7 +21,7 @@ import { CONNECTION_LIMITS, defaultNetworkLimits } from './limits.ts'
 import type { NetworkLimits } from './limits.ts'
 import { createListening } from './listening.ts'
 import { createPeerBook } from './peer-book.ts'
-import { createPeerPlaces } from './peer-places.ts'
+import { createPeerPlaces, sourceOfAddress } from './peer-places.ts'
 import { createRedial } from './redial.ts'
 import { createStanding } from './standing.ts'
 import { createStreamRepair, isGossipProtocol } from './stream-repair.ts'
@@ -89,6 +90,12 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   )
 
   const listening = createListening()
+  let duplicates = 0
+  let tellDuplicate: (peer: string) => void = () => {}
+  const onDuplicate = (peer: string): void => {
+    duplicates += 1
+    tellDuplicate(peer)
+  }
   let gossipParts: GossipSubComponents | undefined
   const libp2p = await createLibp2p({
     start: false,
@@ -106,7 +113,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       identify: identify(),
       gossip: (parts: GossipSubComponents) => {
         gossipParts = parts
-        return gossipsub(gossipSettings(topic, standing.score))(parts)
+        return gossipsub(gossipSettings(topic, standing.score, onDuplicate))(parts)
       },
     },
   })
@@ -115,12 +122,22 @@ export async function createNetwork(components: NetworkComponents, options: Netw
 
   const book = createPeerBook({ clock: environment.clock, libp2p })
   const service = libp2p.services.gossip
+  /** Hosts of connected peers, by peer id. */
+  const sources = new Map<string, Source>()
+  const sourceOf = (peer: string): Source => sources.get(peer) ?? { key: peer }
+  libp2p.addEventListener('peer:connect', ({ detail: peer }) => {
+    const [connection] = libp2p.getConnections(peer)
+    const source = connection === undefined ? undefined : sourceOfAddress(connection.remoteAddr)
+    // Peers on this machine count each for itself: many nodes may run on it.
+    if (source?.isShared === false) sources.set(peer.toString(), source)
+  })
   const onLoss = components.onGossipLoss ?? (() => undefined)
   const gossip = createGossip(
-    { service, connections, ingest, environment, logger, metrics, onLoss, onNews: places.active },
+    { service, connections, ingest, environment, logger, metrics, onLoss, onNews: places.active, sourceOf },
     topic,
     limits,
   )
+  tellDuplicate = gossip.duplicate
   const gossips = options.gossip ?? true
   const redial = createRedial(
     {
@@ -155,7 +172,10 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   libp2p.addEventListener('peer:identify', ({ detail: { peerId, protocols } }) => {
     if (protocols.some((name) => name === SYNC_PROTOCOL || isGossipProtocol(name))) places.proven(peerId)
   })
-  libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => redial.disconnected(peer))
+  libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => {
+    sources.delete(peer.toString())
+    redial.disconnected(peer)
+  })
   metrics.counters(
     'peer_connections_lost_total',
     'Connections of other hosts that were not taken, or closed to make room, by reason.',
@@ -170,7 +190,9 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     () => gossip.subscribers().size,
   )
   metrics.gauge('gossip_queued_bytes', 'Own records that wait to be sent, in bytes.', gossip.queuedBytes)
-  metrics.gauge('gossip_dropped_records', 'Own records that gossip dropped, since the start.', gossip.droppedRecords)
+  metrics.gauge('gossip_remembered_messages', 'Messages whose deliverers are remembered.', gossip.remembered)
+  metrics.counter('gossip_dropped_records_total', 'Own records that gossip dropped.', gossip.droppedRecords)
+  metrics.counter('gossip_duplicate_messages_total', 'Gossip messages that had been seen.', () => duplicates)
   metrics.gauge('gossip_waiting_bytes', 'Received messages that wait to be validated, in bytes.', gossip.waitingBytes)
 
   let state: 'new' | 'started' | 'stopped' = 'new'

@@ -84,7 +84,7 @@ export function createPeerPlaces(components: PeerPlaceComponents, limits: PeerPl
 
   /** A connection came in: whether it is refused. */
   function arrives(connection: MultiaddrConnection): boolean {
-    const source = sourceOf(connection.remoteAddr)
+    const source = sourceOfAddress(connection.remoteAddr)
     if (arrivals.take(source) > 0) return lose('rate')
     const hold = handshakes.take(source, 1, () => cut(connection, 'handshakes'))
     if (typeof hold === 'string') return lose('handshakes')
@@ -112,7 +112,7 @@ export function createPeerPlaces(components: PeerPlaceComponents, limits: PeerPl
   }
 
   function hasPlace(peer: PeerId, connection: MultiaddrConnection): boolean {
-    const hold = strangers.take(sourceOf(connection.remoteAddr), 1, () => cut(connection, 'evicted'))
+    const hold = strangers.take(sourceOfAddress(connection.remoteAddr), 1, () => cut(connection, 'evicted'))
     if (typeof hold === 'string') {
       lose('places')
       return false
@@ -159,7 +159,8 @@ export function createPeerPlaces(components: PeerPlaceComponents, limits: PeerPl
   }
 }
 
-function sourceOf(address: Connection['remoteAddr']): Source {
+/** The host behind the address of a connection. */
+export function sourceOfAddress(address: Connection['remoteAddr']): Source {
   const key = hostOf(address.getComponents()[0]?.value ?? '')
   return { key, isShared: LOOPBACK.includes(key) }
 }

@@ -4,6 +4,7 @@ import { decodeBatch } from '../record/codec.ts'
 import { RecordError } from '../record/errors.ts'
 import { MAX_BATCH_BYTES } from '../record/limits.ts'
 import type { SignedRecord } from '../record/types.ts'
+import type { Source } from '../shares/types.ts'
 
 export interface Judgement {
   readonly verdict: GossipVerdict
@@ -16,9 +17,10 @@ export interface Judgement {
  * 1 byte to 1 MiB or holds an invalid record (then none of its records is taken); *accept* what brought a record that is
  * kept; else *ignore*.
  *
+ * @param source the host that the sender counts for
  * @throws whatever ingest throws, `IngestBusyError` included: the caller ignores the message
  */
-export async function judgeMessage(ingest: Ingest, data: Uint8Array): Promise<Judgement> {
+export async function judgeMessage(ingest: Ingest, data: Uint8Array, source: Source): Promise<Judgement> {
   if (data.byteLength === 0) return { verdict: 'reject', reason: 'empty' }
   if (data.byteLength > MAX_BATCH_BYTES) return { verdict: 'reject', reason: 'too_large' }
   let records: SignedRecord[]
@@ -29,7 +31,7 @@ export async function judgeMessage(ingest: Ingest, data: Uint8Array): Promise<Ju
     throw error
   }
   if (records.length === 0) return { verdict: 'ignore', reason: 'no_records' }
-  return judgeResults(await ingest.submit(records, { origin: 'gossip', atomic: true }))
+  return judgeResults(await ingest.submit(records, { origin: 'gossip', source, atomic: true }))
 }
 
 function judgeResults(results: readonly IngestResult[]): Judgement {

@@ -44,7 +44,7 @@ describe('a record of an avatar that is not admitted', () => {
   test('by gossip is ignored without a look at its signature', async () => {
     door = await openDoor({ admission: admissionOf(new Set([foreign.avatar])) })
     const batch = encodeBatch([foreign.patch([]), forged(foreign.patch([]))])
-    expect(await judgeMessage(door.ingest, batch)).toEqual({ verdict: 'ignore', reason: 'not_hosted' })
+    expect(await judgeMessage(door.ingest, batch, { key: 'peer' })).toEqual({ verdict: 'ignore', reason: 'not_hosted' })
     expect(door.verified).toEqual([])
     expect(await door.counts()).toEqual({ 'gossip refused': 2 })
   })
@@ -52,17 +52,20 @@ describe('a record of an avatar that is not admitted', () => {
   test('by gossip beside others is verified with them, for all of it may be passed on', async () => {
     door = await openDoor({ admission: admissionOf(new Set([foreign.avatar])) })
     const good = [mine.patch([]), foreign.patch([])]
-    expect(await judgeMessage(door.ingest, encodeBatch(good))).toEqual({ verdict: 'accept', reason: 'new' })
+    expect(await judgeMessage(door.ingest, encodeBatch(good), { key: 'peer' })).toEqual({
+      verdict: 'accept',
+      reason: 'new',
+    })
     expect(door.verified).toEqual([2])
     const bad = [mine.patch([]), forged(foreign.patch([]))]
-    expect((await judgeMessage(door.ingest, encodeBatch(bad))).verdict).toBe('reject')
+    expect((await judgeMessage(door.ingest, encodeBatch(bad), { key: 'peer' })).verdict).toBe('reject')
     expect(door.store.totals()).toMatchObject({ avatars: 1, records: 1 })
   })
 
   test('by gossip without a head that tells its avatar is looked at as ever', async () => {
     door = await openDoor({ admission: admissionOf(new Set([foreign.avatar])) })
     const odd = { payload: new TextEncoder().encode('{"b":1}'), signature: new Uint8Array(64) }
-    expect((await judgeMessage(door.ingest, encodeBatch([odd]))).verdict).toBe('reject')
+    expect((await judgeMessage(door.ingest, encodeBatch([odd]), { key: 'peer' })).verdict).toBe('reject')
   })
 
   test('is not appended though it was on its way when the avatar was let go', async () => {

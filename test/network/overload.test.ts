@@ -105,3 +105,27 @@ test('a flood of tiny messages from one peer leaves room for another', async () 
   // In order of arrival it would wait for over a thousand messages, 16 at a time.
   expect(tookMs).toBeLessThan(1000)
 }, 30_000)
+
+test('a flood of messages that bring nothing is slowed down, remembered within bounds, and heard to the end', async () => {
+  const flooded = await startNode({
+    limits: { messageRate: { burst: 100, refillMs: 10, longestPauseMs: 1000 }, rememberedMessages: 80 },
+  })
+  const stranger = await startStranger(flooded)
+  const other = await startNode({ peers: [addressOf(flooded)] })
+  await meshed(flooded, other)
+  const total = 1000
+  const begin = performance.now()
+  // More than the window of a stream, so that a pause holds some back.
+  const filler = 'x'.repeat(4096)
+  for (let count = 0; count < total; count += 1)
+    await stranger.send(encodeBatch([record(`duplicate:${count}${filler}`)]))
+  other.network.publish([record('stored:meanwhile')])
+  await until(() => flooded.ingest.payloads.includes('stored:meanwhile'), 'the other is heard')
+  await judged(flooded, total + 1, 30_000)
+  // 4 MB are some windows of a stream, and after each comes a pause of about a second.
+  expect(performance.now() - begin).toBeGreaterThan(900)
+  const { text } = await flooded.metrics.expose()
+  const remembered = Number(/^avatar_kv_gossip_remembered_messages (\d+)$/m.exec(text)?.[1])
+  expect(remembered).toBeGreaterThan(0)
+  expect(remembered).toBeLessThanOrEqual(81)
+})

@@ -262,7 +262,7 @@ export class SimulatedNode {
     if (process === undefined || !this.#isNew(data)) return
     let verdict = 'ignore'
     try {
-      const judgement = await judgeMessage(process.ingest, data)
+      const judgement = await judgeMessage(process.ingest, data, { key: String(from) })
       verdict = judgement.verdict
       this.#world.timeline.note(`${this.name} ${verdict} ${judgement.reason}`)
       if (verdict === 'reject') this.#world.onReject(this, from, judgement.reason)
