@@ -7,6 +7,7 @@ import { buildPatch } from '../record/build.ts'
 import { encodePayload } from '../record/payload.ts'
 import type { Avatar, Citation, JsonObject } from '../record/types.ts'
 import type { StoreReader } from '../store/types.ts'
+import { findCitations } from './earlier-tips.ts'
 import { ISSUED_PAYLOAD_MS } from './limits.ts'
 
 /** What a client asks to sign. */
@@ -34,8 +35,8 @@ export interface IssuedPayloads {
   /** Builds a payload on the tips of the avatar. Nothing is reserved. Throws RecordError where the draft breaks a rule. */
   issue(draft: Draft): Promise<IssuedPayload>
   /**
-   * The payload that a client which echoes `uuid` and `createdAt` has signed: the one issued to it, where this node
-   * remembers it, else one built on the current tips. Throws RecordError as `issue` does.
+   * The payload that a client which echoes `uuid` and `createdAt` has signed: the one that this node remembers, or that it has
+   * stored, or else one built on what the avatar's tips were. Throws RecordError as `issue` does.
    */
   recall(draft: Draft, uuid: string, createdAt: number): Promise<Recalled>
 }
@@ -52,11 +53,15 @@ const MEMORY_BYTES = 512
 const CITATION_BYTES = 160
 
 /**
- * Payloads for clients that sign blindly and send back their own part of what they signed (version 1). A restarted or
- * overrun node forgets them, and is then right about them as long as the avatar has not changed since.
+ * Payloads for clients that sign blindly and send back their own part of what they signed (version 1). What such a client does
+ * not send back, the citations, is remembered for an hour. After that, or after a restart, it is found in the store: the uuid
+ * tells the record's counter (see `makeUuid`).
  */
 export function createIssuedPayloads(
-  { store, environment }: { readonly store: Pick<StoreReader, 'summary'>; readonly environment: Environment },
+  {
+    store,
+    environment,
+  }: { readonly store: Pick<StoreReader, 'summary' | 'history'>; readonly environment: Environment },
   options: { readonly network: string; readonly maxPayloads: number; readonly maxBytes: number },
 ): IssuedPayloads {
   const memories = new LRUCache<string, Memory>({
@@ -71,12 +76,10 @@ export function createIssuedPayloads(
     return encodePayload(buildPatch({ ...draft, network: options.network, prev, createdAt, uuid }))
   }
 
-  const tipsOf = async (avatar: Avatar) => (await store.summary(avatar))?.tips ?? []
-
   return {
     async issue(draft) {
-      const prev = await tipsOf(draft.avatar)
-      const uuid = randomUuid(environment)
+      const prev = (await store.summary(draft.avatar))?.tips ?? []
+      const uuid = makeUuid(environment, (prev.at(-1)?.counter ?? 0) + 1)
       const createdAt = Math.floor(environment.clock.now() / 1000)
       const payload = build(draft, prev, createdAt, uuid)
       memories.set(uuid, { avatar: draft.avatar, prev, hash: hash(payload) })
@@ -89,7 +92,8 @@ export function createIssuedPayloads(
         // Other bytes: the client did not send what it had asked to sign here, and may have asked elsewhere.
         if (hash(payload) === memory.hash) return { payload, issued: true }
       }
-      return { payload: build(draft, await tipsOf(draft.avatar), createdAt, uuid), issued: false }
+      const prev = await findCitations(store, draft.avatar, { uuid, createdAt, counter: counterOf(uuid) })
+      return { payload: build(draft, prev, createdAt, uuid), issued: false }
     },
   }
 }
@@ -98,11 +102,19 @@ function hash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('base64')
 }
 
-/** A random UUID (RFC 9562, 5.4) from the randomness handed in. */
-function randomUuid({ random }: Environment): string {
+/** Hex digits at the beginning of a uuid that hold the counter: 48 bits, far above any counter, which is at most the time. */
+const COUNTER_DIGITS = 12
+
+/** A uuid (RFC 9562, version 4) of which the first 48 bits are a record's counter and 74 are random. */
+function makeUuid({ random }: Environment, counter: number): string {
   const bytes = Buffer.from(random.bytes(16))
+  bytes.writeUIntBE(counter, 0, COUNTER_DIGITS / 2)
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
   const hex = bytes.toString('hex')
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+}
+
+function counterOf(uuid: string): number {
+  return Number.parseInt(uuid.replaceAll('-', '').slice(0, COUNTER_DIGITS), 16)
 }

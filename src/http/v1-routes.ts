@@ -34,7 +34,7 @@ const TAGS = ['Version 1 (Next.ID)']
 const NO_PROOFS = Buffer.from('[]')
 
 export interface V1Components {
-  readonly store: Pick<StoreReader, 'summary' | 'openView' | 'openContent' | 'claims' | 'record'>
+  readonly store: Pick<StoreReader, 'summary' | 'openView' | 'openContent' | 'claims' | 'record' | 'history'>
   readonly views: ViewCache
   readonly answers: JsonAnswers
   readonly ingest: Ingest
@@ -200,7 +200,7 @@ function payloadUnknown(): HttpError {
   return new HttpError(
     400,
     'payload_unknown',
-    'The signature does not fit what this node knows of the payload: it is more than an hour old or from before a restart, ' +
+    'The signature does not fit what this node knows of the payload: it was issued too long ago or by another node, ' +
       'or avatar, platform, identity, patch, uuid or created_at are not those it was issued for. ' +
       'Request a new one with POST /v1/kv/payload, sign its sign_payload as it is, and send the same members again.',
   )
