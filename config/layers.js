@@ -80,6 +80,7 @@ const ROOT_IMPORTS = {
   'level-files.ts': 'any',
   'node.ts': ['cli'],
   'data-dir.ts': ['cli'],
+  'repair.ts': ['cli'],
   'whole-store.ts': ['cli'],
 }
 

@@ -13,8 +13,10 @@ const STORE_DIRECTORY = 'store'
 /** The store's mark, of the store that a restore makes. */
 const STORE_MARK_FILE = 'store.mark.json'
 const DIRECTORY_MODE = 0o700
-/** What a restore makes; the mark goes last. */
-const NAMES = [STORE_DIRECTORY, STORE_MARK_FILE, `${STORE_MARK_FILE}.new`, HOSTING_FILE, KEY_FILE]
+/** A repair carries it along (`cli/repair.ts`); a restore does not. */
+const TOKEN_FILE = 'operator-token'
+/** What a restore or a repair makes; the mark goes last. */
+const NAMES = [STORE_DIRECTORY, STORE_MARK_FILE, `${STORE_MARK_FILE}.new`, HOSTING_FILE, KEY_FILE, TOKEN_FILE]
 
 /** Whether a data directory holds a restore that was not finished. */
 export async function isRestoring(dataDir: string): Promise<boolean> {

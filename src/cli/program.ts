@@ -18,6 +18,7 @@ import { addPeers } from './peers.ts'
 import { addPut } from './put.ts'
 import { addReceipt } from './receipt.ts'
 import { reportError, wantsJson } from './report-error.ts'
+import { addRepair } from './repair.ts'
 import { addRestore } from './restore.ts'
 import { addSnapshot } from './snapshot.ts'
 import { addStart } from './start.ts'
@@ -77,6 +78,7 @@ error: {"error":{"code","message"}}.`,
     addInvite,
     addBackup,
     addRestore,
+    addRepair,
     addStatus,
     addPeers,
     addDemo,

@@ -1,0 +1,100 @@
+/**
+ * Reads the records that are left in the files of a store, without LevelDB and without changing anything: of tables and logs
+ * alike, whether or not the store still counts them as its own. What is read has passed its row's checksum and nothing
+ * else; only a signature tells that it is a record.
+ */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { SignedRecord } from '../record/types.ts'
+import { bytesText } from './bytes.ts'
+import * as keys from './keys.ts'
+import { fileName, numbersOf } from './leveldb/directory.ts'
+import { readFileWithHoles } from './leveldb/file-with-holes.ts'
+import { readLog } from './leveldb/log-format.ts'
+import { checkTable, rowsOf } from './leveldb/table-format.ts'
+import { decodeBatch } from './leveldb/write-batch.ts'
+import * as rows from './rows.ts'
+
+/** What one file holds. */
+export interface SalvagedFile {
+  readonly path: string
+  /** Bytes read. */
+  readonly bytes: number
+  /** In the order of arrival. */
+  readonly records: readonly SignedRecord[]
+  /** Whether something in the file cannot be read, or failed its check. */
+  readonly isDamaged: boolean
+  /** The network of the store, where the file tells it. */
+  readonly network: string | undefined
+}
+
+type Row = readonly [key: Uint8Array, value: Uint8Array]
+
+const RECORD = 'r'.charCodeAt(0)
+
+/** The data files of a store: its own, then the originals of those that were mended. */
+export async function filesToSalvage(location: string): Promise<string[]> {
+  const paths: string[] = []
+  for (const directory of [location, `${location}.damaged`]) {
+    const names = await readdir(directory).catch((): string[] => [])
+    for (const ending of ['ldb', 'log'] as const) {
+      for (const number of numbersOf(names, ending)) paths.push(join(directory, fileName(number, ending)))
+    }
+  }
+  return paths
+}
+
+/** Reads one data file. A file that the system cannot read at all is a damaged one without records. */
+export async function salvageFile(path: string): Promise<SalvagedFile> {
+  const content = await readFileWithHoles(path).catch(() => new Uint8Array(0))
+  const { rows: all, isDamaged } = path.endsWith('.log') ? logRows(content) : tableRows(content)
+  const records: { readonly sequence: number; readonly record: SignedRecord }[] = []
+  let failed = 0
+  let network: string | undefined
+  for (const [key, value] of all) {
+    if (isSame(key, keys.metaKey('network'))) network ??= textOf(rows.unseal(key, value))
+    if (key[0] !== RECORD) continue
+    const record = recordOf(key, value)
+    if (record === undefined) failed += 1
+    else records.push({ sequence: keys.sequenceInKey(key), record })
+  }
+  records.sort((a, b) => a.sequence - b.sequence)
+  return {
+    path,
+    bytes: content.length,
+    records: records.map(({ record }) => record),
+    isDamaged: isDamaged || failed > 0,
+    network,
+  }
+}
+
+function tableRows(content: Uint8Array): { rows: Row[]; isDamaged: boolean } {
+  const { isWhole, blocks } = checkTable(content, content.length, true)
+  return { rows: blocks.flatMap((block) => rowsOf(content, block)), isDamaged: !isWhole }
+}
+
+function logRows(content: Uint8Array): { rows: Row[]; isDamaged: boolean } {
+  const { records, damage } = readLog(content)
+  const batches = records.map(decodeBatch)
+  const isDamaged = damage !== 'none' || batches.includes(undefined)
+  return { rows: batches.flatMap((batch) => batch?.puts ?? []), isDamaged }
+}
+
+function recordOf(key: Uint8Array, value: Uint8Array): SignedRecord | undefined {
+  const content = rows.unseal(key, value)
+  if (content === undefined) return undefined
+  try {
+    const { payload, signature } = rows.decodeRecord(content)
+    return { payload, signature }
+  } catch {
+    return undefined
+  }
+}
+
+function textOf(content: Uint8Array | undefined): string | undefined {
+  return content === undefined ? undefined : bytesText(content)
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
+}
