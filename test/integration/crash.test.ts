@@ -50,6 +50,8 @@ test(`kill -9 during a stream of acknowledged writes loses none of them, ${ROUND
     await node.kill()
     killedWhileWriting += (await writing).filter((inFlight) => inFlight).length
     await node.restart()
+    // What was being written when the process died is no damage.
+    expect(await damageOf(node)).toBeNull()
 
     for (const stream of streams) {
       const answer = await node.api.avatar(stream.writer.avatar)
@@ -69,6 +71,9 @@ test(`kill -9 during a stream of acknowledged writes loses none of them, ${ROUND
   // Otherwise the rounds would have proved nothing: in most, writes were under way when the process died.
   expect(killedWhileWriting).toBeGreaterThan(ROUNDS)
 }, 400_000)
+
+const damageOf = async ({ url }: NodeProcess): Promise<unknown> =>
+  ((await (await fetch(`${url}/v2/status`)).json()) as { damage: unknown }).damage
 
 /** Writes on the node's tips, one record at a time, until the node is gone; tells whether a write was then under way. */
 async function writeUntilKilled(stream: Stream, killed: () => boolean): Promise<boolean> {
