@@ -3,8 +3,8 @@
  *
  *   node mirror.js --list community.txt --to mirror --node https://kv.example.org --node https://kv.example.net
  *
- * `community.txt` has one avatar a line; what follows a `#` is a comment. With `--once` it ends when all are written.
- * Needs Node 20.19 and the package avatar-kv. Nothing that a node says is written before it is verified.
+ * `community.txt` has one avatar a line; a `#` starts a comment. With `--once` it ends when all are written.
+ * Needs Node 20.19 and the package avatar-kv. Everything is verified before it is written.
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,7 +19,17 @@ const { values } = parseArgs({
     once: { type: 'boolean', default: false },
   },
 })
-if (values.list === undefined) throw new Error('Name a file with one avatar a line: --list community.txt')
+if (values.list === undefined) {
+  console.error(`Mirrors avatars: saves each one's signed data as a JSON file, verified here, and follows changes.
+
+  node mirror.js --list community.txt [--to mirror] [--node http://127.0.0.1:4381]... [--once]
+
+  --list FILE  the avatars, one a line; a # starts a comment. For one: echo 0x02b4... > community.txt
+  --to DIR     where the JSON files go (default: mirror)
+  --node URL   a node to ask; may be repeated (default: http://127.0.0.1:4381)
+  --once       end when all are written`)
+  process.exit(2)
+}
 
 const lines = (await readFile(values.list, 'utf8')).split('\n').map((line) => line.replace(/#.*/, '').trim())
 const avatars = new Set(lines.filter((line) => line !== '').map((line) => parseAvatar(line)))
@@ -29,7 +39,7 @@ const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
 const client = createClient({ nodes: values.node, signal: stop.signal })
 
-/** What is older than what is there, or has a gap, never takes the place of what is whole. */
+/** An older state, or one with a gap, never replaces a whole one. */
 async function keep(verified) {
   const { avatar, state, head, digest, namespaces, problems } = verified
   for (const { message } of problems) console.error(`${avatar}: ${message}`)
@@ -37,7 +47,7 @@ async function keep(verified) {
   const file = join(values.to, `${avatar}.json`)
   // A node that is behind, or has lost its data, is no reason to lose ours.
   if (head < (await headIn(file))) return console.error(`${avatar}: not written, the file is newer`)
-  // As a whole or not at all: whoever reads the file never sees half of it.
+  // Whole or not at all: a reader of the file never sees half of it.
   await writeFile(`${file}.new`, `${JSON.stringify({ avatar, head, digest, namespaces }, null, 2)}\n`)
   await rename(`${file}.new`, file)
   console.log(`${avatar}: head ${head}, ${verified.records} signatures checked`)
