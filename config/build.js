@@ -2,7 +2,7 @@
  * Builds dist/: the library (tsc) and the explorer (vite) at the same time, then the node in one bundle (vite). With --if-needed only where a source is newer
  * than the last build. Plain ES2019 up to the version check, so that an old Node.js says what it lacks.
  */
-import { spawn } from 'child_process'
+import { execFileSync, spawn } from 'child_process'
 import {
   chmodSync,
   existsSync,
@@ -78,6 +78,9 @@ async function build() {
     process.exit(1)
   }
   chmodSync(join(ROOT, 'dist/main.js'), 0o755)
+  // Without variables: the manual page names defaults, not what is set here.
+  const page = execFileSync(process.execPath, [join(ROOT, 'dist/main.js'), 'man-page'], { env: {} })
+  writeFileSync(join(ROOT, 'dist/avatar-kv.1'), page)
   mkdirSync(join(ROOT, '.cache'), { recursive: true })
   writeFileSync(STAMP, '')
   utimesSync(STAMP, began, began)

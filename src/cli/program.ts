@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { unknownVariablesText } from '../config/environment-variables.ts'
 import { packageVersion } from '../config/package-files.ts'
 import { addBackup } from './backup.ts'
+import { addCompletion } from './completion.ts'
 import type { CommandContext } from './context.ts'
 import { addDemo } from './demo.ts'
 import { EXIT_DONE } from './errors.ts'
@@ -13,6 +14,7 @@ import { addImport } from './import.ts'
 import { addInvite } from './invite.ts'
 import { addKey } from './key.ts'
 import { addLog } from './log.ts'
+import { addManPage } from './man-page.ts'
 import { addMigrate } from './migrate.ts'
 import { addPeers } from './peers.ts'
 import { addPut } from './put.ts'
@@ -82,6 +84,8 @@ error: {"error":{"code","message"}}.`,
     addStatus,
     addPeers,
     addDemo,
+    addCompletion,
+    addManPage,
   ])
     add(program, context)
 
