@@ -9,12 +9,12 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'fs'
+import * as fs from 'fs'
 import { join } from 'path'
 import { fileURLToPath } from 'url'
 
@@ -69,7 +69,7 @@ async function build() {
     run('typescript/bin/tsc', '-p', 'tsconfig.json'),
     run('vite/bin/vite.js', 'build', '--config', 'config/vite.explorer.config.ts'),
   ])
-  rmSync(join(ROOT, 'dist/bundle'), { recursive: true, force: true })
+  fs.rmSync(join(ROOT, 'dist/bundle'), { recursive: true, force: true })
   done.push(
     !done.includes(false) && (await run('vite/bin/vite.js', 'build', '--config', 'config/vite.bundle.config.ts')),
   )

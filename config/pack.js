@@ -17,7 +17,15 @@ const taken = new Set()
 const packages = new Set(JSON.parse(readFileSync(join(ROOT, 'dist/bundle/externals.json'), 'utf8')).map(packageOf))
 
 rmSync(STAGE, { recursive: true, force: true })
-for (const path of ['dist/main.js', 'dist/bundle', 'dist/explorer', 'config/default.json', 'README.md', 'LICENSE'])
+for (const path of [
+  'dist/main.js',
+  'dist/avatar-kv.1',
+  'dist/bundle',
+  'dist/explorer',
+  'config/default.json',
+  'README.md',
+  'LICENSE',
+])
   take(path)
 for (const entry of Object.values(manifest.exports)) {
   if (typeof entry !== 'string') for (const path of Object.values(entry)) takeModule(path)

@@ -12,7 +12,7 @@ export function addManPage(program: Command, context: CommandContext): void {
 }
 
 /** The manual page in the man(7) language: all that `--help` says of every command. */
-export function manPage(program: CommandInfo, version: string): string {
+function manPage(program: CommandInfo, version: string): string {
   const commands = allCommands(program).filter(({ path }) => path.length > 0)
   return `${[
     `.TH AVATAR-KV 1 "" "avatar-kv ${roff(version)}" "User Commands"`,

@@ -32,6 +32,17 @@ describe('docs/examples/mirror.js', () => {
   })
   afterAll(async () => await rm(folder, { recursive: true }))
 
+  it('explains itself without arguments', async () => {
+    const run = promisify(execFile)(process.execPath, [join(EXAMPLES, 'mirror.js')])
+    const failure = await run.then(
+      () => undefined,
+      (error: unknown) => error as { code: number; stderr: string },
+    )
+    expect(failure?.code).toBe(2)
+    expect(failure?.stderr).toContain('node mirror.js --list community.txt')
+    expect(failure?.stderr).not.toContain('    at ')
+  })
+
   it('writes what a community has signed, follows it, and ends cleanly', async () => {
     const client = createClient({ nodes: [nodes[0]!.url] })
     const [ada, bob] = [privateKeySigner(newKey()), privateKeySigner(newKey())]

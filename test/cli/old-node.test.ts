@@ -42,5 +42,5 @@ describe.each(PROGRAMS)('%s', (program) => {
 })
 
 it('takes the version that package.json asks for', async () => {
-  expect((await runOn(`${REQUIRED}.0`, PROGRAMS[0]!)).err).toContain('imports ./command-line.js')
+  expect((await runOn(`${REQUIRED}.0`, PROGRAMS[0]!)).err).toMatch(/imports \.\/.*command-line/)
 })
