@@ -1,18 +1,14 @@
 import type { ChangeEvent } from '../store/types.ts'
 import { formatCursor } from './cursor.ts'
 
-/** Frames by event: the same event goes to many streams, and its text is made once. */
-const frames = new WeakMap<ChangeEvent, string>()
+/** Events in the format of server-sent events (WHATWG HTML, "Interpreting an event stream"), ready for any number of streams. */
+export function framesOf(events: readonly ChangeEvent[], epoch: string): Buffer {
+  return Buffer.from(events.map((event) => frameOf(event, epoch)).join(''))
+}
 
-/** One event in the format of server-sent events (WHATWG HTML, "Interpreting an event stream"). */
-export function frameOf(event: ChangeEvent, epoch: string): string {
-  const known = frames.get(event)
-  if (known !== undefined) return known
-  const { sequence, kind, avatar, id, counter, head, digest } = event
+function frameOf({ sequence, kind, avatar, id, counter, head, digest }: ChangeEvent, epoch: string): string {
   const data = JSON.stringify({ avatar, id, counter, head, digest })
-  const frame = `id: ${formatCursor(epoch, sequence)}\nevent: ${kind}\ndata: ${data}\n\n`
-  frames.set(event, frame)
-  return frame
+  return `id: ${formatCursor(epoch, sequence)}\nevent: ${kind}\ndata: ${data}\n\n`
 }
 
 /** Tells a reader that events were lost to it: what it holds is to be read anew, and goes on from the cursor. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 
-import type { Timers } from '../environment.ts'
+import { breathe } from '../breathe.ts'
+import type { Environment } from '../environment.ts'
 import type { Logger } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
 import type { ChangeEvent, StoreReader } from '../store/types.ts'
@@ -8,7 +9,7 @@ import { Shares } from '../shares/shares.ts'
 import type { Hold, Refusal, Source } from '../shares/types.ts'
 import { formatCursor } from './cursor.ts'
 import { waitForDrain } from './drain.ts'
-import { frameOf, resetFrame } from './event-frames.ts'
+import { framesOf, resetFrame } from './event-frames.ts'
 import type { HttpLimits } from './limits.ts'
 
 /** Where a stream begins: after a sequence of this store, with what comes next, or with a `reset`. */
@@ -28,6 +29,14 @@ export interface EventStreams {
 const FEED_PAGE = 200
 /** Events kept while the feed is read; more of them are read from it in turn. */
 const MAX_HELD = 1000
+/**
+ * After a delivery that took a time, the next one waits three times as long, so that streams take a quarter of the time of
+ * the node at most, however many there are; and no longer than this, in ms, so that events stay fresh.
+ */
+const MAX_PAUSE_MS = 250
+const PAUSE_FACTOR = 3
+/** Events that wait for the next delivery, about 500 bytes each; more of them are delivered at once. */
+const MAX_WAITING = 2_000
 
 interface Stream {
   readonly response: ServerResponse
@@ -43,44 +52,99 @@ interface Stream {
 /**
  * Streams of changes.
  *
- * Guarantees: every event after the start reaches the reader once and in order, or a `reset` tells it to read anew. A
+ * Guarantees: every event after the start reaches the reader once and in order, or a `reset` tells it to read again. A
  * stream subscribes first, then reads the stored feed, then goes on with what was committed meanwhile, so there is no
  * gap between the two; a reader slower than the node is fed from the store again, at its own pace, so that unsent bytes
  * stay bounded; and one that takes nothing for a time is cut, to come back with its last cursor.
+ *
+ * Cost: events are framed once for all streams of everything, and once for all streams of an avatar; other streams are not
+ * looked at. What is committed while a delivery is paid for goes out with the next one.
  */
 export function createEventStreams(
-  { store, timers, logger }: { readonly store: StoreReader; readonly timers: Timers; readonly logger: Logger },
+  {
+    store,
+    environment: { timers, clock },
+    logger,
+  }: {
+    readonly store: StoreReader
+    readonly environment: Pick<Environment, 'clock' | 'timers'>
+    readonly logger: Logger
+  },
   limits: HttpLimits,
 ): EventStreams {
-  const streams = new Set<Stream>()
+  /** Streams by avatar; under undefined those of everything. */
+  const streams = new Map<Avatar | undefined, Set<Stream>>()
   const places = new Shares(limits.streams)
-  /** Sequence of the last event announced by the store. */
-  let announced = store.lastSequence()
+  /** Committed and not delivered yet. */
+  let waiting: ChangeEvent[] = []
+  let cancelDelivery: (() => void) | undefined
+  let isDelivering = false
+  /** Sequence of the last event delivered. */
+  let delivered = store.lastSequence()
   let closed = false
 
   const unsubscribe = store.onCommit((events) => {
-    announced = Math.max(announced, events.at(-1)?.sequence ?? 0)
-    if (streams.size === 0) return
-    const byAvatar = groupByAvatar(events)
-    for (const stream of streams) {
-      const concerning = stream.avatar === undefined ? events : byAvatar.get(stream.avatar)
-      if (concerning === undefined) continue
-      if (stream.live) deliver(stream, concerning)
-      else hold(stream, concerning)
+    if (streams.size === 0 && waiting.length === 0) {
+      delivered = Math.max(delivered, events.at(-1)?.sequence ?? 0)
+      return
     }
+    for (const event of events) waiting.push(event)
+    if (waiting.length >= MAX_WAITING) sendWaiting()
+    else if (!isDelivering) cancelDelivery ??= timers.after(0, () => void deliver())
   })
 
-  /** Sends what is new; once too much is unsent, leaves the rest to the stored feed. */
-  function deliver(stream: Stream, events: readonly ChangeEvent[]): void {
-    for (const event of events) {
-      if (event.sequence <= stream.after) continue
-      if (stream.response.writableLength > limits.maxBufferedBytes) {
-        void catchUp(stream)
-        return
-      }
-      stream.response.write(frameOf(event, store.epoch))
-      stream.after = event.sequence
+  /** Delivers what waits, then pauses; the writer that committed it is answered first. */
+  async function deliver(): Promise<void> {
+    cancelDelivery = undefined
+    isDelivering = true
+    const startMs = clock.now()
+    try {
+      sendWaiting()
+      // Node hands the bytes to the kernel later in this turn of the event loop.
+      await breathe()
+    } finally {
+      isDelivering = false
     }
+    const pauseMs = Math.min(MAX_PAUSE_MS, Math.max(0, clock.now() - startMs) * PAUSE_FACTOR)
+    if (!closed && (waiting.length > 0 || pauseMs > 0)) cancelDelivery ??= timers.after(pauseMs, () => void deliver())
+  }
+
+  function sendWaiting(): void {
+    const events = waiting
+    waiting = []
+    if (events.length === 0) return
+    delivered = Math.max(delivered, events.at(-1)?.sequence ?? 0)
+    sendTo(streams.get(undefined), events)
+    for (const [avatar, group] of groupByAvatar(events)) sendTo(streams.get(avatar), group)
+  }
+
+  function sendTo(concerned: ReadonlySet<Stream> | undefined, events: readonly ChangeEvent[]): void {
+    let shared: Buffer | undefined
+    for (const stream of concerned ?? []) {
+      if (!stream.live) hold(stream, events)
+      else if (stream.after < (events[0]?.sequence ?? 0)) {
+        shared ??= framesOf(events, store.epoch)
+        send(stream, events, shared)
+      } else send(stream, events)
+    }
+  }
+
+  /**
+   * Sends what is new; once too much is unsent, leaves the rest to the stored feed.
+   *
+   * @param frames those of all events, if none of them was sent before
+   */
+  function send(stream: Stream, events: readonly ChangeEvent[], frames?: Buffer): void {
+    // Evicted or left, and not forgotten yet.
+    if (stream.response.destroyed) return
+    if (stream.response.writableLength > limits.maxBufferedBytes) {
+      void catchUp(stream)
+      return
+    }
+    const news = frames === undefined ? events.filter(({ sequence }) => sequence > stream.after) : events
+    if (news.length === 0) return
+    stream.response.write(frames ?? framesOf(news, store.epoch))
+    stream.after = news.at(-1)?.sequence ?? stream.after
   }
 
   function hold(stream: Stream, events: readonly ChangeEvent[]): void {
@@ -94,7 +158,7 @@ export function createEventStreams(
     const { response, avatar } = stream
     stream.live = false
     try {
-      while (streams.has(stream)) {
+      while (isOpen(stream)) {
         if (!(await waitForDrain(response, timers, limits.drainTimeoutMs))) return cut(stream)
         stream.held = []
         const last = store.lastSequence()
@@ -103,15 +167,15 @@ export function createEventStreams(
           limit: FEED_PAGE,
           ...(avatar === undefined ? {} : { avatar }),
         })
-        if (!streams.has(stream)) return
+        if (!isOpen(stream)) return
         if (page === 'reset') sendReset(stream)
-        else for (const event of page) send(stream, event)
+        else write(stream, page)
         const held: ChangeEvent[] | null = stream.held
         // A page that is not full may still not be the last: entries that no longer say anything are left out of it.
         if ((page === 'reset' || page.length === 0 || stream.after >= last) && held !== null) {
           stream.held = null
           stream.live = true
-          deliver(stream, held)
+          send(stream, held)
           return
         }
       }
@@ -121,11 +185,14 @@ export function createEventStreams(
     }
   }
 
-  function send(stream: Stream, event: ChangeEvent): void {
-    if (event.sequence <= stream.after) return
-    stream.response.write(frameOf(event, store.epoch))
-    stream.after = event.sequence
+  function write(stream: Stream, page: readonly ChangeEvent[]): void {
+    const news = page.filter(({ sequence }) => sequence > stream.after)
+    if (news.length === 0) return
+    stream.response.write(framesOf(news, store.epoch))
+    stream.after = news.at(-1)?.sequence ?? stream.after
   }
+
+  const isOpen = (stream: Stream): boolean => streams.get(stream.avatar)?.has(stream) === true
 
   /** What the reader reads after this holds everything up to here, so the stream goes on from here. */
   function sendReset(stream: Stream): void {
@@ -133,13 +200,17 @@ export function createEventStreams(
     stream.response.write(resetFrame(store.epoch, stream.after))
   }
 
+  const all = (): Stream[] => [...streams.values()].flatMap((same) => [...same])
+
   function cut(stream: Stream): void {
     forget(stream)
     stream.response.destroy()
   }
 
   function forget(stream: Stream): void {
-    streams.delete(stream)
+    const same = streams.get(stream.avatar)
+    same?.delete(stream)
+    if (same?.size === 0) streams.delete(stream.avatar)
     stream.place.release()
   }
 
@@ -148,9 +219,9 @@ export function createEventStreams(
    * does not grow too old.
    */
   function heartbeat(): void {
-    for (const stream of streams) {
+    for (const stream of all()) {
       if (!stream.live || stream.response.writableLength > limits.maxBufferedBytes) continue
-      stream.after = Math.max(stream.after, announced)
+      stream.after = Math.max(stream.after, delivered)
       stream.response.write(`:\nid: ${formatCursor(store.epoch, stream.after)}\n\n`)
     }
     cancelHeartbeat = timers.after(limits.heartbeatMs, heartbeat)
@@ -162,18 +233,22 @@ export function createEventStreams(
     open(response, { place, avatar, start }) {
       const after = typeof start === 'number' ? start : store.lastSequence()
       const stream: Stream = { response, place, avatar, after, held: null, live: false }
-      streams.add(stream)
+      const same = streams.get(avatar)
+      if (same === undefined) streams.set(avatar, new Set([stream]))
+      else same.add(stream)
       response.once('close', () => forget(stream))
       if (start === 'reset') sendReset(stream)
       else response.write(`id: ${formatCursor(store.epoch, after)}\n\n`)
       void catchUp(stream)
     },
-    count: () => streams.size,
+    count: () => all().length,
     close() {
       closed = true
       unsubscribe()
       cancelHeartbeat()
-      for (const stream of streams) {
+      cancelDelivery?.()
+      sendWaiting()
+      for (const stream of all()) {
         forget(stream)
         stream.response.end()
       }

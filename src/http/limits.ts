@@ -8,6 +8,8 @@ import type { ShareLimits } from '../shares/types.ts'
 export interface HttpLimits {
   /** Open TCP connections. Idle ones are closed to make room. */
   readonly connections: ShareLimits
+  /** Requests handled at the same time, event streams and archives included. */
+  readonly requests: ShareLimits
   /** From the first byte of a request to the end of its headers, in ms (against slowloris). */
   readonly headersTimeoutMs: number
   /** From the first byte of a request to the end of its body, in ms. */
@@ -49,6 +51,7 @@ const MIB = 1024 * 1024
 export const DEFAULT_LIMITS: HttpLimits = {
   // A browser opens 6 to a host, a busy client or a carrier's NAT some hundreds. 4,096 take about 100 MB.
   connections: { total: 4096, perKey: 512, reserve: 512, small: 16, replacesIdle: true },
+  requests: { total: 3072, perKey: 384, reserve: 384, small: 16 },
   headersTimeoutMs: 10_000,
   // 16 MiB at 1.2 Mbit/s.
   requestTimeoutMs: 120_000,

@@ -26,6 +26,7 @@ import { createOutputBudget } from './output-budget.ts'
 import type { OutputBudget } from './output-budget.ts'
 import { installNotFound } from './not-found.ts'
 import { installPrivateRoutes } from './private-routes.ts'
+import { installRequestShares } from './request-shares.ts'
 import { createReceiptIssuer } from './receipt-issuer.ts'
 import type { PeerSigner } from './receipt-issuer.ts'
 import { v1Routes } from './v1-routes.ts'
@@ -112,7 +113,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
     // Any text: one that is no avatar is in no list and in no cache.
     peek: (text) => (hosting.hosts(text as Avatar) ? views.peek(text) : undefined),
   }
-  const streams = createEventStreams({ store, timers: environment.timers, logger }, limits)
+  const streams = createEventStreams({ store, environment, logger }, limits)
   metrics.gauge('event_streams', 'Open event streams.', () => streams.count())
 
   const longRequests = new WeakSet<Socket>()
@@ -143,6 +144,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
   // The response schemas describe; they do not decide what is sent.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   installNoSniffing(app)
+  installRequestShares(app, { clients, limits: limits.requests })
   installErrorHandler(app, { logger, metrics, clients, faulty })
   installNotFound(app)
   const names = createAvatarNames()

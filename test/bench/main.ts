@@ -8,6 +8,7 @@ import { reads } from './reads.ts'
 import { replica } from './replica.ts'
 import { table } from './report.ts'
 import type { Bench, Section } from './report.ts'
+import { streams } from './streams.ts'
 import { syncBootstrap } from './sync-bootstrap.ts'
 import { syncIndex } from './sync-index.ts'
 import { verifyRate } from './verify-rate.ts'
@@ -17,6 +18,7 @@ const BENCHES: readonly Bench[] = [
   verifyRate,
   ingest,
   reads,
+  streams,
   chain,
   wide,
   gossip,

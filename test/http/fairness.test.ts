@@ -135,6 +135,26 @@ describe('one host leaves room for others:', () => {
     expect(statuses).toEqual([200, 200, 429, 200])
   })
 
+  it('requests behind a reverse proxy that never end', async () => {
+    const own = (node = await startHttpNode({ limits: { requests: { total: 10, perKey: 6, reserve: 2, small: 1 } } }))
+    const waiting = (client: string) =>
+      open(
+        own,
+        '127.0.0.1',
+        `POST /v2/records HTTP/1.1\r\nhost: x\r\nx-forwarded-for: ${client}\r\ncontent-length: 99\r\n\r\n{`,
+      )
+    const greedy = []
+    for (let n = 0; n < 6; n++) greedy.push(await waiting('192.0.2.1'))
+    await sleep(200)
+    expect((await writeFrom(own, '192.0.2.1')).status).toBe(429)
+    for (let n = 0; n < 4; n++) await waiting('192.0.2.2')
+    await sleep(200)
+    expect((await writeFrom(own, '192.0.2.3')).body.results[0].status).toBe('stored')
+    for (const socket of greedy) socket.destroy()
+    for (let n = 0; n < 100 && (await writeFrom(own, '192.0.2.1')).status !== 200; n++) await sleep(20)
+    expect((await writeFrom(own, '192.0.2.1')).status).toBe(200)
+  })
+
   it('archives that do not move, of as many hosts as there are places', async () => {
     const own = (node = await startHttpNode({ limits: { imports: { total: 3, perKey: 2, reserve: 0, small: 1 } } }))
     const importFrom = (client: string) =>
