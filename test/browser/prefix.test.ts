@@ -63,6 +63,7 @@ describe.each(PROXIES)('a node below a path, behind $name', ({ start }) => {
     ])
     const path = await download.path()
     await page.getByRole('link', { name: 'Archives', exact: true }).click()
+    await page.getByRole('heading', { name: 'Archives', exact: true }).waitFor()
     await page.locator('input[type=file]').setInputFiles(path)
     await page.getByText('This archive is sound and complete').waitFor()
     await page.getByRole('button', { name: 'Import it into this host' }).click()

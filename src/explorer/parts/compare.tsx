@@ -14,6 +14,9 @@ export function Compare() {
     if (host === undefined)
       return setError('That is not the address of a host. Type one such as https://kv.example.org')
     if (host === here()) return setError('That is this host. Type the address of another one.')
+    if (location.protocol === 'https:' && /^http:\/\/(?!localhost\b|127\.|\[::1\])/.test(host)) {
+      return setError('This page came by https, so the browser asks no host by plain http. Type an https address.')
+    }
     go([...session.others, host])
   }
 
