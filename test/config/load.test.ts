@@ -93,6 +93,12 @@ describe('precedence', () => {
   })
 })
 
+it('takes trusted proxies as addresses, networks and words', () => {
+  const proxies = (text: string) => load({ env: { AVATAR_KV_HTTP_TRUSTED_PROXIES: text } }).httpTrustedProxies
+  expect(proxies('loopback, 10.0.0.0/8,2001:db8::1')).toEqual(['loopback', '10.0.0.0/8', '2001:db8::1'])
+  expect(proxies('none')).toEqual(['none'])
+})
+
 describe('numbers and switches', () => {
   it('are themselves in a file, and text in variables and flags', () => {
     const config = file('s.json', { gossip: false, sync_interval_seconds: 1 })
@@ -195,6 +201,24 @@ describe('refusals name key, value and source', () => {
       () => ({ flags: { listen: ['/ip4/0.0.0.0/udp/1/quic-v1'] } }),
       'bad_value',
       ['"listen"', 'not a TCP address'],
+    ],
+    [
+      'a trusted proxy that is no address',
+      () => ({ flags: { http_trusted_proxies: ['proxy.example'] } }),
+      'bad_value',
+      ['"http_trusted_proxies"', '--http-trusted-proxies', 'proxy.example', 'neither an IP address nor a network'],
+    ],
+    [
+      'a trusted network with too many bits',
+      () => ({ flags: { http_trusted_proxies: ['10.0.0.0/33'] } }),
+      'bad_value',
+      ['10.0.0.0/33'],
+    ],
+    [
+      'nobody and somebody trusted',
+      () => ({ env: { AVATAR_KV_HTTP_TRUSTED_PROXIES: 'loopback,none' } }),
+      'bad_value',
+      ['none must stand alone'],
     ],
     [
       'too many peers',
