@@ -113,14 +113,20 @@ export function createNodeClient(
     }
   }
 
-  const path = (avatar: Avatar, ...rest: string[]): string =>
-    ['/v2/avatars', avatar, ...rest.map(encodeURIComponent)].join('/')
+  const path = (avatar: Avatar, ...rest: string[]): string => ['/v2/avatars', avatar, ...rest].join('/')
 
   return {
     url,
     avatar: async (avatar) => (await call('GET', path(avatar), parseDocument)).value,
     content: async (avatar, platform, identity) =>
-      (await call('GET', path(avatar, platform, identity), (value) => object(value, 'the answer'))).value,
+      (
+        await call(
+          'GET',
+          // In the query, for URL parsers take `.` and `..` in a path for something else, also percent-encoded.
+          `${path(avatar, 'content')}?${new URLSearchParams({ platform, identity })}`,
+          (value) => object(value, 'the answer'),
+        )
+      ).value,
     async records(avatar, cursor) {
       const query = new URLSearchParams({ limit: String(PAGE_RECORDS), ...(cursor === null ? {} : { cursor }) })
       const answer = await call('GET', `${path(avatar, 'records')}?${query}`, answers.parseRecordsAnswer)

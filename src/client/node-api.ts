@@ -153,10 +153,15 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
   }
 
   function path(avatar: Avatar, ...rest: string[]): string {
-    if (rest.some((each) => answers.LONE_SURROGATE.test(each))) {
+    return ['/v2/avatars', avatar, ...rest].join('/')
+  }
+
+  /** In the query, for URL parsers take `.` and `..` in a path for something else, also percent-encoded. */
+  function contentPath(avatar: Avatar, platform: string, identity: string): string {
+    if (answers.LONE_SURROGATE.test(platform + identity)) {
       throw new ClientError('usage', 'A platform and an identity are well-formed Unicode.')
     }
-    return ['/v2/avatars', avatar, ...rest.map(encodeURIComponent)].join('/')
+    return `${path(avatar, 'content')}?${new URLSearchParams({ platform, identity })}`
   }
 
   async function claim(avatar: Avatar, signal: Signal): Promise<ClaimAnswer | undefined> {
@@ -169,7 +174,8 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
     document: async (avatar, signal) =>
       (await call(path(avatar), limits.MAX_DOCUMENT_BYTES, answers.parseDocument, signal)).value,
     content: async (avatar, platform, identity, signal) =>
-      (await call(path(avatar, platform, identity), limits.MAX_DOCUMENT_BYTES, answers.parseContent, signal)).value,
+      (await call(contentPath(avatar, platform, identity), limits.MAX_DOCUMENT_BYTES, answers.parseContent, signal))
+        .value,
     async records(avatar, cursor, signal) {
       const after = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`
       const query = `?limit=${limits.PAGE_RECORDS}${after}`

@@ -2,7 +2,6 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Environment } from '../environment.ts'
-import { OWN_PLATFORM } from '../record/members.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar } from '../record/types.ts'
@@ -79,7 +78,7 @@ export function v1Routes(
 
   function draftOf(body: PayloadRequest): Draft {
     const avatar = avatarOf(body.avatar, body.persona)
-    const identity = body.platform === OWN_PLATFORM ? names.parse(body.identity) : body.identity
+    const { identity } = names.namespace(body)
     return { avatar, platform: body.platform, identity, patch: body.patch }
   }
 
@@ -123,9 +122,8 @@ export function v1Routes(
         },
       },
       async (request, reply) => {
-        const { platform, identity } = request.query
-        const name = platform === OWN_PLATFORM ? names.parse(identity) : identity
-        const values = written(() => claimedValues({ store, names }, platform, name))
+        const { platform, identity } = names.namespace(request.query)
+        const values = written(() => claimedValues({ store, names }, platform, identity))
         return await answers.send(request, reply, { open: () => Promise.resolve(values) })
       },
     )

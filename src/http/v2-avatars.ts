@@ -1,6 +1,6 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
-import { OWN_PLATFORM } from '../record/members.ts'
 import type { StoreReader } from '../store/types.ts'
 import type { AvatarNames } from './avatar-names.ts'
 import { HttpError } from './errors.ts'
@@ -10,7 +10,14 @@ import { documentOf, inMemory } from './json-moments.ts'
 import { PAGE_DEFAULT } from './limits.ts'
 import type { OutputBudget } from './output-budget.ts'
 import { AnyJsonObject, responses } from './schemas.ts'
-import { AvatarAnswer, AvatarParams, AvatarsAnswer, AvatarsQuery, NamespaceParams } from './v2-schemas.ts'
+import {
+  AvatarAnswer,
+  AvatarParams,
+  AvatarsAnswer,
+  AvatarsQuery,
+  NamespaceParams,
+  NamespaceQuery,
+} from './v2-schemas.ts'
 import { answerView, AVATAR_ROUTE } from './view-answer.ts'
 import type { ViewCache } from './view-cache.ts'
 
@@ -65,31 +72,54 @@ export function v2AvatarRoutes(
       },
     )
 
+    const contentSchema = {
+      tags: TAGS,
+      summary: 'The content of one namespace',
+      response: responses({ 200: AnyJsonObject }, [400, 404, 413, 503]),
+    }
+
     app.get(
       '/v2/avatars/:avatar/:platform/:identity',
       {
         schema: {
-          tags: TAGS,
-          summary: 'The content of one namespace',
+          ...contentSchema,
+          description: 'An address cannot hold the names `.` and `..`: see `/content`.',
           params: NamespaceParams,
-          response: responses({ 200: AnyJsonObject }, [400, 404, 413, 503]),
         },
       },
-      async (request, reply) => {
-        const { platform, identity } = request.params
-        const avatar = names.parse(request.params.avatar)
-        return await answers.send(request, reply, {
-          async open() {
-            const name = platform === OWN_PLATFORM ? names.parse(identity) : identity
-            const moment = await store.openContent(avatar, platform, name)
-            if (moment !== undefined) return moment
-            const message = 'The avatar has written nothing here that this node knows of.'
-            throw new HttpError(404, 'unknown_namespace', message)
-          },
-          etag: 'text',
-        })
-      },
+      async (request, reply) => await sendContent(request, reply, request.params),
     )
+
+    app.get(
+      '/v2/avatars/:avatar/content',
+      {
+        schema: {
+          ...contentSchema,
+          description: 'Takes every name that a record can have.',
+          params: AvatarParams,
+          querystring: NamespaceQuery,
+        },
+      },
+      async (request, reply) => await sendContent(request, reply, { ...request.params, ...request.query }),
+    )
+
+    async function sendContent(
+      request: FastifyRequest,
+      reply: FastifyReply,
+      named: { readonly avatar: string; readonly platform: string; readonly identity: string },
+    ): Promise<FastifyReply> {
+      const avatar = names.parse(named.avatar)
+      const { platform, identity } = names.namespace(named)
+      return await answers.send(request, reply, {
+        async open() {
+          const moment = await store.openContent(avatar, platform, identity)
+          if (moment !== undefined) return moment
+          const message = 'The avatar has written nothing here that this node knows of.'
+          throw new HttpError(404, 'unknown_namespace', message)
+        },
+        etag: 'text',
+      })
+    }
 
     app.get(
       '/v2/avatars',

@@ -15,8 +15,8 @@ import {
 import type { StoreReader } from '../store/types.ts'
 import type { AvatarNames } from './avatar-names.ts'
 import { HttpError } from './errors.ts'
-import { object, RecordIdText, responses } from './schemas.ts'
-import { NamespaceParams } from './v2-schemas.ts'
+import { IdentityText, object, PlatformText, RecordIdText, responses } from './schemas.ts'
+import { AvatarParams, NamespaceParams } from './v2-schemas.ts'
 
 /** A base can have 3,500 parts of 256 KiB: no more of them than this, the last ones, are searched for one answer. */
 const PARTS_SEARCHED = 64
@@ -25,9 +25,9 @@ const MAX_TRIES = 3
 
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
-const ProvenanceQuery = object({
-  path: Type.String({ minLength: 1, maxLength: 8192, description: 'JSON Pointer (RFC 6901), such as `/a/b`.' }),
-})
+const path = Type.String({ minLength: 1, maxLength: 8192, description: 'JSON Pointer (RFC 6901), such as `/a/b`.' })
+const ProvenanceQuery = object({ path })
+const NamedProvenanceQuery = object({ platform: PlatformText, identity: IdentityText, path })
 
 const ProvenanceAnswer = object(
   {
@@ -56,23 +56,38 @@ export function v2ProvenanceRoutes({
   readonly names: AvatarNames
 }): FastifyPluginCallbackTypebox {
   return (app, _options, done) => {
+    const schema = {
+      tags: ['Reading'],
+      summary: 'Which record set or removed a value',
+      response: responses({ 200: ProvenanceAnswer }, [400, 404]),
+    }
+    const find = (avatar: string, name: NamespaceName, path: string): Promise<Provenance> =>
+      findProvenance(store, names.parse(avatar), names.namespace(name), path)
+
     app.get(
       '/v2/avatars/:avatar/:platform/:identity/provenance',
       {
         schema: {
-          tags: ['Reading'],
-          summary: 'Which record set or removed a value',
+          ...schema,
+          description: 'An address cannot hold the names `.` and `..`: see `/v2/avatars/{avatar}/provenance`.',
           params: NamespaceParams,
           querystring: ProvenanceQuery,
-          response: responses({ 200: ProvenanceAnswer }, [400, 404]),
         },
       },
-      async ({ params, query: { path } }) => {
-        const avatar = names.parse(params.avatar)
-        const { platform } = params
-        const identity = platform === 'nextid' ? names.parse(params.identity) : params.identity
-        return await findProvenance(store, avatar, { platform, identity }, path)
+      async ({ params, query: { path } }) => await find(params.avatar, params, path),
+    )
+
+    app.get(
+      '/v2/avatars/:avatar/provenance',
+      {
+        schema: {
+          ...schema,
+          description: 'Takes every name that a record can have.',
+          params: AvatarParams,
+          querystring: NamedProvenanceQuery,
+        },
       },
+      async ({ params, query }) => await find(params.avatar, query, query.path),
     )
 
     done()

@@ -1,7 +1,15 @@
 import Type from 'typebox'
 
 import { PAGE_DEFAULT, PAGE_MAX, RECORDS_PER_REQUEST } from './limits.ts'
-import { AnyJsonObject, AvatarText, CitationSchema, object, RecordIdText } from './schemas.ts'
+import {
+  AnyJsonObject,
+  AvatarText,
+  CitationSchema,
+  IdentityText,
+  object,
+  PlatformText,
+  RecordIdText,
+} from './schemas.ts'
 
 const CanonicalAvatar = Type.String({ description: '`0x` and the compressed key.' })
 const Digest = Type.String({ description: '64 hexadecimal digits: equal digests, equal state.' })
@@ -47,6 +55,9 @@ export const NamespaceParams = object({
   platform: Type.String({ maxLength: 64 }),
   identity: Type.String({ maxLength: 256, description: 'Percent-encoded. Under `nextid`: the avatar, in any form.' }),
 })
+
+/** Names in a query: URL parsers take `.` and `..` in a path for something else, also percent-encoded. */
+export const NamespaceQuery = object({ platform: PlatformText, identity: IdentityText })
 
 export const PageQuery = object({
   cursor: Type.Optional(CursorText),

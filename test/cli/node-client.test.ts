@@ -84,7 +84,7 @@ describe('createNodeClient', () => {
       response.end('{}')
     }, '/kv/')
     await client.content(AVATAR, 'twitter', 'a/b?c d')
-    expect(asked).toEqual([`/kv/v2/avatars/${AVATAR}/twitter/a%2Fb%3Fc%20d`])
+    expect(asked).toEqual([`/kv/v2/avatars/${AVATAR}/content?platform=twitter&identity=a%2Fb%3Fc+d`])
   })
 
   it('says when the store began anew', async () => {
