@@ -222,7 +222,9 @@ describe('a host that does not take a request as a whole', () => {
     answer = () => ({ status: 'stored' })
     await vi.advanceTimersByTimeAsync(4_000)
     expect(outbox.list()).toEqual([])
-    expect(outbox.declined()).toMatchObject([{ id: '0x2', verdict: { message: expect.stringContaining('does not let so many bytes through') } }])
+    expect(outbox.declined()).toMatchObject([
+      { id: '0x2', verdict: { message: expect.stringContaining('does not let so many bytes through') } },
+    ])
   })
 
   it.each([403, 404, 429, 500, 503])('for now, with %i: all wait', async (code) => {
