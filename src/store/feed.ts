@@ -7,9 +7,9 @@ import * as rows from './rows.ts'
 import type { Change } from './batch.ts'
 import type { AvatarSummary, ChangeEvent } from './types.ts'
 
-/** Entries that the feed keeps. A reader further behind starts anew, which costs it less than a million events. */
+/** Entries that the feed keeps. A reader further behind starts again, which costs it less than a million events. */
 export const FEED_ENTRIES = 1_000_000
-/** Entries above the limit that are let pile up, so that trimming is one range now and then. */
+/** Entries above the limit that pile up before the feed is trimmed, so that one range delete covers many commits. */
 const TRIM_ENTRIES = 10_000
 
 /** Fills in where the avatars stand now. */
@@ -89,10 +89,12 @@ export async function readFeedFloor(db: Database, lastSequence: number): Promise
   return lastSequence
 }
 
-/** Forgets entries beyond the limit; returns the new floor. */
-export async function trimFeed(db: Database, floor: number, lastSequence: number, entries: number): Promise<number> {
-  if (lastSequence - floor <= entries + TRIM_ENTRIES) return floor
-  const newFloor = lastSequence - entries
-  await clearSoon(db, { gte: keys.feedKey(0), lte: keys.feedKey(newFloor) })
-  return newFloor
+/** The floor that the feed should have; it stays where it is while little is beyond the limit. */
+export function floorFor(floor: number, lastSequence: number, entries: number): number {
+  return lastSequence - floor <= entries + TRIM_ENTRIES ? floor : lastSequence - entries
+}
+
+/** Drops all entries up to a floor, and the floor itself: some of them, from the oldest on, where it rejects. */
+export function dropTo(db: Database, floor: number): Promise<void> {
+  return clearSoon(db, { gte: keys.feedKey(0), lte: keys.feedKey(floor) })
 }

@@ -388,13 +388,15 @@ class LevelStore implements RebuildableStore {
 
   async events(options: { after: number; avatar?: Avatar; limit: number }): ReturnType<Store['events']> {
     const { after, avatar, limit } = options
-    const isBehind = avatar === undefined && after < this.#writer.feedFloor
-    if (after > this.lastSequence() || isBehind) return 'reset'
-    return this.#writer.mending(() =>
+    const isBehind = (): boolean => avatar === undefined && after < this.#writer.feedFloor
+    if (after > this.lastSequence() || isBehind()) return 'reset'
+    const events = await this.#writer.mending(() =>
       avatar === undefined
         ? feed.readFeed(this.#db, after, limit)
         : feed.readAvatarFeed(this.#db, avatar, after, limit),
     )
+    // The feed may have been trimmed while it was read.
+    return isBehind() ? 'reset' : events
   }
 
   onCommit(listener: CommitListener): () => void {

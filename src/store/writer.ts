@@ -75,6 +75,8 @@ export class StoreWriter {
   readonly #entries: LRUCache<Avatar, AvatarEntry>
   #totals: Totals
   #feedFloor: number
+  /** Whether entries up to the floor may still be there. */
+  #isTrimDue = false
   /** Whether another takes its place: what it remembers may not be what is on disk. */
   #isRetired = false
 
@@ -141,7 +143,7 @@ export class StoreWriter {
     return this.#totals
   }
 
-  /** The sequence before the oldest entry that the feed still has. */
+  /** The sequence before the oldest entry that the feed still has for certain. */
   get feedFloor(): number {
     return this.#feedFloor
   }
@@ -195,23 +197,52 @@ export class StoreWriter {
       this.sweeper.note({ unlist: batch.unlisting })
       const avatars = this.#totals.avatars + batch.newAvatars
       await this.#write(operations, { lastSequence: batch.lastSequence, avatars, ...counts }, added, removed)
-      const kept = this.#options.feedEntries ?? feed.FEED_ENTRIES
-      this.#feedFloor = await feed.trimFeed(this.#db, this.#feedFloor, batch.lastSequence, kept)
     }
-    for (const entry of entries.values()) this.#keepEntry(entry)
-    metrics.commit((environment.clock.now() - startedMs) / 1_000, records.length)
-    this.sweeper.follow(batch)
+    // The batch is durable. Nothing below may keep that from listeners or from the caller.
     this.#components.announce(batch)
+    for (const entry of entries.values()) this.#afterCommit('caching an avatar', () => this.#keepEntry(entry))
+    this.#afterCommit('a metric', () => {
+      metrics.commit((environment.clock.now() - startedMs) / 1_000, records.length)
+    })
+    this.#afterCommit('waking background work', () => this.sweeper.follow(batch))
+    await this.#trimFeed().catch((error: unknown) => this.#logAfterCommit('trimming the change feed', error))
     return batch.results
   }
 
-  /** An avatar's entry; whoever changes it without writing that must see to it that it is forgotten. */
+  #afterCommit(what: string, step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      this.#logAfterCommit(what, error)
+    }
+  }
+
+  #logAfterCommit(what: string, error: unknown): void {
+    this.#components.logger.warn(
+      { err: error },
+      `${what} failed after a commit, which is durable; a later commit retries`,
+    )
+  }
+
+  /** Drops feed entries beyond the limit. Where that fails, the next commit tries again. */
+  async #trimFeed(): Promise<void> {
+    const { feedEntries = feed.FEED_ENTRIES } = this.#options
+    const floor = feed.floorFor(this.#feedFloor, this.#totals.lastSequence, feedEntries)
+    if (floor === this.#feedFloor && !this.#isTrimDue) return
+    // Raised first: a reader must not take entries that are partly gone for all there were.
+    this.#feedFloor = floor
+    this.#isTrimDue = true
+    await feed.dropTo(this.#db, floor)
+    this.#isTrimDue = false
+  }
+
+  /** Returns the cached entry. A caller that modifies it without committing must evict it. */
   async #entryOf(avatar: Avatar): Promise<AvatarEntry> {
     return this.#entries.get(avatar) ?? (await AvatarEntry.load(this.#db, avatar))
   }
 
   #keepEntry(entry: AvatarEntry): void {
-    // Set again, the same entry would count with the weight that it had at first.
+    // Deleted first: the cache does not weigh an entry again that it holds already.
     this.#entries.delete(entry.avatar)
     this.#entries.set(entry.avatar, entry)
   }

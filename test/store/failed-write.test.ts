@@ -5,6 +5,9 @@ import { Level } from 'level'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMetrics } from '../../src/observe/metrics.ts'
+import { bytesOf } from '../../src/store/batch.ts'
+import * as keys from '../../src/store/keys.ts'
+import { totalsOperation } from '../../src/store/meta.ts'
 import { createStore } from '../../src/store/store.ts'
 import { watchLog } from '../../src/store/torn-log.ts'
 import { systemEnvironment } from '../../src/system-environment.ts'
@@ -93,6 +96,56 @@ describe('after a write that failed', () => {
     expect((await viewOf(store, writer.avatar))?.summary.head).toBe(1)
     expect(await store.rebuild()).toEqual({ records: 1, quarantined: 0 })
     expect(opened).toBe(1)
+  })
+
+  it('a feed that cannot be trimmed fails no commit, is told of first, and is trimmed later', async () => {
+    const [one, two, three] = new Writer(5).chain(3)
+    await store.commit(verified([one!]))
+    await store.close()
+    await db.open()
+    const { key, value } = totalsOperation({
+      lastSequence: 20_000,
+      avatars: 1,
+      records: 1,
+      bytes: bytesOf(verified([one!])[0]!),
+      keptRecords: 1,
+      keptBytes: bytesOf(verified([one!])[0]!),
+    }) as { key: Uint8Array; value: Uint8Array }
+    await db.put(key, value)
+    store = await createStore({ ...components, db }, { network: 'main', location, feedEntries: 100 })
+    const told: string[] = []
+    store.onCommit((events) => void told.push(...events.map(({ id }) => id)))
+    const clear = db.clear.bind(db)
+    db.clear = () => Promise.reject(new Error('Input/output error'))
+    expect(await store.commit(verified([two!]))).toMatchObject([{ status: 'stored' }])
+    expect(told).toEqual([two!.id])
+    // What is partly gone is not shown as all there was.
+    expect(await store.events({ after: 0, limit: 10 })).toBe('reset')
+    db.clear = clear
+    expect(await store.commit(verified([three!]))).toMatchObject([{ status: 'stored' }])
+    expect(told).toEqual([two!.id, three!.id])
+    expect(store.totals()).toMatchObject({ records: 3 })
+    expect((await db.keys({ gte: keys.feedKey(0), lte: keys.feedKey(1) }).all()).length).toBe(0)
+    expect(await store.events({ after: 20_000, limit: 10 })).toMatchObject([{ id: two!.id }, { id: three!.id }])
+  })
+
+  it('a metric, a cache or a listener that fails after a commit fails nothing', async () => {
+    const metrics = createMetrics()
+    metrics.commit = () => {
+      throw new Error('a metric failed')
+    }
+    await store.close()
+    await db.open()
+    store = await createStore({ ...components, metrics, db }, { network: 'main', location })
+    const told: string[] = []
+    store.onCommit(() => {
+      throw new Error('a listener failed')
+    })
+    store.onCommit((events) => void told.push(...events.map(({ id }) => id)))
+    const [one, two] = new Writer(6).chain(2)
+    expect(await store.commit(verified([one!]))).toMatchObject([{ status: 'stored' }])
+    expect(await store.commit(verified([two!]))).toMatchObject([{ status: 'stored' }])
+    expect(told).toEqual([one!.id, two!.id])
   })
 
   it('a database that does not open is tried again with the next write', async () => {
