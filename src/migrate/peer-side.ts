@@ -123,7 +123,7 @@ class PeerSide implements Side {
     const { sync } = this.#components.staging
     const bytes = ids.map((id) => new Uint8Array(Buffer.from(id.slice(2), 'hex')))
     // What is held here is asked for all the same.
-    const source = { ...sync, held: (all: readonly Uint8Array[]) => all.map(() => false) }
+    const source = { ...sync, held: (all: readonly Uint8Array[]) => Promise.resolve(all.map(() => false)) }
     const { missing } = await this.#session((parts, stream) => runFetch({ ...parts, source }, stream, bytes))
     return missing
   }

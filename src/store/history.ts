@@ -1,7 +1,8 @@
 /** Records of one avatar in order of (counter, id), read in steps that are bounded in count and bytes. */
 import type { Avatar, Citation } from '../record/types.ts'
-import { openRow, walk, type Database, type Moment } from './database.ts'
+import { openRow, walk, walkSteps, type Database, type Moment } from './database.ts'
 import { afterMending, CorruptRowError } from './errors.ts'
+import type { Step } from './handle.ts'
 import * as keys from './keys.ts'
 import { atMoment, readSummaryAt, withStatus, type FoundRecord } from './reader.ts'
 import * as rows from './rows.ts'
@@ -32,22 +33,29 @@ export function readHistory(
 /**
  * Everything, as it is now.
  *
+ * @param step runs each read of the database
  * @param mend told of a row that failed its check
  */
-export function openExportMoment(db: Database, mend: (error: CorruptRowError) => Promise<void>): ExportMoment {
+export function openExportMoment(
+  db: Database,
+  step: Step,
+  mend: (error: CorruptRowError) => Promise<void>,
+): ExportMoment {
   const moment = db.snapshot()
 
   return {
     async *avatars() {
-      for await (const [key] of walk(db, keys.tableRange('a'), { moment, keysOnly: true })) yield keys.avatarInKey(key)
+      for await (const rows of inSteps(walkSteps(db, keys.tableRange('a'), { moment, keysOnly: true }), step)) {
+        for (const [key] of rows) yield keys.avatarInKey(key)
+      }
     },
     async *records(avatar, { history }) {
       try {
-        const summary = await readSummaryAt(db, moment, avatar)
+        const summary = await step(() => readSummaryAt(db, moment, avatar))
         if (summary === undefined) return
         const range = rangeOf(avatar, history ? 0 : (summary.base?.counter ?? 0))
-        for await (const step of steps(db, moment, avatar, range, Infinity)) {
-          for (const { counter, id, payload, signature } of step) {
+        for await (const some of inSteps(steps(db, moment, avatar, range, Infinity), step)) {
+          for (const { counter, id, payload, signature } of some) {
             yield { counter, id, payload, signature } satisfies ExportedRecord
           }
         }
@@ -57,13 +65,24 @@ export function openExportMoment(db: Database, mend: (error: CorruptRowError) =>
     },
     async summary(avatar) {
       try {
-        const summary = await readSummaryAt(db, moment, avatar)
+        const summary = await step(() => readSummaryAt(db, moment, avatar))
         return summary && { ...summary, avatar }
       } catch (error) {
         throw await afterMending(error, mend)
       }
     },
     close: () => moment.close(),
+  }
+}
+
+/** Takes each step of a walk through `step`. */
+async function* inSteps<T>(walk: AsyncGenerator<T>, step: Step): AsyncGenerator<T> {
+  try {
+    for (let next = await step(() => walk.next()); next.done !== true; next = await step(() => walk.next())) {
+      yield next.value
+    }
+  } finally {
+    await walk.return(undefined)
   }
 }
 

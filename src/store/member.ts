@@ -32,7 +32,7 @@ export async function readMember(
 
 /** Reads the whole namespace, whose own row tells whether a member's row was lost. */
 async function confirmAbsence(db: Database, avatar: Avatar, namespace: NamespaceName): Promise<null | undefined> {
-  const content = await openContent(db, avatar, namespace)
+  const content = await openContent(db, avatar, namespace, (read) => read())
   if (content === undefined) return undefined
   try {
     for await (const _chunk of content.read());

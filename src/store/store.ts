@@ -3,7 +3,7 @@
  *
  * Guarantees: a commit is whole or absent, and durable once it resolved; reads see committed moments only and never fold;
  * a row that fails its check is never served: the avatar is rebuilt from its records, and the read is tried again.
- * After a write that failed nothing is written before the database has been opened anew (`torn-log.ts`).
+ * After a write that failed nothing is written before the database has been opened again (`handle.ts`).
  * Not guaranteed: that a record lost to a failing disk comes back by itself; that is what sync is for.
  */
 import { Level } from 'level'
@@ -13,22 +13,21 @@ import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import type { SyncSource } from '../sync/types.ts'
-import type { Batch } from './batch.ts'
 import { databaseError, isDamage, toStoreError } from './database-errors.ts'
 import { walk, type Database } from './database.ts'
 import * as feed from './feed.ts'
+import { StoreHandle, type Loaded, type Step } from './handle.ts'
 import { openExportMoment, readHistory } from './history.ts'
 import * as keys from './keys.ts'
 import { StoreHealth } from './health.ts'
+import { Listeners } from './listeners.ts'
 import { mendMeta, readMeta } from './meta.ts'
 import { readMember } from './member.ts'
 import * as reader from './reader.ts'
 import { dropAllDerived } from './rebuild.ts'
-import { assertRoom, isTorn, setTorn, watchLog } from './torn-log.ts'
-import { avatarsMoment, avatarSums, heldOf, signedFrom, signedOf } from './sync-source.ts'
+import { watchLog } from './torn-log.ts'
+import { syncSource } from './sync-source.ts'
 import type {
-  AvatarSummary,
-  ChangeEvent,
   CommitListener,
   CommitResult,
   ExportMoment,
@@ -55,8 +54,6 @@ export const ONE_PASS_CACHES = {
 const BLOCKS_SHARE = 4 / 11
 /** Share of LevelDB's memory table: larger ones make fewer, larger files at level 0. */
 const WRITE_BUFFER_SHARE = 1 / 11
-/** Events told of together after a failed write: more than a commit has. */
-const EVENTS_AT_ONCE = 10_000
 /** Share of avatars that are written to: 20,000 of two records (4.9 KB each, measured), 400 of 1,000 members. */
 const AVATARS_SHARE = 6 / 11
 
@@ -160,7 +157,7 @@ export async function createStore(
   options: StoreOptions & { readonly location?: string },
 ): Promise<RebuildableStore> {
   const { db, logger, health, environment } = components
-  const listeners = new Set<CommitListener>()
+  const listeners = new Listeners(logger)
   let isKnown = health?.isMarked ?? false
   const load = async (): Promise<Loaded> => {
     const { network, archive } = options
@@ -177,7 +174,7 @@ export async function createStore(
     }
     isKnown = true
     const writer = await StoreWriter.open(
-      { ...components, announce: (batch) => announce(batch, listeners, logger) },
+      { ...components, announce: (batch) => listeners.announce(batch) },
       {
         ...options,
         archive: meta.archive,
@@ -189,256 +186,160 @@ export async function createStore(
     await health?.opened({ epoch: meta.epoch, network }, () => writer.totals, isShort)
     return { writer, epoch: meta.epoch }
   }
+  const open = async (): Promise<void> => {
+    try {
+      await db.open({ createIfMissing: false })
+    } catch (error) {
+      throw databaseError(error, options.location ?? '')
+    }
+  }
   try {
     const loaded = await load()
     if (health !== undefined) listeners.add(() => health.touch())
-    return new LevelStore({ db, logger, health, listeners, load, location: options.location }, loaded)
+    const parts = { db, logger, environment, listeners, load, open, location: options.location }
+    return new LevelStore(new StoreHandle(parts, loaded), listeners, health)
   } catch (error) {
     await db.close()
     throw error
   }
 }
 
-/** What is remembered of what is on disk. */
-interface Loaded {
-  readonly writer: StoreWriter
-  readonly epoch: string
-}
-
-interface LevelStoreParts {
-  readonly db: Database
-  readonly logger: Logger
-  readonly listeners: Set<CommitListener>
-  readonly load: () => Promise<Loaded>
-  /** Undefined where it is in memory. */
-  readonly location: string | undefined
-  readonly health: StoreHealth | undefined
-}
-
-function announce({ changes, summaries }: Batch, listeners: ReadonlySet<CommitListener>, logger: Logger): void {
-  if (changes.length === 0) return
-  const summaryOf = (avatar: Avatar): AvatarSummary | undefined => summaries.get(avatar)
-  tell(feed.toEvents(changes, summaryOf), summaryOf, listeners, logger)
-}
-
-/** A listener that throws harms nobody else. */
-function tell(
-  events: readonly ChangeEvent[],
-  summaryOf: (avatar: Avatar) => AvatarSummary | undefined,
-  listeners: ReadonlySet<CommitListener>,
-  logger: Logger,
-): void {
-  for (const listener of listeners) {
-    try {
-      listener(events, summaryOf)
-    } catch (error) {
-      logger.error({ err: error }, 'a listener to commits failed')
-    }
-  }
-}
-
 class LevelStore implements RebuildableStore {
   readonly sync: SyncSource
-  readonly #parts: LevelStoreParts
-  readonly #db: Database
-  readonly #listeners: Set<CommitListener>
-  #writer: StoreWriter
-  #epoch: string
-  #renewal: Promise<void> | undefined
-  #isClosed = false
+  readonly #handle: StoreHandle
+  readonly #listeners: Listeners
+  /** Undefined where the database is in memory. */
+  readonly #health: StoreHealth | undefined
 
-  constructor(parts: LevelStoreParts, { writer, epoch }: Loaded) {
-    this.#parts = parts
-    this.#db = parts.db
-    this.#listeners = parts.listeners
-    this.#writer = writer
-    this.#epoch = epoch
-    this.sync = this.#syncSource()
-  }
-
-  /**
-   * The writer, after a failed write one that knows what is on disk.
-   *
-   * @throws StoreError `disk_full`, `unreadable`
-   */
-  async #ready(): Promise<StoreWriter> {
-    if (isTorn(this.#db) && !this.#isClosed) {
-      this.#renewal ??= this.#renew().finally(() => (this.#renewal = undefined))
-    }
-    await this.#renewal
-    return this.#writer
-  }
-
-  /** Opens the database anew: what the failed write left of the log is read, and everything in memory made of that. */
-  async #renew(): Promise<void> {
-    const { location = '', load, logger } = this.#parts
-    await assertRoom(location)
-    await this.#writer.retire()
-    try {
-      await this.#db.open({ createIfMissing: false })
-    } catch (error) {
-      throw databaseError(error, location)
-    }
-    setTorn(this.#db, false)
-    const before = this.lastSequence()
-    try {
-      const { writer, epoch } = await load()
-      this.#writer = writer
-      this.#epoch = epoch
-    } catch (error) {
-      setTorn(this.#db, true)
-      throw error
-    }
-    await this.#tellOfWhatWasThere(before)
-    logger.warn({ location }, 'a write to the disk had failed: the data were opened anew, and are written to again')
-  }
-
-  /** A write that failed may be on disk after all: then nobody has been told of it. */
-  async #tellOfWhatWasThere(after: number): Promise<void> {
-    const { listeners, logger } = this.#parts
-    const summaryOf = (avatar: Avatar): AvatarSummary | undefined => reader.readSummary(this.#db, avatar)
-    for (let from = after; from < this.lastSequence();) {
-      const events = await feed.readFeed(this.#db, from, EVENTS_AT_ONCE)
-      tell(events, summaryOf, listeners, logger)
-      from = events.at(-1)?.sequence ?? this.lastSequence()
-    }
+  constructor(handle: StoreHandle, listeners: Listeners, health: StoreHealth | undefined) {
+    this.#handle = handle
+    this.#listeners = listeners
+    this.#health = health
+    this.sync = syncSource(handle)
   }
 
   get epoch(): string {
-    return this.#epoch
+    return this.#handle.epoch
   }
 
   lastSequence(): number {
-    return this.#writer.totals.lastSequence
+    return this.#handle.writer.totals.lastSequence
   }
 
   totals(): StoreTotals {
-    const { avatars, records, keptBytes } = this.#writer.totals
+    const { avatars, records, keptBytes } = this.#handle.writer.totals
     return { avatars, records, bytes: keptBytes }
   }
 
   damage(): StoreDamage | undefined {
-    return this.#parts.health?.damage
+    return this.#health?.damage
   }
 
   summary(avatar: Avatar): ReturnType<Store['summary']> {
-    return this.#reading(avatar, undefined, async () => reader.readSummary(this.#db, avatar))
+    return this.#readOf(avatar, undefined, (db) => reader.readSummary(db, avatar))
   }
 
   openView(avatar: Avatar): ReturnType<Store['openView']> {
-    return this.#opening(avatar, () => openView(this.#db, avatar))
+    return this.#opening(avatar, (db, step) => openView(db, avatar, step))
   }
 
   openContent(avatar: Avatar, platform: string, identity: string): ReturnType<Store['openContent']> {
-    return this.#opening(avatar, () => openContent(this.#db, avatar, { platform, identity }))
+    return this.#opening(avatar, (db, step) => openContent(db, avatar, { platform, identity }, step))
   }
 
-  async #opening<T extends JsonMoment>(avatar: Avatar, open: () => Promise<T | undefined>): Promise<T | undefined> {
-    const moment = await this.#reading(avatar, undefined, open)
-    return moment && mendable(moment, (error) => this.#writer.mend(error))
+  async #opening<T extends JsonMoment>(
+    avatar: Avatar,
+    open: (db: Database, step: Step) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const moment = await this.#handle.long((db, { sweeper }, step) =>
+      sweeper.isForgetting(avatar) ? undefined : open(db, step),
+    )
+    return moment && mendable(moment, (error) => this.#handle.mend(error))
   }
 
   member(avatar: Avatar, namespace: NamespaceName, key: string): ReturnType<Store['member']> {
-    return this.#reading(avatar, undefined, () => readMember(this.#db, avatar, namespace, key))
+    return this.#readOf(avatar, undefined, (db) => readMember(db, avatar, namespace, key))
   }
 
-  async record(id: RecordId): ReturnType<Store['record']> {
-    return this.#writer.mending(() => reader.readRecord(this.#db, id))
+  record(id: RecordId): ReturnType<Store['record']> {
+    return this.#handle.read((db) => reader.readRecord(db, id))
   }
 
   records(avatar: Avatar, options: Parameters<Store['records']>[1]): ReturnType<Store['records']> {
-    return this.#reading(avatar, undefined, () => reader.readRecords(this.#db, avatar, options))
+    return this.#readOf(avatar, undefined, (db) => reader.readRecords(db, avatar, options))
   }
 
   history(avatar: Avatar, options: Parameters<Store['history']>[1]): ReturnType<Store['history']> {
-    return this.#reading(avatar, [], () => readHistory(this.#db, avatar, options))
+    return this.#readOf(avatar, [], (db) => readHistory(db, avatar, options))
   }
 
-  /** Reads of one avatar; `unknown` where it is being forgotten, whatever rows are still there. */
-  async #reading<T>(avatar: Avatar, unknown: T, read: () => Promise<T>): Promise<T> {
-    await this.#renewal?.catch(() => undefined)
-    return this.#writer.mending(async () => (this.#writer.sweeper.isForgetting(avatar) ? unknown : read()))
+  /** Reads one avatar; `unknown` if it is being forgotten, whatever rows are still there. */
+  #readOf<T>(avatar: Avatar, unknown: T, read: (db: Database) => T | Promise<T>): Promise<T> {
+    return this.#handle.read((db, { sweeper }) => (sweeper.isForgetting(avatar) ? unknown : read(db)))
   }
 
-  async exportMoment(): Promise<ExportMoment> {
-    return openExportMoment(this.#db, (error) => this.#writer.mend(error))
+  exportMoment(): Promise<ExportMoment> {
+    return this.#handle.long((db, _, step) => openExportMoment(db, step, (error) => this.#handle.mend(error)))
   }
 
-  async avatars({ after, limit }: { after?: Avatar; limit: number }): Promise<Avatar[]> {
+  avatars({ after, limit }: { after?: Avatar; limit: number }): Promise<Avatar[]> {
     const all = keys.tableRange('a')
     const range = after === undefined ? all : { gte: new Uint8Array([...keys.hostedKey(after), 0]), lt: all.lt }
-    const avatars: Avatar[] = []
-    for await (const [key] of walk(this.#db, range, { limit })) avatars.push(keys.avatarInKey(key))
-    return avatars
+    return this.#handle.read(async (db) => {
+      const avatars: Avatar[] = []
+      for await (const [key] of walk(db, range, { limit })) avatars.push(keys.avatarInKey(key))
+      return avatars
+    })
   }
 
-  async claims(
-    platform: string,
-    identity: string,
-    { after, limit }: { after?: Avatar; limit: number },
-  ): Promise<Avatar[]> {
-    const avatars: Avatar[] = []
-    for await (const [key] of walk(this.#db, keys.identityRange({ platform, identity }, after), { keysOnly: true })) {
-      const avatar = keys.avatarAtEnd(key)
-      if (this.#writer.sweeper.isForgetting(avatar)) continue
-      if (avatars.push(avatar) >= limit) break
-    }
-    return avatars
+  claims(platform: string, identity: string, { after, limit }: { after?: Avatar; limit: number }): Promise<Avatar[]> {
+    const range = keys.identityRange({ platform, identity }, after)
+    return this.#handle.read(async (db, { sweeper }) => {
+      const avatars: Avatar[] = []
+      for await (const [key] of walk(db, range, { keysOnly: true })) {
+        const avatar = keys.avatarAtEnd(key)
+        if (sweeper.isForgetting(avatar)) continue
+        if (avatars.push(avatar) >= limit) break
+      }
+      return avatars
+    })
   }
 
-  async events(options: { after: number; avatar?: Avatar; limit: number }): ReturnType<Store['events']> {
-    const { after, avatar, limit } = options
-    const isBehind = (): boolean => avatar === undefined && after < this.#writer.feedFloor
-    if (after > this.lastSequence() || isBehind()) return 'reset'
-    const events = await this.#writer.mending(() =>
-      avatar === undefined
-        ? feed.readFeed(this.#db, after, limit)
-        : feed.readAvatarFeed(this.#db, avatar, after, limit),
-    )
-    // The feed may have been trimmed while it was read.
-    return isBehind() ? 'reset' : events
+  events({ after, avatar, limit }: { after: number; avatar?: Avatar; limit: number }): ReturnType<Store['events']> {
+    return this.#handle.read(async (db, writer) => {
+      const isBehind = (): boolean => avatar === undefined && after < writer.feedFloor
+      if (after > writer.totals.lastSequence || isBehind()) return 'reset'
+      const events =
+        avatar === undefined
+          ? await feed.readFeed(db, after, limit)
+          : await feed.readAvatarFeed(db, avatar, after, limit)
+      // The feed may have been trimmed while it was read.
+      return isBehind() ? 'reset' : events
+    })
   }
 
   onCommit(listener: CommitListener): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
-  async commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]> {
-    return (await this.#ready()).commit(records)
+  commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]> {
+    return this.#handle.write((writer) => writer.commit(records))
   }
 
-  async rebuild(avatar?: Avatar): Promise<Rebuilt> {
-    return (await this.#ready()).rebuild(avatar)
+  rebuild(avatar?: Avatar): Promise<Rebuilt> {
+    return this.#handle.write((writer) => writer.rebuild(avatar))
   }
 
-  async forget(avatar: Avatar): Promise<void> {
-    await (await this.#ready()).forget(avatar)
+  forget(avatar: Avatar): Promise<void> {
+    return this.#handle.write((writer) => writer.forget(avatar))
   }
 
   swept(): Promise<void> {
-    return this.#writer.sweeper.idle()
-  }
-
-  #syncSource(): SyncSource {
-    const db = this.#db
-    return {
-      moment: async (scope) => {
-        // It may have to write before it is one.
-        await this.#ready().catch(() => undefined)
-        return this.#writer.mending(() => (scope === 'all' ? this.#writer.orderMoment() : avatarsMoment(db, scope)))
-      },
-      avatarSums: (avatars) => this.#writer.mending(async () => avatarSums(db, avatars)),
-      held: (ids) => heldOf(db, ids, this.#writer.sweeper),
-      signed: (ids) => this.#writer.mending(() => signedOf(db, ids)),
-      from: (bound, limits) => this.#writer.mending(() => signedFrom(db, bound, limits, this.#writer.sweeper)),
-    }
+    return this.#handle.writer.sweeper.idle()
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    await this.#renewal?.catch(() => undefined)
-    await this.#writer.close()
-    await this.#parts.health?.closed()
+    await this.#handle.close()
+    await this.#health?.closed()
   }
 }

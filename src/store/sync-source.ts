@@ -4,16 +4,43 @@ import { LIMBS } from '../sync/negentropy/id-sum.ts'
 import { createMemoryIndex } from '../sync/memory-index.ts'
 import type { Bound, Item } from '../sync/negentropy/types.ts'
 import { ID_BYTES } from '../sync/negentropy/wire.ts'
-import type { AvatarSum, SyncMoment } from '../sync/types.ts'
+import type { AvatarSum, SyncMoment, SyncSource } from '../sync/types.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import { openRow, walk, walkSteps, type Database, type Moment } from './database.ts'
 import { CorruptRowError } from './errors.ts'
+import type { Step, StoreHandle } from './handle.ts'
 import * as keys from './keys.ts'
 import { atMoment, readSummary, readSummaryAt, readWhereabouts } from './reader.ts'
 import * as rows from './rows.ts'
 
-/** The live records of some avatars. */
-export function avatarsMoment(db: Database, avatars: readonly Avatar[]): Promise<SyncMoment> {
+/** Reads for sync, each through the handle. */
+export function syncSource(handle: StoreHandle): SyncSource {
+  return {
+    moment: (scope) =>
+      handle.long(async (db, writer, step) => {
+        const moment = await (scope === 'all' ? writer.orderMoment() : avatarsMoment(db, scope))
+        return scope === 'all' ? inSteps(moment, step) : moment
+      }),
+    avatarSums: (avatars) => handle.read((db) => avatarSums(db, avatars)),
+    held: (ids) => handle.read((db, { sweeper }) => heldOf(db, ids, sweeper)),
+    signed: (ids) => handle.read((db) => signedOf(db, ids)),
+    from: (bound, limits) => handle.read((db, { sweeper }) => signedFrom(db, bound, limits, sweeper)),
+  }
+}
+
+/** A moment that reads from the database only in steps. */
+function inSteps(moment: SyncMoment, step: Step): SyncMoment {
+  return {
+    size: () => moment.size(),
+    sum: (begin, end) => step(async () => moment.sum(begin, end)),
+    items: (begin, end) => step(async () => moment.items(begin, end)),
+    lowerBound: (begin, end, bound) => step(async () => moment.lowerBound(begin, end, bound)),
+    close: () => moment.close(),
+  }
+}
+
+/** The live records of some avatars, read at once. */
+function avatarsMoment(db: Database, avatars: readonly Avatar[]): Promise<SyncMoment> {
   // A commit is in the database whole or not at all: no writer need wait while all is read as it was at one moment.
   return atMoment(db, async (moment) => {
     const items: Item[] = []
@@ -41,7 +68,7 @@ function itemOfHistory(avatar: Avatar, key: keys.Key, row: Uint8Array): Item {
   return { timestamp: createdAt, id: Uint8Array.prototype.slice.call(key, -ID_BYTES) }
 }
 
-export function avatarSums(db: Database, avatars: readonly Avatar[]): AvatarSum[] {
+function avatarSums(db: Database, avatars: readonly Avatar[]): AvatarSum[] {
   return avatars.map((avatar) => {
     const summary = readSummary(db, avatar)
     return { avatar, count: summary?.records ?? 0, sum: summary?.idSum ?? new Uint8Array(LIMBS * 4) }
@@ -49,7 +76,7 @@ export function avatarSums(db: Database, avatars: readonly Avatar[]): AvatarSum[
 }
 
 /** What sync must know of rows that are still there although their records are not live, or their avatar is gone. */
-export interface Leftovers {
+interface Leftovers {
   /** Whether the `o` rows are those of the live records, no more. */
   readonly isListed: boolean
   readonly isForgettingSome: boolean
@@ -57,7 +84,7 @@ export interface Leftovers {
 }
 
 /** Which of some ids are held, superseded ones included. */
-export function heldOf(db: Database, ids: readonly Uint8Array[], leftovers: Leftovers): boolean[] {
+function heldOf(db: Database, ids: readonly Uint8Array[], leftovers: Leftovers): boolean[] {
   return ids.map((id) => {
     const key = keys.idKey(keys.idText(id))
     const row = db.getSync(key)
@@ -88,7 +115,7 @@ function liveFrom(db: Database, moment: Moment): (avatar: Avatar) => Promise<num
 }
 
 /** The live records among some ids, in their order. */
-export function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<SignedRecord[]> {
+function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<SignedRecord[]> {
   return atMoment(db, async (moment) => {
     const fromOf = liveFrom(db, moment)
     const wanted: Wanted[] = []
@@ -105,7 +132,7 @@ export function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<Sign
 const STEP_RECORDS = 128
 
 /** Live records from a bound on, in the order of sync. */
-export function signedFrom(
+function signedFrom(
   db: Database,
   bound: Bound,
   { records: maxRecords, bytes: maxBytes }: { readonly records: number; readonly bytes: number },

@@ -8,6 +8,7 @@ import type { NamespaceName } from '../state/content.ts'
 import { memberFragment } from './cell-codec.ts'
 import { openRow, type Database } from './database.ts'
 import { afterMending, CorruptRowError } from './errors.ts'
+import type { Step } from './handle.ts'
 import * as keys from './keys.ts'
 import { mustBeUnclaimed, mustBeUnknown } from './reader.ts'
 import * as rows from './rows.ts'
@@ -20,9 +21,14 @@ const CHUNK_BYTES = 64 * 1_024
 
 type Row = readonly [keys.Key, Uint8Array]
 
-/** An avatar as it is now; undefined for an unknown one. @throws CorruptRowError, also while it is read */
-export async function openView(db: Database, avatar: Avatar): Promise<ViewMoment | undefined> {
-  const source = await openRows(db, keys.tableRange('v', avatar))
+/**
+ * An avatar as it is now; undefined for an unknown one.
+ *
+ * @param step runs each read of the database that comes later
+ * @throws CorruptRowError, also while it is read
+ */
+export async function openView(db: Database, avatar: Avatar, step: Step): Promise<ViewMoment | undefined> {
+  const source = await openRows(db, keys.tableRange('v', avatar), step)
   try {
     const [first] = source.first
     if (first === undefined) {
@@ -46,8 +52,13 @@ export async function openView(db: Database, avatar: Avatar): Promise<ViewMoment
 }
 
 /** The content of one namespace as it is now; undefined where there is none. @throws CorruptRowError as `openView` */
-export async function openContent(db: Database, avatar: Avatar, name: NamespaceName): Promise<JsonMoment | undefined> {
-  const source = await openRows(db, keys.namespaceRange(avatar, name))
+export async function openContent(
+  db: Database,
+  avatar: Avatar,
+  name: NamespaceName,
+  step: Step,
+): Promise<JsonMoment | undefined> {
+  const source = await openRows(db, keys.namespaceRange(avatar, name), step)
   if (source.first.length > 0) return { read: () => readMembers(avatar, source.steps()), close: source.close }
   await source.close()
   mustBeUnclaimed(db, avatar, name)
@@ -76,7 +87,7 @@ interface RowSource {
   readonly close: () => Promise<void>
 }
 
-async function openRows(db: Database, range: keys.KeyRange): Promise<RowSource> {
+async function openRows(db: Database, range: keys.KeyRange, step: Step): Promise<RowSource> {
   const iterator = db.iterator(range)
   const close = (): Promise<void> => iterator.close()
   let isAtStart = true
@@ -91,13 +102,17 @@ async function openRows(db: Database, range: keys.KeyRange): Promise<RowSource> 
     first,
     close,
     async *steps() {
-      if (!isAtStart) iterator.seek(range.gte)
-      else yield first
+      if (isAtStart) yield first
+      let isToSeek = !isAtStart
       isAtStart = false
       for (;;) {
-        const step = (await iterator.nextv(ROWS_A_STEP)) as Row[]
-        if (step.length === 0) return
-        yield step
+        const some = await step(async () => {
+          if (isToSeek) iterator.seek(range.gte)
+          isToSeek = false
+          return (await iterator.nextv(ROWS_A_STEP)) as Row[]
+        })
+        if (some.length === 0) return
+        yield some
       }
     },
   }

@@ -18,14 +18,14 @@ export interface Arrival {
  * @param scope the avatars that they may be of; null: any
  * @throws SyncError `invalid_record`, `out_of_scope`
  */
-export function checkArrivals(
+export async function checkArrivals(
   { source, keccak256 }: Pick<SessionParts, 'source' | 'keccak256'>,
   records: readonly SignedRecord[],
   scope: ReadonlySet<Avatar> | null,
-): Arrival[] {
+): Promise<Arrival[]> {
   if (scope !== null) for (const record of records) checkScope(record, scope)
   const ids = records.map(({ payload }) => recordDigest(payload, keccak256))
-  const held = source.held(ids)
+  const held = await source.held(ids)
   return records.flatMap((record, at) => {
     const id = ids[at]
     return id === undefined ? [] : [{ id, record, isHeld: held[at] === true }]

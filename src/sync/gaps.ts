@@ -76,7 +76,7 @@ export class Gaps {
   }
 
   async #ask(): Promise<void> {
-    this.#drop()
+    await this.#drop()
     if (this.#waiting.size === 0) return this.#rest()
     const peer = this.#choose()
     if (peer === undefined) {
@@ -90,7 +90,7 @@ export class Gaps {
     await this.#components.fetch(peer, ids)
     this.#isAsking = false
     this.#postponed = 0
-    this.#drop()
+    await this.#drop()
     if (this.#waiting.size === 0) this.#tried.clear()
     // Ids that came to wait meanwhile may be given up with them: the timer sees to those.
     if (this.#tried.size >= MAX_PEERS) this.#rest()
@@ -103,11 +103,11 @@ export class Gaps {
     this.#postponed = 0
   }
 
-  /** Forgets what came meanwhile, or would be refused. */
-  #drop(): void {
+  /** Drops ids that arrived in the meantime, or that would be refused. */
+  async #drop(): Promise<void> {
     const { source, refusals } = this.#components
     const waiting = [...this.#waiting]
-    const held = source.held(waiting.map(([, id]) => id))
+    const held = await source.held(waiting.map(([, id]) => id))
     for (const [at, [key]] of waiting.entries()) {
       if (held[at] === true || refusals.blocks(key)) this.#waiting.delete(key)
     }

@@ -52,10 +52,10 @@ export class Ledger {
   }
 
   /** Of the ids that the peer claims: those to ask for. */
-  wanted(need: readonly Uint8Array[]): Uint8Array[] {
+  async wanted(need: readonly Uint8Array[]): Promise<Uint8Array[]> {
     const { refusals, memory } = this.#parts
     this.totals.found += need.length
-    return this.lacking(need).filter((id) => {
+    return (await this.lacking(need)).filter((id) => {
       const key = idKey(id)
       const isRefused = refusals.blocks(key)
       const isWithheld = !isRefused && memory.undelivered.blocks(key)
@@ -76,8 +76,8 @@ export class Ledger {
   }
 
   /** Of these ids those that are not held. */
-  lacking(ids: readonly Uint8Array[]): Uint8Array[] {
-    const held = this.#parts.source.held(ids)
+  async lacking(ids: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    const held = await this.#parts.source.held(ids)
     return ids.filter((id, at) => {
       if (held[at] === true) this.#noteHeld(idKey(id))
       return held[at] !== true

@@ -125,7 +125,7 @@ export class Pass {
       return true
     }
     if (this.#need.length > 0 && this.#requests.length < MAX_REQUESTS) {
-      const ids = this.#ledger.lacking(this.#need.splice(0, MAX_REQUEST_IDS))
+      const ids = await this.#ledger.lacking(this.#need.splice(0, MAX_REQUEST_IDS))
       if (ids.length === 0) return true
       this.#requests.push(new Map(ids.map((id) => [idKey(id), id])))
       this.#notice.give()
@@ -173,7 +173,6 @@ export class Pass {
     switch (frame.kind) {
       case 'reconciled':
         if (!this.#awaitsAnswer || frame.pass !== this.#plan.reconciling?.number) throw unexpected(frame)
-        this.#awaitsAnswer = false
         return this.#compare(frame.message)
       case 'records':
         return this.#take(frame.records)
@@ -196,14 +195,20 @@ export class Pass {
       if (this.#negentropy === undefined) {
         this.#negentropy = new Negentropy(reconciling.moment, negentropyOptions(this.#parts))
         // Asks about everything, as the opening did that the peer has answered.
-        if (answer.length === 1 && answer[0] === VERSION) return await reconciling.moment.close()
+        if (answer.length === 1 && answer[0] === VERSION) {
+          await reconciling.moment.close()
+          this.#awaitsAnswer = false
+          return
+        }
         await this.#negentropy.initiate()
       }
       const { message, have, need } = await this.#negentropy.reconcile(answer)
-      append(this.#need, this.#ledger.wanted(need))
+      append(this.#need, await this.#ledger.wanted(need))
       append(this.#have, this.#ledger.offered(have))
-      this.#message = message
       if (message === null) await reconciling.moment.close()
+      this.#message = message
+      // Last: until then the pass is not idle, whatever the writing loop finds to do.
+      this.#awaitsAnswer = false
       this.#parts.progress.total = (this.#parts.progress.total ?? 0) + have.length + need.length
     } catch (error) {
       throw fromNegentropy(error)
@@ -212,7 +217,7 @@ export class Pass {
 
   async #take(records: readonly SignedRecord[]): Promise<void> {
     const asked = this.#requests[0]
-    const arrivals = checkArrivals(this.#parts, records, this.#plan.avatars)
+    const arrivals = await checkArrivals(this.#parts, records, this.#plan.avatars)
     for (const { id } of arrivals) {
       if (asked?.delete(idKey(id)) !== true) {
         throw new SyncError('unasked_record', 'The peer sent a record that was not asked for.')

@@ -270,7 +270,7 @@ class Responder {
   async #take(records: readonly SignedRecord[]): Promise<void> {
     if (this.#pass === 0) throw new SyncError('unasked_record', 'Records came before anything was reconciled.')
     const { progress } = this.#parts
-    const arrivals = checkArrivals(this.#parts, records, this.#list?.common ?? null)
+    const arrivals = await checkArrivals(this.#parts, records, this.#list?.common ?? null)
     const fresh = arrivals.filter((arrival) => !arrival.isHeld)
     const held = arrivals.filter((arrival) => arrival.isHeld)
     progress.recordsIn += records.length

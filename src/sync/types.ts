@@ -23,7 +23,7 @@ export interface SyncSource {
   /** Of the avatars asked for, one entry each in the order asked; an unknown avatar has count 0. */
   avatarSums(avatars: readonly Avatar[]): Promise<AvatarSum[]>
   /** Which of these ids are held, superseded ones included. */
-  held(ids: readonly Uint8Array[]): boolean[]
+  held(ids: readonly Uint8Array[]): Promise<boolean[]>
   /** The live records among these ids, in their order; what is not held or not live is left out. */
   signed(ids: readonly Uint8Array[]): Promise<SignedRecord[]>
   /**

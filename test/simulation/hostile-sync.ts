@@ -92,7 +92,7 @@ function lyingSource(random: Random, records: () => readonly Stocked[]): SyncSou
       }
     },
     avatarSums: async (avatars) => avatars.map((avatar) => ({ avatar, count: 1, sum: random.bytes(32) })),
-    held: (ids) => ids.map(() => random.chance(0.3)),
+    held: async (ids) => ids.map(() => random.chance(0.3)),
     async signed(ids) {
       const wanted = new Set(ids.map((id) => `0x${Buffer.from(id).toString('hex')}`))
       const found = records().filter(({ id }) => wanted.has(id))

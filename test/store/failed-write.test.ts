@@ -1,14 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Level } from 'level'
+import { Level, type OpenOptions } from 'level'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { RecordId } from '../../src/record/types.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import { bytesOf } from '../../src/store/batch.ts'
 import * as keys from '../../src/store/keys.ts'
 import { totalsOperation } from '../../src/store/meta.ts'
 import { createStore } from '../../src/store/store.ts'
+import type { JsonMoment } from '../../src/store/types.ts'
 import { watchLog } from '../../src/store/torn-log.ts'
 import { systemEnvironment } from '../../src/system-environment.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
@@ -160,4 +162,158 @@ describe('after a write that failed', () => {
     expect(await store.commit(verified([one!, two!]))).toMatchObject([{ status: 'stored' }, { status: 'stored' }])
     expect((await viewOf(store, writer.avatar))?.summary.head).toBe(2)
   })
+
+  const READS: Readonly<Record<string, (of: Writer, id: RecordId) => Promise<unknown>>> = {
+    summary: ({ avatar }) => store.summary(avatar),
+    async openView({ avatar }) {
+      const moment = await store.openView(avatar)
+      return [moment!.summary, await textOf(moment!)]
+    },
+    openContent: async ({ avatar }) => textOf((await store.openContent(avatar, 'p', 'i'))!),
+    member: ({ avatar }) => store.member(avatar, { platform: 'p', identity: 'i' }, 'k'),
+    record: (_, id) => store.record(id),
+    records: ({ avatar }) => store.records(avatar, { after: 0, limit: 10 }),
+    history: ({ avatar }) => store.history(avatar, { limit: 10, superseded: true }),
+    avatars: () => store.avatars({ limit: 10 }),
+    claims: () => store.claims('p', 'i', { limit: 10 }),
+    events: () => store.events({ after: 0, limit: 10 }),
+    'events of one': ({ avatar }) => store.events({ after: 0, avatar, limit: 10 }),
+    'sync.avatarSums': ({ avatar }) => store.sync.avatarSums([avatar]),
+    'sync.held': (_, id) => store.sync.held([idBytes(id)]),
+    'sync.signed': (_, id) => store.sync.signed([idBytes(id)]),
+    'sync.from': () => store.sync.from({ timestamp: 0, id: new Uint8Array(0) }, { records: 10, bytes: 1_000 }),
+    async 'sync.moment of all'() {
+      const moment = await store.sync.moment('all')
+      return [moment.size(), [...(await moment.items(0, moment.size()))], await moment.close()]
+    },
+    async 'sync.moment of one'({ avatar }) {
+      const moment = await store.sync.moment([avatar])
+      return [moment.size(), [...(await moment.items(0, moment.size()))], await moment.close()]
+    },
+    async exportMoment({ avatar }) {
+      const moment = await store.exportMoment()
+      const found: unknown[] = [await moment.summary(avatar)]
+      for await (const each of moment.avatars()) found.push(each)
+      for await (const each of moment.records(avatar, { history: true })) found.push(each)
+      await moment.close()
+      return found
+    },
+  }
+
+  describe.each(Object.entries(READS))('%s', (_, read) => {
+    const writer = new Writer(7)
+    const first = writer.patch([], { k: 1 }, { platform: 'p', identity: 'i' })
+    const records = [first, writer.patch([first], { k: 2 }, { platform: 'p', identity: 'i' })]
+
+    it('waits for a reopening, and begins one where an earlier one has failed', async () => {
+      await store.commit(verified([records[0]!]))
+      const before = await read(writer, records[0]!.id)
+      const open = db.open.bind(db)
+      let isOpening = false
+      db.open = async (options?: OpenOptions) => {
+        isOpening = true
+        await new Promise((resolve) => void setTimeout(resolve, 20))
+        await open(options ?? {})
+        isOpening = false
+      }
+      next = 'fails'
+      await expect(store.commit(verified([records[1]!]))).rejects.toThrow('No space left')
+      const committed = store.commit([])
+      while (!isOpening) await new Promise((resolve) => void setImmediate(resolve))
+      expect(await read(writer, records[0]!.id)).toEqual(before)
+      await committed
+
+      next = 'fails'
+      await expect(store.commit(verified([records[1]!]))).rejects.toThrow('No space left')
+      db.open = () => Promise.reject(new Error('Input/output error'))
+      await expect(store.commit([])).rejects.toMatchObject({ code: 'unreadable' })
+      await expect(read(writer, records[0]!.id)).rejects.toMatchObject({ name: 'StoreError', code: 'unreadable' })
+      db.open = open
+      expect(await read(writer, records[0]!.id)).toEqual(before)
+    })
+
+    it('is not cut off by a reopening', async () => {
+      await store.commit(verified(records))
+      const before = await read(writer, records[0]!.id)
+      for (let round = 0; round < 3; round += 1) {
+        next = 'fails'
+        await expect(store.commit(verified(new Writer(8).chain(1)))).rejects.toThrow('No space left')
+        const reads = Array.from({ length: 5 }, () => read(writer, records[0]!.id))
+        const [committed, ...found] = await Promise.allSettled([store.commit([]), ...reads])
+        expect(committed.status).toBe('fulfilled')
+        // A moment is gone where it had begun; what it gave before was of that moment.
+        for (const each of found) {
+          if (each.status === 'fulfilled') expect(each.value).toEqual(before)
+          else expect(each.reason).toMatchObject({ name: 'StoreError', code: 'reopened' })
+        }
+      }
+    })
+  })
+
+  it('a moment does not go on with another one', async () => {
+    const writer = new Writer(9)
+    const [one, two] = writer.chain(2)
+    await store.commit(verified([one!]))
+    const exported = await store.exportMoment()
+    const synced = await store.sync.moment('all')
+    next = 'fails'
+    await expect(store.commit(verified([two!]))).rejects.toThrow('No space left')
+    expect(await exported.summary(writer.avatar)).toMatchObject({ head: 1 })
+    await store.commit(verified([two!]))
+    await expect(exported.summary(writer.avatar)).rejects.toMatchObject({ code: 'reopened' })
+    await expect(exported.avatars()[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'reopened' })
+    await expect(synced.items(0, 1)).rejects.toMatchObject({ code: 'reopened' })
+    await exported.close()
+    await synced.close()
+  })
+
+  it('a damaged row is mended by a read, for which the data are opened again', async () => {
+    const writer = new Writer(10)
+    const records = writer.chain(2)
+    await store.commit(verified(records))
+    await db.put(keys.summaryKey(writer.avatar), new Uint8Array(9))
+    next = 'fails'
+    await expect(store.commit(verified(new Writer(11).chain(1)))).rejects.toThrow('No space left')
+    expect(await store.summary(writer.avatar)).toMatchObject({ head: 2 })
+    expect(opened).toBe(1)
+  })
+
+  it('what was not told of because the disk gave nothing is told of later', async () => {
+    const [one, two, three] = new Writer(12).chain(3)
+    await store.commit(verified([one!]))
+    const told: string[] = []
+    store.onCommit((events) => void told.push(...events.map(({ id }) => id)))
+    next = 'fails, and is there'
+    await expect(store.commit(verified([two!]))).rejects.toThrow('No space left')
+    const iterator = db.iterator.bind(db)
+    db.iterator = ((options: { gte?: Uint8Array }) => {
+      // Of the feed, behind what was told.
+      if ((options.gte?.length ?? 0) > 1 && options.gte?.[0] === keys.feedKey(2)[0])
+        throw new Error('Input/output error')
+      return iterator(options)
+    }) as typeof db.iterator
+    await expect(store.commit(verified([three!]))).rejects.toThrow('Input/output error')
+    db.iterator = iterator
+    await store.commit(verified([three!]))
+    expect(told).toEqual([two!.id, three!.id])
+  })
 })
+
+/** Reads a moment twice, as an answer does that hashes before it sends. */
+async function textOf(moment: JsonMoment): Promise<string[]> {
+  try {
+    const texts: string[] = []
+    for (let times = 0; times < 2; times += 1) {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of moment.read()) chunks.push(chunk)
+      texts.push(Buffer.concat(chunks).toString())
+    }
+    return texts
+  } finally {
+    await moment.close()
+  }
+}
+
+function idBytes(id: RecordId): Uint8Array {
+  return Uint8Array.from(Buffer.from(id.slice(2), 'hex'))
+}

@@ -51,7 +51,7 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
     await expectOracle(store, one.avatar, all.slice(0, LONG + 1))
     expect((await allRecords(store, one.avatar)).map(({ id }) => id)).toEqual([base.id])
     expect(await store.record(chain[0]!.id)).toBeUndefined()
-    expect(store.sync.held([Buffer.from(chain[0]!.id.slice(2), 'hex')])).toEqual([false])
+    expect(await store.sync.held([Buffer.from(chain[0]!.id.slice(2), 'hex')])).toEqual([false])
     const sizes = [base, ...bystanders].map(({ payload, signature }) => payload.length + signature.length)
     expect(store.totals()).toEqual({ avatars: 2, records: 6, bytes: sizes.reduce((sum, size) => sum + size) })
     expect(await commit(store, chain[0]!, chain[LONG - 1]!)).toEqual(['superseded', 'superseded'])
@@ -150,7 +150,7 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
       ])
       await expectOracle(store, writer.avatar, verified([root!, next!, base, late]))
       await expectSynced(store, writer.avatar, verified([root!, next!, base, late]))
-      expect(store.sync.held([Buffer.from(late.id.slice(2), 'hex')])).toEqual([true])
+      expect(await store.sync.held([Buffer.from(late.id.slice(2), 'hex')])).toEqual([true])
     })
 
     test('a store that prunes and one that does not are equal for sync', async () => {
@@ -240,7 +240,7 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
       expect(store.totals()).toEqual({ avatars: 0, records: 0, bytes: 0 })
       const ids = [root!, next!].map(({ id }) => Buffer.from(id.slice(2), 'hex'))
       expect(await streamed(store)).toEqual([])
-      expect(store.sync.held(ids)).toEqual([false, false])
+      expect(await store.sync.held(ids)).toEqual([false, false])
       expect(await store.sync.signed(ids)).toEqual([])
       expect(await viewOf(store, writer.avatar)).toBeUndefined()
       expect(await store.summary(writer.avatar)).toBeUndefined()
