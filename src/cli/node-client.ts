@@ -219,7 +219,12 @@ export async function readBounded(response: Response, maxBytes: number): Promise
   // Leaving the loop cancels the stream, so no more than this is ever read.
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength
-    if (bytes > maxBytes) throw new CliError('refused', `The answer is longer than ${maxBytes} bytes and was not read.`)
+    if (bytes > maxBytes) {
+      const message =
+        `The answer is longer than ${maxBytes} bytes and was not read. If the avatar is that large, read one namespace ` +
+        'with "avatar-kv get AVATAR PLATFORM IDENTITY", or take an archive with "avatar-kv export AVATAR".'
+      throw new CliError('refused', message)
+    }
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

@@ -103,7 +103,7 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
         if (done) return text + decoder.decode()
         deadline.touch()
         bytes += value.byteLength
-        if (bytes > maxBytes) throw badAnswer(`it is longer than ${maxBytes} bytes`)
+        if (bytes > maxBytes) throw tooLong(maxBytes)
         text += decoder.decode(value, { stream: true })
       }
     } catch (error) {
@@ -116,10 +116,9 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
 
   /** For a `fetch` without bodies that stream, such as React Native's: it holds the whole answer in memory already. */
   async function readWhole(response: Response, maxBytes: number, deadline: Deadline): Promise<string> {
-    const tooLong = badAnswer(`it is longer than ${maxBytes} bytes`)
-    if (Number(response.headers.get('content-length') ?? 0) > maxBytes) throw tooLong
+    if (Number(response.headers.get('content-length') ?? 0) > maxBytes) throw tooLong(maxBytes)
     const text = await orAborted(response.text(), [deadline.signal])
-    if (text.length > maxBytes) throw tooLong
+    if (text.length > maxBytes) throw tooLong(maxBytes)
     return text
   }
 
@@ -133,6 +132,14 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
 
   function badAnswer(why: string): ClientError {
     const message = `What ${url} answered is not what a node answers: ${why}. Is the address right?`
+    return new ClientError('bad_answer', message, { node: url })
+  }
+
+  function tooLong(maxBytes: number): ClientError {
+    const message =
+      `The answer of ${url} is longer than ${maxBytes} bytes, which is the most that this client reads at once. ` +
+      'If the avatar is that large, read one namespace, or the signed records: by getVerified, page by page from ' +
+      '/v2/avatars/{avatar}/records, or as an archive from /v2/archives.'
     return new ClientError('bad_answer', message, { node: url })
   }
 

@@ -17,9 +17,12 @@ import { HttpError, JSON_TYPE } from './errors.ts'
 import { cacheHeaders, etagOfHash, matchesEtag } from './etag.ts'
 import type { HttpLimits } from './limits.ts'
 import type { OutputBudget, Place } from './output-budget.ts'
+import { createTurns } from './turns.ts'
 
 /** An answer up to this size is sent in one piece, and needs no place in the output budget. */
 export const WHOLE_BYTES = 64 * 1024
+/** Answers that are read ahead at once, whatever their readers do: each takes up to 2 MB for a moment. */
+const MAX_BEGINNING = 32
 /** Reads of a moment that meet damage: the store mends the avatar, so the second one meets none. */
 const MAX_TRIES = 3
 
@@ -70,6 +73,7 @@ export function createJsonAnswers(
 ): JsonAnswers {
   const { budget, environment, metrics, logger } = components
   const running = new Set<Promise<unknown>>()
+  const inTurn = createTurns(MAX_BEGINNING)
 
   async function run<T>(work: Promise<T>): Promise<T> {
     running.add(work)
@@ -96,11 +100,10 @@ export function createJsonAnswers(
     let { place } = answer
     try {
       for (let tries = 1; ; tries++) {
-        const moment = await answer.open()
-        let chunks: AsyncIterator<Uint8Array> | undefined
+        const opened = await inTurn(() => begin(answer))
+        const { moment, chunks } = opened
         try {
-          chunks = moment.read()[Symbol.asyncIterator]()
-          const ahead = await readAhead(chunks)
+          const ahead = await opened.ahead
           if (ahead.rest === undefined && ahead.bytes <= WHOLE_BYTES)
             return sendWhole(request, reply, answer, moment, ahead)
           place ??= budget.tryTake(request.raw)
@@ -114,7 +117,7 @@ export function createJsonAnswers(
           }
           if (!isMended(error) || tries >= MAX_TRIES) throw error
         } finally {
-          await chunks?.return?.()
+          await chunks.return?.()
           await moment.close()
         }
         // Nothing is held open while the request waits.
@@ -200,6 +203,22 @@ export function createJsonAnswers(
       yield chunk
     }
   }
+}
+
+/** Opens a moment and reads ahead; where the reading fails, `ahead` does. */
+async function begin<T extends JsonMoment>({
+  open,
+}: JsonAnswer<T>): Promise<{
+  readonly moment: T
+  readonly chunks: AsyncIterator<Uint8Array>
+  readonly ahead: Promise<Ahead>
+}> {
+  const moment = await open()
+  const chunks = moment.read()[Symbol.asyncIterator]()
+  const ahead = readAhead(chunks)
+  // The turn lasts until it is read; its error is for the caller, who awaits it.
+  await ahead.catch(() => undefined)
+  return { moment, chunks, ahead }
 }
 
 async function readAhead(iterator: AsyncIterator<Uint8Array>): Promise<Ahead> {

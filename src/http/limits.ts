@@ -61,8 +61,9 @@ export const DEFAULT_LIMITS: HttpLimits = {
   // A host may send four of the largest bodies at once; four hosts more find room for one each.
   bodyBytes: { total: 256 * MIB, perKey: 64 * MIB, reserve: 64 * MIB, small: 16 * MIB },
   cacheBytes: 64 * 1024 * 1024,
-  // 24 large answers of one host at once, and the quarter that is left for small ones.
-  output: { total: 128 * MIB, perKey: 32 * MIB, reserve: 32 * MIB, small: 4 * MIB },
+  // 12 large answers of one host at once, and a quarter of its share for small ones; 36 of all hosts, and 12 more for
+  // hosts that have none yet.
+  output: { total: 192 * MIB, perKey: 64 * MIB, reserve: 48 * MIB, small: 4 * MIB },
   streams: { total: 1024, perKey: 128, reserve: 128, small: 8 },
   maxBufferedBytes: 256 * 1024,
   drainTimeoutMs: 30_000,

@@ -7,6 +7,7 @@ import { CORS_HEADERS } from './cross-origin.ts'
 import { JSON_TYPE } from './errors.ts'
 import { cacheHeaders, etagOfSummary } from './etag.ts'
 import { aboutOf } from './json-moments.ts'
+import { createTurns } from './turns.ts'
 
 /** An avatar's document, ready to be sent. */
 export interface CachedView {
@@ -58,9 +59,7 @@ export function createViewCache(
     sizeCalculation: ({ body }) => body.length + ENTRY_OVERHEAD_BYTES,
   })
   const reading = new Map<Avatar, Promise<CachedView | 'large' | undefined>>()
-  /** Reads that wait for others to end. */
-  const waiting: (() => void)[] = []
-  let places = MAX_READING
+  const inTurn = createTurns(MAX_READING)
 
   const unsubscribe = store.onCommit((events) => {
     for (const { avatar } of events) drop(avatar)
@@ -69,18 +68,6 @@ export function createViewCache(
   function drop(avatar: Avatar): void {
     cache.delete(avatar)
     reading.delete(avatar)
-  }
-
-  async function inTurn<T>(read: () => Promise<T>): Promise<T> {
-    if (places > 0) places -= 1
-    else await new Promise<void>((resolve) => void waiting.push(resolve))
-    try {
-      return await read()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) places += 1
-      else next()
-    }
   }
 
   async function read(avatar: Avatar): Promise<CachedView | 'large' | undefined> {

@@ -51,7 +51,9 @@ describe('createNodeClient', () => {
 
   it('stops reading an answer that is too long', async () => {
     const client = await clientOf(answering(500, 'x'.repeat(100_000)))
-    expect((await refusal(client.status())).message).toContain('longer than 65536 bytes')
+    const { message } = await refusal(client.status())
+    expect(message).toContain('longer than 65536 bytes')
+    expect(message).toContain('avatar-kv export')
   })
 
   it.each([

@@ -155,11 +155,11 @@ describe('by_identity', () => {
 
 describe('readers that do not read', () => {
   it('hold no more than the share of their address', async () => {
-    node = await startHttpNode({ limits: { output: shareOf(16, 4) }, trustedProxies: ['none'] })
+    node = await startHttpNode({ limits: { output: shareOf(64, 16) }, trustedProxies: ['none'] })
     const key = await largeAvatar(40)
     const path = `/v2/avatars/${key.avatar}`
     for (let n = 0; n < 30; n++) deafClient([path])
-    await until('all places of the address are taken', async () => (await metric('http_output_bytes')) === 3 * MIB)
+    await until('all places of the address are taken', async () => (await metric('http_output_bytes')) === 12 * MIB)
     const other = await getFrom('127.0.0.2', path)
     expect(JSON.parse(other).namespaces[0].content).toEqual(contentOf(40))
     expect(await metric('http_answers_cut_total')).toBe(0)
@@ -168,11 +168,11 @@ describe('readers that do not read', () => {
   })
 
   it('lose their place to others once they stall', async () => {
-    node = await startHttpNode({ limits: { output: shareOf(4, 4) }, trustedProxies: ['none'] })
+    node = await startHttpNode({ limits: { output: shareOf(16, 16) }, trustedProxies: ['none'] })
     const key = await largeAvatar(40)
     const path = `/v2/avatars/${key.avatar}`
     for (let n = 0; n < 3; n++) deafClient([path])
-    await until('all places are taken', async () => (await metric('http_output_bytes')) === 3 * MIB)
+    await until('all places are taken', async () => (await metric('http_output_bytes')) === 12 * MIB)
     const { body } = await node.json(path)
     expect(body.namespaces[0].content).toEqual(contentOf(40))
     expect(await metric('http_answers_cut_total{reason="made_room"}')).toBeGreaterThan(0)
@@ -203,9 +203,9 @@ describe('readers that do not read', () => {
   })
 
   it('of a member that fits into no room are told where else its records are', async () => {
-    node = await startHttpNode({ limits: { output: shareOf(4, 2) }, trustedProxies: ['none'] })
+    node = await startHttpNode({ limits: { output: shareOf(16, 8) }, trustedProxies: ['none'] })
     const key = newKey()
-    for (let n = 0; n < 10; n++) {
+    for (let n = 0; n < 36; n++) {
       await postRecords(node, [signedPatch(key, { patch: { one: { [`m${n}`]: TEXT } } })])
     }
     const { status, body } = await node.json(`/v2/avatars/${key.avatar}/twitter/yeiwb`)

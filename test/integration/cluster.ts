@@ -38,6 +38,8 @@ export interface StartOptions {
   readonly maxFileBytes?: number
   /** Further arguments of `start`. */
   readonly flags?: readonly string[]
+  /** Further arguments of Node.js itself. */
+  readonly nodeFlags?: readonly string[]
 }
 
 /** One node process. Restarted, it keeps its folder, its ports and its peers. */
@@ -85,7 +87,8 @@ export async function createCluster(): Promise<Cluster> {
   const children = new Set<ChildProcess>()
 
   async function launch(name: string, http: string, listen: string, options: StartOptions): Promise<Started> {
-    const args = [...NODE_FLAGS, MAIN, 'start', '--data-dir', join(folder, name), '--http', http, '--listen', listen]
+    const flags = [...NODE_FLAGS, ...(options.nodeFlags ?? [])]
+    const args = [...flags, MAIN, 'start', '--data-dir', join(folder, name), '--http', http, '--listen', listen]
     for (const peer of options.peers ?? []) args.push('--peer', peer)
     args.push(...(options.flags ?? []))
     if (options.network !== undefined) args.push('--network', options.network)
