@@ -172,7 +172,7 @@ class PeerSide implements Side {
   #parts(peer: string, progress: SessionParts['progress']): SessionParts {
     const { environment, staging, keccak256, signal } = this.#components
     return {
-      ...{ peer, environment, keccak256, progress, signal },
+      ...{ peer, host: { key: peer }, environment, keccak256, progress, signal },
       ...{ source: staging.sync, ingest: staging.ingest, network: staging.network, scope: [staging.avatar] },
       limits: DEFAULT_SYNC_LIMITS,
       refusals: createRefusals(environment.clock),

@@ -154,7 +154,8 @@ export function createGossip(
   async function judge(peer: string, data: Uint8Array): Promise<Judgement> {
     try {
       const judgement = await queue.run(peer, data.byteLength, async () => {
-        const result = await judgeMessage(ingest, data, sourceOf(peer))
+        // The queue bounds each peer, so its host may have all of the door except the reserve.
+        const result = await judgeMessage(ingest, data, { key: sourceOf(peer).key, isShared: true })
         // It is forwarded at once when this ends.
         if (result.verdict === 'accept') await pacer.pass()
         return result

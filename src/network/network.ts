@@ -152,7 +152,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     },
     targets,
   )
-  const sync = createSyncStreams({ libp2p, standing, places, logger })
+  const sync = createSyncStreams({ libp2p, standing, places, logger, hostOf: sourceOf })
   await sync.start()
   const repair = createStreamRepair(
     { timers: environment.timers, logger, connections, speaksGossip: book.speaksGossip, announce },

@@ -33,8 +33,9 @@ export function createSyncStreams(components: {
   readonly standing: Standing
   readonly places: Pick<PeerPlaces, 'active' | 'offended'>
   readonly logger: Logger
+  readonly hostOf: SyncTransport['hostOf']
 }): SyncStreams {
-  const { libp2p, standing, places, logger } = components
+  const { libp2p, standing, places, logger, hostOf } = components
   const present = new Set<string>()
   const open = new Map<Stream, { readonly peer: string; readonly frames: FrameStream }>()
   const connectHandlers = new Set<(peer: string) => void>()
@@ -103,6 +104,7 @@ export function createSyncStreams(components: {
   return {
     localPeer: libp2p.peerId.toString(),
     peers: () => [...present],
+    hostOf,
     async open(peer, signal) {
       const connection = libp2p.getConnections(peerIdFromString(peer)).find(({ status }) => status === 'open')
       if (connection === undefined) throw new NetworkError('not_connected', `There is no connection to ${peer} now.`)

@@ -3,6 +3,7 @@ import type { Environment } from '../environment.ts'
 import { IngestBusyError } from '../ingest/errors.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
 import type { RecordId, SignedRecord } from '../record/types.ts'
+import type { Source } from '../shares/types.ts'
 import { asSyncError, SyncError } from './errors.ts'
 import { HeldBack } from './held-back.ts'
 import { idKey } from './ids.ts'
@@ -26,6 +27,8 @@ export interface IntakeComponents {
   readonly ingest: Pick<Ingest, 'submit'>
   readonly environment: Pick<Environment, 'timers'>
   readonly refusals: Refusals
+  /** The host that the peer counts for. */
+  readonly host: Source
 }
 
 /** What became of all records of one session. */
@@ -157,9 +160,11 @@ export class Intake {
 
   async #submit(records: readonly SignedRecord[]): Promise<IngestResult[]> {
     if (records.length === 0) return []
+    // A session holds its peer back itself, so it may have all of the door except the reserve.
+    const source = { key: this.#components.host.key, isShared: true }
     for (let attempts = 1; ;) {
       try {
-        return await this.#components.ingest.submit(records, { origin: 'sync' })
+        return await this.#components.ingest.submit(records, { origin: 'sync', source })
       } catch (error) {
         if (!(error instanceof IngestBusyError)) throw error
         if (this.#end !== undefined) throw this.#end

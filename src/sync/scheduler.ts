@@ -24,6 +24,8 @@ import { DEFAULT_SYNC_LIMITS, type SyncLimits } from './limits.ts'
 import { PeerTable, type PeerState } from './peers.ts'
 import { createRefusals, type Refusals } from './refusals.ts'
 import type { ServedReport } from './responder.ts'
+import { Shares } from '../shares/shares.ts'
+import type { ShareLimits } from '../shares/types.ts'
 import { SessionRunner, type Ended, type SessionRun } from './session-runner.ts'
 import type { SessionProgress, SessionReport } from './session.ts'
 import { takingTurns } from './turns.ts'
@@ -86,6 +88,8 @@ class Scheduler implements Sync {
   readonly #refusals: Refusals
   /** Peers whose session is due, but has no place yet. */
   readonly #waiting = new Set<PeerState>()
+  /** Places of sessions that peers open, divided between hosts; the longest session of a host goes first. */
+  readonly #inbound: Shares
   readonly #sessions = new Set<Promise<unknown>>()
   readonly #runner: SessionRunner
   #failures = 0
@@ -96,6 +100,7 @@ class Scheduler implements Sync {
     const { source, environment, metrics, mark = memoryMark() } = components
     this.#components = components
     this.#limits = { ...DEFAULT_SYNC_LIMITS, ...options.limits }
+    this.#inbound = new Shares(inboundShares(this.#limits.inbound))
     this.#table = new PeerTable(environment.clock)
     const refusals = createRefusals(environment.clock)
     this.#refusals = refusals
@@ -218,22 +223,39 @@ class Scheduler implements Sync {
   }
 
   #serveWaiting(): void {
+    let denied: PeerState | undefined
     for (const peer of this.#waiting) {
-      if (this.#count('outbound') >= this.#limits.outbound) return this.#makeRoom()
+      const isFull = this.#count() >= this.#limits.outbound
+      if (isFull || this.#count(peer) >= Math.ceil(this.#limits.outbound / 2)) {
+        denied ??= peer
+        continue
+      }
       this.#waiting.delete(peer)
       if (!peer.isBusy) this.#track(this.#reconcile(peer))
     }
+    if (denied !== undefined) this.#makeRoom(denied)
   }
 
   /** Ends a session that has had its turn: it goes on where it was, once it is its turn again. */
-  #makeRoom(): void {
-    const long = this.#table.all().find(({ outbound }) => outbound?.isLong === true)
+  #makeRoom(waiting: PeerState): void {
+    const isFull = this.#count() >= this.#limits.outbound
+    const long = this.#table
+      .all()
+      .find((peer) => peer.outbound?.isLong === true && (isFull || this.#share(peer, waiting)))
     const why = 'Others wait for their turn.'
     long?.outbound?.controller.abort(new SyncError('out_of_time', why))
   }
 
-  #count(direction: 'inbound' | 'outbound'): number {
-    return this.#table.all().filter((peer) => peer[direction] !== null).length
+  /** Sessions under way that this node opened: all, or those with peers of the same host. */
+  #count(as?: PeerState): number {
+    return this.#table.all().filter((peer) => peer.outbound !== null && (as === undefined || this.#share(peer, as)))
+      .length
+  }
+
+  /** Whether two peers count for one host. */
+  #share(a: PeerState, b: PeerState): boolean {
+    const { transport } = this.#components
+    return transport.hostOf(a.id).key === transport.hostOf(b.id).key
   }
 
   #track(session: Promise<unknown>): void {
@@ -321,7 +343,11 @@ class Scheduler implements Sync {
     this.#connected(id)
     const peer = this.#table.get(id)
     const refusal = this.#objection(peer)
-    this.#track(refusal === undefined ? this.#serve(peer, stream) : this.#runner.refuse(stream, refusal))
+    if (refusal !== undefined) return this.#track(this.#runner.refuse(stream, refusal))
+    const why = new SyncError('out_of_time', 'Others wait for their turn.')
+    const hold = this.#inbound.take(this.#components.transport.hostOf(id), 1, () => peer.inbound?.controller.abort(why))
+    if (typeof hold === 'string') return this.#track(this.#runner.refuse(stream, 'full'))
+    this.#track(this.#serve(peer, stream).finally(() => hold.release()))
   }
 
   #objection(peer: PeerState): RefusalCode | undefined {
@@ -329,8 +355,7 @@ class Scheduler implements Sync {
     const { outbound, inbound, id } = peer
     if (inbound !== null || !peer.mayCall()) return 'busy'
     const isOurs = outbound !== null && (outbound.progress.phase !== 'opening' || this.#isFirst(id))
-    if (isOurs) return 'busy'
-    return this.#count('inbound') >= this.#limits.inbound ? 'full' : undefined
+    return isOurs ? 'busy' : undefined
   }
 
   #isFirst(id: string): boolean {
@@ -358,4 +383,10 @@ class Scheduler implements Sync {
       this.#armBetween(peer, AFTER_OTHER_MS)
     }
   }
+}
+
+/** A quarter for one host at most, and a quarter for hosts that have one session only. */
+function inboundShares(total: number): ShareLimits {
+  const quarter = Math.ceil(total / 4)
+  return { total, perKey: quarter, reserve: quarter, small: 1 }
 }

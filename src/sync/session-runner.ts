@@ -14,7 +14,7 @@ import type { FrameStream, Scope, SyncSource, SyncTransport } from './types.ts'
 export interface RunnerComponents {
   readonly source: SyncSource
   readonly ingest: Pick<Ingest, 'submit'>
-  readonly transport: Pick<SyncTransport, 'open'>
+  readonly transport: Pick<SyncTransport, 'open' | 'hostOf'>
   readonly environment: Environment
   readonly logger: Logger
   readonly keccak256: Keccak256
@@ -125,7 +125,7 @@ export class SessionRunner {
     run: (parts: SessionParts) => Promise<T>,
   ): Promise<Ended<T>> {
     const { network, scope, limits } = this.#options
-    const { source, ingest, environment, keccak256 } = this.#components
+    const { source, ingest, environment, keccak256, transport } = this.#components
     const unlog = this.#log(peer, progress, role)
     this.#running.add(progress)
     peer.health.began(progress, role)
@@ -133,6 +133,7 @@ export class SessionRunner {
       const result = await run({
         ...{ peer: peer.id, source, ingest, environment, keccak256, network, limits, progress },
         ...this.#shared,
+        host: transport.hostOf(peer.id),
         scope: scope(),
         memory: peer.memory,
         signal: controller.signal,

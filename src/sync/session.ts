@@ -1,6 +1,7 @@
 import type { Environment } from '../environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Keccak256 } from '../record/id.ts'
+import type { Source } from '../shares/types.ts'
 import type { BootstrapMark, BulkLease } from './bootstrap.ts'
 import { Channel } from './channel.ts'
 import { SyncError } from './errors.ts'
@@ -51,6 +52,8 @@ export interface PeerMemory {
 /** What one session works with. */
 export interface SessionParts {
   readonly peer: string
+  /** The host that the peer counts for. */
+  readonly host: Source
   readonly source: SyncSource
   readonly ingest: Pick<Ingest, 'submit'>
   readonly environment: Environment

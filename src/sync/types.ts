@@ -1,4 +1,5 @@
 import type { Avatar, SignedRecord } from '../record/types.ts'
+import type { Source } from '../shares/types.ts'
 import type { Bound, RangeIndex } from './negentropy/types.ts'
 
 /** What a session is about: everything, or some avatars (docs/protocol.md, "Scope"). */
@@ -55,6 +56,8 @@ export interface FrameStream {
 export interface SyncTransport {
   readonly localPeer: string
   peers(): string[]
+  /** The host that a peer counts for, where sessions and records are divided between hosts. */
+  hostOf(peer: string): Source
   open(peer: string, signal: AbortSignal): Promise<FrameStream>
   /** Streams that peers open, of the sync protocol only. */
   onStream(handler: (peer: string, stream: FrameStream) => void): () => void

@@ -56,6 +56,7 @@ function spoiling(random: Random, inner: SyncTransport): SyncTransport {
   return {
     localPeer: inner.localPeer,
     peers: () => inner.peers(),
+    hostOf: (peer) => inner.hostOf(peer),
     open: async (peer, signal) => spoil(random, await inner.open(peer, signal)),
     onStream: (handler) => inner.onStream((peer, stream) => handler(peer, spoil(random, stream))),
     onConnect: (handler) => inner.onConnect(handler),

@@ -121,6 +121,10 @@ class Line implements SyncTransport {
     return this.#board.peersOf(this.party.number).map(({ number }) => nameOf(number))
   }
 
+  hostOf(peer: string): { readonly key: string } {
+    return { key: peer }
+  }
+
   open(peer: string, signal: AbortSignal): Promise<FrameStream> {
     return this.#board.open(this.party, numberOf(peer), signal)
   }

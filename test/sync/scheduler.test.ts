@@ -41,6 +41,26 @@ describe('when', () => {
     expect([...a.transport.lines, ...b.transport.lines].length).toBe(1)
   })
 
+  test('a host whose peers open sessions and say nothing leaves places for others', async () => {
+    const limits = { ...NEVER, inbound: 4, openMs: 60_000, stallMs: 60_000 }
+    const node = await net.add('z', { limits })
+    await node.node.put(written(3, 3))
+    const silent = await Promise.all(
+      ['evil-1', 'evil-2', 'evil-3', 'evil-4'].map((name) => net.add(name, { limits: NEVER })),
+    )
+    const answers: Promise<unknown>[] = []
+    for (const peer of silent) {
+      net.connect(peer, node)
+      // A stream on which nothing is ever sent.
+      answers.push((await peer.transport.open('z')).receive())
+    }
+    // A quarter of four sessions is one; the others are refused at once.
+    await Promise.all(answers.slice(1))
+    const good = await net.add('good', { limits: NEVER })
+    net.connect(good, node)
+    await until(() => areEqual(good, node), 'equal')
+  }, 40_000)
+
   test('a line of three, on the timer', async () => {
     const [a, b, c] = [await net.add('a'), await net.add('b'), await net.add('c')]
     net.connect(a, b)

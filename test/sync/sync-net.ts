@@ -32,6 +32,11 @@ class MemoryTransport implements SyncTransport {
     return [...this.connected.keys()]
   }
 
+  /** A name is that of a host, up to its first hyphen. */
+  hostOf(peer: string): { readonly key: string } {
+    return { key: peer.split('-', 1)[0] ?? peer }
+  }
+
   async open(peer: string): Promise<FrameStream> {
     await this.gate
     const other = this.connected.get(peer)

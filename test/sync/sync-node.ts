@@ -80,6 +80,7 @@ export async function openNode(options: SyncNodeOptions = {}) {
     parts(peer: string, overrides: Partial<SessionParts> = {}): SessionParts {
       return {
         peer,
+        host: { key: peer },
         source: store.sync,
         ingest: {
           submit(records, how) {
