@@ -45,7 +45,7 @@ export function cellWeight(cell: Cell, counted: Set<Stamp>): number {
   return bytes
 }
 
-export function mapWeight(entries: number): number {
+function mapWeight(entries: number): number {
   return MAP_BYTES + Math.max(0, entries - SMALL_MAP_ENTRIES) * MAP_ENTRY_BYTES
 }
 
