@@ -1,11 +1,11 @@
-import { open, rm } from 'node:fs/promises'
+import { open, rm, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 import { fileProblem } from '../files.ts'
 import { parseSecretKey } from '../record/keys.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, codeOf } from './errors.ts'
-import { readTextFile } from './text-file.ts'
+import { readInput } from './read-input.ts'
 
 export const DEFAULT_KEY_FILE = './avatar.key'
 
@@ -49,10 +49,9 @@ export async function writeKeyFile(context: CommandContext, file: string, secret
  * @throws CliError when there is no such file or it holds no key
  */
 export async function readKeyFile(context: CommandContext, file: string, option = '--key FILE'): Promise<Uint8Array> {
-  const { text, mode } = await readTextFile(context, file, {
-    what: 'the secret key',
-    maxBytes: MAX_KEY_FILE_BYTES,
-  }).catch((error: unknown) => {
+  const longer = 'Name another file'
+  const input = { what: 'the secret key', file, maxBytes: MAX_KEY_FILE_BYTES, longer }
+  const text = await readInput(context, input).catch((error: unknown) => {
     if (codeOf(error instanceof Error ? error.cause : undefined) !== 'ENOENT') throw error
     throw new CliError('failed', `There is no key file ${file}. Create one with "avatar-kv key create ${file}".`)
   })
@@ -66,7 +65,7 @@ export async function readKeyFile(context: CommandContext, file: string, option 
     )
   }
   // Not before it is known to be a key: the mode of another file is right as it is.
-  if ((mode & OTHERS_MODE) !== 0) {
+  if (file !== '-' && ((await stat(resolve(context.cwd, file))).mode & OTHERS_MODE) !== 0) {
     context.note(`Warning: other users can read the secret key in ${file}. Run: chmod 600 ${file}`)
   }
   return secretKey

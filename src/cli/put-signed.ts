@@ -27,7 +27,7 @@ export async function putSigned(
   file: string,
   options: { readonly json: boolean },
 ): Promise<void> {
-  const longer = 'For more there is "avatar-kv import".'
+  const longer = 'For more there is "avatar-kv import"'
   const text = await readInput(context, { what: 'signed records', file, maxBytes: MAX_INPUT_BYTES, longer })
   const records = parseSigned(text, inputName(file))
   const { network } = await client.status()
@@ -100,7 +100,10 @@ function parseLines(text: string, name: string): JsonValue[] {
 }
 
 function notRead(place: string, error: unknown): CliError {
-  return new CliError('failed', `Cannot read ${place} as JSON; nothing was sent. ${printable(messageOf(error))}`)
+  return new CliError(
+    'failed',
+    `Cannot read ${place} as JSON (${printable(messageOf(error))}); nothing was sent. Name a file that avatar-kv put --unsigned made.`,
+  )
 }
 
 async function verifyAll(records: readonly Signed[], network: string): Promise<RecordId[]> {

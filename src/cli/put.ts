@@ -12,7 +12,7 @@ import { CliError } from './errors.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
 import { createNodeClient, parseUrl } from './node-client.ts'
 import { readInput } from './read-input.ts'
-import { jsonText } from './text.ts'
+import { jsonText, printable } from './text.ts'
 import { unsignedText, writeUnsignedFile } from './unsigned-file.ts'
 
 /** As many records as one patch may become, of 262,144 bytes each (`MAX_PIECES` of the client), come close to it. */
@@ -127,7 +127,7 @@ async function readPatch(context: CommandContext, json: string | undefined, file
   }
   if (json !== undefined && json !== '-') return json
   if (file === undefined && json === undefined && context.stdin.isTTY === true) throw noPatch()
-  const longer = 'Write it in several parts.'
+  const longer = 'Write it in several parts'
   const text = await readInput(context, { what: 'the patch', file: file ?? '-', maxBytes: MAX_INPUT_BYTES, longer })
   if (text.trim() === '') throw noPatch()
   return text
@@ -145,7 +145,8 @@ function parsePatch(text: string): JsonObject {
   } catch (error) {
     if (!(error instanceof JsonTextError)) throw error
     if (error.code !== 'invalid_json') throw new CliError('usage', `${error.message} Nothing was written.`)
-    throw new CliError('usage', `The patch is not JSON (${error.message}). Put it in single quotes: '{"key":"value"}'`)
+    const why = printable(error.message.replaceAll('\n', ' '))
+    throw new CliError('usage', `The patch is not JSON (${why}). Put it in single quotes: '{"key":"value"}'`)
   }
   throw new CliError('usage', 'The patch must be a JSON object, such as {"key":"value"}.')
 }

@@ -2,8 +2,10 @@ import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 
 import { decodeText } from '../decode-text.ts'
+import { fileProblem } from '../files.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, messageOf } from './errors.ts'
+import { sizeText } from './progress.ts'
 
 /** Where a command reads text from. */
 export interface InputOptions {
@@ -12,7 +14,7 @@ export interface InputOptions {
   /** A file; `-` is standard input. */
   readonly file: string
   readonly maxBytes: number
-  /** What to do with a longer one, as a sentence. */
+  /** What to do with a longer one, as a sentence without its full stop. */
   readonly longer: string
 }
 
@@ -22,26 +24,32 @@ export function inputName(file: string): string {
 }
 
 /**
- * All of a file, or of standard input, as text.
+ * All of a file (also a pipe, such as bash's `<(…)`) or of standard input, as text.
  *
- * @throws CliError `failed` where it cannot be read, is too long or is not UTF-8
+ * @throws CliError `failed` where it cannot be read, is too long or is not UTF-8; its cause is the operating system's error
  */
 export async function readInput(
-  context: CommandContext,
+  { cwd, stdin }: Pick<CommandContext, 'cwd' | 'stdin'>,
   { what, file, maxBytes, longer }: InputOptions,
 ): Promise<string> {
+  const failed = (why: string, cause?: unknown): CliError =>
+    new CliError('failed', `Cannot read ${what} from ${inputName(file)}: ${why}.`, undefined, { cause })
   const chunks: Buffer[] = []
   let bytes = 0
   try {
-    const stream = file === '-' ? context.stdin : createReadStream(resolve(context.cwd, file))
+    const stream = file === '-' ? stdin : createReadStream(resolve(cwd, file))
     for await (const chunk of stream) {
       const piece = Buffer.from(chunk as Uint8Array)
       bytes += piece.byteLength
-      if (bytes > maxBytes) throw new Error(`it is longer than ${maxBytes} bytes. ${longer}`)
+      if (bytes > maxBytes) throw failed(`it is too long: more than ${sizeText(maxBytes)}. ${longer}`)
       chunks.push(piece)
     }
+  } catch (error) {
+    throw error instanceof CliError ? error : failed(fileProblem(error), error)
+  }
+  try {
     return decodeText(Buffer.concat(chunks))
   } catch (error) {
-    throw new CliError('failed', `Cannot read ${what} from ${inputName(file)}: ${messageOf(error)}`)
+    throw failed(messageOf(error).replace(/\.$/, ''))
   }
 }

@@ -4,8 +4,9 @@ import { resolve } from 'node:path'
 import { fileProblem } from '../files.ts'
 import { parseReceipt, verifyReceipt } from '../receipt/receipt.ts'
 import type { Receipt } from '../receipt/receipt.ts'
+import type { CommandContext } from './context.ts'
 import { CliError, messageOf } from './errors.ts'
-import { readTextFile } from './text-file.ts'
+import { readInput } from './read-input.ts'
 
 /** A receipt takes some 450 bytes, so that a file of the greatest size holds about as many as may be read. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -39,9 +40,13 @@ export async function appendReceipts(cwd: string, file: string, receipts: readon
  *
  * @throws CliError where the file cannot be read, holds no JSON or too much
  */
-export async function readReceipts(cwd: string, file: string): Promise<FiledReceipt[]> {
+export async function readReceipts(
+  context: Pick<CommandContext, 'cwd' | 'stdin'>,
+  file: string,
+): Promise<FiledReceipt[]> {
   const found: unknown[] = []
-  const { text } = await readTextFile({ cwd }, file, { what: 'receipts', maxBytes: MAX_FILE_BYTES })
+  const longer = 'Divide it'
+  const text = await readInput(context, { what: 'receipts', file, maxBytes: MAX_FILE_BYTES, longer })
   for (const value of parseFile(text, file)) found.push(...receiptsIn(value))
   if (found.length === 0)
     throw new CliError('failed', `${file} holds no receipts. Name a file that avatar-kv receipt --out or --json made.`)

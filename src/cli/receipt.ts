@@ -110,7 +110,7 @@ async function compare(context: CommandContext, avatar: Avatar, options: Receipt
 }
 
 async function check(context: CommandContext, files: readonly string[], json: boolean): Promise<void> {
-  const filed = (await Promise.all(files.map((file) => readReceipts(context.cwd, file)))).flat()
+  const filed = (await Promise.all(files.map((file) => readReceipts(context, file)))).flat()
   const sound = filed.flatMap(({ receipt }) => receipt ?? [])
   const bad = filed.filter(({ problem }) => problem !== undefined)
   const contradictions = findContradictions(sound)

@@ -26,7 +26,7 @@ beforeAll(async () => {
   writeFileSync(join(cwd, 'avatar.key'), `${KEY}\n`, { mode: 0o600 })
   writeFileSync(join(cwd, 'text.txt'), 'hello\nworld\n')
   writeFileSync(join(cwd, 'empty'), '')
-  writeFileSync(join(cwd, 'binary'), Buffer.from([0xff, 0xfe, 0, 1]))
+  writeFileSync(join(cwd, 'binary'), Buffer.from([0xc3, 0x28, 0, 1]))
   writeFileSync(join(cwd, 'README.md'), '# A page\n\nof *several* lines\n'.repeat(10))
   writeFileSync(join(cwd, 'good'), await archiveOf(new Writer(1).chain(2)))
   server = createServer((request, response) => {
@@ -62,6 +62,17 @@ const FILES: readonly Case[] = [
   ['key create dir', 1, 'dir exists already', 'Name another'],
   ['key create /proc/x', 1, 'Cannot create the key file /proc/x', 'no such file or folder'],
   ['put {} --key text.txt', 1, 'does not hold a secret key', '--key FILE'],
+  ['put --file .', 1, 'it is a folder'],
+  ['put --file nope', 1, 'no such file'],
+  ['put --file binary', 1, 'not UTF-8'],
+  ['put --file text.txt', 2, 'The patch is not JSON'],
+  ['put --file empty', 2, 'There is no patch'],
+  ['put --signed .', 1, 'it is a folder'],
+  ['put --signed nope', 1, 'no such file'],
+  ['put --signed text.txt', 1, 'line 1 of text.txt', 'nothing was sent'],
+  ['put --signed empty', 2, 'There is no record in empty'],
+  ['repair --data-dir dir --out r', 1, 'dir'],
+  ['repair --data-dir nope --out r', 1, 'nope'],
   ['receipt --check README.md', 1, 'Line 1 of README.md', 'avatar-kv receipt'],
   ['receipt --check .', 1, 'folder'],
   ['receipt --check empty', 1, 'no receipts', 'avatar-kv receipt'],
@@ -127,7 +138,7 @@ describe.each([
   it.each(cases.map(([text, code, ...words]) => ({ text, code, words })))('$text', async ({ text, code, words }) => {
     const args = text.split(' ').map((word) => word.replace('ADDRESS', other).replace('AVATAR', AVATAR))
     const plain = await run(args, { cwd })
-    expect([plain.code, plain.err]).toEqual([code, expect.stringMatching(/^avatar-kv: .*\.\n$/)])
+    expect([plain.code, plain.err]).toEqual([code, expect.stringMatching(/^avatar-kv: .*[.']\n$/)])
     for (const word of words) expect(plain.err).toContain(word)
     expect(plain.err).not.toMatch(RAW)
     expect(plain.err.length).toBeLessThan(600)
