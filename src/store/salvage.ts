@@ -69,7 +69,7 @@ export async function salvageFile(path: string): Promise<SalvagedFile> {
 }
 
 function tableRows(content: Uint8Array): { rows: Row[]; isDamaged: boolean } {
-  const { isWhole, blocks } = checkTable(content, content.length, true)
+  const { isWhole, blocks } = checkTable(content, content.length)
   return { rows: blocks.flatMap((block) => rowsOf(content, block)), isDamaged: !isWhole }
 }
 

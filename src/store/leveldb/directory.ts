@@ -11,7 +11,8 @@ import { join } from 'node:path'
 import { readFileWithHoles } from './file-with-holes.ts'
 import { readLog, writeLog } from './log-format.ts'
 import { decodeManifest, type Manifest } from './manifest.ts'
-import { checkTable, mendTable } from './table-format.ts'
+import { isBlockWhole, TRAILER_BYTES } from './block.ts'
+import { checkTable, FOOTER_BYTES, indexPlace, mendTable } from './table-format.ts'
 import { decodeBatch } from './write-batch.ts'
 
 export interface FileDamage {
@@ -48,13 +49,33 @@ export async function inspectDirectory(location: string, { deepBytes }: InspectO
     // LevelDB reports a lost table itself, and changes nothing then.
     if (!names.includes(file)) continue
     left -= bytes
-    const content = await readFileWithHoles(join(location, file))
-    const { isWhole, blocks } = checkTable(content, bytes, left >= 0)
+    const path = join(location, file)
+    if (left < 0 && (await hasIndex(path, bytes))) continue
+    const content = await readFileWithHoles(path)
+    const { isWhole, blocks } = checkTable(content, bytes)
     if (isWhole) continue
     const why = content.length < bytes ? `it has ${content.length} of ${bytes} bytes` : 'its checksums do not fit'
     damages.push({ kind: 'table', file, why: `${why}; ${blocks.length} blocks are whole`, bytes })
   }
   return damages
+}
+
+/** Whether a table has its size and an index whose checksum fits: what can be told without reading all of it. */
+async function hasIndex(path: string, bytes: number): Promise<boolean> {
+  const file = await open(path, 'r')
+  try {
+    const footer = Buffer.alloc(FOOTER_BYTES)
+    await file.read(footer, 0, FOOTER_BYTES, bytes - FOOTER_BYTES)
+    const place = indexPlace(footer)
+    if (place === undefined || place.offset + place.length > bytes) return false
+    const index = Buffer.alloc(place.length + TRAILER_BYTES)
+    await file.read(index, 0, index.length, place.offset)
+    return isBlockWhole(index, { offset: 0, length: place.length })
+  } catch {
+    return false
+  } finally {
+    await file.close()
+  }
 }
 
 async function readManifest(location: string): Promise<Manifest> {
@@ -106,7 +127,7 @@ export async function mendDirectory(location: string, damages: readonly FileDama
     // A log that is lost cannot be mended: LevelDB begins another.
     if (content === undefined) continue
     const mended =
-      kind === 'log' ? mendLog(content) : mendTable(content, bytes ?? 0, checkTable(content, bytes ?? 0, true).blocks)
+      kind === 'log' ? mendLog(content) : mendTable(content, bytes ?? 0, checkTable(content, bytes ?? 0).blocks)
     await keep(path, join(keepIn, file))
     await replaceFile(path, mended, join(keepIn, `${file}.new`))
   }

@@ -9,7 +9,6 @@ import { buildBlock, findBlock, isBlockWhole, readBlock, TRAILER_BYTES } from '.
 import type { BlockEntry, BlockPlace } from './block.ts'
 import { ByteCursor, varintBytes } from './byte-cursor.ts'
 
-const FOOTER_BYTES = 48
 /** The last 8 bytes of a table. */
 const MAGIC = Buffer.from('57fb808b247547db', 'hex')
 /** After the user's key in a table: LevelDB's number of the row and whether it is a deletion. */
@@ -28,27 +27,40 @@ export interface TableContents {
   readonly blocks: readonly DataBlock[]
 }
 
+/** Bytes at the end of a table that say where its index is. */
+export const FOOTER_BYTES = 48
+
+/** Where the index of a table begins and ends, as its footer says; undefined where that is damaged. */
+export function indexPlace(footer: Uint8Array): BlockPlace | undefined {
+  if (footer.length < FOOTER_BYTES || !MAGIC.equals(footer.subarray(-MAGIC.length))) return undefined
+  try {
+    const cursor = new ByteCursor(footer)
+    placeAt(cursor)
+    return placeAt(cursor)
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Checks a table.
  *
  * @param file what is left of it
  * @param bytes the size that it should have
- * @param isDeep whether to read all blocks, and not only the index of them
  */
-export function checkTable(file: Uint8Array, bytes: number, isDeep: boolean): TableContents {
+export function checkTable(file: Uint8Array, bytes: number): TableContents {
   const index = file.length >= bytes ? readIndex(file.subarray(0, bytes)) : undefined
   if (index === undefined) return { isWhole: false, blocks: scanBlocks(file.subarray(0, bytes)) }
-  if (!isDeep) return { isWhole: true, blocks: index.blocks }
   const blocks = index.blocks.filter((block) => isBlockWhole(file, block))
   return { isWhole: blocks.length === index.blocks.length && isFilterWhole(file, index.filters), blocks }
 }
 
 function readIndex(file: Uint8Array): { blocks: DataBlock[]; filters: BlockPlace } | undefined {
-  if (file.length < FOOTER_BYTES || !MAGIC.equals(file.subarray(-MAGIC.length))) return undefined
+  const footer = file.subarray(-FOOTER_BYTES)
+  const index = indexPlace(footer)
+  if (index === undefined || !isBlockWhole(file, index)) return undefined
   try {
-    const footer = new ByteCursor(file.subarray(-FOOTER_BYTES))
-    const [filters, index] = [placeAt(footer), placeAt(footer)]
-    if (!isBlockWhole(file, index)) return undefined
+    const filters = placeAt(new ByteCursor(footer))
     const blocks = readBlock(file, index).map(([bound, place]) => ({ ...placeAt(new ByteCursor(place)), bound }))
     return { blocks, filters }
   } catch {

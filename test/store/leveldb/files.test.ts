@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { inspectDirectory } from '../../../src/store/leveldb/directory.ts'
 import { readLog, writeLog } from '../../../src/store/leveldb/log-format.ts'
 import { decodeManifest } from '../../../src/store/leveldb/manifest.ts'
 import { checkTable, mendTable, rowsOf } from '../../../src/store/leveldb/table-format.ts'
@@ -78,12 +79,12 @@ test.each([true, false])('tables and logs have the rows that LevelDB reads (comp
     const file = await bytesOf(name)
     const { bytes } = state.tables.get(Number.parseInt(name, 10))!
     expect(file.length).toBe(bytes)
-    const { isWhole, blocks } = checkTable(file, bytes, true)
+    const { isWhole, blocks } = checkTable(file, bytes)
     expect(isWhole).toBe(true)
     expect(blocks.length).toBeGreaterThan(1)
     for (const [key] of blocks.flatMap((block) => rowsOf(file, block))) found.set(Buffer.from(key).toString(), '')
     // Without its index, the same blocks are found.
-    const scanned = checkTable(file, bytes + 1, true)
+    const scanned = checkTable(file, bytes + 1)
     expect(scanned.isWhole).toBe(false)
     expect(scanned.blocks.map(({ offset, length }) => [offset, length])).toEqual(
       blocks.map(({ offset, length }) => [offset, length]),
@@ -109,15 +110,15 @@ test('a mended table has the rows of its whole blocks, for LevelDB too, with ind
   for (const [at, [number, { bytes }]] of [...state.tables].entries()) {
     const name = (await files('.ldb')).find((each) => Number.parseInt(each, 10) === number)!
     const file = await bytesOf(name)
-    const { blocks } = checkTable(file, bytes, true)
+    const { blocks } = checkTable(file, bytes)
     const broken = blocks[Math.floor(blocks.length / 2)]!
     file[broken.offset + 5]! ^= 0x10
     if (at % 3 === 1) file[bytes - 3]! ^= 1
-    const left = checkTable(at % 3 === 2 ? file.subarray(0, broken.offset + 9) : file, bytes, true)
+    const left = checkTable(at % 3 === 2 ? file.subarray(0, broken.offset + 9) : file, bytes)
     expect(left.isWhole).toBe(false)
     expect(left.blocks).toHaveLength(at % 3 === 0 ? blocks.length - 1 : Math.floor(blocks.length / 2))
     const mended = mendTable(file, bytes, left.blocks)
-    expect(checkTable(mended, bytes, true)).toEqual({ isWhole: true, blocks: left.blocks })
+    expect(checkTable(mended, bytes)).toEqual({ isWhole: true, blocks: left.blocks })
     await writeFile(join(location, name), mended)
   }
   const db = await open()
@@ -165,6 +166,33 @@ test('a log that was cut off anywhere is whole up to there; one that is damaged 
     expect(whole.records.length - records.length).toBeLessThan(20)
   }
 })
+
+test('a quick look finds tables that are cut off or have no index; a thorough one all damage', async () => {
+  await fill(true)
+  const state = (await manifest())!
+  const quick = () => inspectDirectory(location, { deepBytes: 0 })
+  const thorough = () => inspectDirectory(location, { deepBytes: Infinity })
+  expect([await quick(), await thorough()]).toEqual([[], []])
+  const [number, { bytes }] = [...state.tables].at(-1)!
+  const name = (await files('.ldb')).find((each) => Number.parseInt(each, 10) === number)!
+  const file = await bytesOf(name)
+  for (const [change, isQuick] of [
+    [file.subarray(0, bytes - 1), true],
+    [flippedAt(file, bytes - 60), true],
+    [flippedAt(file, bytes - 3), true],
+    [flippedAt(file, 10), false],
+  ] as const) {
+    await writeFile(join(location, name), change)
+    expect(await quick()).toHaveLength(isQuick ? 1 : 0)
+    expect(await thorough()).toMatchObject([{ kind: 'table', file: name }])
+  }
+})
+
+const flippedAt = (file: Buffer, at: number): Buffer => {
+  const copy = Buffer.from(file)
+  copy[at]! ^= 4
+  return copy
+}
 
 test('a damaged manifest is not believed', async () => {
   await fill(true)
