@@ -130,8 +130,15 @@ export async function createNode(
       throw new NodeError('restore_unfinished', `${what}: run it again, or remove the directory.`)
     }
     const engine = await selectEngine()
+    /** Ingest, network and sync need each other; records that arrive before they are there are announced by nobody. */
+    const link: { network?: Network; sync?: Sync } = {}
+    // A peer may have what the disk lost, and what it was refused before.
+    const onLoss = (): void => {
+      link.sync?.policyChanged()
+      link.sync?.nudge()
+    }
     const store = await openStore(
-      { ...part('store'), engine },
+      { ...part('store'), engine, onLoss },
       {
         location: join(config.dataDir, 'store'),
         network: config.network,
@@ -149,8 +156,6 @@ export async function createNode(
     const verifier = createVerifyService({ engine, stored, ...part('verify') }, { network: config.network })
     running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 200, holdsData: false })
 
-    /** Ingest, network and sync need each other; records that arrive before they are there are announced by nobody. */
-    const link: { network?: Network; sync?: Sync } = {}
     const announce = createAnnouncer({
       environment,
       publish: (records) => link.network?.publish(records),

@@ -46,6 +46,15 @@ export function databaseError(error: unknown, location: string): StoreError {
   return new StoreError('unreadable', `Cannot open the store in ${location}: ${detail}. ${advice}`, { cause })
 }
 
+/** The error of a read or a write that met damage. The files are checked and mended before the next one. */
+export function damaged(error: unknown): StoreError {
+  return new StoreError(
+    'damaged',
+    `The store met damage on its disk: ${detailOf(error)}. The node checks its files and mends them now: try again.`,
+    { cause: error },
+  )
+}
+
 /** Errors of LevelDB as StoreErrors; others as they are. */
 export function toStoreError(error: unknown, location: string): unknown {
   return levelCode(error) === undefined ? error : databaseError(error, location)

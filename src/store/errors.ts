@@ -9,6 +9,7 @@ export type StoreErrorCode =
   | 'incomplete'
   | 'disk_full'
   | 'write_failed'
+  | 'damaged'
   | 'reopened'
 
 /** The store cannot be opened, read or written to; the message says what to do. */

@@ -3,18 +3,20 @@
  * since nothing else holds the database, no read and no write can meet it closed.
  *
  * Guarantees: a read that is short waits for a reopening, and a reopening for reads that have begun; a row that fails its
- * check is mended and read again, for which the database is opened again if need be. A long read, of a moment, ends with
+ * check is mended and read again, for which the database is opened again if need be. Where LevelDB itself reports damage,
+ * its files are checked and mended while it is closed. A long read, of a moment, ends with
  * `reopened` where its moment is gone: it never goes on with another one.
  */
 import type { Environment } from '../environment.ts'
 import type { Logger } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
+import { damaged, databaseError, isDamage } from './database-errors.ts'
 import type { Database } from './database.ts'
 import { StoreError } from './errors.ts'
 import * as feed from './feed.ts'
 import type { Listeners } from './listeners.ts'
 import { readSummary } from './reader.ts'
-import { assertRoom, isTorn, setTorn } from './torn-log.ts'
+import { assertRoom, isDamaged, isTorn, noteDamage, setTorn } from './torn-log.ts'
 import type { AvatarSummary } from './types.ts'
 import type { StoreWriter } from './writer.ts'
 
@@ -27,12 +29,14 @@ export interface Loaded {
 export interface HandleParts {
   readonly db: Database
   readonly logger: Logger
-  readonly environment: Pick<Environment, 'timers'>
+  readonly environment: Pick<Environment, 'clock' | 'timers'>
   readonly listeners: Listeners
   /** Reads what is on disk, of a database that is open. */
   readonly load: () => Promise<Loaded>
   /** @throws StoreError where the database does not open */
   readonly open: () => Promise<void>
+  /** Checks and mends the files of the database, which is closed. Tells whether there was damage. */
+  readonly check: () => Promise<boolean>
   /** Undefined where it is in memory. */
   readonly location: string | undefined
 }
@@ -42,10 +46,17 @@ type Read<T> = (db: Database, writer: StoreWriter) => T | Promise<T>
 /** A step of a long read. */
 export type Step = <T>(read: () => Promise<T>) => Promise<T>
 
+/** After a check that found nothing, none for so long: else each read of a disk that fails would close the database. */
+const CHECK_PAUSE_MS = 60_000
 /** Events that listeners are told of at once after a failed write: more than a commit has. */
 const EVENTS_AT_ONCE = 10_000
 /** How long a reopening waits for reads that have begun. A short read takes milliseconds; what is stuck fails instead. */
 const DRAIN_MS = 10_000
+
+const WRITE_FAILED_TEXT =
+  'A write to the disk had failed. The node has opened its data again and accepts writes. Check the disk if this comes again.'
+const DAMAGED_TEXT =
+  'The database reported damage. The node has checked its files and opened its data again. Check the disk if this comes again.'
 
 export class StoreHandle {
   readonly #parts: HandleParts
@@ -55,6 +66,7 @@ export class StoreHandle {
   /** Reads that have begun. */
   #reading = 0
   #drained: (() => void) | undefined
+  #checkedInVainMs = -Infinity
   /** Changes with each reopening. */
   #life = 0
   /** The sequence after which listeners may not have been told of events; undefined where they were told of all. */
@@ -84,7 +96,8 @@ export class StoreHandle {
       return await this.#enter(() => this.#mending(read))
     } catch (error) {
       // Mending writes, which it cannot do after a write that failed. It can once the database has been opened again.
-      if (!(error instanceof StoreError) || error.code !== 'write_failed' || this.#isClosed) throw error
+      const isTemporary = error instanceof StoreError && (error.code === 'write_failed' || error.code === 'damaged')
+      if (!isTemporary || this.#isClosed) throw error
       await this.#ready()
       return this.#enter(() => this.#mending(read))
     }
@@ -104,7 +117,12 @@ export class StoreHandle {
 
   /** @throws StoreError `disk_full`, `unreadable`, `write_failed` */
   async write<T>(write: (writer: StoreWriter) => Promise<T>): Promise<T> {
-    return write(await this.#ready())
+    const writer = await this.#ready()
+    try {
+      return await write(writer)
+    } catch (error) {
+      throw this.#met(error)
+    }
   }
 
   /** Mends the avatar that a long read has found damaged. */
@@ -128,14 +146,24 @@ export class StoreHandle {
     while (this.#reopening !== undefined) await this.#reopening.catch(() => undefined)
     if (life !== undefined && life !== this.#life) throw reopened()
     // A reopening that failed has left it closed.
-    if (this.#parts.db.status !== 'open' && !this.#isClosed) await this.#ready()
+    if ((this.#parts.db.status !== 'open' || isDamaged(this.#parts.db)) && !this.#isClosed) await this.#ready()
     this.#reading += 1
     try {
       return await read()
+    } catch (error) {
+      throw this.#met(error)
     } finally {
       this.#reading -= 1
       if (this.#reading === 0) this.#drained?.()
     }
+  }
+
+  /** An error that a read or a write met; from now on the files are to be checked if it tells of damage. */
+  #met(error: unknown): unknown {
+    const { db, environment, location = '' } = this.#parts
+    if (!isDamage(error)) return error
+    if (environment.clock.now() - this.#checkedInVainMs < CHECK_PAUSE_MS) return databaseError(error, location)
+    return noteDamage(db, error) ? damaged(error) : error
   }
 
   /** The writer, after a failed write one that knows what is on disk. */
@@ -149,12 +177,14 @@ export class StoreHandle {
 
   /** Opens the database again: reads what the failed write left of the log, and loads everything in memory from that. */
   async #reopen(): Promise<void> {
-    const { db, location = '', load, open, logger } = this.#parts
+    const { db, location = '', load, open, check, environment, logger } = this.#parts
+    const wasDamaged = isDamaged(db)
     await assertRoom(location)
     await this.#drain()
     this.#life += 1
     this.#untold ??= this.#loaded.writer.totals.lastSequence
     await this.#loaded.writer.retire()
+    if (wasDamaged && !(await check())) this.#checkedInVainMs = environment.clock.now()
     await open()
     setTorn(db, false)
     try {
@@ -167,7 +197,7 @@ export class StoreHandle {
     this.#untold = undefined
     logger.warn(
       { location },
-      'A write to the disk had failed. The node has opened its data again and accepts writes. Check the disk if this comes again.',
+      wasDamaged ? DAMAGED_TEXT : WRITE_FAILED_TEXT,
     )
   }
 

@@ -31,6 +31,7 @@ export interface HealthComponents {
   readonly environment: Pick<Environment, 'clock' | 'timers'>
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'corruption'>
+  readonly onLoss?: () => void
 }
 
 const LOST_TEXT =
@@ -170,7 +171,9 @@ export class StoreHealth {
       else logger.warn(facts, LOST_TEXT)
     }
     this.#count = count
+    const hasLost = isShort || this.#mark.isMending
     await this.#write({ ...marked(counted), epoch, network, isOpen: true, isMending: false, damage })
+    if (hasLost) this.#components.onLoss?.()
   }
 
   /** Notes that more is on disk. Costs nothing: the mark is written later. */

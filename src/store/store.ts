@@ -63,6 +63,8 @@ export interface StoreComponents {
   readonly metrics: Metrics
   /** Verifies records again when an avatar is rebuilt. */
   readonly engine: SignatureEngine
+  /** Called when the store has lost records while it is in use, and is usable again. */
+  readonly onLoss?: () => void
 }
 
 export interface StoreOptions {
@@ -196,7 +198,8 @@ export async function createStore(
   try {
     const loaded = await load()
     if (health !== undefined) listeners.add(() => health.touch())
-    const parts = { db, logger, environment, listeners, load, open, location: options.location }
+    const check = async (): Promise<boolean> => health !== undefined && (await health.checkAgain())
+    const parts = { db, logger, environment, listeners, load, open, check, location: options.location }
     return new LevelStore(new StoreHandle(parts, loaded), listeners, health)
   } catch (error) {
     await db.close()

@@ -5,27 +5,44 @@
  */
 import { readdir, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDamage } from './database-errors.ts'
 import type { Database } from './database.ts'
 import { StoreError } from './errors.ts'
 
-/** Whether the log of a database is torn; those in memory have none. */
-const logs = new WeakMap<Database, { isTorn: boolean }>()
+/** What keeps a database from being used as it is; those in memory have no files. */
+const states = new WeakMap<Database, { isTorn: boolean; isDamaged: boolean }>()
 /** What LevelDB writes at an opening beside the table that it makes of the log. */
 const SPARE_BYTES = 1_048_576
 
 /** From now on a failed write to this database keeps later ones from it. */
 export function watchLog(db: Database): void {
-  logs.set(db, { isTorn: false })
+  states.set(db, { isTorn: false, isDamaged: false })
 }
 
 export function isTorn(db: Database): boolean {
-  return logs.get(db)?.isTorn === true
+  return states.get(db)?.isTorn === true
 }
 
 /** A write has failed, or, with false, the log has been read again and another begun. */
 export function setTorn(db: Database, torn: boolean): void {
-  const log = logs.get(db)
-  if (log !== undefined) log.isTorn = torn
+  const state = states.get(db)
+  if (state === undefined) return
+  state.isTorn = torn
+  if (!torn) state.isDamaged = false
+}
+
+/** Whether the files of the database must be checked before it is opened again. */
+export function isDamaged(db: Database): boolean {
+  return states.get(db)?.isDamaged === true
+}
+
+/** Notes an error that LevelDB reports because its files are damaged. @returns whether it is one */
+export function noteDamage(db: Database, error: unknown): boolean {
+  const state = states.get(db)
+  if (state === undefined || !isDamage(error)) return false
+  state.isTorn = true
+  state.isDamaged = true
+  return true
 }
 
 /** @throws StoreError `write_failed` */

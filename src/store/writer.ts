@@ -23,7 +23,7 @@ import { readSummary } from './reader.ts'
 import { rebuildAvatar } from './rebuild.ts'
 import * as rows from './rows.ts'
 import { Sweeper } from './sweeper.ts'
-import { writeFailed } from './torn-log.ts'
+import { noteDamage, writeFailed } from './torn-log.ts'
 import type { CommitResult, Quotas } from './types.ts'
 
 /** Records in a step of background work: others wait for one no longer than for a commit of that many. */
@@ -170,6 +170,8 @@ export class StoreWriter {
           return await task()
         } catch (error) {
           for (const avatar of avatars) this.#entries.delete(avatar)
+          // A sweep has no caller that could note it.
+          noteDamage(this.#db, error)
           if (!isCorruption(error) || mended >= MAX_MENDS) throw error
           await this.#mend(error)
         }
