@@ -195,10 +195,7 @@ export class StoreHandle {
       throw error
     }
     this.#untold = undefined
-    logger.warn(
-      { location },
-      wasDamaged ? DAMAGED_TEXT : WRITE_FAILED_TEXT,
-    )
+    logger.warn({ location }, wasDamaged ? DAMAGED_TEXT : WRITE_FAILED_TEXT)
   }
 
   /** Resolves when no read is under way, or after a while. */
