@@ -4,6 +4,7 @@ import { Errors } from 'typebox/value'
 
 import { networkProblem } from '../shares/networks.ts'
 import { fileProblem } from '../files.ts'
+import { decodeText } from '../decode-text.ts'
 import { multiaddrProblem, parseHostPort } from './addresses.ts'
 import type { HostPort } from './addresses.ts'
 import { CONFIG_VARIABLE, variableOf } from './environment-variables.ts'
@@ -138,7 +139,7 @@ function readBoolean(text: string): unknown {
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    return decodeText(readFileSync(path))
   } catch (error) {
     throw new ConfigError(
       'unreadable_file',

@@ -1,15 +1,20 @@
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { gunzip as gunzipWithCallback } from 'node:zlib'
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 import { Shares } from '../shares/shares.ts'
 import type { Hold, Refusal, ShareLimits, Source } from '../shares/types.ts'
 import type { ClientAddresses } from './client-address.ts'
+import { decodeText } from '../decode-text.ts'
 import { JsonTextError } from '../record/errors.ts'
 import { parseExactJson } from '../record/exact-json.ts'
 import type { JsonLimits } from '../record/exact-json.ts'
 import { HttpError } from './errors.ts'
+
+const gunzip = promisify(gunzipWithCallback)
 
 /** Enough for 1,000 records, and for patches beyond the record limits, so that the record core can name what is wrong. */
 const SHAPE: JsonLimits = { depth: 128, tokens: 40_000 }
@@ -59,7 +64,7 @@ export function installBodyParser(
       payload.resume()
       return undefined
     }
-    return parseJson(await receive(request, payload, reading))
+    return parseJson(await decoded(request, await receive(request, payload, reading), reading))
   })
 
   function receive(request: FastifyRequest, payload: Readable, reading: Reading): Promise<Buffer> {
@@ -94,6 +99,28 @@ export function installBodyParser(
     })
   }
 
+  /** A body without its `Content-Encoding`. What it becomes is bounded, and counts, as what is sent. */
+  async function decoded(request: FastifyRequest, bytes: Buffer, reading: Reading): Promise<Buffer> {
+    const encoding = request.headers['content-encoding']?.toLowerCase() ?? 'identity'
+    if (encoding === 'identity') return bytes
+    if (encoding !== 'gzip' && encoding !== 'x-gzip') {
+      const message = 'The Content-Encoding of a body may be gzip. Send it like that, or without one.'
+      throw new HttpError(415, 'unsupported_encoding', message)
+    }
+    const limit = request.routeOptions.bodyLimit
+    let whole: Buffer
+    try {
+      whole = await gunzip(bytes, { maxOutputLength: limit })
+    } catch (error) {
+      if (error instanceof RangeError) throw tooLarge(limit)
+      throw new HttpError(400, 'invalid_json', 'The body is not whole gzip data, though its Content-Encoding says so.')
+    }
+    const refusal = grow(reading, whole.length, () => undefined)
+    if (refusal !== undefined) throw tooManyBodies(refusal)
+    reading.hold?.mark('pinned')
+    return whole
+  }
+
   function grow(reading: Reading, bytes: number, evict: () => void): Refusal | undefined {
     if (reading.hold !== undefined) {
       reading.hold.mark('busy')
@@ -125,11 +152,21 @@ function tooManyBodies(why: Refusal): HttpError {
   return new HttpError(429, 'too_many_requests', message, headers)
 }
 
+function textOf(bytes: Buffer): string {
+  // The common case, at the cost of no second look.
+  if (bytes[0] !== 0xef && isUtf8(bytes)) return bytes.toString('utf8')
+  try {
+    return decodeText(bytes)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : ''
+    throw new HttpError(400, 'invalid_json', `The body cannot be read: ${why} (A Content-Encoding of gzip is taken.)`)
+  }
+}
+
 /** @throws HttpError `invalid_json`, `body_too_complex`, `inexact_number`, `duplicate_key` */
 function parseJson(bytes: Buffer): unknown {
-  if (!isUtf8(bytes)) throw new HttpError(400, 'invalid_json', 'The body is not UTF-8.')
   try {
-    return parseExactJson(bytes.toString('utf8'), SHAPE)
+    return parseExactJson(textOf(bytes), SHAPE)
   } catch (error) {
     if (!(error instanceof JsonTextError)) throw error
     if (error.code === 'too_complex') throw new HttpError(400, 'body_too_complex', error.message)

@@ -20,6 +20,7 @@ export type HttpErrorCode =
   | 'headers_too_large'
   | 'inexact_number'
   | 'duplicate_key'
+  | 'unsupported_encoding'
   | 'internal'
   | 'invalid_cursor'
   | 'invalid_json'

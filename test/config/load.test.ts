@@ -236,3 +236,13 @@ describe('refusals name key, value and source', () => {
     expect(error.message.length).toBeLessThan(1000)
   })
 })
+
+it.each([
+  ['a byte order mark', Buffer.from('\ufeff{"network":"other"}'), undefined],
+  ['UTF-16', Buffer.from('\ufeff{"network":"other"}', 'utf16le'), 'UTF-16'],
+])('a file with %s is read, or named', (_, bytes, words) => {
+  writeFileSync(join(directory, 'c.json'), bytes)
+  const read = () => load({ flags: { config: 'c.json' } })
+  if (words === undefined) expect(read().network).toBe('other')
+  else expect(read).toThrow(words)
+})

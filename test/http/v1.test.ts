@@ -386,7 +386,7 @@ describe('POST /v1/kv/payload', () => {
     ['a lone surrogate', { ...base, avatar: newKey().avatar, patch: { a: '\ud800' } }, 'lone_surrogate'],
     ['a list', [], 'invalid_request'],
     ['half a body', '{"avatar":', 'invalid_json'],
-    ['a byte order mark', '\ufeff{}', 'invalid_json'],
+    ['no member beside a byte order mark', '\ufeff{}', 'invalid_request'],
     ['no body', '', 'invalid_json'],
   ])('refuses %s', async (_what, body, code) => {
     const answer = await node.json('/v1/kv/payload', post(body))
