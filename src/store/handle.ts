@@ -16,7 +16,7 @@ import { StoreError } from './errors.ts'
 import * as feed from './feed.ts'
 import type { Listeners } from './listeners.ts'
 import { readSummary } from './reader.ts'
-import { assertRoom, isDamaged, isTorn, noteDamage, setTorn } from './torn-log.ts'
+import { assertRoom, isDamaged, isTorn, noteDamage, setDamaged, setTorn } from './torn-log.ts'
 import type { AvatarSummary } from './types.ts'
 import type { StoreWriter } from './writer.ts'
 
@@ -128,6 +128,13 @@ export class StoreHandle {
   /** Mends the avatar that a long read has found damaged. */
   async mend(error: Parameters<StoreWriter['mend']>[0]): Promise<void> {
     await (await this.#ready()).mend(error)
+  }
+
+  /** Closes the database, has its files checked and mended, and opens it again. */
+  async checkFiles(): Promise<void> {
+    if (this.#isClosed) return
+    setDamaged(this.#parts.db)
+    await this.#ready()
   }
 
   async close(): Promise<void> {

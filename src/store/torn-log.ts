@@ -36,12 +36,16 @@ export function isDamaged(db: Database): boolean {
   return states.get(db)?.isDamaged === true
 }
 
+/** Notes that files of the database are damaged: it is not used before they have been checked. */
+export function setDamaged(db: Database): void {
+  const state = states.get(db)
+  if (state !== undefined) state.isTorn = state.isDamaged = true
+}
+
 /** Notes an error that LevelDB reports because its files are damaged. @returns whether it is one */
 export function noteDamage(db: Database, error: unknown): boolean {
-  const state = states.get(db)
-  if (state === undefined || !isDamage(error)) return false
-  state.isTorn = true
-  state.isDamaged = true
+  if (!states.has(db) || !isDamage(error)) return false
+  setDamaged(db)
   return true
 }
 

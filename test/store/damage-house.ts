@@ -28,8 +28,8 @@ export interface DamageHouse {
   remove(): Promise<void>
 }
 
-export const open = (folder: string): Promise<OpenStore> =>
-  openStore(components, { location: join(folder, 'store'), network: 'main', cacheBytes: CACHE_BYTES })
+export const open = (folder: string, options: { readonly checkedBytes?: number } = {}): Promise<OpenStore> =>
+  openStore(components, { location: join(folder, 'store'), network: 'main', cacheBytes: CACHE_BYTES, ...options })
 
 export const LOG = /^[0-9]+\.log$/
 export const TABLE = /^[0-9]+\.ldb$/

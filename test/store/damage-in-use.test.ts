@@ -1,9 +1,9 @@
 import { open as openFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { Avatar } from '../../src/record/types.ts'
 import { naiveFold } from '../oracle/naive-fold.ts'
-import { createDamageHouse, levelFiles, open, TABLE, type DamageHouse } from './damage-house.ts'
+import { createDamageHouse, DAMAGES, levelFiles, open, TABLE, type DamageHouse } from './damage-house.ts'
 import { allRecords } from './expectations.ts'
 
 let house: DamageHouse
@@ -53,6 +53,19 @@ test('a write that meets damage fails once and says so; the next one is taken', 
   const outcome = await store.commit(house.records).catch((error: unknown) => error)
   expect(outcome).toMatchObject({ code: 'damaged', message: expect.stringMatching(/met damage.*try again/) })
   expect((await store.commit(house.records)).map(({ status }) => status)).toContain('stored')
+  expect(store.totals().records).toBe(house.records.length)
+  await store.close()
+})
+
+test('damage that nothing reads is found in the background, where tables were not checked before the opening', async () => {
+  const folder = await house.copy('closed')
+  const table = join(folder, 'store', (await levelFiles(folder, TABLE)).at(-1)!)
+  await DAMAGES['flipped']!(table, () => 0.3)
+  const store = await open(folder, { checkedBytes: 0 })
+  expect(store.damage()).toBeUndefined()
+  await vi.waitFor(() => expect(store.damage()?.recordsLost).toBeTypeOf('number'), { timeout: 30_000 })
+  await vi.waitFor(async () => expect(await store.avatars({ limit: 10 })).toHaveLength(avatars().length))
+  await store.commit(house.records)
   expect(store.totals().records).toBe(house.records.length)
   await store.close()
 })

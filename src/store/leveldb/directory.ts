@@ -32,6 +32,14 @@ export class UnusableDirectoryError extends Error {
 export interface InspectOptions {
   /** Bytes of tables that are checked whole; of the others only that they are complete and their index fits. */
   readonly deepBytes: number
+  /** Told of each table that was not checked whole. */
+  readonly onShallow?: (table: TableFile) => void
+}
+
+/** A table as the manifest has it. */
+export interface TableFile {
+  readonly file: string
+  readonly bytes: number
 }
 
 /**
@@ -39,7 +47,10 @@ export interface InspectOptions {
  *
  * @throws UnusableDirectoryError where the manifest is damaged, or does not fit the files
  */
-export async function inspectDirectory(location: string, { deepBytes }: InspectOptions): Promise<FileDamage[]> {
+export async function inspectDirectory(
+  location: string,
+  { deepBytes, onShallow }: InspectOptions,
+): Promise<FileDamage[]> {
   const names = await readdir(location)
   const manifest = await readManifest(location)
   const damages = await inspectLogs(location, names, manifest)
@@ -50,7 +61,10 @@ export async function inspectDirectory(location: string, { deepBytes }: InspectO
     if (!names.includes(file)) continue
     left -= bytes
     const path = join(location, file)
-    if (left < 0 && (await hasIndex(path, bytes))) continue
+    if (left < 0 && (await hasIndex(path, bytes))) {
+      onShallow?.({ file, bytes })
+      continue
+    }
     const content = await readFileWithHoles(path)
     const { isWhole, blocks } = checkTable(content, bytes)
     if (isWhole) continue
@@ -58,6 +72,16 @@ export async function inspectDirectory(location: string, { deepBytes }: InspectO
     damages.push({ kind: 'table', file, why: `${why}; ${blocks.length} blocks are whole`, bytes })
   }
   return damages
+}
+
+/** Whether every block of a table is whole; undefined if LevelDB has deleted the table, as it does after a compaction. */
+export async function isTableWhole(location: string, { file, bytes }: TableFile): Promise<boolean | undefined> {
+  try {
+    return checkTable(await readFileWithHoles(join(location, file)), bytes).isWhole
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
 }
 
 /** Whether a table has its size and an index whose checksum fits: what can be told without reading all of it. */
