@@ -44,10 +44,14 @@ export interface PeerSyncAnswer {
     readonly refused_there: number
   } | null
   readonly error: string | null
+  /** Null where the node does not tell. */
+  readonly records_in: number | null
 }
 
 /** One peer in `GET /v2/peers`. */
-export interface PeerAnswer extends PeerInfo {
+export interface PeerAnswer extends Omit<PeerInfo, 'gossip_records_in'> {
+  /** Null where the node does not tell. */
+  readonly gossip_records_in: number | null
   /** Null where the peer does not speak sync, or the node does not tell. */
   readonly sync: PeerSyncAnswer | null
 }
@@ -90,6 +94,7 @@ export function parsePeersAnswer(value: JsonValue): PeerAnswer[] {
       gossip: peer['gossip'] === true,
       connected_at: count(peer['connected_at'], 'connected_at'),
       agent: typeof peer['agent'] === 'string' ? peer['agent'] : null,
+      gossip_records_in: optional(peer['gossip_records_in'], (records) => count(records, 'gossip_records_in')),
       sync: optional(peer['sync'], (sync) => parsePeerSync(object(sync, 'sync'))),
     }
   })
@@ -118,5 +123,6 @@ function parsePeerSync(sync: JsonObject): PeerSyncAnswer {
       }
     }),
     error: optional(sync['error'], (value) => text(value, 'sync.error')),
+    records_in: optional(sync['records_in'], (value) => count(value, 'sync.records_in')),
   }
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { jsonOption, nodeOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
 import { createNodeClient } from './node-client.ts'
-import { syncText } from './sync-text.ts'
+import { receivedText, syncText } from './sync-text.ts'
 import { jsonText, printable, table, timeText } from './text.ts'
 
 /** `peers`. */
@@ -12,7 +12,8 @@ export function addPeers(program: Command, context: CommandContext): void {
     .command('peers')
     .summary('list the peers that a node is connected to')
     .description(
-      'Lists the peers that a node is connected to, and whether they held the same records when they last compared.',
+      'Lists the peers that a node is connected to, how many new records each delivered, and whether both held the same ' +
+        'records when they last compared.',
     )
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
@@ -26,10 +27,11 @@ export function addPeers(program: Command, context: CommandContext): void {
         peer.direction,
         peer.gossip ? 'yes' : 'no',
         timeText(peer.connected_at),
+        receivedText(peer),
         syncText(peer.sync),
         printable(peer.agent ?? ''),
         peer.addresses.map(printable).join(' '),
       ])
-      context.out(table([['PEER', 'DIRECTION', 'GOSSIP', 'SINCE', 'SYNC', 'AGENT', 'ADDRESSES'], ...rows]))
+      context.out(table([['PEER', 'DIRECTION', 'GOSSIP', 'SINCE', 'RECEIVED', 'SYNC', 'AGENT', 'ADDRESSES'], ...rows]))
     })
 }

@@ -1,4 +1,4 @@
-import type { PeerSyncAnswer } from './answers.ts'
+import type { PeerAnswer, PeerSyncAnswer } from './answers.ts'
 import { countText, printable, timeText } from './text.ts'
 
 /** What a session does, in words; a state that is not known here is shown as it is. */
@@ -18,6 +18,15 @@ export function syncText(sync: PeerSyncAnswer | null): string {
   if (sync.state === 'backing_off') parts.push(`now failing (${printable(sync.error ?? 'unknown')}), trying again`)
   else if (sync.state !== 'idle') parts.push(`now ${DOING[sync.state] ?? printable(sync.state)}${progressText(sync)}`)
   return parts.join('; ')
+}
+
+/** How many new records a peer delivered, by gossip and by sync. */
+export function receivedText({ gossip_records_in: byGossip, sync }: PeerAnswer): string {
+  const parts = [
+    ...(byGossip === null ? [] : [`${byGossip} by gossip`]),
+    ...(typeof sync?.records_in === 'number' ? [`${sync.records_in} by sync`] : []),
+  ]
+  return parts.join(', ') || 'unknown'
 }
 
 function lastText(last: PeerSyncAnswer['last']): string {

@@ -19,6 +19,7 @@ export interface ShownPeer {
   readonly gossip: boolean
   readonly connected_at: number
   readonly agent: string | null
+  readonly gossip_records_in: number
   /** How sync with it stands; null where it does not speak it. */
   readonly sync: ShownSync | null
 }

@@ -217,6 +217,10 @@ export const PeersAnswer = object(
         gossip: Type.Boolean(),
         connected_at: Type.Integer({ description: 'Unix seconds.' }),
         agent: Type.Union([Type.String(), Type.Null()]),
+        gossip_records_in: Type.Integer({
+          minimum: 0,
+          description: 'Records, new to this node, that the peer delivered by gossip since this node started.',
+        }),
         sync: Type.Union([PeerSync, Type.Null()], { description: 'Null for a peer that does not speak sync.' }),
       }),
     ),

@@ -34,8 +34,8 @@ export interface GossipComponents {
   readonly metrics: Metrics
   /** Called when records were not taken, or not sent, because there were too many; must not throw. */
   readonly onLoss: () => void
-  /** Called when a peer has sent a message with something new; must not throw. */
-  readonly onNews: (peer: string) => void
+  /** Called when a message of a peer brought `records` that were new to this node; must not throw. */
+  readonly onNews: (peer: string, records: number) => void
   /** The host that a peer counts for. */
   readonly sourceOf: (peer: string) => Source
 }
@@ -147,7 +147,7 @@ export function createGossip(
         'gossip message rejected',
       )
     }
-    if (judgement.verdict === 'accept') components.onNews(peer.toString())
+    if (judgement.verdict === 'accept') components.onNews(peer.toString(), judgement.records)
     return RESULTS[judgement.verdict]
   }
 
@@ -162,12 +162,12 @@ export function createGossip(
       })
       if (judgement === 'timeout') logger.warn({ peer }, 'a gossip message took too long to store; ignored')
       if (typeof judgement === 'string') onLoss()
-      return typeof judgement === 'string' ? { verdict: 'ignore', reason: judgement } : judgement
+      return typeof judgement === 'string' ? { verdict: 'ignore', reason: judgement, records: 0 } : judgement
     } catch (error) {
       const busy = error instanceof IngestBusyError
       onLoss()
       logger[busy ? 'debug' : 'error']({ err: error, peer }, 'a gossip message could not be judged; ignored')
-      return { verdict: 'ignore', reason: busy ? error.code : 'error' }
+      return { verdict: 'ignore', reason: busy ? error.code : 'error', records: 0 }
     }
   }
 

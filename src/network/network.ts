@@ -131,9 +131,13 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     // Peers on this machine count each for itself: many nodes may run on it.
     if (source?.isShared === false) sources.set(peer.toString(), source)
   })
+  const onNews = (peer: string, records: number): void => {
+    places.active(peer)
+    book.received(peer, records)
+  }
   const onLoss = components.onGossipLoss ?? (() => undefined)
   const gossip = createGossip(
-    { service, connections, ingest, environment, logger, metrics, onLoss, onNews: places.active, sourceOf },
+    { service, connections, ingest, environment, logger, metrics, onLoss, onNews, sourceOf },
     topic,
     limits,
   )

@@ -17,6 +17,8 @@ export interface PeerBook {
   list(gossiping: ReadonlySet<string>): PeerInfo[]
   /** Whether the peer, by its own account, speaks gossipsub. */
   speaksGossip(peer: PeerId): boolean
+  /** Counts records that a peer delivered by gossip. */
+  received(peer: string, records: number): void
   /** Never forgets this peer. */
   keep(peer: PeerId): void
   stop(): void
@@ -26,6 +28,9 @@ export interface PeerBook {
 export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock }): PeerBook {
   const notes = new Map<string, { agent: string | null; gossip: boolean }>()
   const kept = new Set<string>()
+  const connected = new Set<string>()
+  /** Records that gossip brought, by peer: of peers that are connected, kept, or in `gone`. */
+  const received = new Map<string, number>()
   // In the order in which they left.
   const gone = new Map<string, { peer: PeerId; sinceMs: number }>()
 
@@ -33,6 +38,7 @@ export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock
     for (const [id, { peer, sinceMs }] of gone) {
       if (gone.size <= MAX_GONE && clock.now() - sinceMs < FORGET_AFTER_MS) return
       gone.delete(id)
+      received.delete(id)
       libp2p.peerStore.delete(peer).catch(() => {
         // Not in the store any more: that is what was wanted.
       })
@@ -45,10 +51,12 @@ export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock
     notes.set(detail.peerId.toString(), { agent, gossip: detail.protocols.some(isGossipProtocol) })
   }
   const onConnect = ({ detail: peer }: CustomEvent<PeerId>): void => {
+    connected.add(peer.toString())
     gone.delete(peer.toString())
   }
   const onDisconnect = ({ detail: peer }: CustomEvent<PeerId>): void => {
     const id = peer.toString()
+    connected.delete(id)
     notes.delete(id)
     if (!kept.has(id)) gone.set(id, { peer, sinceMs: clock.now() })
     forgetOld()
@@ -73,10 +81,16 @@ export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock
           gossip: gossiping.has(id),
           connected_at: Math.floor(oldest.timeline.open / 1000),
           agent: notes.get(id)?.agent ?? null,
+          gossip_records_in: received.get(id) ?? 0,
         }
       })
     },
     speaksGossip: (peer) => notes.get(peer.toString())?.gossip ?? false,
+    received(peer, records) {
+      // A message may be judged after its peer has left and was forgotten.
+      const isForgotten = !connected.has(peer) && !gone.has(peer) && !kept.has(peer)
+      if (!isForgotten) received.set(peer, (received.get(peer) ?? 0) + records)
+    },
     keep(peer) {
       kept.add(peer.toString())
       gone.delete(peer.toString())

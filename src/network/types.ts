@@ -13,6 +13,8 @@ export interface PeerInfo {
   readonly connected_at: number
   /** What the peer says it runs, where identify told. */
   readonly agent: string | null
+  /** Records, new to this node, that the peer delivered by gossip since this node started. */
+  readonly gossip_records_in: number
 }
 
 export interface Network {

@@ -10,6 +10,8 @@ export interface Judgement {
   readonly verdict: GossipVerdict
   /** Why, in a word or a code, for the log. */
   readonly reason: string
+  /** Records of the message that were new to this node. */
+  readonly records: number
 }
 
 /**
@@ -21,25 +23,24 @@ export interface Judgement {
  * @throws whatever ingest throws, `IngestBusyError` included: the caller ignores the message
  */
 export async function judgeMessage(ingest: Ingest, data: Uint8Array, source: Source): Promise<Judgement> {
-  if (data.byteLength === 0) return { verdict: 'reject', reason: 'empty' }
-  if (data.byteLength > MAX_BATCH_BYTES) return { verdict: 'reject', reason: 'too_large' }
+  if (data.byteLength === 0) return { verdict: 'reject', reason: 'empty', records: 0 }
+  if (data.byteLength > MAX_BATCH_BYTES) return { verdict: 'reject', reason: 'too_large', records: 0 }
   let records: SignedRecord[]
   try {
     records = decodeBatch(data)
   } catch (error) {
-    if (error instanceof RecordError) return { verdict: 'reject', reason: error.code }
+    if (error instanceof RecordError) return { verdict: 'reject', reason: error.code, records: 0 }
     throw error
   }
-  if (records.length === 0) return { verdict: 'ignore', reason: 'no_records' }
+  if (records.length === 0) return { verdict: 'ignore', reason: 'no_records', records: 0 }
   return judgeResults(await ingest.submit(records, { origin: 'gossip', source, atomic: true }))
 }
 
 function judgeResults(results: readonly IngestResult[]): Judgement {
   const invalid = results.find((result) => result.status === 'invalid')
-  if (invalid !== undefined) return { verdict: 'reject', reason: invalid.code ?? 'invalid' }
-  if (results.some((result) => result.status === 'stored' || result.status === 'pending')) {
-    return { verdict: 'accept', reason: 'new' }
-  }
+  if (invalid !== undefined) return { verdict: 'reject', reason: invalid.code ?? 'invalid', records: 0 }
+  const records = results.filter(({ status }) => status === 'stored' || status === 'pending').length
+  if (records > 0) return { verdict: 'accept', reason: 'new', records }
   const refused = results.find((result) => result.status === 'refused')
-  return { verdict: 'ignore', reason: refused?.code ?? 'nothing_new' }
+  return { verdict: 'ignore', reason: refused?.code ?? 'nothing_new', records: 0 }
 }

@@ -154,11 +154,13 @@ describe('the network page', () => {
       gossip: true,
       connected_at: 0,
       agent: null,
+      gossip_records_in: 3,
     }
     const sync = { state: 'idle', last: null, failures: 1, error: 'x'.repeat(3_000), records_in: 0, records_out: 0 }
     await page.route('**/v2/peers', (route) => route.fulfill({ json: { peers: [{ ...peer, sync }] } }))
     await page.getByText('trouble: xxx').waitFor()
     expect(await page.locator('.cards > li').innerText()).toContain('abc\\u202ecba')
+    expect(await page.locator('.cards > li').innerText()).toContain('3 new records received at once')
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
     await page.route('**/v2/status', (route) => route.fulfill({ json: { version: '2' } }))
     await page.getByText('This host answered with something that is not the answer of a node').waitFor()

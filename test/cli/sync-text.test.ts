@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest'
 
 import { parsePeersAnswer } from '../../src/cli/answers.ts'
 import type { PeerSyncAnswer } from '../../src/cli/answers.ts'
-import { syncText } from '../../src/cli/sync-text.ts'
+import { receivedText, syncText } from '../../src/cli/sync-text.ts'
 
 const LAST = { finished_at: 1_790_000_000, outcome: 'equal', differences: 0, refused_here: 0, refused_there: 0 }
 const AT = 'at 2026-09-21 14:13:20Z'
 
 function text(sync: Partial<PeerSyncAnswer>): string {
-  return syncText({ state: 'idle', progress: null, last: LAST, error: null, ...sync })
+  return syncText({ state: 'idle', progress: null, last: LAST, error: null, records_in: null, ...sync })
 }
 
 describe('how sync with a peer stands, in words', () => {
@@ -56,6 +56,14 @@ describe('how sync with a peer stands, in words', () => {
 
 describe('the answer of a node', () => {
   const PEER = { peer_id: 'a', addresses: [], direction: 'inbound', gossip: true, connected_at: 1, agent: null }
+
+  it('tells how many records a peer delivered, by gossip and by sync, as far as the node tells', () => {
+    const sync = { state: 'idle', records_in: 7 }
+    const texts = [PEER, { ...PEER, sync }, { ...PEER, gossip_records_in: 5, sync }].map((peer) =>
+      receivedText(parsePeersAnswer({ peers: [peer] })[0]!),
+    )
+    expect(texts).toEqual(['unknown', '7 by sync', '5 by gossip, 7 by sync'])
+  })
 
   it('may say nothing of sync', () => {
     expect(parsePeersAnswer({ peers: [PEER] })[0]?.sync).toBe(null)

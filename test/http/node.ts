@@ -31,6 +31,7 @@ export const PEER = {
   gossip: true,
   connected_at: 1_790_000_000,
   agent: null,
+  gossip_records_in: 6,
   sync: {
     state: 'bootstrapping' as const,
     role: 'initiator' as const,

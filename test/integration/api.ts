@@ -25,6 +25,7 @@ export interface AvatarAnswer {
 export interface PeerAnswer {
   readonly peer_id: string
   readonly gossip: boolean
+  readonly gossip_records_in: number
   readonly sync: {
     readonly state: string
     readonly progress: { readonly done: number; readonly total: number | null } | null

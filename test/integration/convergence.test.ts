@@ -52,6 +52,12 @@ describe('three nodes in a line', () => {
     expect(totals.map(({ avatars, records }) => [avatars, records])).toEqual(
       nodes.map(() => [AVATARS, AVATARS * PATCHES]),
     )
+
+    // The only neighbour of the first node delivered what was written at the two others.
+    const elsewhere = writers.filter((_, index) => index % nodes.length !== 0).length * PATCHES
+    const [neighbour] = await first.api.peers()
+    expect(neighbour!.gossip_records_in).toBeGreaterThan(0)
+    expect(neighbour!.gossip_records_in + neighbour!.sync!.records_in).toBeGreaterThanOrEqual(elsewhere)
   })
 
   test('forks written at both ends at once converge, and a write that cites both merges them', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 
-import { addressOf, meshed, record, sleep, startNode, stopAll, until } from './nodes.ts'
+import { addressOf, meshed, record, sleep, startNode, stopAll, stopNode, until } from './nodes.ts'
 import type { TestNode } from './nodes.ts'
 
 afterEach(stopAll)
@@ -28,6 +28,24 @@ describe('gossip between nodes in a line', () => {
     await sleep(300)
     expect(a.ingest.payloads).toEqual(['stored:from c'])
     expect(c.ingest.payloads).toEqual(['stored:from a'])
+  })
+
+  test('a peer counts the new records that it delivered, also after it connects again, and no others', async () => {
+    const a = await startNode()
+    const b = await startNode({ peers: [addressOf(a)] })
+    await meshed(a, b)
+    const received = (): (number | undefined)[] => a.network.peers().map((peer) => peer.gossip_records_in)
+    b.network.publish([record('stored:1'), record('pending:2'), record('duplicate:3')])
+    await until(() => a.ingest.payloads.length === 3, 'a has the message')
+    await until(() => received()[0] === 2, 'two records were new')
+    b.network.publish([record('duplicate:4')])
+    await until(() => a.ingest.payloads.length === 4, 'a has the second message')
+    await stopNode(b)
+    await until(() => a.network.peers().length === 0, 'b is gone')
+    const again = await startNode({ peers: [addressOf(a)], privateKey: b.privateKey })
+    await meshed(a, again)
+    expect(received()).toEqual([2])
+    expect(again.network.peers().map((peer) => peer.gossip_records_in)).toEqual([0])
   })
 
   test('1,000 records leave in few messages and all arrive', async () => {

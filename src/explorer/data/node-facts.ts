@@ -38,6 +38,7 @@ export interface HostPeer {
   readonly gossip: boolean
   readonly connected_at: number
   readonly agent: string | null
+  readonly gossip_records_in: number
   readonly sync: PeerSync | null
 }
 
@@ -148,11 +149,12 @@ function isStatus(value: unknown): value is HostStatus {
 
 function isPeer(value: unknown): value is HostPeer {
   if (!isRecord(value)) return false
-  const { peer_id, direction, connected_at, agent, sync } = value
+  const { peer_id, direction, connected_at, agent, gossip_records_in, sync } = value
   return (
     isText(peer_id) &&
     isText(direction) &&
     isNumber(connected_at) &&
+    isNumber(gossip_records_in) &&
     (agent === null || isText(agent)) &&
     (sync === null || isSync(sync))
   )

@@ -123,12 +123,12 @@ function Peer({ peer }: { peer: HostPeer }) {
         {peer.gossip && ', receives new records at once'}
         {peer.agent !== null && `, ${visible(peer.agent)}`}
       </p>
-      {peer.sync !== null && (
-        <p class="hint">
-          {count(peer.sync.records_in, 'record')} received, {peer.sync.records_out.toLocaleString('en')} sent
-          {peer.sync.last !== null && `; last compared ${moment(peer.sync.last.finished_at)}`}
-        </p>
-      )}
+      <p class="hint">
+        {count(peer.gossip_records_in, 'new record')} received at once
+        {peer.sync !== null &&
+          `; by sync ${count(peer.sync.records_in, 'record')} received, ${peer.sync.records_out.toLocaleString('en')} sent`}
+        {peer.sync?.last && `; last compared ${moment(peer.sync.last.finished_at)}`}
+      </p>
     </li>
   )
 }
