@@ -34,6 +34,8 @@ describe('the description of the interface', () => {
       'GET /v2/archives',
       'GET /v2/avatars',
       'GET /v2/avatars/{avatar}',
+      'GET /v2/avatars/{avatar}/content',
+      'GET /v2/avatars/{avatar}/provenance',
       'GET /v2/avatars/{avatar}/receipt',
       'GET /v2/avatars/{avatar}/records',
       'GET /v2/avatars/{avatar}/{platform}/{identity}',

@@ -158,7 +158,7 @@ test('what is in the way is told, and changes nothing', async () => {
   expect((await command('backup', 'whole', ...place(own))).code).toBe(0)
   expect((await command('backup', 'whole', ...place(own))).err).toContain('is there already')
   const wrong = await command('backup', 'wrong', '--data-dir', own.dataDir, '--node', other.url)
-  expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining('is not the one whose data are in') })
+  expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining('is not the one whose data is in') })
   const silent = await command('backup', 'silent', '--data-dir', own.dataDir, '--node', 'http://127.0.0.1:1')
   expect(silent).toMatchObject({ code: 1, err: expect.stringContaining('Name its HTTP address with --node URL') })
   const clear = await command('backup', 'clear', '--data-dir', own.dataDir, '--node', 'http://192.0.2.7')

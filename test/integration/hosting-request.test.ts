@@ -124,7 +124,7 @@ test(
     // Another node's address with these data: the token does not fit.
     const stranger = await cluster.start('stranger')
     const wrong = await cli('host', 'list', '--node', stranger.url, '--data-dir', node.dataDir)
-    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('is not the one whose data are in')])
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('is not the one whose data is in')])
     const away = await cli('host', 'list', '--node', 'http://127.0.0.1:9', '--data-dir', node.dataDir)
     expect([away.code, away.err]).toEqual([1, expect.stringContaining('A node runs on')])
   },

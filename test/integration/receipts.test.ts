@@ -190,7 +190,9 @@ test('a host that denies what it signed is shown up by its own receipts, without
 test('files that hold no receipts, and wrong usage, are told', async () => {
   await writeFile(join(cwd, 'text.txt'), 'not\njson')
   expect((await receipt('--check', 'text.txt')).err).toContain('Line 1 of text.txt is not JSON')
-  expect((await receipt('--check', 'nowhere')).err).toContain('Cannot read the receipts in nowhere')
+  expect((await receipt('--check', 'nowhere')).err).toContain(
+    'Cannot read receipts from nowhere: there is no such file',
+  )
   await writeFile(join(cwd, 'empty'), '\n')
   expect((await receipt('--check', 'empty')).err).toContain('empty holds no receipts')
   expect((await receipt()).code).toBe(2)

@@ -93,7 +93,7 @@ describe('the command line', () => {
       'a multiaddr that is none',
       ['--from', '/ip4/1.2.3.4', '--to', '/ip4/127.0.0.1/tcp/1'],
       1,
-      'is not an address to use',
+      'Cannot use the address',
     ],
     ['a host that is not there', ['--from', 'http://127.0.0.1:1', '--to', 'http://127.0.0.1:2'], 1, 'Cannot reach'],
   ])('says what is wrong with %s', async (_, args, code, message) => {
