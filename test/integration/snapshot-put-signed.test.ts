@@ -104,7 +104,7 @@ describe('put --signed', () => {
       [JSON.stringify([first, { ...second, signature: first.signature }]), 'Record 2 is not valid'],
       [JSON.stringify([first, { ...second, signature: '0x1234' }]), 'Record 2 is not valid'],
       [JSON.stringify([first, { ...second, id: first.id ?? good.id }]), 'Record 2 is not valid: its id is'],
-      [`${JSON.stringify(first)}\n{broken`, 'Line 2 of standard input is not JSON'],
+      [`${JSON.stringify(first)}\n{broken`, 'Cannot read line 2 of standard input as JSON'],
       [JSON.stringify({ format: 'avatar-kv-archive/2' }), 'avatar-kv import'],
       ['{"records":[]}', 'no record'],
       ['', 'no record'],
