@@ -103,7 +103,7 @@ test('what leaves no room above it is named, and the command ends with 1', async
     counter: 502,
   })
   expect(err).toContain('1 record will not be erased')
-  expect(err).toMatch(/1 record not erased: .* not before 20\d\d-.*Z\.\n {2}0x/)
+  expect(err).toMatch(/1 record not erased: .* not before 20\d\d-.*Z\.\\n {2}0x/)
   expect(new Set((await who.held()).map(({ id }) => id))).toEqual(new Set([report.snapshot.id, late.id]))
   const again = await who.erase()
   expect(again.code).toBe(1)
