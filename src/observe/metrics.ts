@@ -59,7 +59,7 @@ export function createMetrics(): Metrics {
     registers,
   })
   const http = new Histogram({
-    name: `${PREFIX}http_seconds`,
+    name: `${PREFIX}http_request_duration_seconds`,
     help: 'Time of HTTP answers, by route pattern, method and status code.',
     labelNames: ['route', 'method', 'code'],
     buckets: SECONDS_BUCKETS,

@@ -47,7 +47,7 @@ export interface SyncComponents {
   readonly transport: SyncTransport
   readonly environment: Environment
   readonly logger: Logger
-  readonly metrics: Pick<Metrics, 'gauge'>
+  readonly metrics: Pick<Metrics, 'gauge' | 'counter'>
   /** Names records; the signature engine's is the quickest. */
   readonly keccak256: Keccak256
   /** Where a bootstrap has got to. Default: in memory. */
@@ -92,6 +92,7 @@ class Scheduler implements Sync {
   readonly #inbound: Shares
   readonly #sessions = new Set<Promise<unknown>>()
   readonly #runner: SessionRunner
+  #comparisons = 0
   #failures = 0
   #unsubscribe: (() => void)[] = []
   #isRunning = false
@@ -122,10 +123,11 @@ class Scheduler implements Sync {
       this.#limits.missingMs,
     )
     metrics.gauge('sync_sessions', 'Sync sessions under way.', () => this.#sessions.size)
-    metrics.gauge('sync_records_in', 'Records that sync brought, and that were new.', () => this.#runner.accepted())
-    metrics.gauge('sync_records_out', 'Records sent by sync sessions that have ended.', () => this.#runner.sent())
-    metrics.gauge('sync_failures', 'Sync sessions that failed.', () => this.#failures)
     metrics.gauge('sync_refused_ids', 'Ids that were refused and are not asked for.', () => refusals.size)
+    metrics.counter('sync_records_in_total', 'New records that sync delivered.', () => this.#runner.accepted())
+    metrics.counter('sync_records_out_total', 'Records that sync sent.', () => this.#runner.sent())
+    metrics.counter('sync_comparisons_total', 'Comparisons that this node began and ended.', () => this.#comparisons)
+    metrics.counter('sync_failures_total', 'Sync sessions that failed.', () => this.#failures)
   }
 
   start(): void {
@@ -300,12 +302,12 @@ class Scheduler implements Sync {
   }
 
   #noteReport(peer: PeerState, report: SessionReport, { recordsIn, recordsOut }: SessionProgress): void {
+    this.#comparisons += 1
     const { outcome, differences, refusedHere, refusedThere } = report
     const counts = { differences, refused_here: refusedHere, refused_there: refusedThere }
     peer.health.reconciled({ role: 'initiator', outcome, ...counts })
     const line = { peer: peer.id, outcome, ...counts, records_in: recordsIn, records_out: recordsOut }
-    if (recordsIn + recordsOut > 0) this.#components.logger.info(line, 'sync ended')
-    else this.#components.logger.debug(line, 'sync ended')
+    this.#components.logger.debug(line, 'sync ended')
   }
 
   /** A session that this node opened has failed: when the next one is due. */
@@ -334,7 +336,7 @@ class Scheduler implements Sync {
 
   #blame(peer: PeerState, { code, blame, message }: SyncError): void {
     if (!blame) return
-    this.#components.logger.info({ peer: peer.id, code }, `a peer broke the rules of sync: ${message}`)
+    this.#components.logger.debug({ peer: peer.id, code }, `a peer broke the rules of sync: ${message}`)
     this.#components.transport.penalize(peer.id, code)
   }
 

@@ -436,8 +436,12 @@ describe('the node', () => {
     const answer = await node.fetch('/metrics')
     expect(answer.headers.get('content-type')).toContain('text/plain')
     const text = await answer.text()
-    expect(text).toMatch(/avatar_kv_http_seconds_count\{route="\/v2\/avatars\/:avatar",method="GET",code="200"\} \d+/)
-    expect(text).toMatch(/avatar_kv_http_seconds_count\{route="\/v2\/records",method="POST",code="200"\} \d+/)
+    expect(text).toMatch(
+      /avatar_kv_http_request_duration_seconds_count\{route="\/v2\/avatars\/:avatar",method="GET",code="200"\} \d+/,
+    )
+    expect(text).toMatch(
+      /avatar_kv_http_request_duration_seconds_count\{route="\/v2\/records",method="POST",code="200"\} \d+/,
+    )
     expect(text).not.toContain('nowhere')
     expect(text).toContain('avatar_kv_event_streams 0')
   })

@@ -32,7 +32,7 @@ describe('createMetrics', () => {
       'avatar_kv_gossip_received_seconds_count{verdict="reject"} 1',
       'avatar_kv_gossip_sent_records_total 2',
       'avatar_kv_gossip_sent_bytes_sum 900',
-      'avatar_kv_http_seconds_count{route="/v2/avatars/:avatar",method="GET",code="200"} 1',
+      'avatar_kv_http_request_duration_seconds_count{route="/v2/avatars/:avatar",method="GET",code="200"} 1',
       'avatar_kv_corruption_total{kind="content"} 1',
       'avatar_kv_peers 4',
       'avatar_kv_strangers_total{part="http",kind="body_aborted"} 1',

@@ -42,7 +42,7 @@ export function lieInSync(world: World, peer: HostilePeer): void {
         transport: spoiling(random, world.switchboard.attach({ number: peer.number, isAlive })),
         environment,
         logger: world.logger(),
-        metrics: { gauge: () => {} },
+        metrics: { gauge: () => {}, counter: () => {} },
         keccak256: world.engine.keccak256,
       },
       { network: random.chance(0.1) ? 'other' : NETWORK, limits: { intervalMs: INTERVAL_MS } },

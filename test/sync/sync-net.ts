@@ -106,7 +106,7 @@ export class SyncNet {
         transport,
         environment: { ...systemEnvironment(), clock: { now: () => node.clock.nowMs } },
         logger: pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line)) }),
-        metrics: { gauge: () => {} },
+        metrics: { gauge: () => {}, counter: () => {} },
         keccak256: nobleEngine.keccak256,
       },
       { network, scope: () => scope, limits: { ...LIMITS, ...limits } },
