@@ -160,7 +160,10 @@ export function createGossip(
         if (result.verdict === 'accept') await pacer.pass()
         return result
       })
-      if (judgement === 'timeout') logger.warn({ peer }, 'a gossip message took too long to store; ignored')
+      if (judgement === 'timeout') {
+        metrics.stranger('network', 'gossip_timeout')
+        logger.debug({ peer }, 'a gossip message took too long to store; ignored')
+      }
       if (typeof judgement === 'string') onLoss()
       return typeof judgement === 'string' ? { verdict: 'ignore', reason: judgement, records: 0 } : judgement
     } catch (error) {

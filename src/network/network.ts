@@ -100,7 +100,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   const libp2p = await createLibp2p({
     start: false,
     privateKey,
-    logger: createLibp2pLogger(logger),
+    logger: createLibp2pLogger(logger, metrics),
     nodeInfo: { userAgent: options.agent ?? 'avatar-kv' },
     addresses: { listen },
     transports: [listening.transport],
@@ -156,7 +156,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     },
     targets,
   )
-  const sync = createSyncStreams({ libp2p, standing, places, logger, hostOf: sourceOf })
+  const sync = createSyncStreams({ libp2p, standing, places, logger, metrics, hostOf: sourceOf })
   await sync.start()
   const repair = createStreamRepair(
     { timers: environment.timers, logger, connections, speaksGossip: book.speaksGossip, announce },

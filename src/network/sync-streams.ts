@@ -1,7 +1,7 @@
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 
-import type { Logger } from '../observe/types.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
 import type { FrameStream, SyncTransport } from '../sync/types.ts'
 import { NetworkError } from './errors.ts'
 import { createFrameStream } from './frame-stream.ts'
@@ -33,9 +33,10 @@ export function createSyncStreams(components: {
   readonly standing: Standing
   readonly places: Pick<PeerPlaces, 'active' | 'offended'>
   readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'stranger'>
   readonly hostOf: SyncTransport['hostOf']
 }): SyncStreams {
-  const { libp2p, standing, places, logger, hostOf } = components
+  const { libp2p, standing, places, logger, metrics, hostOf } = components
   const present = new Set<string>()
   const open = new Map<Stream, { readonly peer: string; readonly frames: FrameStream }>()
   const connectHandlers = new Set<(peer: string) => void>()
@@ -93,9 +94,14 @@ export function createSyncStreams(components: {
   function penalize(peer: string, code: string): void {
     const isCutOff = standing.offence(peer, code)
     places.offended(peer)
+    metrics.stranger('sync', code)
     logger.debug({ peer, code }, 'a peer broke the rules of sync')
     if (!isCutOff) return
-    logger.info({ peer, code }, 'a peer broke the rules of sync again and again; it is refused for a while')
+    metrics.stranger('sync', 'cut_off')
+    logger.debug(
+      { peer, code },
+      'a peer broke the rules of sync repeatedly; the node disconnects and refuses it for a while',
+    )
     for (const connection of libp2p.getConnections(peerIdFromString(peer))) {
       connection.abort(new Error(`It broke the rules of sync: ${code}`))
     }

@@ -1,36 +1,36 @@
 import type { ComponentLogger, Logger as Libp2pLogger } from '@libp2p/interface'
 
-import type { Logger } from './types.ts'
+import type { Logger, Metrics } from './types.ts'
 
 /** Longest line made of libp2p's arguments, in characters: part of them comes from strangers. */
 const MAX_LINE_CHARACTERS = 2000
 
-/** A fault of a program, not of the network: such an error is worth an operator's eye. */
+/** A fault of a program, not of the network. Bytes of a peer can cause one in a parser of libp2p. */
 const PROGRAM_ERRORS: readonly (abstract new (...args: never[]) => Error)[] = [TypeError, ReferenceError, SyntaxError]
 
 /**
- * libp2p's logger on top of pino. What libp2p calls an error is mostly a peer that went away, so it goes to `debug`, and
- * only a fault of the program to `warn`; its ordinary lines go to `debug`, its traces to `trace`. Nothing is formatted
- * unless its level is on.
+ * libp2p's logger on top of pino. Peers can cause every line of libp2p, its errors included, so errors and ordinary lines
+ * go to `debug` and traces to `trace`. Errors that name a fault of a program are counted at any level, as
+ * `strangers_total{part="network",kind="libp2p_fault"}`. Nothing is formatted unless its level is on.
  */
-export function createLibp2pLogger(logger: Logger): ComponentLogger {
-  return { forComponent: (name) => scopedLogger(logger, name) }
+export function createLibp2pLogger(logger: Logger, metrics: Pick<Metrics, 'stranger'>): ComponentLogger {
+  return { forComponent: (name) => scopedLogger(logger, metrics, name) }
 }
 
-function scopedLogger(logger: Logger, component: string): Libp2pLogger {
+function scopedLogger(logger: Logger, metrics: Pick<Metrics, 'stranger'>, component: string): Libp2pLogger {
   function log(formatter: unknown, ...args: unknown[]): void {
     if (logger.isLevelEnabled('debug')) logger.debug({ component }, formatLine(formatter, args))
   }
   const scoped = Object.assign(log, {
     error(formatter: unknown, ...args: unknown[]): void {
-      const level = [formatter, ...args].some(isProgramError) ? 'warn' : 'debug'
-      if (logger.isLevelEnabled(level)) logger[level]({ component }, formatLine(formatter, args))
+      if ([formatter, ...args].some(isProgramError)) metrics.stranger('network', 'libp2p_fault')
+      log(formatter, ...args)
     },
     trace(formatter: unknown, ...args: unknown[]): void {
       if (logger.isLevelEnabled('trace')) logger.trace({ component }, formatLine(formatter, args))
     },
     enabled: false,
-    newScope: (name: string) => scopedLogger(logger, `${component}:${name}`),
+    newScope: (name: string) => scopedLogger(logger, metrics, `${component}:${name}`),
   })
   // Object.assign would have read the value once; the level can change while the node runs.
   return Object.defineProperty(scoped, 'enabled', { get: () => logger.isLevelEnabled('debug') })

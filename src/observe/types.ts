@@ -23,11 +23,11 @@ export interface Metrics {
    */
   answerCut(reason: 'stalled' | 'too_long' | 'made_room' | 'too_large'): void
   /**
-   * What strangers did that is no fault of the node: a request broken off, bytes that are no HTTP, a limit that was met.
+   * What strangers caused: a request broken off, bytes that are no HTTP, a limit that was met, a broken rule of sync.
    *
    * @param kind one of a closed set of the part that reports it, such as `body_aborted`
    */
-  stranger(part: 'http' | 'network', kind: string): void
+  stranger(part: 'http' | 'network' | 'sync', kind: string): void
   /** The constant facts of this build, as labels of `avatar_kv_build_info`. */
   buildInfo(facts: Readonly<Record<string, string>>): void
   /** A value that rises and falls, read when metrics are scraped. */

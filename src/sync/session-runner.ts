@@ -158,7 +158,8 @@ export class SessionRunner {
     function tell(): void {
       const { phase, done, total, recordsIn, recordsOut } = progress
       const line = { peer: peer.id, role, phase, done, total, records_in: recordsIn, records_out: recordsOut }
-      logger.info(line, 'sync goes on')
+      // A peer that opens sessions decides how many there are; this node bounds its own.
+      logger[role === 'initiator' ? 'info' : 'debug'](line, 'sync goes on')
       cancel = environment.timers.after(progressMs, tell)
     }
     return () => cancel()

@@ -13,7 +13,9 @@ function setUp(level: string) {
     { level, base: null, timestamp: false },
     { write: (line: string) => void lines.push(JSON.parse(line)) },
   )
-  return { log: createLibp2pLogger(logger).forComponent('libp2p:tcp'), logger, lines }
+  const counted: string[] = []
+  const metrics = { stranger: (part: string, kind: string) => void counted.push(`${part} ${kind}`) }
+  return { log: createLibp2pLogger(logger, metrics).forComponent('libp2p:tcp'), logger, lines, counted }
 }
 
 describe('libp2p logger', () => {
@@ -45,8 +47,8 @@ describe('libp2p logger', () => {
     expect(formatLine('%s', ['x'.repeat(1_000_000)]).length).toBeLessThan(2010)
   })
 
-  test('lines go to debug, traces to trace, errors to debug, faults of the program to warn', () => {
-    const { log, lines } = setUp('trace')
+  test('lines go to debug, traces to trace, errors to debug; those that name a fault of a program are counted', () => {
+    const { log, lines, counted } = setUp('trace')
     log('a %d', 1)
     log.trace('b')
     log.error('c - %e', new Error('reset by peer'))
@@ -56,9 +58,10 @@ describe('libp2p logger', () => {
       { level: 20, component: 'libp2p:tcp', msg: 'a 1' },
       { level: 10, component: 'libp2p:tcp', msg: 'b' },
       { level: 20, component: 'libp2p:tcp', msg: 'c - Error: reset by peer' },
-      { level: 40, component: 'libp2p:tcp', msg: expect.stringMatching(/^TypeError: x is not a function\n/) },
+      { level: 20, component: 'libp2p:tcp', msg: expect.stringMatching(/^TypeError: x is not a function\n/) },
       { level: 20, component: 'libp2p:tcp:dial', msg: 'd' },
     ])
+    expect(counted).toEqual(['network libp2p_fault'])
   })
 
   test('nothing is formatted while its level is off, and the level may change', () => {

@@ -208,6 +208,17 @@ describe('when', () => {
     expect((await a.node.ids()).length).toBe(1_200)
   }, 40_000)
 
+  test('what peers do, good or bad, causes no log line at info or above', async () => {
+    const [a, b, bad] = [await net.add('a'), await net.add('b'), await net.add('c')]
+    await b.node.put(written(2, 3))
+    a.transport.behaviour.set('c', { change: (frame, direction) => (direction === 'back' ? Uint8Array.of(8) : frame) })
+    net.connect(a, b)
+    net.connect(a, bad)
+    await until(() => areEqual(a, b), 'equal')
+    await until(() => a.transport.penalties.length >= 2, 'one broke the rules twice')
+    expect(a.log.filter(({ level }) => Number(level) >= 30)).toEqual([])
+  }, 40_000)
+
   test('a long session tells how far it is', async () => {
     const [a, b] = [await net.add('a', { limits: { progressMs: 20 } }), await net.add('b')]
     await b.node.put(written(40, 30))
