@@ -74,6 +74,7 @@ const ROOT_FILES = { 'environment.ts': [], 'main.ts': [], 'command-line.ts': ['c
 /** Files directly in src/ that any part may import, beside those that `import type` may name. */
 const ROOT_IMPORTS = {
   'breathe.ts': 'any',
+  'data-files.ts': ['cli'],
   'decode-text.ts': 'any',
   'environment.ts': 'any',
   'files.ts': 'any',

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { importArchive, type ImportCounts } from './archive/importer.ts'
 import { patientDoor } from './archive/patience.ts'
 import type { Config } from './config/load.ts'
+import { dataFilesPath, noteMade, wasMade } from './data-files.ts'
 import type { Environment } from './environment.ts'
 import { HOMES_KEY, homesIn } from './homes/homes.ts'
+import { HostingError } from './hosting/errors.ts'
 import { createHosting, type HostingWithPulls } from './hosting/hosting.ts'
 import { openJournal } from './hosting/journal.ts'
 import { createPullGuard } from './hosting/pull-guard.ts'
@@ -27,16 +29,22 @@ const FILE_NAME = 'hosting.log'
 const OWN_PLATFORM = 'nextid'
 
 /**
- * Opens what the data directory says of hosting. Who calls has the lock on the store.
+ * Opens the hosting lists of a data directory. The caller has the lock on the store.
  *
- * @throws HostingError `unreadable`
+ * @throws HostingError `unreadable`; `lost` where the directory had lists and they are gone
  */
 export async function openHosting(
   { store, environment, logger, metrics }: Parts & { readonly store: RebuildableStore },
   config: Pick<Config, 'dataDir' | 'hostingMode' | 'hostingPolicy'>,
 ): Promise<HostingWithPulls> {
   const register = new Register()
-  const journal = await openJournal(join(config.dataDir, FILE_NAME), (change) => register.apply(change))
+  const path = join(config.dataDir, FILE_NAME)
+  const options = (await wasMade(config.dataDir, FILE_NAME)) ? { lost: lostLists(config.dataDir) } : {}
+  const journal = await openJournal(path, (change) => register.apply(change), options)
+  await noteMade(config.dataDir, FILE_NAME).catch(async (error: unknown) => {
+    await journal.close()
+    throw error
+  })
   const held = {
     avatars: store.avatars.bind(store),
     isHeld: async (avatar) => (await store.summary(avatar)) !== undefined,
@@ -49,6 +57,15 @@ export async function openHosting(
   return createHosting(
     { held, journal, register, environment, logger, metrics },
     { mode: config.hostingMode, policy: config.hostingPolicy },
+  )
+}
+
+function lostLists(dataDir: string): HostingError {
+  return new HostingError(
+    'lost',
+    `The hosting lists ${join(dataDir, FILE_NAME)} are lost: the file was made before, and it is missing or empty. Restore ` +
+      `${FILE_NAME} from a backup. To begin with empty lists (nobody on the list, nobody blocked), remove ` +
+      `${dataFilesPath(dataDir)} and run this again.`,
   )
 }
 

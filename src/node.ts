@@ -6,6 +6,7 @@ import { fileMark } from './bootstrap-mark.ts'
 import { formatHostPort, urlOf } from './config/addresses.ts'
 import type { Config } from './config/load.ts'
 import { explorerFolder, packageVersion } from './config/package-files.ts'
+import { loadNoted } from './data-files.ts'
 import type { Environment } from './environment.ts'
 import { fileProblem, makeDirectory } from './files.ts'
 import { loadOperatorToken } from './hosting/operator-token.ts'
@@ -165,7 +166,8 @@ export async function createNode(
     const admission = { peek: avatarOf, admit: hosting.admit }
     const ingest = createIngest({ ...part('ingest'), store, verifier, announce, admission })
     running.push({ name: 'ingest', stop: () => ingest.stop(), limitMs: 800, holdsData: true })
-    const privateKey = await loadPeerKey(config.dataDir)
+    const noted = { dataDir: config.dataDir, logger }
+    const privateKey = await loadNoted(noted, 'peer.key', loadPeerKey)
     const network = await createNetwork(
       { ingest, environment, metrics, logger, privateKey, onGossipLoss: () => link.sync?.nudge() },
       {
@@ -221,7 +223,7 @@ export async function createNode(
         version,
         engine: engine.name,
         explorer: explorerFolder(),
-        operatorToken: await loadOperatorToken(config.dataDir, environment.random),
+        operatorToken: await loadNoted(noted, 'operator-token', (dir) => loadOperatorToken(dir, environment.random)),
         limits: { stopGraceMs: HTTP_STOP_GRACE_MS },
       },
     )

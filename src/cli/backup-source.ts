@@ -9,6 +9,7 @@ import { HOSTING_FILE, KEY_FILE } from '../backup/manifest.ts'
 import { backupSource } from '../backup/source.ts'
 import type { Config } from '../config/load.ts'
 import { packageVersion } from '../config/package-files.ts'
+import { dataFilesPath, wasMade } from '../data-files.ts'
 import { fileProblem } from '../files.ts'
 import { readOperatorToken } from '../hosting/operator-token.ts'
 import { mustBeFinished } from './archive-place.ts'
@@ -30,13 +31,24 @@ const STALL_MS = 60_000
 const MAX_ERROR_BYTES = 64 * 1024
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/
 
-/** Files of the data directory that go into a backup; those that are not there are left out. */
+/**
+ * The files of a data directory that go into a backup.
+ *
+ * @throws CliError where a file is lost: a backup without it would hide that
+ */
 export async function readDataFiles(dataDir: string, withKey: boolean): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {}
-  for (const name of withKey ? [HOSTING_FILE, KEY_FILE] : [HOSTING_FILE]) {
+  for (const name of withKey ? ([HOSTING_FILE, KEY_FILE] as const) : ([HOSTING_FILE] as const)) {
     const bytes = await readIfThere(join(dataDir, name))
-    if (bytes !== undefined) files[name] = bytes
+    if (bytes !== undefined && bytes.byteLength > 0) files[name] = bytes
     else if (name === KEY_FILE) throw new CliError('failed', `There is no ${KEY_FILE} in ${dataDir} to go along.`)
+    else if (await wasMade(dataDir, name)) {
+      throw new CliError(
+        'failed',
+        `The hosting lists ${join(dataDir, name)} are lost, so no backup was made. Restore the file from an earlier backup, or ` +
+          `remove ${dataFilesPath(dataDir)} to go on without lists.`,
+      )
+    }
   }
   return files
 }

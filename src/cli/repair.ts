@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 
+import { wasMade } from '../data-files.ts'
 import { jsonOption } from './arguments.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, codeOf, messageOf } from './errors.ts'
@@ -17,6 +18,13 @@ interface RepairOptions {
 
 /** What goes along as it is, where it can be read: who is hosted, who the node is, and what its operator shows. */
 const CARRIED_FILES = ['hosting.log', 'peer.key', 'operator-token'] as const
+
+const BEFORE_START = 'To prevent that, restore the file from a backup to the new directory before you start its node.'
+const LOST: Readonly<Record<(typeof CARRIED_FILES)[number], string>> = {
+  'hosting.log': `The new node begins with empty lists: nobody on the list, nobody blocked. ${BEFORE_START}`,
+  'peer.key': `The new node gets a new peer id. ${BEFORE_START}`,
+  'operator-token': 'The new node makes a new one.',
+}
 
 /** `repair`. */
 export function addRepair(program: Command, context: CommandContext): void {
@@ -107,7 +115,10 @@ async function filesToCarry(context: CommandContext, from: string): Promise<Reco
     try {
       files[name] = await readFile(join(from, name))
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') continue
+      if (codeOf(error) === 'ENOENT') {
+        if (await wasMade(from, name)) context.note(`Warning: ${name} is lost. ${LOST[name]}`)
+        continue
+      }
       context.note(`${name} cannot be read and stays behind: ${printable(messageOf(error))}.`)
     }
   }

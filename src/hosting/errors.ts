@@ -13,10 +13,10 @@ export type HostingRefusalCode =
   | 'wrong_peer'
 
 /**
- * `unreadable`: a file of hosting in the data directory cannot be used. `failed`: a change could not be written, or data not be
- * let go of.
+ * `unreadable`: a file of hosting in the data directory cannot be used. `lost`: it was there before and is gone. `failed`: a
+ * change could not be written, or data could not be dropped.
  */
-export type HostingErrorCode = HostingRefusalCode | 'unreadable' | 'failed'
+export type HostingErrorCode = HostingRefusalCode | 'unreadable' | 'lost' | 'failed'
 
 /** Why hosting was not changed; `message` says it, and what to do, to people. */
 export class HostingError extends Error {

@@ -31,15 +31,20 @@ const CHECK_DIGITS = 8
 const CHANGES_PER_LINE = 256
 
 /**
- * Opens a journal, making it if need be.
+ * Opens a journal. Makes it if it was never made.
  *
- * @param apply told of every change that is there, in order
- * @throws HostingError `unreadable`
+ * @param apply called with every change in the file, in order
+ * @param options.lost the error to throw where the file or its content is gone, because the journal was made before
+ * @throws HostingError `unreadable`, `lost`
  */
-export async function openJournal(path: string, apply: (change: HostingChange) => void): Promise<Journal> {
+export async function openJournal(
+  path: string,
+  apply: (change: HostingChange) => void,
+  options: { readonly lost?: HostingError } = {},
+): Promise<Journal> {
   let file: FileJournal | undefined
   try {
-    file = await FileJournal.open(path)
+    file = await FileJournal.open(path, options.lost)
     for (const change of await file.load()) apply(change)
     return file
   } catch (error) {
@@ -76,16 +81,19 @@ class FileJournal implements Journal {
   /** Bytes that are sure. */
   #length = 0
   #isBroken = false
+  readonly #lost: HostingError | undefined
 
-  private constructor(path: string, file: FileHandle) {
+  private constructor(path: string, file: FileHandle, lost: HostingError | undefined) {
     this.#path = path
     this.#file = file
+    this.#lost = lost
   }
 
-  static async open(path: string): Promise<FileJournal> {
-    // What a rewrite was cut short in.
+  static async open(path: string, lost: HostingError | undefined): Promise<FileJournal> {
+    const file = await openOrMake(path, lost)
+    // Left by a rewrite that was interrupted.
     await rm(`${path}.new`, { force: true })
-    return new FileJournal(path, await openOrMake(path))
+    return new FileJournal(path, file, lost)
   }
 
   /** Reads all, and drops what was cut short. */
@@ -110,6 +118,7 @@ class FileJournal implements Journal {
       at = end + 1
       this.#length = at
     }
+    if (this.#length === 0 && this.#lost !== undefined) throw this.#lost
     this.lines = number
     if (this.#length === 0) await this.#write(line(FORMAT))
     else if (this.#length < bytes.length) await this.#file.truncate(this.#length)
@@ -173,11 +182,12 @@ class FileJournal implements Journal {
   }
 }
 
-async function openOrMake(path: string): Promise<FileHandle> {
+async function openOrMake(path: string, lost: HostingError | undefined): Promise<FileHandle> {
   try {
     return await open(path, 'r+')
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    if (lost !== undefined) throw lost
   }
   const file = await open(path, 'wx+', FILE_MODE)
   await syncFolder(path)
