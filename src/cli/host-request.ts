@@ -4,6 +4,7 @@ import { signStatement, statementText, type HostingStatement } from '../hosting/
 import { avatarOf } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
 import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
+import { confirm } from './ask.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
 import type { HostedAnswer } from './hosting-answers.ts'
@@ -15,6 +16,7 @@ import { countText, jsonText, printable } from './text.ts'
 interface RequestOptions {
   readonly key: string
   readonly node: string
+  readonly peerId?: string
   readonly invite?: string
   readonly from?: string
   readonly leave?: true
@@ -35,10 +37,14 @@ export function addHostRequest(host: Command, context: CommandContext): void {
     .summary('ask a node to take your avatar in, or to let it go')
     .description(
       'For owners: signs a statement for one node, good for ten minutes, and gives it to that node. With --from the node ' +
-        'fetches what is there from where the avatar lives now.',
+        'fetches what is there from where the avatar lives now. The statement names the node by its peer id. A node that ' +
+        'states the id of another node gets a statement that is good at that other node, where --leave drops the avatar. Ask ' +
+        'the operator for the peer id and give it with --peer-id; without it the command shows the id that the node states ' +
+        'and, at a terminal and without --json, asks before it signs.',
     )
     .option('--key <file>', 'file with the secret key', DEFAULT_KEY_FILE)
     .addOption(nodeOption(context.env))
+    .option('--peer-id <id>', 'the peer id that the node must have; nothing is signed for another one')
     .option('--invite <code>', 'a code of the operator')
     .option('--from <url>', 'address of the node where the avatar lives now')
     .option('--leave', 'ask to be let go: the node drops all that it holds')
@@ -52,7 +58,7 @@ export function addHostRequest(host: Command, context: CommandContext): void {
       `
 Examples:
   $ avatar-kv host request --node https://kv.example.org --invite mzxw-6ytb-oi5d-ahxa-3q7k --from https://old.example.org
-  $ avatar-kv host request --node https://kv.example.org --leave
+  $ avatar-kv host request --node https://kv.example.org --leave --peer-id 12D3KooW…
   $ avatar-kv host request --node https://kv.example.org --unsigned 0x02b4…c1`,
     )
     .action(async (options: RequestOptions) => {
@@ -97,15 +103,35 @@ function checkOptions(options: RequestOptions): void {
   if ((options.signed === undefined) !== (options.signature === undefined)) {
     throw new CliError('usage', 'Give --signed and --signature together.')
   }
+  if (options.peerId !== undefined && options.signed !== undefined) {
+    throw new CliError('usage', '--peer-id goes without --signed, which names a peer id. Give it with --unsigned.')
+  }
 }
 
+/**
+ * The statement to sign. The node alone says which peer id it has, so the caller of the command sees or names that id.
+ *
+ * @throws CliError `refused` where the node states another peer id than `--peer-id`; `failed` where a person says no
+ */
 async function statementFor(
   context: CommandContext,
   client: NodeClient,
   avatar: Avatar,
-  { leave, from, invite }: RequestOptions,
+  { leave, from, invite, peerId, unsigned, json }: RequestOptions,
 ): Promise<HostingStatement> {
   const { peer_id, network } = await client.status()
+  const stated = printable(peer_id)
+  if (peerId !== undefined && peerId !== peer_id) {
+    throw new CliError(
+      'refused',
+      `wrong peer id: the node at ${client.url} states ${stated}, and --peer-id is ${printable(peerId)}. Nothing was signed. ` +
+        'Check the address with --node URL, or ask the operator for the peer id.',
+    )
+  }
+  const what = `${leave ? 'leave' : 'host'} ${avatar}`
+  context.note(`Statement "${what}" for the node with the peer id ${stated}.`)
+  const isAsked = peerId === undefined && unsigned === undefined && !json && context.stdin.isTTY === true
+  if (isAsked) await confirm(context, 'Is this the node that you mean? The statement is good there.', false)
   return {
     action: leave ? 'leave' : 'host',
     avatar,

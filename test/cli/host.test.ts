@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signStatement, type HostingStatement } from '../../src/hosting/statement.ts'
 import { OPERATOR_TOKEN, startHttpNode, type HttpNode } from '../http/node.ts'
+import { startProxy } from '../client/proxy.ts'
 import { testKey } from '../oracle/signing.ts'
 import { run } from './run.ts'
 
@@ -33,6 +34,48 @@ test('an owner without a key file has the text signed by a wallet', async () => 
   const granted = await cli('host', 'request', '--signed', text, '--signature', signature, '--json')
   expect([granted.code, JSON.parse(granted.out)]).toMatchObject([0, { action: 'host', avatar: key.avatar }])
   expect((await cli('host', 'status', key.avatar)).out).toBe(`kept, on the list  ${key.avatar}\n`)
+})
+
+test('a node that states the peer id of another one gets no statement that is good there', async () => {
+  await operate('host', 'add', key.avatar)
+  const isKept = async () => (await cli('host', 'status', key.avatar)).out
+  const kept = await isKept()
+  expect(kept).toMatch(/^kept/)
+  await writeFile(join(folder, 'owner.key'), Buffer.from(key.secretKey).toString('hex'), { mode: 0o600 })
+  // The owner means a node of her own choice; it answers with all that the other node says, and hands on all that it gets.
+  const liar = await startProxy(() => node.url(''))
+  const leave = (args: string[], stdin?: string) =>
+    run(['host', 'request', '--leave', '--key', 'owner.key', '--node', liar.url, ...args], {
+      cwd: folder,
+      ...(stdin === undefined ? {} : { stdin }),
+    })
+  try {
+    for (const args of [[], ['--json'], ['--unsigned', key.avatar]]) {
+      const { code, out, err } = await leave(['--peer-id', '12D3KooWChosen', ...args], '')
+      expect([code, out]).toEqual([1, ''])
+      expect(err).toMatch(
+        /wrong peer id: .* states 12D3KooWThisNode, and --peer-id is 12D3KooWChosen\. Nothing was signed/,
+      )
+    }
+    // At a terminal at which nobody says yes.
+    const asked = await leave([])
+    expect([asked.code, asked.out]).toEqual([1, ''])
+    expect(asked.err).toContain(`"leave ${key.avatar}" for the node with the peer id 12D3KooWThisNode`)
+    expect(asked.err).toContain('[y/N]')
+    expect(liar.seen.filter(({ method }) => method !== 'GET')).toEqual([])
+    expect(await isKept()).toBe(kept)
+    expect((await leave(['--peer-id', 'x', '--signed', '{}', '--signature', '00'])).code).toBe(2)
+
+    // Where the id is right nobody is asked; nor with --json.
+    expect(await leave(['--peer-id', '12D3KooWThisNode'])).toMatchObject({ code: 0 })
+    await operate('host', 'add', key.avatar)
+    const json = await leave(['--json'])
+    expect(json.err).not.toContain('[y/N]')
+    expect(json.err).toContain('the peer id 12D3KooWThisNode')
+  } finally {
+    await liar.close()
+  }
+  await operate('host', 'add', key.avatar)
 })
 
 test('an operator blocks, lists, unblocks, removes and tidies', async () => {

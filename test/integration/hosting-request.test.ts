@@ -31,7 +31,8 @@ async function ownerOf(name: string) {
   return { writer: createWriter(name), key }
 }
 
-const cli = (...args: string[]) => run(args, { cwd: folder })
+// Not at a terminal, where a person would be asked.
+const cli = (...args: string[]) => run(args, { cwd: folder, stdin: '' })
 const request = (node: NodeProcess, key: string, ...args: string[]) =>
   cli('host', 'request', '--node', node.url, '--key', key, ...args)
 
