@@ -1,9 +1,9 @@
 /**
  * One avatar's verified records in memory, and the state that they make, kept up to date record by record.
  *
- * Guarantee: all that is in here was verified here. Records that a base supersedes are let go, so that it grows with what
- * is live, not with history. So the state is that of the records added, with one exception: an author's patch that cites a
- * superseded record with a counter which it has not counts it as missing.
+ * Guarantee: this code verified every record in here. Records that a base supersedes are dropped, so memory grows with the
+ * live records, not with history. The state is that of all records added: superseded records have no effect on it, not
+ * even on what is missing.
  */
 import { compareUtf8 } from '../record/order.ts'
 import type { Avatar, Citation, JsonObject, JsonValue, RecordBody, RecordId, VerifiedRecord } from '../record/types.ts'

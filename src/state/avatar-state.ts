@@ -59,7 +59,7 @@ export class AvatarState {
     this.#tips = new PlaceSet(stored?.tips)
     const waiters = [...(stored?.waiters ?? [])]
     // Every waiter must be known before any is judged: a patch that cites a pending one is itself pending.
-    for (const waiter of waiters) this.#waiting.add(waiter, [], () => false)
+    for (const waiter of waiters) this.#waiting.add(waiter, [], () => undefined)
     for (const waiter of waiters) {
       const needs = this.#needs(waiter)
       this.#waiting.remove(waiter.id)
@@ -99,7 +99,7 @@ export class AvatarState {
     return this.#waiting.names
   }
 
-  /** Ids that are named and not held, in no order. */
+  /** Ids that are named and that no live record has, in no order. */
   missing(): Iterable<RecordId> {
     return this.#waiting.missing(this.#base?.counter ?? 0)
   }
@@ -149,20 +149,10 @@ export class AvatarState {
    */
   add({ id, body }: RecordToAdd): Citation[] {
     const place: Citation = { counter: body.counter, id }
-    this.#waiting.arrived(id)
+    this.#waiting.arrived(place)
     if (body.type === 'patch') return this.#addPatch(place, body)
     if (body.type === 'snapshot') return this.#addSnapshot(place, body)
     return this.#addPart(place)
-  }
-
-  /** Notes that a superseded record is held as history: it has no effect, but it is not missing. */
-  addHistory(id: RecordId): void {
-    this.#waiting.arrived(id)
-  }
-
-  /** Notes that a superseded record is held no longer. */
-  dropHistory(id: RecordId): void {
-    this.#waiting.left(id)
   }
 
   /** Incomplete snapshots that name a record of this id, which is not held, as their part. */
@@ -188,7 +178,7 @@ export class AvatarState {
   }
 
   #wait(waiter: Waiter, needs: readonly Citation[]): void {
-    this.#waiting.add(waiter, needs, (id) => this.#source.held(id) !== undefined)
+    this.#waiting.add(waiter, needs, (id) => this.#source.held(id)?.counter)
   }
 
   #addPart(place: Citation): Citation[] {

@@ -40,8 +40,7 @@ export function foldRecords(avatar: Avatar, records: Iterable<RecordToAdd>): Fol
   for (const record of records) {
     if (state.mayBeHeld(record) && source.held(record.id) !== undefined) continue
     source.hold(record)
-    if (state.judge(record.body) === 'superseded') state.addHistory(record.id)
-    else state.add(record)
+    if (state.judge(record.body) !== 'superseded') state.add(record)
   }
   const namespaces = [...state.content.namespaces()]
     .filter((namespace) => namespace.inBase || namespace.lastPatch > 0)

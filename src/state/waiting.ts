@@ -28,8 +28,8 @@ interface Need {
    * above that counter.
    */
   counter: number
-  /** Whether a record of this id is held, only not as what is needed. */
-  held: boolean
+  /** The counter of the record that is held under this id, only not as what is needed; -1 for none. */
+  heldAt: number
 }
 
 export class WaitingRoom {
@@ -69,9 +69,9 @@ export class WaitingRoom {
 
   /**
    * @param needs those of its names that it waits for
-   * @param isHeld whether a record that is needed is held all the same, only not as what is needed
+   * @param heldAt the counter of a record that is needed and held all the same, only not as what is needed
    */
-  add(waiter: Waiter, needs: Iterable<Citation>, isHeld: (id: RecordId) => boolean): void {
+  add(waiter: Waiter, needs: Iterable<Citation>, heldAt: (id: RecordId) => number | undefined): void {
     const waiting: Waiting = { waiter, lacks: 0 }
     this.#waiting.set(waiter.id, waiting)
     this.#names += waiter.names.length
@@ -80,7 +80,7 @@ export class WaitingRoom {
     for (const { id, counter } of needs) {
       waiting.lacks += 1
       const need = this.#needs.get(id)
-      if (need === undefined) this.#needs.set(id, { waiting: new Set([waiting]), counter, held: isHeld(id) })
+      if (need === undefined) this.#needs.set(id, { waiting: new Set([waiting]), counter, heldAt: heldAt(id) ?? -1 })
       else {
         need.waiting.add(waiting)
         need.counter = Math.max(need.counter, counter)
@@ -88,14 +88,12 @@ export class WaitingRoom {
     }
   }
 
-  /** Notes that a record is held from now on. */
-  arrived(id: RecordId): void {
-    this.#setHeld(id, true)
-  }
-
-  /** Notes that a record is held no longer. */
-  left(id: RecordId): void {
-    this.#setHeld(id, false)
+  /** Notes that a live record is held from now on. A superseded record is never noted: it does not count. */
+  arrived({ id, counter }: Citation): void {
+    const need = this.#needs.get(id)
+    if (need === undefined) return
+    need.heldAt = counter
+    this.#changes += 1
   }
 
   /**
@@ -135,9 +133,12 @@ export class WaitingRoom {
     return Array.from(this.#needs.get(id)?.waiting ?? [], ({ waiter }) => waiter)
   }
 
-  /** Ids at or above `counter` that something names and that are not held, in no order. */
+  /**
+   * Ids that something names at or above the base's counter and that no live record has, in no order. A superseded record
+   * does not count as held: a node may have dropped it, and what is missing must not depend on that.
+   */
   *missing(counter: number): Iterable<RecordId> {
-    for (const [id, need] of this.#needs) if (!need.held && need.counter >= counter) yield id
+    for (const [id, need] of this.#needs) if (need.heldAt < counter && need.counter >= counter) yield id
   }
 
   #lacking({ id, counter }: Citation): Waiting[] {
@@ -149,12 +150,5 @@ export class WaitingRoom {
   #dropNeed(id: RecordId, waiting: Waiting): void {
     const need = this.#needs.get(id)
     if (need?.waiting.delete(waiting) && need.waiting.size === 0) this.#needs.delete(id)
-  }
-
-  #setHeld(id: RecordId, held: boolean): void {
-    const need = this.#needs.get(id)
-    if (need === undefined) return
-    need.held = held
-    this.#changes += 1
   }
 }

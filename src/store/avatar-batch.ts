@@ -64,10 +64,7 @@ export class AvatarBatch {
     this.#kept.push({ record, sequence, bytes, isLive })
     entry.keep(id, bytes, isLive)
     const changed: Change[] = [{ sequence, kind: 'record', avatar, counter, id }]
-    if (!isLive) {
-      entry.state.addHistory(id)
-      return changed
-    }
+    if (!isLive) return changed
     for (const place of entry.state.add(record)) {
       changed.push({ sequence: (sequence += 1), kind: 'superseded', avatar, ...place })
     }

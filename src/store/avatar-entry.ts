@@ -190,10 +190,9 @@ export class AvatarEntry implements StateSource {
   }
 
   /** Counts a superseded record that is kept no longer. */
-  prune(id: RecordId, bytes: number): void {
+  prune(bytes: number): void {
     this.#keptRecords -= 1
     this.#keptBytes -= bytes
-    this.state.dropHistory(id)
   }
 
   /** Makes a record known as held, before `state.add`. */

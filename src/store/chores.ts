@@ -93,7 +93,7 @@ export async function pruneStep(
     for (const each of [key, keys.recordKey(avatar, sequence), keys.idKey(id)]) {
       operations.push({ type: 'del', key: each })
     }
-    entry.prune(id, bytes)
+    entry.prune(bytes)
     pruned += 1
     if (pruned === limit) next = key
   }

@@ -53,8 +53,7 @@ export async function rebuildAvatar(
       continue
     }
     entry.hold(record.id, record.body)
-    if (entry.state.judge(record.body) === 'superseded') entry.state.addHistory(record.id)
-    else entry.state.add(record)
+    if (entry.state.judge(record.body) !== 'superseded') entry.state.add(record)
     const bytes = record.payload.length + record.signature.length
     kept.push({ record, sequence: keys.sequenceInKey(key), bytes })
   }

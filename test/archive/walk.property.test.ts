@@ -26,17 +26,15 @@ describe('the walk over the records of an avatar', () => {
           const live = all.filter(({ id }) => whole.statuses.get(id) !== 'superseded')
           const walk = new Walk()
           for (const { id, body } of withHistory ? all : live) walk.add(id, body)
-          // Whoever has pruned what is superseded no longer holds it: what is missing is told of the live records.
-          const expected = naiveFold(key.avatar, live)
           expect(walk.result()).toEqual({
-            head: expected.head,
-            tips: expected.tips.slice(-16),
-            tips_total: expected.tips.length,
-            base: expected.base,
-            digest: expected.digest,
-            pending: expected.pending,
-            missing: { total: expected.missing.length, ids: expected.missing.slice(0, 100) },
-            live: expected.live,
+            head: whole.head,
+            tips: whole.tips.slice(-16),
+            tips_total: whole.tips.length,
+            base: whole.base,
+            digest: whole.digest,
+            pending: whole.pending,
+            missing: { total: whole.missing.length, ids: whole.missing.slice(0, 100) },
+            live: whole.live,
           })
         }),
         { numRuns: propertyRuns(1_000) },

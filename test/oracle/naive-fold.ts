@@ -69,7 +69,7 @@ export function naiveFold(avatar: Avatar, records: Iterable<HeldRecord>): NaiveF
     ),
     ...incomplete.flatMap((snapshot) => snapshot.body.parts),
   ]
-  const missing = [...new Set(needed)].filter((id) => !held.has(id)).sort()
+  const missing = [...new Set(needed)].filter((id) => !live.some((record) => record.id === id)).sort()
 
   // 4. Content.
   const applied = patches.filter((patch) => visible.has(patch.id))

@@ -26,7 +26,7 @@ function placeOf(record: TestRecord): Citation {
   return { counter: record.body.counter, id: record.id }
 }
 
-describe('what is held is not missing, though it is below the base', () => {
+describe('a superseded record does not count as held for what is missing', () => {
   const old = patch(1, [])
   const base = snapshot(2, [placeOf(old)], [])
 
@@ -38,11 +38,16 @@ describe('what is held is not missing, though it is below the base', () => {
     expect(chosen).toEqual(placeOf(base))
     for (const order of [
       [old, base, naming],
+      [old, naming, base],
       [base, old, naming],
+      [naming, old, base],
       [naming, base, old],
       [base, naming, old],
+      [base, naming],
+      [naming, base],
     ]) {
-      expect(foldRecords(key.avatar, order).missing).toEqual([])
+      expect(foldRecords(key.avatar, order).missing).toEqual([old.id])
     }
+    expect(foldRecords(key.avatar, [old, naming]).missing).not.toContain(old.id)
   })
 })

@@ -112,8 +112,11 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
     expect(await rowsOf('rhio')).toBe(4)
   })
 
-  test('a false citation of a pruned record is missing, as in a store that never had it', async () => {
-    const store = await harness.open()
+  test.each([
+    ['pruned', false],
+    ['kept as history', true],
+  ])('a false citation of a record that is %s is missing, as in a store that never had it', async (_, archive) => {
+    const store = await harness.open({ archive })
     const writer = new Writer(1)
     const [root, next] = writer.chain(2)
     await commit(store, root!, next!)
@@ -122,9 +125,10 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
     await commit(store, liar, base)
     await store.swept()
     expect(await store.summary(writer.avatar)).toMatchObject({ missing: { total: 1, ids: [root!.id] } })
+    expect(await store.sync.held([Buffer.from(root!.id.slice(2), 'hex')])).toEqual([archive])
     await expectOracle(store, writer.avatar, verified([root!, next!, base, liar]))
     const before = await harness.dump()
-    await (await harness.open()).rebuild()
+    await (await harness.open({ archive })).rebuild()
     expect(await harness.dump()).toEqual(before)
   })
 
