@@ -106,7 +106,7 @@ class Scheduler implements Sync {
     const refusals = createRefusals(environment.clock)
     this.#refusals = refusals
     this.#runner = new SessionRunner(
-      { ...components, source: takingTurns(source, environment) },
+      { ...components, sourceFor: takingTurns(source, environment) },
       { network: options.network, scope: options.scope ?? (() => 'all'), limits: this.#limits },
       { refusals, mark, lease: new BulkLease(environment.timers) },
       () => this.#serveWaiting(),

@@ -12,7 +12,8 @@ import { newProgress, type SessionParts, type SessionProgress } from './session.
 import type { FrameStream, Scope, SyncSource, SyncTransport } from './types.ts'
 
 export interface RunnerComponents {
-  readonly source: SyncSource
+  /** The source of a session, by the key of the peer's host. */
+  readonly sourceFor: (host: string) => SyncSource
   readonly ingest: Pick<Ingest, 'submit'>
   readonly transport: Pick<SyncTransport, 'open' | 'hostOf'>
   readonly environment: Environment
@@ -125,7 +126,9 @@ export class SessionRunner {
     run: (parts: SessionParts) => Promise<T>,
   ): Promise<Ended<T>> {
     const { network, scope, limits } = this.#options
-    const { source, ingest, environment, keccak256, transport } = this.#components
+    const { sourceFor, ingest, environment, keccak256, transport } = this.#components
+    const host = transport.hostOf(peer.id)
+    const source = sourceFor(host.key)
     const unlog = this.#log(peer, progress, role)
     this.#running.add(progress)
     peer.health.began(progress, role)
@@ -133,7 +136,7 @@ export class SessionRunner {
       const result = await run({
         ...{ peer: peer.id, source, ingest, environment, keccak256, network, limits, progress },
         ...this.#shared,
-        host: transport.hostOf(peer.id),
+        host,
         scope: scope(),
         memory: peer.memory,
         signal: controller.signal,

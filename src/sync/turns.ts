@@ -1,7 +1,8 @@
 /**
  * What the sessions that peers open may have of listed moments, which are made by a walk over all their records and stay in
- * memory: two are made at a time, and of the large ones two are held, whatever others ask for. A session waits for its turn
- * a bounded time, and one that has had a large moment for long makes room for others.
+ * memory: two are made at a time, and of the large ones two are held. A session waits for its turn a bounded time, and one
+ * that has held a large moment for long makes room for others. A host that has both turns loses one to a waiting host that
+ * has none.
  */
 import type { Clock, Environment } from '../environment.ts'
 import { SyncError } from './errors.ts'
@@ -19,19 +20,22 @@ const WAIT_MS = 10_000
 /** How long a turn may last while others wait. */
 const TURN_MS = 30_000
 
-/** The source that sessions share which peers open. */
-export function takingTurns(source: SyncSource, environment: Pick<Environment, 'clock' | 'timers'>): SyncSource {
+/** Gives the sessions that peers open their source, by the key of the peer's host. All sources share the same turns. */
+export function takingTurns(
+  source: SyncSource,
+  environment: Pick<Environment, 'clock' | 'timers'>,
+): (host: string) => SyncSource {
   const making = new Turns(environment)
   const holding = new Turns(environment)
-  return {
+  return (host) => ({
     async moment(scope) {
       if (scope === 'all') return source.moment(scope)
       const sums = await source.avatarSums(scope)
       const isLarge = sums.reduce((records, { count }) => records + count, 0) > LISTED_PASS_RECORDS
-      const turn = await (isLarge ? holding : making).begin()
+      const turn = await (isLarge ? holding : making).begin(host)
       try {
         const moment = await source.moment(scope)
-        if (isLarge) return turn.hold(moment)
+        if (isLarge) return holding.hold(turn, moment)
         turn.end()
         return moment
       } catch (error) {
@@ -43,72 +47,96 @@ export function takingTurns(source: SyncSource, environment: Pick<Environment, '
     held: (ids) => source.held(ids),
     signed: (ids) => source.signed(ids),
     from: (bound, limits) => source.from(bound, limits),
-  }
+  })
+}
+
+interface Waiting {
+  readonly host: string
+  readonly take: (turn: Turn) => void
 }
 
 class Turns {
   readonly #environment: Pick<Environment, 'clock' | 'timers'>
   readonly #running = new Set<Turn>()
-  /** Those who wait, in the order in which they came. */
-  readonly #waiting = new Set<(turn: Turn) => void>()
+  /** Sessions that wait for a turn, in order of arrival. */
+  readonly #waiting = new Set<Waiting>()
 
   constructor(environment: Pick<Environment, 'clock' | 'timers'>) {
     this.#environment = environment
   }
 
   /** @throws SyncError `refused` with `full` where none comes free in time */
-  async begin(): Promise<Turn> {
-    if (this.#running.size < TURNS) return this.#start()
-    const began = this.#wait()
+  async begin(host: string): Promise<Turn> {
+    if (this.#running.size < TURNS) return this.#start(host)
+    const began = this.#wait(host)
     this.#makeRoom()
     return began
   }
 
-  #start(): Turn {
-    const turn = new Turn(this.#environment.clock, () => {
+  /** A moment that lasts as long as the turn, and ends it when it is closed. */
+  hold(turn: Turn, moment: SyncMoment): SyncMoment {
+    const held = turn.hold(moment)
+    if (this.#waiting.size > 0) this.#makeRoom()
+    return held
+  }
+
+  #start(host: string): Turn {
+    const turn = new Turn(host, this.#environment.clock, () => {
       this.#running.delete(turn)
-      for (const take of this.#waiting) return take(this.#start())
+      const [first] = this.#waiting
+      const next = this.#waitingWithout() ?? first
+      next?.take(this.#start(next.host))
     })
     this.#running.add(turn)
     return turn
   }
 
-  #wait(): Promise<Turn> {
+  #wait(host: string): Promise<Turn> {
     return new Promise((resolve, reject) => {
       const cancel = this.#environment.timers.after(WAIT_MS, () => {
-        this.#waiting.delete(take)
+        this.#waiting.delete(waiting)
         const message = 'Too many sessions compare lists of avatars.'
         reject(new SyncError('refused', message, { refusal: 'full' }))
       })
       const take = (turn: Turn): void => {
         cancel()
-        this.#waiting.delete(take)
+        this.#waiting.delete(waiting)
         resolve(turn)
       }
-      this.#waiting.add(take)
+      const waiting = { host, take }
+      this.#waiting.add(waiting)
     })
   }
 
-  /** Ends a turn that has been long; its session goes on where it was, once it is its turn again. */
+  /** The first session that waits and whose host has no turn. */
+  #waitingWithout(): Waiting | undefined {
+    const served = new Set([...this.#running].map(({ host }) => host))
+    return [...this.#waiting].find(({ host }) => !served.has(host))
+  }
+
+  /** Ends a turn that was long, or that its host has beside another one; its session resumes when it gets a turn again. */
   #makeRoom(): void {
-    const longBeforeMs = this.#environment.clock.now() - TURN_MS
-    for (const turn of this.#running) if (turn.heldSinceMs <= longBeforeMs) return turn.end()
+    const hosts = new Set([...this.#running].map(({ host }) => host))
+    const isOneHosts = this.#running.size === TURNS && hosts.size === 1 && this.#waitingWithout() !== undefined
+    const heldBeforeMs = this.#environment.clock.now() - (isOneHosts ? 0 : TURN_MS)
+    for (const turn of this.#running) if (turn.heldSinceMs <= heldBeforeMs) return turn.end()
   }
 }
 
 class Turn {
   /** Infinity while the moment is being made. */
   heldSinceMs = Infinity
+  readonly host: string
   readonly #clock: Clock
   #end: (() => void) | undefined
   #moment: SyncMoment | undefined
 
-  constructor(clock: Clock, end: () => void) {
+  constructor(host: string, clock: Clock, end: () => void) {
+    this.host = host
     this.#clock = clock
     this.#end = end
   }
 
-  /** A moment that lasts as long as the turn, and ends it when it is closed. */
   hold(moment: SyncMoment): SyncMoment {
     this.heldSinceMs = this.#clock.now()
     this.#moment = moment
@@ -125,7 +153,7 @@ class Turn {
     const end = this.#end
     const moment = this.#moment
     this.#end = undefined
-    // Whoever has it still does not keep its records in memory, and they are all that it holds.
+    // Its session may still refer to this turn: the records are released here.
     this.#moment = undefined
     moment?.close().catch(() => {})
     end?.()

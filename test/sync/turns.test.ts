@@ -47,8 +47,10 @@ function setUp() {
       },
     },
   }
+  const turnsOf = takingTurns(source, environment)
   return {
-    turns: takingTurns(source, environment),
+    turns: turnsOf('host a'),
+    turnsOf,
     counts,
     timers,
     settle,
@@ -133,12 +135,52 @@ test('a large one that was held long makes room for others, and is not read afte
   expect(counts.open).toBe(2)
 })
 
+test('a host that holds both turns loses one at once to a host that has none, and no other', async () => {
+  const { turnsOf, counts, make, settle } = setUp()
+  const [a, b] = [turnsOf('host a'), turnsOf('host b')]
+  const held = [a.moment(LARGE), a.moment(LARGE)]
+  await make()
+  await make()
+  const more = [a.moment(LARGE), b.moment(LARGE)]
+  await make()
+  expect((await more[1]!).size()).toBe(1)
+  const [first, second] = await Promise.all(held)
+  expect(() => first!.size()).toThrow(expect.objectContaining({ code: 'out_of_time' }))
+  expect(second!.size()).toBe(1)
+  const again = b.moment(LARGE)
+  await settle()
+  expect(counts).toEqual({ asked: 3, open: 2 })
+  // The host that has no turn then goes first, though the other one waits longer.
+  await second!.close()
+  await make()
+  expect((await more[0]!).size()).toBe(1)
+  expect(counts).toEqual({ asked: 4, open: 2 })
+  await (await more[0]!).close()
+  await make()
+  expect((await again).size()).toBe(1)
+})
+
+test('a host whose moments are still being made loses one as soon as it is made, if another host waits', async () => {
+  const { turnsOf, counts, make, settle } = setUp()
+  const mine = turnsOf('host a')
+  const [first] = [mine.moment(LARGE), mine.moment(LARGE)]
+  await settle()
+  const other = turnsOf('host b').moment(LARGE)
+  await make()
+  const lost = await first!
+  expect(() => lost.size()).toThrow(expect.objectContaining({ code: 'out_of_time' }))
+  await make()
+  await make()
+  expect((await other).size()).toBe(1)
+  expect(counts).toEqual({ asked: 3, open: 2 })
+})
+
 test('one that cannot be made gives its turn back', async () => {
   const { turns, make, settle } = setUp()
   const broken = takingTurns(
     { ...turns, moment: () => Promise.reject(new Error('unreadable')) },
     { clock: { now: () => 0 }, timers: { after: () => () => {} } },
-  )
+  )('host a')
   for (const scope of [SMALL, LARGE, SMALL, LARGE, SMALL, LARGE]) {
     await expect(broken.moment(scope)).rejects.toThrow('unreadable')
   }
