@@ -139,8 +139,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'keep-what-could-not-be-written',
     'store/writer.js',
-    'for (const avatar of avatars)\n                        this.#entries.delete(avatar);\n                    if',
-    'if',
+    'for (const avatar of avatars)\n                        this.#entries.delete(avatar);',
+    '',
   ),
   mutation(
     'store-duplicates',
@@ -237,8 +237,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'fetch-all-but-one',
     'sync/pass.js',
-    'append(this.#need, this.#ledger.wanted(need));',
-    'append(this.#need, this.#ledger.wanted(need).slice(1));',
+    'append(this.#need, await this.#ledger.wanted(need));',
+    'append(this.#need, (await this.#ledger.wanted(need)).slice(1));',
   ),
   mutation(
     'totals-apart-from-a-rebuild',
