@@ -201,8 +201,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'reject-what-is-refused',
     'network/verdict.js',
-    "return { verdict: 'ignore', reason: refused?.code ?? 'nothing_new' };",
-    "return { verdict: refused === undefined ? 'ignore' : 'reject', reason: 'refused' };",
+    "return { verdict: 'ignore', reason: refused?.code ?? 'nothing_new', records: 0 };",
+    "return { verdict: refused === undefined ? 'ignore' : 'reject', reason: 'refused', records: 0 };",
   ),
   mutation(
     'fingerprints-always-agree',
