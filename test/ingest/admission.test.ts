@@ -44,7 +44,11 @@ describe('a record of an avatar that is not admitted', () => {
   test('by gossip is ignored without a look at its signature', async () => {
     door = await openDoor({ admission: admissionOf(new Set([foreign.avatar])) })
     const batch = encodeBatch([foreign.patch([]), forged(foreign.patch([]))])
-    expect(await judgeMessage(door.ingest, batch, { key: 'peer' })).toEqual({ verdict: 'ignore', reason: 'not_hosted' })
+    expect(await judgeMessage(door.ingest, batch, { key: 'peer' })).toEqual({
+      verdict: 'ignore',
+      reason: 'not_hosted',
+      records: 0,
+    })
     expect(door.verified).toEqual([])
     expect(await door.counts()).toEqual({ 'gossip refused': 2 })
   })
@@ -55,6 +59,7 @@ describe('a record of an avatar that is not admitted', () => {
     expect(await judgeMessage(door.ingest, encodeBatch(good), { key: 'peer' })).toEqual({
       verdict: 'accept',
       reason: 'new',
+      records: 1,
     })
     expect(door.verified).toEqual([2])
     const bad = [mine.patch([]), forged(foreign.patch([]))]
