@@ -32,7 +32,7 @@ export function addRepair(program: Command, context: CommandContext): void {
     .command('repair')
     .summary('save what is left of a damaged data directory to a new one')
     .description(
-      'For a store that no longer opens. Reads every table and log of it, whatever else is lost, and takes each record whose ' +
+      'For a store that no longer opens. Reads every table and log of it, even if other files are lost, and takes each record whose ' +
         'signature verifies into a new data directory; hosting list, peer key and operator token go along where they can ' +
         'be read. The old directory is only read: stop its node first, and never start it again, as both have one peer key. ' +
         'What could not be saved comes from peers once the new node runs, or from a backup. A repair that was interrupted ' +

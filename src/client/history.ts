@@ -49,7 +49,7 @@ export interface HistoryEntry extends Citation, RecordText {
   readonly changesTotal: number
   /**
    * False where records before this one are no longer held, such as those that a snapshot replaced. Then `changes` are the
-   * values that the record sets or removes, and `before` is undefined in all of them, whatever stood there.
+   * values that the record sets or removes, and `before` is undefined in all of them, even if a value stood there.
    */
   readonly isBeforeKnown: boolean
 }
@@ -174,7 +174,7 @@ function changesBetween(
   return changes
 }
 
-/** The places that a patch sets or removes, whatever stood there. */
+/** The places that a patch sets or removes, without the values before it. */
 function placesOf({ platform, identity }: Pick<StateEntry, 'platform' | 'identity'>, patch: JsonObject): ValueChange[] {
   const changes: ValueChange[] = []
   const visit = (inner: JsonObject, path: readonly string[]): void => {

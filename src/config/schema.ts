@@ -28,11 +28,11 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  *
  * `http` defaults to loopback: version 1 of the API lets a node choose what its clients sign, so it is opened to others
  * on purpose, behind TLS. `http_trusted_proxies` defaults to this machine, where the reverse proxy usually runs: a node that
- * trusted other addresses would let any client claim any address. `listen` defaults to all interfaces: a node that nobody can dial helps nobody, and whatever
- * comes in there is verified. `gossip` can be switched off where bandwidth is dear, and by tests: records then travel
- * by sync alone, and so arrive later. `hosting_policy` defaults to closed: nobody has this node fetch from addresses that
- * he names, unless the operator wants that; and `hosting_pull_private` to false, so that those are no addresses in the
- * operator's own network.
+ * trusted other addresses would let any client claim any address. `listen` defaults to all interfaces: other nodes must be
+ * able to dial this one, and every record that they send is verified. `gossip` can be switched off where bandwidth is dear,
+ * and by tests: records then travel by sync alone, and arrive later. `hosting_policy` defaults to closed: no owner makes this
+ * node fetch from an address unless the operator wants that. `hosting_pull_private` defaults to false: the node fetches from
+ * no address in the operator's own network.
  *
  * `archive` defaults to false, so that a snapshot makes room. The quota of an avatar defaults to a gibibyte and a million
  * records: more than the largest state there can be (3,500 parts of 256 KiB), so that nobody needs a larger one, and
