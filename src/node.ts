@@ -14,8 +14,8 @@ import { createHostingDesk } from './hosting/requests.ts'
 import { servedReader } from './hosting/served-reader.ts'
 import { createHttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
-import { listenProblem } from './network/listening.ts'
 import { createNetwork } from './network/network.ts'
+import { NodeError, httpUnusable } from './node-errors.ts'
 import { openHosting, openPuller } from './node-hosting.ts'
 import { loadPeerKey } from './network/peer-key.ts'
 import type { Network } from './network/types.ts'
@@ -28,26 +28,15 @@ import { createSync, type Sync } from './sync/scheduler.ts'
 import { selectEngine } from './verify/select-engine.ts'
 import { createVerifyService } from './verify/verify-service.ts'
 
-export type NodeErrorCode = 'data_dir_unusable' | 'http_address_unusable' | 'restore_unfinished'
-
-/** What keeps a node from starting; the message says what to do. */
-export class NodeError extends Error {
-  override readonly name = 'NodeError'
-  readonly code: NodeErrorCode
-
-  constructor(code: NodeErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
-}
-
 /**
  * The fields of the log line `started` (level `info`, `"msg":"started"`), one a start: what an operator needs to know,
  * and what a program that starts a node waits for.
  */
 export interface Started {
-  /** `HOST:PORT` where the HTTP interface listens; the real port where 0 was asked for. */
+  /** `HOST:PORT` where the HTTP interface listens; the real port where 0 was asked for. Of several, the first. */
   readonly http: string
+  /** All of them: a host name such as `localhost` can have several. */
+  readonly http_addresses: readonly string[]
   /** The HTTP interface's address on this machine, to open in a browser. */
   readonly url: string
   /** Multiaddrs to dial this node, each with `/p2p/<peer id>`. */
@@ -244,16 +233,17 @@ export async function createNode(
         puller.resume()
         running.push({ name: 'http', stop: () => server.stop(), limitMs: 1100, holdsData: false })
         await server.start().catch((error: unknown) => {
-          const what = `Cannot serve HTTP on ${formatHostPort(config.http)}: ${listenProblem(error)} with --http.`
-          throw new NodeError('http_address_unusable', what, { cause: error })
+          throw httpUnusable(config.http, error)
         })
       } catch (error) {
         await stop()
         throw error
       }
+      const [first = config.http] = server.addresses()
       const started: Started = {
-        http: formatHostPort(server.address()),
-        url: urlOf(server.address()),
+        http: formatHostPort(first),
+        http_addresses: server.addresses().map(formatHostPort),
+        url: urlOf(first),
         addresses: peers.addresses(),
         peer_id: peers.peerId,
         network: config.network,

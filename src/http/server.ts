@@ -21,6 +21,8 @@ import { DEFAULT_LIMITS, PATH_SEGMENT_LENGTH, V1_BODY_BYTES } from './limits.ts'
 import type { HttpLimits } from './limits.ts'
 import { installHostingGate } from './hosting-gate.ts'
 import { createJsonAnswers } from './json-answers.ts'
+import { listenOnAll } from './listening.ts'
+import type { Listened, Listening, LookupAll } from './listening.ts'
 import { createNodeServer } from './node-server.ts'
 import { createOutputBudget } from './output-budget.ts'
 import type { OutputBudget } from './output-budget.ts'
@@ -62,7 +64,7 @@ export interface HttpComponents {
 }
 
 export interface HttpOptions {
-  /** Address to listen on, such as `127.0.0.1` or `::1`. */
+  /** Address to listen on, such as `127.0.0.1` or `::1`, or a host name: then on every address that it has. */
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
@@ -80,15 +82,17 @@ export interface HttpOptions {
   readonly explorer?: string
   /** Default: `DEFAULT_LIMITS`. */
   readonly limits?: Partial<HttpLimits>
+  /** Default: the system's. */
+  readonly lookup?: LookupAll
 }
 
 export interface HttpServer {
-  /** Listens. Rejects where the address is taken or not ours. */
+  /** Listens on all addresses of `host`. Rejects with a `ListenError` if it cannot listen on one of them. */
   start(): Promise<void>
   /** Ends event streams, lets answers under way finish for a moment, closes all connections. */
   stop(): Promise<void>
-  /** Where it listens. Throws before `start`. */
-  address(): { host: string; port: number }
+  /** Where it listens: one address, or all those of a host name. Empty before `start`. */
+  addresses(): readonly Listened[]
 }
 
 /** How often a server that stops looks for connections that have nothing more to say, in ms. */
@@ -128,7 +132,6 @@ export async function createHttpServer(components: HttpComponents, options: Http
         { longRequests, faulty, clients, metrics },
         limits,
       ),
-    forceCloseConnections: 'idle',
     return503OnClosing: false,
     // The server below answers what is no HTTP, and what comes too late.
     clientErrorHandler: () => undefined,
@@ -185,9 +188,10 @@ export async function createHttpServer(components: HttpComponents, options: Http
   )
   await app.ready()
 
+  let listening: Listening | undefined
   return {
     async start() {
-      await app.listen({ host: options.host, port: options.port })
+      listening = await listenOnAll(app.server, options, options.lookup)
     },
     async stop() {
       streams.close()
@@ -203,16 +207,12 @@ export async function createHttpServer(components: HttpComponents, options: Http
       }
       let cancelSweep = timers.after(IDLE_SWEEP_MS, sweep)
       await Promise.all([archives.close(), backups.close()])
-      await app.close()
+      await Promise.all([app.close(), listening?.close()])
       cancelSweep()
       cancelGrace()
       await answers.close()
     },
-    address() {
-      const address = app.server.address()
-      if (address === null || typeof address === 'string') throw new Error('The HTTP server does not listen yet.')
-      return { host: address.address, port: address.port }
-    },
+    addresses: () => listening?.addresses ?? [],
   }
 }
 

@@ -54,6 +54,7 @@ describe('start', () => {
   it('says what an operator needs', () => {
     expect(node).toMatchObject({ network: 'main', data_dir: join(cwd, 'data'), avatars: 0, records: 0 })
     expect(node.http).toMatch(/^127\.0\.0\.1:\d+$/)
+    expect(node.http_addresses).toEqual([node.http])
     expect(node.addresses[0]).toMatch(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo/)
     expect(node.engine).toBe('libsecp256k1')
     expect(node.url).toBe(`http://${node.http}`)

@@ -8,6 +8,7 @@ import type { Logger } from 'pino'
 
 import type { Environment } from '../../src/environment.ts'
 import type { HttpLimits } from '../../src/http/limits.ts'
+import type { LookupAll } from '../../src/http/listening.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { DEFAULT_INGEST_LIMITS } from '../../src/ingest/limits.ts'
@@ -69,6 +70,9 @@ export interface NodeOptions {
   readonly homes?: readonly string[]
   readonly logger?: Logger
   readonly trustedProxies?: readonly string[]
+  readonly host?: string
+  readonly port?: number
+  readonly lookup?: LookupAll
   /** Null: there is no operator. */
   readonly operatorToken?: string | null
 }
@@ -125,14 +129,15 @@ export async function startHttpNode(options: NodeOptions = {}) {
         signer: SIGNER,
       },
       {
-        host: '127.0.0.1',
-        port: 0,
+        host: options.host ?? '127.0.0.1',
+        port: options.port ?? 0,
         trustedProxies: options.trustedProxies ?? ['loopback'],
         network: NETWORK,
         version: '1.2.3',
         engine: engine.name,
         ...operator,
         limits,
+        ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
       },
     )
     await server.start()
@@ -164,14 +169,15 @@ export async function startHttpNode(options: NodeOptions = {}) {
     get hosting() {
       return running.hosting
     },
+    addresses: () => running.server.addresses(),
     get port() {
-      return running.server.address().port
+      return running.server.addresses()[0]!.port
     },
-    url: (path: string) => `http://127.0.0.1:${running.server.address().port}${path}`,
+    url: (path: string) => `http://127.0.0.1:${running.server.addresses()[0]!.port}${path}`,
     fetch: (path: string, init?: RequestInit) =>
-      fetch(`http://127.0.0.1:${running.server.address().port}${path}`, init),
+      fetch(`http://127.0.0.1:${running.server.addresses()[0]!.port}${path}`, init),
     async json(path: string, init?: RequestInit) {
-      const response = await fetch(`http://127.0.0.1:${running.server.address().port}${path}`, init)
+      const response = await fetch(`http://127.0.0.1:${running.server.addresses()[0]!.port}${path}`, init)
       return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) }
     },
     stopServer: () => running.server.stop(),

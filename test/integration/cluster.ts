@@ -194,7 +194,7 @@ async function untilStarted(name: string, child: ChildProcess): Promise<Started>
 
 /** The port that a node could not have because it is in use, from what it said as it ended. */
 function takenPort(error: unknown): number | undefined {
-  const said = /"(?:http|listen)_address_unusable".*?(?::|\/tcp\/)(\d+): another program uses that port/.exec(
+  const said = /"(?:http_address_unusable|listen_failed)".*?(?::|\/tcp\/)(\d+): the port is already in use/.exec(
     String(error),
   )
   return said ? Number(said[1]) : undefined
