@@ -9,6 +9,7 @@ import type { GossipVerdict, Logger, Metrics } from '../observe/types.ts'
 import { encodeBatch } from '../record/codec.ts'
 import { MAX_BATCH_BYTES } from '../record/limits.ts'
 import type { SignedRecord } from '../record/types.ts'
+import { boundGossipStreams } from './gossip-streams.ts'
 import type { NetworkLimits } from './limits.ts'
 import { createMessageRate } from './message-rate.ts'
 import { createOutbox } from './outbox.ts'
@@ -106,6 +107,10 @@ export function createGossip(
   const records = (service as unknown as { score: { deliveryRecords: Deliveries } }).score.deliveryRecords
   const deliveries: Deliveries = { queue: records.queue, gc: () => records.gc() }
   const outbox = createOutbox({ clock, timers, logger, send, onDrop: onLoss }, limits.outbox)
+  // A peer does not get around a pause by another stream.
+  boundGossipStreams(service, (peer, stream) => {
+    if (pauses.has(peer) && stream.readStatus === 'readable') stream.pause()
+  })
 
   function gossipStreams(direction: 'inbound' | 'outbound', peer?: string): Connection['streams'] {
     return connections()

@@ -26,8 +26,10 @@ export const CONNECTION_LIMITS = {
   // A peer that answers no ping is gone. The first timeouts are far above the default (2 s), for a busy machine is not gone.
   monitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 20_000, maxTimeout: 60_000 } },
   yamux: {
-    maxInboundStreams: 64,
-    maxOutboundStreams: 64,
+    // A peer needs 4: identify, gossip, and 2 for sync. The others are for streams that are still ending or being agreed on;
+    // each may hold a window of 256 KiB.
+    maxInboundStreams: 12,
+    maxOutboundStreams: 12,
     streamOptions: {
       maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES,
       maxReadBufferLength: MAX_STREAM_READ_BYTES,
