@@ -4,53 +4,68 @@
  *
  * - `areas`: folders of src/ that the part may import (its own is always allowed).
  * - `types`: folders whose `types.ts` and `errors.ts`, the interfaces between the parts, it may import as well:
- *   `types.ts` with `import type` only.
+ *   `types.ts` with `import type` only. A path (`platform/environment`) names one file, for `import type`.
  * - `packages`: bare imports that it may use; `undefined` means any, `node:` included.
  */
 const PURE_PACKAGES = ['@noble/hashes', '@noble/secp256k1', 'canonicalize', 'hash-wasm']
 
 const LAYERS = {
-  record: { areas: ['state'], types: [], packages: PURE_PACKAGES },
-  state: { areas: ['record'], types: [], packages: PURE_PACKAGES },
-  receipt: { areas: ['record', 'state'], types: [], packages: [...PURE_PACKAGES, '@noble/ed25519'] },
-  homes: { areas: ['record'], types: [], packages: PURE_PACKAGES },
-  snapshot: { areas: ['record', 'state'], types: [], packages: PURE_PACKAGES },
-  client: { areas: ['record', 'state', 'snapshot', 'receipt', 'homes'], types: [], packages: PURE_PACKAGES },
+  platform: { areas: [] },
+  observe: { areas: [] },
+  shares: { areas: [], types: ['platform/environment'] },
+  config: { areas: ['platform', 'shares'] },
+  negentropy: { areas: [], types: ['platform/environment'], packages: PURE_PACKAGES },
+  record: { areas: ['state'], packages: PURE_PACKAGES },
+  state: { areas: ['record'], packages: PURE_PACKAGES },
+  receipt: { areas: ['record', 'state'], packages: [...PURE_PACKAGES, '@noble/ed25519'] },
+  homes: { areas: ['record'], packages: PURE_PACKAGES },
+  snapshot: { areas: ['record', 'state'], packages: PURE_PACKAGES },
+  client: { areas: ['record', 'state', 'snapshot', 'receipt', 'homes'], packages: PURE_PACKAGES },
   replica: {
     areas: ['record', 'state', 'snapshot', 'client', 'archive'],
-    types: [],
     packages: [...PURE_PACKAGES, 'level', 'abstract-level'],
   },
-  explorer: {
-    areas: ['record', 'state', 'client', 'archive'],
-    types: [],
-    packages: ['@noble/hashes', 'preact'],
-  },
-  shares: { areas: [], types: [] },
-  verify: { areas: ['record'], types: ['observe'] },
-  store: { areas: ['record', 'state', 'sync'], types: ['observe'] },
+  explorer: { areas: ['record', 'state', 'client', 'archive'], packages: ['@noble/hashes', 'preact'] },
+  verify: { areas: ['platform', 'record'], types: ['observe'] },
+  store: { areas: ['platform', 'record', 'state', 'negentropy'], types: ['observe'] },
   sync: {
-    areas: ['record', 'shares'],
-    types: ['ingest', 'store', 'observe'],
+    areas: ['record', 'negentropy', 'shares'],
+    types: ['platform/environment', 'ingest', 'store', 'observe'],
     packages: [...PURE_PACKAGES, 'lru-cache'],
   },
-  ingest: { areas: ['record', 'state', 'shares'], types: ['store', 'verify', 'observe'] },
-  archive: { areas: ['record', 'state', 'sync', 'shares'], types: ['ingest', 'verify'] },
-  backup: { areas: ['record', 'archive'], types: ['store', 'ingest'] },
-  hosting: { areas: ['record', 'homes', 'archive', 'shares'], types: ['store', 'ingest', 'sync', 'observe'] },
-  migrate: {
-    areas: ['record', 'state', 'store', 'sync', 'ingest', 'verify', 'network', 'observe', 'homes', 'archive'],
-    types: [],
+  ingest: { areas: ['platform', 'record', 'state', 'shares'], types: ['store', 'verify', 'observe'] },
+  archive: { areas: ['platform', 'record', 'state', 'shares'], types: ['ingest', 'verify'] },
+  backup: { areas: ['platform', 'record', 'archive'], types: ['store', 'ingest'] },
+  hosting: {
+    areas: ['platform', 'record', 'homes', 'archive', 'shares'],
+    types: ['store', 'ingest', 'sync', 'observe'],
   },
-  network: { areas: ['record', 'observe', 'shares'], types: ['ingest', 'sync'] },
+  network: { areas: ['platform', 'record', 'observe', 'shares'], types: ['ingest', 'sync'] },
   http: {
-    areas: ['record', 'state', 'receipt', 'archive', 'backup', 'shares'],
+    areas: ['platform', 'record', 'state', 'receipt', 'archive', 'backup', 'shares'],
     types: ['ingest', 'store', 'hosting', 'network', 'observe'],
   },
-  observe: { areas: [], types: [] },
-  config: { areas: ['shares'], types: [] },
+  migrate: {
+    areas: [
+      'platform',
+      'record',
+      'state',
+      'store',
+      'sync',
+      'ingest',
+      'verify',
+      'network',
+      'observe',
+      'homes',
+      'archive',
+    ],
+  },
+  // The composition: it puts the parts together and is imported by the commands alone.
+  node: {},
+  offline: {},
   cli: {
     areas: [
+      'platform',
       'record',
       'state',
       'receipt',
@@ -64,29 +79,18 @@ const LAYERS = {
       'migrate',
       'archive',
       'backup',
+      'node',
+      'offline',
     ],
     types: ['ingest', 'store', 'network', 'http'],
   },
 }
 
-/** Files directly in src/: `node.ts` puts the parts together, `main.ts` checks Node.js and starts the command line. */
-const ROOT_FILES = { 'environment.ts': [], 'main.ts': [], 'command-line.ts': ['cli', 'config'] }
-/** Files directly in src/ that any part may import, beside those that `import type` may name. */
-const ROOT_IMPORTS = {
-  'breathe.ts': 'any',
-  'data-files.ts': ['cli'],
-  'decode-text.ts': 'any',
-  'environment.ts': 'any',
-  'files.ts': 'any',
-  'level-files.ts': 'any',
-  'node.ts': ['cli'],
-  'data-dir.ts': ['cli'],
-  'repair.ts': ['cli'],
-  'whole-store.ts': ['cli'],
-}
+/** `main.ts`, the only file directly in src/, checks the version of Node.js before it imports anything. */
+const MAIN_IMPORTS = ['cli/command-line.ts']
 
 /** Files of pure parts that run in Node alone, with what they may import beside what their part may. */
-const NODE_FILES = { 'replica/directory.ts': ['level-files.ts'] }
+const NODE_FILES = { 'replica/directory.ts': ['platform/level-files.ts'] }
 
 /** Names that few may import, wherever they are exported from. */
 const RESTRICTED_NAMES = {
@@ -145,8 +149,6 @@ function packageName(specifier) {
 
 /** Why `here` may not import `specifier`, or undefined if it may. */
 function objection(here, specifier, typeOnly) {
-  const wanted = specifier.startsWith('.') ? resolveInside(here.path, specifier) : specifier
-  if (NODE_FILES[here.path]?.includes(wanted)) return undefined
   if (!specifier.startsWith('.')) {
     for (const rule of RESTRICTED_PACKAGES) {
       if (rule.name.test(specifier) && !rule.by.includes(here.area)) return rule.why
@@ -157,31 +159,24 @@ function objection(here, specifier, typeOnly) {
   }
   const target = resolveInside(here.path, specifier)
   if (target === undefined) return 'it is outside src/'
+  if (NODE_FILES[here.path]?.includes(target)) return undefined
   const slash = target.indexOf('/')
-  if (slash < 0) {
-    const layer = LAYERS[here.area]
-    // A part that knows no other parts' types takes nothing from its surroundings at all.
-    if (layer?.packages && (!typeOnly || layer.types.length === 0)) return 'this part is pure and runs in browsers'
-    if (here.area === '' || typeOnly) return undefined
-    const by = ROOT_IMPORTS[target]
-    return by === 'any' || by?.includes(here.area)
-      ? undefined
-      : 'the composition root imports the parts, not the reverse'
-  }
-  const area = target.slice(0, slash)
+  const area = target.slice(0, Math.max(slash, 0))
+  if (here.area === '')
+    return MAIN_IMPORTS.includes(target) ? undefined : `main.ts imports only ${MAIN_IMPORTS.join(', ')}`
+  if (slash < 0) return 'main.ts is where the program begins; nothing imports it'
   if (area === here.area) return undefined
-  if (here.area === '') {
-    const areas = ROOT_FILES[here.path]
-    return areas === undefined || areas.includes(area)
-      ? undefined
-      : `${here.path} imports only ${areas.join(', ') || 'nothing'}`
-  }
   const layer = LAYERS[here.area]
   if (layer === undefined) return `src/${here.area} is not in the table of config/layers.js`
+  // The composition may import every part but the commands.
+  if (layer.areas === undefined)
+    return area === 'cli' ? 'the commands import the composition, not the reverse' : undefined
   if (layer.areas.includes(area)) return undefined
-  if (layer.types.includes(area) && target === `${area}/types.ts` && typeOnly) return undefined
-  if (layer.types.includes(area) && target === `${area}/errors.ts`) return undefined
-  return `src/${here.area} may import ${[...layer.areas, ...layer.types.map((name) => `type ${name}/types.ts`)].join(', ') || 'nothing else'}`
+  const types = layer.types ?? []
+  if (typeOnly && types.includes(target.replace(/\.ts$/, ''))) return undefined
+  if (types.includes(area) && ((target === `${area}/types.ts` && typeOnly) || target === `${area}/errors.ts`))
+    return undefined
+  return `src/${here.area} may import ${[...layer.areas, ...types.map((name) => `type ${name}`)].join(', ') || 'nothing else'}`
 }
 
 const imports = {

@@ -10,5 +10,5 @@ if (major < 20 || (major === 20 && minor < 19)) {
   )
   process.exitCode = 1
 } else {
-  void import('./command-line.ts')
+  void import('./cli/command-line.ts')
 }

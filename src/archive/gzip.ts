@@ -2,7 +2,7 @@
 import { createGunzip, createGzip } from 'node:zlib'
 import { pipeline } from 'node:stream'
 
-import { breathe } from '../breathe.ts'
+import { breathe } from '../platform/yield.ts'
 import { ArchiveError } from './errors.ts'
 
 /** zlib's own choice between size and time. */

@@ -6,7 +6,7 @@
  */
 import type { IngestResult } from '../ingest/types.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
-import { payloadHead } from '../sync/payload-head.ts'
+import { payloadHead } from '../record/payload-head.ts'
 import { FaultBook } from './errors.ts'
 import type { FaultReport } from './errors.ts'
 import type { ArchiveHeader } from './format.ts'

@@ -1,4 +1,4 @@
-import type { Timers } from '../environment.ts'
+import type { Timers } from '../platform/environment.ts'
 import { IngestBusyError } from '../ingest/errors.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
 import type { SignedRecord } from '../record/types.ts'

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, readdir } from 'node:fs/promises'
 
-import { fileProblem } from '../files.ts'
+import { fileProblem } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
 import type { BackupFile } from './manifest.ts'
 

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { fileProblem } from '../files.ts'
+import { fileProblem } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
 import { codeOf, readFileFacts } from './files.ts'
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest } from './manifest.ts'

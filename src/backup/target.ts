@@ -1,7 +1,7 @@
 import { access, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-import { makeDirectory } from '../files.ts'
+import { makeDirectory } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
 import { diskError, namesIn, syncDirectory, writeFileDurably } from './files.ts'
 import { HOSTING_FILE, KEY_FILE } from './manifest.ts'

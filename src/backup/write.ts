@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { readArchive } from '../archive/reader.ts'
-import { makeDirectory } from '../files.ts'
+import { makeDirectory } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
 import { diskError, namesIn, readFileFacts, syncDirectory, writeFileDurably } from './files.ts'
 import { HOSTING_FILE, KEY_FILE, MANIFEST_FILE, manifestText, RECORDS_FILE } from './manifest.ts'

@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 
-import { jsonOption } from './arguments.ts'
-import { dataDirConfig } from './archive-place.ts'
-import type { CommandContext } from './context.ts'
+import { jsonOption } from './lib/arguments.ts'
+import { dataDirConfig } from './lib/archive-place.ts'
+import type { CommandContext } from './lib/context.ts'
 import { withPlace } from './host.ts'
-import type { OperatorOptions } from './operator.ts'
-import { createProgress, sizeText } from './progress.ts'
-import { countText, jsonText, printable } from './text.ts'
+import type { OperatorOptions } from './lib/operator.ts'
+import { createProgress, sizeText } from './lib/progress.ts'
+import { countText, jsonText, printable } from './lib/text.ts'
 
 interface BackupOptions extends OperatorOptions {
   readonly withKey?: true
@@ -36,7 +36,7 @@ Examples:
     .action(async (dir: string, options: BackupOptions) => {
       const [{ writeBackup }, { openBackupStream, readDataFiles, readPeerId }] = await Promise.all([
         import('../backup/write.ts'),
-        import('./backup-source.ts'),
+        import('./lib/backup-source.ts'),
       ])
       const path = resolve(context.cwd, dir)
       const config = await dataDirConfig(context, options)

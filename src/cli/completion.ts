@@ -1,9 +1,9 @@
 import { Argument } from 'commander'
 import type { Command } from 'commander'
 
-import { bashCompletion, fishCompletion, zshCompletion } from './completion-scripts.ts'
-import { commandInfo, type CommandInfo } from './command-tree.ts'
-import type { CommandContext } from './context.ts'
+import { bashCompletion, fishCompletion, zshCompletion } from './lib/completion-scripts.ts'
+import { commandInfo, type CommandInfo } from './lib/command-tree.ts'
+import type { CommandContext } from './lib/context.ts'
 
 type Shell = 'bash' | 'zsh' | 'fish'
 

@@ -7,12 +7,12 @@ import type { Command } from 'commander'
 
 import { avatarOf } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
-import type { CommandContext } from './context.ts'
-import { CliError, EXIT_FAILED } from './errors.ts'
-import { createNodeClient } from './node-client.ts'
-import type { NodeClient } from './node-client.ts'
-import type { NodeProcess } from './node-process.ts'
-import { countText, jsonText } from './text.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError, EXIT_FAILED } from './lib/errors.ts'
+import { createNodeClient } from './lib/node-client.ts'
+import type { NodeClient } from './lib/node-client.ts'
+import type { NodeProcess } from './lib/node-process.ts'
+import { countText, jsonText } from './lib/text.ts'
 
 /** Connecting and forming the gossip mesh takes a second or two. */
 const CONNECT_TIMEOUT_MS = 10_000
@@ -54,9 +54,9 @@ export function addDemo(program: Command, context: CommandContext): void {
 async function play(context: CommandContext, directory: string, nodes: NodeProcess[]): Promise<void> {
   // Loaded here, so that other commands start without the native libraries.
   const [{ startNodeProcess }, { putPatch }, { checkAvatar }, { selectEngine }] = await Promise.all([
-    import('./node-process.ts'),
-    import('./put-patch.ts'),
-    import('./local-check.ts'),
+    import('./lib/node-process.ts'),
+    import('./lib/put-patch.ts'),
+    import('./lib/local-check.ts'),
     import('../verify/select-engine.ts'),
   ])
   const { out } = context

@@ -1,14 +1,14 @@
 import type { Command } from 'commander'
 
 import type { Avatar, StateEntry } from '../record/types.ts'
-import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
-import type { AvatarAnswer } from './answers.ts'
-import type { CommandContext } from './context.ts'
-import { CliError } from './errors.ts'
-import { createNodeClient } from './node-client.ts'
-import type { NodeClient } from './node-client.ts'
-import type { LocalCheck } from './local-check.ts'
-import { countText, jsonText, printable } from './text.ts'
+import { avatarArgument, jsonOption, nodeOption } from './lib/arguments.ts'
+import type { AvatarAnswer } from './lib/answers.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError } from './lib/errors.ts'
+import { createNodeClient } from './lib/node-client.ts'
+import type { NodeClient } from './lib/node-client.ts'
+import type { LocalCheck } from './lib/local-check.ts'
+import { countText, jsonText, printable } from './lib/text.ts'
 
 interface GetOptions {
   readonly verify?: true
@@ -90,7 +90,7 @@ async function showVerified(
   // Loaded here, so that other commands start without the native libraries.
   const [{ selectEngine }, { checkAvatar }] = await Promise.all([
     import('../verify/select-engine.ts'),
-    import('./local-check.ts'),
+    import('./lib/local-check.ts'),
   ])
   const check = await checkAvatar(client, await selectEngine(), avatar)
   if (check === undefined) throw unknown(client, avatar)
@@ -107,7 +107,7 @@ async function showFollowed(
 ): Promise<void> {
   const [{ selectEngine }, { followHomes }] = await Promise.all([
     import('../verify/select-engine.ts'),
-    import('./follow-homes.ts'),
+    import('./lib/follow-homes.ts'),
   ])
   const { clock } = context.environment
   const { client, check, asked, skipped } = await followHomes(first, await selectEngine(), avatar, () => clock.now())

@@ -2,13 +2,13 @@ import type { Command } from 'commander'
 
 import type { HostingEntry, HostingListName } from '../hosting/types.ts'
 import type { Avatar } from '../record/types.ts'
-import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
-import { CliError } from './errors.ts'
-import { addHostRequest } from './host-request.ts'
-import { openOperator } from './operator.ts'
-import type { HostingAction, Operator, OperatorOptions } from './operator.ts'
-import { countText, jsonText, printable, table, timeText } from './text.ts'
+import { avatarArgument, jsonOption, nodeOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError } from './lib/errors.ts'
+import { addHostRequest } from './lib/host-request.ts'
+import { openOperator } from './lib/operator.ts'
+import type { HostingAction, Operator, OperatorOptions } from './lib/operator.ts'
+import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
 
 /** Options that say which node an operator means. */
 export function withPlace(command: Command, context: CommandContext): Command {

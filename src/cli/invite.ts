@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 
-import { countArgument, jsonOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
+import { countArgument, jsonOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
 import { asOperator, withPlace } from './host.ts'
-import type { OperatorOptions } from './operator.ts'
-import { countText, jsonText } from './text.ts'
+import type { OperatorOptions } from './lib/operator.ts'
+import { countText, jsonText } from './lib/text.ts'
 
 /** `invite`. */
 export function addInvite(program: Command, context: CommandContext): void {

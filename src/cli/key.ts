@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 
 import { avatarOf, uncompressedAvatar } from '../record/keys.ts'
-import { jsonOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
-import { DEFAULT_KEY_FILE, readKeyFile, writeKeyFile } from './key-file.ts'
-import { jsonText } from './text.ts'
+import { jsonOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
+import { DEFAULT_KEY_FILE, readKeyFile, writeKeyFile } from './lib/key-file.ts'
+import { jsonText } from './lib/text.ts'
 
 const SECRET_KEY_BYTES = 32
 

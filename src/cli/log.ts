@@ -1,14 +1,14 @@
 import type { Command } from 'commander'
 
 import type { Avatar } from '../record/types.ts'
-import { avatarArgument, countArgument, jsonOption, nodeOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
-import { CliError, messageOf } from './errors.ts'
-import { COLUMNS, entryOf, rowOf } from './log-entry.ts'
-import type { LogEntry } from './log-entry.ts'
-import { createNodeClient } from './node-client.ts'
-import { readRecords } from './records-reader.ts'
-import { countText, jsonText, printable, table } from './text.ts'
+import { avatarArgument, countArgument, jsonOption, nodeOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError, messageOf } from './lib/errors.ts'
+import { COLUMNS, entryOf, rowOf } from './lib/log-entry.ts'
+import type { LogEntry } from './lib/log-entry.ts'
+import { createNodeClient } from './lib/node-client.ts'
+import { readRecords } from './lib/records-reader.ts'
+import { countText, jsonText, printable, table } from './lib/text.ts'
 
 const DEFAULT_LIMIT = 20
 
@@ -36,13 +36,13 @@ Examples:
     )
     .action(async (avatar: Avatar, options: { limit: number; forks?: true; node: string; json?: true }) => {
       if (options.forks) {
-        const { showForks } = await import('./log-forks.ts')
+        const { showForks } = await import('./lib/log-forks.ts')
         return await showForks(context, createNodeClient(options.node), avatar, options)
       }
       // Loaded here, so that other commands start without the native libraries.
       const [{ selectEngine }, { checkRecord }] = await Promise.all([
         import('../verify/select-engine.ts'),
-        import('./local-check.ts'),
+        import('./lib/local-check.ts'),
       ])
       const client = createNodeClient(options.node)
       const [engine, view] = await Promise.all([selectEngine(), client.avatar(avatar)])

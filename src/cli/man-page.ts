@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 
-import { allCommands, commandInfo, type CommandInfo } from './command-tree.ts'
-import type { CommandContext } from './context.ts'
+import { allCommands, commandInfo, type CommandInfo } from './lib/command-tree.ts'
+import type { CommandContext } from './lib/context.ts'
 
 /** `man-page`, for the build: prints the manual page, which is in the package as `avatar-kv.1`. */
 export function addManPage(program: Command, context: CommandContext): void {

@@ -6,16 +6,16 @@ import type { Avatar, JsonValue } from '../record/types.ts'
 import type { Moved } from '../migrate/migrate.ts'
 import type { HostAddress, OpenMigration } from '../migrate/run.ts'
 import type { Receipt } from '../receipt/receipt.ts'
-import { avatarArgument, jsonOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
-import { CliError } from './errors.ts'
-import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
-import { updateHomes } from './migrate-homes.ts'
-import { createHttpHost } from './migrate-host.ts'
-import { createMoveProgress, reportText } from './migrate-text.ts'
-import type { MoveProgress } from './migrate-text.ts'
-import { createNodeClient } from './node-client.ts'
-import { jsonText, printable } from './text.ts'
+import { avatarArgument, jsonOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError } from './lib/errors.ts'
+import { DEFAULT_KEY_FILE, readKeyFile } from './lib/key-file.ts'
+import { updateHomes } from './lib/migrate-homes.ts'
+import { createHttpHost } from './lib/migrate-host.ts'
+import { createMoveProgress, reportText } from './lib/migrate-text.ts'
+import type { MoveProgress } from './lib/migrate-text.ts'
+import { createNodeClient } from './lib/node-client.ts'
+import { jsonText, printable } from './lib/text.ts'
 
 interface MigrateOptions {
   readonly from?: string
@@ -141,7 +141,7 @@ async function runFromV1(
       'With --from-v1 there are no records to move or to watch: leave --from and --watch out.',
     )
   }
-  const { migrateFromV1 } = await import('./migrate-v1.ts')
+  const { migrateFromV1 } = await import('./lib/migrate-v1.ts')
   await migrateFromV1({ ...options, avatar, to }, context)
 }
 

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 
-import { jsonOption, nodeOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
-import { createNodeClient } from './node-client.ts'
-import { receivedText, syncText } from './sync-text.ts'
-import { jsonText, printable, table, timeText } from './text.ts'
+import { jsonOption, nodeOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
+import { createNodeClient } from './lib/node-client.ts'
+import { receivedText, syncText } from './lib/sync-text.ts'
+import { jsonText, printable, table, timeText } from './lib/text.ts'
 
 /** `peers`. */
 export function addPeers(program: Command, context: CommandContext): void {

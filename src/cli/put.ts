@@ -6,14 +6,14 @@ import { avatarOf } from '../record/keys.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
 import type { Avatar, JsonObject } from '../record/types.ts'
 import { isJsonObject } from '../state/merge-patch.ts'
-import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
-import { CliError } from './errors.ts'
-import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
-import { createNodeClient, parseUrl } from './node-client.ts'
-import { readInput } from './read-input.ts'
-import { jsonText, printable } from './text.ts'
-import { unsignedText, writeUnsignedFile } from './unsigned-file.ts'
+import { avatarArgument, jsonOption, nodeOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError } from './lib/errors.ts'
+import { DEFAULT_KEY_FILE, readKeyFile } from './lib/key-file.ts'
+import { createNodeClient, parseUrl } from './lib/node-client.ts'
+import { readInput } from './lib/read-input.ts'
+import { jsonText, printable } from './lib/text.ts'
+import { unsignedText, writeUnsignedFile } from './lib/unsigned-file.ts'
 
 /** As many records as one patch may become, of 262,144 bytes each (`MAX_PIECES` of the client), come close to it. */
 const MAX_INPUT_BYTES = 256 * 1024 * 1024
@@ -64,7 +64,7 @@ Examples:
     .action(async (json: string | undefined, options: PutOptions) => {
       if (options.signed !== undefined) {
         checkAlone(json, options)
-        const { putSigned } = await import('./put-signed.ts')
+        const { putSigned } = await import('./lib/put-signed.ts')
         return await putSigned(context, createNodeClient(options.node), options.signed, { json: options.json === true })
       }
       if ((options.unsigned === undefined) !== (options.avatar === undefined)) {
@@ -75,7 +75,7 @@ Examples:
       }
       const place = { node: parseUrl(options.node), clock: context.environment.clock, note: context.note }
       const patch = parsePatch(await readPatch(context, json, options.file))
-      const { putPatch, unsignedPatch } = await import('./put-patch.ts')
+      const { putPatch, unsignedPatch } = await import('./lib/put-patch.ts')
       if (options.unsigned !== undefined && options.avatar !== undefined) {
         const { avatar, unsigned } = options
         const payloads = await unsignedPatch(place, avatar, { ...namespaceOf(options, avatar), patch })

@@ -5,13 +5,13 @@ import { NODE_VARIABLE } from '../config/environment-variables.ts'
 import { findContradictions } from '../receipt/contradictions.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar } from '../record/types.ts'
-import { avatarArgument, jsonOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
-import { CliError } from './errors.ts'
-import { createNodeClient, DEFAULT_NODE_URL } from './node-client.ts'
-import { appendReceipts, readReceipts } from './receipt-files.ts'
-import { contradictionText, hostsText } from './receipt-text.ts'
-import { countText, jsonText, printable, table, timeText } from './text.ts'
+import { avatarArgument, jsonOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError } from './lib/errors.ts'
+import { createNodeClient, DEFAULT_NODE_URL } from './lib/node-client.ts'
+import { appendReceipts, readReceipts } from './lib/receipt-files.ts'
+import { contradictionText, hostsText } from './lib/receipt-text.ts'
+import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
 
 interface ReceiptOptions {
   readonly node?: readonly string[]
@@ -73,7 +73,7 @@ async function compare(context: CommandContext, avatar: Avatar, options: Receipt
   const clients = [...urls].map((url) => createNodeClient(url))
   const [{ askHosts, receiptsOf }, { hostAt }] = await Promise.all([
     import('../receipt/hosts.ts'),
-    import('./receipt-hosts.ts'),
+    import('./lib/receipt-hosts.ts'),
   ])
   let engine: Promise<SignatureEngine> | undefined
   const loadEngine = () => (engine ??= import('../verify/select-engine.ts').then((loaded) => loaded.selectEngine()))

@@ -2,12 +2,12 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 
-import { wasMade } from '../data-files.ts'
-import { jsonOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
-import { CliError, codeOf, messageOf } from './errors.ts'
-import { createProgress } from './progress.ts'
-import { countText, jsonText, printable } from './text.ts'
+import { wasMade } from '../node/data-files.ts'
+import { jsonOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError, codeOf, messageOf } from './lib/errors.ts'
+import { createProgress } from './lib/progress.ts'
+import { countText, jsonText, printable } from './lib/text.ts'
 
 interface RepairOptions {
   readonly dataDir: string
@@ -55,7 +55,7 @@ Examples:
       await mustHaveStore(from)
       const [{ beginTarget, finishTarget }, { networkOfStore, repairStore }, { createLogger }] = await Promise.all([
         import('../backup/target.ts'),
-        import('../repair.ts'),
+        import('../offline/repair.ts'),
         import('../observe/logger.ts'),
       ])
       const network = options.network ?? (await networkOfStore(from)) ?? 'main'

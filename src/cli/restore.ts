@@ -3,11 +3,11 @@ import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 
 import type { Manifest } from '../backup/manifest.ts'
-import { jsonOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
-import { CliError, codeOf } from './errors.ts'
-import { createProgress } from './progress.ts'
-import { countText, jsonText, printable, timeText } from './text.ts'
+import { jsonOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError, codeOf } from './lib/errors.ts'
+import { createProgress } from './lib/progress.ts'
+import { countText, jsonText, printable, timeText } from './lib/text.ts'
 
 interface RestoreOptions {
   readonly dataDir: string
@@ -90,7 +90,7 @@ async function mustBeIdle(context: CommandContext, dataDir: string, manifest: Ma
 
 async function openStore(context: CommandContext, dataDir: string, { network }: Manifest, create: boolean) {
   const [{ openWholeStore }, { createLogger }] = await Promise.all([
-    import('../whole-store.ts'),
+    import('../offline/whole-store.ts'),
     import('../observe/logger.ts'),
   ])
   const logger = createLogger({ level: 'silent', pretty: false })

@@ -3,16 +3,16 @@ import type { Command } from 'commander'
 import type { SignatureEngine } from '../record/engine.ts'
 import { avatarOf } from '../record/keys.ts'
 import type { Avatar, StateEntry } from '../record/types.ts'
-import { jsonOption, nodeOption } from './arguments.ts'
-import { askLine, confirm } from './ask.ts'
-import type { CommandContext } from './context.ts'
-import { CliError } from './errors.ts'
-import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
-import type { CheckedRecord, LocalCheck } from './local-check.ts'
-import { createNodeClient } from './node-client.ts'
-import type { NodeClient } from './node-client.ts'
-import type { PlannedSnapshot } from './snapshot-records.ts'
-import { countText, jsonText, printable, table, timeText } from './text.ts'
+import { jsonOption, nodeOption } from './lib/arguments.ts'
+import { askLine, confirm } from './lib/ask.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError } from './lib/errors.ts'
+import { DEFAULT_KEY_FILE, readKeyFile } from './lib/key-file.ts'
+import type { CheckedRecord, LocalCheck } from './lib/local-check.ts'
+import { createNodeClient } from './lib/node-client.ts'
+import type { NodeClient } from './lib/node-client.ts'
+import type { PlannedSnapshot } from './lib/snapshot-records.ts'
+import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
 
 /** Another device that was offline for less may well have written meanwhile. */
 const RECENT_SECONDS = 600
@@ -74,8 +74,8 @@ async function snapshot(
   // Loaded here, so that other commands start without the native libraries.
   const [{ selectEngine }, { planOn, signPlan }, { submitSnapshot, meanwhileTexts }] = await Promise.all([
     import('../verify/select-engine.ts'),
-    import('./snapshot-records.ts'),
-    import('./snapshot-submit.ts'),
+    import('./lib/snapshot-records.ts'),
+    import('./lib/snapshot-submit.ts'),
   ])
   const erase = options.erase === true
   const avatar = avatarOf(secretKey)
@@ -163,7 +163,7 @@ function leftError(left: readonly CheckedRecord[], now: number): CliError {
 
 /** What the node holds, every record verified here. */
 async function verified(client: NodeClient, engine: SignatureEngine, avatar: Avatar): Promise<LocalCheck> {
-  const { checkAvatar } = await import('./local-check.ts')
+  const { checkAvatar } = await import('./lib/local-check.ts')
   const check = await checkAvatar(client, engine, avatar)
   if (check === undefined) {
     throw new CliError('refused', `The node at ${client.url} has nothing of ${avatar}: there is nothing to snapshot.`)

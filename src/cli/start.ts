@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 
 import { unknownVariablesText } from '../config/environment-variables.ts'
 import type { Config } from '../config/load.ts'
-import type { Started } from '../node.ts'
+import type { Started } from '../node/node.ts'
 import type { Logger } from '../observe/types.ts'
-import type { CommandContext } from './context.ts'
-import { codeOf, EXIT_DONE, EXIT_FAILED, messageOf } from './errors.ts'
-import { DEFAULT_NODE_URL } from './node-client.ts'
+import type { CommandContext } from './lib/context.ts'
+import { codeOf, EXIT_DONE, EXIT_FAILED, messageOf } from './lib/errors.ts'
+import { DEFAULT_NODE_URL } from './lib/node-client.ts'
 
 interface StartOptions {
   readonly config?: string
@@ -161,7 +161,7 @@ async function runUntilSignal(
   // Left to Node.js, one forgotten rejection in a connection to a stranger would end the node for everybody.
   process.on('unhandledRejection', (reason) => logger.error({ err: reason }, 'unhandled rejection'))
 
-  const { createNode } = await import('../node.ts')
+  const { createNode } = await import('../node/node.ts')
   const node = await createNode(config, { environment, logger })
   const started = await node.start()
   if (pretty) context.out(nextSteps(started, context))

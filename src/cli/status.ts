@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 
-import { jsonOption, nodeOption } from './arguments.ts'
-import type { CommandContext } from './context.ts'
-import { createNodeClient } from './node-client.ts'
-import { countText, jsonText, printable, table, timeText } from './text.ts'
+import { jsonOption, nodeOption } from './lib/arguments.ts'
+import type { CommandContext } from './lib/context.ts'
+import { createNodeClient } from './lib/node-client.ts'
+import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
 
 /** `status`. */
 export function addStatus(program: Command, context: CommandContext): void {

@@ -1,15 +1,15 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 
-import { keepHeapLean } from '../archive/lean-heap.ts'
+import { keepHeapLean } from '../platform/gc.ts'
 import type { VerifyService } from '../verify/types.ts'
-import { jsonOption } from './arguments.ts'
-import { openInput } from './archive-files.ts'
-import { checkText, faultLines, notAnArchive } from './archive-text.ts'
-import type { CommandContext } from './context.ts'
-import { CliError } from './errors.ts'
-import { createProgress } from './progress.ts'
-import { jsonText } from './text.ts'
+import { jsonOption } from './lib/arguments.ts'
+import { openInput } from './lib/archive-files.ts'
+import { checkText, faultLines, notAnArchive } from './lib/archive-text.ts'
+import type { CommandContext } from './lib/context.ts'
+import { CliError } from './lib/errors.ts'
+import { createProgress } from './lib/progress.ts'
+import { jsonText } from './lib/text.ts'
 
 /** `verify`. */
 export function addVerify(program: Command, context: CommandContext): void {

@@ -6,10 +6,10 @@
  * at that moment; an older statement of an owner never undoes a newer one.
  * Not guaranteed: that what others have copied is gone.
  */
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
-import type { Scope } from '../sync/types.ts'
+import type { Scope } from '../store/types.ts'
 import { HostingError } from './errors.ts'
 import { createInvite, hashInvite } from './invites.ts'
 import type { Journal } from './journal.ts'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-import type { Randomness } from '../environment.ts'
+import type { Randomness } from '../platform/environment.ts'
 
 /** 100 bits: nobody guesses one of 10,000 within the bounds on requests. */
 const CODE_CHARACTERS = 20

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import type { Randomness } from '../environment.ts'
-import { fileProblem } from '../files.ts'
+import type { Randomness } from '../platform/environment.ts'
+import { fileProblem } from '../platform/files.ts'
 import { HostingError } from './errors.ts'
 
 /** In the data directory: who can read it is the operator. */

@@ -6,7 +6,7 @@
  */
 import { LRUCache } from 'lru-cache'
 
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
 import { HostingError } from './errors.ts'

@@ -4,7 +4,7 @@
  * Guaranteed: only the avatar's key is heard, by the node that it names, within ten minutes of its time, and in the order of
  * its times; asking costs little, and strangers are held to a rate.
  */
-import type { Clock } from '../environment.ts'
+import type { Clock } from '../platform/environment.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import { Rates } from '../shares/rates.ts'
 import type { RateLimits } from '../shares/rates.ts'

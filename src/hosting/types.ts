@@ -1,6 +1,6 @@
 import type { Avatar } from '../record/types.ts'
 import type { Source } from '../shares/types.ts'
-import type { Scope } from '../sync/types.ts'
+import type { Scope } from '../store/types.ts'
 
 /** `all`: everything that is not blocked and has not left. `listed`: just the avatars on the list. */
 export type HostingMode = 'all' | 'listed'

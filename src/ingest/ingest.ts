@@ -5,8 +5,8 @@
  * door says so and takes nothing. Not guaranteed: any order between submissions; and where a submission rejects because
  * the store failed, some of its records may be on disk all the same: offered again, those are duplicates.
  */
-import { breathe } from '../breathe.ts'
-import type { Environment } from '../environment.ts'
+import { breathe } from '../platform/yield.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import { RecordError } from '../record/errors.ts'
 import type { SignedRecord, VerifiedRecord } from '../record/types.ts'

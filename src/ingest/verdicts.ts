@@ -1,5 +1,5 @@
 /** What senders are told of each record: codes of a closed set, and words that say what to do. */
-import { breathe } from '../breathe.ts'
+import { breathe } from '../platform/yield.ts'
 import { RecordError, type RecordErrorCode } from '../record/errors.ts'
 import { recordId } from '../record/id.ts'
 import type { RecordId, SignedRecord } from '../record/types.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 
-import type { Clock } from '../environment.ts'
+import type { Clock } from '../platform/environment.ts'
 import { HOMES_KEY, normalHome } from '../homes/homes.ts'
 import { buildPatch } from '../record/build.ts'
 import { OWN_PLATFORM } from '../record/members.ts'

@@ -6,7 +6,7 @@
  * Not guaranteed: that the old host handed out all that it has. Where it shows more than it hands out, that is an error;
  * what it neither shows nor hands out, nobody can know.
  */
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import { MigrateError } from './errors.ts'
 import { MAX_ROUND_PAUSE_MS, MAX_ROUNDS, ROUND_PAUSE_MS } from './limits.ts'
 import { isFinalRefusal, refusalError } from './refusals.ts'

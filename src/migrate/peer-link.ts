@@ -2,7 +2,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 
 import { createNetwork } from '../network/network.ts'
 import type { Network } from '../network/types.ts'
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { FrameStream } from '../sync/types.ts'
 import { MigrateError } from './errors.ts'

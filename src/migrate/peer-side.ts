@@ -5,7 +5,7 @@
  * A comparison that ends equal shows that the peer knows the same ids; that it holds the records is shown by asking it for
  * those on which all others rest: the tips and the base. A node that does not host the avatar calls everything equal.
  */
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Keccak256 } from '../record/id.ts'
 import type { RecordId } from '../record/types.ts'
 import { BulkLease, memoryMark } from '../sync/bootstrap.ts'

@@ -10,7 +10,7 @@
  */
 import { LRUCache } from 'lru-cache'
 
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { SignedRecord } from '../record/types.ts'
 import { Batch } from './batch.ts'

@@ -1,4 +1,4 @@
-import type { Timers } from '../environment.ts'
+import type { Timers } from '../platform/environment.ts'
 import { MigrateError } from './errors.ts'
 
 /**

@@ -4,7 +4,7 @@
  * What both show is compared in every look: hosts that differ though nothing moves are read and given all anew, and where
  * that does not help either, it is told.
  */
-import type { Timers } from '../environment.ts'
+import type { Timers } from '../platform/environment.ts'
 import { MigrateError } from './errors.ts'
 import { WATCH_MAX_PAUSE_MS, WATCH_POLL_MS, WATCH_SETTLE_MS } from './limits.ts'
 import type { MigrationParts } from './migrate.ts'

@@ -2,7 +2,7 @@ import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub'
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub'
 import type { Connection, PeerId } from '@libp2p/interface'
 
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import { IngestBusyError } from '../ingest/errors.ts'
 import type { GossipVerdict, Logger, Metrics } from '../observe/types.ts'

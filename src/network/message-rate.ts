@@ -1,4 +1,4 @@
-import type { Clock, Timers } from '../environment.ts'
+import type { Clock, Timers } from '../platform/environment.ts'
 
 export interface MessageRateLimits {
   /** Messages that a source may send at once. */

@@ -1,4 +1,4 @@
-import './promise-with-resolvers.ts'
+import '../platform/promise-with-resolvers.ts'
 
 import { gossipsub } from '@chainsafe/libp2p-gossipsub'
 import type { GossipSubComponents } from '@chainsafe/libp2p-gossipsub'
@@ -8,7 +8,7 @@ import type { Connection, PeerId, PrivateKey } from '@libp2p/interface'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import { createLibp2pLogger } from '../observe/libp2p-logger.ts'
 import type { Logger, Metrics } from '../observe/types.ts'

@@ -1,4 +1,4 @@
-import type { Clock, Timers } from '../environment.ts'
+import type { Clock, Timers } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
 import { encodedBytes } from '../record/codec.ts'
 import type { SignedRecord } from '../record/types.ts'

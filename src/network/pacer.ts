@@ -1,4 +1,4 @@
-import type { Timers } from '../environment.ts'
+import type { Timers } from '../platform/environment.ts'
 
 export interface PacerLimits {
   /** A stream with more bytes waiting holds up the next message. */

@@ -1,6 +1,6 @@
 import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 
-import type { Clock } from '../environment.ts'
+import type { Clock } from '../platform/environment.ts'
 import { isGossipProtocol } from './stream-repair.ts'
 import type { PeerInfo } from './types.ts'
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 
-import { makeDirectory } from '../files.ts'
+import { makeDirectory } from '../platform/files.ts'
 import { NetworkError } from './errors.ts'
 
 const FILE_NAME = 'peer.key'

@@ -8,7 +8,7 @@
  */
 import type { Connection, ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
 
-import type { Clock, Timers } from '../environment.ts'
+import type { Clock, Timers } from '../platform/environment.ts'
 import { hostOf } from '../shares/host.ts'
 import { Rates } from '../shares/rates.ts'
 import type { RateLimits } from '../shares/rates.ts'

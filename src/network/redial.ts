@@ -1,7 +1,7 @@
 import type { Connection, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
 
 /** First wait after a failure; doubled with each further one. */

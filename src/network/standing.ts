@@ -1,4 +1,4 @@
-import type { Clock } from '../environment.ts'
+import type { Clock } from '../platform/environment.ts'
 
 /** So much time halves the count of a peer's offences. */
 const HALF_LIFE_MS = 600_000

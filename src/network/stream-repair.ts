@@ -1,6 +1,6 @@
 import type { Connection, PeerId } from '@libp2p/interface'
 
-import type { Timers } from '../environment.ts'
+import type { Timers } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
 
 /** All versions of the gossipsub protocol begin so (libp2p specs, pubsub/gossipsub). */

@@ -5,7 +5,7 @@
  * libp2p's streams read as fast as the sender sends, so a peer with much waiting is paused: no further window is granted
  * on its stream until its queue is short again. What arrives beyond the hard bounds all the same is not taken.
  */
-import type { Timers } from '../environment.ts'
+import type { Timers } from '../platform/environment.ts'
 
 export interface ValidationLimits {
   /** Validations running at once. */

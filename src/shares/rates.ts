@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 
-import type { Clock } from '../environment.ts'
+import type { Clock } from '../platform/environment.ts'
 import type { Source } from './types.ts'
 
 /** Events that may come at once, and one more after each `refillMs`. */

@@ -1,6 +1,6 @@
 /** What one batch does to one avatar. */
 import type { Citation, VerifiedRecord } from '../record/types.ts'
-import type { Item } from '../sync/negentropy/types.ts'
+import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import { bytesOf, type BatchContext, type Change, type Made } from './batch.ts'
 import { fromHex } from './bytes.ts'

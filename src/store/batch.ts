@@ -1,6 +1,6 @@
 /** What a batch of records is made into. */
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
-import type { Item } from '../sync/negentropy/types.ts'
+import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import type { Counts } from './counts.ts'
 import type { Database, Operation } from './database.ts'

@@ -3,7 +3,7 @@
  * batch: whenever the node ends, the rows fit each other, and the rest is done after the next start.
  */
 import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
-import type { Item } from '../sync/negentropy/types.ts'
+import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import { bytesText, fromHex } from './bytes.ts'
 import type { Counts } from './counts.ts'

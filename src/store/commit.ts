@@ -2,7 +2,7 @@
  * Makes one batch out of records: works out what becomes of each, and lists every row that changes. Nothing is written
  * here; if the caller cannot write the batch, it must forget the entries that took part.
  */
-import { breathe } from '../breathe.ts'
+import { breathe } from '../platform/yield.ts'
 import { compareCitations } from '../record/order.ts'
 import type { Avatar, RecordBody, VerifiedRecord } from '../record/types.ts'
 import { AvatarBatch } from './avatar-batch.ts'

@@ -1,6 +1,6 @@
 /** How much is held: of an avatar, or of all. Bytes are those of payloads and signatures. */
 import type { Avatar } from '../record/types.ts'
-import { addBytes, differenceBytes, LIMBS } from '../sync/negentropy/id-sum.ts'
+import { addBytes, differenceBytes, LIMBS } from '../negentropy/id-sum.ts'
 import type { Database } from './database.ts'
 import { walk } from './database.ts'
 import * as keys from './keys.ts'

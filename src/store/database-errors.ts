@@ -1,5 +1,5 @@
 /** What LevelDB's own errors mean, and what to do about each: the one place that recognises them. */
-import { MISSING_TABLES } from '../level-files.ts'
+import { MISSING_TABLES } from '../platform/level-files.ts'
 import { StoreError } from './errors.ts'
 import { incomplete } from './mark.ts'
 

@@ -1,4 +1,4 @@
-import { breathe } from '../breathe.ts'
+import { breathe } from '../platform/yield.ts'
 import type { AbstractLevel } from 'abstract-level'
 import type { BatchOptions } from 'level'
 import type { Avatar } from '../record/types.ts'

@@ -7,7 +7,7 @@
  * its files are checked and mended while it is closed. A long read, of a moment, ends with
  * `reopened` where its moment is gone: it never goes on with another one.
  */
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
 import { damaged, databaseError, isDamage } from './database-errors.ts'

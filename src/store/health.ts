@@ -11,7 +11,7 @@
  * There a record that was acknowledged looks like one that was being written. Peers have it, or its author sends it again.
  */
 import { Level } from 'level'
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import { databaseError, unusable } from './database-errors.ts'
 import { StoreError } from './errors.ts'

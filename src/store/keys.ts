@@ -29,7 +29,7 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { Avatar, Citation, RecordId } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
-import type { Bound, Item } from '../sync/negentropy/types.ts'
+import type { Bound, Item } from '../negentropy/types.ts'
 import { ByteReader, ByteWriter, textBytes, toHex } from './bytes.ts'
 
 export type Key = Uint8Array

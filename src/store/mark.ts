@@ -2,8 +2,8 @@
  * The mark of a store: a file beside the LevelDB directory that says that a store was made there (`level-files.ts`). A store
  * is created only where there is neither a mark nor a file of LevelDB.
  */
-import { inspectLevelFiles, readMarkFile, writeMarkFile } from '../level-files.ts'
-import { fileProblem } from '../files.ts'
+import { inspectLevelFiles, readMarkFile, writeMarkFile } from '../platform/level-files.ts'
+import { fileProblem } from '../platform/files.ts'
 import { StoreError } from './errors.ts'
 import type { StoreDamage } from './types.ts'
 

@@ -1,5 +1,5 @@
 /** What the store says of itself, and whether this version may open it. */
-import type { Randomness } from '../environment.ts'
+import type { Randomness } from '../platform/environment.ts'
 import { ByteReader, bytesText, textBytes, toHex } from './bytes.ts'
 import { countAll, countsOfAll, NOTHING, type Counts } from './counts.ts'
 import { NO_VALUE, walk, walkKeys, writeDurably, type Database, type Operation } from './database.ts'

@@ -4,10 +4,10 @@
  *
  * The pages are counted anew when the store opens, beside everything else, so that no row can contradict them.
  */
-import { addBytes, addLimbs, differenceBytes, LIMBS } from '../sync/negentropy/id-sum.ts'
-import { compareBounds } from '../sync/negentropy/order.ts'
-import type { Bound, Item } from '../sync/negentropy/types.ts'
-import type { SyncMoment } from '../sync/types.ts'
+import { addBytes, addLimbs, differenceBytes, LIMBS } from '../negentropy/id-sum.ts'
+import { compareBounds } from '../negentropy/order.ts'
+import type { Bound, Item } from '../negentropy/types.ts'
+import type { SyncMoment } from './types.ts'
 import { walk, walkKeys, type Database, type Moment } from './database.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'

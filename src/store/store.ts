@@ -7,12 +7,12 @@
  * Not guaranteed: that a record lost to a failing disk comes back by itself; that is what sync is for.
  */
 import { Level } from 'level'
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
-import type { SyncSource } from '../sync/types.ts'
+import type { SyncSource } from './types.ts'
 import { databaseError, isDamage, toStoreError } from './database-errors.ts'
 import { walk, type Database } from './database.ts'
 import * as feed from './feed.ts'

@@ -7,7 +7,7 @@
  * wait 2.3 s; this way the commit takes 20 ms, and a step in the background about as much.
  */
 import type { Avatar } from '../record/types.ts'
-import type { Item } from '../sync/negentropy/types.ts'
+import type { Item } from '../negentropy/types.ts'
 import { fromHex } from './bytes.ts'
 import { LiveSum } from './counts.ts'
 import { openRow, walkSteps, type Database } from './database.ts'

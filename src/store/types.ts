@@ -1,4 +1,5 @@
-import type { Avatar, Citation, RecordId, VerifiedRecord } from '../record/types.ts'
+import type { Bound, RangeIndex } from '../negentropy/types.ts'
+import type { Avatar, Citation, RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { Cell } from '../state/cell.ts'
 import type { NamespaceName } from '../state/content.ts'
 
@@ -209,4 +210,42 @@ export interface Store extends StoreReader {
    */
   commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]>
   close(): Promise<void>
+}
+
+/** What a session is about: everything, or some avatars (docs/protocol.md, "Scope"). */
+export type Scope = 'all' | readonly Avatar[]
+
+/** The live records in a scope, in (created_at, id) order, as they were at one moment. Must be closed. */
+export interface SyncMoment extends RangeIndex {
+  close(): Promise<void>
+}
+
+/** Count and sum of the ids of an avatar's live records: what its fingerprint is made of. */
+export interface AvatarSum {
+  readonly avatar: Avatar
+  readonly count: number
+  /** Sum of the ids modulo 2^256, little-endian, 32 bytes. */
+  readonly sum: Uint8Array
+}
+
+/** What sync reads from a store. */
+export interface SyncSource {
+  moment(scope: Scope): Promise<SyncMoment>
+  /** Of the avatars asked for, one entry each in the order asked; an unknown avatar has count 0. */
+  avatarSums(avatars: readonly Avatar[]): Promise<AvatarSum[]>
+  /** Which of these ids are held, superseded ones included. */
+  held(ids: readonly Uint8Array[]): Promise<boolean[]>
+  /** The live records among these ids, in their order; what is not held or not live is left out. */
+  signed(ids: readonly Uint8Array[]): Promise<SignedRecord[]>
+  /**
+   * Live records of everything in (created_at, id) order from a bound on, at most `bytes` of payload but at least one;
+   * `next` is the bound to go on from, null at the end.
+   */
+  from(
+    bound: Bound,
+    limits: { readonly records: number; readonly bytes: number },
+  ): Promise<{
+    records: SignedRecord[]
+    next: Bound | null
+  }>
 }

@@ -1,7 +1,7 @@
 import { recordDigest } from '../record/id.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import { SyncError } from './errors.ts'
-import { payloadHead } from './payload-head.ts'
+import { payloadHead } from '../record/payload-head.ts'
 import { RecordReader } from './record-reader.ts'
 import type { SessionParts } from './session.ts'
 

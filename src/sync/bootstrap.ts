@@ -1,5 +1,5 @@
-import type { Timers } from '../environment.ts'
-import type { Bound } from './negentropy/types.ts'
+import type { Timers } from '../platform/environment.ts'
+import type { Bound } from '../negentropy/types.ts'
 
 /** Where a bulk stream that has not ended has come to; kept on disk, a node that is killed goes on from there. */
 export interface BootstrapMark {

@@ -4,8 +4,8 @@ import type { SignedRecord } from '../record/types.ts'
 import type { Channel } from './channel.ts'
 import { asSyncError, SyncError } from './errors.ts'
 import type { Intake } from './intake.ts'
-import type { Bound } from './negentropy/types.ts'
-import { payloadHead } from './payload-head.ts'
+import type { Bound } from '../negentropy/types.ts'
+import { payloadHead } from '../record/payload-head.ts'
 import { unexpected, type SessionParts } from './session.ts'
 
 /** Frames between two writes of the mark: so much is asked for again after a kill, about 1 MiB. */

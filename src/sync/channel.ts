@@ -1,6 +1,8 @@
-import type { Timers } from '../environment.ts'
+import type { Timers } from '../platform/environment.ts'
 import { SyncError } from './errors.ts'
-import { decodeFrame, encodeFrame, type Frame } from './frames.ts'
+import { decodeFrame } from './frame-decoder.ts'
+import { encodeFrame } from './frame-encoder.ts'
+import type { Frame } from './frame-types.ts'
 import type { FrameStream } from './types.ts'
 
 export interface ChannelOptions {

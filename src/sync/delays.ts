@@ -1,4 +1,4 @@
-import type { Randomness } from '../environment.ts'
+import type { Randomness } from '../platform/environment.ts'
 
 /** At random from 0 (inclusive) to 1 (exclusive). */
 export function fraction(random: Randomness): number {

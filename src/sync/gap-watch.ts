@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Timers } from '../environment.ts'
+import type { Timers } from '../platform/environment.ts'
 import type { Avatar, RecordId } from '../record/types.ts'
 import type { StoreReader } from '../store/types.ts'
 

@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache'
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { RecordId } from '../record/types.ts'
 import { fraction } from './delays.ts'
 import { idKey } from './ids.ts'
 import type { PeerState } from './peers.ts'
 import type { Refusals } from './refusals.ts'
-import type { SyncSource } from './types.ts'
+import type { SyncSource } from '../store/types.ts'
 
 /** Missing ids asked for once; which they are is forgotten after so many others. */
 const MAX_ASKED = 65_536

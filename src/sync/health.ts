@@ -1,4 +1,4 @@
-import type { Clock } from '../environment.ts'
+import type { Clock } from '../platform/environment.ts'
 import type { SessionProgress, SyncOutcome, SyncPhase } from './session.ts'
 
 export type SyncRole = 'initiator' | 'responder'

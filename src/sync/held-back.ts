@@ -1,5 +1,5 @@
 import type { SignedRecord } from '../record/types.ts'
-import { payloadHead } from './payload-head.ts'
+import { payloadHead } from '../record/payload-head.ts'
 import type { Refusals } from './refusals.ts'
 
 /** About 16,000 small records. */

@@ -1,4 +1,4 @@
-import { ID_BYTES } from './negentropy/wire.ts'
+import { ID_BYTES } from '../negentropy/wire.ts'
 
 /** Text that names an id in a map, two bytes a character: half as long as hex. */
 export function idKey(id: Uint8Array): string {

@@ -1,5 +1,5 @@
 import { hexToBytes } from '@noble/hashes/utils.js'
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import { IngestBusyError } from '../ingest/errors.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
 import type { RecordId, SignedRecord } from '../record/types.ts'
@@ -8,7 +8,7 @@ import { asSyncError, SyncError } from './errors.ts'
 import { HeldBack } from './held-back.ts'
 import { idKey } from './ids.ts'
 import { Notice } from './notice.ts'
-import { payloadHead } from './payload-head.ts'
+import { payloadHead } from '../record/payload-head.ts'
 import type { Refusals } from './refusals.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { IngestResult } from '../ingest/types.ts'
 import { SyncError } from './errors.ts'
-import type { RefusedEntry } from './frames.ts'
+import type { RefusedEntry } from './frame-types.ts'
 import { idKey } from './ids.ts'
 import type { SessionParts } from './session.ts'
 

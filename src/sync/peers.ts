@@ -1,4 +1,4 @@
-import type { Clock } from '../environment.ts'
+import type { Clock } from '../platform/environment.ts'
 import { HealthKeeper } from './health.ts'
 import { createRefusals } from './refusals.ts'
 import type { PeerMemory, SessionProgress } from './session.ts'

@@ -3,7 +3,7 @@ import { recordDigest, type Keccak256 } from '../record/id.ts'
 import type { SignedRecord } from '../record/types.ts'
 import { idKey } from './ids.ts'
 import { RECORDS_FRAME_BYTES } from './limits.ts'
-import type { SyncSource } from './types.ts'
+import type { SyncSource } from '../store/types.ts'
 
 /** Records read from the store at a time: so many of the greatest size are 16 MiB. */
 const IDS_PER_READ = 64

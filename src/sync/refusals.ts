@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../environment.ts'
+import type { Clock } from '../platform/environment.ts'
 
 /** Ids remembered by one node: about 10 MB. */
 const REFUSALS_CAPACITY = 65_536

@@ -9,7 +9,7 @@
  * Where two nodes open a session with each other at once, that of the smaller peer id (as text) goes on; the other one is
  * refused as `busy`, which is no failure.
  */
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { Keccak256 } from '../record/id.ts'
@@ -29,7 +29,8 @@ import type { ShareLimits } from '../shares/types.ts'
 import { SessionRunner, type Ended, type SessionRun } from './session-runner.ts'
 import type { SessionProgress, SessionReport } from './session.ts'
 import { takingTurns } from './turns.ts'
-import type { FrameStream, Scope, SyncSource, SyncTransport } from './types.ts'
+import type { Scope, SyncSource } from '../store/types.ts'
+import type { FrameStream, SyncTransport } from './types.ts'
 
 /** The side with the smaller id calls at once; the other leaves it some time. */
 const CONNECT_MS = { first: [0, 50], second: [1_000, 1_500] } as const

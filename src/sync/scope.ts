@@ -1,10 +1,10 @@
 import type { Avatar } from '../record/types.ts'
 import { SyncError } from './errors.ts'
-import { AVATAR_BYTES, type FrameList } from './frames.ts'
+import { AVATAR_BYTES, type FrameList } from './frame-types.ts'
 import { joinBytes, sameBytes } from './ids.ts'
 import { MAX_LISTED_AVATARS } from './limits.ts'
-import { fingerprint, FINGERPRINT, FINGERPRINT_BYTES, VERSION } from './negentropy/wire.ts'
-import type { AvatarSum, Scope, SyncMoment, SyncSource } from './types.ts'
+import { fingerprint, FINGERPRINT, FINGERPRINT_BYTES, VERSION } from '../negentropy/wire.ts'
+import type { AvatarSum, Scope, SyncMoment, SyncSource } from '../store/types.ts'
 
 /** A list of avatars as it stands in a frame, with what this node knows of it. */
 export interface KnownList {

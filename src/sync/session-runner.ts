@@ -1,4 +1,4 @@
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../platform/environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger } from '../observe/types.ts'
 import type { Keccak256 } from '../record/id.ts'
@@ -9,7 +9,8 @@ import type { SyncLimits } from './limits.ts'
 import type { PeerState, Running } from './peers.ts'
 import { runResponder, type ServedReport } from './responder.ts'
 import { newProgress, type SessionParts, type SessionProgress } from './session.ts'
-import type { FrameStream, Scope, SyncSource, SyncTransport } from './types.ts'
+import type { Scope, SyncSource } from '../store/types.ts'
+import type { FrameStream, SyncTransport } from './types.ts'
 
 export interface RunnerComponents {
   /** The source of a session, by the key of the peer's host. */

@@ -4,9 +4,9 @@
  * that has held a large moment for long makes room for others. A host that has both turns loses one to a waiting host that
  * has none.
  */
-import type { Clock, Environment } from '../environment.ts'
+import type { Clock, Environment } from '../platform/environment.ts'
 import { SyncError } from './errors.ts'
-import type { SyncMoment, SyncSource } from './types.ts'
+import type { SyncMoment, SyncSource } from '../store/types.ts'
 
 /**
  * Records of one listed moment, at 41 bytes each, that need no turn to be held: 32 sessions have 86 MB of them at most. An

@@ -7,7 +7,7 @@
  */
 import { LRUCache } from 'lru-cache'
 
-import { breathe } from '../breathe.ts'
+import { breathe } from '../platform/yield.ts'
 import { idText, recordDigest } from '../record/id.ts'
 import type { Keccak256 } from '../record/id.ts'
 import { readVerifiedPayload } from '../record/payload.ts'

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { breathe } from '../breathe.ts'
+import { breathe } from '../platform/yield.ts'
 import type { EngineName, SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
 import { idText } from '../record/id.ts'

@@ -8,7 +8,7 @@ import type { SignedRecord, VerifiedRecord } from '../../src/record/types.ts'
 import { verifyRecord } from '../../src/record/verify.ts'
 import { openStore } from '../../src/store/store.ts'
 import type { Store } from '../../src/store/types.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
 
 export interface StoreFixture {

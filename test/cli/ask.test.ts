@@ -1,9 +1,9 @@
 import { Readable, Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 
-import { askLine, confirm } from '../../src/cli/ask.ts'
-import type { CommandContext } from '../../src/cli/context.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { askLine, confirm } from '../../src/cli/lib/ask.ts'
+import type { CommandContext } from '../../src/cli/lib/context.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 
 /** A person who types `text`, or a program that writes it. */
 function typing(text: string, isTTY: boolean): { context: CommandContext; notes: string[] } {

@@ -4,9 +4,9 @@ import type { RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { CliError } from '../../src/cli/errors.ts'
-import { createNodeClient } from '../../src/cli/node-client.ts'
-import type { NodeClient } from '../../src/cli/node-client.ts'
+import { CliError } from '../../src/cli/lib/errors.ts'
+import { createNodeClient } from '../../src/cli/lib/node-client.ts'
+import type { NodeClient } from '../../src/cli/lib/node-client.ts'
 import { parseAvatar } from '../../src/record/keys.ts'
 
 const AVATAR = parseAvatar('0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798')

@@ -1,8 +1,8 @@
 import { Readable, Writable } from 'node:stream'
 
-import type { CommandContext } from '../../src/cli/context.ts'
+import type { CommandContext } from '../../src/cli/lib/context.ts'
 import { runCommandLine } from '../../src/cli/program.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 
 export interface Outcome {
   readonly code: number

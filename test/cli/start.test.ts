@@ -7,8 +7,8 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { startNodeProcess } from '../../src/cli/node-process.ts'
-import type { NodeProcess } from '../../src/cli/node-process.ts'
+import { startNodeProcess } from '../../src/cli/lib/node-process.ts'
+import type { NodeProcess } from '../../src/cli/lib/node-process.ts'
 import { run } from './run.ts'
 
 const MAIN = resolve('dist/main.js')

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { createNodeClient } from '../../src/cli/node-client.ts'
-import { refusalsText, submitRecords } from '../../src/cli/submit.ts'
+import { createNodeClient } from '../../src/cli/lib/node-client.ts'
+import { refusalsText, submitRecords } from '../../src/cli/lib/submit.ts'
 
 const MIB = 1024 * 1024
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
-import { parsePeersAnswer } from '../../src/cli/answers.ts'
-import type { PeerSyncAnswer } from '../../src/cli/answers.ts'
-import { receivedText, syncText } from '../../src/cli/sync-text.ts'
+import { parsePeersAnswer } from '../../src/cli/lib/answers.ts'
+import type { PeerSyncAnswer } from '../../src/cli/lib/answers.ts'
+import { receivedText, syncText } from '../../src/cli/lib/sync-text.ts'
 
 const LAST = { finished_at: 1_790_000_000, outcome: 'equal', differences: 0, refused_here: 0, refused_there: 0 }
 const AT = 'at 2026-09-21 14:13:20Z'

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { HeldAvatars } from '../../src/hosting/hosting.ts'
 import type { HostingNews } from '../../src/hosting/types.ts'
 import type { Avatar } from '../../src/record/types.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { openOffice } from './office.ts'
 
 let folder: string

@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import type { Environment } from '../../src/environment.ts'
+import type { Environment } from '../../src/platform/environment.ts'
 import { createHosting, type HeldAvatars, type HostingOptions } from '../../src/hosting/hosting.ts'
 import { memoryJournal, openJournal } from '../../src/hosting/journal.ts'
 import { Register } from '../../src/hosting/register.ts'
@@ -7,7 +7,7 @@ import { createHostingDesk } from '../../src/hosting/requests.ts'
 import type { Puller } from '../../src/hosting/puller.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import type { SignatureEngine } from '../../src/record/engine.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 
 const NOTHING_HELD: HeldAvatars = {
   avatars: () => Promise.resolve([]),

@@ -6,7 +6,7 @@ import { createMetrics } from '../../src/observe/metrics.ts'
 import { createPullGuard } from '../../src/hosting/pull-guard.ts'
 import { createPuller, type PullImport, type PullLimits } from '../../src/hosting/puller.ts'
 import type { Avatar } from '../../src/record/types.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { until } from '../integration/until.ts'
 import { openOffice } from './office.ts'
 

@@ -4,7 +4,7 @@ import { avatarOf } from '../../src/record/keys.ts'
 import { signStatement, statementText, type HostingStatement } from '../../src/hosting/statement.ts'
 import { HostingError } from '../../src/hosting/errors.ts'
 import type { Avatar } from '../../src/record/types.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { testKey } from '../oracle/signing.ts'
 import { NO_PULLS, openDesk, openOffice } from './office.ts'
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Avatar } from '../../src/record/types.ts'
 import { servedReader } from '../../src/hosting/served-reader.ts'
-import { payloadHead } from '../../src/sync/payload-head.ts'
+import { payloadHead } from '../../src/record/payload-head.ts'
 import type { StoreReader } from '../../src/store/types.ts'
 import { openDoor, type Door } from '../ingest/door.ts'
 import { Writer } from '../store/writer.ts'

@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib'
 import { fastify, type FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { installExplorer } from '../../src/http/explorer.ts'
+import { installExplorer } from '../../src/http/server/explorer.ts'
 
 const PAGE = '<!doctype html><title>x</title>'
 const SCRIPT = 'export const a = 1\n'.repeat(100)

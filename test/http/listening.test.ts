@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { ListenError, listenOnAll } from '../../src/http/listening.ts'
+import { ListenError, listenOnAll } from '../../src/http/server/listening.ts'
 import { startHttpNode } from './node.ts'
 import type { HttpNode, NodeOptions } from './node.ts'
 

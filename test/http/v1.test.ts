@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { post, startHttpNode } from './node.ts'
 import type { HttpNode } from './node.ts'
 import { newKey, personalSign, postRecords, signedPatch, signedSnapshot } from './writer.ts'

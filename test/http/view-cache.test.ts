@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { createViewCache } from '../../src/http/view-cache.ts'
+import { createViewCache } from '../../src/http/answers/view-cache.ts'
 import type { Avatar } from '../../src/record/types.ts'
 import type { CommitListener, ViewMoment } from '../../src/store/types.ts'
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Admission } from '../../src/ingest/admission.ts'
-import { payloadHead } from '../../src/sync/payload-head.ts'
+import { payloadHead } from '../../src/record/payload-head.ts'
 import { judgeMessage } from '../../src/network/verdict.ts'
 import { encodeBatch } from '../../src/record/codec.ts'
 import type { Avatar } from '../../src/record/types.ts'

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 const PROBE = `
 const { createRequire } = await import('node:module')
 const { selectEngine } = await import('./dist/verify/select-engine.js')
-await import('./dist/node.js')
+await import('./dist/node/node.js')
 const engine = await selectEngine()
 const loaded = Object.keys(createRequire(process.cwd() + '/').cache)
 console.log(JSON.stringify({

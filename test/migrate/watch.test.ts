@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 
-import { createHttpHost } from '../../src/cli/migrate-host.ts'
+import { createHttpHost } from '../../src/cli/lib/migrate-host.ts'
 import { migrate } from '../../src/migrate/migrate.ts'
 import { openMigration } from '../../src/migrate/run.ts'
 import { watch } from '../../src/migrate/watch.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import type { HttpNode } from '../http/node.ts'
 import { signedPatch } from '../http/writer.ts'
 import { give, openNode, openTamperer, seeded, shown, url } from './hosts.ts'

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 
 import { createNetwork } from '../../src/network/network.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { addressOf, meshed, record, silent, sleep, startNode, stopAll, stopNode, testIngest, until } from './nodes.ts'
 
 afterEach(stopAll)

@@ -9,7 +9,7 @@ import type { Network } from '../../src/network/types.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import type { Logger } from '../../src/observe/types.ts'
 import type { SignedRecord } from '../../src/record/types.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 
 export const silent: Logger = pino({ level: process.env['TEST_LOG'] ?? 'silent' })
 

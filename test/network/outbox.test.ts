@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import type { Timers } from '../../src/environment.ts'
+import type { Timers } from '../../src/platform/environment.ts'
 import { createOutbox } from '../../src/network/outbox.ts'
 import type { OutboxLimits } from '../../src/network/outbox.ts'
 import { encodeBatch } from '../../src/record/codec.ts'

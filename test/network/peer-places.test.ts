@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 
 import { defaultNetworkLimits } from '../../src/network/limits.ts'
 import { createPeerPlaces } from '../../src/network/peer-places.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { addressOf, sleep, startNode, stopAll, until, type TestNode } from './nodes.ts'
 import { createPeer, getsIn } from './peer.ts'
 

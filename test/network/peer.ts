@@ -1,4 +1,4 @@
-import '../../src/network/promise-with-resolvers.ts'
+import '../../src/platform/promise-with-resolvers.ts'
 
 import { identify } from '@libp2p/identify'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'

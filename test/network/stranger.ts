@@ -1,4 +1,4 @@
-import '../../src/network/promise-with-resolvers.ts'
+import '../../src/platform/promise-with-resolvers.ts'
 
 import { gossipsub } from '@chainsafe/libp2p-gossipsub'
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub'

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 
 import { createValidationQueue } from '../../src/network/validation-queue.ts'
 import type { ValidationLimits } from '../../src/network/validation-queue.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { sleep } from './nodes.ts'
 
 function setUp(limits: Partial<ValidationLimits> = {}) {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { createReceiptIssuer } from '../../src/http/receipt-issuer.ts'
+import { createReceiptIssuer } from '../../src/http/v2/receipt-issuer.ts'
 import { verifyReceipt } from '../../src/receipt/receipt.ts'
 import type { Receipt } from '../../src/receipt/receipt.ts'
 import type { AvatarSummary } from '../../src/store/types.ts'

@@ -25,7 +25,7 @@ it('is small in a browser, and has nothing of Node in it, nor another database',
 
 const run = promisify(execFile)
 
-it.each(['src/replica/index.ts', 'src/client/index.ts', 'src/sync/negentropy.ts'])(
+it.each(['src/replica/index.ts', 'src/client/index.ts', 'src/negentropy/negentropy.ts'])(
   'a bundled server imports %s where no native code can be found',
   async (entry) => {
     const directory = await mkdtemp(join(tmpdir(), 'avatar-kv-bundle-'))

@@ -206,7 +206,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation(
     'fingerprints-always-agree',
-    'sync/negentropy/turn.js',
+    'negentropy/turn.js',
     'if (mode === FINGERPRINT && sameBytes(payload, await this.#fingerprint(this.#begin, end))) {',
     'if (mode === FINGERPRINT) {',
   ),

@@ -1,4 +1,4 @@
-import type { Environment } from '../../src/environment.ts'
+import type { Environment } from '../../src/platform/environment.ts'
 import { createHosting } from '../../src/hosting/hosting.ts'
 import type { Hosting } from '../../src/hosting/types.ts'
 import type { Ingest } from '../../src/ingest/types.ts'

@@ -1,5 +1,5 @@
 import type { RecordId } from '../../src/record/types.ts'
-import { decodeFrame } from '../../src/sync/frames.ts'
+import { decodeFrame } from '../../src/sync/frame-decoder.ts'
 import type { Ledger } from './ledger.ts'
 
 /** Which records sync carries from whom to whom, as the wires see it. */

@@ -1,6 +1,6 @@
 import type { RebuildableStore } from '../../src/store/store.ts'
-import type { Awaitable } from '../../src/sync/negentropy/types.ts'
-import type { SyncSource } from '../../src/sync/types.ts'
+import type { Awaitable } from '../../src/negentropy/types.ts'
+import type { SyncSource } from '../../src/store/types.ts'
 
 /** What sync reads from a store: on a sound disk it must not fail, and it begins with exactly what is live. */
 export function watched(

@@ -13,7 +13,7 @@ import type { Avatar, Citation, JsonObject, PatchBody, RecordId, VerifiedRecord 
 import { AvatarEntry } from '../../src/store/avatar-entry.ts'
 import type { Database, Operation } from '../../src/store/database.ts'
 import { openStore } from '../../src/store/store.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
 import type { OpenStore } from './harness.ts'
 

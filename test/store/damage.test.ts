@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import { openStore } from '../../src/store/store.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
 import { createDamageHouse, DAMAGES, LOG, levelFiles, MANIFEST, TABLE, type DamageHouse } from './damage-house.ts'
 

@@ -3,8 +3,8 @@ import { MemoryLevel } from 'memory-level'
 import { expect, test } from 'vitest'
 import { orderKey, idText } from '../../src/store/keys.ts'
 import { OrderIndex } from '../../src/store/order-index.ts'
-import { createMemoryIndex } from '../../src/sync/memory-index.ts'
-import type { Bound, Item, RangeIndex } from '../../src/sync/negentropy/types.ts'
+import { createMemoryIndex } from '../../src/negentropy/memory-index.ts'
+import type { Bound, Item, RangeIndex } from '../../src/negentropy/types.ts'
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
 
 /** Spreads a number over an id, so that ids are in no order of making. */

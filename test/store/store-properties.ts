@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { etagOfSummary } from '../../src/http/etag.ts'
+import { etagOfSummary } from '../../src/http/answers/etag.ts'
 import type { VerifiedRecord } from '../../src/record/types.ts'
 import { deliver, delivery, type Delivery } from '../oracle/delivery.ts'
 import { history, type History } from '../oracle/history.ts'

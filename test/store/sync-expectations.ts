@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { Avatar, VerifiedRecord } from '../../src/record/types.ts'
-import type { Bound } from '../../src/sync/negentropy/types.ts'
+import type { Bound } from '../../src/negentropy/types.ts'
 import { naiveFold } from '../oracle/naive-fold.ts'
 import type { OpenStore } from './harness.ts'
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Bound } from '../../src/sync/negentropy/types.ts'
+import type { Bound } from '../../src/negentropy/types.ts'
 import { idKey, orderKey } from '../../src/store/keys.ts'
 import { memoryHarness, verified, type StoreHarness } from './harness.ts'
 import { Writer } from './writer.ts'

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SyncError } from '../../src/sync/errors.ts'
-import { decodeFrame, encodeFrame, type Frame } from '../../src/sync/frames.ts'
+import { decodeFrame } from '../../src/sync/frame-decoder.ts'
+import { encodeFrame } from '../../src/sync/frame-encoder.ts'
+import type { Frame } from '../../src/sync/frame-types.ts'
 import { MAX_NEGENTROPY_BYTES } from '../../src/sync/limits.ts'
 
 const bytes = (max: number) => fc.uint8Array({ maxLength: max })

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { decodeFrame, encodeFrame, type Frame } from '../../src/sync/frames.ts'
+import { decodeFrame } from '../../src/sync/frame-decoder.ts'
+import { encodeFrame } from '../../src/sync/frame-encoder.ts'
+import type { Frame } from '../../src/sync/frame-types.ts'
 import { runInitiator } from '../../src/sync/initiator.ts'
 import { runResponder } from '../../src/sync/responder.ts'
 import type { SyncError } from '../../src/sync/errors.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { BulkLease, bulkStart, wantsBulk } from '../../src/sync/bootstrap.ts'
 import { HeldBack } from '../../src/sync/held-back.ts'
-import { payloadHead } from '../../src/sync/payload-head.ts'
+import { payloadHead } from '../../src/record/payload-head.ts'
 import { PeerTable } from '../../src/sync/peers.ts'
 import { createRefusals } from '../../src/sync/refusals.ts'
 import { Writer } from '../store/writer.ts'

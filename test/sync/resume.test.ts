@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { idKey } from '../../src/sync/ids.ts'
-import { payloadHead } from '../../src/sync/payload-head.ts'
+import { payloadHead } from '../../src/record/payload-head.ts'
 import { streamPair } from './stream-pair.ts'
 import { runInitiator } from '../../src/sync/initiator.ts'
 import { runResponder } from '../../src/sync/responder.ts'

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { watchGaps } from '../../src/sync/gap-watch.ts'
-import { systemEnvironment } from '../../src/system-environment.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { Writer } from '../store/writer.ts'
 import { areEqual, SyncNet, until } from './sync-net.ts'
 

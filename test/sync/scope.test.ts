@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Avatar } from '../../src/record/types.ts'
 import { MAX_LISTED_AVATARS } from '../../src/sync/limits.ts'
 import { ownList } from '../../src/sync/scope.ts'
-import type { SyncSource } from '../../src/sync/types.ts'
+import type { SyncSource } from '../../src/store/types.ts'
 import { Writer } from '../store/writer.ts'
 import { openNode, sync } from './sync-node.ts'
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Avatar } from '../../src/record/types.ts'
-import { createMemoryIndex } from '../../src/sync/memory-index.ts'
+import { createMemoryIndex } from '../../src/negentropy/memory-index.ts'
 import { LISTED_PASS_RECORDS, takingTurns } from '../../src/sync/turns.ts'
-import type { Scope, SyncMoment, SyncSource } from '../../src/sync/types.ts'
+import type { Scope, SyncMoment, SyncSource } from '../../src/store/types.ts'
 
 const SMALL: Scope = ['0x02small']
 const LARGE: Scope = ['0x02large']

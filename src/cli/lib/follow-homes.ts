@@ -1,0 +1,122 @@
+import { homesOfNamespaces, isUrlHome, normalHome } from '../../homes/homes.ts'
+import type { SignatureEngine } from '../../record/engine.ts'
+import { compareCitations } from '../../record/order.ts'
+import type { Avatar } from '../../record/types.ts'
+import { CliError, messageOf } from './errors.ts'
+import { checkAvatar } from './local-check.ts'
+import type { LocalCheck } from './local-check.ts'
+import { createNodeClient } from './node-client.ts'
+import type { NodeClient } from './node-client.ts'
+
+/** Homes that homes name are followed this far: an avatar that moved twice while a list was cached somewhere. */
+const MAX_HOPS = 3
+/** Nodes asked in all; homes are claims of the avatar, who must not send others round the world. */
+const MAX_NODES = 16
+/** A call to a home that takes longer counts as failed. */
+const HOME_TIMEOUT_MS = 10_000
+/** All calls to one home together: a host that sends its records one by one must not hold up the command. */
+const HOME_TOTAL_MS = 60_000
+/** After this time no further home is asked. */
+const MAX_TIME_MS = 120_000
+
+/** What became of one node. */
+export interface AskedNode {
+  readonly node: string
+  /** Null where it gave nothing that could be verified. */
+  readonly head: number | null
+  readonly problem: string | null
+}
+
+export interface Followed {
+  /** The node with the greatest verified state, and its check. */
+  readonly client: NodeClient
+  readonly check: LocalCheck
+  /** In the order in which they were asked. */
+  readonly asked: readonly AskedNode[]
+  /** Homes that were not asked, for they are multiaddrs or too many. */
+  readonly skipped: readonly string[]
+}
+
+interface Stop {
+  readonly url: string
+  readonly hops: number
+}
+
+/**
+ * Reads an avatar from a node and from the homes that its content lists, whatever the node says of it: every answer is
+ * verified, and the one with the greatest visible record counts. Where a node does not have the avatar, but says where it
+ * lives, those homes are asked too.
+ *
+ * @throws CliError `refused` where none has anything that can be verified; its message tells what each said
+ */
+export async function followHomes(
+  first: NodeClient,
+  engine: SignatureEngine,
+  avatar: Avatar,
+  nowMs: () => number,
+): Promise<Followed> {
+  const startedMs = nowMs()
+  const stops: Stop[] = [{ url: first.url, hops: 0 }]
+  const known = new Set([normalHome(first.url) ?? first.url])
+  const asked: AskedNode[] = []
+  const skipped: string[] = []
+  let best: { client: NodeClient; check: LocalCheck } | undefined
+
+  function add(homes: readonly string[], hops: number): void {
+    for (const home of homes) {
+      if (known.has(home)) continue
+      known.add(home)
+      if (!isUrlHome(home) || hops > MAX_HOPS || stops.length >= MAX_NODES) skipped.push(home)
+      else stops.push({ url: home, hops })
+    }
+  }
+
+  // Grows while it is walked; `MAX_NODES` bounds it.
+  for (const { url, hops } of stops) {
+    if (nowMs() - startedMs > MAX_TIME_MS) {
+      skipped.push(url)
+      continue
+    }
+    const client = hops === 0 ? first : homeClient(url)
+    const result = await ask(client, engine, avatar)
+    asked.push({ node: url, head: result.check?.fold.head ?? null, problem: result.problem ?? null })
+    add(result.homes, hops + 1)
+    if (result.check !== undefined && (best === undefined || isAhead(result.check, best.check))) {
+      best = { client, check: result.check }
+    }
+  }
+  if (best !== undefined) return { ...best, asked, skipped }
+  const said = asked.map(({ node, problem }) => `\n  ${node}: ${problem ?? 'nothing'}`).join('')
+  throw new CliError('refused', `No node that was asked has anything of ${avatar} that can be verified:${said}`)
+}
+
+function homeClient(url: string): NodeClient {
+  return createNodeClient(url, { timeoutMs: HOME_TIMEOUT_MS, signal: AbortSignal.timeout(HOME_TOTAL_MS) })
+}
+
+interface Answer {
+  readonly check?: LocalCheck
+  readonly problem?: string
+  readonly homes: readonly string[]
+}
+
+async function ask(client: NodeClient, engine: SignatureEngine, avatar: Avatar): Promise<Answer> {
+  try {
+    const check = await checkAvatar(client, engine, avatar)
+    if (check === undefined) return { problem: 'it has nothing of this avatar', homes: [] }
+    const [difference] = check.differences
+    // Its signed records are good for their list of homes, though its answer is good for nothing.
+    const homes = homesOfNamespaces(avatar, check.fold.namespaces)
+    return difference === undefined ? { check, homes } : { problem: `not verified: ${difference}`, homes }
+  } catch (error) {
+    const homes = error instanceof CliError ? (error.refusal?.homes ?? []) : []
+    return { problem: messageOf(error), homes }
+  }
+}
+
+/** Whether the greatest visible record of one comes after that of the other. */
+function isAhead(one: LocalCheck, other: LocalCheck): boolean {
+  const [a, b] = [one.fold.tips.at(-1), other.fold.tips.at(-1)]
+  if (a === undefined || b === undefined) return a !== undefined && b === undefined
+  return compareCitations(a, b) > 0
+}

@@ -1,0 +1,72 @@
+import { open, rm, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+
+import { fileProblem } from '../../platform/files.ts'
+import { parseSecretKey } from '../../record/keys.ts'
+import type { CommandContext } from './context.ts'
+import { CliError, codeOf } from './errors.ts'
+import { readInput } from './read-input.ts'
+
+export const DEFAULT_KEY_FILE = './avatar.key'
+
+/** A key file holds 64 hex digits; anything far longer is some other file. */
+const MAX_KEY_FILE_BYTES = 1024
+
+/** Mode bits that let others than the owner read or write. */
+const OTHERS_MODE = 0o077
+
+/**
+ * Writes a secret key as one line of 64 hex digits, to disk (fsync), readable by the owner alone (mode 0600).
+ *
+ * @throws CliError when the file exists (it is never overwritten) or cannot be written
+ */
+export async function writeKeyFile(context: CommandContext, file: string, secretKey: Uint8Array): Promise<void> {
+  const path = resolve(context.cwd, file)
+  const handle = await open(path, 'wx', 0o600).catch((error: unknown) => {
+    if (codeOf(error) === 'EEXIST') {
+      throw new CliError(
+        'failed',
+        `${file} exists already and is not overwritten: it may hold the only copy of a key. Name another file.`,
+      )
+    }
+    throw new CliError('failed', `Cannot create the key file ${file}: ${fileProblem(error)}.`)
+  })
+  try {
+    await handle.writeFile(`${Buffer.from(secretKey).toString('hex')}\n`)
+    await handle.sync()
+    await handle.close()
+  } catch (error) {
+    await handle.close().catch(() => undefined)
+    await rm(path, { force: true })
+    throw new CliError('failed', `Cannot write the key file ${file}: ${fileProblem(error)}.`)
+  }
+}
+
+/**
+ * Reads a secret key (32 bytes), and warns where others than the owner can read the file.
+ *
+ * @param option how the command is told another file
+ * @throws CliError when there is no such file or it holds no key
+ */
+export async function readKeyFile(context: CommandContext, file: string, option = '--key FILE'): Promise<Uint8Array> {
+  const longer = 'Name another file'
+  const input = { what: 'the secret key', file, maxBytes: MAX_KEY_FILE_BYTES, longer }
+  const text = await readInput(context, input).catch((error: unknown) => {
+    if (codeOf(error instanceof Error ? error.cause : undefined) !== 'ENOENT') throw error
+    throw new CliError('failed', `There is no key file ${file}. Create one with "avatar-kv key create ${file}".`)
+  })
+  let secretKey: Uint8Array
+  try {
+    secretKey = parseSecretKey(text.trim())
+  } catch {
+    throw new CliError(
+      'failed',
+      `${file} does not hold a secret key: expected 64 hex digits, as avatar-kv key create writes them. Name yours with ${option}.`,
+    )
+  }
+  // Not before it is known to be a key: the mode of another file is right as it is.
+  if (file !== '-' && ((await stat(resolve(context.cwd, file))).mode & OTHERS_MODE) !== 0) {
+    context.note(`Warning: other users can read the secret key in ${file}. Run: chmod 600 ${file}`)
+  }
+  return secretKey
+}

@@ -1,0 +1,70 @@
+import { HOMES_KEY } from '../../homes/homes.ts'
+import type { Progress } from '../../migrate/types.ts'
+import type { JsonValue } from '../../record/types.ts'
+import type { CommandContext } from './context.ts'
+import type { MigrateReport } from '../migrate.ts'
+import { countText, jsonText, printable, timeText } from './text.ts'
+
+/** Between two lines of progress where they stay, and where one takes the place of the other. */
+const LINE_MS = 2_000
+const DRAW_MS = 100
+
+export interface MoveProgress extends Progress {
+  /** Takes the line away; nothing more is shown. */
+  end(): void
+}
+
+/** Shows on standard error how far it is: one line that moves on a terminal, elsewhere one in two seconds at most. */
+export function createMoveProgress({
+  environment,
+  note,
+  draw,
+}: Pick<CommandContext, 'environment' | 'note' | 'draw'>): MoveProgress {
+  let toldAtMs = environment.clock.now()
+  let isOver = false
+  const tell = (text: string): void => {
+    const nowMs = environment.clock.now()
+    if (isOver || nowMs - toldAtMs < (draw === undefined ? LINE_MS : DRAW_MS)) return
+    toldAtMs = nowMs
+    if (draw === undefined) note(text)
+    else draw(text)
+  }
+  return {
+    taken: (host, records) => tell(`${countText(records, 'record')} read from ${printable(host)} …`),
+    given: (host, records) => tell(`${countText(records, 'record')} given to ${printable(host)} …`),
+    end() {
+      if (!isOver) draw?.('')
+      isOver = true
+    },
+  }
+}
+
+/** What was moved, for people. */
+export function reportText(report: MigrateReport): string {
+  const { from, to, moved, rounds, receipt, homes } = report
+  const lines = [
+    report.outcome === 'equal'
+      ? `moved    ${report.avatar} is at ${to} now, equal to ${from}`
+      : `moved    all of ${from} is at ${to} now, which holds records of ${report.avatar} beside that ${from} does not have`,
+    `records  ${moved.read} read, ${moved.given} new there${moved.extra > 0 ? `, ${moved.extra} only there` : ''}, ${countText(rounds, 'round')}`,
+    `head     ${report.head}`,
+    `digest   ${report.digest}`,
+  ]
+  if (report.pending > 0) lines.push(`pending  ${countText(report.pending, 'record')}, moved as well`)
+  if (report.missing > 0) lines.push(`missing  ${countText(report.missing, 'record')} that neither host has`)
+  if (receipt !== null) {
+    const { peer_id, records, time } = receipt
+    const agrees = receipt.digest === report.digest ? '' : ', of another state: it was written to since'
+    lines.push(`receipt  ${countText(records, 'record')} at ${timeText(time)}, signed by ${peer_id}${agrees}`)
+    lines.push(`         ${jsonText(receipt)}`)
+  }
+  if (homes !== null) lines.push(`homes    ${jsonText(homes)}`)
+  return lines.join('\n')
+}
+
+/** The command that lists the new host. */
+export function homesHint(homes: readonly JsonValue[], to: string): string {
+  const patch = jsonText({ [HOMES_KEY]: homes }).replaceAll("'", `'\\''`)
+  const node = to.startsWith('/') ? '' : ` --node ${to}`
+  return `To tell others where the avatar lives now: avatar-kv put '${patch}'${node}`
+}

@@ -1,0 +1,237 @@
+import type { SignatureEngine } from '../../record/engine.ts'
+import { avatarOf } from '../../record/keys.ts'
+import type { Avatar, StateEntry } from '../../record/types.ts'
+import { confirm } from './ask.ts'
+import type { CommandContext } from './context.ts'
+import { CliError } from './errors.ts'
+import { differingNamespace } from './json-equal.ts'
+import { readKeyFile } from './key-file.ts'
+import type { LocalCheck } from './local-check.ts'
+import { createNodeClient } from './node-client.ts'
+import type { NodeClient } from './node-client.ts'
+import type { PlannedSnapshot } from './snapshot-records.ts'
+import { countText, jsonText, printable, table } from './text.ts'
+import { unsignedText, writeUnsignedFile } from './unsigned-file.ts'
+import { contentsOf, sayable } from './v1-contents.ts'
+import type { V1Contents } from './v1-contents.ts'
+import { readV1 } from './v1-reader.ts'
+
+export interface MigrateV1Options {
+  readonly avatar: Avatar
+  /** `http://` or `https://` address of a service of version 1. */
+  readonly fromV1: string
+  /** `http://` or `https://` address of the new node. */
+  readonly to: string
+  /** File with the avatar's secret key; either this or `unsigned`. */
+  readonly key?: string
+  /** File to write the payloads to, that a wallet is to sign. */
+  readonly unsigned?: string
+  readonly json?: boolean
+  readonly yes?: boolean
+  /** Replace what the new node shows of the avatar, where that is something else. */
+  readonly replace?: boolean
+  /** Leave out what no record can say. */
+  readonly skipInvalid?: boolean
+}
+
+/** Problems and namespaces that are listed one by one. */
+const MAX_LISTED = 20
+
+/**
+ * `migrate --from-v1`: takes what a service of version 1 shows of an avatar, signs it as one snapshot, gives it to a
+ * node, and checks that the node's own version 1 then answers the same.
+ *
+ * @throws CliError, SnapshotError, RecordError
+ */
+export async function migrateFromV1(options: MigrateV1Options, context: CommandContext): Promise<void> {
+  const { avatar, fromV1, to } = options
+  const secretKey = await keyOf(options, context)
+  const client = createNodeClient(to)
+  const [{ selectEngine }, { checkAvatar }, { planOn }] = await Promise.all([
+    import('../../verify/select-engine.ts'),
+    import('./local-check.ts'),
+    import('./snapshot-records.ts'),
+  ])
+  const engine = await selectEngine()
+  const read = contentsOf(avatar, await readV1(fromV1, avatar))
+  if (read.namespaces.length + read.problems.length === 0) {
+    throw new CliError('refused', `${fromV1} has nothing of ${avatar}.`)
+  }
+  const check = await checkAvatar(client, engine, avatar)
+  checkSound(client, check)
+  const network = check?.answer.network ?? (await client.status()).network
+  const now = Math.floor(context.environment.clock.now() / 1000)
+  const uuid = '00000000-0000-4000-8000-000000000000'
+  const prev = check?.fold.tips ?? []
+  const contents = sayable(read, { avatar, network, prev, createdAt: now, uuids: () => uuid })
+  context.note(`${fromV1} says of ${avatar}:\n${summary(contents.namespaces)}`)
+  checkProblems(contents, options.skipInvalid === true)
+
+  const { namespaces } = contents
+  if (check !== undefined && check.fold.head > 0) {
+    const differing = differingNamespace(check.fold.namespaces, namespaces)
+    if (differing === undefined) {
+      if (options.json)
+        context.out(jsonText({ ...report(options, contents), status: 'unchanged', digest: check.fold.digest }))
+      else context.out(`${client.url} holds just that already; there is nothing to do.`)
+      return
+    }
+    await checkReplace(context, client, options, check, differing)
+  }
+
+  const planned = planOn(check, { avatar, network, namespaces, now, keccak: engine.keccak256 })
+  if (planned.resumed) context.note('An earlier run has begun this snapshot; only what is missing is still to be sent.')
+  if (secretKey === undefined) return await writeUnsigned(context, client, options, contents, planned)
+  await move(context, { client, engine }, options, { contents, planned, check, secretKey })
+}
+
+async function keyOf(options: MigrateV1Options, context: CommandContext): Promise<Uint8Array | undefined> {
+  const { avatar, key, unsigned } = options
+  if ((key === undefined) === (unsigned === undefined)) {
+    throw new CliError(
+      'usage',
+      'Version 1 has no records to move, so what it shows is signed anew: with --key FILE, or by a wallet, with --unsigned FILE.',
+    )
+  }
+  if (key === undefined) return undefined
+  const secretKey = await readKeyFile(context, key)
+  if (avatarOf(secretKey) !== avatar) {
+    throw new CliError('usage', `${key} is the key of ${avatarOf(secretKey)}, not of ${avatar}.`)
+  }
+  return secretKey
+}
+
+/** @throws CliError where the new node does not show what its records say */
+function checkSound(client: NodeClient, check: LocalCheck | undefined): void {
+  const [difference] = check?.differences ?? []
+  if (difference === undefined) return
+  throw new CliError(
+    'unverified',
+    `What the node at ${client.url} says of the avatar is not what its records say; nothing was signed: ${printable(difference)}`,
+  )
+}
+
+function summary(namespaces: readonly StateEntry[]): string {
+  const rows = namespaces.slice(0, MAX_LISTED).map(({ platform, identity, content }) => {
+    const bytes = Buffer.byteLength(JSON.stringify(content))
+    return [printable(platform), printable(identity), countText(Object.keys(content).length, 'key'), `${bytes} bytes`]
+  })
+  const more = namespaces.length > MAX_LISTED ? `\n… and ${namespaces.length - MAX_LISTED} more` : ''
+  return namespaces.length === 0 ? 'nothing that can be kept' : table(rows) + more
+}
+
+/** @throws CliError where something cannot be moved and is not to be left out, or nothing would remain */
+function checkProblems({ namespaces, problems }: V1Contents, skip: boolean): void {
+  if (problems.length === 0) return
+  const shown = problems.slice(0, MAX_LISTED).map((problem) => `\n  ${printable(problem)}`)
+  const more = problems.length > MAX_LISTED ? `\n  … and ${problems.length - MAX_LISTED} more` : ''
+  const list = `${shown.join('')}${more}`
+  if (!skip) {
+    throw new CliError(
+      'failed',
+      `This cannot be said by records; nothing was signed:${list}\nTo leave it out: --skip-invalid`,
+    )
+  }
+  if (namespaces.length === 0) throw new CliError('failed', `Nothing is left that can be moved:${list}`)
+}
+
+async function checkReplace(
+  context: CommandContext,
+  client: NodeClient,
+  options: MigrateV1Options,
+  check: LocalCheck,
+  differing: Pick<StateEntry, 'platform' | 'identity'>,
+): Promise<void> {
+  const where = printable(`${differing.platform} ${differing.identity}`)
+  const what =
+    `${client.url} shows something else of this avatar already (${countText(check.fold.namespaces.length, 'namespace')}, ` +
+    `different in ${where}), and a snapshot takes the place of all of it.`
+  if (options.replace !== true) {
+    throw new CliError('failed', `${what} Nothing was signed. To replace it by what ${options.fromV1} says: --replace`)
+  }
+  await confirm(context, `${what} Replace it?`, options.yes === true)
+}
+
+async function writeUnsigned(
+  context: CommandContext,
+  client: NodeClient,
+  options: MigrateV1Options,
+  contents: V1Contents,
+  planned: PlannedSnapshot,
+): Promise<void> {
+  const file = options.unsigned ?? ''
+  await writeUnsignedFile(context, file, planned.records)
+  const ids = planned.records.map(({ id }) => id)
+  if (options.json) return context.out(jsonText({ ...report(options, contents), status: 'unsigned', file, ids }))
+  context.out(unsignedText(file, ids.length, client.url))
+  return context.note('Then run this command once more: it says whether the new node holds what the old one says.')
+}
+
+async function move(
+  context: CommandContext,
+  { client, engine }: { readonly client: NodeClient; readonly engine: SignatureEngine },
+  options: MigrateV1Options,
+  what: {
+    readonly contents: V1Contents
+    readonly planned: PlannedSnapshot
+    readonly check: LocalCheck | undefined
+    readonly secretKey: Uint8Array
+  },
+): Promise<void> {
+  const [{ signPlan }, { submitSnapshot, meanwhileTexts }] = await Promise.all([
+    import('./snapshot-records.ts'),
+    import('./snapshot-submit.ts'),
+  ])
+  const { avatar, fromV1, to } = options
+  const { contents, planned, check, secretKey } = what
+  const { namespaces } = contents
+  const before = new Set(check?.records.map(({ id }) => id))
+  const signed = signPlan(planned, secretKey)
+  const outcome = await submitSnapshot({ context, client, engine }, avatar, planned, signed, namespaces, before)
+  for (const text of meanwhileTexts(outcome)) context.note(text)
+  if (outcome.concurrent === 0) await compareAnswers(context, options, contents)
+
+  const { counter, parts } = planned.plan.snapshot
+  const id = planned.records[0]?.id
+  const { digest } = outcome.check.fold
+  if (options.json) {
+    const made = { snapshot: { counter, id }, parts: parts.length, resumed: planned.resumed }
+    return context.out(jsonText({ ...report(options, contents), status: 'moved', ...made, digest }))
+  }
+  context.out(
+    `moved  ${countText(namespaces.length, 'namespace')} from ${fromV1} to ${to}, snapshot ${id}, digest ${digest}`,
+  )
+  for (const problem of contents.problems) context.note(`Left out: ${printable(problem)}`)
+  return undefined
+}
+
+/** Asks both by version 1: the new one must say what was moved; the old one may have been written to meanwhile. */
+async function compareAnswers(context: CommandContext, options: MigrateV1Options, contents: V1Contents): Promise<void> {
+  const { avatar, fromV1, to } = options
+  const now = contentsOf(avatar, await readV1(to, avatar))
+  const differing = differingNamespace(contents.namespaces, now.namespaces)
+  if (differing !== undefined || now.problems.length > 0) {
+    const where = differing === undefined ? (now.problems[0] ?? '') : `${differing.platform} ${differing.identity}`
+    throw new CliError('unverified', `Version 1 of ${to} does not answer what ${fromV1} does: ${printable(where)}`)
+  }
+  if (contents.problems.length > 0) return
+  const then = contentsOf(avatar, await readV1(fromV1, avatar))
+  if (differingNamespace(contents.namespaces, then.namespaces) !== undefined || then.problems.length > 0) {
+    context.note(`${fromV1} was written to meanwhile. To move that too: run this again, with --replace.`)
+  }
+}
+
+function report({ avatar, fromV1, to }: MigrateV1Options, { namespaces, problems }: V1Contents) {
+  return {
+    avatar,
+    from: fromV1,
+    to,
+    namespaces: namespaces.map(({ platform, identity, content }) => ({
+      platform,
+      identity,
+      bytes: Buffer.byteLength(JSON.stringify(content)),
+      keys: Object.keys(content).length,
+    })),
+    left_out: problems,
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Writes of the command line. What a node says is never signed over: the client reads the signed records of the avatar,
+ * verifies them on this machine, and builds on the tips that follow from them.
+ */
+import { randomUUID } from 'node:crypto'
+
+import { createClient, ClientError, privateKeySigner } from '../../client/index.ts'
+import type { Client, Progress, VerifiedAvatar } from '../../client/index.ts'
+import { splitPatch } from '../../client/split-patch.ts'
+import type { Target } from '../../client/split-patch.ts'
+import type { Clock } from '../../platform/environment.ts'
+import { buildPatch } from '../../record/build.ts'
+import { recordId } from '../../record/id.ts'
+import { avatarOf } from '../../record/keys.ts'
+import { MAX_PREV } from '../../record/limits.ts'
+import { compareCitations } from '../../record/order.ts'
+import { encodePayload } from '../../record/payload.ts'
+import type { Avatar, Citation, JsonObject, RecordId } from '../../record/types.ts'
+import { CliError } from './errors.ts'
+import type { CliErrorCode } from './errors.ts'
+import { createNodeClient } from './node-client.ts'
+import { printable } from './text.ts'
+
+/** Where to write, and when it is. */
+export interface PutPlace {
+  /** Address of the node. */
+  readonly node: string
+  readonly clock: Clock
+  /** Called with words on the work, where it takes long. */
+  readonly note?: (text: string) => void
+}
+
+export interface Patch {
+  readonly platform: string
+  readonly identity: string
+  readonly patch: JsonObject
+}
+
+/** What became of a patch. */
+export interface PutDone {
+  /** `pending`: on disk, and not visible before the node has all that it builds on. */
+  readonly status: 'stored' | 'pending'
+  readonly avatar: Avatar
+  /** The records, in order; several where the patch fits into none. */
+  readonly records: readonly Citation[]
+  /** Of the last record. */
+  readonly id: RecordId
+  readonly counter: number
+}
+
+/** Signatures that are verified without a word. */
+const QUIET_RECORDS = 5_000
+/** What a node does that makes everything else that it says doubtful. */
+const LIES: ReadonlySet<string> = new Set(['invalid_record', 'foreign_record', 'wrong_id', 'contradictory'])
+
+/**
+ * Signs a patch on the verified tips of its avatar, and gives it to a node; again, where a snapshot superseded it meanwhile.
+ *
+ * @throws CliError where the node cannot be used or the patch breaks a rule of the protocol
+ */
+export async function putPatch(
+  place: PutPlace,
+  { secretKey, ...patch }: Patch & { readonly secretKey: Uint8Array },
+): Promise<PutDone> {
+  return await asCliError(async () => {
+    const { client } = await verified(place, avatarOf(secretKey))
+    const { avatar, status, records } = await client.put({ signer: privateKeySigner(secretKey), ...patch })
+    const places = records.map(({ id, counter }) => ({ counter, id }))
+    const last = places.at(-1)
+    if (last === undefined || status === 'unchanged') throw new CliError('failed', 'There was nothing to write.')
+    return { status, avatar, records: places, ...last }
+  })
+}
+
+/** A payload that is still to be signed. */
+export interface UnsignedPayload {
+  readonly id: RecordId
+  readonly payload: string
+}
+
+/**
+ * Payloads for a patch on the verified tips of an avatar, to be signed elsewhere and given in, in this order.
+ *
+ * @throws CliError as `putPatch`
+ */
+export async function unsignedPatch(place: PutPlace, avatar: Avatar, patch: Patch): Promise<UnsignedPayload[]> {
+  return await asCliError(async () => {
+    const { known } = await verified(place, avatar)
+    const { platform, identity } = patch
+    const target: Target = { avatar, network: known.network, platform, identity }
+    const createdAt = Math.floor(place.clock.now() / 1000)
+    let open = [...known.tips]
+    return splitPatch(target, patch.patch).map((piece) => {
+      const body = buildPatch({ ...target, patch: piece, prev: open, createdAt, uuid: randomUUID() })
+      const payload = encodePayload(body)
+      const id = recordId(payload)
+      // Tips beyond those that fit are cited by the payloads that follow.
+      open = [...open.slice(0, -MAX_PREV), { counter: body.counter, id }].sort(compareCitations)
+      return { id, payload: new TextDecoder().decode(payload) }
+    })
+  })
+}
+
+/** @throws CliError `unverified` where the node's records are not what it says; ClientError where it cannot be read */
+async function verified(
+  { node, clock, note }: PutPlace,
+  avatar: Avatar,
+): Promise<{ client: Client; known: VerifiedAvatar }> {
+  // Loaded here, so that other commands start without the native libraries.
+  const { selectEngine } = await import('../../verify/select-engine.ts')
+  const { network } = await createNodeClient(node).status()
+  const client = createClient({ nodes: [node], network, engine: await selectEngine(), now: () => clock.now() })
+  let isNoted = false
+  const onProgress = ({ total }: Progress): void => {
+    if (isNoted || total < QUIET_RECORDS) return
+    isNoted = true
+    note?.(`Verifying ${total} records of the avatar first …`)
+  }
+  const known = await asCliError(() => client.getVerified(avatar, { onProgress }), 'Nothing was signed. ')
+  const lie = known.problems.find(({ code }) => LIES.has(code))
+  if (lie !== undefined) {
+    throw new CliError('unverified', `Nothing was signed. ${printable(lie.message)} Ask another node with --node URL.`)
+  }
+  const [failed] = known.problems
+  if (known.nodes.every(({ standing }) => standing === 'failed')) {
+    throw new CliError('unreachable', `Nothing was signed. ${printable(failed?.message ?? 'No node answered.')}`)
+  }
+  return { client, known }
+}
+
+const CODES: Readonly<Partial<Record<ClientError['code'], CliErrorCode>>> = {
+  usage: 'usage',
+  unreachable: 'unreachable',
+  bad_answer: 'refused',
+  refused: 'refused',
+  superseded: 'refused',
+  unconfirmed: 'refused',
+}
+
+/** @param prefix begins the message */
+async function asCliError<T>(work: () => Promise<T>, prefix = ''): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof ClientError)
+      throw new CliError(CODES[error.code] ?? 'failed', prefix + printable(error.message))
+    throw error
+  }
+}

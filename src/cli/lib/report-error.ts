@@ -1,0 +1,87 @@
+import { CommanderError } from 'commander'
+
+import { fileProblem } from '../../platform/files.ts'
+import type { CommandContext } from './context.ts'
+import { CliError, codeOf, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, messageOf } from './errors.ts'
+import { jsonText, printable } from './text.ts'
+
+/** Errors that are addressed to the person at the terminal: their message says it all. */
+const EXPECTED_ERRORS = new Set([
+  'ArchiveError',
+  'BackupError',
+  'CliError',
+  'ClientError',
+  'ConfigError',
+  'HostingError',
+  'MigrateError',
+  'NetworkError',
+  'NodeError',
+  'ReceiptError',
+  'RecordError',
+  'SnapshotError',
+  'StoreError',
+  'VerifyError',
+])
+
+/** What was tried, by system call. */
+const TRIED: Readonly<Record<string, string>> = {
+  access: 'find',
+  chmod: 'change the mode of',
+  fsync: 'write',
+  link: 'make',
+  lstat: 'find',
+  mkdir: 'make the folder',
+  open: 'open',
+  read: 'read',
+  rename: 'rename',
+  rm: 'remove',
+  rmdir: 'remove',
+  scandir: 'read the folder',
+  stat: 'find',
+  unlink: 'remove',
+  write: 'write',
+}
+
+/** Whether the errors of a command line are to be JSON. */
+export function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return (end < 0 ? args : args.slice(0, end)).includes('--json')
+}
+
+/**
+ * Says on standard error why a command failed: as text, or with `--json` as `{"error":{"code","message"}}` on one line.
+ *
+ * @returns the exit code
+ */
+export function reportError(error: unknown, context: CommandContext, json: boolean): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT_DONE
+    // Commander has written the text already.
+    const message = error.code === 'commander.help' ? 'Name a command; --help lists them.' : error.message
+    if (json) context.note(errorJson('usage', message.replace(/^error: /, '')))
+    return EXIT_USAGE
+  }
+  const { code, message, stack } = described(error)
+  if (json) context.note(errorJson(code, message))
+  else context.note(`avatar-kv: ${stack === undefined ? message : `unexpected error: ${stack}`}`)
+  const isUsage = (error instanceof CliError && error.code === 'usage') || (error as Error).name === 'ConfigError'
+  return isUsage ? EXIT_USAGE : EXIT_FAILED
+}
+
+function errorJson(code: string, message: string): string {
+  return jsonText({ error: { code, message } })
+}
+
+function described(error: unknown): { code: string; message: string; stack?: string } {
+  const code = codeOf(error)
+  if (error instanceof Error && EXPECTED_ERRORS.has(error.name)) {
+    return { code: code ?? 'failed', message: error.message }
+  }
+  if (error instanceof Error && 'syscall' in error && code !== undefined) {
+    const { syscall, path } = error as NodeJS.ErrnoException
+    const what = `${TRIED[syscall ?? ''] ?? syscall} ${printable(path ?? 'a file')}`
+    return { code: 'failed', message: `Cannot ${what}: ${fileProblem(error)}.` }
+  }
+  const message = messageOf(error)
+  return { code: 'unexpected', message, stack: (error instanceof Error ? error.stack : undefined) ?? message }
+}

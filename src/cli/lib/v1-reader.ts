@@ -1,0 +1,134 @@
+import { nestingOf } from '../../client/shapes.ts'
+import { lossesOf, lossText } from '../../record/exact-json.ts'
+import type { JsonLoss } from '../../record/exact-json.ts'
+import { parseAvatar, uncompressedAvatar } from '../../record/keys.ts'
+import type { Avatar, JsonObject, JsonValue } from '../../record/types.ts'
+import { isJsonObject } from '../../state/merge-patch.ts'
+import { CliError, messageOf } from './errors.ts'
+import { parseUrl, readBounded } from './node-client.ts'
+import { printable } from './text.ts'
+
+/** A service far away, that looks everything up before it begins to answer. */
+const TIMEOUT_MS = 60_000
+/** All that an avatar has written, in one answer. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+const MAX_ERROR_BYTES = 64 * 1024
+/** What is nested deeper than a content may be is named below; this keeps the walk there from overflowing the stack. */
+const MAX_NESTING = 1_000
+const MAX_PROOFS = 100_000
+/** Beyond that many, there is nothing for a person to look through; and each takes memory. */
+export const MAX_PROBLEMS = 10_000
+
+/** One of `proofs` in `GET /v1/kv`: what an avatar wrote about one account, nothing checked yet. */
+export interface V1Proof {
+  readonly platform: JsonValue | undefined
+  readonly identity: JsonValue | undefined
+  readonly content: JsonValue | undefined
+  /** What reading the answer as JSON has lost of this proof, by path from the proof on. */
+  readonly losses: readonly JsonLoss[]
+}
+
+/**
+ * What a service of version 1 says that an avatar has written. Services before `avatar` call it `persona`.
+ *
+ * @throws CliError `usage` where the URL cannot be used; `unreachable` or `refused` where the answer is none, of somebody
+ * else, or not what version 1 answers
+ */
+export async function readV1(url: string, avatar: Avatar): Promise<V1Proof[]> {
+  const base = parseUrl(url)
+  const key = uncompressedAvatar(avatar)
+  const first = await get(`${base}/v1/kv?avatar=${key}`, url)
+  const answer = first.status === 400 ? await get(`${base}/v1/kv?persona=${key}`, url) : first
+  // The interface's own page says 404 for an avatar that never wrote; the service answers 200 without proofs.
+  if (answer.status === 404 && isJson(answer.text)) return []
+  if (answer.status !== 200) {
+    const said = answer.text.slice(0, 200).trim()
+    throw new CliError('refused', `${url} answered ${answer.status}${said === '' ? '' : `: ${printable(said)}`}`)
+  }
+  try {
+    return parse(answer.text, avatar)
+  } catch (error) {
+    if (error instanceof CliError) throw error
+    throw new CliError(
+      'refused',
+      `What ${url} answered is not what version 1 answers: ${printable(messageOf(error))}. Is the address right?`,
+    )
+  }
+}
+
+async function get(address: string, url: string): Promise<{ status: number; text: string }> {
+  try {
+    const response = await fetch(address, {
+      headers: { accept: 'application/json' },
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    })
+    return {
+      status: response.status,
+      text: await readBounded(response, response.ok ? MAX_ANSWER_BYTES : MAX_ERROR_BYTES),
+    }
+  } catch (error) {
+    if (error instanceof CliError) throw error
+    if (error instanceof Error && error.name === 'TimeoutError') {
+      throw new CliError('unreachable', `${url} did not answer within ${TIMEOUT_MS / 1000} s.`)
+    }
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+    const why = cause instanceof AggregateError ? cause.errors.map(messageOf).join('; ') : messageOf(cause)
+    throw new CliError('unreachable', `Cannot reach ${url} (${why}).`)
+  }
+}
+
+/** An address where there is no such service mostly answers with a page. */
+function isJson(text: string): boolean {
+  try {
+    return typeof JSON.parse(text) === 'object'
+  } catch {
+    return false
+  }
+}
+
+function parse(text: string, avatar: Avatar): V1Proof[] {
+  if (nestingOf(text) > MAX_NESTING) throw new Error(`it is nested deeper than ${MAX_NESTING} levels`)
+  const value = JSON.parse(text) as JsonValue
+  if (!isJsonObject(value)) throw new Error('it is not an object')
+  checkSubject(value, avatar)
+  const proofs = value['proofs']
+  if (!Array.isArray(proofs)) throw new Error('proofs is not a list')
+  if (proofs.length > MAX_PROOFS) throw new Error(`it has more than ${MAX_PROOFS} proofs`)
+  const losses = lossesByProof(text)
+  return proofs.map((proof, index) => {
+    if (!isJsonObject(proof)) throw new Error('one of proofs is not an object')
+    const { platform, identity, content } = proof
+    return { platform, identity, content, losses: losses.get(String(index)) ?? [] }
+  })
+}
+
+/**
+ * What JSON has lost, by index of the proof. Numbers outside of `proofs` are not read.
+ *
+ * @throws Error where a key outside of `proofs` stands twice: what the answer says is then not clear
+ */
+function lossesByProof(text: string): Map<string, JsonLoss[]> {
+  const found = new Map<string, JsonLoss[]>()
+  let count = 0
+  for (const loss of lossesOf(text)) {
+    const [top, index, ...path] = loss.path
+    if (top === 'proofs' && index !== undefined && path.length > 0) {
+      if (++count > MAX_PROBLEMS) throw new Error(`JSON cannot hold more than ${MAX_PROBLEMS} of its values`)
+      const known = found.get(index)
+      if (known === undefined) found.set(index, [{ ...loss, path }])
+      else known.push({ ...loss, path })
+    } else if (loss.code === 'duplicate_key') throw new Error(lossText(loss))
+  }
+  return found
+}
+
+/** Contents of one avatar must never become another's: whoever the answer is about, it says so, and it is the one asked for. */
+function checkSubject(value: JsonObject, avatar: Avatar): void {
+  const named = [value['avatar'], value['persona']].filter((each) => each !== undefined && each !== null)
+  if (named.length === 0) throw new Error('it does not say whose it is (avatar, persona)')
+  for (const each of named) {
+    if (typeof each !== 'string' || parseAvatar(each) !== avatar) {
+      throw new Error(`it is about another avatar, ${JSON.stringify(each).slice(0, 200)}`)
+    }
+  }
+}

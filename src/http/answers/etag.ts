@@ -1,0 +1,36 @@
+import { createHash, type Hash } from 'node:crypto'
+
+import type { AvatarSummary } from '../../store/types.ts'
+
+/** Hexadecimal digits kept of a hash: 128 bits, so that no two states meet by chance. */
+const HASH_DIGITS = 32
+
+/**
+ * Strong entity tag of an avatar's document: its digest. The digest names what is visible; where records are pending or
+ * missing, which the document shows too, those are hashed in.
+ */
+export function etagOfSummary({ digest, pending, missing }: AvatarSummary): string {
+  if (pending === 0 && missing.total === 0) return `"${digest}"`
+  return `"${digest}-${hash(JSON.stringify([pending, missing.total, missing.ids]))}"`
+}
+
+/** Strong entity tag of a text, by the SHA-256 of its bytes. */
+export function etagOfHash(text: Hash): string {
+  return `"${text.digest('hex').slice(0, HASH_DIGITS)}"`
+}
+
+/** Kept by caches, asked about each time. As `ServerResponse.writeHead` takes them. */
+export function cacheHeaders(etag: string): string[] {
+  return ['etag', etag, 'cache-control', 'no-cache']
+}
+
+/** Whether `If-None-Match` names the entity tag (RFC 9110, 13.1.2: weak comparison, a list, or `*`). */
+export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false
+  if (ifNoneMatch === etag || ifNoneMatch.trim() === '*') return true
+  return ifNoneMatch.split(',').some((each) => each.trim().replace(/^W\//, '') === etag)
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, HASH_DIGITS)
+}

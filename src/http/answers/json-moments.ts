@@ -1,0 +1,38 @@
+/** The texts around what the store reads: a moment of the store as the JSON text of an answer. */
+import type { AvatarSummary, JsonMoment, ViewMoment } from '../../store/types.ts'
+
+/** A moment of an avatar as the JSON text of `GET /v2/avatars/{avatar}`. */
+export function documentOf(view: ViewMoment, network: string): ViewMoment {
+  return { summary: view.summary, ...between(aboutOf(view.summary, network), view, '}') }
+}
+
+/** The document up to its namespaces. */
+export function aboutOf(summary: AvatarSummary, network: string): Buffer {
+  const { avatar, head, tips, tipsTotal, base, digest, pending, missing } = summary
+  const about = JSON.stringify({ avatar, network, head, tips, tips_total: tipsTotal, base, digest, pending, missing })
+  return Buffer.from(`${about.slice(0, -1)},"namespaces":`)
+}
+
+/** A moment with text before and after it. */
+export function between(before: Uint8Array | string, moment: JsonMoment, after: string): JsonMoment {
+  return {
+    async *read() {
+      yield Buffer.from(before)
+      yield* moment.read()
+      yield Buffer.from(after)
+    },
+    close: () => moment.close(),
+  }
+}
+
+/** Bytes in memory. */
+export function inMemory(bytes: Uint8Array): JsonMoment {
+  return written(async function* () {
+    yield bytes
+  })
+}
+
+/** Text that is made while it is read, and holds nothing open by itself. */
+export function written(read: () => AsyncGenerator<Uint8Array>): JsonMoment {
+  return { read, close: () => Promise.resolve() }
+}

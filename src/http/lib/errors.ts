@@ -1,0 +1,192 @@
+import type { Socket } from 'node:net'
+
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+
+import { HostingError } from '../../hosting/errors.ts'
+import { IngestBusyError } from '../../ingest/errors.ts'
+import type { Logger, Metrics } from '../../observe/types.ts'
+import { RecordError } from '../../record/errors.ts'
+import type { ClientAddresses } from './client-address.ts'
+
+export type HttpErrorCode =
+  | 'answer_too_large'
+  | 'bad_request'
+  | 'blocked'
+  | 'broken_off'
+  | 'body_too_complex'
+  | 'body_too_large'
+  | 'busy'
+  | 'cursor_expired'
+  | 'headers_too_large'
+  | 'inexact_number'
+  | 'duplicate_key'
+  | 'unsupported_encoding'
+  | 'internal'
+  | 'invalid_cursor'
+  | 'invalid_json'
+  | 'invalid_request'
+  | 'method_not_allowed'
+  | 'not_found'
+  | 'not_hosted'
+  | 'operator_only'
+  | 'wrong_host'
+  | 'payload_unknown'
+  | 'timeout'
+  | 'too_many_requests'
+  | 'too_many_archives'
+  | 'too_many_subscribers'
+  | 'unknown_avatar'
+  | 'unknown_namespace'
+
+/** An answer other than the one asked for: a status, a code for programs, and a message for people. */
+export class HttpError extends Error {
+  override readonly name = 'HttpError'
+  readonly statusCode: number
+  readonly code: HttpErrorCode
+  readonly headers: Readonly<Record<string, string>>
+  /** Further members of the body. */
+  readonly members: Readonly<Record<string, unknown>>
+
+  constructor(
+    statusCode: number,
+    code: HttpErrorCode,
+    message: string,
+    headers: Readonly<Record<string, string>> = {},
+    members: Readonly<Record<string, unknown>> = {},
+  ) {
+    super(message)
+    this.statusCode = statusCode
+    this.code = code
+    this.headers = headers
+    this.members = members
+  }
+}
+
+/** The verdict on a record as the answer to a call; its code is that of the verdict (docs/protocol.md, "HTTP"). */
+export class ResultError extends Error {
+  override readonly name = 'ResultError'
+  readonly statusCode: number
+  readonly code: string
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(statusCode: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message)
+    this.statusCode = statusCode
+    this.code = code
+    this.headers = headers
+  }
+}
+
+export interface ErrorBody {
+  readonly code: string
+  readonly message: string
+}
+
+export function errorJson(code: string, message: string): string {
+  return JSON.stringify({ code, message } satisfies ErrorBody)
+}
+
+export const JSON_TYPE = 'application/json; charset=utf-8'
+
+/** Sends `{"code","message"}` with a status. */
+export function sendError(reply: FastifyReply, statusCode: number, code: string, message: string): FastifyReply {
+  return reply.code(statusCode).header('content-type', JSON_TYPE).send(errorJson(code, message))
+}
+
+/** Status, and seconds after which to try again, of what hosting refuses; the others are faults of the node. */
+const HOSTING_STATUS: { readonly [code in HostingError['code']]?: readonly [number, number?] } = {
+  invalid_statement: [400],
+  wrong_peer: [400],
+  pull_address_refused: [400],
+  blocked: [403],
+  hosting_closed: [403],
+  invite_required: [403],
+  invite_unknown: [403],
+  not_hosted: [404],
+  stale_statement: [409],
+  hosting_busy: [503, 60],
+  hosting_full: [503, 3600],
+}
+
+export interface ErrorComponents {
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'stranger'>
+  readonly clients: ClientAddresses
+  /** Connections whose fault is counted already. */
+  readonly faulty: WeakSet<Socket>
+}
+
+/** Faults of a connection, which its other end can cause at will. */
+const CONNECTION_ERRORS: ReadonlySet<unknown> = new Set([
+  ...['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT'],
+  ...['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_HTTP_REQUEST_TIMEOUT'],
+])
+const BROKEN_OFF = 'broken_off'
+/** Refusals that are counted: the operator wants to know which limits are met. */
+const COUNTED_STATUSES: ReadonlySet<number> = new Set([401, 403, 408, 429, 503])
+
+/** Whether an error only says that the other end of a connection went away or broke the protocol. */
+export function isConnectionError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && CONNECTION_ERRORS.has(error.code)
+}
+
+/** The kind by which an error is counted, if a stranger caused it. */
+function strangerOf(error: unknown): string | undefined {
+  if (isConnectionError(error)) return BROKEN_OFF
+  if (error instanceof IngestBusyError) return error.code
+  const isCounted = error instanceof HttpError && (error.code === BROKEN_OFF || COUNTED_STATUSES.has(error.statusCode))
+  return isCounted ? error.code : undefined
+}
+
+/**
+ * Answers every error that a request can meet as JSON. Faults of the node are logged, and the answer says nothing of the
+ * inside; what a client causes is counted, and logged for debugging alone.
+ */
+export function installErrorHandler(app: FastifyInstance, { logger, metrics, clients, faulty }: ErrorComponents): void {
+  app.setErrorHandler((error: FastifyError | Error, request, reply) => {
+    const kind = strangerOf(error)
+    if (kind !== undefined) {
+      if (kind !== BROKEN_OFF || !faulty.has(request.socket)) metrics.stranger('http', kind)
+      const { address } = clients.ofRequest(request.raw)
+      logger.debug({ address, method: request.method, url: shownUrl(request.url), kind }, 'request refused')
+    }
+    if (isConnectionError(error)) return sendError(reply, 400, BROKEN_OFF, 'The connection ended within the request.')
+    // Fastify asks to close the connection when a body is refused. The client would then often see a reset instead of
+    // the answer; the rest of the body is discarded instead, as it comes, within the request's timeout.
+    reply.removeHeader('connection')
+    if (error instanceof HttpError) {
+      const { statusCode, code, message, headers, members } = error
+      return reply
+        .code(statusCode)
+        .headers(headers)
+        .header('content-type', JSON_TYPE)
+        .send(JSON.stringify({ code, message, ...members }))
+    }
+    if (error instanceof ResultError) {
+      return sendError(reply.headers(error.headers), error.statusCode, error.code, error.message)
+    }
+    if (error instanceof RecordError) return sendError(reply, 400, error.code, error.message)
+    const hosting = error instanceof HostingError ? HOSTING_STATUS[error.code] : undefined
+    if (error instanceof HostingError && hosting !== undefined) {
+      const [status, retryAfterSeconds] = hosting
+      if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds)
+      return sendError(reply, status, error.code, error.message)
+    }
+    if (error instanceof IngestBusyError) {
+      return sendError(reply.header('retry-after', error.retryAfterSeconds), 503, error.code, error.message)
+    }
+    if ('validation' in error && error.validation !== undefined) {
+      return sendError(reply, 400, 'invalid_request', `${error.message}; see /docs for what is expected here.`)
+    }
+    const statusCode = 'statusCode' in error ? (error.statusCode ?? 500) : 500
+    if (statusCode >= 400 && statusCode < 500) return sendError(reply, statusCode, 'bad_request', error.message)
+    const { address } = clients.ofRequest(request.raw)
+    logger.error({ err: error, address, method: request.method, url: shownUrl(request.url) }, 'request failed')
+    return sendError(reply, 500, 'internal', 'The node failed to answer; its log says why. Trying again may help.')
+  })
+}
+
+/** An address as it stands in a log line. */
+function shownUrl(url: string): string {
+  return url.slice(0, 200)
+}

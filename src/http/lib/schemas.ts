@@ -1,0 +1,62 @@
+import Type from 'typebox'
+import type { TProperties, TSchema } from 'typebox'
+
+import type { JsonObject } from '../../record/types.ts'
+
+const ErrorSchema = Type.Object(
+  {
+    code: Type.String({ description: 'For programs; one of a closed set.' }),
+    message: Type.String({ description: 'For people: what is wrong and what to do.' }),
+  },
+  { title: 'Error' },
+)
+
+/** Answers that any call can meet, for the API description. */
+export function responses(success: Record<string, TSchema>, errors: readonly number[] = []): Record<string, TSchema> {
+  const failures = errors.map((status) => [String(status), { ...ErrorSchema, description: REASONS[status] ?? 'Error' }])
+  return { ...success, ...Object.fromEntries(failures) }
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'The request is not valid; nothing was changed.',
+  401: 'This is for the operator of the node.',
+  403: 'The node does not do this, by its policy.',
+  404: 'It does not exist here.',
+  409: 'A snapshot replaced what the write was built on; request a new payload and sign it.',
+  410: 'The cursor is of a store that is gone; start again without one.',
+  413: 'The body is too large, or the answer would be.',
+  429: 'Too much from one address; `Retry-After` says when to try again.',
+  503: 'The node is busy, or refuses this for now; `Retry-After` says when to try again.',
+}
+
+export function object<P extends TProperties>(properties: P, title?: string) {
+  return Type.Object(properties, title === undefined ? {} : { title })
+}
+
+export const AvatarText = Type.String({
+  minLength: 1,
+  maxLength: 132,
+  description:
+    'A secp256k1 public key in hexadecimal: compressed or uncompressed, with or without `0x`, in any case. ' +
+    'Answers show `0x` and the compressed form.',
+})
+
+export const AnyJsonObject = Type.Unsafe<JsonObject>(
+  Type.Object({}, { additionalProperties: true, description: 'A JSON object.' }),
+)
+
+export const RecordIdText = Type.String({
+  pattern: '^0x[0-9a-f]{64}$',
+  description: 'The digest that was signed; it names the record everywhere.',
+})
+
+export const CitationSchema = object({ counter: Type.Integer(), id: RecordIdText }, 'Citation')
+
+export const PlatformText = Type.String({ minLength: 1, maxLength: 64, description: 'Such as `twitter`, or `nextid`.' })
+
+/** 256 UTF-8 bytes at most; the record core judges the bytes. */
+export const IdentityText = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  description: 'The account on the platform, kept as given. Under `nextid`: the avatar, in any form.',
+})

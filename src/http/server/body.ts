@@ -1,0 +1,177 @@
+import { isUtf8 } from 'node:buffer'
+import type { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { gunzip as gunzipWithCallback } from 'node:zlib'
+
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+
+import { Shares } from '../../shares/shares.ts'
+import type { Hold, Refusal, ShareLimits, Source } from '../../shares/types.ts'
+import type { ClientAddresses } from '../lib/client-address.ts'
+import { decodeText } from '../../platform/decode-text.ts'
+import { JsonTextError } from '../../record/errors.ts'
+import { parseExactJson } from '../../record/exact-json.ts'
+import type { JsonLimits } from '../../record/exact-json.ts'
+import { HttpError } from '../lib/errors.ts'
+
+const gunzip = promisify(gunzipWithCallback)
+
+/** Enough for 1,000 records, and for patches beyond the record limits, so that the record core can name what is wrong. */
+const SHAPE: JsonLimits = { depth: 128, tokens: 40_000 }
+
+/** Seconds after which a client may try again if too many bodies are in memory. */
+const BUSY_RETRY_S = 1
+
+/** The body of one request on its way. Its bytes are given back when the answer is finished or the connection is gone. */
+interface Reading {
+  readonly client: Source
+  hold: Hold | undefined
+  isOver: boolean
+}
+
+/**
+ * Reads every body as JSON, whatever its content type says: Next.ID's clients send JSON as `text/plain;charset=UTF-8`.
+ * Each body is bounded by the limit of its route, and all bodies that are being received or handled by `limits`. Call it
+ * before any route is added.
+ *
+ * @param limits in bytes; a body that is still being received may be refused to make room for a host that sends less
+ */
+export function installBodyParser(
+  app: FastifyInstance,
+  { clients, limits }: { readonly clients: ClientAddresses; readonly limits: ShareLimits },
+): void {
+  const readings = new WeakMap<FastifyRequest, Reading>()
+  const shares = new Shares(limits)
+
+  app.addHook('onRoute', (route) => {
+    if (route.method !== 'POST') return
+    route.preParsing = (request, reply, payload, done) => {
+      const reading: Reading = { client: clients.ofRequest(request.raw), hold: undefined, isOver: false }
+      readings.set(request, reading)
+      reply.raw.once('close', () => {
+        reading.isOver = true
+        reading.hold?.release()
+      })
+      done(null, payload)
+    }
+  })
+
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
+    const reading = readings.get(request)
+    if (reading === undefined) {
+      // No route takes a body here: it is discarded, and the answer will say so.
+      payload.resume()
+      return undefined
+    }
+    return parseJson(await decoded(request, await receive(request, payload, reading), reading))
+  })
+
+  function receive(request: FastifyRequest, payload: Readable, reading: Reading): Promise<Buffer> {
+    const limit = request.routeOptions.bodyLimit
+    const chunks: Buffer[] = []
+    let length = 0
+    return new Promise((resolve, reject) => {
+      const refuse = (error: Error) => {
+        payload.off('data', take)
+        chunks.length = 0
+        payload.resume()
+        reject(error)
+      }
+      const evict = () => refuse(tooManyBodies('full'))
+      const take = (chunk: Buffer) => {
+        length += chunk.length
+        if (reading.isOver) return refuse(brokenOff())
+        if (length > limit) return refuse(tooLarge(limit))
+        const refusal = grow(reading, chunk.length, evict)
+        if (refusal !== undefined) return refuse(tooManyBodies(refusal))
+        chunks.push(chunk)
+        return undefined
+      }
+      if (Number(request.headers['content-length']) > limit) return refuse(tooLarge(limit))
+      payload.on('data', take)
+      payload.once('end', () => {
+        reading.hold?.mark('pinned')
+        resolve(Buffer.concat(chunks, length))
+      })
+      payload.once('error', () => refuse(brokenOff()))
+      return undefined
+    })
+  }
+
+  /** A body without its `Content-Encoding`. What it becomes is bounded, and counts, as what is sent. */
+  async function decoded(request: FastifyRequest, bytes: Buffer, reading: Reading): Promise<Buffer> {
+    const encoding = request.headers['content-encoding']?.toLowerCase() ?? 'identity'
+    if (encoding === 'identity') return bytes
+    if (encoding !== 'gzip' && encoding !== 'x-gzip') {
+      const message = 'The Content-Encoding of a body may be gzip. Send it like that, or without one.'
+      throw new HttpError(415, 'unsupported_encoding', message)
+    }
+    const limit = request.routeOptions.bodyLimit
+    let whole: Buffer
+    try {
+      whole = await gunzip(bytes, { maxOutputLength: limit })
+    } catch (error) {
+      if (error instanceof RangeError) throw tooLarge(limit)
+      throw new HttpError(400, 'invalid_json', 'The body is not whole gzip data, though its Content-Encoding says so.')
+    }
+    const refusal = grow(reading, whole.length, () => undefined)
+    if (refusal !== undefined) throw tooManyBodies(refusal)
+    reading.hold?.mark('pinned')
+    return whole
+  }
+
+  function grow(reading: Reading, bytes: number, evict: () => void): Refusal | undefined {
+    if (reading.hold !== undefined) {
+      reading.hold.mark('busy')
+      return reading.hold.grow(bytes)
+    }
+    const taken = shares.take(reading.client, bytes, evict)
+    if (typeof taken === 'string') return taken
+    reading.hold = taken
+    return undefined
+  }
+}
+
+/** Nobody reads this answer, but the request ends like any other. */
+function brokenOff(): HttpError {
+  return new HttpError(400, 'broken_off', 'The connection ended within the body. Send the request again.')
+}
+
+function tooLarge(limit: number): HttpError {
+  return new HttpError(413, 'body_too_large', `The body may take ${limit} bytes here; send less at a time.`)
+}
+
+function tooManyBodies(why: Refusal): HttpError {
+  const headers = { 'retry-after': String(BUSY_RETRY_S) }
+  if (why === 'full') {
+    const message = `The node holds as many request bodies as it can. Try again in ${BUSY_RETRY_S} s.`
+    return new HttpError(503, 'busy', message, headers)
+  }
+  const message = `Your address sends as many bytes at once as one address may. Try again in ${BUSY_RETRY_S} s.`
+  return new HttpError(429, 'too_many_requests', message, headers)
+}
+
+function textOf(bytes: Buffer): string {
+  // The common case, at the cost of no second look.
+  if (bytes[0] !== 0xef && isUtf8(bytes)) return bytes.toString('utf8')
+  try {
+    return decodeText(bytes)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : ''
+    throw new HttpError(400, 'invalid_json', `The body cannot be read: ${why} (A Content-Encoding of gzip is taken.)`)
+  }
+}
+
+/** @throws HttpError `invalid_json`, `body_too_complex`, `inexact_number`, `duplicate_key` */
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return parseExactJson(textOf(bytes), SHAPE)
+  } catch (error) {
+    if (!(error instanceof JsonTextError)) throw error
+    if (error.code === 'too_complex') throw new HttpError(400, 'body_too_complex', error.message)
+    if (error.code === 'invalid_json')
+      throw new HttpError(400, 'invalid_json', `The body is not JSON: ${error.message}`)
+    throw new HttpError(400, error.code, `${error.message} Nothing was written.`)
+  }
+}

@@ -1,0 +1,32 @@
+import type { FastifyInstance } from 'fastify'
+
+import { Shares } from '../../shares/shares.ts'
+import type { ShareLimits } from '../../shares/types.ts'
+import type { ClientAddresses } from '../lib/client-address.ts'
+import { HttpError } from '../lib/errors.ts'
+
+/** Seconds after which a client that found no place may try again. */
+const BUSY_RETRY_S = '1'
+
+/**
+ * Bounds the requests that are handled at the same time, by client: behind a reverse proxy the connections are the proxy's,
+ * and so is their share. Call it before routes are added.
+ */
+export function installRequestShares(
+  app: FastifyInstance,
+  { clients, limits }: { readonly clients: ClientAddresses; readonly limits: ShareLimits },
+): void {
+  const shares = new Shares(limits)
+  app.addHook('onRequest', (request, reply, done) => {
+    const place = shares.take(clients.ofRequest(request.raw), 1)
+    if (typeof place === 'string') {
+      const [status, code, message] =
+        place === 'full'
+          ? ([503, 'busy', `The node handles as many requests as it can. Try again in ${BUSY_RETRY_S} s.`] as const)
+          : ([429, 'too_many_requests', 'Your address has too many requests open. Wait for their answers.'] as const)
+      return done(new HttpError(status, code, message, { 'retry-after': BUSY_RETRY_S }))
+    }
+    reply.raw.once('close', () => place.release())
+    return done()
+  })
+}

@@ -1,0 +1,205 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+import type { Environment } from '../../platform/environment.ts'
+import type { Ingest, IngestResult } from '../../ingest/types.ts'
+import { parseSignature } from '../../record/signature.ts'
+import type { Avatar } from '../../record/types.ts'
+import type { JsonMoment, StoreReader } from '../../store/types.ts'
+import type { AvatarNames } from '../lib/avatar-names.ts'
+import { claimedValues } from './by-identity.ts'
+import type { ClientAddresses } from '../lib/client-address.ts'
+import { HttpError } from '../lib/errors.ts'
+import { createIssuedPayloads } from './issued-payloads.ts'
+import type { Draft } from './issued-payloads.ts'
+import type { JsonAnswer, JsonAnswers } from '../answers/json-answers.ts'
+import { between, inMemory, written } from '../answers/json-moments.ts'
+import { BY_IDENTITY_VALUES, V1_BODY_BYTES } from '../lib/limits.ts'
+import type { HttpLimits } from '../lib/limits.ts'
+import { errorOfResult } from './results.ts'
+import { responses } from '../lib/schemas.ts'
+import {
+  ByIdentityAnswer,
+  ByIdentityQuery,
+  KvAnswer,
+  KvQuery,
+  PayloadAnswer,
+  PayloadRequest,
+  WriteRequest,
+} from './schemas.ts'
+import type { ViewCache } from '../answers/view-cache.ts'
+
+const TAGS = ['Version 1 (Next.ID)']
+const NO_PROOFS = Buffer.from('[]')
+
+export interface V1Components {
+  readonly store: Pick<StoreReader, 'summary' | 'openView' | 'openContent' | 'claims' | 'record' | 'history'>
+  readonly views: ViewCache
+  readonly answers: JsonAnswers
+  readonly ingest: Ingest
+  readonly names: AvatarNames
+  readonly environment: Environment
+  readonly clients: ClientAddresses
+}
+
+/**
+ * Version 1, the contract of Next.ID's KV server, for its clients as they are (docs/protocol.md, "HTTP"). They send JSON
+ * under any content type, call an avatar `persona`, and sign what the node hands them.
+ */
+export function v1Routes(
+  { store, views, answers, ingest, names, environment, clients }: V1Components,
+  options: { readonly network: string; readonly limits: HttpLimits },
+): FastifyPluginCallbackTypebox {
+  const issued = createIssuedPayloads(
+    { store, environment },
+    {
+      network: options.network,
+      maxPayloads: options.limits.maxIssuedPayloads,
+      maxBytes: options.limits.maxIssuedBytes,
+    },
+  )
+
+  /** Answers as `GET /v1/kv`; an unknown avatar has no proofs. */
+  async function sendKv(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    avatar: Avatar,
+    answer: Pick<JsonAnswer<JsonMoment>, 'status' | 'place'> = {},
+  ): Promise<FastifyReply> {
+    const key = JSON.stringify(names.uncompressed(avatar))
+    const before = `{"persona":${key},"avatar":${key},"proofs":`
+    const view = await views.load(avatar)
+    const open = async () => {
+      if (view !== 'large') return between(before, inMemory(view?.namespaces ?? NO_PROOFS), '}')
+      return between(before, (await store.openView(avatar)) ?? inMemory(NO_PROOFS), '}')
+    }
+    return await answers.send(request, reply, { ...answer, open })
+  }
+
+  function draftOf(body: PayloadRequest): Draft {
+    const avatar = avatarOf(body.avatar, body.persona)
+    const { identity } = names.namespace(body)
+    return { avatar, platform: body.platform, identity, patch: body.patch }
+  }
+
+  /** @throws RecordError `invalid_avatar`; HttpError `invalid_request` without any */
+  function avatarOf(avatar: string | null | undefined, persona: string | null | undefined): Avatar {
+    const text = avatar ?? persona
+    if (text === null || text === undefined) {
+      throw new HttpError(400, 'invalid_request', 'Say whose data: avatar (or persona) is required.')
+    }
+    return names.parse(text)
+  }
+
+  return (app, _options, done) => {
+    app.get(
+      '/v1/kv',
+      {
+        schema: {
+          tags: TAGS,
+          summary: 'Everything that an avatar has written',
+          querystring: KvQuery,
+          response: responses({ 200: KvAnswer }, [400, 413, 503]),
+        },
+      },
+      async (request, reply) => {
+        const { avatar, persona } = request.query
+        return await sendKv(request, reply, avatarOf(avatar, persona))
+      },
+    )
+
+    app.get(
+      '/v1/kv/by_identity',
+      {
+        schema: {
+          tags: TAGS,
+          summary: 'What avatars say of an account',
+          description:
+            `At most ${BY_IDENTITY_VALUES} avatars. That an account is theirs is their own claim; ` +
+            'this node has not checked it.',
+          querystring: ByIdentityQuery,
+          response: responses({ 200: ByIdentityAnswer }, [400, 413, 503]),
+        },
+      },
+      async (request, reply) => {
+        const { platform, identity } = names.namespace(request.query)
+        const values = written(() => claimedValues({ store, names }, platform, identity))
+        return await answers.send(request, reply, { open: () => Promise.resolve(values) })
+      },
+    )
+
+    app.post(
+      '/v1/kv/payload',
+      {
+        bodyLimit: V1_BODY_BYTES,
+        schema: {
+          tags: TAGS,
+          summary: 'Ask for a payload to sign',
+          description: 'Nothing is reserved: several payloads may be open at once, and written in any order.',
+          body: PayloadRequest,
+          response: responses({ 200: PayloadAnswer }, [400, 413]),
+        },
+      },
+      async ({ body }) => {
+        const { uuid, createdAt, payload } = await issued.issue(draftOf(body))
+        return { uuid, created_at: createdAt, sign_payload: new TextDecoder().decode(payload) }
+      },
+    )
+
+    app.post(
+      '/v1/kv',
+      {
+        bodyLimit: V1_BODY_BYTES,
+        schema: {
+          tags: TAGS,
+          summary: 'Write with a signed payload',
+          description: 'The write is on disk, and visible in the answer, which is that of `GET /v1/kv`.',
+          body: WriteRequest,
+          response: responses({ 201: KvAnswer }, [400, 409, 413, 503]),
+        },
+      },
+      async (request, reply) => {
+        const { body } = request
+        const draft = draftOf(body)
+        const signature = parseSignature(body.signature)
+        const recalled = await issued.recall(draft, body.uuid.toLowerCase(), Number(body.created_at))
+        const known = (await store.summary(draft.avatar))?.bytes ?? 0
+        // Before the write: afterwards it would be on disk, and the answer would say that the node was busy.
+        const place = await answers.reserve(request, known + recalled.payload.length)
+        const source = clients.ofRequest(request.raw)
+        try {
+          const [result] = await ingest.submit([{ payload: recalled.payload, signature }], { origin: 'http', source })
+          if (result === undefined) throw new Error('ingest gave no result')
+          if (result.status === 'stored' || (await isVisibleAlready(result))) {
+            return await sendKv(request, reply, draft.avatar, {
+              status: 201,
+              ...(place === undefined ? {} : { place }),
+            })
+          }
+          if (result.status === 'invalid' && !recalled.issued) throw payloadUnknown()
+          throw errorOfResult(result.status === 'duplicate' ? { ...result, status: 'pending' } : result)
+        } finally {
+          place?.leave()
+        }
+      },
+    )
+
+    /** Whether a write is here from before, and does not wait for others. */
+    async function isVisibleAlready({ id, status }: IngestResult): Promise<boolean> {
+      if (status !== 'duplicate' || id === null) return false
+      return (await store.record(id))?.status !== 'pending'
+    }
+
+    done()
+  }
+}
+
+function payloadUnknown(): HttpError {
+  return new HttpError(
+    400,
+    'payload_unknown',
+    'The signature does not fit what this node knows of the payload: it was issued too long ago or by another node, ' +
+      'or avatar, platform, identity, patch, uuid or created_at are not those it was issued for. ' +
+      'Request a new one with POST /v1/kv/payload, sign its sign_payload as it is, and send the same members again.',
+  )
+}

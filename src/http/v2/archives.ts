@@ -1,0 +1,200 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+
+import { ARCHIVE_TYPE, archiveName } from '../../archive/format.ts'
+import { gzip } from '../../archive/gzip.ts'
+import { importArchive } from '../../archive/importer.ts'
+import { patientDoor } from '../../archive/patience.ts'
+import { headerOf, writeArchive } from '../../archive/writer.ts'
+import type { Environment } from '../../platform/environment.ts'
+import type { Ingest } from '../../ingest/types.ts'
+import type { Logger, Metrics } from '../../observe/types.ts'
+import type { StoreReader } from '../../store/types.ts'
+import { createPlaces, whileAsked, whileSent } from './archive-places.ts'
+import { receiveChunks, sendChunks } from '../answers/archive-streams.ts'
+import type { AvatarNames } from '../lib/avatar-names.ts'
+import type { ClientAddresses } from '../lib/client-address.ts'
+import { CORS_HEADERS } from '../lib/cross-origin.ts'
+import { HttpError, isConnectionError, ResultError } from '../lib/errors.ts'
+import type { HttpLimits } from '../lib/limits.ts'
+import { responses } from '../lib/schemas.ts'
+import { ArchiveQuery, ImportAnswer } from './archive-schemas.ts'
+
+export interface ArchiveRoutes {
+  readonly routes: FastifyPluginCallbackTypebox
+  /** Archives under way, in either direction. */
+  count(): number
+  /** Breaks off what is under way; resolves once nothing reads the store any more. */
+  close(): Promise<void>
+}
+
+/** Bytes without a record that a sender may make the node read. */
+const NOISE_BYTES = 8 * 1024 * 1024
+/** What a sender still sends after the answer is discarded for so long, in ms; then the connection is closed. */
+const LINGER_MS = 5_000
+
+/** `GET` and `POST /v2/archives` (docs/protocol.md, "Archive"). */
+export function createArchiveRoutes(
+  components: {
+    readonly store: Pick<StoreReader, 'exportMoment'>
+    readonly ingest: Ingest
+    readonly names: AvatarNames
+    readonly environment: Pick<Environment, 'clock' | 'timers'>
+    readonly metrics: Pick<Metrics, 'answerCut'>
+    readonly logger: Logger
+    /** Connections whose requests may take longer than others. */
+    readonly longRequests: WeakSet<Socket>
+    readonly clients: ClientAddresses
+  },
+  options: { readonly network: string; readonly limits: HttpLimits },
+): ArchiveRoutes {
+  const { store, ingest, names, environment, metrics, logger, longRequests, clients } = components
+  const { network, limits } = options
+  const exports = createPlaces(limits.exports)
+  const imports = createPlaces(limits.imports)
+  const running = new Set<{ readonly cut: () => void; readonly done: Promise<unknown> }>()
+  let isClosed = false
+
+  /** Runs what `close` can break off, and waits for. */
+  async function run<T>(cut: () => void, work: () => Promise<T>): Promise<T> {
+    if (isClosed) throw new HttpError(503, 'busy', 'The node is stopping; ask it again later.', { 'retry-after': '5' })
+    const done = work()
+    const entry = { cut, done }
+    running.add(entry)
+    try {
+      return await done
+    } finally {
+      running.delete(entry)
+    }
+  }
+
+  const routes: FastifyPluginCallbackTypebox = (app, _options, done) => {
+    // The body of an archive is read as it comes.
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
+
+    app.get(
+      '/v2/archives',
+      {
+        exposeHeadRoute: false,
+        schema: {
+          tags: ['Reading'],
+          summary: 'An archive of some avatars, or of all',
+          description: 'Newline-delimited JSON of one moment: a header, signed records, a trailer with a digest.',
+          produces: [ARCHIVE_TYPE, 'application/gzip'],
+          querystring: ArchiveQuery,
+          response: responses({}, [400, 404, 429, 503]),
+        },
+      },
+      async (request, reply) => {
+        const { avatar, history, gzip: compressed } = request.query
+        const named = avatar === undefined ? {} : { avatars: [avatar].flat().map((each) => names.parse(each)) }
+        const response = reply.raw
+        const place = exports.take(clients.ofRequest(request.raw), () => response.destroy())
+        try {
+          await run(
+            () => response.destroy(),
+            async () => {
+              const moment = await store.exportMoment()
+              try {
+                for (const each of named.avatars ?? []) {
+                  if ((await moment.summary(each)) !== undefined) continue
+                  throw new HttpError(404, 'unknown_avatar', `This node has no records of ${each}.`)
+                }
+                const createdAt = Math.floor(environment.clock.now() / 1000)
+                const settings = { network, createdAt, ...named, history: history === 'true' }
+                const lines = writeArchive(moment, settings)
+                const isGzip = compressed === 'true'
+                const name = archiveName(headerOf(settings), isGzip)
+                reply.hijack()
+                response.writeHead(200, [
+                  ...['content-type', isGzip ? 'application/gzip' : ARCHIVE_TYPE],
+                  ...['content-disposition', `attachment; filename="${name}"`],
+                  ...['cache-control', 'no-store'],
+                  ...CORS_HEADERS,
+                ])
+                await sendChunks(
+                  response,
+                  whileAsked(isGzip ? gzip(lines) : lines, place),
+                  { ...environment, metrics },
+                  limits,
+                )
+              } finally {
+                await moment.close()
+              }
+            },
+          )
+        } catch (error) {
+          if (!reply.sent) throw error
+          if (!isConnectionError(error)) logger.error({ err: error }, 'an archive was broken off')
+          // Without its end, so that nobody takes it for whole.
+          response.destroy()
+        } finally {
+          place.release()
+        }
+        return reply
+      },
+    )
+
+    app.post(
+      '/v2/archives',
+      {
+        schema: {
+          tags: ['Writing'],
+          summary: 'Take in an archive',
+          description:
+            'The bytes of an archive, compressed or not. Each record passes the same door as in `POST /v2/records`; ' +
+            'what is wrong with the archive is told and does not keep sound records out. It may be repeated.',
+          consumes: [ARCHIVE_TYPE, 'application/gzip'],
+          response: responses({ 200: ImportAnswer }, [400, 429, 503]),
+        },
+      },
+      async ({ body: received, socket, raw }) => {
+        const body = received as IncomingMessage | undefined
+        if (body === undefined) throw new HttpError(400, 'bad_request', 'The body must be an archive; there is none.')
+        const client = clients.ofRequest(raw)
+        const place = imports.take(client, () => socket.destroy())
+        longRequests.add(socket)
+        try {
+          const report = await run(
+            () => socket.destroy(),
+            () =>
+              importArchive({
+                chunks: whileSent(receiveChunks(body, environment, limits), place),
+                submit: patientDoor(ingest, environment.timers, client),
+                network,
+                maxNoiseBytes: NOISE_BYTES,
+              }),
+          )
+          const { stopped, first } = report.faults
+          const worst = stopped ?? first[0]
+          if (worst !== undefined && report.records === 0) throw new ResultError(400, worst.code, worst.message)
+          return report
+        } finally {
+          place.release()
+          longRequests.delete(socket)
+          // Closed with bytes unread, the connection would be reset and the answer lost: they are discarded for a while.
+          body.resume()
+          environment.timers.after(LINGER_MS, () => {
+            if (!body.readableEnded) socket.destroy()
+          })
+        }
+      },
+    )
+
+    done()
+  }
+
+  return {
+    routes,
+    count: () => exports.count() + imports.count(),
+    async close() {
+      isClosed = true
+      const all = [...running]
+      for (const { cut } of all) cut()
+      await Promise.allSettled(all.map(({ done }) => done))
+    },
+  }
+}

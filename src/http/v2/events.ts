@@ -1,0 +1,91 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+
+import type { StoreReader } from '../../store/types.ts'
+import type { Refusal } from '../../shares/types.ts'
+import type { AvatarNames } from '../lib/avatar-names.ts'
+import type { ClientAddresses } from '../lib/client-address.ts'
+import { CORS_HEADERS } from '../lib/cross-origin.ts'
+import { parseCursor } from './cursor.ts'
+import { HttpError } from '../lib/errors.ts'
+import type { EventStreams, StreamStart } from './event-streams.ts'
+import { responses } from '../lib/schemas.ts'
+import { EventsQuery } from './schemas.ts'
+
+/** When a reader whose connection was lost comes back, in ms. */
+const RECONNECT_MS = 2000
+/** When a reader that found no place may try again, in seconds. */
+const FULL_RETRY_S = '30'
+
+const HEAD = [
+  ['content-type', 'text/event-stream; charset=utf-8'],
+  ['cache-control', 'no-store'],
+  // Asks nginx not to hold events back.
+  ['x-accel-buffering', 'no'],
+  CORS_HEADERS,
+].flat()
+
+/** `GET /v2/events` (docs/protocol.md, "HTTP"). */
+export function v2EventRoutes({
+  store,
+  streams,
+  names,
+  clients,
+}: {
+  readonly store: Pick<StoreReader, 'epoch'>
+  readonly streams: EventStreams
+  readonly names: AvatarNames
+  readonly clients: ClientAddresses
+}): FastifyPluginCallbackTypebox {
+  function startOf(after: string | undefined, lastEventId: string | undefined): StreamStart {
+    // A reader that comes back repeats its first address, but knows more by then.
+    const text = lastEventId ?? after
+    if (text === undefined) return 'now'
+    const cursor = parseCursor(text)
+    if (cursor === undefined && lastEventId === undefined) {
+      throw new HttpError(400, 'invalid_cursor', 'A cursor is taken from an earlier answer, as it is, or left out.')
+    }
+    return cursor?.epoch === store.epoch ? cursor.sequence : 'reset'
+  }
+
+  return (app, _options, done) => {
+    app.get(
+      '/v2/events',
+      {
+        exposeHeadRoute: false,
+        schema: {
+          tags: ['Reading'],
+          summary: 'Changes as they happen, as server-sent events',
+          description:
+            'Events `record` and `superseded` with `{avatar,id,counter,head,digest}`; their id is a cursor, to go on ' +
+            'after (`after`, or `Last-Event-ID`). An event `reset` says that what lies between cannot be told any ' +
+            'more: read the state anew, and go on.',
+          produces: ['text/event-stream'],
+          querystring: EventsQuery,
+          response: responses({}, [400, 429, 503]),
+        },
+      },
+      (request, reply) => {
+        const { avatar, after } = request.query
+        const lastEventId = request.headers['last-event-id']
+        const start = startOf(after, typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined)
+        const of = avatar === undefined ? undefined : names.parse(avatar)
+        const place = streams.admit(clients.ofRequest(request.raw), reply.raw)
+        if (typeof place === 'string') throw refused(place)
+        reply.hijack()
+        reply.raw.writeHead(200, HEAD)
+        reply.raw.write(`retry: ${RECONNECT_MS}\n`)
+        streams.open(reply.raw, { place, avatar: of, start })
+      },
+    )
+
+    done()
+  }
+}
+
+function refused(why: Refusal): HttpError {
+  const [status, message] =
+    why === 'full'
+      ? [503, `The node has as many event streams as it can feed. Try again in ${FULL_RETRY_S} s, or ask another node.`]
+      : [429, 'Your address has as many event streams as one address may have. Close one of them.']
+  return new HttpError(status, 'too_many_subscribers', message, { 'retry-after': FULL_RETRY_S })
+}

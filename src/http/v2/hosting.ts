@@ -1,0 +1,238 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+
+import type { HostingDesk, HostingOffice, HostingRules } from '../../hosting/types.ts'
+import { parseSignature } from '../../record/signature.ts'
+import type { Avatar } from '../../record/types.ts'
+import type { AvatarNames } from '../lib/avatar-names.ts'
+import type { ClientAddresses } from '../lib/client-address.ts'
+import { HttpError } from '../lib/errors.ts'
+import { PAGE_DEFAULT, PAGE_MAX } from '../lib/limits.ts'
+import { OPERATOR_PREFIX } from '../lib/private-routes.ts'
+import { AvatarText, object, responses } from '../lib/schemas.ts'
+import { AvatarParams } from './schemas.ts'
+
+/** Avatars in one change, 0.2 ms each to read; more of them are sent in several. */
+const AVATARS_PER_CHANGE = 250
+const INVITES_PER_REQUEST = 1_000
+
+const Text = Type.String()
+const Count = Type.Integer({ minimum: 0 })
+const Homes = Type.Array(Text, { description: 'URLs and multiaddrs.' })
+const ListName = Type.Enum(['hosted', 'blocked', 'gone'])
+
+const HostingRequest = object(
+  {
+    statement: Type.String({ maxLength: 4096, description: 'The text that was signed, as it is.' }),
+    signature: Type.String({ maxLength: 256, description: '64 or 65 bytes, as `0x` and hexadecimal or in base64.' }),
+  },
+  'HostingRequest',
+)
+
+const GrantedAnswer = object(
+  {
+    status: Type.Literal('granted'),
+    action: Type.Enum(['host', 'leave']),
+    avatar: Text,
+    already: Type.Boolean({ description: 'With `host`: whether it was on the list already.' }),
+    pulling: Type.Boolean({ description: 'Whether its records are being pulled from where it lived.' }),
+  },
+  'HostingGranted',
+)
+
+const PullAnswer = object(
+  {
+    state: Type.Enum(['waiting', 'pulling', 'done', 'failed']),
+    from: Text,
+    asked_at: Count,
+    finished_at: Type.Union([Count, Type.Null()]),
+    bytes: Count,
+    stored: Count,
+    duplicate: Count,
+    refused: Count,
+    code: Type.Union([Text, Type.Null()]),
+    message: Type.Union([Text, Type.Null()]),
+  },
+  'Pull',
+)
+
+const HostedAnswer = object(
+  {
+    avatar: Text,
+    hosted: Type.Boolean({ description: 'Whether this node keeps and shows it.' }),
+    listed: Type.Boolean({ description: 'Whether it is on the list.' }),
+    mode: Type.Enum(['all', 'listed']),
+    policy: Type.Enum(['open', 'invite', 'closed']),
+    homes: Homes,
+    pull: Type.Union([PullAnswer, Type.Null()], { description: 'The pull under way, or the last one remembered.' }),
+  },
+  'Hosted',
+)
+
+const ListQuery = object({
+  list: Type.Optional(ListName),
+  cursor: Type.Optional(AvatarText),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT })),
+})
+
+const ListAnswer = object(
+  {
+    entries: Type.Array(object({ avatar: Text, at: Count, homes: Type.Optional(Homes) })),
+    counts: object({ hosted: Count, blocked: Count, gone: Count, invites: Count }),
+    mode: Type.Enum(['all', 'listed']),
+    policy: Type.Enum(['open', 'invite', 'closed']),
+    cursor: Type.Union([Text, Type.Null()]),
+  },
+  'HostingList',
+)
+
+const ChangeRequest = object(
+  {
+    action: Type.Enum(['add', 'remove', 'block', 'unblock']),
+    avatars: Type.Array(AvatarText, { minItems: 1, maxItems: AVATARS_PER_CHANGE }),
+    forget: Type.Optional(Type.Boolean({ description: 'With `block`: drop what is held, too.' })),
+  },
+  'HostingChange',
+)
+
+export interface HostingRouteComponents {
+  readonly hosting: HostingRules & HostingOffice
+  readonly desk: HostingDesk
+  readonly names: Pick<AvatarNames, 'parse'>
+  readonly clients: ClientAddresses
+}
+
+/** Asking to be hosted, and what the operator says of it (docs/protocol.md, "Asking to be hosted", "The operator"). */
+export function v2HostingRoutes({
+  hosting,
+  desk,
+  names,
+  clients,
+}: HostingRouteComponents): FastifyPluginCallbackTypebox {
+  const tags = ['Hosting']
+  const { mode, policy } = hosting
+
+  return (app, _options, done) => {
+    app.post(
+      '/v2/hosting',
+      {
+        onRequest: (request, _reply, done) => done(tooMany(desk.admits(clients.ofRequest(request.raw)))),
+        schema: {
+          tags,
+          summary: 'Ask to be taken in, or to be let go',
+          body: HostingRequest,
+          response: responses({ 200: GrantedAnswer }, [400, 403, 404, 409, 429, 503]),
+        },
+      },
+      ({ body }) => desk.ask(body.statement, parseSignature(body.signature)),
+    )
+
+    app.get(
+      '/v2/hosting/:avatar',
+      {
+        schema: {
+          tags,
+          summary: 'How this node keeps an avatar',
+          params: AvatarParams,
+          response: responses({ 200: HostedAnswer }, [400]),
+        },
+      },
+      ({ params }) => {
+        const avatar = names.parse(params.avatar)
+        return Promise.resolve({
+          avatar,
+          hosted: hosting.hosts(avatar),
+          listed: hosting.isListed(avatar),
+          mode,
+          policy,
+          homes: [...hosting.whereabouts(avatar)],
+          pull: desk.pullOf(avatar) ?? null,
+        })
+      },
+    )
+
+    app.get(
+      `${OPERATOR_PREFIX}hosting`,
+      {
+        schema: {
+          tags,
+          summary: 'Lists of avatars',
+          querystring: ListQuery,
+          response: responses({ 200: ListAnswer }, [400, 401]),
+        },
+      },
+      ({ query: { list = 'hosted', cursor, limit = PAGE_DEFAULT } }) => {
+        const after = cursor === undefined ? {} : { after: names.parse(cursor) }
+        const found = hosting.list(list, { ...after, limit })
+        const entries = found.map(({ homes, ...entry }) =>
+          homes === undefined ? entry : { ...entry, homes: [...homes] },
+        )
+        const next = entries.length < limit ? null : (entries.at(-1)?.avatar ?? null)
+        return Promise.resolve({ entries, counts: hosting.counts(), mode, policy, cursor: next })
+      },
+    )
+
+    app.post(
+      `${OPERATOR_PREFIX}hosting`,
+      {
+        schema: {
+          tags,
+          summary: 'Change the lists',
+          body: ChangeRequest,
+          response: responses({ 200: object({ changed: Count }) }, [400, 401, 503]),
+        },
+      },
+      async ({ body: { action, avatars: texts, forget = false } }) => {
+        const avatars = [...new Set<Avatar>(texts.map((text) => names.parse(text)))]
+        if (action === 'block') await hosting.block(avatars, { forget })
+        else await hosting[action](avatars)
+        return { changed: avatars.length }
+      },
+    )
+
+    app.post(
+      `${OPERATOR_PREFIX}hosting/tidy`,
+      {
+        schema: {
+          tags,
+          summary: 'Drop what is held and not hosted',
+          response: responses({ 200: object({ dropped: Count }) }, [401]),
+        },
+      },
+      async () => ({ dropped: await hosting.tidy() }),
+    )
+
+    app.post(
+      `${OPERATOR_PREFIX}invites`,
+      {
+        schema: {
+          tags,
+          summary: 'Make codes that put one avatar each on the list',
+          body: object({ count: Type.Integer({ minimum: 1, maximum: INVITES_PER_REQUEST }) }),
+          response: responses({ 200: object({ codes: Type.Array(Text) }) }, [400, 401, 503]),
+        },
+      },
+      async ({ body: { count } }) => ({ codes: await hosting.invite(count) }),
+    )
+
+    app.post(
+      `${OPERATOR_PREFIX}invites/revoke`,
+      {
+        schema: {
+          tags,
+          summary: 'Make all unused codes worthless',
+          response: responses({ 200: object({ revoked: Count }) }, [401]),
+        },
+      },
+      async () => ({ revoked: await hosting.revokeInvites() }),
+    )
+
+    done()
+  }
+}
+
+function tooMany(waitSeconds: number): HttpError | undefined {
+  if (waitSeconds === 0) return undefined
+  const message = `Too many requests to be hosted; try again in ${waitSeconds} s.`
+  return new HttpError(429, 'too_many_requests', message, { 'retry-after': String(waitSeconds) })
+}

@@ -1,0 +1,151 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+
+import { readVerifiedPayload } from '../../record/payload.ts'
+import type { Avatar, RecordBody, RecordId } from '../../record/types.ts'
+import type { NamespaceName } from '../../state/content.ts'
+import {
+  formatPointer,
+  layerDecides,
+  parsePointer,
+  traceCell,
+  type Provenance,
+  type Trace,
+} from '../../state/provenance.ts'
+import type { StoreReader } from '../../store/types.ts'
+import type { AvatarNames } from '../lib/avatar-names.ts'
+import { HttpError } from '../lib/errors.ts'
+import { IdentityText, object, PlatformText, RecordIdText, responses } from '../lib/schemas.ts'
+import { AvatarParams, NamespaceParams } from './schemas.ts'
+
+/** A base can have 3,500 parts of 256 KiB: no more of them than this, the last ones, are searched for one answer. */
+const PARTS_SEARCHED = 64
+/** A base that is made meanwhile takes a record away that a member named a moment ago. */
+const MAX_TRIES = 3
+
+const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
+
+const path = Type.String({ minLength: 1, maxLength: 8192, description: 'JSON Pointer (RFC 6901), such as `/a/b`.' })
+const ProvenanceQuery = object({ path })
+const NamedProvenanceQuery = object({ platform: PlatformText, identity: IdentityText, path })
+
+const ProvenanceAnswer = object(
+  {
+    avatar: Type.String(),
+    platform: Type.String(),
+    identity: Type.String(),
+    path: Type.String(),
+    kind: Type.Enum(['set', 'removed', 'unset']),
+    at: nullable(Type.String({ description: 'Where the record wrote: the path, or one above it.' })),
+    id: nullable(RecordIdText),
+    counter: nullable(Type.Integer()),
+    created_at: nullable(Type.Integer({ description: 'Unix seconds, as claimed by the author.' })),
+    by: nullable(Type.Enum(['patch', 'snapshot', 'part'])),
+  },
+  'Provenance',
+)
+
+type Store = Pick<StoreReader, 'member' | 'record'>
+
+/** Which record set or removed a value (docs/protocol.md, "Provenance"). */
+export function v2ProvenanceRoutes({
+  store,
+  names,
+}: {
+  readonly store: Store
+  readonly names: AvatarNames
+}): FastifyPluginCallbackTypebox {
+  return (app, _options, done) => {
+    const schema = {
+      tags: ['Reading'],
+      summary: 'Which record set or removed a value',
+      response: responses({ 200: ProvenanceAnswer }, [400, 404]),
+    }
+    const find = (avatar: string, name: NamespaceName, path: string): Promise<Provenance> =>
+      findProvenance(store, names.parse(avatar), names.namespace(name), path)
+
+    app.get(
+      '/v2/avatars/:avatar/:platform/:identity/provenance',
+      {
+        schema: {
+          ...schema,
+          description: 'An address cannot hold the names `.` and `..`: see `/v2/avatars/{avatar}/provenance`.',
+          params: NamespaceParams,
+          querystring: ProvenanceQuery,
+        },
+      },
+      async ({ params, query: { path } }) => await find(params.avatar, params, path),
+    )
+
+    app.get(
+      '/v2/avatars/:avatar/provenance',
+      {
+        schema: {
+          ...schema,
+          description: 'Takes every name that a record can have.',
+          params: AvatarParams,
+          querystring: NamedProvenanceQuery,
+        },
+      },
+      async ({ params, query }) => await find(params.avatar, query, query.path),
+    )
+
+    done()
+  }
+}
+
+async function findProvenance(store: Store, avatar: Avatar, name: NamespaceName, path: string): Promise<Provenance> {
+  const tokens = parsePointer(path)
+  const [key, ...rest] = tokens ?? []
+  if (tokens === undefined || key === undefined) {
+    throw new HttpError(400, 'invalid_request', 'path is a JSON Pointer to a value in the content, such as /a/b.')
+  }
+  const question = { avatar, platform: name.platform, identity: name.identity, path }
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const trace = await traceMember(store, avatar, name, key, rest)
+    if (trace === undefined) {
+      return { ...question, kind: 'unset', at: null, id: null, counter: null, created_at: null, by: null }
+    }
+    const { kind, stamp, depth } = trace
+    const found = await readBody(store, stamp.id)
+    if (found === undefined) continue
+    const { id, body } =
+      found.type === 'snapshot' ? await layerOf(store, stamp.id, found, name, tokens) : { id: stamp.id, body: found }
+    const at = formatPointer(tokens.slice(0, depth + 1))
+    return { ...question, kind, at, id, counter: stamp.counter, created_at: body.created_at, by: body.type }
+  }
+  throw new HttpError(503, 'busy', 'The avatar changes faster than it can be read; try again.', { 'retry-after': '1' })
+}
+
+/** Who decided what stands at a path in a member. The member itself, which may be large, is not kept. */
+async function traceMember(
+  store: Store,
+  avatar: Avatar,
+  name: NamespaceName,
+  key: string,
+  tokens: readonly string[],
+): Promise<Trace | undefined> {
+  const cell = await store.member(avatar, name, key)
+  if (cell !== undefined) return cell === null ? undefined : traceCell(cell, tokens)
+  throw new HttpError(404, 'unknown_namespace', 'The avatar has written nothing here that this node knows of.')
+}
+
+async function readBody(store: Store, id: RecordId): Promise<RecordBody | undefined> {
+  const record = await store.record(id)
+  return record && readVerifiedPayload(record.payload)
+}
+
+/** The record of a base in which a value is: the last of its parts that writes there, or the snapshot itself. */
+async function layerOf(
+  store: Store,
+  id: RecordId,
+  body: RecordBody & { type: 'snapshot' },
+  name: NamespaceName,
+  tokens: readonly string[],
+): Promise<{ id: RecordId; body: RecordBody }> {
+  for (const part of body.parts.slice(-PARTS_SEARCHED).reverse()) {
+    const found = await readBody(store, part)
+    if (found?.type === 'part' && layerDecides(found.state, name, tokens)) return { id: part, body: found }
+  }
+  return { id, body }
+}

@@ -1,0 +1,148 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+
+import type { Ingest, IngestResult } from '../../ingest/types.ts'
+import { RecordError } from '../../record/errors.ts'
+import { parseSignature } from '../../record/signature.ts'
+import type { Avatar, SignedRecord } from '../../record/types.ts'
+import type { StoredRecord, StoreReader } from '../../store/types.ts'
+import type { AvatarNames } from '../lib/avatar-names.ts'
+import type { ClientAddresses } from '../lib/client-address.ts'
+import { formatCursor, parseCursor } from './cursor.ts'
+import { HttpError } from '../lib/errors.ts'
+import type { JsonAnswers } from '../answers/json-answers.ts'
+import { written } from '../answers/json-moments.ts'
+import { PAGE_BYTES, PAGE_DEFAULT, RECORDS_BODY_BYTES } from '../lib/limits.ts'
+import { responses } from '../lib/schemas.ts'
+import { AvatarParams, PageQuery, RecordsAnswer, RecordsRequest, RecordsResults } from './schemas.ts'
+
+/** Bytes of payloads read from the store at once; the last record may exceed it. */
+const STEP_BYTES = 256 * 1024
+const LONE_SURROGATE = /\p{Surrogate}/u
+
+/** Records themselves, out and in (docs/protocol.md, "HTTP"). */
+export function v2RecordRoutes({
+  store,
+  ingest,
+  answers,
+  names,
+  clients,
+}: {
+  readonly store: Pick<StoreReader, 'epoch' | 'lastSequence' | 'records'>
+  readonly ingest: Ingest
+  readonly answers: JsonAnswers
+  readonly names: AvatarNames
+  readonly clients: ClientAddresses
+}): FastifyPluginCallbackTypebox {
+  /** Sequence after which a page begins. */
+  function startOf(cursor: string | undefined): number {
+    if (cursor === undefined) return 0
+    const parsed = parseCursor(cursor)
+    if (parsed === undefined) {
+      throw new HttpError(400, 'invalid_cursor', 'A cursor is taken from an earlier answer, as it is, or left out.')
+    }
+    if (parsed.epoch !== store.epoch || parsed.sequence > store.lastSequence()) {
+      throw new HttpError(410, 'cursor_expired', 'The cursor is of a store that is gone; start again without one.')
+    }
+    return parsed.sequence
+  }
+
+  /** A page as JSON text, with the digest of the moment in which its last records were read. */
+  async function* pageOf(avatar: Avatar, start: number, limit: number): AsyncGenerator<Uint8Array> {
+    let count = 0
+    let bytes = 0
+    let after = start
+    for (;;) {
+      const read = await store.records(avatar, { after, limit: limit - count, stepBytes: STEP_BYTES })
+      if (read === undefined) throw new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
+      const texts = read.records.map((record) => JSON.stringify(shown(record)))
+      yield Buffer.from(`${count === 0 ? '{"records":[' : texts.length > 0 ? ',' : ''}${texts.join(',')}`)
+      count += texts.length
+      after = read.records.at(-1)?.sequence ?? after
+      for (const { payload } of read.records) bytes += payload.length
+      if (texts.length > 0 && count < limit && bytes < PAGE_BYTES) continue
+      yield Buffer.from(`],"digest":"${read.digest}","cursor":${JSON.stringify(formatCursor(store.epoch, after))}}`)
+      return
+    }
+  }
+
+  return (app, _options, done) => {
+    app.get(
+      '/v2/avatars/:avatar/records',
+      {
+        schema: {
+          tags: ['Reading'],
+          summary: 'The signed records of an avatar',
+          params: AvatarParams,
+          querystring: PageQuery,
+          response: responses({ 200: RecordsAnswer }, [400, 404, 410, 503]),
+        },
+      },
+      async (request, reply) => {
+        const { params, query } = request
+        const start = startOf(query.cursor)
+        const avatar = names.parse(params.avatar)
+        const page = written(() => pageOf(avatar, start, query.limit ?? PAGE_DEFAULT))
+        return await answers.send(request, reply, { open: () => Promise.resolve(page) })
+      },
+    )
+
+    app.post(
+      '/v2/records',
+      {
+        bodyLimit: RECORDS_BODY_BYTES,
+        schema: {
+          tags: ['Writing'],
+          summary: 'Offer signed records',
+          description:
+            'Each gets its own verdict; one bad record does not stop the others. What is `stored`, `pending` or a ' +
+            '`duplicate` is on disk.',
+          body: RecordsRequest,
+          response: responses({ 200: RecordsResults }, [400, 413, 503]),
+        },
+      },
+      async ({ body, raw }) => {
+        const results = new Map<number, IngestResult>()
+        const records: SignedRecord[] = []
+        const places: number[] = []
+        for (const [place, { payload, signature }] of body.records.entries()) {
+          const record = readRecord(payload, signature)
+          if (record instanceof RecordError) {
+            results.set(place, { id: null, status: 'invalid', code: record.code, message: record.message })
+          } else {
+            records.push(record)
+            places.push(place)
+          }
+        }
+        const verdicts =
+          records.length === 0 ? [] : await ingest.submit(records, { origin: 'http', source: clients.ofRequest(raw) })
+        for (const [at, verdict] of verdicts.entries()) results.set(places[at] ?? -1, verdict)
+        return { results: body.records.map((_, place) => results.get(place)) }
+      },
+    )
+
+    done()
+  }
+}
+
+function shown({ payload, signature, id, status }: StoredRecord) {
+  return {
+    payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8'),
+    signature: `0x${Buffer.from(signature).toString('hex')}`,
+    id,
+    status,
+  }
+}
+
+/** The record's bytes, or what keeps its text from having any. */
+function readRecord(payload: string, signature: string): SignedRecord | RecordError {
+  // As bytes it would become U+FFFD, which is not what the client has sent.
+  if (LONE_SURROGATE.test(payload)) {
+    return new RecordError('lone_surrogate', 'The payload has a lone surrogate, which no UTF-8 text can have.')
+  }
+  try {
+    return { payload: Buffer.from(payload, 'utf8'), signature: parseSignature(signature) }
+  } catch (error) {
+    if (error instanceof RecordError) return error
+    throw error
+  }
+}

@@ -1,0 +1,234 @@
+import Type from 'typebox'
+
+import { PAGE_DEFAULT, PAGE_MAX, RECORDS_PER_REQUEST } from '../lib/limits.ts'
+import {
+  AnyJsonObject,
+  AvatarText,
+  CitationSchema,
+  IdentityText,
+  object,
+  PlatformText,
+  RecordIdText,
+} from '../lib/schemas.ts'
+
+const CanonicalAvatar = Type.String({ description: '`0x` and the compressed key.' })
+const Digest = Type.String({ description: '64 hexadecimal digits: equal digests, equal state.' })
+const CursorText = Type.String({ maxLength: 64, description: 'From an earlier answer; opaque.' })
+
+export const AvatarParams = object({ avatar: AvatarText })
+
+export const AvatarAnswer = object(
+  {
+    avatar: CanonicalAvatar,
+    network: Type.String(),
+    head: Type.Integer({ description: 'The greatest counter among the tips; 0 without any.' }),
+    tips: Type.Array(CitationSchema, { description: 'The greatest 16, ready to be cited.' }),
+    tips_total: Type.Integer(),
+    base: Type.Union([CitationSchema, Type.Null()]),
+    digest: Digest,
+    pending: Type.Integer({ description: 'Records that wait for others and are not shown.' }),
+    missing: object({ total: Type.Integer(), ids: Type.Array(RecordIdText) }),
+    namespaces: Type.Array(object({ platform: Type.String(), identity: Type.String(), content: AnyJsonObject })),
+  },
+  'Avatar',
+)
+
+export const ReceiptAnswer = object(
+  {
+    avatar: CanonicalAvatar,
+    network: Type.String(),
+    head: Type.Integer(),
+    id: Type.Union([RecordIdText, Type.Null()], {
+      description: 'Of the greatest visible record, by counter and id; null where nothing is visible.',
+    }),
+    records: Type.Integer({ description: 'Live records held, pending ones included.' }),
+    digest: Digest,
+    time: Type.Integer({ description: 'Unix seconds by the clock of the node.' }),
+    peer_id: Type.String({ description: 'Whose key signed: it holds the Ed25519 public key.' }),
+    signature: Type.String({ description: '`0x` and 64 bytes.' }),
+  },
+  'Receipt',
+)
+
+export const NamespaceParams = object({
+  avatar: AvatarText,
+  platform: Type.String({ maxLength: 64 }),
+  identity: Type.String({ maxLength: 256, description: 'Percent-encoded. Under `nextid`: the avatar, in any form.' }),
+})
+
+/** Names in a query: URL parsers take `.` and `..` in a path for something else, also percent-encoded. */
+export const NamespaceQuery = object({ platform: PlatformText, identity: IdentityText })
+
+export const PageQuery = object({
+  cursor: Type.Optional(CursorText),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT })),
+})
+
+export const RecordsAnswer = object(
+  {
+    records: Type.Array(
+      object({
+        payload: Type.String({ description: 'The exact text that was signed.' }),
+        signature: Type.String({ description: '`0x` and 64 bytes r ‖ s.' }),
+        id: RecordIdText,
+        status: Type.Enum(['stored', 'pending', 'superseded']),
+      }),
+      { description: 'In order of arrival at this node; a page may hold fewer than asked for.' },
+    ),
+    digest: Digest,
+    cursor: CursorText,
+  },
+  'Records',
+)
+
+/** Its cursor is an avatar: the list is in their order. */
+export const AvatarsQuery = object({
+  cursor: Type.Optional(AvatarText),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT })),
+})
+
+export const AvatarsAnswer = object(
+  {
+    avatars: Type.Array(CanonicalAvatar),
+    cursor: Type.Union([Type.String(), Type.Null()], { description: 'Where to go on; null at the end.' }),
+  },
+  'Avatars',
+)
+
+export const RecordsRequest = object(
+  {
+    records: Type.Array(
+      object({
+        payload: Type.String({ description: 'The exact text that was signed.' }),
+        signature: Type.String({
+          maxLength: 256,
+          description: '64 bytes r ‖ s, or 65 with v (0, 1, 27 or 28), as `0x` and hexadecimal or in base64.',
+        }),
+      }),
+      { maxItems: RECORDS_PER_REQUEST },
+    ),
+  },
+  'RecordsRequest',
+)
+
+export const RecordsResults = object(
+  {
+    results: Type.Array(
+      object({
+        id: Type.Union([RecordIdText, Type.Null()]),
+        status: Type.Enum(['stored', 'pending', 'duplicate', 'superseded', 'refused', 'invalid']),
+        code: Type.Optional(Type.String()),
+        message: Type.Optional(Type.String()),
+        retry: Type.Optional(Type.Boolean({ description: 'For a refused record: whether a later try may succeed.' })),
+      }),
+      { description: 'One a record, in order.' },
+    ),
+  },
+  'Results',
+)
+
+export const EventsQuery = object({ avatar: Type.Optional(AvatarText), after: Type.Optional(CursorText) })
+
+export const StatusAnswer = object(
+  {
+    version: Type.String(),
+    network: Type.String(),
+    peer_id: Type.String(),
+    addresses: Type.Array(Type.String(), { description: 'Multiaddrs to dial this node.' }),
+    peers: Type.Integer(),
+    avatars: Type.Integer(),
+    records: Type.Integer({ description: 'Live records held.' }),
+    bytes: Type.Integer({ description: 'Payloads and signatures of all records kept, history included.' }),
+    hosting: object({
+      mode: Type.Enum(['all', 'listed']),
+      policy: Type.Enum(['open', 'invite', 'closed'], { description: 'Who is put on the list on request.' }),
+      listed: Type.Integer({ description: 'Avatars on the list.' }),
+    }),
+    subscribers: Type.Integer({ description: 'Open event streams.' }),
+    epoch: Type.String({ description: 'Names the life of the store; cursors hold it.' }),
+    damage: Type.Union(
+      [
+        object({
+          found_at: Type.Integer({ description: 'Unix seconds.' }),
+          files: Type.Array(Type.String(), { description: 'What was found, file by file; the first 20.' }),
+          records_lost: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+            description: 'Records lost, at least; null where that is not known. Sync asks peers for them.',
+          }),
+        }),
+        Type.Null(),
+      ],
+      { description: 'The last damage that the node found in its store; null for none.' },
+    ),
+    engine: Type.Optional(Type.String({ description: 'What verifies signatures here.' })),
+    uptime_seconds: Type.Integer(),
+  },
+  'Status',
+)
+
+const Count = Type.Integer({ minimum: 0 })
+
+export const PeerSync = object(
+  {
+    state: Type.Enum(
+      ['idle', 'waiting', 'backing_off', 'opening', 'reconciling', 'bootstrapping', 'fetching', 'serving'],
+      { description: '`waiting`: for a place; `backing_off`: after failures; the last five: what a session does now.' },
+    ),
+    role: Type.Union([Type.Enum(['initiator', 'responder']), Type.Null()], { description: 'Of the session now.' }),
+    progress: Type.Union([object({ done: Count, total: Type.Union([Count, Type.Null()]) }), Type.Null()], {
+      description: 'Records moved by the session now, of `total` where that is known.',
+    }),
+    last: Type.Union(
+      [
+        object({
+          finished_at: Type.Integer({ description: 'Unix seconds.' }),
+          role: Type.Enum(['initiator', 'responder']),
+          outcome: Type.Enum(['equal', 'equal_except_refused', 'different'], {
+            description: 'Whether both sides then held the same records.',
+          }),
+          differences: Type.Integer({
+            minimum: 0,
+            description: 'Records that one side had and the other had not, before.',
+          }),
+          refused_here: Count,
+          refused_there: Count,
+        }),
+        Type.Null(),
+      ],
+      { description: 'The last comparison that ran to its end.' },
+    ),
+    sessions: Type.Integer({ minimum: 0, description: 'That ran to their end, since this node started.' }),
+    failures: Type.Integer({ minimum: 0, description: 'In a row, since then.' }),
+    error: Type.Union([Type.String(), Type.Null()], { description: 'Code of the last failure.' }),
+    records_in: Count,
+    records_out: Count,
+    bytes_in: Count,
+    bytes_out: Count,
+  },
+  'PeerSync',
+)
+
+export const PeersAnswer = object(
+  {
+    peers: Type.Array(
+      object({
+        peer_id: Type.String(),
+        addresses: Type.Array(Type.String()),
+        direction: Type.Enum(['inbound', 'outbound']),
+        gossip: Type.Boolean(),
+        connected_at: Type.Integer({ description: 'Unix seconds.' }),
+        agent: Type.Union([Type.String(), Type.Null()]),
+        gossip_records_in: Type.Integer({
+          minimum: 0,
+          description: 'Records, new to this node, that the peer delivered by gossip since this node started.',
+        }),
+        sync: Type.Union([PeerSync, Type.Null()], { description: 'Null for a peer that does not speak sync.' }),
+      }),
+    ),
+  },
+  'Peers',
+)
+
+export const HealthAnswer = object(
+  { hello: Type.Literal('kv server'), version: Type.String(), network: Type.String() },
+  'Health',
+)

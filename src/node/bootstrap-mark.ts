@@ -1,0 +1,48 @@
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+
+import type { BootstrapMark } from '../sync/bootstrap.ts'
+import type { Bound } from '../negentropy/types.ts'
+
+/**
+ * Keeps in a file how far a bootstrap has come, so that a node that is killed goes on from there. It is a hint: one that is
+ * lost or wrong costs records that are sent once more, so nothing here waits for the disk, and no error gets out.
+ */
+export function fileMark(path: string): BootstrapMark {
+  // One after the other, as they were asked for.
+  let last: Promise<void> = Promise.resolve()
+  let isAbsent = false
+
+  async function save(bound: Bound | null): Promise<void> {
+    if (bound === null) {
+      if (!isAbsent) await rm(path, { force: true })
+      isAbsent = true
+      return
+    }
+    isAbsent = false
+    const mark = { created_at: bound.timestamp, id: Buffer.from(bound.id).toString('hex') }
+    await writeFile(`${path}.new`, JSON.stringify(mark))
+    await rename(`${path}.new`, path)
+  }
+
+  return {
+    async read() {
+      await last
+      try {
+        return parseMark(await readFile(path, 'utf8'))
+      } catch {
+        return null
+      }
+    },
+    write(bound) {
+      last = last.then(() => save(bound)).catch(() => undefined)
+      return last
+    },
+  }
+}
+
+function parseMark(text: string): Bound | null {
+  const { created_at: timestamp, id } = JSON.parse(text) as Record<string, unknown>
+  if (typeof timestamp !== 'number' || !Number.isSafeInteger(timestamp) || timestamp < 0) return null
+  if (typeof id !== 'string' || !/^(?:[0-9a-f]{2}){0,32}$/.test(id)) return null
+  return { timestamp, id: Uint8Array.from(Buffer.from(id, 'hex')) }
+}

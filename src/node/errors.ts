@@ -1,0 +1,25 @@
+import { formatHostPort } from '../config/addresses.ts'
+import type { HostPort } from '../config/addresses.ts'
+import { ListenError } from '../http/server/listening.ts'
+import { listenProblem } from '../network/listening.ts'
+
+export type NodeErrorCode = 'data_dir_unusable' | 'http_address_unusable' | 'restore_unfinished'
+
+/** The node cannot start; the message says what to do. */
+export class NodeError extends Error {
+  override readonly name = 'NodeError'
+  readonly code: NodeErrorCode
+
+  constructor(code: NodeErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** The error that a start ends with where the HTTP interface cannot listen. */
+export function httpUnusable(asked: HostPort, error: unknown): NodeError {
+  const failed = error instanceof ListenError ? error : { address: asked, cause: error }
+  const of = failed.address.host === asked.host ? '' : `, an address of ${asked.host}`
+  const what = `Cannot serve HTTP on ${formatHostPort(failed.address)}${of}: ${listenProblem(failed.cause)} with --http.`
+  return new NodeError('http_address_unusable', what, { cause: failed.cause })
+}

@@ -1,0 +1,107 @@
+import { join } from 'node:path'
+
+import { importArchive, type ImportCounts } from '../archive/importer.ts'
+import { patientDoor } from '../archive/patience.ts'
+import type { Config } from '../config/load.ts'
+import { dataFilesPath, noteMade, wasMade } from './data-files.ts'
+import type { Environment } from '../platform/environment.ts'
+import { HOMES_KEY, homesIn } from '../homes/homes.ts'
+import { HostingError } from '../hosting/errors.ts'
+import { createHosting, type HostingWithPulls } from '../hosting/hosting.ts'
+import { openJournal } from '../hosting/journal.ts'
+import { createPullGuard } from '../hosting/pull-guard.ts'
+import { createPuller, type Puller, type PullImport } from '../hosting/puller.ts'
+import { Register } from '../hosting/register.ts'
+import type { Ingest } from '../ingest/types.ts'
+import type { Logger, Metrics } from '../observe/types.ts'
+import { cellValue } from '../state/cell.ts'
+import type { RebuildableStore } from '../store/store.ts'
+
+interface Parts {
+  readonly environment: Environment
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** In the data directory. */
+const FILE_NAME = 'hosting.log'
+/** The platform of an avatar's own namespace. */
+const OWN_PLATFORM = 'nextid'
+
+/**
+ * Opens the hosting lists of a data directory. The caller has the lock on the store.
+ *
+ * @throws HostingError `unreadable`; `lost` where the directory had lists and they are gone
+ */
+export async function openHosting(
+  { store, environment, logger, metrics }: Parts & { readonly store: RebuildableStore },
+  config: Pick<Config, 'dataDir' | 'hostingMode' | 'hostingPolicy'>,
+): Promise<HostingWithPulls> {
+  const register = new Register()
+  const path = join(config.dataDir, FILE_NAME)
+  const options = (await wasMade(config.dataDir, FILE_NAME)) ? { lost: lostLists(config.dataDir) } : {}
+  const journal = await openJournal(path, (change) => register.apply(change), options)
+  await noteMade(config.dataDir, FILE_NAME).catch(async (error: unknown) => {
+    await journal.close()
+    throw error
+  })
+  const held = {
+    avatars: store.avatars.bind(store),
+    isHeld: async (avatar) => (await store.summary(avatar)) !== undefined,
+    async homes(avatar) {
+      const listed = await store.member(avatar, { platform: OWN_PLATFORM, identity: avatar }, HOMES_KEY)
+      return listed ? homesIn(cellValue(listed)) : []
+    },
+    forget: (avatar) => store.forget(avatar),
+  } satisfies Parameters<typeof createHosting>[0]['held']
+  return createHosting(
+    { held, journal, register, environment, logger, metrics },
+    { mode: config.hostingMode, policy: config.hostingPolicy },
+  )
+}
+
+function lostLists(dataDir: string): HostingError {
+  return new HostingError(
+    'lost',
+    `The hosting lists ${join(dataDir, FILE_NAME)} are lost: the file was made before, and it is missing or empty. Restore ` +
+      `${FILE_NAME} from a backup. To begin with empty lists (nobody on the list, nobody blocked), remove ` +
+      `${dataFilesPath(dataDir)} and run this again.`,
+  )
+}
+
+/** What pulls avatars in, by way of the door that all records take. */
+export function openPuller(
+  {
+    hosting,
+    ingest,
+    environment,
+    logger,
+    metrics,
+  }: Parts & {
+    readonly hosting: HostingWithPulls
+    readonly ingest: Ingest
+  },
+  config: Pick<Config, 'network' | 'hostingPullPrivate' | 'archive'>,
+): Puller {
+  const submit = patientDoor(ingest, environment.timers)
+  const pullArchive: PullImport = async ({ chunks, avatar, progress }) => {
+    const countsOf = (all: ImportCounts) => ({
+      stored: all.stored + all.pending,
+      duplicate: all.duplicate + all.superseded,
+      refused: all.refused + all.invalid + all.skipped,
+    })
+    const report = await importArchive({
+      chunks,
+      submit,
+      only: new Set([avatar]),
+      network: config.network,
+      onProgress: (all) => progress(countsOf(all)),
+    })
+    const [refusal] = Object.values(report.refusals)
+    const fault = report.faults.first[0]?.message ?? refusal?.message
+    return { ...countsOf(report), ...(fault === undefined ? {} : { fault }) }
+  }
+  const guard = createPullGuard({ allowPrivate: config.hostingPullPrivate })
+  const components = { guard, importArchive: pullArchive, memory: hosting, environment, logger, metrics }
+  return createPuller(components, { history: config.archive })
+}

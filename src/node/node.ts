@@ -1,0 +1,289 @@
+import { join } from 'node:path'
+
+import { createAnnouncer } from './announcer.ts'
+import { isRestoring } from '../backup/target.ts'
+import { fileMark } from './bootstrap-mark.ts'
+import { formatHostPort, urlOf } from '../config/addresses.ts'
+import type { Config } from '../config/load.ts'
+import { explorerFolder, packageVersion } from '../config/package-files.ts'
+import { loadNoted } from './data-files.ts'
+import type { Environment } from '../platform/environment.ts'
+import { fileProblem, makeDirectory } from '../platform/files.ts'
+import { loadOperatorToken } from '../hosting/operator-token.ts'
+import { createHostingDesk } from '../hosting/requests.ts'
+import { servedReader } from '../hosting/served-reader.ts'
+import { createHttpServer } from '../http/server/server.ts'
+import { createIngest } from '../ingest/ingest.ts'
+import { createNetwork } from '../network/network.ts'
+import { NodeError, httpUnusable } from './errors.ts'
+import { openHosting, openPuller } from './hosting.ts'
+import { loadPeerKey } from '../network/peer-key.ts'
+import type { Network } from '../network/types.ts'
+import { createMetrics } from '../observe/metrics.ts'
+import type { Logger } from '../observe/types.ts'
+import { openStore } from '../store/store.ts'
+import { watchGaps } from '../sync/gap-watch.ts'
+import { payloadHead } from '../record/payload-head.ts'
+import { createSync, type Sync } from '../sync/scheduler.ts'
+import { selectEngine } from '../verify/select-engine.ts'
+import { createVerifyService } from '../verify/verify-service.ts'
+
+/**
+ * The fields of the log line `started` (level `info`, `"msg":"started"`), one a start: what an operator needs to know,
+ * and what a program that starts a node waits for.
+ */
+export interface Started {
+  /** `HOST:PORT` where the HTTP interface listens; the real port where 0 was asked for. Of several, the first. */
+  readonly http: string
+  /** All of them: a host name such as `localhost` can have several. */
+  readonly http_addresses: readonly string[]
+  /** The HTTP interface's address on this machine, to open in a browser. */
+  readonly url: string
+  /** Multiaddrs to dial this node, each with `/p2p/<peer id>`. */
+  readonly addresses: readonly string[]
+  readonly peer_id: string
+  readonly network: string
+  /** Absolute path. */
+  readonly data_dir: string
+  /** Avatars held. */
+  readonly avatars: number
+  /** Live records held. */
+  readonly records: number
+  /** What verifies signatures. */
+  readonly engine: string
+  readonly version: string
+}
+
+export interface RunningNode {
+  /** Listens and dials; resolves when the node can be used, and has logged `started`. Where it fails, all is stopped. */
+  start(): Promise<Started>
+  /**
+   * Stops all parts in reverse order, within 5 s whatever they do.
+   *
+   * @returns whether all that was accepted is on disk and the store is closed
+   */
+  stop(): Promise<boolean>
+}
+
+/** A part that runs, and how it is stopped. */
+interface Running {
+  readonly name: string
+  readonly stop: () => Promise<void>
+  /** Together they stay below the 5 s in which a node stops (docs/protocol.md, "Command line"). */
+  readonly limitMs: number
+  /** Whether a stop that fails can lose something. */
+  readonly holdsData: boolean
+}
+
+/** Answers under way may take this long to finish when the node stops; event streams end at once. */
+const HTTP_STOP_GRACE_MS = 1000
+
+/** The directory holds the node's private key. */
+const DATA_DIR_MODE = 0o700
+
+/**
+ * Builds a node: opens the store (taking the lock on the data directory) and connects the parts. Nothing listens before
+ * `start`.
+ *
+ * @throws NodeError, StoreError or NetworkError where something is in the way; what was opened is closed again
+ */
+export async function createNode(
+  config: Config,
+  components: { readonly environment: Environment; readonly logger: Logger },
+): Promise<RunningNode> {
+  const { environment, logger } = components
+  const metrics = createMetrics()
+  const part = (name: string) => ({ environment, metrics, logger: logger.child({ part: name }) })
+  const version = packageVersion()
+  metrics.buildInfo({ version, node: process.version })
+  /** In the order of start. */
+  const running: Running[] = []
+
+  async function stop(): Promise<boolean> {
+    let clean = true
+    for (let one = running.pop(); one !== undefined; one = running.pop()) {
+      const problem = await stopWithin(environment, one)
+      if (problem === undefined) continue
+      logger.warn({ part: one.name, err: problem }, 'a part did not stop cleanly')
+      if (one.holdsData) clean = false
+    }
+    return clean
+  }
+
+  try {
+    await makeDirectory(config.dataDir, DATA_DIR_MODE).catch((error: unknown) => {
+      const what = `The data directory ${config.dataDir} cannot be used: ${fileProblem(error)}`
+      throw new NodeError('data_dir_unusable', `${what}. Name another with --data-dir DIR.`, { cause: error })
+    })
+    if (await isRestoring(config.dataDir)) {
+      const what = `A restore to ${config.dataDir} was not finished`
+      throw new NodeError('restore_unfinished', `${what}: run it again, or remove the directory.`)
+    }
+    const engine = await selectEngine()
+    /** Ingest, network and sync need each other; records that arrive before they are there are announced by nobody. */
+    const link: { network?: Network; sync?: Sync } = {}
+    // A peer may have what the disk lost, and what it was refused before.
+    const onLoss = (): void => {
+      link.sync?.policyChanged()
+      link.sync?.nudge()
+    }
+    const store = await openStore(
+      { ...part('store'), engine, onLoss },
+      {
+        location: join(config.dataDir, 'store'),
+        network: config.network,
+        archive: config.archive,
+        quotas: config.quotas,
+      },
+    )
+    running.push({ name: 'store', stop: () => store.close(), limitMs: 800, holdsData: true })
+    metrics.gauge('store_avatars', 'Avatars held.', () => store.totals().avatars)
+    metrics.gauge('store_records', 'Live records held.', () => store.totals().records)
+    metrics.gauge('store_bytes', 'Payloads and signatures of all records kept.', () => store.totals().bytes)
+    const hosting = await openHosting({ ...part('hosting'), store }, config)
+    running.push({ name: 'hosting', stop: () => hosting.close(), limitMs: 100, holdsData: true })
+    const stored = (ids: readonly Uint8Array[]) => store.sync.signed(ids)
+    const verifier = createVerifyService({ engine, stored, ...part('verify') }, { network: config.network })
+    running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 200, holdsData: false })
+
+    const announce = createAnnouncer({
+      environment,
+      publish: (records) => link.network?.publish(records),
+      nudge: () => link.sync?.nudge(),
+    })
+    const avatarOf = (payload: Uint8Array) => payloadHead(payload)?.avatar
+    const admission = { peek: avatarOf, admit: hosting.admit }
+    const ingest = createIngest({ ...part('ingest'), store, verifier, announce, admission })
+    running.push({ name: 'ingest', stop: () => ingest.stop(), limitMs: 800, holdsData: true })
+    const noted = { dataDir: config.dataDir, logger }
+    const privateKey = await loadNoted(noted, 'peer.key', loadPeerKey)
+    const network = await createNetwork(
+      { ingest, environment, metrics, logger, privateKey, onGossipLoss: () => link.sync?.nudge() },
+      {
+        network: config.network,
+        listen: config.listen,
+        peers: config.peers,
+        agent: `avatar-kv/${version}`,
+        gossip: config.gossip,
+      },
+    )
+    link.network = network
+    const sync = createSync(
+      {
+        ...part('sync'),
+        source: store.sync,
+        ingest,
+        transport: network.sync,
+        keccak256: (bytes) => engine.keccak256(bytes),
+        mark: fileMark(join(config.dataDir, 'bootstrap-mark.json')),
+      },
+      {
+        network: config.network,
+        scope: () => hosting.scope(),
+        limits: { intervalMs: config.syncIntervalSeconds * 1000 },
+      },
+    )
+    link.sync = sync
+    hosting.onChange(({ admitted }) => {
+      if (admitted.length === 0) return
+      sync.policyChanged()
+      sync.nudge()
+    })
+    const puller = openPuller({ ...part('hosting'), hosting, ingest }, config)
+    const facts = { network: config.network, peerId: network.peerId }
+    const desk = createHostingDesk({ hosting, puller, engine, clock: environment.clock }, facts)
+    const http = await createHttpServer(
+      {
+        store: servedReader(store, hosting.hosts, avatarOf),
+        kept: store,
+        hosting,
+        desk,
+        ingest,
+        network: withSync(network, sync),
+        signer: { peerId: network.peerId, sign: (bytes) => privateKey.sign(bytes) },
+        environment,
+        metrics,
+        logger,
+      },
+      {
+        ...config.http,
+        trustedProxies: config.httpTrustedProxies,
+        network: config.network,
+        version,
+        engine: engine.name,
+        explorer: explorerFolder(),
+        operatorToken: await loadNoted(noted, 'operator-token', (dir) => loadOperatorToken(dir, environment.random)),
+        limits: { stopGraceMs: HTTP_STOP_GRACE_MS },
+      },
+    )
+    return { start: () => start(network, http), stop }
+
+    async function start(peers: Network, server: typeof http): Promise<Started> {
+      try {
+        running.push({ name: 'network', stop: () => peers.stop(), limitMs: 1550, holdsData: false })
+        await peers.start()
+        const unwatch = watchGaps({ store, environment }, (ids) => sync.missing(ids))
+        const stopSync = async (): Promise<void> => {
+          unwatch()
+          await Promise.all([sync.stop(), puller.stop()])
+        }
+        running.push({ name: 'sync', stop: stopSync, limitMs: 400, holdsData: false })
+        sync.start()
+        hosting.resume()
+        puller.resume()
+        running.push({ name: 'http', stop: () => server.stop(), limitMs: 1100, holdsData: false })
+        await server.start().catch((error: unknown) => {
+          throw httpUnusable(config.http, error)
+        })
+      } catch (error) {
+        await stop()
+        throw error
+      }
+      const [first = config.http] = server.addresses()
+      const started: Started = {
+        http: formatHostPort(first),
+        http_addresses: server.addresses().map(formatHostPort),
+        url: urlOf(first),
+        addresses: peers.addresses(),
+        peer_id: peers.peerId,
+        network: config.network,
+        data_dir: config.dataDir,
+        ...store.totals(),
+        engine: verifier.engine,
+        version,
+      }
+      logger.info(started, 'started')
+      return started
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** The network as the HTTP part shows it: with how sync with each peer stands. */
+function withSync(network: Network, sync: Sync) {
+  return {
+    peerId: network.peerId,
+    addresses: () => network.addresses(),
+    peers() {
+      const all = new Map(sync.peers().map(({ peer_id, ...health }) => [peer_id, health]))
+      return network.peers().map((peer) => ({ ...peer, sync: all.get(peer.peer_id) ?? null }))
+    },
+  }
+}
+
+/** Resolves with what went wrong, or undefined. */
+async function stopWithin(environment: Environment, { stop, limitMs }: Running): Promise<unknown> {
+  let cancel: (() => void) | undefined
+  const late = new Promise<Error>((resolve) => {
+    cancel = environment.timers.after(limitMs, () => resolve(new Error(`it took longer than ${limitMs} ms`)))
+  })
+  try {
+    return await Promise.race([stop().then(() => undefined), late])
+  } catch (error) {
+    return error
+  } finally {
+    cancel?.()
+  }
+}

@@ -1,0 +1,87 @@
+import { join } from 'node:path'
+
+import { patientDoor } from '../archive/patience.ts'
+import type { Environment } from '../platform/environment.ts'
+import type { Logger } from '../observe/types.ts'
+import type { SignedRecord } from '../record/types.ts'
+import { filesToSalvage, salvageFile } from '../store/salvage.ts'
+import { openWholeStore } from './whole-store.ts'
+
+/** What a repair saved. */
+export interface RepairReport {
+  readonly avatars: number
+  /** Records in the new store, superseded ones included. */
+  readonly records: number
+  /** Records that were read and whose signature does not verify. */
+  readonly invalid: number
+  /** Records that the new store did not take, by the reason. */
+  readonly refused: Readonly<Record<string, number>>
+  /** Files that cannot be read whole. */
+  readonly damagedFiles: readonly string[]
+  readonly network: string
+  /** The epoch of the new store. */
+  readonly epoch: string
+}
+
+/** Records verified and stored at once. */
+const BATCH_RECORDS = 256
+
+/** The network of a store whose files are damaged: as one of them tells; undefined where none does. */
+export async function networkOfStore(dataDir: string): Promise<string | undefined> {
+  for (const path of await filesToSalvage(join(dataDir, 'store'))) {
+    const { network } = await salvageFile(path)
+    if (network !== undefined) return network
+  }
+  return undefined
+}
+
+/**
+ * Takes every record that is left in the files of a damaged store and verifies into a new store. Reads the old directory
+ * alone, and writes the new one alone.
+ *
+ * @param options.to a data directory without a store
+ */
+export async function repairStore(
+  { from, to, network }: { readonly from: string; readonly to: string; readonly network: string },
+  components: { readonly environment: Environment; readonly logger: Logger },
+  onProgress: (state: { readonly records: number; readonly bytes: number }) => void,
+): Promise<RepairReport> {
+  const paths = await filesToSalvage(join(from, 'store'))
+  const place = await openWholeStore({ dataDir: to, network }, components, { create: true })
+  if (place === undefined) throw new Error(`No store was made in ${to}.`)
+  try {
+    const submit = patientDoor(place.ingest, components.environment.timers)
+    const damagedFiles = new Set<string>()
+    let invalid = 0
+    let refused: Record<string, number> = {}
+    let bytes = 0
+    // Files are in no order of time: a record that must wait for others may be refused before those are read.
+    for (let before = -1; before !== place.store.totals().bytes;) {
+      before = place.store.totals().bytes
+      invalid = 0
+      refused = {}
+      for (const path of paths) {
+        const file = await salvageFile(path)
+        if (file.isDamaged) damagedFiles.add(path)
+        for (const batch of batches(file.records)) {
+          for (const { status, code = status } of await submit(batch)) {
+            if (status === 'invalid') invalid += 1
+            if (status === 'refused') refused[code] = (refused[code] ?? 0) + 1
+          }
+          onProgress({ records: place.store.totals().records, bytes })
+        }
+        bytes += file.bytes
+      }
+      if (Object.keys(refused).length === 0) break
+    }
+    const { avatars, records } = place.store.totals()
+    const kept = { avatars, records, invalid, refused, network, epoch: place.store.epoch }
+    return { ...kept, damagedFiles: [...damagedFiles] }
+  } finally {
+    await place.close()
+  }
+}
+
+function* batches(records: readonly SignedRecord[]): Generator<readonly SignedRecord[]> {
+  for (let at = 0; at < records.length; at += BATCH_RECORDS) yield records.slice(at, at + BATCH_RECORDS)
+}
