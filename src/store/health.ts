@@ -13,6 +13,7 @@
 import { Level } from 'level'
 import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
+import { dropOldOriginals } from './damaged-files.ts'
 import { databaseError, unusable } from './database-errors.ts'
 import { StoreError } from './errors.ts'
 import {
@@ -147,6 +148,8 @@ export class StoreHealth {
   async #mend(damages: readonly FileDamage[]): Promise<void> {
     const { logger, metrics } = this.#components
     const files = damages.map(({ file, why }) => `${file}: ${why}`)
+    // Files that an interrupted repair moved are of this damage too.
+    const isContinued = this.#mark.isMending
     for (const { kind } of damages) metrics.corruption(kind)
     // First: once the files are mended, nothing else tells that derived rows are out of date.
     await this.#write({ isMending: true, isOpen: true, damage: this.#report(files, null) })
@@ -154,9 +157,24 @@ export class StoreHealth {
     await mendDirectory(this.#location, damages, kept)
     logger.warn(
       { location: this.#location, files: files.slice(0, MAX_FILES), kept },
-      'files of the store are damaged; what is whole in them is used, and the originals are kept. ' +
+      'files of the store are damaged; the node uses what is whole in them and keeps the originals. ' +
         'Check the disk. Lost records come back from peers, or from a backup (avatar-kv restore)',
     )
+    if (!isContinued) await this.#dropOldOriginals(kept, damages)
+  }
+
+  async #dropOldOriginals(kept: string, damages: readonly FileDamage[]): Promise<void> {
+    const { logger } = this.#components
+    try {
+      const { files, bytes } = await dropOldOriginals(kept, new Set(damages.map(({ file }) => file)))
+      if (files.length === 0) return
+      logger.warn(
+        { kept, deleted: files.length, bytes, files: files.slice(0, MAX_FILES) },
+        'the node deleted the oldest originals of damaged files, to bound the space that they take',
+      )
+    } catch (error) {
+      logger.warn({ err: error, kept }, 'old originals of damaged files cannot be deleted; delete them to free space')
+    }
   }
 
   #report(files: readonly string[], recordsLost: number | null): StoreDamage {

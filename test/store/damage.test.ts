@@ -1,4 +1,4 @@
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -12,6 +12,8 @@ interface Line {
   readonly level: number
   readonly msg: string
   readonly records_lost?: number
+  readonly deleted?: number
+  readonly bytes?: number
 }
 
 const WARN = 40
@@ -83,6 +85,35 @@ test('the originals of damaged files are kept', async () => {
   await (await opened(folder)).store.close()
   expect(await readFile(join(folder, 'store.damaged', name))).toEqual(original)
 })
+
+test.each([
+  ['number', 300, 10, 256],
+  ['size', 5, 100_000_000, 3],
+] as const)(
+  'originals of earlier damage are bounded by %s; those of the last damage stay',
+  async (_, count, bytes, most) => {
+    const folder = await house.copy('closed')
+    const kept = join(folder, 'store.damaged')
+    await mkdir(kept)
+    // Older than the damage, with higher numbers than its file has.
+    const earlier = Array.from({ length: count }, (__, index) => `${900_000 + index}.ldb`)
+    for (const name of earlier) {
+      await writeFile(join(kept, name), '')
+      await truncate(join(kept, name), bytes)
+    }
+    await damage(folder, TABLE, (path) => DAMAGES['flipped']!(path, () => 0.5))
+    const [name] = (await levelFiles(folder, TABLE)).slice(-1) as [string]
+    const original = await readFile(join(folder, 'store', name))
+    const { store, warnings } = await opened(folder)
+    await store.close()
+    expect((await readdir(kept)).toSorted()).toEqual([name, ...earlier.slice(1 - most)])
+    expect(await readFile(join(kept, name))).toEqual(original)
+    const gone = count + 1 - most
+    expect(warnings.filter(({ msg }) => msg.includes('deleted'))).toMatchObject([
+      { deleted: gone, bytes: gone * bytes },
+    ])
+  },
+)
 
 test('a damaged manifest: nothing is opened or changed, and the message says what to do', async () => {
   const folder = await house.copy('closed')
