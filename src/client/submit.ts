@@ -76,9 +76,13 @@ export async function submitToFirst(
   })
 }
 
-/** Whether a node has said so. What stands before one (502, 504), and what broke within it (500), says nothing. */
+/**
+ * Whether a node says that it took none of the records. The answer of a proxy in front of it (502, 504), of a node with a
+ * fault (500) or of one whose write failed says nothing.
+ */
 function isRefusal({ code, status, nodeCode = '' }: ClientError): boolean {
-  return code === 'refused' && (status === undefined || status < 500 || (status === 503 && nodeCode !== ''))
+  const isSaid = status === 503 && nodeCode !== '' && nodeCode !== 'store_unavailable'
+  return code === 'refused' && (status === undefined || status < 500 || isSaid)
 }
 
 /** Hands records to one node, whatever it says; true where it has taken all. */

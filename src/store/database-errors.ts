@@ -70,7 +70,9 @@ export function unusable(location: string, detail: string, options?: ErrorOption
   )
 }
 
-function detailOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return cause instanceof Error ? cause.message : String(cause)
+/** What the innermost error says: LevelDB's own words, where there are any. */
+export function detailOf(error: unknown): string {
+  let inner = error
+  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause
+  return inner instanceof Error ? inner.message : String(inner)
 }

@@ -5,7 +5,7 @@ import type { Avatar } from '../record/types.ts'
 import { CorruptRowError } from './errors.ts'
 import type { Key, KeyRange } from './keys.ts'
 import { unseal } from './rows.ts'
-import { assertWhole, setTorn } from './torn-log.ts'
+import { assertWhole, setTorn, writeFailed } from './torn-log.ts'
 
 /** LevelDB, or anything of the `abstract-level` family that reads synchronously, with bytes for keys and values. */
 export type Database = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
@@ -17,7 +17,7 @@ export type Operation =
 /**
  * Writes a batch, whole or not at all, and has it on disk (fsync) when it resolves.
  *
- * @throws StoreError `write_failed` after one that failed, until the database has been opened anew
+ * @throws StoreError `write_failed` if it fails, and after one that failed until the database has been opened again
  */
 export function writeDurably(db: Database, operations: readonly Operation[]): Promise<void> {
   return write(db, operations, true)
@@ -58,7 +58,7 @@ async function writing(db: Database, write: () => Promise<void>): Promise<void> 
     await write()
   } catch (error) {
     setTorn(db, true)
-    throw error
+    throw writeFailed(error)
   }
 }
 

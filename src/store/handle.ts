@@ -10,7 +10,7 @@
 import type { Environment } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
-import { damaged, databaseError, isDamage } from './database-errors.ts'
+import { damaged, databaseError, isDamage, toStoreError } from './database-errors.ts'
 import type { Database } from './database.ts'
 import { StoreError } from './errors.ts'
 import * as feed from './feed.ts'
@@ -168,7 +168,7 @@ export class StoreHandle {
   /** An error that a read or a write met; from now on the files are to be checked if it tells of damage. */
   #met(error: unknown): unknown {
     const { db, environment, location = '' } = this.#parts
-    if (!isDamage(error)) return error
+    if (!isDamage(error)) return error instanceof StoreError ? error : toStoreError(error, location)
     if (environment.clock.now() - this.#checkedInVainMs < CHECK_PAUSE_MS) return databaseError(error, location)
     return noteDamage(db, error) ? damaged(error) : error
   }

@@ -5,7 +5,7 @@
  */
 import { readdir, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isDamage } from './database-errors.ts'
+import { detailOf, isDamage } from './database-errors.ts'
 import type { Database } from './database.ts'
 import { StoreError } from './errors.ts'
 
@@ -51,13 +51,23 @@ export function noteDamage(db: Database, error: unknown): boolean {
 
 /** @throws StoreError `write_failed` */
 export function assertWhole(db: Database): void {
-  if (isTorn(db)) throw writeFailed()
+  if (isTorn(db)) throw earlierWriteFailed()
 }
 
-export function writeFailed(): StoreError {
+/** Of a write that was not begun. */
+export function earlierWriteFailed(): StoreError {
   return new StoreError(
     'write_failed',
-    'An earlier write failed. The data are opened anew before the next one: try again.',
+    'An earlier write to the store failed. The node opens its data again before the next one. Try again.',
+  )
+}
+
+/** Of a write that failed: LevelDB does not say whether it is on disk. */
+export function writeFailed(error: unknown): StoreError {
+  return new StoreError(
+    'write_failed',
+    `A write to the store failed: ${detailOf(error)}. It may be on disk or not. Make the same change again.`,
+    { cause: error },
   )
 }
 

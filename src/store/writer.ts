@@ -23,7 +23,7 @@ import { readSummary } from './reader.ts'
 import { rebuildAvatar } from './rebuild.ts'
 import * as rows from './rows.ts'
 import { Sweeper } from './sweeper.ts'
-import { noteDamage, writeFailed } from './torn-log.ts'
+import { earlierWriteFailed, noteDamage } from './torn-log.ts'
 import type { CommitResult, Quotas } from './types.ts'
 
 /** Records in a step of background work: others wait for one no longer than for a commit of that many. */
@@ -415,7 +415,7 @@ export class StoreWriter {
   /** Runs a task when all earlier ones have ended. @throws StoreError `write_failed` where it has been retired */
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
     return this.#writing.run(() => {
-      if (this.#isRetired) throw writeFailed()
+      if (this.#isRetired) throw earlierWriteFailed()
       return task()
     })
   }

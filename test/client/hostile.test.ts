@@ -313,6 +313,7 @@ describe('a node that lies to writers', () => {
     [504, '<h1>Gateway Timeout</h1>', 'unconfirmed'],
     [503, '<h1>Service Unavailable</h1>', 'unconfirmed'],
     [503, '{"code":"busy","message":"later"}', 'refused'],
+    [503, '{"code":"store_unavailable","message":"later"}', 'unconfirmed'],
     [413, '<h1>Request Entity Too Large</h1>', 'refused'],
   ])('that answers with %i and %s has refused only where a node says so', async (status, body, code) => {
     const author = privateKeySigner(newKey())

@@ -22,6 +22,7 @@ import { servedReader } from '../../src/hosting/served-reader.ts'
 import type { HostingOptions } from '../../src/hosting/hosting.ts'
 import { createVerifyService } from '../../src/verify/verify-service.ts'
 import { openDesk, openOffice } from '../hosting/office.ts'
+import type { OfficeOptions } from '../hosting/office.ts'
 
 export const NETWORK = 'main'
 export const OPERATOR_TOKEN = 'ab'.repeat(32)
@@ -65,7 +66,7 @@ export interface NodeOptions {
   readonly ingestLimits?: Partial<IngestLimits>
   readonly environment?: Environment
   readonly feedEntries?: number
-  readonly hosting?: Partial<HostingOptions>
+  readonly hosting?: Partial<HostingOptions> & Pick<OfficeOptions, 'path'>
   /** What every avatar says where it lives. */
   readonly homes?: readonly string[]
   readonly logger?: Logger

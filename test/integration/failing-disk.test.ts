@@ -28,7 +28,7 @@ test('a node whose disk refuses writes takes them again afterwards, and loses no
         break
       } catch (error) {
         refused += 1
-        expect(String(error)).toMatch(/500/)
+        expect(String(error)).toMatch(/503/)
         expect(attempt).toBeLessThan(3)
       }
     }

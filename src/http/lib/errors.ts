@@ -6,6 +6,8 @@ import { HostingError } from '../../hosting/errors.ts'
 import { IngestBusyError } from '../../ingest/errors.ts'
 import type { Logger, Metrics } from '../../observe/types.ts'
 import { RecordError } from '../../record/errors.ts'
+import { CorruptRowError, StoreError } from '../../store/errors.ts'
+import type { StoreErrorCode } from '../../store/errors.ts'
 import type { ClientAddresses } from './client-address.ts'
 
 export type HttpErrorCode =
@@ -31,6 +33,7 @@ export type HttpErrorCode =
   | 'operator_only'
   | 'wrong_host'
   | 'payload_unknown'
+  | 'store_unavailable'
   | 'timeout'
   | 'too_many_requests'
   | 'too_many_archives'
@@ -93,7 +96,7 @@ export function sendError(reply: FastifyReply, statusCode: number, code: string,
   return reply.code(statusCode).header('content-type', JSON_TYPE).send(errorJson(code, message))
 }
 
-/** Status, and seconds after which to try again, of what hosting refuses; the others are faults of the node. */
+/** Status, and seconds after which to try again, of what hosting refuses. */
 const HOSTING_STATUS: { readonly [code in HostingError['code']]?: readonly [number, number?] } = {
   invalid_statement: [400],
   wrong_peer: [400],
@@ -106,6 +109,30 @@ const HOSTING_STATUS: { readonly [code in HostingError['code']]?: readonly [numb
   stale_statement: [409],
   hosting_busy: [503, 60],
   hosting_full: [503, 3600],
+}
+
+/** Seconds after which to try again, where the node cannot use its data now. */
+const STORE_RETRY_S = 5
+/** The same, where only the operator can change that. */
+const OPERATOR_RETRY_S = 60
+/** The store opens its data again, or mends them, before the next call. */
+const PASSING: ReadonlySet<StoreErrorCode> = new Set(['write_failed', 'damaged', 'reopened'])
+
+/**
+ * The answer where the node cannot read or write its data. Its log has the reason: the store's own message names folders.
+ * Undefined for another error.
+ */
+function storeUnavailable(error: unknown): HttpError | undefined {
+  let isPassing = true
+  if (error instanceof StoreError) isPassing = PASSING.has(error.code) || error.cause instanceof CorruptRowError
+  else if (!(error instanceof HostingError && error.code === 'failed')) return undefined
+  const retryS = isPassing ? STORE_RETRY_S : OPERATOR_RETRY_S
+  const isFull = error instanceof StoreError && error.code === 'disk_full'
+  const what = isFull ? "The node's disk is full" : 'The node cannot read or write its data now'
+  const message =
+    `${what}; its log says why. A change that you sent may be on disk or not. ` +
+    `Send the same request again in ${retryS} s, or use another node.`
+  return new HttpError(503, 'store_unavailable', message, { 'retry-after': String(retryS) })
 }
 
 export interface ErrorComponents {
@@ -182,6 +209,11 @@ export function installErrorHandler(app: FastifyInstance, { logger, metrics, cli
     if (statusCode >= 400 && statusCode < 500) return sendError(reply, statusCode, 'bad_request', error.message)
     const { address } = clients.ofRequest(request.raw)
     logger.error({ err: error, address, method: request.method, url: shownUrl(request.url) }, 'request failed')
+    const unavailable = storeUnavailable(error)
+    if (unavailable !== undefined) {
+      const { code, message, headers } = unavailable
+      return sendError(reply.headers(headers), unavailable.statusCode, code, message)
+    }
     return sendError(reply, 500, 'internal', 'The node failed to answer; its log says why. Trying again may help.')
   })
 }

@@ -11,9 +11,12 @@ const ErrorSchema = Type.Object(
   { title: 'Error' },
 )
 
-/** Answers that any call can meet, for the API description. */
+/** The answers of a call, for the API description. Any call can meet a busy node, or one whose store fails: 503. */
 export function responses(success: Record<string, TSchema>, errors: readonly number[] = []): Record<string, TSchema> {
-  const failures = errors.map((status) => [String(status), { ...ErrorSchema, description: REASONS[status] ?? 'Error' }])
+  const failures = [...errors, 503].map((status) => [
+    String(status),
+    { ...ErrorSchema, description: REASONS[status] ?? 'Error' },
+  ])
   return { ...success, ...Object.fromEntries(failures) }
 }
 
@@ -26,7 +29,7 @@ const REASONS: Readonly<Record<number, string>> = {
   410: 'The cursor is of a store that is gone; start again without one.',
   413: 'The body is too large, or the answer would be.',
   429: 'Too much from one address; `Retry-After` says when to try again.',
-  503: 'The node is busy, or refuses this for now; `Retry-After` says when to try again.',
+  503: 'The node is busy, refuses this for now, or cannot use its store; `Retry-After` says when to try again.',
 }
 
 export function object<P extends TProperties>(properties: P, title?: string) {

@@ -99,7 +99,7 @@ export function v1Routes(
           tags: TAGS,
           summary: 'Everything that an avatar has written',
           querystring: KvQuery,
-          response: responses({ 200: KvAnswer }, [400, 413, 503]),
+          response: responses({ 200: KvAnswer }, [400, 413]),
         },
       },
       async (request, reply) => {
@@ -118,7 +118,7 @@ export function v1Routes(
             `At most ${BY_IDENTITY_VALUES} avatars. That an account is theirs is their own claim; ` +
             'this node has not checked it.',
           querystring: ByIdentityQuery,
-          response: responses({ 200: ByIdentityAnswer }, [400, 413, 503]),
+          response: responses({ 200: ByIdentityAnswer }, [400, 413]),
         },
       },
       async (request, reply) => {
@@ -155,7 +155,7 @@ export function v1Routes(
           summary: 'Write with a signed payload',
           description: 'The write is on disk, and visible in the answer, which is that of `GET /v1/kv`.',
           body: WriteRequest,
-          response: responses({ 201: KvAnswer }, [400, 409, 413, 503]),
+          response: responses({ 201: KvAnswer }, [400, 409, 413]),
         },
       },
       async (request, reply) => {

@@ -85,7 +85,7 @@ export function createArchiveRoutes(
           description: 'Newline-delimited JSON of one moment: a header, signed records, a trailer with a digest.',
           produces: [ARCHIVE_TYPE, 'application/gzip'],
           querystring: ArchiveQuery,
-          response: responses({}, [400, 404, 429, 503]),
+          response: responses({}, [400, 404, 429]),
         },
       },
       async (request, reply) => {
@@ -148,7 +148,7 @@ export function createArchiveRoutes(
             'The bytes of an archive, compressed or not. Each record passes the same door as in `POST /v2/records`; ' +
             'what is wrong with the archive is told and does not keep sound records out. It may be repeated.',
           consumes: [ARCHIVE_TYPE, 'application/gzip'],
-          response: responses({ 200: ImportAnswer }, [400, 429, 503]),
+          response: responses({ 200: ImportAnswer }, [400, 429]),
         },
       },
       async ({ body: received, socket, raw }) => {

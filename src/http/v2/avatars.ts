@@ -41,7 +41,7 @@ export function v2AvatarRoutes(
           tags: TAGS,
           summary: 'Everything that an avatar has written, and where it stands',
           params: AvatarParams,
-          response: responses({ 200: AvatarAnswer }, [400, 404, 413, 503]),
+          response: responses({ 200: AvatarAnswer }, [400, 404, 413]),
         },
       },
       async (request, reply) => {
@@ -68,7 +68,7 @@ export function v2AvatarRoutes(
     const contentSchema = {
       tags: TAGS,
       summary: 'The content of one namespace',
-      response: responses({ 200: AnyJsonObject }, [400, 404, 413, 503]),
+      response: responses({ 200: AnyJsonObject }, [400, 404, 413]),
     }
 
     app.get(

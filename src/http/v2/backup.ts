@@ -46,7 +46,7 @@ export function createBackupRoutes(
           summary: 'Everything that the node holds, of one moment',
           description: 'For the command `avatar-kv backup`. One at a time.',
           produces: ['application/octet-stream'],
-          response: responses({}, [401, 503]),
+          response: responses({}, [401]),
         },
       },
       async (_request, reply) => {

@@ -61,7 +61,7 @@ export function v2EventRoutes({
             'more: read the state anew, and go on.',
           produces: ['text/event-stream'],
           querystring: EventsQuery,
-          response: responses({}, [400, 429, 503]),
+          response: responses({}, [400, 429]),
         },
       },
       (request, reply) => {

@@ -25,7 +25,7 @@ export function v2ReceiptRoutes({
             'Whoever keeps receipts can show that a node later denied what it had signed. The signature is Ed25519 over ' +
             '`avatar-kv-receipt/2`, a line feed, and the RFC 8785 canonical JSON of the other members.',
           params: AvatarParams,
-          response: responses({ 200: ReceiptAnswer }, [400, 404, 503]),
+          response: responses({ 200: ReceiptAnswer }, [400, 404]),
         },
       },
       async (request, reply) => {

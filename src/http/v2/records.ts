@@ -74,7 +74,7 @@ export function v2RecordRoutes({
           summary: 'The signed records of an avatar',
           params: AvatarParams,
           querystring: PageQuery,
-          response: responses({ 200: RecordsAnswer }, [400, 404, 410, 503]),
+          response: responses({ 200: RecordsAnswer }, [400, 404, 410]),
         },
       },
       async (request, reply) => {
@@ -97,7 +97,7 @@ export function v2RecordRoutes({
             'Each gets its own verdict; one bad record does not stop the others. What is `stored`, `pending` or a ' +
             '`duplicate` is on disk.',
           body: RecordsRequest,
-          response: responses({ 200: RecordsResults }, [400, 413, 503]),
+          response: responses({ 200: RecordsResults }, [400, 413]),
         },
       },
       async ({ body, raw }) => {
