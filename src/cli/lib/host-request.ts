@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import type { Command } from 'commander'
 
 import { signStatement, statementText, type HostingStatement } from '../../hosting/statement.ts'
@@ -7,7 +9,7 @@ import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
 import { confirm } from './ask.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
-import type { HostedAnswer } from './hosting-answers.ts'
+import type { HostedAnswer, HostingAnswer } from './hosting-answers.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
 import { createNodeClient } from './node-client.ts'
 import type { NodeClient } from './node-client.ts'
@@ -29,6 +31,8 @@ interface RequestOptions {
 
 /** Between two looks at a pull. */
 const POLL_MS = 500
+/** The times of statements are whole seconds; timers may be a little early. */
+const NEXT_SECOND_MS = 1_100
 
 /** `host request` and `host status`. */
 export function addHostRequest(host: Command, context: CommandContext): void {
@@ -68,7 +72,7 @@ Examples:
         const statement = await statementFor(context, client, options.unsigned, options)
         return context.out(statementText(statement))
       }
-      const answer = await client.askHosting(await signedRequest(context, client, options))
+      const answer = await askHosting(context, client, options)
       if (answer.pulling && options.wait) {
         const pull = await untilPulled(context, client, answer.avatar)
         if (options.json) context.out(jsonText({ ...answer, pull }))
@@ -135,7 +139,7 @@ async function statementFor(
   return {
     action: leave ? 'leave' : 'host',
     avatar,
-    created_at: Math.floor(context.environment.clock.now() / 1000),
+    created_at: now(context),
     ...(from === undefined ? {} : { from }),
     ...(invite === undefined ? {} : { invite }),
     network,
@@ -145,15 +149,34 @@ async function statementFor(
   }
 }
 
-async function signedRequest(context: CommandContext, client: NodeClient, options: RequestOptions) {
+/** Sends the request of an owner. A statement that is no later than one before it is signed again, once, a second later. */
+async function askHosting(
+  context: CommandContext,
+  client: NodeClient,
+  options: RequestOptions,
+): Promise<HostingAnswer> {
   const { signed, signature, key } = options
-  if (signed !== undefined && signature !== undefined) return { statement: signed, signature }
+  if (signed !== undefined && signature !== undefined) return await client.askHosting({ statement: signed, signature })
   const secretKey = await readKeyFile(context, key)
   const statement = await statementFor(context, client, avatarOf(secretKey), options)
-  return {
-    statement: statementText(statement),
-    signature: `0x${Buffer.from(signStatement(statement, secretKey)).toString('hex')}`,
+  const ask = async (created_at: number) => await client.askHosting(sign({ ...statement, created_at }, secretKey))
+  try {
+    return await ask(statement.created_at)
+  } catch (error) {
+    if (!(error instanceof CliError) || error.refusal?.code !== 'stale_statement') throw error
+    await sleep(NEXT_SECOND_MS)
+    return await ask(now(context))
   }
+}
+
+function sign(statement: HostingStatement, secretKey: Uint8Array) {
+  const signature = Buffer.from(signStatement(statement, secretKey)).toString('hex')
+  return { statement: statementText(statement), signature: `0x${signature}` }
+}
+
+/** Unix seconds. */
+function now(context: CommandContext): number {
+  return Math.floor(context.environment.clock.now() / 1_000)
 }
 
 type Pull = NonNullable<HostedAnswer['pull']>
@@ -164,9 +187,7 @@ async function untilPulled(context: CommandContext, client: NodeClient, avatar: 
     const { pull } = await client.hosted(avatar)
     if (pull === null) throw new CliError('refused', `The node at ${client.url} says nothing of the fetching.`)
     if (pull.state === 'done' || pull.state === 'failed') return pull
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, POLL_MS)
-    })
+    await sleep(POLL_MS)
   }
 }
 
