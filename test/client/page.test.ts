@@ -2,12 +2,15 @@ import { readFileSync } from 'node:fs'
 import { Wallet } from 'ethers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as api from '../../src/client/index.ts'
+import { blocksOf, readPage } from '../docs/blocks.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
 import { newKey } from './keys.ts'
 
 /** What docs/client.md says, run as it is there, against real nodes. */
-const page = readFileSync(new URL('../../docs/client.md', import.meta.url), 'utf8')
-const blocks = [...page.matchAll(/```js\n([^`]*(?:`(?!``)[^`]*)*)```/g)].map(([, code]) => code ?? '')
+const page = readPage('docs/client.md')
+const blocks = blocksOf('docs/client.md')
+  .filter(({ language }) => language === 'js')
+  .map(({ text }) => text)
 
 let node: HttpNode
 let second: HttpNode

@@ -8,11 +8,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as browser from '../../src/replica/browser.ts'
 import * as api from '../../src/replica/index.ts'
 import { newKey } from '../client/keys.ts'
+import { blocksOf, readPage } from '../docs/blocks.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
 
 /** What docs/replica.md says, run as it is there, against a real node. */
-const page = fs.readFileSync(new URL('../../docs/replica.md', import.meta.url), 'utf8')
-const blocks = [...page.matchAll(/```js\n([^`]*(?:`(?!``)[^`]*)*)```/g)].map(([, code]) => code ?? '')
+const page = readPage('docs/replica.md')
+const blocks = blocksOf('docs/replica.md')
+  .filter(({ language }) => language === 'js')
+  .map(({ text }) => text)
 
 let node: HttpNode
 let folder: string
