@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 
 import { avatarOf } from '../record/keys.ts'
-import type { Avatar, JsonValue } from '../record/types.ts'
+import type { Avatar } from '../record/types.ts'
 import type { Moved } from '../migrate/migrate.ts'
 import type { HostAddress, OpenMigration } from '../migrate/run.ts'
 import type { Receipt } from '../receipt/receipt.ts'
@@ -13,7 +13,7 @@ import { DEFAULT_KEY_FILE, readKeyFile } from './lib/key-file.ts'
 import { updateHomes } from './lib/migrate-homes.ts'
 import { createHttpHost } from './lib/migrate-host.ts'
 import { createMoveProgress, reportText } from './lib/migrate-text.ts'
-import type { MoveProgress } from './lib/migrate-text.ts'
+import type { MigrateReport, MoveProgress } from './lib/migrate-text.ts'
 import { createNodeClient } from './lib/node-client.ts'
 import { jsonText, printable } from './lib/text.ts'
 
@@ -33,28 +33,6 @@ interface MigrateOptions {
   readonly home?: string
   readonly leaveOld?: true
   readonly json?: true
-}
-
-/** What `migrate --json` prints. */
-export interface MigrateReport {
-  readonly avatar: Avatar
-  readonly network: string
-  readonly from: string
-  readonly to: string
-  readonly outcome: Moved['outcome']
-  /** Records: read from the old host, new to the new one, and those that only the new one had. */
-  readonly moved: { readonly read: number; readonly given: number; readonly extra: number }
-  readonly rounds: number
-  readonly head: number
-  readonly digest: string
-  readonly pending: number
-  readonly missing: number
-  /** Records of the old host that were bad, and left out. */
-  readonly bad_records: number
-  /** Signed by the new host and checked here; null by multiaddr, or where it gives none. */
-  readonly receipt: Receipt | null
-  /** The list of homes that was signed; null where none was. */
-  readonly homes: readonly JsonValue[] | null
 }
 
 /** `migrate`. */

@@ -1,4 +1,4 @@
-import type { PutResult } from './types.ts'
+import type { PutResult, RecordText } from './types.ts'
 
 /**
  * `usage`: the call makes no sense as it is. `invalid_change`: what should be written is no JSON that a content can hold, or
@@ -28,13 +28,6 @@ export type ClientErrorCode =
   | 'bad_signature'
   | 'aborted'
   | 'unsupported'
-
-/** A signed record as `POST /v2/records` takes it. */
-export interface RecordText {
-  readonly payload: string
-  /** `0x` and 128 hex digits. */
-  readonly signature: string
-}
 
 /** What is known of an error beside its code. */
 export interface ClientErrorDetails {

@@ -1,11 +1,11 @@
 /** Hands records to one node, in requests that it takes. */
 import type { RecordId, VerifiedRecord } from '../record/types.ts'
 import type { SubmitAnswer } from './answers.ts'
-import type { RecordText } from './errors.ts'
 import { MAX_HEALING_ROUNDS, NEAR_RECORDS, SUBMIT_BYTES, SUBMIT_RECORDS } from './limits.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { NodeApi } from './node-api.ts'
 import { recordText } from './sign-patch.ts'
+import type { RecordText } from './types.ts'
 
 /** @param results what became of them, filled as answers come: after a failure, those of the requests before it */
 export async function submitAll(

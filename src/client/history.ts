@@ -10,9 +10,9 @@ import type {
 } from '../record/types.ts'
 import { applyMergePatch, getMember, isJsonObject } from '../state/merge-patch.ts'
 import { formatPointer } from '../state/provenance.ts'
-import type { RecordText } from './errors.ts'
 import { sameJson } from './json.ts'
 import { recordText } from './sign-patch.ts'
+import type { RecordText } from './types.ts'
 
 /** Places named of one record; a snapshot can change more than anybody reads. */
 const MAX_CHANGES = 1_000

@@ -5,7 +5,8 @@
  * @module avatar-kv/client
  */
 export { createClient } from './client.ts'
-export { ClientError, type ClientErrorCode, type ClientErrorDetails, type RecordText } from './errors.ts'
+export type * from './api.ts'
+export { ClientError, type ClientErrorCode, type ClientErrorDetails } from './errors.ts'
 export type { HistoryEntry, ValueChange } from './history.ts'
 export { mergePatchOf } from './json.ts'
 export { memoryRecordCache, type MemoryCacheOptions } from './record-cache.ts'

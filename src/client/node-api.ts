@@ -4,9 +4,9 @@ import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import * as answers from './answers.ts'
 import type { ClaimAnswer, RecordsPage, SubmitAnswer } from './answers.ts'
 import { createDeadline, orAborted, throwIfAborted, type Deadline } from './deadline.ts'
-import { ClientError, messageOf, type RecordText } from './errors.ts'
+import { ClientError, messageOf } from './errors.ts'
 import * as limits from './limits.ts'
-import type { AvatarDocument } from './types.ts'
+import type { AvatarDocument, RecordText } from './types.ts'
 
 type Signal = AbortSignal | undefined
 

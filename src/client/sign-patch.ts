@@ -8,9 +8,10 @@ import { parseSignature } from '../record/signature.ts'
 import type { Avatar, Citation, JsonObject, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import { verifyRecord } from '../record/verify.ts'
 import { orAborted, throwIfAborted } from './deadline.ts'
-import { ClientError, type RecordText } from './errors.ts'
+import { ClientError } from './errors.ts'
 import { signWith, type Signer } from './signers.ts'
 import { invalidChange } from './split-patch.ts'
+import type { RecordText } from './types.ts'
 
 /** A patch to one namespace that fits into a record. */
 export interface Piece {

@@ -1,6 +1,7 @@
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, Citation, JsonObject, RecordId, StateEntry, VerifiedRecord } from '../record/types.ts'
-import type { ChangeRequest, PutRequest, WrittenRecord } from '../client/types.ts'
+import type { ChangeRequest, PutRequest } from '../client/api.ts'
+import type { WrittenRecord } from '../client/types.ts'
 import type { Signer } from '../client/signers.ts'
 import type { ArchiveErrorCode } from '../archive/errors.ts'
 import type { ReplicaError } from './errors.ts'

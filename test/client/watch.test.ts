@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, 
 import { createClient } from '../../src/client/client.ts'
 import { SURVEY_MS } from '../../src/client/limits.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
-import type { Client } from '../../src/client/types.ts'
+import type { Client } from '../../src/client/api.ts'
 import type { WatchEvent } from '../../src/client/watch.ts'
 import { signRecord } from '../../src/record/sign.ts'
 import { buildSnapshot } from '../../src/record/build.ts'

@@ -1,13 +1,36 @@
 import { HOMES_KEY } from '../../homes/homes.ts'
+import type { Moved } from '../../migrate/migrate.ts'
 import type { Progress } from '../../migrate/types.ts'
-import type { JsonValue } from '../../record/types.ts'
+import type { Receipt } from '../../receipt/receipt.ts'
+import type { Avatar, JsonValue } from '../../record/types.ts'
 import type { CommandContext } from './context.ts'
-import type { MigrateReport } from '../migrate.ts'
 import { countText, jsonText, printable, timeText } from './text.ts'
 
 /** Between two lines of progress where they stay, and where one takes the place of the other. */
 const LINE_MS = 2_000
 const DRAW_MS = 100
+
+/** What `migrate --json` prints. */
+export interface MigrateReport {
+  readonly avatar: Avatar
+  readonly network: string
+  readonly from: string
+  readonly to: string
+  readonly outcome: Moved['outcome']
+  /** Records: read from the old host, new to the new one, and those that only the new one had. */
+  readonly moved: { readonly read: number; readonly given: number; readonly extra: number }
+  readonly rounds: number
+  readonly head: number
+  readonly digest: string
+  readonly pending: number
+  readonly missing: number
+  /** Records of the old host that were bad, and left out. */
+  readonly bad_records: number
+  /** Signed by the new host and checked here; null by multiaddr, or where it gives none. */
+  readonly receipt: Receipt | null
+  /** The list of homes that was signed; null where none was. */
+  readonly homes: readonly JsonValue[] | null
+}
 
 export interface MoveProgress extends Progress {
   /** Takes the line away; nothing more is shown. */

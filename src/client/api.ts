@@ -1,0 +1,114 @@
+import type { HostsReport } from '../receipt/hosts.ts'
+import type { SignatureEngine } from '../record/engine.ts'
+import type { JsonObject } from '../record/types.ts'
+import type { Provenance } from '../state/provenance.ts'
+import type { HistoryEntry } from './history.ts'
+import type { Signer } from './signers.ts'
+import type {
+  AvatarDocument,
+  CallOptions,
+  Namespace,
+  PutResult,
+  RecordCache,
+  VerifiedAvatar,
+  VerifyOptions,
+  WriteOptions,
+} from './types.ts'
+import type { WatchEvent } from './watch.ts'
+
+/** What a client talks to, and what it may take and use. */
+export interface ClientOptions {
+  /** Addresses of nodes, `https://…`, the preferred ones first; 1 to 16. */
+  readonly nodes: readonly string[]
+  /** The network whose records count. A node of another is told apart by its records. Default `main`. */
+  readonly network?: string
+  /** Default: the platform's. */
+  readonly fetch?: typeof fetch
+  /** How long a node may be silent, in ms. Default 15,000. */
+  readonly timeoutMs?: number
+  /** Ends everything that this client does. */
+  readonly signal?: AbortSignal
+  /** What verifies signatures. Default: pure JavaScript, about 400 a second. */
+  readonly engine?: SignatureEngine
+  /** Keeps verified records for longer than memory does, which keeps at most 64 avatars and 64 MiB. Default: none. */
+  readonly cache?: RecordCache
+  /** Milliseconds since the Unix epoch. Default: the platform's clock. */
+  readonly now?: () => number
+}
+
+/** A merge patch to be signed. */
+export interface PutRequest extends Namespace {
+  readonly signer: Signer
+  /** Applied by RFC 7396: members are set, null deletes. Of any size; one too large for a record becomes several. */
+  readonly patch: JsonObject
+}
+
+/** A change to be made of what is there. */
+export interface ChangeRequest extends Namespace {
+  readonly signer: Signer
+  /**
+   * What the content shall be, given what it is (a copy, to be changed at will). Called again where a snapshot superseded the
+   * change meanwhile.
+   */
+  readonly change: (before: JsonObject) => JsonObject | Promise<JsonObject>
+}
+
+/** Everything that an app does with avatars, over one or several nodes of which none needs to be trusted. */
+export interface Client {
+  readonly nodes: readonly string[]
+  readonly network: string
+  /**
+   * What the first node that answers says of an avatar. Not verified: as good as the node is.
+   *
+   * @returns undefined where no node knows the avatar
+   * @throws ClientError `unreachable`, `bad_answer`, `refused`
+   */
+  get(avatar: string, options?: CallOptions): Promise<AvatarDocument | undefined>
+  /** The content of one namespace, not verified; undefined where no node knows it. */
+  get(avatar: string, platform: string, identity?: string, options?: CallOptions): Promise<JsonObject | undefined>
+  /**
+   * Fetches the signed records of an avatar, or those that came since the last time; verifies and folds them here, and
+   * compares what they say with what each node claims. An avatar that nobody has written to is empty, with head 0.
+   *
+   * @throws ClientError `unreachable` where no node answered and nothing was known before
+   */
+  getVerified(avatar: string, options?: VerifyOptions): Promise<VerifiedAvatar>
+  /**
+   * Signs a merge patch on tips verified here, and hands it in.
+   *
+   * @throws ClientError
+   */
+  put(request: PutRequest, options?: WriteOptions): Promise<PutResult>
+  /** Writes what turns a content into another. */
+  change(request: ChangeRequest, options?: WriteOptions): Promise<PutResult>
+  /**
+   * Several writes with as few requests as possible; each cites the one before it. Results in the same order.
+   *
+   * @throws ClientError whose `written` has what was written before the avatar that failed
+   */
+  batch(requests: readonly PutRequest[], options?: WriteOptions): Promise<PutResult[]>
+  /** All records of an avatar that nodes still have, verified, with what each one changed, in order of (counter, id). */
+  history(avatar: string, options?: CallOptions): Promise<HistoryEntry[]>
+  /**
+   * The verified state, and then every record exactly once as it comes. Ends when the signal is aborted, or the loop is
+   * left; connections that break are made again, at another node if need be.
+   *
+   * @param options.after the `cursor` of an earlier event: changes since then come first, though the state has them
+   */
+  watch(avatar: string, options?: CallOptions & { readonly after?: string }): AsyncIterable<WatchEvent>
+  /** Asks all nodes for signed receipts, and holds them against each other and against the records. */
+  hosts(avatar: string, options?: CallOptions): Promise<HostsReport>
+  /**
+   * Which record set or removed a value, by records verified here.
+   *
+   * @param path JSON Pointer (RFC 6901) into the content, such as `/a/b`
+   * @throws ClientError `usage` where it is none
+   */
+  provenance(
+    avatar: string,
+    platform: string,
+    identity: string,
+    path: string,
+    options?: CallOptions,
+  ): Promise<Provenance>
+}
