@@ -1,9 +1,9 @@
 /**
- * `not_a_backup`: no directory of this format. `damaged`: a file of it is not as it was written, or bytes on the way are
- * not. `not_empty`: there is something where a backup or a restored node should go. `incomplete`: not everything could be
- * restored. `unwritable`: the disk does not take it.
+ * `not_a_backup`: the directory is not of this format. `damaged`: a file, or bytes on the way, differ from what was written.
+ * `not_empty`: the target holds other files. `in_use`: another process works on the target. `incomplete`: not everything
+ * could be restored. `unwritable`: the disk refuses a write.
  */
-export type BackupErrorCode = 'not_a_backup' | 'damaged' | 'not_empty' | 'incomplete' | 'unwritable'
+export type BackupErrorCode = 'not_a_backup' | 'damaged' | 'not_empty' | 'in_use' | 'incomplete' | 'unwritable'
 
 /** Why a backup cannot be made or restored; the message says what to do. */
 export class BackupError extends Error {

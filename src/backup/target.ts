@@ -6,7 +6,7 @@ import { BackupError } from './errors.ts'
 import { diskError, namesIn, syncDirectory, writeFileDurably } from './files.ts'
 import { HOSTING_FILE, KEY_FILE } from './manifest.ts'
 
-/** In a data directory: a restore is under way or was ended; no node starts on it. */
+/** In a data directory: a restore or a repair is not finished; no node starts on it. */
 const MARK_FILE = 'restoring.json'
 const MARK_TEXT = '{"format":"avatar-kv-restoring/1"}\n'
 const STORE_DIRECTORY = 'store'
@@ -27,16 +27,19 @@ export async function isRestoring(dataDir: string): Promise<boolean> {
 }
 
 /**
- * Makes a data directory ready to be restored into: it is new, empty, or holds what an unfinished restore left, which is
+ * Makes a data directory ready for a restore or a repair: it is new, empty, or holds what an unfinished one left, which is
  * removed. From then on until `finishTarget` no node starts on it.
  *
- * @throws BackupError `not_empty`, `unwritable`
+ * @param isInUse whether a process has the store in the directory open
+ * @throws BackupError `not_empty`, `in_use`, `unwritable`
  */
-export async function beginTarget(dataDir: string): Promise<void> {
+export async function beginTarget(dataDir: string, isInUse: (dataDir: string) => Promise<boolean>): Promise<void> {
   try {
     const names = (await namesIn(dataDir)) ?? []
-    if (names.includes(MARK_FILE)) await clear(dataDir, names)
-    else if (names.length > 0) throw notEmpty(dataDir, names)
+    if (names.includes(MARK_FILE)) {
+      if (await isInUse(dataDir)) throw inUse(dataDir)
+      await clear(dataDir, names)
+    } else if (names.length > 0) throw notEmpty(dataDir, names)
     else {
       await makeDirectory(dataDir, DIRECTORY_MODE)
       await writeFileDurably(join(dataDir, MARK_FILE), [Buffer.from(MARK_TEXT)])
@@ -44,7 +47,7 @@ export async function beginTarget(dataDir: string): Promise<void> {
       await syncDirectory(dirname(dataDir))
     }
   } catch (error) {
-    throw diskError(`Nothing can be restored to ${dataDir}`, error)
+    throw diskError(`Cannot make a data directory in ${dataDir}`, error)
   }
 }
 
@@ -56,7 +59,7 @@ export async function finishTarget(dataDir: string, files: Readonly<Record<strin
     await rm(join(dataDir, MARK_FILE))
     await syncDirectory(dataDir)
   } catch (error) {
-    throw diskError(`The restore to ${dataDir} cannot be finished`, error)
+    throw diskError(`Cannot finish the data directory ${dataDir}`, error)
   }
 }
 
@@ -70,6 +73,13 @@ async function clear(dataDir: string, names: readonly string[]): Promise<void> {
 function notEmpty(dataDir: string, names: readonly string[]): BackupError {
   return new BackupError(
     'not_empty',
-    `${dataDir} is not empty (${names.slice(0, 3).join(', ')}): a backup is restored to a new directory. Name another one.`,
+    `${dataDir} is not empty (${names.slice(0, 3).join(', ')}). Name a new or an empty directory.`,
+  )
+}
+
+function inUse(dataDir: string): BackupError {
+  return new BackupError(
+    'in_use',
+    `Another process restores or repairs to ${dataDir} now. Wait until it ends, or name another directory.`,
   )
 }

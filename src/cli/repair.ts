@@ -16,12 +16,12 @@ interface RepairOptions {
   readonly json?: true
 }
 
-/** What goes along as it is, where it can be read: who is hosted, who the node is, and what its operator shows. */
+/** Files that are copied as they are, where they can be read. */
 const CARRIED_FILES = ['hosting.log', 'peer.key', 'operator-token'] as const
 
-const BEFORE_START = 'To prevent that, restore the file from a backup to the new directory before you start its node.'
+const BEFORE_START = 'To prevent that, copy the file from a backup to the new directory before you start its node.'
 const LOST: Readonly<Record<(typeof CARRIED_FILES)[number], string>> = {
-  'hosting.log': `The new node begins with empty lists: nobody on the list, nobody blocked. ${BEFORE_START}`,
+  'hosting.log': `The new node begins with empty hosting lists: no avatar is listed or blocked. ${BEFORE_START}`,
   'peer.key': `The new node gets a new peer id. ${BEFORE_START}`,
   'operator-token': 'The new node makes a new one.',
 }
@@ -32,11 +32,11 @@ export function addRepair(program: Command, context: CommandContext): void {
     .command('repair')
     .summary('save what is left of a damaged data directory to a new one')
     .description(
-      'For a store that no longer opens. Reads every table and log of it, even if other files are lost, and takes each record whose ' +
-        'signature verifies into a new data directory; hosting list, peer key and operator token go along where they can ' +
-        'be read. The old directory is only read: stop its node first, and never start it again, as both have one peer key. ' +
-        'What could not be saved comes from peers once the new node runs, or from a backup. A repair that was interrupted ' +
-        'can be run again.',
+      'Makes a new data directory from one whose store no longer opens. It reads every table and log of the store, even if ' +
+        'other files are missing, and stores each record whose signature verifies. It also copies the hosting list, the peer ' +
+        'key and the operator token if they can be read. It changes nothing in the old directory. Stop its node first, and ' +
+        'never start it again: both directories have one peer key. Lost records come from peers once the new node runs, or ' +
+        'from a backup (restore). If you interrupt a repair, run the same command again: it begins from the start.',
     )
     .option('--data-dir <dir>', 'the damaged data directory', './data')
     .requiredOption('--out <dir>', 'the data directory to make; it must be new or empty')
@@ -47,23 +47,36 @@ export function addRepair(program: Command, context: CommandContext): void {
       `
 Examples:
   $ avatar-kv repair --data-dir /var/lib/avatar-kv --out /var/lib/avatar-kv-new
-  $ avatar-kv start --data-dir /var/lib/avatar-kv-new`,
+  $ avatar-kv start --data-dir /var/lib/avatar-kv-new
+
+Exit code 0: the new directory is finished; the output names damaged files, and what was left out. Exit code 1: it is not
+finished, and no node starts on it.`,
     )
     .action(async (options: RepairOptions) => {
       const from = resolve(context.cwd, options.dataDir)
       const to = resolve(context.cwd, options.out)
       await mustHaveStore(from)
-      const [{ beginTarget, finishTarget }, { networkOfStore, repairStore }, { createLogger }] = await Promise.all([
+      const [
+        { beginTarget, finishTarget },
+        { bytesToRepair, networkOfStore, repairStore },
+        { isInUse },
+        { createLogger },
+      ] = await Promise.all([
         import('../backup/target.ts'),
         import('../offline/repair.ts'),
+        import('../offline/whole-store.ts'),
         import('../observe/logger.ts'),
       ])
       const network = options.network ?? (await networkOfStore(from)) ?? 'main'
-      const files = await filesToCarry(context, from)
-      await beginTarget(to)
+      const { files, leftBehind } = await filesToCarry(context, from)
+      const totalBytes = await bytesToRepair(from)
+      await beginTarget(to, isInUse)
       const progress = createProgress(context, {
         label: 'repair',
-        interrupted: 'No node starts on the unfinished directory. Run the same command again.',
+        totalBytes,
+        interrupted:
+          `${printable(from)} is unchanged. ${printable(to)} is not finished, and no node starts on it. Run the same ` +
+          `command again; it begins from the start. Or remove ${printable(to)}.`,
       })
       const parts = { environment: context.environment, logger: createLogger({ level: 'silent', pretty: false }) }
       const report = await repairStore({ from, to, network }, parts, (state) => progress.at(state)).finally(() =>
@@ -73,24 +86,25 @@ Examples:
       if (records === 0) {
         throw new CliError(
           'failed',
-          `No record in ${from} verifies for the network ${network}. Name its network with --network, or restore a backup ` +
-            `(avatar-kv restore). ${to} is not finished, and no node starts on it: remove it.`,
+          `No record in ${printable(from)} verifies for the network ${printable(network)}. Name its network with --network ` +
+            `and run the command again, or restore a backup (avatar-kv restore). ${printable(to)} is not finished, and no ` +
+            'node starts on it.',
         )
       }
       await finishTarget(to, files)
       const carried = Object.keys(files)
       if (options.json) {
-        const saved = { data_dir: to, avatars, records, network, epoch, carried }
+        const saved = { data_dir: to, avatars, records, network, epoch, carried, left_behind: leftBehind }
         context.out(jsonText({ ...saved, invalid, refused, damaged_files: damagedFiles }))
         return
       }
       const what = `${countText(records, 'record')} of ${countText(avatars, 'avatar')}`
       context.out(`repaired  ${what}, to ${printable(to)}; network ${printable(network)}`)
       if (carried.length > 0) context.out(`carried   ${carried.join(', ')}`)
-      for (const file of damagedFiles) context.note(`Damaged: ${printable(file)}. What is whole in it was saved.`)
-      if (invalid > 0) context.note(`${countText(invalid, 'record')} failed verification and stayed behind.`)
+      for (const file of damagedFiles) context.note(`Damaged: ${printable(file)}. Its readable records were saved.`)
+      if (invalid > 0) context.note(`${countText(invalid, 'record')} failed verification, and were left out.`)
       for (const [code, count] of Object.entries(refused)) {
-        context.note(`${countText(count, 'record')} stayed behind: ${printable(code)}.`)
+        context.note(`${countText(count, 'record')} left out: ${printable(code)}.`)
       }
       if (carried.includes('peer.key')) {
         context.note(
@@ -109,18 +123,22 @@ async function mustHaveStore(dataDir: string): Promise<void> {
   throw new CliError('failed', `There is no store in ${dataDir}. Name a node's data directory with --data-dir DIR.`)
 }
 
-async function filesToCarry(context: CommandContext, from: string): Promise<Record<string, Uint8Array>> {
+async function filesToCarry(
+  context: CommandContext,
+  from: string,
+): Promise<{ files: Record<string, Uint8Array>; leftBehind: string[] }> {
   const files: Record<string, Uint8Array> = {}
+  const leftBehind: string[] = []
   for (const name of CARRIED_FILES) {
     try {
       files[name] = await readFile(join(from, name))
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') {
-        if (await wasMade(from, name)) context.note(`Warning: ${name} is lost. ${LOST[name]}`)
-        continue
-      }
-      context.note(`${name} cannot be read and stays behind: ${printable(messageOf(error))}.`)
+      const isGone = codeOf(error) === 'ENOENT'
+      if (isGone && !(await wasMade(from, name))) continue
+      leftBehind.push(name)
+      const why = isGone ? 'is missing' : `cannot be read (${printable(messageOf(error))})`
+      context.note(`Warning: ${name} ${why}. ${LOST[name]}`)
     }
   }
-  return files
+  return { files, leftBehind }
 }

@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import type { Manifest } from '../backup/manifest.ts'
 import { jsonOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
-import { CliError, codeOf } from './lib/errors.ts'
+import { CliError } from './lib/errors.ts'
 import { createProgress } from './lib/progress.ts'
 import { countText, jsonText, printable, timeText } from './lib/text.ts'
 
@@ -37,16 +37,16 @@ Examples:
   $ avatar-kv start --data-dir /var/lib/avatar-kv-new`,
     )
     .action(async (dir: string, options: RestoreOptions) => {
-      const [{ readBackup }, { beginTarget, finishTarget, isRestoring }] = await Promise.all([
+      const [{ readBackup }, { beginTarget, finishTarget }, { isInUse }] = await Promise.all([
         import('../backup/read.ts'),
         import('../backup/target.ts'),
+        import('../offline/whole-store.ts'),
       ])
       const path = resolve(context.cwd, dir)
       const dataDir = resolve(context.cwd, options.dataDir)
       const manifest = await readBackup(path)
       const files = await filesToRestore(path, manifest, options.withKey === true)
-      if (await isRestoring(dataDir)) await mustBeIdle(context, dataDir, manifest)
-      await beginTarget(dataDir)
+      await beginTarget(dataDir, isInUse)
       const epoch = await restoreStore(context, path, dataDir, manifest)
       await finishTarget(dataDir, files)
       const { avatars, records, created_at, network, peer_id } = manifest
@@ -78,23 +78,13 @@ async function filesToRestore(path: string, manifest: Manifest, withKey: boolean
   return files
 }
 
-/** Makes sure that what is left of a restore is not that of one under way. */
-async function mustBeIdle(context: CommandContext, dataDir: string, manifest: Manifest): Promise<void> {
-  try {
-    await (await openStore(context, dataDir, manifest, false))?.close()
-  } catch (error) {
-    // Whatever else is wrong with it, it is removed.
-    if (codeOf(error) === 'locked') throw new CliError('failed', `Another restore to ${dataDir} is under way.`)
-  }
-}
-
-async function openStore(context: CommandContext, dataDir: string, { network }: Manifest, create: boolean) {
+async function openStore(context: CommandContext, dataDir: string, { network }: Manifest) {
   const [{ openWholeStore }, { createLogger }] = await Promise.all([
     import('../offline/whole-store.ts'),
     import('../observe/logger.ts'),
   ])
   const logger = createLogger({ level: 'silent', pretty: false })
-  return await openWholeStore({ dataDir, network }, { environment: context.environment, logger }, { create })
+  return await openWholeStore({ dataDir, network }, { environment: context.environment, logger }, { create: true })
 }
 
 /** Fills the store; the epoch of the new one. */
@@ -109,7 +99,7 @@ async function restoreStore(
     import('../archive/patience.ts'),
   ])
   const { environment } = context
-  const place = await openStore(context, dataDir, manifest, true)
+  const place = await openStore(context, dataDir, manifest)
   if (place === undefined) throw new CliError('failed', `No store can be made in ${dataDir}.`)
   const progress = createProgress(context, {
     label: 'restore',

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { patientDoor } from '../archive/patience.ts'
@@ -35,11 +36,26 @@ export async function networkOfStore(dataDir: string): Promise<string | undefine
   return undefined
 }
 
+/** Bytes of the files that `repairStore` reads. */
+export async function bytesToRepair(dataDir: string): Promise<number> {
+  const paths = await filesToSalvage(join(dataDir, 'store'))
+  const sizes = await Promise.all(
+    paths.map((path) =>
+      stat(path).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  )
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
+
 /**
- * Takes every record that is left in the files of a damaged store and verifies into a new store. Reads the old directory
- * alone, and writes the new one alone.
+ * Stores every record that is left in the files of a damaged store, and verifies, in a new store. Changes nothing in the old
+ * directory.
  *
  * @param options.to a data directory without a store
+ * @param onProgress called with the records stored and the bytes read; bytes begin at 0 again where the files are read twice
  */
 export async function repairStore(
   { from, to, network }: { readonly from: string; readonly to: string; readonly network: string },
@@ -54,12 +70,12 @@ export async function repairStore(
     const damagedFiles = new Set<string>()
     let invalid = 0
     let refused: Record<string, number> = {}
-    let bytes = 0
     // Files are in no order of time: a record that must wait for others may be refused before those are read.
     for (let before = -1; before !== place.store.totals().bytes;) {
       before = place.store.totals().bytes
       invalid = 0
       refused = {}
+      let bytes = 0
       for (const path of paths) {
         const file = await salvageFile(path)
         if (file.isDamaged) damagedFiles.add(path)
@@ -71,6 +87,7 @@ export async function repairStore(
           onProgress({ records: place.store.totals().records, bytes })
         }
         bytes += file.bytes
+        onProgress({ records: place.store.totals().records, bytes })
       }
       if (Object.keys(refused).length === 0) break
     }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
@@ -7,6 +8,7 @@ import { createIngest } from '../ingest/ingest.ts'
 import type { Ingest } from '../ingest/types.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import type { Logger } from '../observe/types.ts'
+import { isDatabaseOpen } from '../store/health.ts'
 import { hasStore } from '../store/mark.ts'
 import { ONE_PASS_CACHES, openStore } from '../store/store.ts'
 import type { StoreReader } from '../store/types.ts'
@@ -26,6 +28,13 @@ export interface WholeStore {
 const DATA_DIR_MODE = 0o700
 /** Threads that verify: two are faster than one can store, and each takes about 13 MiB. */
 const MAX_WORKERS = 2
+
+/** Whether a process has the store in a data directory open. */
+export async function isInUse(dataDir: string): Promise<boolean> {
+  const location = join(dataDir, 'store')
+  // Opening a database makes its directory.
+  return existsSync(location) && (await isDatabaseOpen(location))
+}
 
 /**
  * Opens the store in a data directory, and locks it. Nothing is pruned while it is open; a node that keeps no history

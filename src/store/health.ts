@@ -277,19 +277,25 @@ function marked({ lastSequence, keptRecords }: Counted): Pick<StoreMark, 'lastSe
   return { lastSequence, records: keptRecords }
 }
 
-/**
- * Makes sure that no other process has the database open: what it writes would look like damage.
- *
- * @throws StoreError `locked`
- */
+/** @throws StoreError `locked`: what another process writes meanwhile would look like damage */
 async function mustBeFree(location: string): Promise<void> {
+  const problem = await openProblem(location)
+  if (problem?.code === 'locked') throw problem
+}
+
+/** Whether a process, this one included, has the database in a directory open. */
+export async function isDatabaseOpen(location: string): Promise<boolean> {
+  return (await openProblem(location))?.code === 'locked'
+}
+
+async function openProblem(location: string): Promise<StoreError | undefined> {
   // LevelDB takes the lock before it looks whether there is a database, and gives it back when it refuses.
   const db = new Level(location, { createIfMissing: false, errorIfExists: true })
   try {
     await db.open()
+    return undefined
   } catch (error) {
-    const problem = databaseError(error, location)
-    if (problem.code === 'locked') throw problem
+    return databaseError(error, location)
   } finally {
     await db.close()
   }

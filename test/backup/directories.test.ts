@@ -11,6 +11,7 @@ import { readBackup } from '../../src/backup/read.ts'
 import { beginTarget, finishTarget, isRestoring } from '../../src/backup/target.ts'
 import { writeBackup } from '../../src/backup/write.ts'
 import type { BackupContents } from '../../src/backup/write.ts'
+import { isInUse } from '../../src/offline/whole-store.ts'
 import { newKey, signedPatch } from '../http/writer.ts'
 
 let folder: string
@@ -117,7 +118,7 @@ describe('a backup directory', () => {
     await writeFile(join(folder, 'file'), '')
     const within = join(folder, 'file', 'within')
     await expect(writeBackup(within, contents())).rejects.toMatchObject({ code: 'unwritable' })
-    await expect(beginTarget(within)).rejects.toMatchObject({ code: 'unwritable' })
+    await expect(beginTarget(within, isInUse)).rejects.toMatchObject({ code: 'unwritable' })
   })
 })
 
@@ -126,7 +127,7 @@ describe('a directory that is restored to', () => {
     for (const name of ['new/one', 'empty']) {
       const dataDir = join(folder, name)
       if (name === 'empty') await mkdir(dataDir)
-      await beginTarget(dataDir)
+      await beginTarget(dataDir, isInUse)
       expect(await isRestoring(dataDir)).toBe(true)
       await finishTarget(dataDir, { 'peer.key': Buffer.from('secret') })
       expect(await isRestoring(dataDir)).toBe(false)
@@ -137,13 +138,13 @@ describe('a directory that is restored to', () => {
 
   it('is cleared of what an ended restore left', async () => {
     const dataDir = join(folder, 'data')
-    await beginTarget(dataDir)
+    await beginTarget(dataDir, isInUse)
     await mkdir(join(dataDir, 'store'))
     await writeFile(join(dataDir, 'store', '000001.log'), 'half')
     await writeFile(join(dataDir, 'store.mark.json'), '{"format":"avatar-kv-store/1"}')
     await writeFile(join(dataDir, 'store.mark.json.new'), '{"form')
     await writeFile(join(dataDir, 'peer.key'), 'half')
-    await beginTarget(dataDir)
+    await beginTarget(dataDir, isInUse)
     expect(await readdir(dataDir)).toEqual(['restoring.json'])
   })
 
@@ -155,7 +156,7 @@ describe('a directory that is restored to', () => {
     const dataDir = join(folder, 'data')
     await mkdir(dataDir)
     for (const name of names) await writeFile(join(dataDir, name), name)
-    await expect(beginTarget(dataDir)).rejects.toMatchObject({ code: 'not_empty' })
+    await expect(beginTarget(dataDir, isInUse)).rejects.toMatchObject({ code: 'not_empty' })
     expect((await readdir(dataDir)).toSorted()).toEqual(names.toSorted())
   })
 })

@@ -1,9 +1,16 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
+import { systemEnvironment } from '../../src/platform/system.ts'
 import { createDamageHouse, DAMAGES, levelFiles, open, TABLE, type DamageHouse } from '../store/damage-house.ts'
 import { run } from './run.ts'
+
+const MAIN = resolve('dist/main.js')
 
 let house: DamageHouse
 
@@ -89,3 +96,48 @@ test('a repair that cannot work says why and what to do', async () => {
   expect(await repair('--data-dir', folder, '--out', 'other')).toMatchObject({ code: 0 })
   await rm(join(cwd, 'other'), { recursive: true })
 })
+
+test('a terminal shows how far a repair is, to the end', async () => {
+  const folder = await house.copy('closed')
+  const drawn: string[] = []
+  const system = systemEnvironment()
+  let now = system.clock.now()
+  // Each look at the clock is a second later, so that each step is drawn.
+  const environment = { ...system, clock: { ...system.clock, now: () => (now += 1_000) } }
+  const options = { cwd: dirname(folder), environment, draw: (line: string) => void drawn.push(line) }
+  expect(await run(['repair', '--data-dir', folder, '--out', 'drawn'], options)).toMatchObject({ code: 0, err: '' })
+  expect(drawn.at(-1)).toBe('')
+  expect(drawn.at(-2)).toMatch(new RegExp(`^repair \\[#{24}\\] 100 % ${house.records.length} records, [0-9.]+ MB, `))
+  expect(drawn.some((line) => /^repair \[#+\.+\] [0-9]+ % [0-9]+ records, .* left$/.test(line))).toBe(true)
+  await rm(join(dirname(folder), 'drawn'), { recursive: true })
+})
+
+test('Ctrl-C says what is left and what to do; a second repair does not disturb the first', async () => {
+  const folder = await house.copy('closed')
+  const cwd = dirname(folder)
+  // Whoever opens it waits until another process writes to it.
+  const pipe = join(folder, 'store', '999999.ldb')
+  await promisify(execFile)('mkfifo', [pipe])
+  const args = ['repair', '--data-dir', folder, '--out', 'cut', '--network', 'main']
+  const child = execFile(process.execPath, [MAIN, ...args], { cwd })
+  let err = ''
+  child.stderr?.on('data', (text: string) => void (err += text))
+  await expect.poll(() => existsSync(join(cwd, 'cut', 'store', 'CURRENT')), { timeout: 30_000 }).toBe(true)
+  const other = await house.copy('closed')
+  const second = ['repair', '--data-dir', other, '--out', 'cut']
+  await expect
+    .poll(() => run(second, { cwd }), { timeout: 30_000 })
+    .toMatchObject({ code: 1, err: expect.stringMatching(/Another process .*cut now\. Wait until it ends/) })
+  child.kill('SIGINT')
+  expect(await once(child, 'exit')).toEqual([null, 'SIGINT'])
+  expect(err).toBe(
+    `avatar-kv: interrupted. ${folder} is unchanged. ${join(cwd, 'cut')} is not finished, and no node starts on it. ` +
+      `Run the same command again; it begins from the start. Or remove ${join(cwd, 'cut')}.\n`,
+  )
+  await rm(pipe)
+  expect(await run(args, { cwd })).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(`^repaired {2}${house.records.length} `),
+  })
+  await rm(join(cwd, 'cut'), { recursive: true })
+}, 60_000)

@@ -13,13 +13,19 @@ export interface Outcome {
 /** Runs one command line in this process. `stdin` undefined: a terminal at which nobody types. */
 export async function run(
   args: readonly string[],
-  options: { readonly cwd: string; readonly stdin?: string; readonly env?: CommandContext['env'] },
+  options: {
+    readonly cwd: string
+    readonly stdin?: string
+    readonly env?: CommandContext['env']
+    readonly draw?: CommandContext['draw']
+    readonly environment?: CommandContext['environment']
+  },
 ): Promise<Outcome> {
   let out = ''
   let err = ''
   const { cwd, stdin, env = {} } = options
   const code = await runCommandLine(args, {
-    environment: systemEnvironment(),
+    environment: options.environment ?? systemEnvironment(),
     env,
     cwd,
     command: 'avatar-kv',
@@ -33,7 +39,7 @@ export async function run(
         done()
       },
     }),
-    draw: undefined,
+    draw: options.draw,
     onInterrupt: () => () => undefined,
     out: (text) => void (out += `${text}\n`),
     note: (text) => void (err += `${text}\n`),
