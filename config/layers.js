@@ -13,7 +13,7 @@ const LAYERS = {
   platform: { areas: [] },
   observe: { areas: [] },
   shares: { areas: [], types: ['platform/environment'] },
-  config: { areas: ['platform', 'shares'] },
+  config: { areas: ['platform', 'record', 'shares'] },
   negentropy: { areas: [], types: ['platform/environment'], packages: PURE_PACKAGES },
   record: { areas: ['state'], packages: PURE_PACKAGES },
   state: { areas: ['record'], packages: PURE_PACKAGES },

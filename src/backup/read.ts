@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { decodeText } from '../platform/decode-text.ts'
 import { fileProblem } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
 import { codeOf, readFileFacts } from './files.ts'
@@ -30,7 +31,7 @@ async function readManifest(path: string): Promise<string> {
     const file = await open(join(path, MANIFEST_FILE), 'r')
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_MANIFEST_BYTES + 1))
-      if (bytesRead <= MAX_MANIFEST_BYTES) return buffer.toString('utf8', 0, bytesRead)
+      if (bytesRead <= MAX_MANIFEST_BYTES) return decodeText(buffer.subarray(0, bytesRead))
     } finally {
       await file.close()
     }

@@ -3,6 +3,8 @@ import { resolve } from 'node:path'
 import { Errors } from 'typebox/value'
 
 import { networkProblem } from '../shares/networks.ts'
+import { JsonTextError } from '../record/errors.ts'
+import { parseExactJson } from '../record/exact-json.ts'
 import { fileProblem } from '../platform/files.ts'
 import { decodeText } from '../platform/decode-text.ts'
 import { multiaddrProblem, parseHostPort } from './addresses.ts'
@@ -151,8 +153,10 @@ function readText(path: string): string {
 function parseObject(text: string, source: string): object {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseExactJson(text)
   } catch (error) {
+    const isLoss = error instanceof JsonTextError && error.code !== 'invalid_json'
+    if (isLoss) throw new ConfigError('bad_file', `Cannot use the configuration file ${source}: ${error.message}`)
     throw new ConfigError(
       'bad_file',
       `The configuration file ${source} is not JSON: ${String((error as Error).message).replaceAll('\n', ' ')}. Correct it there.`,

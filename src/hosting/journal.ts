@@ -10,6 +10,8 @@ import { open, readFile, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+import { decodeText } from '../platform/decode-text.ts'
+import { fileProblem } from '../platform/files.ts'
 import { HostingError } from './errors.ts'
 import type { HostingChange } from './register.ts'
 
@@ -27,6 +29,8 @@ const FORMAT = '{"format":"avatar-kv-hosting/1"}'
 const FILE_MODE = 0o600
 /** Digits of SHA-256 before each line: enough against accidents. */
 const CHECK_DIGITS = 8
+/** As long as the longest mark by which the encoding of a file is known. */
+const ENCODING_MARK_BYTES = 3
 /** Changes in one line of a file that is written anew. */
 const CHANGES_PER_LINE = 256
 
@@ -50,8 +54,8 @@ export async function openJournal(
   } catch (error) {
     await file?.close()
     if (error instanceof HostingError) throw error
-    const why = messageOf(error)
-    throw new HostingError('unreadable', `The hosting file ${path} cannot be used: ${why}`, { cause: error })
+    const why = fileProblem(error)
+    throw new HostingError('unreadable', `The hosting file ${path} cannot be used: ${why}.`, { cause: error })
   }
 }
 
@@ -99,13 +103,15 @@ class FileJournal implements Journal {
   /** Reads all, and drops what was cut short. */
   async load(): Promise<HostingChange[]> {
     const bytes = await readFile(this.#path)
+    // Names an encoding that an editor or a tool gave to the file. Damage is found line by line below.
+    decodeText(bytes.subarray(0, ENCODING_MARK_BYTES))
     const changes: HostingChange[] = []
     let number = 0
     for (let at = 0; at < bytes.length;) {
       number += 1
       const end = bytes.indexOf(0x0a, at)
       const isLast = end < 0 || end === bytes.length - 1
-      const found = end < 0 ? undefined : readLine(bytes.toString('utf8', at, end), number === 1)
+      const found = end < 0 ? undefined : readLine(withoutMark(bytes.toString('utf8', at, end)), number === 1)
       if (found === undefined) {
         // Whole lines are written and synced one after the other, so that only the last one can be cut short.
         if (isLast && (number > 1 || line(FORMAT).startsWith(bytes.toString('utf8')))) break
@@ -212,6 +218,11 @@ function line(json: string): string {
 
 function checkOf(json: string): string {
   return createHash('sha256').update(json).digest('hex').slice(0, CHECK_DIGITS)
+}
+
+/** Text without the byte order mark that some editors write. */
+function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text
 }
 
 /** The changes of a line; undefined where it is damaged. */

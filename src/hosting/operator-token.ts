@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { link, open, readFile, rm } from 'node:fs/promises'
+import { link, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Randomness } from '../platform/environment.ts'
-import { fileProblem } from '../platform/files.ts'
+import { fileProblem, readTextFile } from '../platform/files.ts'
 import { HostingError } from './errors.ts'
 
-/** In the data directory: who can read it is the operator. */
+/** In the data directory: a person who can read it is the operator. */
 const FILE_NAME = 'operator-token'
 /** Read and written by its owner alone. */
 const FILE_MODE = 0o600
@@ -16,7 +16,7 @@ const TOKEN = /^[0-9a-f]{64}$/
 
 /**
  * The operator's token: 64 hex digits in `operator-token` in the data directory, file mode 0600; made when absent, whole or
- * not at all. Whoever shows it to the HTTP interface is the operator.
+ * not at all. The HTTP interface takes a caller that sends it for the operator.
  *
  * @throws HostingError `unreadable` where the file is no token, or can be neither read nor made
  */
@@ -55,11 +55,15 @@ export async function readOperatorToken(dataDir: string): Promise<string | undef
   const path = join(dataDir, FILE_NAME)
   let text: string
   try {
-    text = (await readFile(path, 'utf8')).trim()
+    text = (await readTextFile(path)).trim()
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw new HostingError('unreadable', `Cannot read the operator's token ${path}: ${fileProblem(error)}.`)
   }
   if (TOKEN.test(text)) return text
-  throw new HostingError('unreadable', `${path} is not an operator's token. Remove it, and the next start makes one.`)
+  throw new HostingError(
+    'unreadable',
+    `${path} does not hold an operator's token, which is 64 hex digits. Restore it, or remove it and start the node again: ` +
+      'the start makes a new one.',
+  )
 }

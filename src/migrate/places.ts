@@ -1,6 +1,7 @@
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { readTextFile } from '../platform/files.ts'
 import type { Avatar } from '../record/types.ts'
 import { MigrateError } from './errors.ts'
 
@@ -54,7 +55,7 @@ export async function openPlaces(dir: string, avatar: Avatar, staging: string): 
 async function read(path: string, avatar: Avatar, staging: string): Promise<Record<string, Place>> {
   let text: string
   try {
-    text = await readFile(path, 'utf8')
+    text = await readTextFile(path)
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
     throw unusable(path, error)

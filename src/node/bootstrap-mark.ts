@@ -1,5 +1,6 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 
+import { readTextFile } from '../platform/files.ts'
 import type { BootstrapMark } from '../sync/bootstrap.ts'
 import type { Bound } from '../negentropy/types.ts'
 
@@ -28,7 +29,7 @@ export function fileMark(path: string): BootstrapMark {
     async read() {
       await last
       try {
-        return parseMark(await readFile(path, 'utf8'))
+        return parseMark(await readTextFile(path))
       } catch {
         return null
       }

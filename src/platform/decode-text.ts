@@ -4,15 +4,16 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true })
  * The text in bytes that people and programs wrote: files, request bodies. A byte order mark at the beginning, which some
  * editors write, is left out (RFC 8259, section 8.1, allows that).
  *
- * @throws TypeError that ends a sentence such as `Cannot read FILE: `, where the bytes are not UTF-8
+ * @throws TypeError where the bytes are not UTF-8; its message follows "Cannot read FILE: " and gets a full stop, as that of
+ *   `fileProblem`
  */
 export function decodeText(bytes: Uint8Array): string {
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b) throw new TypeError('it is compressed with gzip. Decompress it first.')
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) throw new TypeError('it is compressed with gzip. Decompress it first')
   const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
-  if (isUtf16) throw new TypeError('it is UTF-16 text. Save it as UTF-8.')
+  if (isUtf16) throw new TypeError('it is UTF-16 text. Save it as UTF-8')
   try {
     return UTF8.decode(bytes)
   } catch {
-    throw new TypeError('it is not UTF-8 text. Save it as UTF-8.')
+    throw new TypeError('it is not UTF-8 text. Save it as UTF-8')
   }
 }

@@ -1,5 +1,7 @@
-import { mkdir, stat } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+
+import { decodeText } from './decode-text.ts'
 
 /** Why the operating system refused, and what to do, by error code; each follows "Cannot …: " and gets a full stop. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -21,6 +23,15 @@ const REASONS: Readonly<Record<string, string>> = {
 export function fileProblem(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return REASONS[code] ?? (error instanceof Error ? error.message : String(error))
+}
+
+/**
+ * Reads a file that people may edit, or that this software has written, as text.
+ *
+ * @throws the error of the operating system, or that of `decodeText`
+ */
+export async function readTextFile(path: string): Promise<string> {
+  return decodeText(await readFile(path))
 }
 
 /**

@@ -11,6 +11,8 @@
 import { open, readdir, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
+import { decodeText } from './decode-text.ts'
+
 /**
  * What a LevelDB directory holds:
  * - `absent`: no database, at most what a creation leaves that was interrupted;
@@ -43,10 +45,10 @@ export async function inspectLevelFiles(directory: string): Promise<LevelFiles> 
 
 /** The members of a mark: `{}` where the file is damaged, for it still shows that there was one; undefined without one. */
 export async function readMarkFile(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
-  const text = await orNothing(readFile(path, 'utf8'))
-  if (text === undefined) return undefined
+  const bytes = await orNothing(readFile(path))
+  if (bytes === undefined) return undefined
   try {
-    const members: unknown = JSON.parse(text)
+    const members: unknown = JSON.parse(decodeText(bytes))
     return typeof members === 'object' && members !== null ? { ...members } : {}
   } catch {
     return {}

@@ -129,9 +129,17 @@ describe('refused, with what to do', () => {
 
   test('a token that is none', async () => {
     const broken = await mkdtemp(join(tmpdir(), 'avatar-kv-token-'))
-    await writeFile(join(broken, 'operator-token'), 'hello')
-    const { code, err } = await run(['host', 'list', '--data-dir', broken], { cwd: folder })
-    expect([code, err]).toEqual([1, expect.stringContaining('not an operator')])
+    for (const [bytes, words] of [
+      ['hello', "does not hold an operator's token"],
+      [Buffer.from(`\ufeff${OPERATOR_TOKEN}`, 'utf16le'), 'it is UTF-16 text. Save it as UTF-8.'],
+      [Buffer.from([0xff, 0x61]), 'it is not UTF-8 text. Save it as UTF-8.'],
+    ] as const) {
+      await writeFile(join(broken, 'operator-token'), bytes)
+      const { code, err } = await run(['host', 'list', '--data-dir', broken], { cwd: folder })
+      expect([code, err]).toEqual([1, expect.stringContaining(words)])
+    }
+    await writeFile(join(broken, 'operator-token'), `\ufeff${OPERATOR_TOKEN}\r\n`)
+    expect((await run(['host', 'list', '--data-dir', broken, '--node', node.url('')], { cwd: folder })).code).toBe(0)
     await rm(broken, { recursive: true })
   })
 })

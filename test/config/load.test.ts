@@ -228,6 +228,12 @@ describe('refusals name key, value and source', () => {
     ],
     ['no such file', () => ({ flags: { config: 'none.json' } }), 'unreadable_file', ['none.json']],
     ['not JSON', () => ({ flags: { config: file('n.json', '{network:1}') } }), 'bad_file', ['n.json']],
+    [
+      'a key given twice',
+      () => ({ flags: { config: file('d.json', '{"network":"a","listen":[],"network":"b"}') } }),
+      'bad_file',
+      ['d.json', '"network"', 'twice', 'Remove'],
+    ],
     ['not an object', () => ({ flags: { config: file('a.json', []) } }), 'bad_file', ['a.json']],
   ] as const)('%s', (_, sources, code, parts) => {
     const error = refusal(sources() as Partial<ConfigSources>)
@@ -239,7 +245,12 @@ describe('refusals name key, value and source', () => {
 
 it.each([
   ['a byte order mark', Buffer.from('\ufeff{"network":"other"}'), undefined],
-  ['UTF-16', Buffer.from('\ufeff{"network":"other"}', 'utf16le'), 'UTF-16'],
+  [
+    'UTF-16',
+    Buffer.from('\ufeff{"network":"other"}', 'utf16le'),
+    /it is UTF-16 text\. Save it as UTF-8\. Name another/,
+  ],
+  ['Latin-1', Buffer.from('{"network":"caf\xe9"}', 'latin1'), /it is not UTF-8 text\. Save it as UTF-8\. Name another/],
 ])('a file with %s is read, or named', (_, bytes, words) => {
   writeFileSync(join(directory, 'c.json'), bytes)
   const read = () => load({ flags: { config: 'c.json' } })

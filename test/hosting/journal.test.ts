@@ -66,6 +66,20 @@ test('damaged before its last line it is refused, and left as it is', async () =
   }
 })
 
+test('a byte order mark changes nothing, another encoding is named', async () => {
+  const { path, bytes } = await written('edited')
+  await writeFile(path, Buffer.concat([Buffer.from('\ufeff'), bytes]))
+  const journal = await openJournal(path, () => undefined)
+  await journal.append([add(9)])
+  await journal.close()
+  expect(await read(path)).toEqual([add(1), add(2), add(3), add(4), add(9)])
+
+  const utf16 = Buffer.from(`\ufeff${bytes.toString()}`, 'utf16le')
+  await writeFile(path, utf16)
+  await expect(read(path)).rejects.toThrow(/edited cannot be used: it is UTF-16 text\. Save it as UTF-8\.$/)
+  expect(await readFile(path)).toEqual(utf16)
+})
+
 test('a file of something else is refused', async () => {
   const path = join(folder, 'strange')
   await writeFile(path, '{"hello":"world"}\n')

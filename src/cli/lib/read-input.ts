@@ -50,6 +50,6 @@ export async function readInput(
   try {
     return decodeText(Buffer.concat(chunks))
   } catch (error) {
-    throw failed(messageOf(error).replace(/\.$/, ''))
+    throw failed(messageOf(error))
   }
 }

@@ -159,7 +159,11 @@ function textOf(bytes: Buffer): string {
     return decodeText(bytes)
   } catch (error) {
     const why = error instanceof Error ? error.message : ''
-    throw new HttpError(400, 'invalid_json', `The body cannot be read: ${why} (A Content-Encoding of gzip is taken.)`)
+    throw new HttpError(
+      400,
+      'invalid_json',
+      `Cannot read the body: ${why}. Compressed bodies need Content-Encoding: gzip.`,
+    )
   }
 }
 
