@@ -2,12 +2,14 @@
  * Which part of src/ may import what: the architecture as a table, checked by the linter (a plugin of oxlint.json).
  * What is not listed is forbidden.
  *
- * - `areas`: folders of src/ that the part may import (its own is always allowed).
+ * - `areas`: folders of src/, or single files of them, that the part may import (its own folder is always allowed).
  * - `types`: folders whose `types.ts` and `errors.ts`, the interfaces between the parts, it may import as well:
  *   `types.ts` with `import type` only. A path (`platform/environment`) names one file, for `import type`.
  * - `packages`: bare imports that it may use; `undefined` means any, `node:` included.
  */
 const PURE_PACKAGES = ['@noble/hashes', '@noble/secp256k1', 'canonicalize', 'hash-wasm']
+/** The files of platform/ that import nothing and so run everywhere. */
+const PURE_PLATFORM = ['platform/back-off', 'platform/errors']
 
 const LAYERS = {
   platform: { areas: [] },
@@ -20,16 +22,19 @@ const LAYERS = {
   receipt: { areas: ['record', 'state'], packages: [...PURE_PACKAGES, '@noble/ed25519'] },
   homes: { areas: ['record'], packages: PURE_PACKAGES },
   snapshot: { areas: ['record', 'state'], packages: PURE_PACKAGES },
-  client: { areas: ['record', 'state', 'snapshot', 'receipt', 'homes'], packages: PURE_PACKAGES },
+  client: { areas: [...PURE_PLATFORM, 'record', 'state', 'snapshot', 'receipt', 'homes'], packages: PURE_PACKAGES },
   replica: {
-    areas: ['record', 'state', 'snapshot', 'client', 'archive'],
+    areas: [...PURE_PLATFORM, 'record', 'state', 'snapshot', 'client', 'archive'],
     packages: [...PURE_PACKAGES, 'level', 'abstract-level'],
   },
-  explorer: { areas: ['record', 'state', 'client', 'archive'], packages: ['@noble/hashes', 'preact'] },
+  explorer: {
+    areas: [...PURE_PLATFORM, 'record', 'state', 'client', 'archive'],
+    packages: ['@noble/hashes', 'preact'],
+  },
   verify: { areas: ['platform', 'record'], types: ['observe'] },
   store: { areas: ['platform', 'record', 'state', 'negentropy'], types: ['observe'] },
   sync: {
-    areas: ['record', 'negentropy', 'shares'],
+    areas: [...PURE_PLATFORM, 'record', 'negentropy', 'shares'],
     types: ['platform/environment', 'ingest', 'store', 'observe'],
     packages: [...PURE_PACKAGES, 'lru-cache'],
   },
@@ -171,9 +176,10 @@ function objection(here, specifier, typeOnly) {
   // The composition may import every part but the commands.
   if (layer.areas === undefined)
     return area === 'cli' ? 'the commands import the composition, not the reverse' : undefined
-  if (layer.areas.includes(area)) return undefined
+  const file = target.replace(/\.ts$/, '')
+  if (layer.areas.includes(area) || layer.areas.includes(file)) return undefined
   const types = layer.types ?? []
-  if (typeOnly && types.includes(target.replace(/\.ts$/, ''))) return undefined
+  if (typeOnly && types.includes(file)) return undefined
   if (types.includes(area) && ((target === `${area}/types.ts` && typeOnly) || target === `${area}/errors.ts`))
     return undefined
   return `src/${here.area} may import ${[...layer.areas, ...types.map((name) => `type ${name}`)].join(', ') || 'nothing else'}`

@@ -1,4 +1,5 @@
 /** Files on disk, whole and for sure. */
+import { codeOf } from '../platform/errors.ts'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, readdir } from 'node:fs/promises'
@@ -71,8 +72,4 @@ export async function namesIn(path: string): Promise<string[] | undefined> {
 export function diskError(what: string, error: unknown): Error {
   if (error instanceof BackupError || !(error instanceof Error) || codeOf(error) === undefined) return error as Error
   return new BackupError('unwritable', `${what}: ${fileProblem(error)}.`, { cause: error })
-}
-
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

@@ -2,9 +2,10 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { decodeText } from '../platform/decode-text.ts'
+import { codeOf } from '../platform/errors.ts'
 import { fileProblem } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
-import { codeOf, readFileFacts } from './files.ts'
+import { readFileFacts } from './files.ts'
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 

@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
 
+import { messageOf } from '../platform/errors.ts'
 import type { Avatar } from '../record/types.ts'
 import { avatarArgument, countArgument, jsonOption, nodeOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
-import { CliError, messageOf } from './lib/errors.ts'
+import { CliError } from './lib/errors.ts'
 import { COLUMNS, entryOf, rowOf } from './lib/log-entry.ts'
 import type { LogEntry } from './lib/log-entry.ts'
 import { createNodeClient } from './lib/node-client.ts'

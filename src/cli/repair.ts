@@ -2,10 +2,11 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 
+import { codeOf, messageOf } from '../platform/errors.ts'
 import { wasMade } from '../node/data-files.ts'
 import { jsonOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
-import { CliError, codeOf, messageOf } from './lib/errors.ts'
+import { CliError } from './lib/errors.ts'
 import { createProgress } from './lib/progress.ts'
 import { countText, jsonText, printable } from './lib/text.ts'
 

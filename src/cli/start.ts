@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 
+import { codeOf, messageOf } from '../platform/errors.ts'
 import { unknownVariablesText } from '../config/environment-variables.ts'
 import type { Config } from '../config/load.ts'
 import type { Started } from '../node/node.ts'
 import type { Logger } from '../observe/types.ts'
 import type { CommandContext } from './lib/context.ts'
-import { codeOf, EXIT_DONE, EXIT_FAILED, messageOf } from './lib/errors.ts'
+import { EXIT_DONE, EXIT_FAILED } from './lib/errors.ts'
 import { DEFAULT_NODE_URL } from './lib/node-client.ts'
 
 interface StartOptions {

@@ -70,7 +70,3 @@ export class ClientError extends Error {
     this.records = details.records ?? []
   }
 }
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

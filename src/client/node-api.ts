@@ -1,10 +1,11 @@
 /** One node over HTTP (docs/protocol.md, "HTTP", version 2). Every answer is bounded in size and time, and checked. */
+import { messageOf } from '../platform/errors.ts'
 import type { Receipt } from '../receipt/receipt.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import * as answers from './answers.ts'
 import type { ClaimAnswer, RecordsPage, SubmitAnswer } from './answers.ts'
 import { createDeadline, orAborted, throwIfAborted, type Deadline } from './deadline.ts'
-import { ClientError, messageOf } from './errors.ts'
+import { ClientError } from './errors.ts'
 import * as limits from './limits.ts'
 import type { AvatarDocument, RecordText } from './types.ts'
 

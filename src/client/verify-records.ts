@@ -1,4 +1,5 @@
 /** Records as nodes hand them out, turned into verified ones, without keeping a page from answering its user. */
+import { messageOf } from '../platform/errors.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import { recordId } from '../record/id.ts'
 import { compareCitations } from '../record/order.ts'
@@ -7,7 +8,6 @@ import { parseSignature } from '../record/signature.ts'
 import type { Avatar, Citation, RecordBody, RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import { verifyRecord } from '../record/verify.ts'
 import type { RecordAnswer } from './answers.ts'
-import { messageOf } from './errors.ts'
 import { SLICE_MS } from './limits.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { ProblemCode } from './types.ts'

@@ -1,7 +1,9 @@
+import { backOffMs } from '../platform/back-off.ts'
+import { messageOf } from '../platform/errors.ts'
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
 import { parseEvent, parseJson } from './answers.ts'
 import { createDeadline, isAborted, pause } from './deadline.ts'
-import { ClientError, messageOf } from './errors.ts'
+import { ClientError } from './errors.ts'
 import { HeldIds } from './held-ids.ts'
 import { framesOf, type StreamFrame } from './event-stream.ts'
 import { MAX_EMPTY_EVENTS, RECONNECT_FIRST_MS, RECONNECT_MOST_MS, STREAM_SILENCE_MS, SURVEY_MS } from './limits.ts'
@@ -125,8 +127,7 @@ export async function* watchAvatar(
       } finally {
         deadline.abort()
       }
-      failures += 1
-      const longest = Math.min(RECONNECT_FIRST_MS * 2 ** Math.min(failures - 1, 10), RECONNECT_MOST_MS)
+      const longest = backOffMs(failures++, RECONNECT_FIRST_MS, RECONNECT_MOST_MS)
       // All who lost a node at once shall not come back at once.
       await pause(longest * (0.5 + Math.random() / 2), signals)
     }

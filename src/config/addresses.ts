@@ -1,4 +1,5 @@
 import { multiaddr } from '@multiformats/multiaddr'
+import { messageOf } from '../platform/errors.ts'
 
 export interface HostPort {
   readonly host: string
@@ -31,6 +32,6 @@ export function multiaddrProblem(text: string): string | undefined {
       .map((component) => component.name)
     return names.includes('tcp') ? undefined : 'it is not a TCP address'
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return messageOf(error)
   }
 }

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { messageOf } from '../platform/errors.ts'
 import { DeskProvider, type Pen } from './data/context.ts'
 import { createDrafts } from './data/drafts.ts'
-import { messageOf } from './data/format.ts'
 import { here } from './data/here.ts'
 import { createOutbox, type Outbox } from './data/outbox.ts'
 import { openSession, type Session } from './data/session.ts'

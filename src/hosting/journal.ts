@@ -12,6 +12,7 @@ import { dirname } from 'node:path'
 
 import { decodeText } from '../platform/decode-text.ts'
 import { fileProblem } from '../platform/files.ts'
+import { codeOf, messageOf } from '../platform/errors.ts'
 import { HostingError } from './errors.ts'
 import type { HostingChange } from './register.ts'
 
@@ -192,7 +193,7 @@ async function openOrMake(path: string, lost: HostingError | undefined): Promise
   try {
     return await open(path, 'r+')
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    if (codeOf(error) !== 'ENOENT') throw error
     if (lost !== undefined) throw lost
   }
   const file = await open(path, 'wx+', FILE_MODE)
@@ -231,8 +232,4 @@ function readLine(text: string, isFirst: boolean): HostingChange[] | undefined {
   if (text !== `${checkOf(json)} ${json}`) return undefined
   if (isFirst) return json === FORMAT ? [] : undefined
   return JSON.parse(json) as HostingChange[]
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

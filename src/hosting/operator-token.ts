@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { link, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { codeOf } from '../platform/errors.ts'
 import type { Randomness } from '../platform/environment.ts'
 import { fileProblem, readTextFile } from '../platform/files.ts'
 import { HostingError } from './errors.ts'
@@ -57,7 +58,7 @@ export async function readOperatorToken(dataDir: string): Promise<string | undef
   try {
     text = (await readTextFile(path)).trim()
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (codeOf(error) === 'ENOENT') return undefined
     throw new HostingError('unreadable', `Cannot read the operator's token ${path}: ${fileProblem(error)}.`)
   }
   if (TOKEN.test(text)) return text

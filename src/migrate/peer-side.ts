@@ -5,6 +5,7 @@
  * A comparison that ends equal shows that the peer knows the same ids; that it holds the records is shown by asking it for
  * those on which all others rest: the tips and the base. A node that does not host the avatar calls everything equal.
  */
+import { messageOf } from '../platform/errors.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Keccak256 } from '../record/id.ts'
 import type { RecordId } from '../record/types.ts'
@@ -164,7 +165,7 @@ class PeerSide implements Side {
       return await this.#link.open(this.#components.signal)
     } catch (error) {
       if (error instanceof MigrateError) throw error
-      const why = error instanceof Error ? error.message : String(error)
+      const why = messageOf(error)
       throw new SyncError('broken', `no stream could be opened: ${why}`, { cause: error })
     }
   }

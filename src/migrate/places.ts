@@ -2,6 +2,7 @@ import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { readTextFile } from '../platform/files.ts'
+import { codeOf, messageOf } from '../platform/errors.ts'
 import type { Avatar } from '../record/types.ts'
 import { MigrateError } from './errors.ts'
 
@@ -57,7 +58,7 @@ async function read(path: string, avatar: Avatar, staging: string): Promise<Reco
   try {
     text = await readTextFile(path)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
+    if (codeOf(error) === 'ENOENT') return {}
     throw unusable(path, error)
   }
   const content = parse(text)
@@ -98,7 +99,7 @@ async function write(path: string, text: string): Promise<void> {
 }
 
 function unusable(path: string, error: unknown): MigrateError {
-  const why = error instanceof Error ? error.message : String(error)
+  const why = messageOf(error)
   return new MigrateError('work_dir', `${path} cannot be used: ${why}. Choose another folder with --work-dir.`, {
     cause: error,
   })

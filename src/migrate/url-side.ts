@@ -10,6 +10,7 @@
  */
 import { LRUCache } from 'lru-cache'
 
+import { messageOf } from '../platform/errors.ts'
 import type { Environment } from '../platform/environment.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { SignedRecord } from '../record/types.ts'
@@ -168,7 +169,7 @@ class UrlSide implements Side {
     try {
       return { payload: Buffer.from(payload, 'utf8'), signature: parseSignature(signature) }
     } catch (error) {
-      this.#fault(`${id}: ${error instanceof Error ? error.message : String(error)}`)
+      this.#fault(`${id}: ${messageOf(error)}`)
       return undefined
     }
   }

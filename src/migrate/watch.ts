@@ -4,6 +4,7 @@
  * What both show is compared in every look: hosts that differ though nothing moves are read and given all anew, and where
  * that does not help either, it is told.
  */
+import { backOffMs } from '../platform/back-off.ts'
 import type { Timers } from '../platform/environment.ts'
 import { MigrateError } from './errors.ts'
 import { WATCH_MAX_PAUSE_MS, WATCH_POLL_MS, WATCH_SETTLE_MS } from './limits.ts'
@@ -48,7 +49,7 @@ export async function watch(parts: MigrationParts, listener: WatchListener): Pro
       if (told !== error.message) listener.failed(error.message)
       told = error.message
     }
-    await bell.wait(Math.min(WATCH_POLL_MS * 2 ** Math.min(failures, 10), WATCH_MAX_PAUSE_MS), failures === 0)
+    await bell.wait(backOffMs(failures, WATCH_POLL_MS, WATCH_MAX_PAUSE_MS), failures === 0)
   }
   await Promise.all(followers)
 }

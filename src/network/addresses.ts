@@ -3,6 +3,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
+import { messageOf } from '../platform/errors.ts'
 import { NetworkError } from './errors.ts'
 
 const LISTEN_HOSTS: readonly string[] = ['ip4', 'ip6']
@@ -49,7 +50,7 @@ function parse(text: string, hosts: readonly string[], example: string) {
   try {
     address = multiaddr(text)
   } catch (error) {
-    throw invalid(text, error instanceof Error ? error.message : String(error), example)
+    throw invalid(text, messageOf(error), example)
   }
   const [host, port, ...rest] = address.getComponents()
   if (host === undefined || !hosts.includes(host.name) || port?.name !== 'tcp') {

@@ -2,6 +2,7 @@ import type { Transport } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import type { TCPComponents } from '@libp2p/tcp'
 
+import { messageOf } from '../platform/errors.ts'
 import { NetworkError } from './errors.ts'
 
 /** What the system says of an address, and what to do, by error code of Node.js. */
@@ -65,5 +66,5 @@ export function createListening(): Listening {
 export function listenProblem(error: unknown): string {
   const known = error instanceof Error && 'code' in error ? PROBLEMS[String(error.code)] : undefined
   if (known !== undefined) return known
-  return `${error instanceof Error ? error.message : String(error)}. Choose another address`
+  return `${messageOf(error)}. Choose another address`
 }

@@ -1,3 +1,4 @@
+import { codeOf, messageOf } from '../platform/errors.ts'
 import { randomUUID } from 'node:crypto'
 import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -86,12 +87,4 @@ function invalidKey(path: string, cause?: unknown): NetworkError {
     `${path} is not an Ed25519 peer key. Restore it from a backup; or move it away, and a new key, and with it a new peer id, is made at the next start.`,
     { cause },
   )
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

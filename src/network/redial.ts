@@ -1,6 +1,8 @@
+import { backOffMs } from '../platform/back-off.ts'
 import type { Connection, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
+import { messageOf } from '../platform/errors.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
 
@@ -73,7 +75,7 @@ export function createRedial(
   let stopped = false
 
   function dialLater(target: Target): void {
-    const longest = Math.min(FIRST_DELAY_MS * 2 ** Math.min(target.failures, 16), LONGEST_DELAY_MS)
+    const longest = backOffMs(target.failures, FIRST_DELAY_MS, LONGEST_DELAY_MS)
     const random = new DataView(environment.random.bytes(4).slice().buffer).getUint32(0) / 2 ** 32
     target.cancel = environment.timers.after(longest * (0.5 + random / 2), () => void dialNow(target))
   }
@@ -154,7 +156,7 @@ export function createRedial(
 
 /** Why a peer cannot be reached, and what to do about what an operator can mend. */
 function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
+  const text = messageOf(error)
   if (/\bENOTFOUND\b|\bENODATA\b/.test(text)) return 'no such host: check the address given with --peer'
   if (text.includes('does not match expected remote identity key')) {
     return 'a node with another peer id answers there: check the peer id in the address given with --peer'

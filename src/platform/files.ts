@@ -1,5 +1,6 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { messageOf } from './errors.ts'
 
 import { decodeText } from './decode-text.ts'
 
@@ -22,7 +23,7 @@ const REASONS: Readonly<Record<string, string>> = {
 /** Why a file or folder cannot be used, in words; the message of an error that has no words of its own here. */
 export function fileProblem(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return REASONS[code] ?? (error instanceof Error ? error.message : String(error))
+  return REASONS[code] ?? messageOf(error)
 }
 
 /**

@@ -2,8 +2,9 @@
  * Sends what waits of one avatar, in order. A write leaves the queue once a node has taken it; what no node takes stays, and
  * is told of. The same bytes may be handed in any number of times: a record is one record.
  */
+import { messageOf } from '../platform/errors.ts'
 import type { SubmitAnswer } from '../client/answers.ts'
-import { ClientError, messageOf } from '../client/errors.ts'
+import { ClientError } from '../client/errors.ts'
 import { heal as healWith } from '../client/hand-in.ts'
 import type { NodeApi } from '../client/node-api.ts'
 import { isNodesFault, type NodePool } from '../client/node-pool.ts'

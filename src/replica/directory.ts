@@ -1,5 +1,5 @@
 /** The replica's LevelDB in a directory. In Node only: browsers use IndexedDB. */
-import { messageOf } from '../client/errors.ts'
+import { messageOf } from '../platform/errors.ts'
 import { inspectLevelFiles, MISSING_TABLES, readMarkFile, writeMarkFile } from '../platform/level-files.ts'
 import { ReplicaError } from './errors.ts'
 import { storageError, type LevelDatabase } from './level-disk.ts'

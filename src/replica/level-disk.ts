@@ -1,6 +1,6 @@
 import type { AbstractLevel } from 'abstract-level'
 import type { BatchOptions } from 'level'
-import { messageOf } from '../client/errors.ts'
+import { messageOf } from '../platform/errors.ts'
 import { createWriteQueue } from '../client/write-queue.ts'
 import type { Disk, Operation, Rows } from './disk.ts'
 import { ReplicaError } from './errors.ts'

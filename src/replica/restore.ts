@@ -1,6 +1,7 @@
 /** Signs anew what a snapshot, or damage, has taken the ground from; where nobody can, it is kept, and told of. */
+import { messageOf } from '../platform/errors.ts'
 import type { Avatar, Citation, PatchBody, VerifiedRecord } from '../record/types.ts'
-import { ClientError, messageOf } from '../client/errors.ts'
+import { ClientError } from '../client/errors.ts'
 import type { Piece } from '../client/sign-patch.ts'
 import type { Signer } from '../client/signers.ts'
 import { basisOf, whyOutdated } from './basis.ts'

@@ -3,9 +3,11 @@
  *
  * Guarantees: it ends when its signal does, whatever nodes do; what fails is tried again. Not guaranteed: when.
  */
+import { backOffMs } from '../platform/back-off.ts'
+import { messageOf } from '../platform/errors.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import { isAborted, joinSignals, pause } from '../client/deadline.ts'
-import { ClientError, messageOf } from '../client/errors.ts'
+import { ClientError } from '../client/errors.ts'
 import type { NodePool } from '../client/node-pool.ts'
 import type { VerifiedAvatar } from '../client/types.ts'
 import { createVerifiedReader, type VerifiedReader } from '../client/verified-reader.ts'
@@ -246,6 +248,5 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
 
 /** Milliseconds to wait after a failure, random so that all who lost a node at once do not come back at once. */
 export function backOff(failures: number): number {
-  const most = Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_MOST_MS)
-  return most * (0.5 + Math.random() / 2)
+  return backOffMs(failures, RETRY_FIRST_MS, RETRY_MOST_MS) * (0.5 + Math.random() / 2)
 }

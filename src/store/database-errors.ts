@@ -1,4 +1,5 @@
 /** What LevelDB's own errors mean, and what to do about each: the one place that recognises them. */
+import { messageOf } from '../platform/errors.ts'
 import { MISSING_TABLES } from '../platform/level-files.ts'
 import { StoreError } from './errors.ts'
 import { incomplete } from './mark.ts'
@@ -74,5 +75,5 @@ export function unusable(location: string, detail: string, options?: ErrorOption
 export function detailOf(error: unknown): string {
   let inner = error
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause
-  return inner instanceof Error ? inner.message : String(inner)
+  return messageOf(inner)
 }

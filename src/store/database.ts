@@ -1,3 +1,4 @@
+import { messageOf } from '../platform/errors.ts'
 import { breathe } from '../platform/yield.ts'
 import type { AbstractLevel } from 'abstract-level'
 import type { BatchOptions } from 'level'
@@ -84,7 +85,7 @@ export function openRow<T>(
   try {
     return decode(content)
   } catch (error) {
-    throw new CorruptRowError(avatar, kind, error instanceof Error ? error.message : String(error))
+    throw new CorruptRowError(avatar, kind, messageOf(error))
   }
 }
 

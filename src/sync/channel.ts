@@ -1,3 +1,4 @@
+import { messageOf } from '../platform/errors.ts'
 import type { Timers } from '../platform/environment.ts'
 import { SyncError } from './errors.ts'
 import { decodeFrame } from './frame-decoder.ts'
@@ -105,7 +106,7 @@ export class Channel {
 }
 
 function broken(error: unknown): SyncError {
-  const why = error instanceof Error ? error.message : String(error)
+  const why = messageOf(error)
   return new SyncError('broken', `The stream broke: ${why}`, { cause: error })
 }
 

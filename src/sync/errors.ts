@@ -1,3 +1,4 @@
+import { messageOf } from '../platform/errors.ts'
 /**
  * Why a session ended early.
  *
@@ -71,6 +72,6 @@ export class SyncError extends Error {
 /** Any error as a `SyncError`: what is not one is this node's own failure. */
 export function asSyncError(error: unknown): SyncError {
   if (error instanceof SyncError) return error
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   return new SyncError('failed', message, { cause: error })
 }

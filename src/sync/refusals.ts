@@ -1,3 +1,4 @@
+import { backOffMs } from '../platform/back-off.ts'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../platform/environment.ts'
 
@@ -65,7 +66,7 @@ export function createRefusals(clock: Clock, capacity: number = REFUSALS_CAPACIT
     },
     forAWhile(key) {
       const times = (made?.get(key)?.times ?? 0) + 1
-      const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (times - 1), LAST_RETRY_MS)
+      const delayMs = backOffMs(times - 1, FIRST_RETRY_MS, LAST_RETRY_MS)
       entries().set(key, { times, untilMs: clock.now() + delayMs, mostMs: delayMs })
       return times
     },

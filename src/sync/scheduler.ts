@@ -9,6 +9,7 @@
  * Where two nodes open a session with each other at once, that of the smaller peer id (as text) goes on; the other one is
  * refused as `busy`, which is no failure.
  */
+import { backOffMs } from '../platform/back-off.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
@@ -327,8 +328,8 @@ class Scheduler implements Sync {
     peer.health.failed(refusal ?? code, !gotSomewhere)
     const { backoffMs, maxBackoffMs } = this.#limits
     const isForeign = refusal === 'wrong_network' || refusal === 'unsupported_version'
-    const factor = 2 ** Math.min(Math.max(0, peer.health.failures - 1), 30)
-    const delayMs = isForeign ? maxBackoffMs : Math.min(maxBackoffMs, backoffMs * factor)
+    const waitMs = backOffMs(Math.max(0, peer.health.failures - 1), backoffMs, maxBackoffMs)
+    const delayMs = isForeign ? maxBackoffMs : waitMs
     const line = { peer: peer.id, code: refusal ?? code, failures: peer.health.failures }
     if (code === 'failed') this.#components.logger.warn({ ...line, err: error }, 'sync failed here')
     else this.#components.logger.debug(line, `sync failed: ${error.message}`)

@@ -1,3 +1,4 @@
+import { messageOf } from '../platform/errors.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger } from '../observe/types.ts'
@@ -112,7 +113,7 @@ export class SessionRunner {
     try {
       return await transport.open(peer.id, opening.signal)
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
+      const why = messageOf(error)
       throw new SyncError('broken', `No stream could be opened: ${why}`, { cause: error })
     } finally {
       cancel()

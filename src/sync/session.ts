@@ -1,3 +1,4 @@
+import { messageOf } from '../platform/errors.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Keccak256 } from '../record/id.ts'
@@ -142,10 +143,6 @@ export async function withChannel<T>(
 function reasonOf(signal: AbortSignal): SyncError {
   const reason: unknown = signal.reason
   return reason instanceof SyncError ? reason : new SyncError('stopped', 'This node ends the session.')
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 export function unexpected(frame: Frame): SyncError {

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { messageOf } from '../platform/errors.ts'
 import type { SignedRecord } from '../record/types.ts'
 import type { VerifyOptions } from '../record/verify.ts'
 import type { Logger } from '../observe/types.ts'
@@ -51,7 +52,7 @@ export function createWorkerPool(
       settle(slot, reply.job, reply)
     })
     worker.on('error', (error) => {
-      logger.warn({ error: error instanceof Error ? error.message : String(error) }, 'a verification worker failed')
+      logger.warn({ error: messageOf(error) }, 'a verification worker failed')
     })
     worker.on('exit', () => {
       slot.worker = null

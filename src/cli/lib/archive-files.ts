@@ -4,9 +4,10 @@ import { resolve } from 'node:path'
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 
+import { codeOf } from '../../platform/errors.ts'
 import { fileProblem } from '../../platform/files.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, codeOf } from './errors.ts'
+import { CliError } from './errors.ts'
 
 /** A file is read in pieces of this size. */
 const READ_BYTES = 256 * 1024

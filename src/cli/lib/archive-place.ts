@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 
+import { codeOf } from '../../platform/errors.ts'
 import type { DataDir } from '../../offline/data-dir.ts'
 import type { Config } from '../../config/load.ts'
 import type { ConfigKey } from '../../config/schema.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, codeOf } from './errors.ts'
+import { CliError } from './errors.ts'
 
 /** Options that say where an archive comes from or goes to. */
 export interface PlaceOptions {

@@ -1,10 +1,10 @@
 import { InvalidArgumentError, Option } from 'commander'
 
+import { messageOf } from '../../platform/errors.ts'
 import type { EnvironmentVariables } from '../../config/environment-variables.ts'
 import { NODE_VARIABLE } from '../../config/environment-variables.ts'
 import { parseAvatar } from '../../record/keys.ts'
 import type { Avatar } from '../../record/types.ts'
-import { messageOf } from './errors.ts'
 import { DEFAULT_NODE_URL } from './node-client.ts'
 
 /** An avatar in any form that people type. */

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import { privateKeyFromProtobuf } from '@libp2p/crypto/keys'
 
+import { codeOf, messageOf } from '../../platform/errors.ts'
 import { decodeFrames } from '../../backup/frames.ts'
 import type { BackupEnd } from '../../backup/frames.ts'
 import { HOSTING_FILE, KEY_FILE } from '../../backup/manifest.ts'
@@ -14,7 +15,7 @@ import { fileProblem } from '../../platform/files.ts'
 import { readOperatorToken } from '../../hosting/operator-token.ts'
 import { mustBeFinished } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, codeOf, messageOf } from './errors.ts'
+import { CliError } from './errors.ts'
 import { parseUrl, readBounded } from './node-client.ts'
 import { printable } from './text.ts'
 

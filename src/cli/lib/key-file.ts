@@ -1,10 +1,11 @@
 import { open, rm, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
+import { codeOf } from '../../platform/errors.ts'
 import { fileProblem } from '../../platform/files.ts'
 import { parseSecretKey } from '../../record/keys.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, codeOf } from './errors.ts'
+import { CliError } from './errors.ts'
 import { readInput } from './read-input.ts'
 
 export const DEFAULT_KEY_FILE = './avatar.key'

@@ -1,9 +1,10 @@
+import { messageOf } from '../../platform/errors.ts'
 import type { Moved } from '../../migrate/migrate.ts'
 import type { OpenMigration } from '../../migrate/run.ts'
 import type { JsonValue } from '../../record/types.ts'
 import { askLine } from './ask.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, messageOf } from './errors.ts'
+import { CliError } from './errors.ts'
 import { homesHint } from './migrate-text.ts'
 import { jsonText, printable } from './text.ts'
 

@@ -1,7 +1,8 @@
+import { messageOf } from '../../platform/errors.ts'
 import { HostError } from '../../migrate/errors.ts'
 import type { HttpHost, Standing } from '../../migrate/types.ts'
 import type { Avatar } from '../../record/types.ts'
-import { CliError, messageOf } from './errors.ts'
+import { CliError } from './errors.ts'
 import { createNodeClient } from './node-client.ts'
 
 /** A request with 500 records on a busy node; a page with the greatest records on a slow line. */

@@ -1,10 +1,11 @@
+import { codeOf, messageOf } from '../../platform/errors.ts'
 import type { Config } from '../../config/load.ts'
 import { readOperatorToken } from '../../hosting/operator-token.ts'
 import type { HostingCounts, HostingEntry, HostingListName, HostingMode, HostingPolicy } from '../../hosting/types.ts'
 import type { Avatar } from '../../record/types.ts'
 import { dataDirConfig, noteAssumed, openPlace } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, codeOf, messageOf } from './errors.ts'
+import { CliError } from './errors.ts'
 import { connectionProblem, notANode, parseUrl, readBounded } from './node-client.ts'
 import { printable } from './text.ts'
 

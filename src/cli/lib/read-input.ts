@@ -1,10 +1,11 @@
 import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 
+import { messageOf } from '../../platform/errors.ts'
 import { decodeText } from '../../platform/decode-text.ts'
 import { fileProblem } from '../../platform/files.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, messageOf } from './errors.ts'
+import { CliError } from './errors.ts'
 import { sizeText } from './progress.ts'
 
 /** Where a command reads text from. */

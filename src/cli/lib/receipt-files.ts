@@ -1,11 +1,12 @@
 import { appendFile, open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
+import { messageOf } from '../../platform/errors.ts'
 import { fileProblem } from '../../platform/files.ts'
 import { parseReceipt, verifyReceipt } from '../../receipt/receipt.ts'
 import type { Receipt } from '../../receipt/receipt.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, messageOf } from './errors.ts'
+import { CliError } from './errors.ts'
 import { readInput } from './read-input.ts'
 
 /** A receipt takes some 450 bytes, so that a file of the greatest size holds about as many as may be read. */

@@ -1,8 +1,9 @@
 import { CommanderError } from 'commander'
 
+import { codeOf, messageOf } from '../../platform/errors.ts'
 import { fileProblem } from '../../platform/files.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, codeOf, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, messageOf } from './errors.ts'
+import { CliError, EXIT_DONE, EXIT_FAILED, EXIT_USAGE } from './errors.ts'
 import { jsonText, printable } from './text.ts'
 
 /** Errors that are addressed to the person at the terminal: their message says it all. */

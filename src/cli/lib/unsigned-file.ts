@@ -1,10 +1,11 @@
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
+import { codeOf } from '../../platform/errors.ts'
 import { fileProblem } from '../../platform/files.ts'
 import type { RecordId } from '../../record/types.ts'
 import type { CommandContext } from './context.ts'
-import { CliError, codeOf } from './errors.ts'
+import { CliError } from './errors.ts'
 
 /**
  * Writes payloads that are still to be signed, for a wallet or a machine that holds the key: `{"records":[{"payload":"the

@@ -1,10 +1,11 @@
+import { messageOf } from '../../platform/errors.ts'
 import { nestingOf } from '../../client/shapes.ts'
 import { lossesOf, lossText } from '../../record/exact-json.ts'
 import type { JsonLoss } from '../../record/exact-json.ts'
 import { parseAvatar, uncompressedAvatar } from '../../record/keys.ts'
 import type { Avatar, JsonObject, JsonValue } from '../../record/types.ts'
 import { isJsonObject } from '../../state/merge-patch.ts'
-import { CliError, messageOf } from './errors.ts'
+import { CliError } from './errors.ts'
 import { parseUrl, readBounded } from './node-client.ts'
 import { printable } from './text.ts'
 

@@ -46,10 +46,6 @@ export function isDeclined(error: unknown): boolean {
   return error instanceof ClientError && error.code === 'rejected'
 }
 
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
 /** One line of JSON, cut where it gets long. */
 export function brief(value: unknown, maxCharacters = 160): string {
   return cut(JSON.stringify(value) ?? 'nothing', maxCharacters)

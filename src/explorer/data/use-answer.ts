@@ -1,5 +1,6 @@
+import { backOffMs } from '../../platform/back-off.ts'
 import { useEffect, useState } from 'preact/hooks'
-import { messageOf } from './format.ts'
+import { messageOf } from '../../platform/errors.ts'
 
 export type Answer<T> =
   | { readonly phase: 'loading' }
@@ -31,7 +32,7 @@ export function useAnswer<T>(
     const stop = new AbortController()
     const { signal } = stop
     let timer: ReturnType<typeof setTimeout> | undefined
-    let waitMs = RETRY_MS
+    let failures = 0
     let isAsking = false
     let since = 0
     const run = async (): Promise<void> => {
@@ -43,7 +44,7 @@ export function useAnswer<T>(
         const value = await ask(signal)
         if (signal.aborted) return
         since = Date.now()
-        waitMs = RETRY_MS
+        failures = 0
         setAnswer({ phase: 'ready', value })
       } catch (error) {
         if (signal.aborted) return
@@ -51,8 +52,7 @@ export function useAnswer<T>(
         setAnswer((last) =>
           last.phase === 'ready' ? { ...last, stale: { message, since } } : { phase: 'failed', message },
         )
-        nextMs = waitMs
-        waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)
+        nextMs = backOffMs(failures++, RETRY_MS, MAX_RETRY_MS)
       } finally {
         isAsking = false
       }

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
+import { messageOf } from '../../platform/errors.ts'
 import { ClientError, type VerifiedAvatar } from '../../client/index.ts'
-import { messageOf } from './format.ts'
 import type { Session } from './session.ts'
 
 export type AvatarView =

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { messageOf } from '../../platform/errors.ts'
 import type { CheckReport } from '../data/check-file.ts'
-import { bytes, count, cut, messageOf, moment } from '../data/format.ts'
+import { bytes, count, cut, moment } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import { avatarHref } from '../routes.ts'
 import { Import } from './archive-import.tsx'

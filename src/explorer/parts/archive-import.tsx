@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
-import { count, messageOf } from '../data/format.ts'
+import { messageOf } from '../../platform/errors.ts'
+import { count } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import { importArchive, type ImportResult } from '../data/node-facts.ts'
 import { Loading, Notice } from './notice.tsx'

@@ -1,3 +1,4 @@
+import { messageOf } from '../../platform/errors.ts'
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
@@ -158,11 +159,10 @@ function textOf(bytes: Buffer): string {
   try {
     return decodeText(bytes)
   } catch (error) {
-    const why = error instanceof Error ? error.message : ''
     throw new HttpError(
       400,
       'invalid_json',
-      `Cannot read the body: ${why}. Compressed bodies need Content-Encoding: gzip.`,
+      `Cannot read the body: ${messageOf(error)}. Compressed bodies need Content-Encoding: gzip.`,
     )
   }
 }

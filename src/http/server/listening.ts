@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
+import { codeOf } from '../../platform/errors.ts'
 
 /** An IP address and a port. */
 export interface Listened {
@@ -89,8 +90,4 @@ async function closeAll(servers: readonly Server[]): Promise<void> {
 function addressOf(server: Server): Listened {
   const { address, port } = server.address() as AddressInfo
   return { host: address, port }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
 }

@@ -8,6 +8,7 @@
  */
 import { copyFile, link, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { codeOf } from '../../platform/errors.ts'
 import { readFileWithHoles } from './file-with-holes.ts'
 import { readLog, writeLog } from './log-format.ts'
 import { decodeManifest, type Manifest } from './manifest.ts'
@@ -79,7 +80,7 @@ export async function isTableWhole(location: string, { file, bytes }: TableFile)
   try {
     return checkTable(await readFileWithHoles(join(location, file)), bytes).isWhole
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
 }

@@ -1,4 +1,5 @@
 import { open, readFile } from 'node:fs/promises'
+import { codeOf } from '../../platform/errors.ts'
 
 /** Read at a time where a disk fails: the pages that fail are zeros, and the rest of the file is saved. */
 const PAGE_BYTES = 4_096
@@ -8,7 +9,7 @@ export async function readFileWithHoles(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EIO')) throw error
+    if (!(codeOf(error) === 'EIO')) throw error
   }
   const file = await open(path, 'r')
   try {
