@@ -19,7 +19,7 @@ import { verifyRecord } from '../record/verify.ts'
 import { createSlices, nextTask } from '../client/verify-records.ts'
 import { ReplicaError } from './errors.ts'
 import { IMPORT_RECORDS, MAX_NOISE_BYTES } from './limits.ts'
-import type { Shelf } from './shelf.ts'
+import type { AvatarReplica } from './avatar-replica.ts'
 import type { ImportOptions, ImportResult } from './types.ts'
 
 /** Lines are handed on in blocks of about this. */
@@ -27,12 +27,12 @@ const BLOCK_CHARACTERS = 65_536
 /** Faults that are told one by one. */
 const MAX_TOLD = 20
 
-/** @param shelves of the avatars that it names, or of all */
+/** @param replicas of the avatars that it names, or of all */
 export async function* writeArchiveOf(
-  shelves: readonly Shelf[],
+  replicas: readonly AvatarReplica[],
   header: { readonly network: string; readonly createdAt: number; readonly isNamed: boolean },
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const ordered = shelves.toSorted((a, b) => (a.avatar < b.avatar ? -1 : 1))
+  const ordered = replicas.toSorted((a, b) => (a.avatar < b.avatar ? -1 : 1))
   const hash = sha256.create()
   const { network, createdAt, isNamed } = header
   const avatars = isNamed ? { avatars: ordered.map(({ avatar }) => avatar) } : {}
@@ -62,15 +62,15 @@ export async function* writeArchiveOf(
 export interface ImportComponents {
   readonly engine: SignatureEngine
   readonly network: string
-  /** The shelf of an avatar; undefined where it is not followed, and shall not be. */
-  readonly shelfOf: (avatar: Avatar) => Promise<Shelf | undefined>
+  /** The replica of an avatar; undefined where it is not followed, and shall not be. */
+  readonly replicaOf: (avatar: Avatar) => Promise<AvatarReplica | undefined>
 }
 
 /**
  * @throws ReplicaError `usage` where it is no archive, is one of another network, or breaks off; what came before is taken
  */
 export async function readArchiveInto(
-  { engine, network, shelfOf }: ImportComponents,
+  { engine, network, replicaOf }: ImportComponents,
   chunks: AsyncIterable<Uint8Array>,
   { signal }: ImportOptions,
 ): Promise<ImportResult> {
@@ -90,15 +90,15 @@ export async function readArchiveInto(
     const byAvatar = groups(batch)
     batch = []
     for (const [avatar, records] of byAvatar) {
-      const shelf = await shelfOf(avatar)
-      if (shelf === undefined) {
+      const replica = await replicaOf(avatar)
+      if (replica === undefined) {
         counts.skipped += records.length
         continue
       }
-      const added = new Set((await shelf.take(records)).map(({ id }) => id))
+      const added = new Set((await replica.take(records)).map(({ id }) => id))
       for (const { id } of records) {
         if (added.has(id)) counts.added += 1
-        else counts[shelf.shown.get(id) === undefined ? 'superseded' : 'duplicate'] += 1
+        else counts[replica.shown.get(id) === undefined ? 'superseded' : 'duplicate'] += 1
       }
     }
   }

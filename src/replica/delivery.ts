@@ -14,7 +14,8 @@ import type { VerifiedReader } from '../client/verified-reader.ts'
 import { MAX_AHEAD_SECONDS, SUBMIT_BYTES, SUBMIT_RECORDS } from './limits.ts'
 import { AHEAD } from './reasons.ts'
 import type { Restorer } from './restore.ts'
-import type { Entry, Shelf } from './shelf.ts'
+import type { AvatarReplica } from './avatar-replica.ts'
+import type { QueuedWrite } from './rows.ts'
 
 export interface DeliveryComponents {
   readonly pool: NodePool
@@ -37,23 +38,23 @@ const TAKEN: ReadonlySet<string> = new Set(['stored', 'pending', 'duplicate'])
  */
 export async function deliver(
   { pool, restorer, now }: DeliveryComponents,
-  shelf: Shelf,
+  replica: AvatarReplica,
   reader: VerifiedReader,
   signal: AbortSignal,
 ): Promise<Delivered> {
-  const { waiting } = shelf
+  const { waiting } = replica
   if (waiting.length === 0) return 'idle'
   const blind = waiting.findIndex(({ note }) => note.blind === true)
   if (blind >= 0) {
-    const { verified } = await reader.read(shelf.avatar, { signal, everyone: true })
+    const { verified } = await reader.read(replica.avatar, { signal, everyone: true })
     if (isSeenByTooFew(verified)) return { kind: 'unreachable', message: tooFewText(verified) }
-    await restorer.open(shelf, waiting.slice(blind))
+    await restorer.open(replica, waiting.slice(blind))
     return 'again'
   }
-  const base = shelf.confirmed.base?.counter ?? 0
-  const broken = waiting.findIndex((entry) => shelf.isOrphan(entry) || entry.record.body.counter < base)
+  const base = replica.confirmed.base?.counter ?? 0
+  const broken = waiting.findIndex((entry) => replica.isOrphan(entry) || entry.record.body.counter < base)
   if (broken >= 0) {
-    await restorer.restore(shelf, waiting.slice(broken))
+    await restorer.restore(replica, waiting.slice(broken))
     return 'again'
   }
 
@@ -78,9 +79,9 @@ export async function deliver(
     }
     const end = results.findIndex(({ status }) => !TAKEN.has(status))
     const taken = batch.slice(0, end < 0 ? batch.length : end)
-    if (results.some(({ status }) => status === 'pending')) await heal(api, shelf, signal)
+    if (results.some(({ status }) => status === 'pending')) await heal(api, replica, signal)
     if (taken.length > 0) {
-      await shelf.sent(
+      await replica.sent(
         taken.map(({ record }) => record.id),
         api.url,
       )
@@ -89,10 +90,10 @@ export async function deliver(
     const [first] = batch
     const answer = results[taken.length]
     if (first === undefined || answer === undefined) return 'again'
-    if (answer.status === 'superseded' && (await isSuperseded(shelf, reader, api, first, signal))) return 'again'
+    if (answer.status === 'superseded' && (await isSuperseded(replica, reader, api, first, signal))) return 'again'
     if (answer.code === 'created_at_ahead' && isAhead(first, now())) {
-      const later = shelf.waiting.filter(({ place }) => place >= first.place)
-      await restorer.restore(shelf, later, AHEAD)
+      const later = replica.waiting.filter(({ position }) => position >= first.position)
+      await restorer.restore(replica, later, AHEAD)
       return 'again'
     }
     if (answer.status === 'invalid') invalid ??= answer
@@ -104,14 +105,14 @@ export async function deliver(
   }
   const [first] = batch
   if (first !== undefined && invalid !== undefined && isInvalidEverywhere) {
-    await restorer.reject(shelf, first, `No node calls it valid: ${reasonOf(invalid)}`)
+    await restorer.reject(replica, first, `No node calls it valid: ${reasonOf(invalid)}`)
     return 'again'
   }
   return trouble
 }
 
 /** As much as fits into a request; of what may be refused for its time, one, for nodes would keep what is built on it. */
-function firstOf(waiting: readonly Entry[], now: number): readonly Entry[] {
+function firstOf(waiting: readonly QueuedWrite[], now: number): readonly QueuedWrite[] {
   let bytes = 0
   const batch = waiting.slice(0, SUBMIT_RECORDS)
   const end = batch.findIndex(
@@ -122,25 +123,25 @@ function firstOf(waiting: readonly Entry[], now: number): readonly Entry[] {
 
 /** Whether a snapshot that the node holds supersedes a write: not by its word, but by the snapshot. */
 async function isSuperseded(
-  shelf: Shelf,
+  replica: AvatarReplica,
   reader: VerifiedReader,
   api: NodeApi,
-  { record }: Entry,
+  { record }: QueuedWrite,
   signal: AbortSignal,
 ): Promise<boolean> {
-  await reader.readOne(api, shelf.confirmed, { signal })
-  return record.body.counter < (shelf.confirmed.base?.counter ?? 0)
+  await reader.readOne(api, replica.confirmed, { signal })
+  return record.body.counter < (replica.confirmed.base?.counter ?? 0)
 }
 
 /** Whether a write is ahead of the clock here as well: else this clock may be behind, and other nodes take it. */
-function isAhead(entry: Entry | undefined, now: number): boolean {
+function isAhead(entry: QueuedWrite | undefined, now: number): boolean {
   return entry !== undefined && entry.record.body.created_at > Math.floor(now / 1_000) + MAX_AHEAD_SECONDS
 }
 
 /** Gives a node what it lacks of what it was given, as far as it is known here. What it does with it, following shows. */
-async function heal(api: NodeApi, shelf: Shelf, signal: AbortSignal): Promise<void> {
+async function heal(api: NodeApi, replica: AvatarReplica, signal: AbortSignal): Promise<void> {
   try {
-    await healWith(api, shelf.shown, signal)
+    await healWith(api, replica.shown, signal)
   } catch (error) {
     if (!(error instanceof ClientError) || error.code === 'aborted') throw error
   }

@@ -1,44 +1,38 @@
 /**
  * A verified local copy of chosen avatars (docs/replica.md).
  *
- * Guarantees: what is shown follows from signed records that were verified here; reading needs neither network nor disk; an
- * acknowledged write is on disk, and reaches a node once one takes it, or is told of; several tabs on one store lose nothing.
- * Not guaranteed: that what is shown is the newest (`info` tells how old it may be), nor anything against whoever can write
- * to the store, who could change the program as well.
+ * Guarantees: all that is shown follows from signed records that were verified here. Reading needs neither network nor disk. An
+ * acknowledged write is on disk, and reaches a node once one takes it, or the app is told why not. Several tabs on one store lose
+ * nothing. Not guaranteed: that the newest data is shown (`info` tells how old it may be), nor anything against a person or
+ * program that can write to the store, and could change the app as well.
  *
- * It keeps signed records and a few notes, and folds them in memory by `state/`, as the client does. The node's store is not
- * used: it works its state out on disk because it holds more avatars than fit into memory, with reads that wait for no turn of
- * the event loop, which IndexedDB has not, and with Node's own hashes. A replica holds few avatars, and reads them at once only
- * if they are in memory; then a state on disk is but one more thing that can be wrong.
+ * The replica stores signed records and a few notes. It works out the state in memory, by `state/`, as the client does. The
+ * node's store is not used here: it holds more avatars than fit into memory, so it keeps the state on disk, and reads it without
+ * waiting for the event loop, which IndexedDB cannot do, and with Node's own hashes.
  */
 import { nobleEngine } from '../record/engine.ts'
-import { RecordError } from '../record/errors.ts'
-import { parseAvatar } from '../record/keys.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
 import type { Avatar, PatchBody } from '../record/types.ts'
-import { pause } from '../client/deadline.ts'
-import { ClientError } from '../client/errors.ts'
 import { TIMEOUT_MS } from '../client/limits.ts'
 import { createNodePool, type NodePool } from '../client/node-pool.ts'
 import { fetchFor } from '../client/platform.ts'
 import type { Signer } from '../client/signers.ts'
 import { readArchiveInto, writeArchiveOf, zipped } from './archive.ts'
+import type { AvatarReplica } from './avatar-replica.ts'
 import { closable, type Disk } from './disk.ts'
 import { ReplicaError } from './errors.ts'
-import { LEAD_PATIENCE_MS, MAX_FOLLOWED, MAX_FOLLOWED_BYTES, STREAMS_IN_NODE, STREAMS_IN_PAGE } from './limits.ts'
+import { createEvents } from './events.ts'
+import { openFollowedAvatars } from './followed-avatars.ts'
+import { createLeader } from './leader.ts'
+import { STREAMS_IN_NODE, STREAMS_IN_PAGE } from './limits.ts'
 import { createRestorer } from './restore.ts'
-import { Shelf } from './shelf.ts'
 import { createSign } from './signing.ts'
-import { backOff, createSync } from './sync.ts'
-import { checkTable, followed, rewriteAll } from './table.ts'
+import { infoOf, stateOf, waitingOf } from './summaries.ts'
+import { createSync } from './sync.ts'
 import type { Tabs } from './tabs.ts'
-import type { Replica, ReplicaEvent, ReplicaOptions } from './types.ts'
-import { infoOf, stateOf, waitingOf } from './views.ts'
-import { watchForWaking } from './wake.ts'
+import type { Replica, ReplicaOptions } from './types.ts'
 import { createWriting, writeResult } from './writing.ts'
 
-/** Events that are kept until somebody listens: of damage, for one, which is found before the replica is handed out. */
-const MAX_UNHEARD = 100
 const NETWORK = /^[a-z0-9-]{1,32}$/
 
 export interface ReplicaComponents {
@@ -66,204 +60,55 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
   if (!NETWORK.test(network)) throw new ReplicaError('usage', 'network is 1 to 32 of the characters a-z, 0-9 and -.')
   const maxStreams = options.maxStreams ?? (typeof document === 'undefined' ? STREAMS_IN_NODE : STREAMS_IN_PAGE)
   const closing = new AbortController()
-  const listeners = new Set<(event: ReplicaEvent) => void>()
-  const unheard: ReplicaEvent[] = []
-  const shelves = new Map<Avatar, Shelf>()
+  const { signal } = closing
+  const { emit, on } = createEvents()
   const signers = new Map<Avatar, Signer>()
   for (const signer of options.signers ?? []) remember(signer)
 
-  function emit(event: ReplicaEvent): void {
-    if (listeners.size === 0 && unheard.length < MAX_UNHEARD) unheard.push(event)
-    for (const listener of listeners) {
-      try {
-        listener(event)
-      } catch (error) {
-        // A listener's mistake is not the replica's, and not the next listener's.
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
-  }
-
-  const pool =
-    nodes.length === 0
-      ? NOBODY
-      : createNodePool(nodes, { ...fetchFor(options.fetch), timeoutMs, signal: closing.signal })
-  const parts = { disk, tabs, engine, network, now, emit }
-  const sign = createSign({ engine, network, now }, closing.signal)
+  const pool = nodes.length === 0 ? NO_NODES : createNodePool(nodes, { ...fetchFor(options.fetch), timeoutMs, signal })
+  const sign = createSign({ engine, network, now }, signal)
   const restorer = createRestorer({ sign, now, signers, emit })
-  const writing = createWriting({ sign, network, now, restorer, shelves: () => shelves.values() })
-  const sync = createSync({ pool, engine, restorer, tabs, now, emit }, { network, maxStreams, signal: closing.signal })
-  let leads = false
-  const tookLead = new AbortController()
-
-  let storeId = await checkTable(disk, tabs, network)
-  let losses = 0
-  disk.onReopened(async (rows) => {
-    const id = await checkTable(rows, tabs, network)
-    if (id === storeId) return
-    losses += 1
-    const event = await rewriteAll([...shelves.values()], rows)
-    storeId = id
-    emit(event)
-  })
-  for (const avatar of await followed(disk)) shelves.set(avatar, await openShelf(avatar))
-
-  /** What is read of a store that is lost meanwhile is read again: its first rows may have come without the others. */
-  async function openShelf(avatar: Avatar): Promise<Shelf> {
-    for (;;) {
-      const before = losses
-      const shelf = await Shelf.open(parts, avatar)
-      if (losses === before) return shelf
-    }
-  }
+  const sync = createSync({ pool, engine, restorer, tabs, now, emit }, { network, maxStreams, signal })
+  const followed = await openFollowedAvatars(
+    { disk, tabs, engine, network, now, emit },
+    {
+      added(replica) {
+        if (leader.leads) sync.add(replica)
+      },
+      removed: (replica) => sync.remove(replica),
+    },
+  )
+  const writing = createWriting({ sign, network, now, restorer, replicas: followed.all })
+  const leader = createLeader({ followed, sync, restorer, tabs, emit, hasNodes: nodes.length > 0 }, signal)
 
   function remember(signer: Signer): void {
     if (signer.silent === true) signers.set(signer.avatar, signer)
   }
 
   function throwIfClosed(): void {
-    if (closing.signal.aborted) throw new ReplicaError('closed', 'The replica was closed.')
+    if (signal.aborted) throw new ReplicaError('closed', 'The replica was closed.')
   }
 
-  /** Reads come often, and mostly in the canonical form: whose point on the curve was checked when it was followed. */
-  function find(text: string): Shelf | undefined {
-    return shelves.get(text as Avatar) ?? shelves.get(avatarOf(text))
-  }
-
-  function shelfOf(text: string): Shelf {
+  function replicaOf(text: string): AvatarReplica {
     throwIfClosed()
-    const shelf = find(text)
-    if (shelf === undefined) {
-      throw new ReplicaError('not_followed', `${text.slice(0, 140)} is not followed here: call follow() first.`)
-    }
-    return shelf
-  }
-
-  async function take(avatar: Avatar): Promise<Shelf> {
-    const known = shelves.get(avatar)
-    if (known !== undefined && !known.gone) return known
-    const shelf = await openShelf(avatar)
-    const raced = shelves.get(avatar)
-    if (raced !== undefined && !raced.gone) return raced
-    shelves.set(avatar, shelf)
-    if (leads) sync.add(shelf)
-    return shelf
-  }
-
-  async function drop(shelf: Shelf): Promise<void> {
-    if (shelves.get(shelf.avatar) === shelf) shelves.delete(shelf.avatar)
-    await sync.remove(shelf)
-    emit({ type: 'unfollowed', avatar: shelf.avatar })
+    return followed.get(text)
   }
 
   async function follow(text: string): Promise<void> {
     throwIfClosed()
-    const avatar = avatarOf(text)
-    if (shelves.get(avatar)?.gone === false) return
-    const bytes = [...shelves.values()].reduce((sum, { confirmed }) => sum + confirmed.bytes, 0)
-    if (shelves.size >= MAX_FOLLOWED || bytes > MAX_FOLLOWED_BYTES) {
-      throw new ReplicaError(
-        'too_many',
-        'A replica holds no more than this: let another avatar go first, or run a node.',
-      )
-    }
-    await take(avatar)
-    tabs.tell({ kind: 'avatars' })
-    emit({ type: 'followed', avatar })
+    await followed.follow(text)
   }
 
-  /** Takes in what other tabs have followed, let go and written. */
-  async function catchUp(): Promise<void> {
-    for (const shelf of [...shelves.values()]) {
-      await shelf.catchUp()
-      if (shelf.gone) await drop(shelf)
-    }
-    for (const avatar of await followed(disk)) {
-      if (shelves.has(avatar)) continue
-      await take(avatar)
-      emit({ type: 'followed', avatar })
-      tabs.tell({ kind: 'hello' })
-    }
+  /** @returns the replica that the signer writes to */
+  function writable(signer: Signer): AvatarReplica {
+    const replica = replicaOf(signer.avatar)
+    remember(signer)
+    return replica
   }
 
-  const background = new Set<Promise<void>>()
-
-  /** What fails in the background is told, and tried again the next time. */
-  function inBackground(work: () => Promise<void>, avatar?: Avatar): void {
-    if (closing.signal.aborted) return
-    const run = work()
-      .catch((error: unknown) => {
-        if (!closing.signal.aborted) emit({ type: 'error', avatar, error })
-      })
-      .finally(() => background.delete(run))
-    background.add(run)
-  }
-
-  tabs.listen((message) => {
-    if (message.kind === 'avatars') return inBackground(catchUp)
-    if (message.kind === 'hello') return leads ? sync.tellAll() : undefined
-    if (message.kind === 'sync') return leads ? sync.wake() : undefined
-    const shelf = shelves.get(message.avatar)
-    if (shelf === undefined) return undefined
-    if (message.kind === 'changed') {
-      return inBackground(async () => {
-        await shelf.catchUp()
-        if (shelf.gone) return await catchUp()
-        await restorer.adopt(shelf)
-        if (leads) sync.send(shelf)
-      }, shelf.avatar)
-    }
-    if (leads) return undefined
-    const wasLive = shelf.status.live
-    shelf.status = message.status
-    if (wasLive === message.status.live) return undefined
-    const status = message.status.live ? 'live' : 'lost'
-    return emit({ type: 'connection', avatar: shelf.avatar, status, node: undefined, message: undefined })
-  })
-
-  async function lead(): Promise<void> {
-    for (let failures = 0; ; failures += 1) {
-      try {
-        await catchUp()
-        break
-      } catch (error) {
-        if (closing.signal.aborted) return
-        emit({ type: 'error', avatar: undefined, error })
-        await pause(backOff(failures), [closing.signal])
-      }
-    }
-    if (closing.signal.aborted) return
-    leads = true
-    tookLead.abort()
-    emit({ type: 'leader', leads })
-    for (const shelf of shelves.values()) {
-      sync.add(shelf)
-      inBackground(() => restorer.adopt(shelf), shelf.avatar)
-    }
-    await new Promise((resolve) => closing.signal.addEventListener('abort', resolve))
-    await sync.ended()
-    leads = false
-  }
-
-  const leading =
-    nodes.length === 0
-      ? Promise.resolve()
-      : tabs.lead(lead, closing.signal).catch((error: unknown) => emit({ type: 'error', avatar: undefined, error }))
-  const stopWatching = watchForWaking({
-    woke: () => {
-      inBackground(catchUp)
-      if (leads) sync.wake()
-    },
-    seen: () => inBackground(catchUp),
-  })
   async function stop(): Promise<void> {
-    stopWatching()
     closing.abort()
-    await Promise.allSettled([leading, ...background])
-    // What is being written is written to its end.
-    await Promise.allSettled([...shelves.values()].map((shelf) => shelf.catchUp()))
+    await leader.ended()
   }
 
   try {
@@ -278,86 +123,80 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     network,
     nodes: pool.all.map(({ url }) => url),
     get leads() {
-      return leads
+      return leader.leads
     },
-    avatars: () => [...shelves.keys()].sort(),
+    avatars: () =>
+      followed
+        .all()
+        .map(({ avatar }) => avatar)
+        .sort(),
     follow,
     async unfollow(text, { discard = false } = {}) {
-      const shelf = shelfOf(text)
-      await shelf.remove(discard)
-      await drop(shelf)
+      const replica = replicaOf(text)
+      await replica.remove(discard)
+      await followed.drop(replica)
     },
     get(text, platform = OWN_PLATFORM, identity) {
       throwIfClosed()
-      const shelf = find(text)
-      if (shelf === undefined) return undefined
-      return shelf.shown.content({ platform, identity: platform === OWN_PLATFORM ? shelf.avatar : (identity ?? '') })
+      const replica = followed.find(text)
+      if (replica === undefined) return undefined
+      const own = platform === OWN_PLATFORM
+      return replica.shown.content({ platform, identity: own ? replica.avatar : (identity ?? '') })
     },
-    state: (text) => stateOf(shelfOf(text)),
-    info: (text) => infoOf(shelfOf(text)),
+    state: (text) => stateOf(replicaOf(text)),
+    info: (text) => infoOf(replicaOf(text)),
     async put(request) {
-      const shelf = shelfOf(request.signer.avatar)
-      remember(request.signer)
-      const write = await writing.put(shelf, request)
-      sync.send(shelf)
+      const replica = writable(request.signer)
+      const write = await writing.put(replica, request)
+      sync.send(replica)
       return write
     },
     async change(request) {
-      const shelf = shelfOf(request.signer.avatar)
-      remember(request.signer)
-      const write = await writing.change(shelf, request)
-      sync.send(shelf)
+      const replica = writable(request.signer)
+      const write = await writing.change(replica, request)
+      sync.send(replica)
       return write
     },
-    waiting: (text) => (text === undefined ? [...shelves.values()] : [shelfOf(text)]).flatMap(waitingOf),
+    waiting: (text) => (text === undefined ? followed.all() : [replicaOf(text)]).flatMap(waitingOf),
     async retry(signer) {
-      const shelf = shelfOf(signer.avatar)
-      remember(signer)
-      const stuck = shelf.entries.filter(({ note }) => note.state !== 'waiting')
-      const records = await restorer.signAnew(shelf, stuck, signer)
-      sync.send(shelf)
+      const replica = writable(signer)
+      const stuck = replica.entries.filter(({ note }) => note.state !== 'waiting')
+      const records = await restorer.signAgain(replica, stuck, signer)
+      sync.send(replica)
       return records.map((record) => writeResult(record.body as PatchBody, [record]))
     },
     async discard(text, id) {
-      const shelf = shelfOf(text)
-      await shelf.exclusive(async () => {
-        const entry = shelf.entries.find(({ record, note }) => record.id === id && note.state !== 'waiting')
+      const replica = replicaOf(text)
+      await replica.exclusive(async () => {
+        const entry = replica.entries.find(({ record, note }) => record.id === id && note.state !== 'waiting')
         if (entry === undefined) {
-          throw new ReplicaError('usage', `${id} is no write in conflict, or rejected: see waiting().`)
+          throw new ReplicaError('usage', `No write ${id} is in conflict or rejected. See waiting().`)
         }
-        await shelf.replace([entry], [])
+        await replica.replace([entry], [])
       })
     },
-    discardDamaged: async (text) => await shelfOf(text).discardDamaged(),
-    async sync({ signal } = {}) {
+    discardDamaged: async (text) => await replicaOf(text).discardDamaged(),
+    async sync({ signal: own } = {}) {
       throwIfClosed()
-      if (nodes.length === 0) throw new ReplicaError('usage', 'This replica has no nodes: name some when it is opened.')
-      // Who has just been opened may be about to lead.
-      if (!leads) await pause(LEAD_PATIENCE_MS, [tookLead.signal, closing.signal])
-      if (!leads) return tabs.tell({ kind: 'sync' })
-      for (const shelf of [...shelves.values()]) await sync.once(shelf, signal)
+      await leader.syncNow(own)
     },
-    on(listener) {
-      listeners.add(listener)
-      for (const event of unheard.splice(0)) emit(event)
-      return () => void listeners.delete(listener)
-    },
+    on,
     export({ avatars, gzip = false } = {}) {
-      const chosen = avatars === undefined ? [...shelves.values()] : [...new Set(avatars.map(shelfOf))]
+      const chosen = avatars === undefined ? followed.all() : [...new Set(avatars.map(replicaOf))]
       const header = { network, createdAt: Math.floor(now() / 1000), isNamed: avatars !== undefined }
       const archive = writeArchiveOf(chosen, header)
       return gzip ? zipped(archive) : archive
     },
     async import(chunks, importing = {}) {
       throwIfClosed()
-      const reach = async (avatar: Avatar): Promise<Shelf | undefined> => {
+      const replicaFor = async (avatar: Avatar): Promise<AvatarReplica | undefined> => {
         if (importing.follow === true) await follow(avatar)
-        return shelves.get(avatar)
+        return followed.find(avatar)
       }
-      return await readArchiveInto({ engine, network, shelfOf: reach }, chunks, importing)
+      return await readArchiveInto({ engine, network, replicaOf: replicaFor }, chunks, importing)
     },
     async close() {
-      if (closing.signal.aborted) return
+      if (signal.aborted) return
       await stop()
       tabs.close()
       await disk.close()
@@ -365,24 +204,11 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
   }
 }
 
-/** For a replica without nodes. */
-const NOBODY: NodePool = {
+const NO_NODES: NodePool = {
   all: [],
   order: () => [],
   isDown: () => false,
   isOutdone: () => false,
   stood: () => {},
   first: () => Promise.resolve(undefined),
-}
-
-/** @throws ClientError `usage` where a text is no avatar */
-function avatarOf(text: string): Avatar {
-  try {
-    return parseAvatar(text)
-  } catch (error) {
-    if (error instanceof RecordError) {
-      throw new ClientError('usage', error.message, { nodeCode: error.code, cause: error })
-    }
-    throw error
-  }
 }

@@ -4,11 +4,12 @@ import type { Avatar, Citation, PatchBody, VerifiedRecord } from '../record/type
 import { ClientError } from '../client/errors.ts'
 import type { Piece } from '../client/sign-patch.ts'
 import type { Signer } from '../client/signers.ts'
-import { basisOf, whyOutdated } from './basis.ts'
+import { signingBaseOf, whyOutdated } from './signing-base.ts'
 import { ReplicaError } from './errors.ts'
 import { MAX_ASKED, MAX_REBASES } from './limits.ts'
 import { DAMAGED, DISPUTED, REJECTED, SIGNERLESS, SUPERSEDED, UNSEEN } from './reasons.ts'
-import type { Entry, Shelf } from './shelf.ts'
+import type { AvatarReplica } from './avatar-replica.ts'
+import type { QueuedWrite } from './rows.ts'
 import type { Sign } from './signing.ts'
 import type { ReplicaEvent } from './types.ts'
 
@@ -18,23 +19,23 @@ export interface Restorer {
    *
    * @param why what people are told then. Default: what the first of them says, on which the others build
    */
-  restore(shelf: Shelf, entries: readonly Entry[], why?: string): Promise<void>
+  restore(replica: AvatarReplica, entries: readonly QueuedWrite[], why?: string): Promise<void>
   /** Signs anew what became a conflict only because the tab that found it had no signer, and this one has. */
-  adopt(shelf: Shelf): Promise<void>
+  adopt(replica: AvatarReplica): Promise<void>
   /**
    * Now that an avatar was read: what was written before anything was known of it is signed anew on what is there. As it is it
    * would come before all that there is, and what is older would hide it.
    */
-  open(shelf: Shelf, entries: readonly Entry[]): Promise<void>
+  open(replica: AvatarReplica, entries: readonly QueuedWrite[]): Promise<void>
   /** Notes that no node calls a write valid; what was built on it is signed anew. */
-  reject(shelf: Shelf, entry: Entry, message: string): Promise<void>
+  reject(replica: AvatarReplica, entry: QueuedWrite, message: string): Promise<void>
   /**
    * Signs writes anew.
    *
    * @throws ClientError of the signer, `superseded`; ReplicaError `closed`
    * @returns what took their place
    */
-  signAnew(shelf: Shelf, entries: readonly Entry[], signer: Signer): Promise<readonly VerifiedRecord[]>
+  signAgain(replica: AvatarReplica, entries: readonly QueuedWrite[], signer: Signer): Promise<readonly VerifiedRecord[]>
 }
 
 export interface RestorerComponents {
@@ -45,19 +46,28 @@ export interface RestorerComponents {
 }
 
 export function createRestorer({ sign, now, signers, emit }: RestorerComponents): Restorer {
-  async function mark(shelf: Shelf, entries: readonly Entry[], state: 'conflict' | 'rejected', reason: string) {
-    await shelf.exclusive(async () => {
-      const there = stillThere(shelf, entries)
+  async function mark(
+    replica: AvatarReplica,
+    entries: readonly QueuedWrite[],
+    state: 'conflict' | 'rejected',
+    reason: string,
+  ) {
+    await replica.exclusive(async () => {
+      const there = stillThere(replica, entries)
       if (there.length === 0) return
-      await shelf.replace(
+      await replica.replace(
         [],
-        there.map(({ record, note, place }) => ({ record, place, note: { ...note, state, reason } })),
+        there.map(({ record, note, position }) => ({ record, position, note: { ...note, state, reason } })),
       )
-      for (const { record } of there) emit({ type: state, avatar: shelf.avatar, id: record.id, message: reason })
+      for (const { record } of there) emit({ type: state, avatar: replica.avatar, id: record.id, message: reason })
     })
   }
 
-  const signOn = (there: readonly Entry[], signer: Signer, tips: readonly Citation[]): Promise<VerifiedRecord[]> =>
+  const signOn = (
+    there: readonly QueuedWrite[],
+    signer: Signer,
+    tips: readonly Citation[],
+  ): Promise<VerifiedRecord[]> =>
     sign(
       signer,
       tips,
@@ -69,12 +79,12 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
 
   /** To be called within `exclusive`. */
   async function swap(
-    shelf: Shelf,
-    there: readonly Entry[],
+    replica: AvatarReplica,
+    there: readonly QueuedWrite[],
     records: readonly VerifiedRecord[],
     isSuperseded = false,
   ): Promise<void> {
-    await shelf.replace(
+    await replica.replace(
       there,
       records.map((record, at) => {
         const { writtenAt, rebases } = there[at]?.note ?? { writtenAt: now(), rebases: 0 }
@@ -83,38 +93,42 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
     )
     for (const [at, { id: to }] of records.entries()) {
       const id = there[at]?.record.id
-      if (id !== undefined) emit({ type: 'rebased', avatar: shelf.avatar, id, to })
+      if (id !== undefined) emit({ type: 'rebased', avatar: replica.avatar, id, to })
     }
   }
 
-  async function signAnew(
-    shelf: Shelf,
-    entries: readonly Entry[],
+  async function signAgain(
+    replica: AvatarReplica,
+    entries: readonly QueuedWrite[],
     signer: Signer,
     isSuperseded = false,
   ): Promise<readonly VerifiedRecord[]> {
-    if (signer.silent !== true) return await askAnew(shelf, entries, signer)
-    return await shelf.exclusive(async () => {
-      const there = stillThere(shelf, entries)
+    if (signer.silent !== true) return await askAgain(replica, entries, signer)
+    return await replica.exclusive(async () => {
+      const there = stillThere(replica, entries)
       if (there.length === 0) return []
-      const records = await signOn(there, signer, shelf.without(there).tips)
-      await swap(shelf, there, records, isSuperseded)
+      const records = await signOn(there, signer, replica.without(there).tips)
+      await swap(replica, there, records, isSuperseded)
       return records
     })
   }
 
   /** Nothing waits for a person: what he signed is taken if it still holds by then. */
-  async function askAnew(shelf: Shelf, entries: readonly Entry[], signer: Signer): Promise<readonly VerifiedRecord[]> {
+  async function askAgain(
+    replica: AvatarReplica,
+    entries: readonly QueuedWrite[],
+    signer: Signer,
+  ): Promise<readonly VerifiedRecord[]> {
     for (let asked = 0; asked < MAX_ASKED; asked++) {
-      await shelf.catchUp()
-      const there = stillThere(shelf, entries)
+      await replica.catchUp()
+      const there = stillThere(replica, entries)
       if (there.length === 0) return []
-      const basis = basisOf(shelf, shelf.without(there))
+      const basis = signingBaseOf(replica, replica.without(there))
       const records = await signOn(there, signer, basis.tips)
-      const isTaken = await shelf.exclusive(async () => {
-        if (stillThere(shelf, there).length < there.length) return false
-        if (whyOutdated(shelf, basis, records, shelf.without(there)) !== undefined) return false
-        await swap(shelf, there, records)
+      const isTaken = await replica.exclusive(async () => {
+        if (stillThere(replica, there).length < there.length) return false
+        if (whyOutdated(replica, basis, records, replica.without(there)) !== undefined) return false
+        await swap(replica, there, records)
         return true
       })
       if (isTaken) return records
@@ -126,56 +140,56 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
   }
 
   const restorer: Restorer = {
-    signAnew,
-    async restore(shelf, entries, why = whyBroken(shelf, entries)) {
-      const signer = signers.get(shelf.avatar)
-      if (signer === undefined) return await mark(shelf, entries, 'conflict', why)
+    signAgain,
+    async restore(replica, entries, why = whyBroken(replica, entries)) {
+      const signer = signers.get(replica.avatar)
+      if (signer === undefined) return await mark(replica, entries, 'conflict', why)
       const isSuperseded = why === SUPERSEDED
       if (isSuperseded && entries.some(({ note }) => note.rebases >= MAX_REBASES)) {
-        return await mark(shelf, entries, 'conflict', DISPUTED)
+        return await mark(replica, entries, 'conflict', DISPUTED)
       }
       try {
-        await signAnew(shelf, entries, signer, isSuperseded)
+        await signAgain(replica, entries, signer, isSuperseded)
       } catch (error) {
         // The disk's failure, or the replica's end, says nothing of the write.
         if (error instanceof ReplicaError) throw error
-        await mark(shelf, entries, 'conflict', `It could not be signed anew: ${messageOf(error)}`)
+        await mark(replica, entries, 'conflict', `It could not be signed anew: ${messageOf(error)}`)
       }
     },
-    async adopt(shelf) {
-      const orphaned = shelf.entries.filter(({ note }) => SIGNERLESS.has(note.reason))
-      if (orphaned.length > 0 && signers.has(shelf.avatar)) {
-        await restorer.restore(shelf, orphaned, orphaned[0]?.note.reason)
+    async adopt(replica) {
+      const orphaned = replica.entries.filter(({ note }) => SIGNERLESS.has(note.reason))
+      if (orphaned.length > 0 && signers.has(replica.avatar)) {
+        await restorer.restore(replica, orphaned, orphaned[0]?.note.reason)
       }
     },
-    async open(shelf, entries) {
-      if (shelf.confirmed.size > 0) return await restorer.restore(shelf, entries, UNSEEN)
-      await shelf.exclusive(() =>
-        shelf.replace(
+    async open(replica, entries) {
+      if (replica.confirmed.size > 0) return await restorer.restore(replica, entries, UNSEEN)
+      await replica.exclusive(() =>
+        replica.replace(
           [],
-          stillThere(shelf, entries).map(({ record, place, note }) => ({
+          stillThere(replica, entries).map(({ record, position, note }) => ({
             record,
-            place,
+            position,
             note: { ...note, blind: false },
           })),
         ),
       )
     },
-    async reject(shelf, entry, message) {
-      const later = shelf.waiting.filter(({ place }) => place > entry.place)
-      await mark(shelf, [entry], 'rejected', message)
-      if (later.length > 0) await restorer.restore(shelf, later, REJECTED)
+    async reject(replica, entry, message) {
+      const later = replica.waiting.filter(({ position }) => position > entry.position)
+      await mark(replica, [entry], 'rejected', message)
+      if (later.length > 0) await restorer.restore(replica, later, REJECTED)
     },
   }
   return restorer
 }
 
-function whyBroken(shelf: Shelf, [first]: readonly Entry[]): string {
-  return first !== undefined && shelf.isOrphan(first) ? DAMAGED : SUPERSEDED
+function whyBroken(replica: AvatarReplica, [first]: readonly QueuedWrite[]): string {
+  return first !== undefined && replica.isOrphan(first) ? DAMAGED : SUPERSEDED
 }
 
 /** Another tab may have done something about them meanwhile. */
-function stillThere(shelf: Shelf, entries: readonly Entry[]): Entry[] {
-  const known = new Map(shelf.entries.map((entry) => [entry.record.id, entry]))
+function stillThere(replica: AvatarReplica, entries: readonly QueuedWrite[]): QueuedWrite[] {
+  const known = new Map(replica.entries.map((entry) => [entry.record.id, entry]))
   return entries.map(({ record }) => known.get(record.id)).filter((entry) => entry !== undefined)
 }

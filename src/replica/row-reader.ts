@@ -16,7 +16,7 @@ export interface RowReaderComponents {
 
 export interface FoundRow {
   readonly key: string
-  readonly place: number
+  readonly position: number
   readonly record: VerifiedRecord
   /** Of an own write; undefined where the row is damaged, though not its record. */
   readonly note: WriteNote | undefined
@@ -47,15 +47,15 @@ export async function readRows(
   const slices = createSlices()
   let last = after
   for await (const [key, row] of parts.disk.rows(rows.recordKeys(kind, avatar, after))) {
-    const place = rows.placeOfKey(key)
-    last = Math.max(last, place)
+    const position = rows.placeOfKey(key)
+    last = Math.max(last, position)
     const write = kind === 'q' ? rows.decodeWrite(key, row) : undefined
     const whole = verify(parts, avatar, trusting, kind === 'q' ? write : rows.decodeRecord(key, row))
     const record = whole ?? verify(parts, avatar, parts.engine, rows.salvage(kind, row))
     if (record === undefined) damaged.push(key)
     else {
       const [note, isAfterDamage] = [write?.note, damaged.length > 0]
-      found.push({ key, place, record, note, isRescued: whole === undefined, isAfterDamage })
+      found.push({ key, position, record, note, isRescued: whole === undefined, isAfterDamage })
     }
     if (slices.isOver()) {
       await nextTask()

@@ -43,13 +43,13 @@ export class RowWriter {
     this.#tabs.tell({ kind: 'changed', avatar: this.#avatar })
   }
 
-  putWrite(place: number, record: VerifiedRecord, note: WriteNote): Operation {
-    const key = rows.recordKey('q', this.#avatar, place)
+  putWrite(position: number, record: VerifiedRecord, note: WriteNote): Operation {
+    const key = rows.recordKey('q', this.#avatar, position)
     return { type: 'put', key, value: rows.encodeWrite(key, record, note) }
   }
 
-  putRecord(place: number, record: VerifiedRecord): Operation {
-    const key = rows.recordKey('r', this.#avatar, place)
+  putRecord(position: number, record: VerifiedRecord): Operation {
+    const key = rows.recordKey('r', this.#avatar, position)
     return { type: 'put', key, value: rows.encodeRecord(key, record) }
   }
 
@@ -58,8 +58,8 @@ export class RowWriter {
     return { type: 'put', key, value: rows.encodeJson(key, row) }
   }
 
-  drop(kind: RecordKind, place: number): Operation {
-    return { type: 'del', key: rows.recordKey(kind, this.#avatar, place) }
+  drop(kind: RecordKind, position: number): Operation {
+    return { type: 'del', key: rows.recordKey(kind, this.#avatar, position) }
   }
 
   /** Takes all rows away, what waits first: a crash in between leaves but verified records. */

@@ -5,18 +5,18 @@
  * | ------------------- | ---------------------------------------------------------------------------------- |
  * | `m`                 | JSON: version of this table, network, id of the store                               |
  * | `a/<avatar>`        | JSON: an avatar that is followed: how far each node was read, when it was verified |
- * | `q/<avatar>/<place>`| an own write that no node has taken yet: JSON about it, and the record             |
- * | `r/<avatar>/<place>`| a verified record that came from a node or an archive, or that a node has taken    |
+ * | `q/<avatar>/<position>`| an own write that no node has taken yet: JSON about it, and the record             |
+ * | `r/<avatar>/<position>`| a verified record that came from a node or an archive, or that a node has taken    |
  *
  * Places ascend in the order of writing, `q` and `r` counted together, and none is given twice; nothing but a new `generation` in the avatar's row
- * takes a row away or changes it in place, writes that a node took aside. So who knows the greatest places reads what is new.
+ * takes a row away or changes it in position, writes that a node took aside. So who knows the greatest places reads what is new.
  *
  * Every value begins with a check over its key and content. Content is never worked out from rows: records are, and the
  * state that they make is folded in memory.
  */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js'
-import type { Avatar, RecordId, SignedRecord } from '../record/types.ts'
+import type { Avatar, RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
 
 export const TABLE_VERSION = 1
 export const META_KEY = 'm'
@@ -64,6 +64,15 @@ export interface WriteNote {
   readonly reason?: string
 }
 
+/** An own write that no node has taken, with its position on disk. */
+export interface QueuedWrite {
+  readonly position: number
+  readonly record: VerifiedRecord
+  readonly note: WriteNote
+  /** Whether the row of an own write before it is damaged. */
+  readonly isAfterDamage: boolean
+}
+
 export interface RecordRow extends SignedRecord {
   readonly id: RecordId
 }
@@ -72,8 +81,8 @@ export const avatarKey = (avatar: Avatar): string => `a/${avatar}`
 export const AVATAR_KEYS = { after: 'a/', before: 'a0' } as const
 export const avatarOfKey = (key: string): Avatar => key.slice('a/'.length) as Avatar
 
-export function recordKey(kind: RecordKind, avatar: Avatar, place: number): string {
-  return `${kind}/${avatar}/${String(place).padStart(PLACE_DIGITS, '0')}`
+export function recordKey(kind: RecordKind, avatar: Avatar, position: number): string {
+  return `${kind}/${avatar}/${String(position).padStart(PLACE_DIGITS, '0')}`
 }
 
 export function placeOfKey(key: string): number {

@@ -17,7 +17,7 @@ import { deliver, troubleOf, type Delivered } from './delivery.ts'
 import { ReplicaError } from './errors.ts'
 import { POLL_MS, RETRY_FIRST_MS, RETRY_MOST_MS, RETRY_REFUSED_MS } from './limits.ts'
 import type { Restorer } from './restore.ts'
-import type { Shelf } from './shelf.ts'
+import type { AvatarReplica } from './avatar-replica.ts'
 import type { Tabs } from './tabs.ts'
 import type { ReplicaEvent } from './types.ts'
 
@@ -38,22 +38,22 @@ export interface SyncOptions {
 
 export interface Sync {
   /** Follows an avatar from now on. */
-  add(shelf: Shelf): void
-  remove(shelf: Shelf): Promise<void>
+  add(replica: AvatarReplica): void
+  remove(replica: AvatarReplica): Promise<void>
   /** There is something to be sent. */
-  send(shelf: Shelf): void
+  send(replica: AvatarReplica): void
   /** Tells other tabs how things are. */
   tellAll(): void
   /** Begins everything anew, now. */
   wake(): void
   /** Reads and sends once. @throws ClientError, ReplicaError */
-  once(shelf: Shelf, signal: AbortSignal | undefined): Promise<void>
+  once(replica: AvatarReplica, signal: AbortSignal | undefined): Promise<void>
   /** Resolves when all has ended, after the signal. */
   ended(): Promise<void>
 }
 
 interface Job {
-  readonly shelf: Shelf
+  readonly replica: AvatarReplica
   readonly reader: VerifiedReader
   readonly stop: AbortController
   /** Ends the round of following that is under way. */
@@ -67,55 +67,55 @@ interface Job {
 
 export function createSync(components: SyncComponents, { network, maxStreams, signal }: SyncOptions): Sync {
   const { pool, engine, restorer, tabs, now, emit } = components
-  const jobs = new Map<Shelf, Job>()
+  const jobs = new Map<AvatarReplica, Job>()
   const inTurn = createWriteQueue()
   let streams = 0
   /** Whether the platform's `fetch` lacks streams: then all avatars are polled. */
   let isPollingOnly = false
 
-  const step = ({ shelf, reader }: Job, until: AbortSignal): Promise<Delivered> =>
-    inTurn(shelf.avatar, () => deliver({ pool, restorer, now }, shelf, reader, until))
+  const step = ({ replica, reader }: Job, until: AbortSignal): Promise<Delivered> =>
+    inTurn(replica.avatar, () => deliver({ pool, restorer, now }, replica, reader, until))
 
-  function say(shelf: Shelf, live: boolean, node?: string, message?: string): void {
-    const changed = shelf.status.live !== live
-    if (changed) shelf.status = { ...shelf.status, live, since: now() }
-    tabs.tell({ kind: 'status', avatar: shelf.avatar, status: shelf.status })
+  function say(replica: AvatarReplica, live: boolean, node?: string, message?: string): void {
+    const changed = replica.status.live !== live
+    if (changed) replica.status = { ...replica.status, live, since: now() }
+    tabs.tell({ kind: 'status', avatar: replica.avatar, status: replica.status })
     if (changed || !live) {
-      emit({ type: 'connection', avatar: shelf.avatar, status: live ? 'live' : 'lost', node, message })
+      emit({ type: 'connection', avatar: replica.avatar, status: live ? 'live' : 'lost', node, message })
     }
   }
 
   async function heard(job: Job, { state }: VerifiedAvatar): Promise<void> {
-    if (state === 'verified') await job.shelf.verified()
+    if (state === 'verified') await job.replica.verified()
     send(job)
   }
 
   async function followByStream(job: Job): Promise<void> {
-    const { shelf, reader, round } = job
-    for await (const event of watchAvatar({ pool, reader }, shelf.avatar, { signal: round.signal }, signal)) {
+    const { replica, reader, round } = job
+    for await (const event of watchAvatar({ pool, reader }, replica.avatar, { signal: round.signal }, signal)) {
       if (event.type === 'state' || event.type === 'change') await heard(job, event.state)
       else if (event.type === 'superseded') {
-        emit({ type: 'superseded', avatar: shelf.avatar, id: event.id, counter: event.counter })
+        emit({ type: 'superseded', avatar: replica.avatar, id: event.id, counter: event.counter })
       } else if (event.status === 'live') {
-        say(shelf, true, event.node)
+        say(replica, true, event.node)
         job.nudge.abort()
         send(job)
-      } else say(shelf, false, event.node, event.message)
+      } else say(replica, false, event.node, event.message)
     }
   }
 
   async function followByPolling(job: Job): Promise<void> {
-    const { verified } = await job.reader.read(job.shelf.avatar, { signal: job.round.signal })
+    const { verified } = await job.reader.read(job.replica.avatar, { signal: job.round.signal })
     const answered = verified.nodes.find(({ standing }) => standing !== 'failed')
-    say(job.shelf, answered !== undefined, answered?.url, verified.problems[0]?.message)
+    say(job.replica, answered !== undefined, answered?.url, verified.problems[0]?.message)
     if (answered !== undefined) await heard(job, verified)
     await pause(POLL_MS, [job.round.signal])
   }
 
   async function follow(job: Job): Promise<void> {
-    const { shelf, stop } = job
+    const { replica, stop } = job
     let failures = 0
-    while (!isAborted([signal, stop.signal]) && !shelf.gone) {
+    while (!isAborted([signal, stop.signal]) && !replica.gone) {
       job.round = new AbortController()
       const hasStream = streams < maxStreams && !isPollingOnly
       if (hasStream) streams += 1
@@ -126,8 +126,8 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
         if (isAborted([signal, stop.signal])) break
         if (error instanceof ClientError && error.code === 'unsupported') isPollingOnly = true
         else if (!(error instanceof ClientError && error.code === 'aborted')) {
-          say(shelf, false, undefined, messageOf(error))
-          if (!(error instanceof ClientError)) emit({ type: 'error', avatar: shelf.avatar, error })
+          say(replica, false, undefined, messageOf(error))
+          if (!(error instanceof ClientError)) emit({ type: 'error', avatar: replica.avatar, error })
           await pause(backOff(failures++), [job.round.signal])
         }
       } finally {
@@ -137,14 +137,14 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
   }
 
   async function sendAll(job: Job): Promise<void> {
-    const { shelf } = job
+    const { replica } = job
     // Ended by the replica's own signal as well, see below.
     const stop = job.stop.signal
-    for (let failures = 0; !stop.aborted && !shelf.gone;) {
+    for (let failures = 0; !stop.aborted && !replica.gone;) {
       job.hasMore = false
       const outcome = await step(job, stop).catch((error: unknown) => {
         if (stop.aborted) return 'idle'
-        if (!(error instanceof ClientError)) emit({ type: 'error', avatar: shelf.avatar, error })
+        if (!(error instanceof ClientError)) emit({ type: 'error', avatar: replica.avatar, error })
         return troubleOf(error)
       })
       if (outcome === 'again') failures = 0
@@ -153,7 +153,7 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
       } else {
         const wait = outcome.kind === 'refused_for_good' ? RETRY_REFUSED_MS : backOff(failures++)
         if (outcome.kind !== 'unreachable') {
-          emit({ type: 'refused', avatar: shelf.avatar, message: outcome.message, retryAt: now() + wait })
+          emit({ type: 'refused', avatar: replica.avatar, message: outcome.message, retryAt: now() + wait })
         }
         job.nudge = new AbortController()
         await pause(wait, [stop, job.nudge.signal])
@@ -165,7 +165,7 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
     job.hasMore = true
     if (job.sending !== undefined || isAborted([signal, job.stop.signal])) return
     const run = sendAll(job)
-      .catch((error: unknown) => emit({ type: 'error', avatar: job.shelf.avatar, error }))
+      .catch((error: unknown) => emit({ type: 'error', avatar: job.replica.avatar, error }))
       .finally(() => (job.sending = undefined))
     job.sending = run
   }
@@ -175,7 +175,7 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
     job.round.abort()
     job.nudge.abort()
     await Promise.allSettled([job.following, job.sending])
-    job.shelf.leading = false
+    job.replica.leading = false
   }
 
   signal.addEventListener('abort', () => {
@@ -183,32 +183,32 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
   })
 
   return {
-    add(shelf) {
-      if (jobs.has(shelf) || signal.aborted) return
-      const reader = createVerifiedReader({ pool, engine, cache: shelf.cache }, { network, signal, needsCache: true })
-      shelf.leading = true
+    add(replica) {
+      if (jobs.has(replica) || signal.aborted) return
+      const reader = createVerifiedReader({ pool, engine, cache: replica.cache }, { network, signal, needsCache: true })
+      replica.leading = true
       // What another tab was connected to is not connected to this one.
-      if (shelf.status.live) shelf.status = { ...shelf.status, live: false, since: now() }
+      if (replica.status.live) replica.status = { ...replica.status, live: false, since: now() }
       const [stop, round, nudge] = [new AbortController(), new AbortController(), new AbortController()]
       const following = Promise.resolve()
-      const job: Job = { shelf, reader, stop, round, nudge, following, sending: undefined, hasMore: false }
-      jobs.set(shelf, job)
-      // The reader works on the shelf's own fold from now on.
+      const job: Job = { replica, reader, stop, round, nudge, following, sending: undefined, hasMore: false }
+      jobs.set(replica, job)
+      // The reader works on the replica's own fold from now on.
       job.following = reader
-        .keep(shelf.confirmed)
+        .keep(replica.confirmed)
         .then(() => {
           send(job)
           return follow(job)
         })
-        .catch((error: unknown) => emit({ type: 'error', avatar: shelf.avatar, error }))
+        .catch((error: unknown) => emit({ type: 'error', avatar: replica.avatar, error }))
     },
-    async remove(shelf) {
-      const job = jobs.get(shelf)
-      jobs.delete(shelf)
+    async remove(replica) {
+      const job = jobs.get(replica)
+      jobs.delete(replica)
       if (job !== undefined) await end(job)
     },
-    send(shelf) {
-      const job = jobs.get(shelf)
+    send(replica) {
+      const job = jobs.get(replica)
       if (job !== undefined) send(job)
     },
     tellAll() {
@@ -221,16 +221,16 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
         send(job)
       }
     },
-    async once(shelf, own) {
-      const job = jobs.get(shelf)
-      if (job === undefined) throw new ReplicaError('not_followed', `${shelf.avatar} is not followed.`)
+    async once(replica, own) {
+      const job = jobs.get(replica)
+      if (job === undefined) throw new ReplicaError('not_followed', `${replica.avatar} is not followed.`)
       const { signal: either, close } = joinSignals([signal, own])
       try {
-        const { verified } = await job.reader.read(shelf.avatar, { signal: either })
+        const { verified } = await job.reader.read(replica.avatar, { signal: either })
         if (verified.nodes.every(({ standing }) => standing === 'failed')) {
           throw new ClientError('unreachable', verified.problems[0]?.message ?? 'No node answered.')
         }
-        if (verified.state === 'verified') await shelf.verified()
+        if (verified.state === 'verified') await replica.verified()
         for (let outcome = await step(job, either); outcome !== 'idle'; outcome = await step(job, either)) {
           if (outcome === 'again') continue
           throw new ClientError(outcome.kind === 'unreachable' ? 'unreachable' : 'refused', outcome.message)

@@ -9,11 +9,11 @@ import type { ChangeRequest, PutRequest } from '../client/api.ts'
 import type { Namespace } from '../client/types.ts'
 import { createWriteQueue } from '../client/write-queue.ts'
 import { namespaceOf } from '../client/writer.ts'
-import { basisOf, whyOutdated, type Basis } from './basis.ts'
+import { signingBaseOf, whyOutdated, type SigningBase } from './signing-base.ts'
 import { ReplicaError } from './errors.ts'
 import { MAX_WAITING, MAX_WAITING_BYTES } from './limits.ts'
 import type { Restorer } from './restore.ts'
-import type { Shelf } from './shelf.ts'
+import type { AvatarReplica } from './avatar-replica.ts'
 import type { Sign } from './signing.ts'
 import type { LocalWrite } from './types.ts'
 
@@ -23,12 +23,12 @@ export interface WritingComponents {
   readonly now: () => number
   readonly restorer: Restorer
   /** All of the replica: the queue's bounds are over all. */
-  readonly shelves: () => Iterable<Shelf>
+  readonly replicas: () => Iterable<AvatarReplica>
 }
 
 export interface Writing {
-  put(shelf: Shelf, request: PutRequest): Promise<LocalWrite>
-  change(shelf: Shelf, request: ChangeRequest): Promise<LocalWrite>
+  put(replica: AvatarReplica, request: PutRequest): Promise<LocalWrite>
+  change(replica: AvatarReplica, request: ChangeRequest): Promise<LocalWrite>
 }
 
 /**
@@ -36,19 +36,19 @@ export interface Writing {
  * while no other tab writes, so that the writes of two tabs chain; a person may take his time: what another tab writes
  * meanwhile is merged, and what would not count by then, or be hidden, is a conflict.
  */
-export function createWriting({ sign, network, now, restorer, shelves }: WritingComponents): Writing {
+export function createWriting({ sign, network, now, restorer, replicas }: WritingComponents): Writing {
   const inOrder = createWriteQueue()
 
   async function write(
-    shelf: Shelf,
+    replica: AvatarReplica,
     signer: Signer,
     name: Namespace,
     plan: (local: LocalAvatar, target: Target) => Promise<readonly JsonObject[]>,
   ): Promise<LocalWrite> {
-    const { platform, identity } = namespaceOf(shelf.avatar, name)
-    const target: Target = { avatar: shelf.avatar, network, platform, identity }
-    const signOn = async ({ tips }: Basis): Promise<VerifiedRecord[]> => {
-      const patches = await plan(shelf.shown, target)
+    const { platform, identity } = namespaceOf(replica.avatar, name)
+    const target: Target = { avatar: replica.avatar, network, platform, identity }
+    const signOn = async ({ tips }: SigningBase): Promise<VerifiedRecord[]> => {
+      const patches = await plan(replica.shown, target)
       checkRoom(patches.length, 0)
       const pieces = patches.map((patch) => ({ platform, identity, patch }))
       const records = await sign(signer, tips, pieces)
@@ -56,22 +56,22 @@ export function createWriting({ sign, network, now, restorer, shelves }: Writing
       return records
     }
     const keep = async (records: readonly VerifiedRecord[], conflict?: string): Promise<void> => {
-      if (records.length > 0) await shelf.commit(records, now(), conflict)
+      if (records.length > 0) await replica.commit(records, now(), conflict)
     }
     // What is older comes first: signed anew after this, it would hide it.
-    await shelf.catchUp()
-    await restorer.adopt(shelf)
+    await replica.catchUp()
+    await restorer.adopt(replica)
     let records: readonly VerifiedRecord[] = []
     if (signer.silent === true) {
-      await shelf.exclusive(async () => {
-        records = await signOn(basisOf(shelf, shelf.shown))
+      await replica.exclusive(async () => {
+        records = await signOn(signingBaseOf(replica, replica.shown))
         await keep(records)
       })
     } else {
-      const basis = basisOf(shelf, shelf.shown)
+      const basis = signingBaseOf(replica, replica.shown)
       records = await signOn(basis)
-      await shelf.exclusive(() => keep(records, whyOutdated(shelf, basis, records, shelf.shown)))
-      await restorer.adopt(shelf)
+      await replica.exclusive(() => keep(records, whyOutdated(replica, basis, records, replica.shown)))
+      await restorer.adopt(replica)
     }
     return writeResult(target, records)
   }
@@ -80,10 +80,10 @@ export function createWriting({ sign, network, now, restorer, shelves }: Writing
   function checkRoom(records: number, bytes: number): void {
     let waiting = 0
     let waitingBytes = 0
-    for (const shelf of shelves()) {
-      if (shelf.queued === 0) continue
-      waiting += shelf.queued
-      waitingBytes += bytesOf(shelf.entries.map(({ record }) => record))
+    for (const replica of replicas()) {
+      if (replica.queued === 0) continue
+      waiting += replica.queued
+      waitingBytes += bytesOf(replica.entries.map(({ record }) => record))
     }
     if (waiting + records <= MAX_WAITING && waitingBytes + bytes <= MAX_WAITING_BYTES) return
     throw new ReplicaError(
@@ -93,14 +93,14 @@ export function createWriting({ sign, network, now, restorer, shelves }: Writing
   }
 
   return {
-    put(shelf, { signer, patch, ...name }) {
+    put(replica, { signer, patch, ...name }) {
       // A copy: what is signed later is what was handed in.
       const copy = copyObject(patch, 'refused')
-      return inOrder(shelf.avatar, () => write(shelf, signer, name, async (_, target) => splitPatch(target, copy)))
+      return inOrder(replica.avatar, () => write(replica, signer, name, async (_, target) => splitPatch(target, copy)))
     },
-    change(shelf, { signer, change, ...name }) {
-      return inOrder(shelf.avatar, () =>
-        write(shelf, signer, name, async (local, target) => {
+    change(replica, { signer, change, ...name }) {
+      return inOrder(replica.avatar, () =>
+        write(replica, signer, name, async (local, target) => {
           const before = local.content(target) ?? {}
           const patch = mergePatchOf(before, copyObject(await change(structuredClone(before)), 'dropped'))
           return patch === undefined ? [] : splitPatch(target, patch)

@@ -12,7 +12,7 @@ import { levelDisk } from '../../src/replica/level-disk.ts'
 import { TICK_MS } from '../../src/replica/limits.ts'
 import { createReplica } from '../../src/replica/replica.ts'
 import { loneTab, type TabMessage, type Tabs } from '../../src/replica/tabs.ts'
-import { watchForWaking } from '../../src/replica/wake.ts'
+import { detectResume } from '../../src/replica/resume-detector.ts'
 import { heapBytes } from '../client/heap.ts'
 import { newKey } from '../client/keys.ts'
 import { Writer } from '../store/writer.ts'
@@ -214,7 +214,7 @@ it('tells that the device slept by a jump of the clock, and nothing else', () =>
   vi.useFakeTimers()
   try {
     let woke = 0
-    const stop = watchForWaking({ woke: () => (woke += 1), seen: () => {} })
+    const stop = detectResume({ woke: () => (woke += 1), seen: () => {} })
     vi.advanceTimersByTime(20 * TICK_MS)
     expect(woke).toBe(0)
     vi.setSystemTime(Date.now() + 3_600_000)

@@ -6,7 +6,7 @@ interface Listening {
   removeEventListener?(type: string, listener: () => void): void
 }
 
-export interface WakeCalls {
+export interface ResumeCalls {
   /** The device slept, or the network came back: connections are dead, whatever they say. */
   readonly woke: () => void
   /** The page is seen again: other tabs may have written, and messages may have been missed. */
@@ -14,7 +14,7 @@ export interface WakeCalls {
 }
 
 /** Tells when a device or a page wakes up. @returns what ends it */
-export function watchForWaking({ woke, seen }: WakeCalls): () => void {
+export function detectResume({ woke, seen }: ResumeCalls): () => void {
   let last = Date.now()
   const timer: unknown = setInterval(() => {
     const now = Date.now()

@@ -1,12 +1,10 @@
-/** What a store says of itself, and which avatars are in it. */
+/** The metadata of a store: version, network and id; and which avatars are in it. */
 import { bytesToHex } from '@noble/hashes/utils.js'
 import type { Avatar } from '../record/types.ts'
 import type { Disk, Rows } from './disk.ts'
 import { ReplicaError } from './errors.ts'
 import * as rows from './rows.ts'
-import type { Shelf } from './shelf.ts'
 import type { Tabs } from './tabs.ts'
-import type { ReplicaEvent } from './types.ts'
 
 const ID_BYTES = 16
 
@@ -18,12 +16,12 @@ interface Meta {
 }
 
 /**
- * Reads what the store says of itself; says it in a new one.
+ * Reads the metadata of a store, or writes it to a new store.
  *
  * @returns the id of the store
  * @throws ReplicaError `newer`, `wrong_network`
  */
-export async function checkTable(disk: Rows, tabs: Tabs, network: string): Promise<string> {
+export async function checkMetadata(disk: Rows, tabs: Tabs, network: string): Promise<string> {
   const meta = (await readMeta(disk)) ?? { version: rows.TABLE_VERSION, network }
   if (meta.version > rows.TABLE_VERSION) {
     throw new ReplicaError('newer', 'This data was written by a newer version: upgrade, or choose another location.')
@@ -50,25 +48,8 @@ async function giveId(disk: Rows, meta: Meta): Promise<string> {
   return id
 }
 
-/** Writes what the shelves have in memory to a store that has lost it. @returns the event that tells of it */
-export async function rewriteAll(
-  shelves: readonly Shelf[],
-  disk: Rows,
-): Promise<Extract<ReplicaEvent, { type: 'restored' }>> {
-  let [records, writes, lost] = [0, 0, 0]
-  for (const shelf of shelves) {
-    const rewritten = await shelf.rewrite(disk)
-    records += rewritten.records
-    writes += rewritten.writes
-    lost += rewritten.lost
-  }
-  const message =
-    `The data was deleted while it was in use. ${records} records and ${writes} writes that wait were written again from memory` +
-    (lost === 0 ? '.' : `; ${lost} damaged writes are lost.`)
-  return { type: 'restored', records, writes, lost, message }
-}
-
-export async function followed(disk: Disk): Promise<Avatar[]> {
+/** Avatars that are followed, by their rows. */
+export async function storedAvatars(disk: Disk): Promise<Avatar[]> {
   const avatars: Avatar[] = []
   for await (const [key] of disk.rows(rows.AVATAR_KEYS)) avatars.push(rows.avatarOfKey(key))
   return avatars

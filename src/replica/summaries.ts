@@ -1,11 +1,12 @@
-/** What callers are shown of a shelf. */
+/** What callers are shown of a replica. */
 import type { PatchBody } from '../record/types.ts'
 import { recordText } from '../client/sign-patch.ts'
-import type { Entry, Shelf } from './shelf.ts'
+import type { AvatarReplica } from './avatar-replica.ts'
+import type { QueuedWrite } from './rows.ts'
 import type { LocalInfo, LocalState, WaitingWrite } from './types.ts'
 
-export function stateOf(shelf: Shelf): LocalState {
-  const { waiting, shown, avatar } = shelf
+export function stateOf(replica: AvatarReplica): LocalState {
+  const { waiting, shown, avatar } = replica
   const { namespaces, ...state } = shown.snapshot()
   const touched = new Set(waiting.map(({ record }) => nameOf(record.body as PatchBody)))
   return {
@@ -16,15 +17,15 @@ export function stateOf(shelf: Shelf): LocalState {
   }
 }
 
-export function infoOf({ avatar, confirmed, status, entries, waiting, damaged }: Shelf): LocalInfo {
+export function infoOf({ avatar, confirmed, status, entries, waiting, damaged }: AvatarReplica): LocalInfo {
   const { head, digest, bytes } = confirmed
   const [stuck, staleSince] = [entries.length - waiting.length, status.live ? null : status.since]
   const { verifiedAt } = status
   return { avatar, head, digest, verifiedAt, staleSince, waiting: waiting.length, stuck, damaged, bytes }
 }
 
-export function waitingOf({ avatar, entries }: Shelf): WaitingWrite[] {
-  return entries.map(({ record, note }: Entry) => {
+export function waitingOf({ avatar, entries }: AvatarReplica): WaitingWrite[] {
+  return entries.map(({ record, note }: QueuedWrite) => {
     const { platform, identity, patch } = record.body as PatchBody
     const { state, writtenAt, reason } = note
     const written = { counter: record.body.counter, id: record.id, ...recordText(record) }

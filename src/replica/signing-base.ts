@@ -2,18 +2,18 @@
 import type { Citation, PatchBody, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { LocalAvatar } from '../client/local-avatar.ts'
 import { GONE, SUPERSEDED, UNSEEN } from './reasons.ts'
-import type { Shelf } from './shelf.ts'
+import type { AvatarReplica } from './avatar-replica.ts'
 
-export interface Basis {
+export interface SigningBase {
   readonly tips: readonly Citation[]
   /** All that is known, where nothing was ever heard of the avatar: own writes. */
   readonly unread: ReadonlySet<RecordId> | undefined
 }
 
 /** @param local what is to be built on */
-export function basisOf(shelf: Shelf, local: LocalAvatar): Basis {
+export function signingBaseOf(replica: AvatarReplica, local: LocalAvatar): SigningBase {
   const { tips } = local
-  return { tips, unread: shelf.isUnseen ? new Set(Array.from(local.records, ({ id }) => id)) : undefined }
+  return { tips, unread: replica.isUnseen ? new Set(Array.from(local.records, ({ id }) => id)) : undefined }
 }
 
 /**
@@ -23,14 +23,14 @@ export function basisOf(shelf: Shelf, local: LocalAvatar): Basis {
  * @returns why not, for people
  */
 export function whyOutdated(
-  shelf: Shelf,
-  { unread }: Basis,
+  replica: AvatarReplica,
+  { unread }: SigningBase,
   records: readonly VerifiedRecord[],
   local: LocalAvatar,
 ): string | undefined {
   const base = local.base?.counter ?? 0
   if (records.some(({ body }) => body.counter < base)) return SUPERSEDED
-  if (unread !== undefined && [...shelf.confirmed.records].some(({ id }) => !unread.has(id))) return UNSEEN
+  if (unread !== undefined && [...replica.confirmed.records].some(({ id }) => !unread.has(id))) return UNSEEN
   const own = new Set(records.map(({ id }) => id))
   const isThere = ({ counter, id }: Citation): boolean => counter < base || own.has(id) || local.get(id) !== undefined
   return records.every(({ body }) => (body as PatchBody).prev.every(isThere)) ? undefined : GONE

@@ -6,7 +6,7 @@
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
 import { LocalAvatar } from '../client/local-avatar.ts'
 
-export class Folds {
+export class ReplicaViews {
   readonly confirmed: LocalAvatar
   #shown: LocalAvatar | undefined
 

@@ -4,7 +4,8 @@ import { expect, test } from 'vitest'
 import { createWriteQueue } from '../../src/client/write-queue.ts'
 import type { Disk } from '../../src/replica/disk.ts'
 import { levelDisk } from '../../src/replica/level-disk.ts'
-import { Shelf, type ShelfComponents } from '../../src/replica/shelf.ts'
+import { AvatarReplica } from '../../src/replica/avatar-replica.ts'
+import type { AvatarComponents } from '../../src/replica/avatar-rows.ts'
 import type { Tabs } from '../../src/replica/tabs.ts'
 import type { VerifiedRecord } from '../../src/record/types.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
@@ -35,7 +36,7 @@ const steps = fc.array(fc.record({ what, tab: tabIndex }), { minLength: 3, maxLe
 
 const trusted = (record: TestRecord): VerifiedRecord => record as TestRecord & VerifiedRecord
 
-/** Which record each place was given to, over all that was ever written. */
+/** Which record each position was used for, over all that was ever written. */
 function watched(disk: Disk): { readonly disk: Disk; readonly twice: string[] } {
   const given = new Map<string, string>()
   const twice: string[] = []
@@ -47,11 +48,11 @@ function watched(disk: Disk): { readonly disk: Disk; readonly twice: string[] } 
         await disk.batch(operations)
         for (const each of operations) {
           if (each.type === 'del' || !/^[qr]\//.test(each.key)) continue
-          const place = each.key.slice(-16)
+          const position = each.key.slice(-16)
           // What follows the note, or the check: id, signature and payload.
           const record = Buffer.from(each.value).toString('latin1').slice(-150)
-          if ((given.get(place) ?? record) !== record) twice.push(each.key)
-          given.set(place, record)
+          if ((given.get(position) ?? record) !== record) twice.push(each.key)
+          given.set(position, record)
         }
       },
     },
@@ -59,7 +60,7 @@ function watched(disk: Disk): { readonly disk: Disk; readonly twice: string[] } 
 }
 
 test(
-  'no place is given twice, and every tab sees what all have written, whatever was taken away, in any order of tabs',
+  'no position is used twice, and every tab sees what all have written, whatever was taken away, in any order of tabs',
   { timeout: PROPERTY_TIMEOUT_MS },
   () =>
     fc.assert(
@@ -77,49 +78,49 @@ test(
           listen: () => {},
           close: () => {},
         }
-        const parts: ShelfComponents = { disk, tabs, engine, network: 'main', now: () => 0, emit: () => {} }
-        const shelves: Shelf[] = []
+        const parts: AvatarComponents = { disk, tabs, engine, network: 'main', now: () => 0, emit: () => {} }
+        const tabReplicas: AvatarReplica[] = []
         let isRecordLost = false
-        for (let at = 0; at < TABS; at++) shelves.push(await Shelf.open(parts, avatar))
+        for (let at = 0; at < TABS; at++) tabReplicas.push(await AvatarReplica.open(parts, avatar))
         for (const [n, { what, tab }] of steps.entries()) {
-          const shelf = shelves[tab]!
-          const newest = shelf.entries.at(-1)
+          const replica = tabReplicas[tab]!
+          const newest = replica.entries.at(-1)
           if (what === 'write') {
-            await shelf.exclusive(() =>
-              shelf.commit([trusted(writer.patch([...shelf.shown.tips], { [`w${n}`]: n }))], 0),
+            await replica.exclusive(() =>
+              replica.commit([trusted(writer.patch([...replica.shown.tips], { [`w${n}`]: n }))], 0),
             )
-          } else if (what === 'import') await shelf.take([trusted(writer.patch([], { [`i${n}`]: n }))])
-          else if (what === 'snapshot') await shelf.take([trusted(writer.snapshot([...shelf.confirmed.tips]))])
-          else if (what === 'see') await shelf.catchUp()
-          else if (what === 'reload') shelves[tab] = await Shelf.open(parts, avatar)
+          } else if (what === 'import') await replica.take([trusted(writer.patch([], { [`i${n}`]: n }))])
+          else if (what === 'snapshot') await replica.take([trusted(writer.snapshot([...replica.confirmed.tips]))])
+          else if (what === 'see') await replica.catchUp()
+          else if (what === 'reload') tabReplicas[tab] = await AvatarReplica.open(parts, avatar)
           else if (what === 'damage') {
             const key = (await db.keys({ gt: 'q', lt: 's' }).all()).at(-1)
             // Where an own write was taken, and the row that says so is gone, who did not read it goes on waiting.
             isRecordLost ||= key?.startsWith('r/') === true
             if (key !== undefined) await db.put<string, Uint8Array>(key, new Uint8Array(3), { valueEncoding: 'view' })
-            shelves[tab] = await Shelf.open(parts, avatar)
-            await shelves[tab].discardDamaged()
+            tabReplicas[tab] = await AvatarReplica.open(parts, avatar)
+            await tabReplicas[tab].discardDamaged()
           } else if (newest !== undefined) {
-            if (what === 'sent') await shelf.sent([newest.record.id], 'node')
+            if (what === 'sent') await replica.sent([newest.record.id], 'node')
             else {
-              await shelf.exclusive(async () => {
-                const there = shelf.entries.filter(({ record }) => record.id === newest.record.id)
-                if (what === 'discard') return await shelf.replace(there, [])
+              await replica.exclusive(async () => {
+                const there = replica.entries.filter(({ record }) => record.id === newest.record.id)
+                if (what === 'discard') return await replica.replace(there, [])
                 const note = { ...newest.note, state: 'rejected' as const }
-                return await shelf.replace(
+                return await replica.replace(
                   [],
-                  there.map(({ record, place }) => ({ record, place, note })),
+                  there.map(({ record, position }) => ({ record, position, note })),
                 )
               })
             }
           }
           expect(twice).toEqual([])
         }
-        const fresh = await Shelf.open(parts, avatar)
-        const idsOf = (shelf: Shelf): string[] => shelf.entries.map(({ record }) => record.id)
-        for (const shelf of shelves) {
-          await shelf.catchUp()
-          if (!isRecordLost) expect(idsOf(shelf)).toEqual(idsOf(fresh))
+        const fresh = await AvatarReplica.open(parts, avatar)
+        const idsOf = (replica: AvatarReplica): string[] => replica.entries.map(({ record }) => record.id)
+        for (const replica of tabReplicas) {
+          await replica.catchUp()
+          if (!isRecordLost) expect(idsOf(replica)).toEqual(idsOf(fresh))
         }
         await db.close()
       }),
