@@ -9,7 +9,8 @@
  */
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { AvatarState } from '../state/avatar-state.ts'
-import { openRow, readRow, walk, type Database } from './database.ts'
+import { openRow, readRow, walk } from './database.ts'
+import { type Database } from './level.ts'
 import * as keys from './keys.ts'
 import type { FullQuota } from './quotas.ts'
 import * as rows from './rows.ts'

@@ -10,6 +10,7 @@ import * as keys from './keys.ts'
 import { fullFor, isAvatarWithin, isNodeWithin, refusedFor } from './quotas.ts'
 import { pushIndexes, pushRecord } from './record-rows.ts'
 import * as rows from './rows.ts'
+import { seal } from './seal.ts'
 import { splitAt } from './superseded.ts'
 import type { CommitResult } from './types.ts'
 
@@ -167,7 +168,7 @@ export class AvatarBatch {
       const key = keys.choreKey('u', avatar)
       // What is left of an earlier base lies before this one's, and is still to be done.
       if (db.getSync(key) === undefined) {
-        made.operations.push({ type: 'put', key, value: rows.seal(key, rows.encodePlace(lastBelow(this.#baseBefore))) })
+        made.operations.push({ type: 'put', key, value: seal(key, rows.encodePlace(lastBelow(this.#baseBefore))) })
       }
     }
     const hasHistory = counts.keptRecords > counts.records

@@ -16,11 +16,13 @@ import { bytesText, fromHex } from './bytes.ts'
 import { decodeMember, encodeMember } from './cell-codec.ts'
 import { cellWeight, textWeight } from './cell-weight.ts'
 import { LiveSum, type Counts } from './counts.ts'
-import { NO_VALUE, openRow, readRow, walk, type Database, type Operation } from './database.ts'
+import { NO_VALUE, openRow, readRow, walk } from './database.ts'
+import { type Database, type Operation } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
 import { mustBeUnclaimed, readSummary, readWhereabouts, readWhereaboutsOf, type Whereabouts } from './reader.ts'
 import * as rows from './rows.ts'
+import { seal, sealOf } from './seal.ts'
 import type { AvatarSummary } from './types.ts'
 
 /** Tips that the summary itself holds, which are the ones ready to be cited (docs/protocol.md, `tips`). */
@@ -270,7 +272,7 @@ export class AvatarEntry implements StateSource {
     this.#flushWaiters(operations)
     const summary = this.summary()
     const key = keys.summaryKey(this.avatar)
-    put(operations, key, rows.seal(key, rows.encodeSummary(summary)))
+    put(operations, key, seal(key, rows.encodeSummary(summary)))
     this.#isNew = false
     this.#uncommitted.clear()
     return summary
@@ -313,7 +315,7 @@ export class AvatarEntry implements StateSource {
     const { lastPatch, inBase } = namespace
     const row: rows.NamespaceRow = { lastPatch, inBase, live, deleted, check: check >>> 0 }
     this.#namespaceRows.set(name, row)
-    put(operations, key, rows.seal(key, rows.encodeNamespace(row)))
+    put(operations, key, seal(key, rows.encodeNamespace(row)))
     if (before !== undefined) return
     this.#namespaces += 1
     put(operations, keys.identityKey(namespace, this.avatar), NO_VALUE)
@@ -328,11 +330,11 @@ export class AvatarEntry implements StateSource {
   ): MemberRow {
     const { row, hasValue } = encodeMember(member, cell)
     const key = keys.memberKey(this.avatar, namespace, member, !hasValue)
-    const sealed = rows.seal(key, row)
+    const sealed = seal(key, row)
     put(operations, key, sealed)
     const written: MemberRow = {
       place: hasValue ? 'live' : 'deleted',
-      check: rows.sealOf(sealed),
+      check: sealOf(sealed),
       weight: memberWeight(member, cell, stamps),
     }
     this.#contentBytes += written.weight
@@ -364,7 +366,7 @@ export class AvatarEntry implements StateSource {
       now.set(waiter.id, waiter)
       if (before.delete(waiter.id)) continue
       const key = keys.waiterKey(this.avatar, waiter)
-      put(operations, key, rows.seal(key, rows.encodeWaiter(waiter)))
+      put(operations, key, seal(key, rows.encodeWaiter(waiter)))
     }
     for (const place of before.values()) del(operations, keys.waiterKey(this.avatar, place))
     this.#storedWaiters = now
@@ -392,7 +394,7 @@ export class AvatarEntry implements StateSource {
   #openMember(key: keys.Key, row: Uint8Array, letter: 'v' | 't'): [string, Cell] {
     const { key: member, cell } = openRow(this.avatar, 'member', key, row, decodeMember)
     const weight = memberWeight(member, cell, new Set())
-    this.#memberRows.set(cell, { place: letter === 'v' ? 'live' : 'deleted', check: rows.sealOf(row), weight })
+    this.#memberRows.set(cell, { place: letter === 'v' ? 'live' : 'deleted', check: sealOf(row), weight })
     this.#contentBytes += weight
     return [member, cell]
   }

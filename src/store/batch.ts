@@ -3,7 +3,7 @@ import type { Avatar, VerifiedRecord } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import type { Counts } from './counts.ts'
-import type { Database, Operation } from './database.ts'
+import type { Database, Operation } from './level.ts'
 import type { FeedRow } from './rows.ts'
 import type { AvatarSummary, CommitResult, Quotas } from './types.ts'
 

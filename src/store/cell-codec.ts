@@ -8,7 +8,7 @@ import { cellValue, emptyCell, writeCell, type Cell } from '../state/cell.ts'
 import { getMember, isJsonObject } from '../state/merge-patch.ts'
 import type { Stamp } from '../state/order.ts'
 import { ByteReader, ByteWriter, bytesText } from './bytes.ts'
-import { startRow } from './rows.ts'
+import { startRow } from './seal.ts'
 
 const ID_BYTES = 32
 

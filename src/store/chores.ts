@@ -7,9 +7,11 @@ import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import { bytesText, fromHex } from './bytes.ts'
 import type { Counts } from './counts.ts'
-import { openRow, walk, type Database, type Operation } from './database.ts'
+import { openRow, walk } from './database.ts'
+import { type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
+import { seal, unseal } from './seal.ts'
 
 export interface Step {
   readonly operations: Operation[]
@@ -29,7 +31,7 @@ export interface Step {
 export async function unlistStep(db: Database, avatar: Avatar, base: number | 'all', limit: number): Promise<Step> {
   const marker = keys.choreKey('u', avatar)
   const row = await db.get(marker)
-  const content = row && rows.unseal(marker, row)
+  const content = row && unseal(marker, row)
   // A marker that is lost to the disk costs a walk from the beginning.
   const after: Citation = content === undefined ? { counter: 0, id: NO_ID } : rows.decodePlace(content)
   const all = base === 'all' ? keys.tableRange('h', avatar) : keys.historyRange(avatar, 0, base)
@@ -40,14 +42,14 @@ export async function unlistStep(db: Database, avatar: Avatar, base: number | 'a
   for await (const [key, each] of walk(db, range, { limit })) {
     read += 1
     last = keys.placeInKey(key)
-    if (base === 'all' && rows.unseal(key, each) === undefined) continue
+    if (base === 'all' && unseal(key, each) === undefined) continue
     const { createdAt } = openRow(avatar, 'history', key, each, rows.decodeHistory)
     items.push({ timestamp: createdAt, id: fromHex(last.id) })
   }
   const isLast = read < limit
   const { operations, removed } = await listed(db, items)
   if (isLast) operations.push({ type: 'del', key: marker })
-  else operations.push({ type: 'put', key: marker, value: rows.seal(marker, rows.encodePlace(last)) })
+  else operations.push({ type: 'put', key: marker, value: seal(marker, rows.encodePlace(last)) })
   return { operations, removed, isLast }
 }
 
@@ -119,7 +121,7 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
   for await (const [key, row] of walk(db, rangeOf('h'), { limit })) {
     drop((next = key))
     drop(keys.idKey(keys.placeInKey(key).id))
-    const content = rows.unseal(key, row)
+    const content = unseal(key, row)
     if (content !== undefined) drop(keys.recordKey(avatar, rows.decodeHistory(content).sequence))
   }
   if (operations.length > 0) return { operations, removed: [], isLast: false, next }
@@ -151,7 +153,7 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
 
 /** Where a record without a history row would be in the order of sync. */
 function itemOf(key: keys.Key, row: Uint8Array): Item[] {
-  const content = rows.unseal(key, row)
+  const content = unseal(key, row)
   if (content === undefined) return []
   const { id, payload } = rows.decodeRecord(content)
   const { created_at: timestamp } = JSON.parse(bytesText(payload)) as RecordBody

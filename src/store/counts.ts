@@ -1,10 +1,5 @@
 /** How much is held: of an avatar, or of all. Bytes are those of payloads and signatures. */
-import type { Avatar } from '../record/types.ts'
 import { addBytes, differenceBytes, LIMBS } from '../negentropy/id-sum.ts'
-import type { Database } from './database.ts'
-import { walk } from './database.ts'
-import * as keys from './keys.ts'
-import * as rows from './rows.ts'
 
 export interface Counts {
   /** Live records. */
@@ -64,45 +59,4 @@ export class LiveSum {
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-/** Avatars whose summaries are read at once. */
-const STEP_AVATARS = 256
-
-/**
- * Goes through all hosted avatars with what their summaries count; undefined where a summary cannot be read, which is
- * mended when somebody asks for it.
- */
-export async function* countsOfAll(db: Database): AsyncGenerator<readonly (readonly [Avatar, Counts | undefined])[]> {
-  let avatars: Avatar[] = []
-  for await (const [key] of walk(db, keys.tableRange('a'), { keysOnly: true })) {
-    if (avatars.push(keys.avatarInKey(key)) < STEP_AVATARS) continue
-    yield await countsOf(db, avatars)
-    avatars = []
-  }
-  yield await countsOf(db, avatars)
-}
-
-async function countsOf(db: Database, avatars: readonly Avatar[]): Promise<[Avatar, Counts | undefined][]> {
-  const found = await db.getMany(avatars.map(keys.summaryKey))
-  return avatars.map((avatar, at) => {
-    const row = found[at]
-    const content = row && rows.unseal(keys.summaryKey(avatar), row)
-    try {
-      return [avatar, content && rows.decodeSummary(content)]
-    } catch {
-      return [avatar, undefined]
-    }
-  })
-}
-
-/** What all avatars hold together, counted. */
-export async function countAll(db: Database): Promise<Counts & { readonly avatars: number }> {
-  let avatars = 0
-  let counts = NOTHING
-  for await (const step of countsOfAll(db)) {
-    avatars += step.length
-    for (const [, each] of step) if (each !== undefined) counts = plus(counts, each)
-  }
-  return { avatars, ...counts }
 }

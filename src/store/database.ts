@@ -1,19 +1,12 @@
 import { messageOf } from '../platform/errors.ts'
 import { breathe } from '../platform/yield.ts'
-import type { AbstractLevel } from 'abstract-level'
 import type { BatchOptions } from 'level'
 import type { Avatar } from '../record/types.ts'
 import { CorruptRowError } from './errors.ts'
 import type { Key, KeyRange } from './keys.ts'
-import { unseal } from './rows.ts'
+import type { Database, Operation } from './level.ts'
+import { unseal } from './seal.ts'
 import { assertWhole, setTorn, writeFailed } from './torn-log.ts'
-
-/** LevelDB, or anything of the `abstract-level` family that reads synchronously, with bytes for keys and values. */
-export type Database = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
-
-export type Operation =
-  | { readonly type: 'put'; readonly key: Key; readonly value: Uint8Array }
-  | { readonly type: 'del'; readonly key: Key }
 
 /**
  * Writes a batch, whole or not at all, and has it on disk (fsync) when it resolves.

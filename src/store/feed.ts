@@ -1,9 +1,11 @@
 /** The change feed: what was appended or superseded, in the order of this node. */
 import type { Avatar } from '../record/types.ts'
-import { clearSoon, openRow, walk, type Database } from './database.ts'
+import { clearSoon, openRow, walk } from './database.ts'
+import { type Database } from './level.ts'
 import * as keys from './keys.ts'
 import { readSummary } from './reader.ts'
 import * as rows from './rows.ts'
+import { unseal } from './seal.ts'
 import type { Change } from './batch.ts'
 import type { AvatarSummary, ChangeEvent } from './types.ts'
 
@@ -70,7 +72,7 @@ export async function readAvatarFeed(
 
 /** A broken entry is passed over: nothing can make it anew, and who follows the feed sees the avatar's next one. */
 function decodeEntry(key: keys.Key, row: Uint8Array): Change[] {
-  const content = rows.unseal(key, row)
+  const content = unseal(key, row)
   return content === undefined ? [] : [{ ...rows.decodeFeed(content), sequence: keys.sequenceInKey(key) }]
 }
 

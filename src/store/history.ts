@@ -1,6 +1,7 @@
 /** Records of one avatar in order of (counter, id), read in steps that are bounded in count and bytes. */
 import type { Avatar, Citation } from '../record/types.ts'
-import { openRow, walk, walkSteps, type Database, type Moment } from './database.ts'
+import { openRow, walk, walkSteps, type Moment } from './database.ts'
+import { type Database } from './level.ts'
 import { afterMending, CorruptRowError } from './errors.ts'
 import type { Step } from './handle.ts'
 import * as keys from './keys.ts'

@@ -1,9 +1,11 @@
 /** Brings data of layout 1 into layout 2: summaries count history too. */
 import type { Avatar } from '../record/types.ts'
 import { ByteWriter } from './bytes.ts'
-import { walk, writeDurably, type Database, type Operation } from './database.ts'
+import { walk, writeDurably } from './database.ts'
+import { type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
+import { seal, startRow, unseal } from './seal.ts'
 
 /** Summaries written at once. */
 const STEP_SUMMARIES = 256
@@ -18,11 +20,11 @@ export async function countHistory(db: Database): Promise<void> {
     const avatar = keys.avatarInKey(hosted)
     const key = keys.summaryKey(avatar)
     const row = await db.get(key)
-    const content = row && rows.unseal(key, row)
+    const content = row && unseal(key, row)
     if (content === undefined || isCounted(content)) continue
     const { records, bytes } = await keptBy(db, avatar)
     const counted = new ByteWriter().bytes(content).varint(records).varint(bytes).finish()
-    const value = rows.seal(key, rows.startRow(counted.length).bytes(counted).finish())
+    const value = seal(key, startRow(counted.length).bytes(counted).finish())
     if (operations.push({ type: 'put', key, value }) < STEP_SUMMARIES) continue
     await writeDurably(db, operations)
     operations = []
@@ -42,7 +44,7 @@ function isCounted(content: Uint8Array): boolean {
 async function keptBy(db: Database, avatar: Avatar): Promise<{ records: number; bytes: number }> {
   let [records, bytes] = [0, 0]
   for await (const [key, row] of walk(db, keys.tableRange('h', avatar))) {
-    const content = rows.unseal(key, row)
+    const content = unseal(key, row)
     records += 1
     if (content !== undefined) bytes += rows.decodeHistory(content).bytes
   }

@@ -1,12 +1,14 @@
 /** What the store says of itself, and whether this version may open it. */
 import type { Randomness } from '../platform/environment.ts'
 import { ByteReader, bytesText, textBytes, toHex } from './bytes.ts'
-import { countAll, countsOfAll, NOTHING, type Counts } from './counts.ts'
-import { NO_VALUE, walk, walkKeys, writeDurably, type Database, type Operation } from './database.ts'
+import { NOTHING, type Counts } from './counts.ts'
+import { countAll, countsOfAll } from './count-all.ts'
+import { NO_VALUE, walk, walkKeys, writeDurably } from './database.ts'
+import { type Database, type Operation } from './level.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
 import { countHistory } from './layout.ts'
-import { seal, startRow, unseal } from './rows.ts'
+import { seal, startRow, unseal } from './seal.ts'
 
 /** The layout of `keys.ts` and `rows.ts`. Layout 1 did not count history, and kept all of it. */
 const SCHEMA = 2

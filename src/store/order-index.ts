@@ -8,7 +8,8 @@ import { addBytes, addLimbs, differenceBytes, LIMBS } from '../negentropy/id-sum
 import { compareBounds } from '../negentropy/order.ts'
 import type { Bound, Item } from '../negentropy/types.ts'
 import type { SyncMoment } from './types.ts'
-import { walk, walkKeys, type Database, type Moment } from './database.ts'
+import { walk, walkKeys, type Moment } from './database.ts'
+import { type Database } from './level.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
 

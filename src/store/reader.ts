@@ -2,10 +2,12 @@
 import type { Avatar, Citation, RecordId, SnapshotBody } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import { bytesText } from './bytes.ts'
-import { openRow, readRow, walk, type Database, type Moment } from './database.ts'
+import { openRow, readRow, walk, type Moment } from './database.ts'
+import { type Database } from './level.ts'
 import { CorruptRowError, CorruptWhereaboutsError } from './errors.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
+import { unseal } from './seal.ts'
 import type { AvatarSummary, RecordStatus, StoredRecord } from './types.ts'
 
 export function readSummary(db: Database, avatar: Avatar): (AvatarSummary & rows.SummaryRow) | undefined {
@@ -68,7 +70,7 @@ export async function readWhereaboutsOf(
 }
 
 function openWhereabouts(id: RecordId, row: Uint8Array): Whereabouts {
-  const content = rows.unseal(keys.idKey(id), row)
+  const content = unseal(keys.idKey(id), row)
   if (content === undefined) throw new CorruptWhereaboutsError(id)
   return { ...rows.decodeWhereabouts(content), id }
 }

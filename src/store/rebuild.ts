@@ -6,9 +6,11 @@ import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import { AvatarEntry } from './avatar-entry.ts'
 import { pushIndexes } from './record-rows.ts'
-import { clearSoon, walk, type Database, type Operation } from './database.ts'
+import { clearSoon, walk } from './database.ts'
+import { type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
+import { unseal } from './seal.ts'
 
 export interface Rebuilt {
   readonly operations: Operation[]
@@ -76,7 +78,7 @@ function reverify(
   avatar: Avatar,
   verify: (record: SignedRecord) => VerifiedRecord,
 ): VerifiedRecord | undefined {
-  const content = rows.unseal(key, row)
+  const content = unseal(key, row)
   if (content === undefined) return undefined
   try {
     const record = verify(rows.decodeRecord(content))
@@ -94,7 +96,7 @@ async function dropDerived(db: Database, avatar: Avatar, operations: Operation[]
     drop(key)
     const { id } = keys.placeInKey(key)
     drop(keys.idKey(id))
-    const content = rows.unseal(key, row)
+    const content = unseal(key, row)
     if (content !== undefined) drop(keys.orderKey(rows.decodeHistory(content).createdAt, id))
   }
   for (const letter of ['v', 't', 'k', 'p'] as const) {

@@ -1,42 +1,17 @@
-/** What the rows hold (see `keys.ts`). Every row that has a value begins with a CRC-32 of its key and the rest. */
-import { crc32 } from 'node:zlib'
+/** What the rows hold (see `keys.ts`), after their checksum (`seal.ts`). */
 import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
 import type { NamespaceMarks } from '../state/content.ts'
 import type { Waiter } from '../state/waiting.ts'
-import { ByteReader, ByteWriter } from './bytes.ts'
+import { ByteReader } from './bytes.ts'
 import type { Counts } from './counts.ts'
-import type { Key } from './keys.ts'
+import { startRow } from './seal.ts'
 import type { AvatarSummary, ChangeEvent } from './types.ts'
 
-const CRC_BYTES = 4
 const SIGNATURE_BYTES = 64
 const AVATAR_BYTES = 33
 const ID_BYTES = 32
 const TYPES: readonly RecordBody['type'][] = ['patch', 'snapshot', 'part']
 const KINDS: readonly ChangeEvent['kind'][] = ['record', 'superseded']
-
-/** A writer for a row's content, with room for the checksum before it. */
-export function startRow(capacity: number): ByteWriter {
-  return new ByteWriter(CRC_BYTES + capacity).skip(CRC_BYTES)
-}
-
-/** Fills in the checksum of a row begun with `startRow`. */
-export function seal(key: Key, row: Uint8Array): Uint8Array {
-  new DataView(row.buffer, row.byteOffset, CRC_BYTES).setUint32(0, crc32(row.subarray(CRC_BYTES), crc32(key)))
-  return row
-}
-
-/** The content of a sealed row; undefined if the checksum does not fit. */
-export function unseal(key: Key, row: Uint8Array): Uint8Array | undefined {
-  if (row.length < CRC_BYTES) return undefined
-  const content = row.subarray(CRC_BYTES)
-  return sealOf(row) === crc32(content, crc32(key)) ? content : undefined
-}
-
-/** The checksum of a sealed row. */
-export function sealOf(row: Uint8Array): number {
-  return new DataView(row.buffer, row.byteOffset, CRC_BYTES).getUint32(0)
-}
 
 /** An `r` row: place and type, so that a reader need not parse what was signed, then signature and payload. */
 export interface RecordRow extends Citation {

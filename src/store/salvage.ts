@@ -14,6 +14,7 @@ import { readLog } from './leveldb/log-format.ts'
 import { checkTable, rowsOf } from './leveldb/table-format.ts'
 import { decodeBatch } from './leveldb/write-batch.ts'
 import * as rows from './rows.ts'
+import { unseal } from './seal.ts'
 
 /** What one file holds. */
 export interface SalvagedFile {
@@ -52,7 +53,7 @@ export async function salvageFile(path: string): Promise<SalvagedFile> {
   let failed = 0
   let network: string | undefined
   for (const [key, value] of all) {
-    if (isSame(key, keys.metaKey('network'))) network ??= textOf(rows.unseal(key, value))
+    if (isSame(key, keys.metaKey('network'))) network ??= textOf(unseal(key, value))
     if (key[0] !== RECORD) continue
     const record = recordOf(key, value)
     if (record === undefined) failed += 1
@@ -81,7 +82,7 @@ function logRows(content: Uint8Array): { rows: Row[]; isDamaged: boolean } {
 }
 
 function recordOf(key: Uint8Array, value: Uint8Array): SignedRecord | undefined {
-  const content = rows.unseal(key, value)
+  const content = unseal(key, value)
   if (content === undefined) return undefined
   try {
     const { payload, signature } = rows.decodeRecord(content)

@@ -6,12 +6,14 @@ import type { Bound, Item } from '../negentropy/types.ts'
 import { ID_BYTES } from '../negentropy/wire.ts'
 import type { AvatarSum, SyncMoment, SyncSource } from './types.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
-import { openRow, walk, walkSteps, type Database, type Moment } from './database.ts'
+import { openRow, walk, walkSteps, type Moment } from './database.ts'
+import { type Database } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import type { Step, StoreHandle } from './handle.ts'
 import * as keys from './keys.ts'
 import { atMoment, readSummary, readSummaryAt, readWhereabouts } from './reader.ts'
 import * as rows from './rows.ts'
+import { unseal } from './seal.ts'
 
 /** Reads for sync, each through the handle. */
 export function syncSource(handle: StoreHandle): SyncSource {
@@ -89,7 +91,7 @@ function heldOf(db: Database, ids: readonly Uint8Array[], leftovers: Leftovers):
     const key = keys.idKey(keys.idText(id))
     const row = db.getSync(key)
     if (row === undefined || !leftovers.isForgettingSome) return row !== undefined
-    const content = rows.unseal(key, row)
+    const content = unseal(key, row)
     return content === undefined || !leftovers.isForgetting(rows.decodeWhereabouts(content).avatar)
   })
 }
@@ -174,7 +176,7 @@ async function stepFrom(
     const place = keys.itemInKey(key)
     if (seen === limit) return { wanted, seen, next: place }
     seen += 1
-    const content = rows.unseal(key, row)
+    const content = unseal(key, row)
     if (content !== undefined) {
       wanted.push({ ...rows.decodeOrder(content), place })
       continue

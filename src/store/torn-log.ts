@@ -6,7 +6,7 @@
 import { readdir, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { detailOf, isDamage } from './database-errors.ts'
-import type { Database } from './database.ts'
+import type { Database } from './level.ts'
 import { StoreError } from './errors.ts'
 
 /** What keeps a database from being used as it is; those in memory have no files. */

@@ -6,12 +6,14 @@
 import type { Avatar } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import { memberFragment } from './cell-codec.ts'
-import { openRow, type Database } from './database.ts'
+import { openRow } from './database.ts'
+import { type Database } from './level.ts'
 import { afterMending, CorruptRowError } from './errors.ts'
 import type { Step } from './handle.ts'
 import * as keys from './keys.ts'
 import { mustBeUnclaimed, mustBeUnknown } from './reader.ts'
 import * as rows from './rows.ts'
+import { sealOf } from './seal.ts'
 import type { AvatarSummary, JsonMoment, ViewMoment } from './types.ts'
 
 /** Rows read at a time, at most; LevelDB ends a step at 16 KiB and one row. */
@@ -214,7 +216,7 @@ class OpenNamespace {
   /** The `"key":value` text of a member, and what stands before it. */
   add(key: keys.Key, row: Uint8Array): { before: string; fragment: Uint8Array } {
     const fragment = openRow(this.#avatar, 'member', key, row, memberFragment)
-    this.#check ^= rows.sealOf(row)
+    this.#check ^= sealOf(row)
     this.#live += 1
     return { before: this.#live === 1 ? '{' : ',', fragment }
   }

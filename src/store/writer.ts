@@ -10,8 +10,10 @@ import type { SyncMoment } from './types.ts'
 import { AvatarEntry } from './avatar-entry.ts'
 import type { Batch } from './batch.ts'
 import { buildBatch } from './commit.ts'
-import { countAll, NOTHING, plus } from './counts.ts'
-import { NO_VALUE, walk, writeDurably, writeSoon, type Database, type Operation } from './database.ts'
+import { NOTHING, plus } from './counts.ts'
+import { countAll } from './count-all.ts'
+import { NO_VALUE, walk, writeDurably, writeSoon } from './database.ts'
+import { type Database, type Operation } from './level.ts'
 import { CorruptRowError, CorruptWhereaboutsError } from './errors.ts'
 import * as feed from './feed.ts'
 import * as keys from './keys.ts'
@@ -22,6 +24,7 @@ import { NO_QUOTAS } from './quotas.ts'
 import { readSummary } from './reader.ts'
 import { rebuildAvatar } from './rebuild.ts'
 import * as rows from './rows.ts'
+import { seal } from './seal.ts'
 import { Sweeper } from './sweeper.ts'
 import { earlierWriteFailed, noteDamage } from './torn-log.ts'
 import type { CommitResult, Quotas } from './types.ts'
@@ -289,7 +292,7 @@ export class StoreWriter {
     const unlist = keys.choreKey('u', avatar)
     const all = rows.encodePlace({ counter: 0, id: `0x${'00'.repeat(32)}` })
     const operations: Operation[] = [
-      { type: 'put', key: unlist, value: rows.seal(unlist, all) },
+      { type: 'put', key: unlist, value: seal(unlist, all) },
       { type: 'put', key: keys.choreKey('d', avatar), value: NO_VALUE },
       { type: 'del', key: keys.summaryKey(avatar) },
       { type: 'del', key: keys.hostedKey(avatar) },

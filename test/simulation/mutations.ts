@@ -177,7 +177,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'forget-who-waits',
     'store/avatar-entry.js',
-    'put(operations, key, rows.seal(key, rows.encodeWaiter(waiter)));',
+    'put(operations, key, seal(key, rows.encodeWaiter(waiter)));',
     '',
   ),
   mutation(

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { decodeSummary, seal, startRow, unseal } from '../../src/store/rows.ts'
+import { decodeSummary } from '../../src/store/rows.ts'
+import { seal, startRow, unseal } from '../../src/store/seal.ts'
 import { expectOracle } from './expectations.ts'
 import { memoryHarness, verified, type RawDb } from './harness.ts'
 import { entry, Writer } from './writer.ts'

@@ -1,0 +1,9 @@
+import type { AbstractLevel } from 'abstract-level'
+import type { Key } from './keys.ts'
+
+/** LevelDB, or anything of the `abstract-level` family that reads synchronously, with bytes for keys and values. */
+export type Database = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
+
+export type Operation =
+  | { readonly type: 'put'; readonly key: Key; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: Key }

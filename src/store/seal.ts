@@ -1,0 +1,29 @@
+/** Every row that has a value begins with a CRC-32 of its key and the rest. */
+import { crc32 } from 'node:zlib'
+import { ByteWriter } from './bytes.ts'
+import type { Key } from './keys.ts'
+
+const CRC_BYTES = 4
+
+/** A writer for a row's content, with room for the checksum before it. */
+export function startRow(capacity: number): ByteWriter {
+  return new ByteWriter(CRC_BYTES + capacity).skip(CRC_BYTES)
+}
+
+/** Fills in the checksum of a row begun with `startRow`. */
+export function seal(key: Key, row: Uint8Array): Uint8Array {
+  new DataView(row.buffer, row.byteOffset, CRC_BYTES).setUint32(0, crc32(row.subarray(CRC_BYTES), crc32(key)))
+  return row
+}
+
+/** The content of a sealed row; undefined if the checksum does not fit. */
+export function unseal(key: Key, row: Uint8Array): Uint8Array | undefined {
+  if (row.length < CRC_BYTES) return undefined
+  const content = row.subarray(CRC_BYTES)
+  return sealOf(row) === crc32(content, crc32(key)) ? content : undefined
+}
+
+/** The checksum of a sealed row. */
+export function sealOf(row: Uint8Array): number {
+  return new DataView(row.buffer, row.byteOffset, CRC_BYTES).getUint32(0)
+}
