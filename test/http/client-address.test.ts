@@ -33,9 +33,9 @@ describe('the client of a request', () => {
     ['quoted in Forwarded', '::1', { forwarded: 'by=x; For="[2001:db8::1]:4711"' }, '2001:db8::1 in 2001:db8:0:0::/64'],
     ['the last in Forwarded', '::1', { forwarded: 'for=1.1.1.1, for=198.51.100.1' }, '198.51.100.1'],
     [
-      'in X-Forwarded-For, whatever Forwarded says',
+      'what both headers name',
       '::1',
-      { ...forwardedFor('198.51.100.1'), forwarded: 'for=1.1.1.1' },
+      { ...forwardedFor('1.1.1.1, 198.51.100.1'), forwarded: 'for=2.2.2.2, for="198.51.100.1:443"' },
       '198.51.100.1',
     ],
     ['the proxy, if it names nobody', '127.0.0.1', {}, '127.0.0.1 shared'],
@@ -49,6 +49,26 @@ describe('the client of a request', () => {
     ['a proxy, if all are trusted', '::1', forwardedFor('10.0.0.1, 10.0.0.2'), '10.0.0.1 shared'],
   ])('is %s', (_what, peer, headers, client) => {
     expect(clientOf(peer, headers)).toBe(client)
+  })
+
+  it('is nobody that a stranger chooses in the header that the proxy passes on', () => {
+    const real = '198.51.100.1'
+    const proxies = [
+      // One proxy that sets X-Forwarded-For, one that sets Forwarded, and two of the latter in a row.
+      (forged: string) => ({ ...forwardedFor(real), forwarded: forged }),
+      (_: string, forged: string) => ({ ...forwardedFor(forged), forwarded: `for=${real}` }),
+      (_: string, forged: string) => ({
+        ...forwardedFor(`${forged}, 10.0.0.1`),
+        forwarded: `for=${real}, for=10.0.0.1`,
+      }),
+    ]
+    for (const proxy of proxies) {
+      const keys = ['2.2.2.2', '3.3.3.3', '_hidden', '', '10.0.0.9'].map((forged) =>
+        clientOf('127.0.0.1', proxy(`for=${forged}`, forged)),
+      )
+      // Neither another host's share, nor a fresh one, nor the proxy's, which is greater than a host's.
+      expect(new Set(keys)).toEqual(new Set(['127.0.0.1 in contradicting headers by 127.0.0.1']))
+    }
   })
 
   it('is its peer if nobody is trusted', () => {

@@ -15,6 +15,7 @@ afterAll(() => node.close())
 interface Answer {
   readonly status: number
   readonly headers: string
+  readonly body: string
 }
 
 /** Sends a request with an address exactly as it is written. */
@@ -27,7 +28,8 @@ async function ask(method: string, target: string, headers: Record<string, strin
   const lines = Object.entries({ host: '127.0.0.1', connection: 'close', ...headers }).map((line) => line.join(': '))
   socket.write(`${[`${method} ${target} HTTP/1.1`, ...lines].join('\r\n')}\r\n\r\n`)
   await once(socket, 'close')
-  return { status: Number(text.split(' ')[1]), headers: text.slice(0, text.indexOf('\r\n\r\n')).toLowerCase() }
+  const end = text.indexOf('\r\n\r\n')
+  return { status: Number(text.split(' ')[1]), headers: text.slice(0, end).toLowerCase(), body: text.slice(end + 4) }
 }
 
 const WRITTEN = [
@@ -109,6 +111,21 @@ describe.each(['/v2/peers', '/metrics'])('%s', (path) => {
     expect((await ask('GET', path, { host: 'rebound.example.com:4381' })).status).toBe(403)
     const proxied = { host: 'kv.example.com', 'x-forwarded-for': '192.0.2.1' }
     expect((await ask('GET', path, proxied)).status).toBe(200)
+  })
+
+  it('is not shown to such a page that sends the headers of a proxy', async () => {
+    const host = `rebound.example.com:${node.port}`
+    for (const headers of [{ 'x-forwarded-for': '192.0.2.1' }, { forwarded: 'for=192.0.2.1' }]) {
+      expect((await ask('GET', path, { host, ...headers })).status).toBe(403)
+    }
+  })
+
+  it('tells a program on this machine, which uses a public name, what to use instead', async () => {
+    const { status, body } = await ask('GET', path, { host: `kv.example.com:${node.port}` })
+    const { code, message } = JSON.parse(body) as { code: string; message: string }
+    expect([status, code]).toEqual([403, 'wrong_host'])
+    expect(message).toContain(`http://127.0.0.1:${node.port}${path}`)
+    expect(message).toContain('X-Forwarded-For')
   })
 })
 

@@ -17,8 +17,12 @@ export interface Client extends Source {
 export interface ClientAddresses {
   /**
    * The client of a request: the peer of its connection; where that is a trusted proxy, the address that the proxy names.
-   * Of several addresses in `X-Forwarded-For` (or `Forwarded`, RFC 7239, if that is absent) it is the rightmost that is no
-   * trusted proxy, since anything to its left was sent by the client.
+   * Of several addresses in `X-Forwarded-For` or `Forwarded` (RFC 7239) it is the rightmost that is no trusted proxy, since
+   * the client can have sent anything to its left.
+   *
+   * A proxy sets one of the two headers and passes the other on as the client sent it: by default nginx, Caddy and Traefik
+   * pass on `Forwarded`, and HAProxy with `option forwarded` passes on `X-Forwarded-For`. The node cannot tell which one the
+   * proxy set. So where the two name different clients, neither counts: all such requests of a proxy have one host's share.
    */
   ofRequest(request: Pick<IncomingMessage, 'socket' | 'headers'>): Client
   /** The peer of a connection. `isShared` if it is a trusted proxy, because its clients are not known yet. */
@@ -46,25 +50,32 @@ export function createClientAddresses(trusted: readonly string[]): ClientAddress
     ofRequest({ socket, headers }) {
       const peer = ofSocket(socket)
       if (peer.isShared !== true) return peer
-      let client = peer
-      for (const text of forwardedFor(headers)) {
-        const address = addressIn(text)
-        // Hidden or unknown (RFC 7239, section 6): the client of the last proxy that is known.
-        if (address === undefined) return client
-        client = { address, key: hostOf(address), isShared: isProxy(address) }
-        if (!client.isShared) return client
-      }
-      return client
+      const { 'x-forwarded-for': list, forwarded } = headers
+      if (list === undefined) return forwarded === undefined ? peer : namedBy(peer, elements(forwarded).map(forOf))
+      const client = namedBy(peer, elements([list].flat().join(',')))
+      if (forwarded === undefined || namedBy(peer, elements(forwarded).map(forOf)).address === client.address)
+        return client
+      return { address: peer.address, key: `contradicting headers by ${peer.key}` }
     },
+  }
+
+  /** The client behind a proxy. */
+  function namedBy(peer: Client, names: readonly string[]): Client {
+    let client = peer
+    for (const name of names) {
+      const address = addressIn(name)
+      // Hidden or unknown (RFC 7239, section 6): the client of the last proxy that is known.
+      if (address === undefined) return client
+      client = { address, key: hostOf(address), isShared: isProxy(address) }
+      if (client.isShared !== true) return client
+    }
+    return client
   }
 }
 
-/** The entries that proxies added, the last proxy's first. */
-function forwardedFor(headers: IncomingMessage['headers']): string[] {
-  const plain = headers['x-forwarded-for']
-  if (plain !== undefined) return [plain].flat().join(',').split(',').slice(-MAX_HOPS).toReversed()
-  const { forwarded } = headers
-  return forwarded === undefined ? [] : forwarded.split(',').slice(-MAX_HOPS).toReversed().map(forOf)
+/** The last elements of a header's list, the last proxy's first. */
+function elements(list: string): string[] {
+  return list.split(',').slice(-MAX_HOPS).toReversed()
 }
 
 /** The value of `for` in one element of `Forwarded`; empty if there is none. */

@@ -19,6 +19,9 @@ const LOCAL_NAME = /^(?:[^.]+|.+\.(?:localhost|local|internal|home\.arpa|test))\
 /** No private route is written without one of these; nearly all requests end here. */
 const MAYBE_PRIVATE = /operator|peers|metrics|%/i
 
+/** Of HTTP, where a `Host` names none. */
+const DEFAULT_PORT = '80'
+
 /** Times that an escaped address is unescaped at most: `%252e` is `%2e` is `.`. */
 const MAX_ESCAPES = 3
 
@@ -26,7 +29,8 @@ const MAX_ESCAPES = 3
  * Guards routes that are not for everybody. The operator's want `Authorization: Bearer <token>` (RFC 6750), looked at before a
  * body is read. They, the peers and the metrics carry no `Access-Control-Allow-Origin` and answer no preflight. A page that
  * had its own name point to this machine (DNS rebinding) would not need those: on a connection from this machine, peers and
- * metrics are shown under an IP address or a local name only. Call it before cross-origin rules and routes are added.
+ * metrics are shown under an IP address or a local name only, or through a reverse proxy. Call it before cross-origin rules
+ * and routes are added.
  *
  * @param token 64 hex digits; undefined: nobody is the operator
  */
@@ -57,11 +61,17 @@ export function installPrivateRoutes(app: FastifyInstance, token: string | undef
     done()
   })
 
-  /** Whether a browser on this machine may have been led here by a name of somebody else. A proxy says so itself. */
+  /**
+   * Whether a browser on this machine may have been led here by a name of somebody else. A request through a proxy has the
+   * proxy's header, but a page can send that as well. A page cannot change the port in `Host`, which is this server's then;
+   * behind a proxy it is that of the proxy.
+   */
   function isRebound({ socket, headers }: FastifyRequest): boolean {
     if (!isThisMachine(socket.remoteAddress ?? '')) return false
-    if (headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined) return false
-    const host = (headers.host ?? '').replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1')
+    const [, name = '', port = DEFAULT_PORT] = /^(.*?)(?::(\d*))?$/.exec(headers.host ?? '') ?? []
+    const isForwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined
+    if (isForwarded && Number(port) !== socket.localPort) return false
+    const host = name.replace(/^\[(.*)\]$/, '$1')
     return host !== '' && isIP(host) === 0 && !LOCAL_NAME.test(host)
   }
 }
@@ -97,11 +107,13 @@ function unescaped(path: string): string {
   )
 }
 
-function wrongHost({ headers }: FastifyRequest): HttpError {
+function wrongHost({ headers, socket, routeOptions }: FastifyRequest): HttpError {
   const name = JSON.stringify((headers.host ?? '').slice(0, 100))
+  const here = `http://127.0.0.1:${socket.localPort ?? DEFAULT_PORT}${routeOptions.url ?? ''}`
   const message =
-    `A connection from this machine may not read this address under the name ${name}, which could be the name of a foreign ` +
-    'page. Use an IP address or localhost, or a reverse proxy that sends X-Forwarded-For.'
+    `The node does not show this to a program on its own machine under the name ${name}: a web page could have that name ` +
+    `point to this machine and read it (DNS rebinding). Use an IP address or localhost, such as ${here}, or read it through a ` +
+    'reverse proxy on another port that sends X-Forwarded-For.'
   return new HttpError(403, 'wrong_host', message)
 }
 
