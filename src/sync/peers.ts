@@ -25,6 +25,8 @@ export class PeerState {
   readonly memory: PeerMemory
   readonly health: HealthKeeper
   isConnected = false
+  /** The number of the last session that this node opened with it, counted over all peers; 0 before the first. */
+  lastTurn = 0
   outbound: Running | null = null
   inbound: Running | null = null
   /** Set while a timer runs to the next session. */

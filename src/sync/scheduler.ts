@@ -16,6 +16,7 @@ import type { Logger, Metrics } from '../observe/types.ts'
 import type { Keccak256 } from '../record/id.ts'
 import type { RecordId } from '../record/types.ts'
 import { BulkLease, memoryMark, type BootstrapMark } from './bootstrap.ts'
+import { decideCall } from './call-order.ts'
 import { between, jittered } from './delays.ts'
 import { SyncError, type RefusalCode } from './errors.ts'
 import { Gaps } from './gaps.ts'
@@ -94,6 +95,7 @@ class Scheduler implements Sync {
   readonly #inbound: Shares
   readonly #sessions = new Set<Promise<unknown>>()
   readonly #runner: SessionRunner
+  #turns = 0
   #comparisons = 0
   #failures = 0
   #unsubscribe: (() => void)[] = []
@@ -227,39 +229,19 @@ class Scheduler implements Sync {
   }
 
   #serveWaiting(): void {
-    let denied: PeerState | undefined
-    for (const peer of this.#waiting) {
-      const isFull = this.#count() >= this.#limits.outbound
-      if (isFull || this.#count(peer) >= Math.ceil(this.#limits.outbound / 2)) {
-        denied ??= peer
-        continue
-      }
-      this.#waiting.delete(peer)
-      if (!peer.isBusy) this.#track(this.#reconcile(peer))
-    }
-    if (denied !== undefined) this.#makeRoom(denied)
-  }
-
-  /** Ends a session that has had its turn: it goes on where it was, once it is its turn again. */
-  #makeRoom(waiting: PeerState): void {
-    const isFull = this.#count() >= this.#limits.outbound
-    const long = this.#table
-      .all()
-      .find((peer) => peer.outbound?.isLong === true && (isFull || this.#share(peer, waiting)))
-    const why = 'Others wait for their turn.'
-    long?.outbound?.controller.abort(new SyncError('out_of_time', why))
-  }
-
-  /** Sessions under way that this node opened: all, or those with peers of the same host. */
-  #count(as?: PeerState): number {
-    return this.#table.all().filter((peer) => peer.outbound !== null && (as === undefined || this.#share(peer, as)))
-      .length
-  }
-
-  /** Whether two peers count for one host. */
-  #share(a: PeerState, b: PeerState): boolean {
     const { transport } = this.#components
-    return transport.hostOf(a.id).key === transport.hostOf(b.id).key
+    const hostOf = (peer: string): string => transport.hostOf(peer).key
+    for (;;) {
+      const { call, end } = decideCall(this.#waiting, this.#table.all(), hostOf, this.#limits.outbound)
+      // It goes on where it was, once it is its turn again.
+      end?.outbound?.controller.abort(new SyncError('out_of_time', 'Others wait for their turn.'))
+      if (call === undefined) return
+      this.#waiting.delete(call)
+      if (call.isBusy) continue
+      this.#turns += 1
+      call.lastTurn = this.#turns
+      this.#track(this.#reconcile(call))
+    }
   }
 
   #track(session: Promise<unknown>): void {

@@ -3,6 +3,7 @@ import { watchGaps } from '../../src/sync/gap-watch.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { Writer } from '../store/writer.ts'
 import { areEqual, SyncNet, until } from './sync-net.ts'
+import type { NetNode } from './sync-net.ts'
 
 const net = new SyncNet()
 
@@ -189,6 +190,47 @@ describe('when', () => {
     net.connect(a, good)
     await until(() => areEqual(a, good), 'equal')
     expect((await a.node.ids()).length).toBe(6)
+  }, 40_000)
+
+  /** Connects peers whose answers never arrive. */
+  async function connectSilent(to: NetNode, names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      to.transport.behaviour.set(name, { change: (frame, direction) => (direction === 'back' ? null : frame) })
+      const peer = await net.add(name, { limits: NEVER })
+      // One way: its own calls fail.
+      to.transport.meet(peer.transport)
+    }
+  }
+  const calls = (node: NetNode): string[] => node.transport.lines.map(({ to }) => to)
+
+  test('a peer of a host that has no session is called before the many that wait of others', async () => {
+    const limits = { outbound: 2, turnMs: 1_500, stallMs: 60_000, openMs: 60_000, backoffMs: 60_000 }
+    const a = await net.add('a', { limits })
+    await connectSilent(a, ['x-1', 'y-1'])
+    await until(() => calls(a).length === 2, 'both places are taken')
+    await connectSilent(
+      a,
+      [2, 3, 4, 5].flatMap((at) => [`x-${at}`, `y-${at}`]),
+    )
+    await until(() => a.sync.peers().filter(({ state }) => state === 'waiting').length === 8, 'all others wait')
+    const good = await net.add('z', { limits: NEVER })
+    net.connect(a, good)
+    await until(() => calls(a).includes('z'), 'it is called')
+    expect(calls(a).indexOf('z')).toBeLessThanOrEqual(4)
+  }, 40_000)
+
+  test('a host that has its share takes no turn from another one', async () => {
+    const limits = { outbound: 4, turnMs: 300, stallMs: 60_000, openMs: 60_000, backoffMs: 60_000 }
+    const a = await net.add('a', { limits })
+    await connectSilent(a, ['k-1', 'k-2', 'h-1', 'h-2'])
+    await until(() => calls(a).length === 4, 'all places are taken')
+    await connectSilent(a, ['h-3', 'h-4'])
+    await until(() => calls(a).length === 6, 'the others of the host have had their turn')
+    const kept = a.sync.peers().filter(({ peer_id }) => peer_id.startsWith('k-'))
+    expect(kept).toMatchObject([
+      { role: 'initiator', failures: 0 },
+      { role: 'initiator', failures: 0 },
+    ])
   }, 40_000)
 
   test('what breaks goes on after a reconnect', async () => {
