@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { DEFAULT_LIMITS } from '../../src/http/lib/limits.ts'
 import { createReceiptIssuer } from '../../src/http/v2/receipt-issuer.ts'
 import { verifyReceipt } from '../../src/receipt/receipt.ts'
 import type { Receipt } from '../../src/receipt/receipt.ts'
@@ -82,8 +83,32 @@ describe('GET /v2/avatars/{avatar}/receipt', () => {
   })
 })
 
+it('a host that asks for too many gets 429, others are served', async () => {
+  const receipts = { perKey: { burst: 4, refillMs: 60_000 }, total: { burst: 100, refillMs: 60_000 }, reserve: 10 }
+  const own = await startHttpNode({ limits: { receipts } })
+  try {
+    const avatars = Array.from({ length: 6 }, () => newKey())
+    await postRecords(
+      own,
+      avatars.map((key) => signedPatch(key)),
+    )
+    const ask = (at: number, client: string) =>
+      own.json(`/v2/avatars/${avatars[at]!.avatar}/receipt`, { headers: { 'x-forwarded-for': client } })
+    const statuses: number[] = []
+    for (const at of avatars.keys()) statuses.push((await ask(at, '192.0.2.1')).status)
+    expect(statuses).toEqual([200, 200, 200, 200, 429, 429])
+    const refused = await ask(5, '192.0.2.1')
+    expect(refused).toMatchObject({ status: 429, body: { code: 'too_many_requests' } })
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect((await ask(5, '192.0.2.2')).status).toBe(200)
+  } finally {
+    await own.close()
+  }
+})
+
 describe('the issuer of receipts', () => {
   const AVATAR = newKey().avatar
+  const ANYBODY = { key: '192.0.2.1' }
   const DIGEST = 'ab'.repeat(32)
 
   /** An issuer over a store whose avatar has `head` patches, with a clock and a count of signatures. */
@@ -109,7 +134,7 @@ describe('the issuer of receipts', () => {
           },
         },
       },
-      { network: 'main' },
+      { network: 'main', rates: DEFAULT_LIMITS.receipts },
     )
     return { receipts, signed }
   }
@@ -117,13 +142,13 @@ describe('the issuer of receipts', () => {
   it('signs one state once a second, however often it is asked', async () => {
     const state = { head: 1, nowMs: 5000 }
     const { receipts, signed } = issuer(state)
-    const all = await Promise.all(Array.from({ length: 50 }, () => receipts.issue(AVATAR)))
+    const all = await Promise.all(Array.from({ length: 50 }, () => receipts.issue(AVATAR, ANYBODY)))
     expect(signed.count).toBe(1)
     expect(new Set(all).size).toBe(1)
     state.nowMs = 6000
-    expect((await receipts.issue(AVATAR))?.time).toBe(6)
+    expect((await receipts.issue(AVATAR, ANYBODY))?.time).toBe(6)
     state.head = 2
-    expect((await receipts.issue(AVATAR))?.head).toBe(2)
+    expect((await receipts.issue(AVATAR, ANYBODY))?.head).toBe(2)
     expect(signed.count).toBe(3)
   })
 
@@ -138,23 +163,23 @@ describe('the issuer of receipts', () => {
       state.nowMs = 6000
       state.head = 2
     }
-    const receipt = await receipts.issue(AVATAR)
+    const receipt = await receipts.issue(AVATAR, ANYBODY)
     expect([receipt?.time, receipt?.head, reads]).toEqual([6, 2, 2])
   })
 
   it('never goes back in time, though its clock does', async () => {
     const state = { head: 1, nowMs: 9000 }
     const { receipts } = issuer(state)
-    expect((await receipts.issue(AVATAR))?.time).toBe(9)
+    expect((await receipts.issue(AVATAR, ANYBODY))?.time).toBe(9)
     state.nowMs = 4000
     state.head = 2
-    expect((await receipts.issue(AVATAR))?.time).toBe(9)
+    expect((await receipts.issue(AVATAR, ANYBODY))?.time).toBe(9)
   })
 
   it('says that it is busy rather than give a time that may be wrong', async () => {
     const state = { head: 1, nowMs: 1000, onRead: () => {} }
     const { receipts } = issuer(state)
     state.onRead = () => void (state.nowMs += 1000)
-    await expect(receipts.issue(AVATAR)).rejects.toMatchObject({ statusCode: 503, code: 'busy' })
+    await expect(receipts.issue(AVATAR, ANYBODY)).rejects.toMatchObject({ statusCode: 503, code: 'busy' })
   })
 })

@@ -167,8 +167,11 @@ export async function createHttpServer(components: HttpComponents, options: Http
   await app.register(v2AvatarRoutes({ store, views, answers, budget, names }, { network: options.network }))
   await app.register(v2ProvenanceRoutes({ store, names }))
   await app.register(v2RecordRoutes({ store, ingest, answers, names, clients }))
-  const receipts = createReceiptIssuer({ store, clock: environment.clock, signer }, { network: options.network })
-  await app.register(v2ReceiptRoutes({ receipts, names }))
+  const receipts = createReceiptIssuer(
+    { store, clock: environment.clock, signer },
+    { network: options.network, rates: limits.receipts },
+  )
+  await app.register(v2ReceiptRoutes({ receipts, names, clients }))
   await app.register(v2HostingRoutes({ hosting, desk, names, clients }))
   await app.register(v2EventRoutes({ store, streams, names, clients }))
   const archives = createArchiveRoutes(

@@ -5,6 +5,9 @@ import type { Avatar } from '../../record/types.ts'
 import { signReceipt } from '../../receipt/receipt.ts'
 import type { Receipt, ReceiptFields, ReceiptSigner } from '../../receipt/receipt.ts'
 import type { StoreReader } from '../../store/types.ts'
+import { Rates } from '../../shares/rates.ts'
+import type { RateLimits } from '../../shares/rates.ts'
+import type { Source } from '../../shares/types.ts'
 import { HttpError } from '../lib/errors.ts'
 
 /** The node's own key and the peer id that it makes. */
@@ -13,8 +16,13 @@ export interface PeerSigner extends ReceiptSigner {
 }
 
 export interface ReceiptIssuer {
-  /** What the node holds of an avatar now, signed; undefined where it holds nothing. */
-  issue(avatar: Avatar): Promise<Receipt | undefined>
+  /**
+   * What the node holds of an avatar now, signed; undefined where it holds nothing.
+   *
+   * @param source the caller, whose share of the signatures it takes; an answer that is signed already takes none
+   * @throws HttpError `too_many_requests`, `busy`
+   */
+  issue(avatar: Avatar, source: Source): Promise<Receipt | undefined>
 }
 
 /** Receipts kept, the last one of each avatar; each takes about 1 KB. */
@@ -36,9 +44,10 @@ export function createReceiptIssuer(
     clock,
     signer,
   }: { readonly store: Pick<StoreReader, 'summary'>; readonly clock: Clock; readonly signer: PeerSigner },
-  { network }: { readonly network: string },
+  { network, rates: limits }: { readonly network: string; readonly rates: RateLimits },
 ): ReceiptIssuer {
   const last = new LRUCache<Avatar, { text: string; receipt: Promise<Receipt> }>({ max: MAX_KEPT })
+  const rates = new Rates(limits, clock)
   let latest = 0
 
   function seconds(): number {
@@ -61,15 +70,22 @@ export function createReceiptIssuer(
   }
 
   return {
-    async issue(avatar) {
+    async issue(avatar, source) {
       const fields = await read(avatar)
       if (fields === undefined) return undefined
       const text = JSON.stringify(fields)
       const known = last.get(avatar)
       if (known?.text === text) return await known.receipt
+      const waitSeconds = rates.take(source)
+      if (waitSeconds > 0) throw tooMany(waitSeconds)
       const receipt = signReceipt(fields, signer)
       last.set(avatar, { text, receipt })
       return await receipt
     },
   }
+}
+
+function tooMany(waitSeconds: number): HttpError {
+  const message = `Your address, or all together, ask for too many receipts. Try again in ${waitSeconds} s.`
+  return new HttpError(429, 'too_many_requests', message, { 'retry-after': String(waitSeconds) })
 }

@@ -1,6 +1,7 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 
 import type { AvatarNames } from '../lib/avatar-names.ts'
+import type { ClientAddresses } from '../lib/client-address.ts'
 import { HttpError } from '../lib/errors.ts'
 import type { ReceiptIssuer } from './receipt-issuer.ts'
 import { responses } from '../lib/schemas.ts'
@@ -10,9 +11,11 @@ import { AvatarParams, ReceiptAnswer } from './schemas.ts'
 export function v2ReceiptRoutes({
   receipts,
   names,
+  clients,
 }: {
   readonly receipts: ReceiptIssuer
   readonly names: AvatarNames
+  readonly clients: Pick<ClientAddresses, 'ofRequest'>
 }): FastifyPluginCallbackTypebox {
   return (app, _options, done) => {
     app.get(
@@ -22,14 +25,14 @@ export function v2ReceiptRoutes({
           tags: ['Reading'],
           summary: 'What this node holds of an avatar, signed with its peer key',
           description:
-            'Whoever keeps receipts can show that a node later denied what it had signed. The signature is Ed25519 over ' +
+            'A reader that stores receipts can show that a node later denied what it had signed. The signature is Ed25519 over ' +
             '`avatar-kv-receipt/2`, a line feed, and the RFC 8785 canonical JSON of the other members.',
           params: AvatarParams,
-          response: responses({ 200: ReceiptAnswer }, [400, 404]),
+          response: responses({ 200: ReceiptAnswer }, [400, 404, 429]),
         },
       },
       async (request, reply) => {
-        const receipt = await receipts.issue(names.parse(request.params.avatar))
+        const receipt = await receipts.issue(names.parse(request.params.avatar), clients.ofRequest(request.raw))
         if (receipt === undefined) {
           throw new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
         }
