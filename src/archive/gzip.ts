@@ -2,7 +2,7 @@
 import { createGunzip, createGzip } from 'node:zlib'
 import { pipeline } from 'node:stream'
 
-import { breathe } from '../platform/yield.ts'
+import { yieldToEventLoop } from '../platform/yield.ts'
 import { ArchiveError } from './errors.ts'
 
 /** zlib's own choice between size and time. */
@@ -78,7 +78,7 @@ export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator
 /** Lets the event loop handle what else is waiting between chunks: one step can give hundreds of them. */
 async function* paced(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   for (const [index, chunk] of chunks.entries()) {
-    if (index > 0) await breathe()
+    if (index > 0) await yieldToEventLoop()
     yield chunk
   }
 }

@@ -33,7 +33,7 @@ export const MAX_RESTARTS = 2
 /** Rounds in which nodes that are behind are asked again: writers move avatars while they are read. */
 export const MAX_ROUNDS = 3
 
-/** Work between two breaths, so that a page stays responsive: one frame at 60 Hz. */
+/** Work between two yields to the event loop, so that a page stays responsive: one frame at 60 Hz. */
 export const SLICE_MS = 14
 
 /** Avatars of which a client keeps the verified records in memory, and what those may take. */

@@ -62,12 +62,12 @@ export async function readNode(api: NodeApi, local: LocalAvatar, options: ReadOp
   if (pages === 'unknown') return { ...nothing, outcome: 'unknown' }
 
   options.onSent?.()
-  const breathe = async (done: number, total: number): Promise<void> => {
+  const onStep = async (done: number, total: number): Promise<void> => {
     if (total > 0) options.onProgress?.({ done, total, node: api.url })
     await nextTask()
     throwIfAborted(options.signals)
   }
-  const { added, faults } = await takeIn(local, options.engine, pages.records, breathe, options.known)
+  const { added, faults } = await takeIn(local, options.engine, pages.records, onStep, options.known)
   for (const { code, message } of faults) report(code, message)
   const whole = pages.digest !== null && faults.length === 0 && pages.faults === 0
   // A node that hands out what is not valid is read from the beginning the next time.

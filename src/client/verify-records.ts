@@ -48,7 +48,7 @@ export function decodeAnswer(
  * Verifies records and adds them. Snapshots come first: what a complete one supersedes has no effect, and is passed over
  * unverified, so that a long history costs nothing.
  *
- * @param breathe called now and then with how many are done, of so many; may throw to end it
+ * @param onStep yields to the event loop; called now and then with how many of how many are done; may throw to end the work
  * @param known records that were verified before
  * @returns what was added, and what is wrong with the others
  */
@@ -56,7 +56,7 @@ export async function takeIn(
   local: LocalAvatar,
   engine: SignatureEngine,
   records: readonly DecodedRecord[],
-  breathe: (done: number, total: number) => Promise<void>,
+  onStep: (done: number, total: number) => Promise<void>,
   known: (id: RecordId) => VerifiedRecord | undefined = () => undefined,
 ): Promise<{ added: VerifiedRecord[]; faults: Fault[] }> {
   const fresh = new Map<RecordId, DecodedRecord>()
@@ -66,7 +66,7 @@ export async function takeIn(
   const slices = createSlices()
   const pauseIfOver = async (done: number): Promise<void> => {
     if (!slices.isOver()) return
-    await breathe(done, fresh.size)
+    await onStep(done, fresh.size)
     slices.begin()
   }
 
@@ -100,7 +100,7 @@ export async function takeIn(
     if (local.add(record)) added.push(record)
     await pauseIfOver(fresh.size)
   }
-  await breathe(fresh.size, fresh.size)
+  await onStep(fresh.size, fresh.size)
   return { added, faults }
 }
 

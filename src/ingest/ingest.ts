@@ -5,7 +5,7 @@
  * door says so and takes nothing. Not guaranteed: any order between submissions; and where a submission rejects because
  * the store failed, some of its records may be on disk all the same: offered again, those are duplicates.
  */
-import { breathe } from '../platform/yield.ts'
+import { yieldToEventLoop } from '../platform/yield.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import { RecordError } from '../record/errors.ts'
@@ -178,7 +178,7 @@ export function createIngest(
         await exact.idle()
         await commits.idle()
         // Between two stages; a turn of the event loop, not only of promises, for naming what is invalid takes pauses.
-        await breathe()
+        await yieldToEventLoop()
       }
     },
   }

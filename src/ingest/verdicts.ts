@@ -1,5 +1,5 @@
 /** What senders are told of each record: codes of a closed set, and words that say what to do. */
-import { breathe } from '../platform/yield.ts'
+import { yieldToEventLoop } from '../platform/yield.ts'
 import { RecordError, type RecordErrorCode } from '../record/errors.ts'
 import { recordId } from '../record/id.ts'
 import type { RecordId, SignedRecord } from '../record/types.ts'
@@ -55,7 +55,7 @@ export async function explainAllInvalid(
     let id: RecordId | null = null
     if (SIGNATURE_FAULTS.has(code)) {
       if (hashed > 0 && hashed + payload.length > HASHED_BEFORE_PAUSE_BYTES) {
-        await breathe()
+        await yieldToEventLoop()
         hashed = 0
       }
       hashed += payload.length

@@ -2,7 +2,7 @@
  * Makes one batch out of records: works out what becomes of each, and lists every row that changes. Nothing is written
  * here; if the caller cannot write the batch, it must forget the entries that took part.
  */
-import { breathe } from '../platform/yield.ts'
+import { yieldToEventLoop } from '../platform/yield.ts'
 import { compareCitations } from '../record/order.ts'
 import type { Avatar, RecordBody, VerifiedRecord } from '../record/types.ts'
 import { AvatarBatch } from './avatar-batch.ts'
@@ -37,7 +37,7 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     const part = parts.get(record.body.avatar) as AvatarBatch
     if (reads >= READS_A_TURN) {
       reads = 0
-      await breathe()
+      await yieldToEventLoop()
     }
     const refusal = await part.refuse(record, isTight, node)
     if (refusal === undefined) {
@@ -64,7 +64,7 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     await part.finish(made)
     if (made.operations.length - unpaused < OPERATIONS_A_TURN) continue
     unpaused = made.operations.length
-    await breathe()
+    await yieldToEventLoop()
   }
   for (const change of changes) pushFeed(made.operations, change)
   return { ...made, results, changes, lastSequence: sequence, counts: node() }

@@ -1,5 +1,5 @@
 import { messageOf } from '../platform/errors.ts'
-import { breathe } from '../platform/yield.ts'
+import { yieldToEventLoop } from '../platform/yield.ts'
 import type { BatchOptions } from 'level'
 import type { Avatar } from '../record/types.ts'
 import { CorruptRowError } from './errors.ts'
@@ -32,7 +32,7 @@ async function write(db: Database, operations: readonly Operation[], sync: boole
   // A chained batch takes a tenth of the time on the main thread that `db.batch(operations)` takes.
   const batch = db.batch()
   for (const [at, operation] of operations.entries()) {
-    if (at % OPERATIONS_A_TURN === OPERATIONS_A_TURN - 1) await breathe()
+    if (at % OPERATIONS_A_TURN === OPERATIONS_A_TURN - 1) await yieldToEventLoop()
     if (operation.type === 'put') batch.put(operation.key, operation.value)
     else batch.del(operation.key)
   }

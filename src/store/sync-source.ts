@@ -1,5 +1,5 @@
 /** What sync reads from the store. */
-import { breathe } from '../platform/yield.ts'
+import { yieldToEventLoop } from '../platform/yield.ts'
 import { LIMBS } from '../negentropy/id-sum.ts'
 import { createMemoryIndex } from '../negentropy/memory-index.ts'
 import type { Bound, Item } from '../negentropy/types.ts'
@@ -48,13 +48,13 @@ function avatarsMoment(db: Database, avatars: readonly Avatar[]): Promise<SyncMo
     const items: Item[] = []
     const fromOf = liveFrom(db, moment)
     for (const [at, avatar] of [...new Set(avatars)].entries()) {
-      if (at % AVATARS_A_TURN === AVATARS_A_TURN - 1) await breathe()
+      if (at % AVATARS_A_TURN === AVATARS_A_TURN - 1) await yieldToEventLoop()
       const from = await fromOf(avatar)
       if (from === Infinity) continue
       const range = keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER + 1)
       for await (const step of walkSteps(db, range, { moment })) {
         for (const [key, row] of step) items.push(itemOfHistory(avatar, key, row))
-        await breathe()
+        await yieldToEventLoop()
       }
     }
     return Object.assign(createMemoryIndex(items), { close: () => Promise.resolve() })

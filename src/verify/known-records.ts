@@ -7,7 +7,7 @@
  */
 import { LRUCache } from 'lru-cache'
 
-import { breathe } from '../platform/yield.ts'
+import { yieldToEventLoop } from '../platform/yield.ts'
 import { idText, recordDigest } from '../record/id.ts'
 import type { Keccak256 } from '../record/id.ts'
 import { readVerifiedPayload } from '../record/payload.ts'
@@ -65,7 +65,7 @@ export class KnownRecords {
       bytes += record.payload.length
       if (bytes < HASHED_BYTES) continue
       bytes = 0
-      await breathe()
+      await yieldToEventLoop()
     }
     if (sought.length > 0) await this.#findStored(records, sought, found)
     return found

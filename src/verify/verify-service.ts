@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { breathe } from '../platform/yield.ts'
+import { yieldToEventLoop } from '../platform/yield.ts'
 import type { EngineName, SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
 import { idText } from '../record/id.ts'
@@ -89,7 +89,7 @@ export function createVerifyService(
     for (const record of records) {
       bytes += record.payload.length
       if (results.length > 0 && (results.length % inlineRecords === 0 || bytes > INLINE_BYTES)) {
-        await breathe()
+        await yieldToEventLoop()
         bytes = record.payload.length
       }
       results.push(verifyHere(record, verifyOptions))

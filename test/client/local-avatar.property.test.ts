@@ -11,7 +11,7 @@ import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 
 const engine = await selectEngine()
-const breathe = (): Promise<void> => Promise.resolve()
+const onStep = (): Promise<void> => Promise.resolve()
 
 /** The local state, which has dropped superseded records, and the oracle's fold of all that arrived. Both must be equal. */
 function both(local: LocalAvatar, arrived: readonly TestRecord[]) {
@@ -29,7 +29,7 @@ test('any subset, in any order and pages: what the oracle says', { timeout: PROP
       const arrived: TestRecord[] = []
       for (const page of deliver(records, plan)) {
         arrived.push(...page)
-        const { faults } = await takeIn(local, engine, page.map(decoded), breathe)
+        const { faults } = await takeIn(local, engine, page.map(decoded), onStep)
         expect(faults).toEqual([])
         const [found, expected] = both(local, arrived)
         expect(found).toEqual(expected)
@@ -52,7 +52,7 @@ test('a record with a bad signature is as if it had not come', { timeout: PROPER
         signature[5] = (signature[5] ?? 0) ^ 1
         return { ...decoded(record), signature }
       })
-      const { faults } = await takeIn(local, engine, forged, breathe)
+      const { faults } = await takeIn(local, engine, forged, onStep)
       const [found, expected] = both(
         local,
         arrived.filter(({ id }) => id !== bad?.id),

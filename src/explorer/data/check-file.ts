@@ -8,7 +8,7 @@ import type { SignedRecord, VerifiedRecord } from '../../record/types.ts'
 
 export type { CheckReport } from '../../archive/check.ts'
 
-/** Work between two breaths: one frame at 60 Hz. */
+/** Work between two yields to the event loop: one frame at 60 Hz. */
 const SLICE_MS = 14
 /** What a page may be made to read that is no record. */
 const NOISE_BYTES = 32 * 1024 * 1024

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 
-import { breathe } from '../../platform/yield.ts'
+import { yieldToEventLoop } from '../../platform/yield.ts'
 import type { Environment } from '../../platform/environment.ts'
 import type { Logger } from '../../observe/types.ts'
 import type { Avatar } from '../../record/types.ts'
@@ -101,7 +101,7 @@ export function createEventStreams(
     try {
       sendWaiting()
       // Node hands the bytes to the kernel later in this turn of the event loop.
-      await breathe()
+      await yieldToEventLoop()
     } finally {
       isDelivering = false
     }
