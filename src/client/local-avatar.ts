@@ -8,7 +8,7 @@
 import { compareUtf8 } from '../record/order.ts'
 import type { Avatar, Citation, JsonObject, JsonValue, RecordBody, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { PartBody, SnapshotBody, StateEntry } from '../record/types.ts'
-import { AvatarState, type HeldRecord, type Standing, type StateSource } from '../state/avatar-state.ts'
+import { AvatarState, type HeldRecord, type RecordStatus, type StateSource } from '../state/avatar-state.ts'
 import { cellValue, type Cell } from '../state/cell.ts'
 import type { NamespaceName } from '../state/content.ts'
 import { avatarDigest } from '../state/digest.ts'
@@ -77,8 +77,8 @@ export class LocalAvatar implements CachedAvatar {
     return this.#held.get(id)
   }
 
-  standing(record: VerifiedRecord): Standing {
-    return this.#state.standing({ counter: record.body.counter, id: record.id }, record.body.type)
+  standing(record: VerifiedRecord): RecordStatus {
+    return this.#state.status({ counter: record.body.counter, id: record.id }, record.body.type)
   }
 
   /** Takes in a record; false where it was held already, or has no effect any more. */

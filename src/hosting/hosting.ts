@@ -227,7 +227,7 @@ export function createHosting(components: HostingComponents, options: HostingOpt
       if (register.blocked.has(avatar)) return refusalOf('blocked', [])
       return isKept(avatar) ? undefined : notHosted(mode, register.gone.get(avatar)?.homes ?? [])
     },
-    whereabouts: (avatar) => register.gone.get(avatar)?.homes ?? [],
+    formerHomes: (avatar) => register.gone.get(avatar)?.homes ?? [],
     counts: () => register.counts(),
     onChange(listener) {
       listeners.add(listener)

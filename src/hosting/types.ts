@@ -55,7 +55,7 @@ export interface HostingRules {
   /** Why records of the avatar are refused, and reads of it answered with 404; undefined where they are not. */
   admit(avatar: Avatar): HostingRefusal | undefined
   /** Homes that are remembered of an avatar that is gone. */
-  whereabouts(avatar: Avatar): readonly string[]
+  formerHomes(avatar: Avatar): readonly string[]
   counts(): HostingCounts
   /** Calls `listener` after every change that matters to others; the returned function ends it. */
   onChange(listener: (news: HostingNews) => void): () => void

@@ -1,9 +1,9 @@
 /**
- * One avatar's state, kept up to date record by record (docs/protocol.md, "From records to state").
+ * One avatar's state, updated record by record (docs/protocol.md, "From records to state").
  *
- * Guarantee: the state is a function of the set of records added, whatever their order; adding one costs by what it
- * touches and by what it makes visible, never by the length of the history. A new base costs the avatar's content.
- * Not guaranteed: that records are genuine. Callers add verified records of this avatar only, each once.
+ * Guarantee: the state is a function of the set of added records, not of their order. The cost of a record depends on what
+ * it changes and on what it makes visible, never on the length of the history. A new base costs as much as the content.
+ * Not guaranteed: that records are genuine. Callers add only verified records of this avatar, each once.
  */
 import type { Avatar, Citation, PartBody, PatchBody, RecordBody, RecordId, SnapshotBody } from '../record/types.ts'
 import { Content, type ContentSource } from './content.ts'
@@ -11,30 +11,30 @@ import { compareCitations } from '../record/order.ts'
 import type { Stamp } from './order.ts'
 import { PlaceSet } from './place-set.ts'
 import { supersededUnseen } from './superseded.ts'
-import { WaitingRoom, type Waiter } from './waiting.ts'
+import { PendingRecords, type PendingRecord } from './waiting.ts'
 
-/** Place and kind of a record that is held. */
+/** Counter and type of a record that is held. */
 export interface HeldRecord {
   readonly counter: number
   readonly type: RecordBody['type']
 }
 
-/** Reads what is held of one avatar. */
+/** Reads the stored records of one avatar. */
 export interface StateSource extends ContentSource {
-  /** A held record of this avatar (history below the base included), undefined if not held. */
+  /** A stored record of this avatar, history below the base included; undefined if it is not stored. */
   held(id: RecordId): HeldRecord | undefined
   /** The body of a held record. */
   body(place: Citation): RecordBody
 }
 
-/** What is kept of an avatar between commits, its content aside. */
+/** What is stored of an avatar between commits, besides its content. */
 export interface StoredState {
   readonly base: Citation | null
   readonly tips: Iterable<Citation>
-  readonly waiters: Iterable<Waiter>
+  readonly pendingRecords: Iterable<PendingRecord>
 }
 
-export type Standing = 'stored' | 'pending' | 'superseded'
+export type RecordStatus = 'stored' | 'pending' | 'superseded'
 
 export interface RecordToAdd {
   readonly id: RecordId
@@ -46,9 +46,9 @@ export class AvatarState {
   readonly content: Content
   readonly #source: StateSource
   readonly #tips: PlaceSet
-  readonly #waiting = new WaitingRoom()
+  readonly #waiting = new PendingRecords()
   #base: Citation | null
-  /** The parts that the base names, once somebody asked. */
+  /** The parts that the base names; read on first use. */
   #namedParts: { readonly base: RecordId; readonly parts: ReadonlySet<RecordId> } | undefined
 
   constructor(avatar: Avatar, source: StateSource, stored?: StoredState) {
@@ -57,13 +57,13 @@ export class AvatarState {
     this.#source = source
     this.#base = stored?.base ?? null
     this.#tips = new PlaceSet(stored?.tips)
-    const waiters = [...(stored?.waiters ?? [])]
-    // Every waiter must be known before any is judged: a patch that cites a pending one is itself pending.
-    for (const waiter of waiters) this.#waiting.add(waiter, [], () => undefined)
-    for (const waiter of waiters) {
-      const needs = this.#needs(waiter)
-      this.#waiting.remove(waiter.id)
-      this.#wait(waiter, needs)
+    const pendingRecords = [...(stored?.pendingRecords ?? [])]
+    // All pending records are added before any is judged: a patch that cites a pending record is pending too.
+    for (const pending of pendingRecords) this.#waiting.add(pending, [], () => undefined)
+    for (const pending of pendingRecords) {
+      const needs = this.#needs(pending)
+      this.#waiting.remove(pending.id)
+      this.#wait(pending, needs)
     }
   }
 
@@ -80,7 +80,7 @@ export class AvatarState {
     return this.#tips.greatest?.counter ?? 0
   }
 
-  /** Pending patches. */
+  /** Number of pending patches. */
   get pending(): number {
     return this.#waiting.patches
   }
@@ -89,63 +89,63 @@ export class AvatarState {
     return this.#waiting.snapshots
   }
 
-  /** Records that wait: pending patches and incomplete snapshots. */
-  waiters(): Iterable<Waiter> {
+  /** Pending patches and incomplete snapshots. */
+  pendingRecords(): Iterable<PendingRecord> {
     return this.#waiting.all()
   }
 
-  /** Citations and parts that records which wait name, each time that one is named: what they take in memory. */
+  /** Citations and parts that pending records name, repetitions included: a measure of the memory that they take. */
   get namesWaiting(): number {
     return this.#waiting.names
   }
 
-  /** Ids that are named and that no live record has, in no order. */
+  /** Ids that a pending record names and that no live record has; in no order. */
   missing(): Iterable<RecordId> {
     return this.#waiting.missing(this.#base?.counter ?? 0)
   }
 
-  /** Another number after each change of what `missing` says, unless the base's counter has changed. */
+  /** Changes with `missing`, except where the change comes from a new base counter. */
   get missingChanges(): number {
     return this.#waiting.changes
   }
 
-  /** How a held record stands now. A part counts once the base names it. */
-  standing(place: Citation, type: RecordBody['type']): Standing {
+  /** The status of a stored record. A part counts once the base names it. */
+  status(place: Citation, type: RecordBody['type']): RecordStatus {
     if (place.counter < (this.#base?.counter ?? 0)) return 'superseded'
     if (type === 'part') return this.#baseParts().has(place.id) ? 'stored' : 'pending'
     return this.#waiting.get(place.id) === undefined ? 'stored' : 'pending'
   }
 
   /**
-   * Whether a record might be held already; if not, it certainly is not, and nothing need be read to know. For no visible
-   * patch cites a tip, and what waits is known.
+   * False if a record is certainly not stored yet, which saves reading the store: no visible patch cites a tip, and the
+   * pending records are in memory.
    */
   mayBeHeld({ id, body }: RecordToAdd): boolean {
     if (body.type !== 'patch' || body.counter < (this.#base?.counter ?? 0)) return true
     return this.#waiting.get(id) !== undefined || !body.prev.some((place) => this.#tips.has(place))
   }
 
-  /** How a record that is not held would stand if it were added. */
-  judge(body: RecordBody): Standing {
+  /** The status that a record which is not stored would have if it were added. */
+  judge(body: RecordBody): RecordStatus {
     if (body.counter < (this.#base?.counter ?? 0)) return 'superseded'
     if (body.type === 'patch') return body.prev.every((place) => this.#isSettled(place)) ? 'stored' : 'pending'
     if (body.type === 'snapshot') return body.parts.every((id) => this.#isPart(id, body.counter)) ? 'stored' : 'pending'
     return 'pending'
   }
 
-  /** Whether a record that is not held would become the base, or make one of a snapshot, if it were added. */
+  /** Whether adding this record would make a new base: a complete snapshot, or the last part of one. */
   wouldRebase({ id, body }: RecordToAdd): boolean {
     if (body.type === 'patch') return false
     const place: Citation = { counter: body.counter, id }
-    if (body.type === 'part') return this.#waiting.lackingOnly(place).some((waiter) => this.#isAboveBase(waiter))
+    if (body.type === 'part') return this.#waiting.lackingOnly(place).some((pending) => this.#isAboveBase(pending))
     return this.#isAboveBase(place) && this.judge(body) === 'stored'
   }
 
   /**
-   * Takes in a record that its source says is held, that was not added before, and that is not superseded.
-   * Where it `wouldRebase`, all stored content must have been preloaded.
+   * Adds a record that the source already returns as held, that was not added before, and that is not superseded.
+   * If it `wouldRebase`, all stored content must have been preloaded.
    *
-   * @returns places of the records that it superseded unseen by its author, ascending; mostly none
+   * @returns places, ascending, of the records that it superseded although its author had not seen them; usually none
    */
   add({ id, body }: RecordToAdd): Citation[] {
     const place: Citation = { counter: body.counter, id }
@@ -155,50 +155,50 @@ export class AvatarState {
     return this.#addPart(place)
   }
 
-  /** Incomplete snapshots that name a record of this id, which is not held, as their part. */
-  awaiting(id: RecordId): Waiter[] {
+  /** Incomplete snapshots that name this id as a part that they lack. */
+  awaiting(id: RecordId): PendingRecord[] {
     return this.#waiting.waitingFor(id).filter(({ type }) => type === 'snapshot')
   }
 
   #addPatch(place: Citation, body: PatchBody): Citation[] {
-    const waiter: Waiter = { ...place, type: 'patch', names: body.prev }
-    const needs = this.#needs(waiter)
-    if (needs.length > 0) this.#wait(waiter, needs)
+    const pending: PendingRecord = { ...place, type: 'patch', names: body.prev }
+    const needs = this.#needs(pending)
+    if (needs.length > 0) this.#wait(pending, needs)
     else this.#show(place, body)
     return []
   }
 
   #addSnapshot(place: Citation, body: SnapshotBody): Citation[] {
     const names = body.parts.map((id): Citation => ({ counter: body.counter, id }))
-    const waiter: Waiter = { ...place, type: 'snapshot', names }
-    const needs = this.#needs(waiter)
+    const pending: PendingRecord = { ...place, type: 'snapshot', names }
+    const needs = this.#needs(pending)
     if (needs.length === 0) return this.#complete(place, body)
-    this.#wait(waiter, needs)
+    this.#wait(pending, needs)
     return []
   }
 
-  #wait(waiter: Waiter, needs: readonly Citation[]): void {
-    this.#waiting.add(waiter, needs, (id) => this.#source.held(id)?.counter)
+  #wait(pending: PendingRecord, needs: readonly Citation[]): void {
+    this.#waiting.add(pending, needs, (id) => this.#source.held(id)?.counter)
   }
 
   #addPart(place: Citation): Citation[] {
     const superseded: Citation[] = []
-    for (const waiter of this.#waiting.crossOff(place)) {
-      this.#waiting.remove(waiter.id)
-      superseded.push(...this.#complete(waiter, this.#source.body(waiter) as SnapshotBody))
+    for (const pending of this.#waiting.crossOff(place)) {
+      this.#waiting.remove(pending.id)
+      superseded.push(...this.#complete(pending, this.#source.body(pending) as SnapshotBody))
     }
     return superseded
   }
 
-  #needs(waiter: Waiter): Citation[] {
+  #needs(pending: PendingRecord): Citation[] {
     const isThere =
-      waiter.type === 'patch'
+      pending.type === 'patch'
         ? (place: Citation) => this.#isSettled(place)
-        : (place: Citation) => this.#isPart(place.id, waiter.counter)
-    return waiter.names.filter((place) => !isThere(place))
+        : (place: Citation) => this.#isPart(place.id, pending.counter)
+    return pending.names.filter((place) => !isThere(place))
   }
 
-  /** Rule 3: whether a citation is settled. */
+  /** Whether a citation is settled (rule 3 of the protocol). */
   #isSettled(place: Citation): boolean {
     const baseCounter = this.#base?.counter ?? 0
     if (place.counter < baseCounter || this.#tips.has(place)) return true
@@ -212,41 +212,41 @@ export class AvatarState {
     return held?.type === 'part' && held.counter === counter
   }
 
-  /** Makes a patch visible, and then all that waited only for it. */
+  /** Makes a patch visible, and then every pending patch that lacked nothing else. */
   #show(place: Citation, body: PatchBody): void {
     const shown = [this.#showOne(place, body)]
     for (let ids = shown.pop(); ids !== undefined; ids = shown.pop()) {
-      for (const waiter of ids) {
-        const ready = this.#takeReady(waiter)
-        if (ready !== undefined) shown.push(this.#showOne(waiter, ready))
+      for (const pending of ids) {
+        const ready = this.#takeReady(pending)
+        if (ready !== undefined) shown.push(this.#showOne(pending, ready))
       }
     }
   }
 
-  /** @returns those that may be visible now too */
-  #showOne(place: Citation, body: PatchBody): Waiter[] {
+  /** @returns pending records that may be visible now too */
+  #showOne(place: Citation, body: PatchBody): PendingRecord[] {
     this.content.applyPatch(body, stampOf(place, false))
     for (const cited of body.prev) this.#tips.delete(cited)
     this.#tips.add(place)
     return this.#waiting.waitingFor(place.id)
   }
 
-  /** Takes a patch out of the waiting room if it waits there and everything that it cites is settled. */
-  #takeReady(waiter: Waiter): PatchBody | undefined {
-    if (waiter.type !== 'patch' || this.#waiting.get(waiter.id) === undefined) return undefined
-    if (this.#needs(waiter).length > 0) return undefined
-    this.#waiting.remove(waiter.id)
-    return this.#source.body(waiter) as PatchBody
+  /** If this is a pending patch and everything that it cites is settled: removes it from the pending records and returns it. */
+  #takeReady(pending: PendingRecord): PatchBody | undefined {
+    if (pending.type !== 'patch' || this.#waiting.get(pending.id) === undefined) return undefined
+    if (this.#needs(pending).length > 0) return undefined
+    this.#waiting.remove(pending.id)
+    return this.#source.body(pending) as PatchBody
   }
 
-  #showReady(waiters: Iterable<Waiter>): void {
-    for (const waiter of waiters) {
-      const ready = this.#takeReady(waiter)
-      if (ready !== undefined) this.#show(waiter, ready)
+  #showReady(pendingRecords: Iterable<PendingRecord>): void {
+    for (const pending of pendingRecords) {
+      const ready = this.#takeReady(pending)
+      if (ready !== undefined) this.#show(pending, ready)
     }
   }
 
-  /** Rule 1: a snapshot is complete now. Either it becomes the base, or it can only be cited. */
+  /** A snapshot is complete now (rule 1): it becomes the base, or it can only be cited. */
   #complete(place: Citation, body: SnapshotBody): Citation[] {
     if (this.#isAboveBase(place)) return this.#rebase(place, body)
     this.#showReady(this.#waiting.waitingFor(place.id))
@@ -266,9 +266,9 @@ export class AvatarState {
       if (tip.counter < place.counter || tip.id === before?.id) this.#tips.delete(tip)
     }
     this.#tips.add(place)
-    for (const waiter of [...this.#waiting.all()]) {
-      if (waiter.counter >= place.counter) continue
-      this.#waiting.remove(waiter.id)
+    for (const pending of [...this.#waiting.all()]) {
+      if (pending.counter >= place.counter) continue
+      this.#waiting.remove(pending.id)
     }
     this.#showReady([...this.#waiting.all()])
     return superseded

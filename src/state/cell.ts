@@ -1,23 +1,22 @@
 /**
  * A value that remembers when each of its parts was written.
  *
- * RFC 7396 patches, applied in a total order, decide every path by its latest writes: a patch that gives a path
- * something other than an object replaces what stood there, one that gives an object merges into it. So it is enough to
- * keep, for each path, the latest replacement and the latest merge after it. A patch may then be written in whatever
- * order it arrives, at the cost of its own size, and the result is the one of applying all in order: a late record never
- * makes the history be read again.
+ * When RFC 7396 patches apply in a total order, the latest writes decide each path: a patch with anything but an object
+ * replaces the value, a patch with an object merges into it. So each path needs two stamps: of the latest replacement, and
+ * of the latest merge after it. Patches can then be written in any order of arrival, each at the cost of its own size, and
+ * the result equals applying all of them in order. A late record never makes the node read the history again.
  *
- * Guarantee: after any sequence of `write` calls, in any order and with repetitions, the cell is the same, member order
- * in `children` aside. Deleted paths stay as cells without a value until the base passes them (`cut`).
+ * Guarantee: any sequence of the same writes, in any order and with repetitions, gives the same cell, except for the order
+ * of members in `children`. Deleted paths stay as cells without a value until a base passes them (`cutCell`).
  */
 import type { JsonObject, JsonValue } from '../record/types.ts'
 import { isJsonObject, setMember } from './merge-patch.ts'
 import { compareStamps, type Stamp } from './order.ts'
 
 export interface Cell {
-  /** The latest replacement: by a value that is no object, or by a deletion. */
+  /** The latest replacement: a value that is not an object, or a deletion. */
   replaced: Stamp | null
-  /** What it was replaced by; undefined where it was deleted, or is an object now. */
+  /** The value that replaced it; undefined if it was deleted, or is an object now. */
   value: JsonValue | undefined
   /** The latest merge, if later than `replaced`: then this is an object with these children. */
   merged: Stamp | null
@@ -28,7 +27,7 @@ export function emptyCell(): Cell {
   return { replaced: null, value: undefined, merged: null, children: null }
 }
 
-/** Writes one value at one time: null deletes, an object merges, anything else replaces (RFC 7396). */
+/** Writes a value with the stamp of its record: null deletes, an object merges, anything else replaces (RFC 7396). */
 export function writeCell(cell: Cell, value: JsonValue, stamp: Stamp): void {
   if (cell.replaced !== null && compareStamps(stamp, cell.replaced) <= 0) return
   if (isJsonObject(value)) mergeIntoCell(cell, value, stamp)
@@ -55,7 +54,7 @@ function replaceCell(cell: Cell, value: JsonValue, stamp: Stamp): void {
   if (cell.merged === null) cell.value = value === null ? undefined : value
 }
 
-/** Forgets every write earlier than `stamp`. The cell may be void afterwards. */
+/** Removes every write earlier than `stamp`. The cell may be void afterwards. */
 export function cutCell(cell: Cell, stamp: Stamp): void {
   cutMerges(cell, stamp)
   if (cell.replaced !== null && compareStamps(cell.replaced, stamp) < 0) {
@@ -77,12 +76,12 @@ function cutMerges(cell: Cell, stamp: Stamp): void {
   }
 }
 
-/** Whether nothing was ever written, or all of it was cut. */
+/** Whether the cell has no writes left. */
 export function isVoid(cell: Cell): boolean {
   return cell.replaced === null && cell.merged === null
 }
 
-/** The JSON value that the cell holds now; undefined where it was deleted. */
+/** The JSON value of the cell; undefined if it was deleted. */
 export function cellValue(cell: Cell): JsonValue | undefined {
   if (cell.merged === null) return cell.value
   const result: JsonObject = {}

@@ -1,6 +1,6 @@
 /**
- * The content of one avatar: for each namespace its members by top-level key, since every app writes under its own.
- * Writing costs what the patch touches; members that were not touched are not even read.
+ * The content of one avatar: the members of each namespace by top-level key, because each app writes under a key of its own.
+ * Writing costs what the patch touches; other members are not even read.
  */
 import type { JsonObject, JsonValue, PatchBody, StateEntry } from '../record/types.ts'
 import { cutCell, emptyCell, isVoid, writeCell, type Cell } from './cell.ts'
@@ -12,7 +12,7 @@ export interface NamespaceName {
   readonly identity: string
 }
 
-/** A namespace's standing, without its members. */
+/** What is known of a namespace besides its members. */
 export interface NamespaceMarks {
   /** Greatest counter of a visible patch that wrote here; 0 without one. */
   lastPatch: number
@@ -20,23 +20,23 @@ export interface NamespaceMarks {
   inBase: boolean
 }
 
-/** Reads what is stored of an avatar's content. Nothing that it returns is shared with anyone else. */
+/** Reads an avatar's stored content. The caller owns what it returns. */
 export interface ContentSource {
   marks(namespace: NamespaceName): NamespaceMarks | undefined
   member(namespace: NamespaceName, key: string): Cell | undefined
 }
 
 export interface Namespace extends NamespaceName, NamespaceMarks {
-  /** The members read or written so far; one that is void is not stored. */
+  /** The members read or written so far. A void member is not stored. */
   readonly members: Map<string, Cell>
 }
 
 /** What changed in one namespace since the last `takeChanges`. */
 export interface NamespaceChange {
   readonly namespace: Namespace
-  /** The members touched; a void one is to be stored no longer. */
+  /** The members that were written. The row of a void member must be deleted. */
   readonly members: readonly (readonly [key: string, cell: Cell])[]
-  /** Whether the namespace exists no longer. */
+  /** Whether the namespace no longer exists. */
   readonly gone: boolean
 }
 
@@ -51,12 +51,12 @@ export class Content {
     this.#source = source
   }
 
-  /** Namespaces read so far: all that exist, once everything was preloaded. */
+  /** Namespaces read so far; all of them once everything was preloaded. */
   namespaces(): Iterable<Namespace> {
     return this.#namespaces.values()
   }
 
-  /** Makes a stored namespace or member known without a read through the source. */
+  /** Adds a stored namespace or member, so that the source need not read it. */
   preload(name: NamespaceName, marks: NamespaceMarks, members: Iterable<[string, Cell]>): void {
     let namespace = this.#namespaces.get(nameKey(name))
     if (namespace === undefined) {
@@ -74,7 +74,7 @@ export class Content {
   }
 
   /**
-   * Lets a new base take effect: forgets every write earlier than it, then lays its content under what remains.
+   * Applies a new base: removes every write earlier than the base, then writes the base's content under what remains.
    * Everything stored must have been preloaded.
    *
    * @param layers the snapshot's own `state`, then its parts', in order

@@ -6,7 +6,7 @@ import type { NamespaceName } from './content.ts'
 import { setMember } from './merge-patch.ts'
 import { avatarDigest } from './digest.ts'
 
-/** All that a set of records says of one avatar (docs/protocol.md, "From records to state"). */
+/** The state that a set of records makes for one avatar (docs/protocol.md, "From records to state"). */
 export interface Fold {
   readonly head: number
   /** All tips in order of (counter, id). */
@@ -14,7 +14,7 @@ export interface Fold {
   readonly base: Citation | null
   /** 64 hex digits. */
   readonly digest: string
-  /** Pending patches. */
+  /** Number of pending patches. */
   readonly pending: number
   /** All ids that are named and not held, in order. */
   readonly missing: readonly RecordId[]
@@ -65,7 +65,7 @@ export function foldRecords(avatar: Avatar, records: Iterable<RecordToAdd>): Fol
   }
 }
 
-/** Holds records in memory, and has nothing stored. */
+/** Holds records in memory. */
 class MemorySource implements StateSource {
   readonly #records = new Map<RecordId, RecordBody>()
 

@@ -5,7 +5,7 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Sets an own property whatever its name is: plain assignment to `__proto__` would call a setter. */
+/** Sets an own property of any name: plain assignment to `__proto__` would call a setter. */
 export function setMember(object: JsonObject, key: string, value: JsonValue): void {
   if (key === '__proto__') {
     Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
@@ -14,7 +14,7 @@ export function setMember(object: JsonObject, key: string, value: JsonValue): vo
   }
 }
 
-/** An own member, or undefined; never something inherited. */
+/** An own member, or undefined; never an inherited one. */
 export function getMember(object: JsonObject, key: string): JsonValue | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined
 }

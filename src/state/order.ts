@@ -1,8 +1,8 @@
 import type { RecordId } from '../record/types.ts'
 
 /**
- * When a value was written: the record's place, and whether that record is the base, which comes before every patch of
- * its own counter whatever the ids.
+ * When a value was written: the record's place, and whether that record is the base. A base comes before every patch with
+ * the same counter, whatever the ids.
  */
 export interface Stamp {
   readonly counter: number

@@ -13,7 +13,7 @@ export class PlaceSet {
     return this.#places.length
   }
 
-  /** The places in order; not to be changed. */
+  /** The places in order. Do not change the array. */
   get all(): readonly Citation[] {
     return this.#places
   }
@@ -38,7 +38,7 @@ export class PlaceSet {
     return true
   }
 
-  /** Takes a place out if that very (counter, id) is in. */
+  /** Removes a place if this counter and id are both in the set. */
   delete(place: Citation): boolean {
     if (!this.has(place)) return false
     this.#places.splice(this.#lowerBound(place), 1)

@@ -1,8 +1,8 @@
 /**
- * Which record set or removed a value: read off the stamps of a cell (see `cell.ts`), so that no history is searched.
+ * Which record set or removed a value: read from the stamps of a cell (see `cell.ts`), without searching the history.
  *
  * Guarantee: the record found is the last one, in the order in which records apply, that wrote to the path or replaced
- * something above it. What the base does not hold it has forgotten: below it nothing is found.
+ * something above it. A base removes the stamps of what it does not contain, so nothing is found for that.
  */
 import type { Avatar, JsonObject, JsonValue, RecordBody, RecordId, StateEntry } from '../record/types.ts'
 import { MAX_CONTENT_DEPTH } from '../record/limits.ts'
@@ -19,8 +19,8 @@ export interface Provenance {
   /** JSON Pointer (RFC 6901). */
   readonly path: string
   /**
-   * `set`: a value stands there. `removed`: none does since that record, which deleted it, or replaced or deleted something
-   * above it. `unset`: no record that counts has written there; then all that follows is null.
+   * `set`: the path has a value. `removed`: that record deleted the value, or replaced or deleted something above it.
+   * `unset`: no record that counts has written there, and the members below are null.
    */
   readonly kind: 'set' | 'removed' | 'unset'
   /** Where that record wrote: the path, or one above it. */
@@ -29,27 +29,27 @@ export interface Provenance {
   readonly counter: number | null
   /** Unix seconds, as claimed by the author. */
   readonly created_at: number | null
-  /** What the record is. A snapshot stands for all that it replaced: who first wrote the value, it does not tell. */
+  /** The type of the record. A snapshot replaced older records, so it does not tell which record first wrote the value. */
   readonly by: RecordBody['type'] | null
 }
 
-/** What a cell tells of a path into it. */
+/** What a cell says about a path into it. */
 export interface Trace {
   readonly kind: 'set' | 'removed'
   readonly stamp: Stamp
-  /** Tokens that lead from the cell to where the record wrote. */
+  /** Number of tokens from the cell to where the record wrote. */
   readonly depth: number
 }
 
 /** A content nests no deeper; one more token may name an element in the deepest array. */
 const MAX_TOKENS = MAX_CONTENT_DEPTH + 1
-/** A pointer into a payload is shorter than that payload; this is what fits into an address. */
+/** A pointer into a payload is shorter than the payload; this length still fits into a URL. */
 const MAX_POINTER_CHARACTERS = 8_192
 
 /**
- * The tokens of a JSON Pointer (RFC 6901, section 3): of none, the whole, there are none.
+ * The tokens of a JSON Pointer (RFC 6901, section 3). The empty pointer, which means the whole document, has none.
  *
- * @returns undefined where the text is no pointer, or longer than any content is deep
+ * @returns undefined if the text is not a pointer, or has more tokens than any content has levels
  */
 export function parsePointer(text: string): string[] | undefined {
   if (text === '') return []
@@ -64,10 +64,10 @@ export function formatPointer(tokens: readonly string[]): string {
 }
 
 /**
- * Who decided what stands at a path below a cell.
+ * The record that decided the value at a path below a cell.
  *
- * @param tokens from the cell on; none for the cell itself. Of an object the answer is who last wrote into it.
- * @returns undefined where nobody has written
+ * @param tokens from the cell on; none for the cell itself. For an object the answer is the record that last wrote into it.
+ * @returns undefined if no record has written there
  */
 export function traceCell(cell: Cell, tokens: readonly string[], depth = 0): Trace | undefined {
   if (isVoid(cell)) return undefined
@@ -84,7 +84,7 @@ export function traceCell(cell: Cell, tokens: readonly string[], depth = 0): Tra
   return cell.replaced === null ? undefined : { kind: 'removed', stamp: cell.replaced, depth }
 }
 
-/** What stands at a path (RFC 6901, section 4), undefined for nothing. */
+/** The value at a path (RFC 6901, section 4); undefined if there is none. */
 function valueAt(value: JsonValue, tokens: readonly string[]): JsonValue | undefined {
   let current: JsonValue | undefined = value
   for (const token of tokens) {
@@ -95,9 +95,9 @@ function valueAt(value: JsonValue, tokens: readonly string[]): JsonValue | undef
 }
 
 /**
- * Whether a merge patch (RFC 7396) decides what stands at a path: it writes there, or replaces something above.
+ * Whether a merge patch (RFC 7396) decides the value at a path: it writes there, or replaces something above.
  *
- * @returns how many tokens lead to where it does; undefined where it leaves the path alone
+ * @returns the number of tokens to where it writes; undefined if it leaves the path alone
  */
 function decides(patch: JsonObject, tokens: readonly string[]): number | undefined {
   let value: JsonValue = patch
@@ -110,7 +110,7 @@ function decides(patch: JsonObject, tokens: readonly string[]): number | undefin
   return tokens.length
 }
 
-/** Whether one layer of a snapshot, its own state or a part's, decides what stands at a path. */
+/** Whether one layer of a snapshot (its own state, or a part's) decides the value at a path. */
 export function layerDecides(layer: readonly StateEntry[], name: NamespaceName, tokens: readonly string[]): boolean {
   return layer.some(
     ({ platform, identity, content }) =>

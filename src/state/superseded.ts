@@ -2,15 +2,15 @@ import type { Citation, RecordBody } from '../record/types.ts'
 import { compareCitations } from '../record/order.ts'
 import { PlaceSet } from './place-set.ts'
 
-/** Records looked at before the walk gives up: bounds what one snapshot over a wide fork can cost to about 60 ms. */
+/** Most records that a walk reads: bounds the cost of one snapshot over a wide fork to about 60 ms. */
 const MAX_WALK_RECORDS = 2_000
 
 /**
- * The patches that a snapshot supersedes although its author had not seen them: they are not in the closure of what it
- * cites. Walks both histories down from their ends, greatest place first, until they meet.
+ * The patches that a snapshot supersedes although its author had not seen them: the snapshot cites them neither directly nor
+ * through other records. Walks both histories down from their ends, greatest place first, until they meet.
  *
- * @param counter the snapshot's: what is not below it stays live, but what it is built on may be below
- * @param uncited ends of the history that the snapshot does not cite: tips, and patches that wait
+ * @param counter the snapshot's counter: a record that is not below it stays live, but may cite records below it
+ * @param uncited ends of the history that the snapshot does not cite: tips, and pending patches
  * @param cited the snapshot's own citations
  * @param patch the body of a held live patch, undefined for anything else
  * @returns places in ascending order; after 2,000 records looked at, those found so far

@@ -1,45 +1,45 @@
 /**
- * What records wait for: pending patches for their citations, incomplete snapshots for their parts.
+ * What pending records lack: patches their citations, incomplete snapshots their parts.
  *
- * What a snapshot lacks only shrinks, so each part is crossed out as it arrives, and nothing is looked up again. A snapshot
- * may name 3,500 parts: only its coming and going, and a list of all that is missing, cost by that number.
+ * The list of parts that a snapshot lacks only shrinks, so each part is crossed off as it arrives, and nothing is looked up
+ * again. A snapshot may name 3,500 parts: only adding it, removing it and listing what is missing cost that much.
  */
 import type { Citation, RecordId } from '../record/types.ts'
 
-/** A live record that waits. */
-export interface Waiter {
+/** A live record that lacks something. */
+export interface PendingRecord {
   readonly id: RecordId
   readonly counter: number
   readonly type: 'patch' | 'snapshot'
-  /** All that it names: citations, or parts at the snapshot's own counter. */
+  /** Everything that it names: citations, or parts at the snapshot's own counter. */
   readonly names: readonly Citation[]
 }
 
 interface Waiting {
-  readonly waiter: Waiter
-  /** How many names it waited for when it came; for a snapshot, the parts that it lacks now. */
+  readonly pending: PendingRecord
+  /** For a patch, the number of names that it lacked when it came; for a snapshot, the parts that it lacks now. */
   lacks: number
 }
 
 interface Need {
   readonly waiting: Set<Waiting>
   /**
-   * The greatest counter under which it was named. It need not fall: who waits for it no longer found it held, or a base
-   * above that counter.
+   * The greatest counter with which it was named. It never has to go down: a record stops waiting for this id when the id
+   * is held, or when a base is above that counter.
    */
   counter: number
-  /** The counter of the record that is held under this id, only not as what is needed; -1 for none. */
+  /** The counter of a record that is held under this id but does not fit (another counter or type); -1 for none. */
   heldAt: number
 }
 
-export class WaitingRoom {
+export class PendingRecords {
   readonly #waiting = new Map<RecordId, Waiting>()
   readonly #needs = new Map<RecordId, Need>()
   #patches = 0
   #names = 0
   #changes = 0
 
-  /** Pending patches. */
+  /** Number of pending patches. */
   get patches(): number {
     return this.#patches
   }
@@ -49,34 +49,34 @@ export class WaitingRoom {
     return this.#waiting.size - this.#patches
   }
 
-  /** Names of all that wait, each time that one is named. */
+  /** Number of names of all pending records, repetitions included. */
   get names(): number {
     return this.#names
   }
 
-  /** Another number after each change of what is missing. */
+  /** Changes with each change of what is missing. */
   get changes(): number {
     return this.#changes
   }
 
-  get(id: RecordId): Waiter | undefined {
-    return this.#waiting.get(id)?.waiter
+  get(id: RecordId): PendingRecord | undefined {
+    return this.#waiting.get(id)?.pending
   }
 
-  *all(): Iterable<Waiter> {
-    for (const { waiter } of this.#waiting.values()) yield waiter
+  *all(): Iterable<PendingRecord> {
+    for (const { pending } of this.#waiting.values()) yield pending
   }
 
   /**
-   * @param needs those of its names that it waits for
-   * @param heldAt the counter of a record that is needed and held all the same, only not as what is needed
+   * @param needs the names that it lacks
+   * @param heldAt the counter of a record that is held under a needed id but does not fit; undefined without one
    */
-  add(waiter: Waiter, needs: Iterable<Citation>, heldAt: (id: RecordId) => number | undefined): void {
-    const waiting: Waiting = { waiter, lacks: 0 }
-    this.#waiting.set(waiter.id, waiting)
-    this.#names += waiter.names.length
+  add(pending: PendingRecord, needs: Iterable<Citation>, heldAt: (id: RecordId) => number | undefined): void {
+    const waiting: Waiting = { pending, lacks: 0 }
+    this.#waiting.set(pending.id, waiting)
+    this.#names += pending.names.length
     this.#changes += 1
-    if (waiter.type === 'patch') this.#patches += 1
+    if (pending.type === 'patch') this.#patches += 1
     for (const { id, counter } of needs) {
       waiting.lacks += 1
       const need = this.#needs.get(id)
@@ -88,7 +88,7 @@ export class WaitingRoom {
     }
   }
 
-  /** Notes that a live record is held from now on. A superseded record is never noted: it does not count. */
+  /** A live record is held from now on. Never called for a superseded record, which does not count. */
   arrived({ id, counter }: Citation): void {
     const need = this.#needs.get(id)
     if (need === undefined) return
@@ -97,45 +97,45 @@ export class WaitingRoom {
   }
 
   /**
-   * Crosses a part that is held now off what snapshots lack.
+   * Crosses a part that has arrived off the lists of what snapshots lack.
    *
-   * @returns those that lack nothing any more
+   * @returns the snapshots that lack nothing now
    */
-  crossOff(part: Citation): Waiter[] {
-    const complete: Waiter[] = []
+  crossOff(part: Citation): PendingRecord[] {
+    const complete: PendingRecord[] = []
     for (const waiting of this.#lacking(part)) {
       this.#dropNeed(part.id, waiting)
       waiting.lacks -= 1
-      if (waiting.lacks === 0) complete.push(waiting.waiter)
+      if (waiting.lacks === 0) complete.push(waiting.pending)
     }
     return complete
   }
 
-  /** The snapshots that lack this part, and nothing else. */
-  lackingOnly(part: Citation): Waiter[] {
+  /** The snapshots that lack this part and nothing else. */
+  lackingOnly(part: Citation): PendingRecord[] {
     return this.#lacking(part)
       .filter(({ lacks }) => lacks === 1)
-      .map(({ waiter }) => waiter)
+      .map(({ pending }) => pending)
   }
 
   remove(id: RecordId): void {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined) return
     this.#waiting.delete(id)
-    this.#names -= waiting.waiter.names.length
+    this.#names -= waiting.pending.names.length
     this.#changes += 1
-    if (waiting.waiter.type === 'patch') this.#patches -= 1
-    for (const name of waiting.waiter.names) this.#dropNeed(name.id, waiting)
+    if (waiting.pending.type === 'patch') this.#patches -= 1
+    for (const name of waiting.pending.names) this.#dropNeed(name.id, waiting)
   }
 
-  /** Those that wait for a record of this id. */
-  waitingFor(id: RecordId): Waiter[] {
-    return Array.from(this.#needs.get(id)?.waiting ?? [], ({ waiter }) => waiter)
+  /** The pending records that wait for this id. */
+  waitingFor(id: RecordId): PendingRecord[] {
+    return Array.from(this.#needs.get(id)?.waiting ?? [], ({ pending }) => pending)
   }
 
   /**
-   * Ids that something names at or above the base's counter and that no live record has, in no order. A superseded record
-   * does not count as held: a node may have dropped it, and what is missing must not depend on that.
+   * Ids that a pending record names at or above the base's counter and that no live record has; in no order. A superseded
+   * record does not count as held: another node may have dropped it, and `missing` must be the same on both.
    */
   *missing(counter: number): Iterable<RecordId> {
     for (const [id, need] of this.#needs) if (need.heldAt < counter && need.counter >= counter) yield id
@@ -143,7 +143,7 @@ export class WaitingRoom {
 
   #lacking({ id, counter }: Citation): Waiting[] {
     return [...(this.#needs.get(id)?.waiting ?? [])].filter(
-      ({ waiter }) => waiter.type === 'snapshot' && waiter.counter === counter,
+      ({ pending }) => pending.type === 'snapshot' && pending.counter === counter,
     )
   }
 

@@ -36,7 +36,7 @@ export class AvatarBatch {
   readonly #baseBefore: number
   /** The base up to which it is known what is live. */
   #settled: number
-  #mustUnlist = false
+  #isSyncIndexStale = false
 
   constructor(context: BatchContext, entry: AvatarEntry) {
     this.#context = context
@@ -60,7 +60,7 @@ export class AvatarBatch {
     const bytes = bytesOf(record)
     const isLive = counter >= (entry.state.base?.counter ?? 0)
     entry.hold(id, body)
-    if (body.type === 'part') entry.allowances.took(entry.state, id, bytes)
+    if (body.type === 'part') entry.quotaExceptions.took(entry.state, id, bytes)
     let sequence = lastSequence + 1
     this.#kept.push({ record, sequence, bytes, isLive })
     entry.keep(id, bytes, isLive)
@@ -77,8 +77,8 @@ export class AvatarBatch {
     return this.#entry.takeReads()
   }
 
-  standing({ id, body }: VerifiedRecord): CommitResult {
-    return { status: this.#entry.state.standing({ counter: body.counter, id }, body.type) }
+  outcome({ id, body }: VerifiedRecord): CommitResult {
+    return { status: this.#entry.state.status({ counter: body.counter, id }, body.type) }
   }
 
   isSuperseded({ body }: VerifiedRecord): boolean {
@@ -88,7 +88,7 @@ export class AvatarBatch {
   /** What becomes of a record that is not kept; undefined for one that is. */
   async refuse(record: VerifiedRecord, isTight: boolean, node: () => Counts): Promise<CommitResult | undefined> {
     const { id, body } = record
-    const { state, counts, allowances, additions } = this.#entry
+    const { state, counts, quotaExceptions, additions } = this.#entry
     if (state.mayBeHeld(record) && this.#entry.held(id) !== undefined) return { status: 'duplicate' }
     const { archive, quotas } = this.#context
     const bytes = bytesOf(record)
@@ -109,16 +109,16 @@ export class AvatarBatch {
     const [first] = full
     if (first === undefined) return undefined
     const unstored = this.#kept.filter(({ isLive }) => isLive)
-    const isLet = !isPatch && (await allowances.lets(record, bytes, full, { state, additions, unstored }))
+    const isLet = !isPatch && (await quotaExceptions.allows(record, bytes, full, { state, additions, unstored }))
     return isLet ? undefined : refusedFor(first)
   }
 
   /** Counts out what a new base has superseded. */
   async settle(): Promise<void> {
-    const { state, avatar, allowances } = this.#entry
+    const { state, avatar, quotaExceptions } = this.#entry
     const base = state.base?.counter ?? 0
     if (base <= this.#settled) return
-    allowances.clear()
+    quotaExceptions.clear()
     const { db, stepRecords } = this.#context
     const isStored = !this.#entry.isNew
     const split = isStored ? await splitAt(db, avatar, this.#settled, base, stepRecords) : undefined
@@ -131,11 +131,11 @@ export class AvatarBatch {
     }
     if (split !== undefined && 'left' in split) {
       this.#entry.keepLive(split.left.addAll(left))
-      this.#mustUnlist = true
+      this.#isSyncIndexStale = true
     } else {
       this.#entry.supersede(gone)
       if (split !== undefined) this.#entry.supersede(split.gone)
-      if (split?.items === undefined) this.#mustUnlist ||= split !== undefined
+      if (split?.items === undefined) this.#isSyncIndexStale ||= split !== undefined
       else this.#removed.push(...split.items)
     }
     this.#settled = base
@@ -163,9 +163,9 @@ export class AvatarBatch {
   #leaveChores(made: Made): void {
     const { avatar, counts } = this.#entry
     const { archive, quotas, db } = this.#context
-    if (this.#mustUnlist) {
-      made.unlisting.push(avatar)
-      const key = keys.choreKey('u', avatar)
+    if (this.#isSyncIndexStale) {
+      made.staleInSyncIndex.push(avatar)
+      const key = keys.taskKey('u', avatar)
       // What is left of an earlier base lies before this one's, and is still to be done.
       if (db.getSync(key) === undefined) {
         made.operations.push({ type: 'put', key, value: seal(key, rows.encodePlace(lastBelow(this.#baseBefore))) })
@@ -174,7 +174,7 @@ export class AvatarBatch {
     const hasHistory = counts.keptRecords > counts.records
     made.hasHistory ||= hasHistory
     if (!hasHistory || (archive && isAvatarWithin(quotas, counts))) return
-    made.operations.push({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE })
+    made.operations.push({ type: 'put', key: keys.taskKey('g', avatar), value: NO_VALUE })
     made.hasGarbage = true
   }
 }

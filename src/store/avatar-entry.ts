@@ -10,8 +10,8 @@ import { isVoid, type Cell } from '../state/cell.ts'
 import type { NamespaceChange, NamespaceMarks, NamespaceName } from '../state/content.ts'
 import { avatarDigest } from '../state/digest.ts'
 import type { Stamp } from '../state/order.ts'
-import type { Waiter } from '../state/waiting.ts'
-import { Allowances } from './allowances.ts'
+import type { PendingRecord } from '../state/waiting.ts'
+import { QuotaExceptions } from './quota-exceptions.ts'
 import { bytesText, fromHex } from './bytes.ts'
 import { decodeMember, encodeMember } from './cell-codec.ts'
 import { cellWeight, textWeight } from './cell-weight.ts'
@@ -20,7 +20,7 @@ import { NO_VALUE, openRow, readRow, walk } from './database.ts'
 import { type Database, type Operation } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
-import { mustBeUnclaimed, readSummary, readWhereabouts, readWhereaboutsOf, type Whereabouts } from './reader.ts'
+import { mustBeUnclaimed, readSummary, readLocation, readLocations, type RecordLocation } from './reader.ts'
 import * as rows from './rows.ts'
 import { seal, sealOf } from './seal.ts'
 import type { AvatarSummary } from './types.ts'
@@ -58,14 +58,14 @@ interface MemberRow {
 interface Stored {
   readonly summary: rows.SummaryRow
   readonly state: StoredState
-  readonly named: ReadonlyMap<RecordId, Whereabouts>
+  readonly named: ReadonlyMap<RecordId, RecordLocation>
 }
 
 export class AvatarEntry implements StateSource {
   readonly avatar: Avatar
   readonly state: AvatarState
   /** What its snapshots may take beyond a quota. */
-  readonly allowances: Allowances
+  readonly quotaExceptions: QuotaExceptions
   /** Changes whenever a record was added: what was counted before may have grown. */
   additions = 0
   #live = new LiveSum()
@@ -83,14 +83,14 @@ export class AvatarEntry implements StateSource {
   readonly #namespaceRows = new Map<string, rows.NamespaceRow>()
   readonly #memberRows = new WeakMap<Cell, MemberRow>()
   #storedTips: readonly Citation[] = []
-  #storedWaiters = new Map<RecordId, Citation>()
+  #storedPending = new Map<RecordId, Citation>()
   /** While the state is made: what is held of all that waiting records name. */
-  #named: ReadonlyMap<RecordId, Whereabouts> | undefined
+  #named: ReadonlyMap<RecordId, RecordLocation> | undefined
 
   private constructor(db: Database, avatar: Avatar, stored?: Stored) {
     this.#db = db
     this.avatar = avatar
-    this.allowances = new Allowances(db, avatar)
+    this.quotaExceptions = new QuotaExceptions(db, avatar)
     // Before the state is made: it asks at once what is held of all that waiting records name.
     this.#isNew = stored === undefined
     this.#named = stored?.named
@@ -102,7 +102,7 @@ export class AvatarEntry implements StateSource {
     this.#keptBytes = stored.summary.keptBytes
     this.#namespaces = stored.summary.namespaces
     this.#storedTips = stored.summary.tipsTotal > SUMMARY_TIPS ? this.state.tips.slice() : []
-    for (const waiter of this.state.waiters()) this.#storedWaiters.set(waiter.id, waiter)
+    for (const pending of this.state.pendingRecords()) this.#storedPending.set(pending.id, pending)
   }
 
   /** An avatar of which nothing is stored. */
@@ -138,17 +138,23 @@ export class AvatarEntry implements StateSource {
     if (avatarDigest(summary.base, tips, hash) !== summary.digest) {
       throw new CorruptRowError(avatar, 'tips', 'they do not make the digest')
     }
-    const waiters: Waiter[] = []
+    const pendingRecords: PendingRecord[] = []
     if (summary.pending + summary.incomplete > 0) {
       for await (const [key, row] of walk(db, keys.tableRange('p', avatar))) {
-        waiters.push(openRow(avatar, 'waiter', key, row, (content) => rows.decodeWaiter(keys.placeInKey(key), content)))
+        pendingRecords.push(
+          openRow(avatar, 'pending', key, row, (content) => rows.decodePendingRecord(keys.placeInKey(key), content)),
+        )
       }
     }
-    if (waiters.length !== summary.pending + summary.incomplete) {
-      throw new CorruptRowError(avatar, 'waiter', 'one is not there')
+    if (pendingRecords.length !== summary.pending + summary.incomplete) {
+      throw new CorruptRowError(avatar, 'pending', 'one is not there')
     }
-    const named = await readWhereaboutsOf(db, new Set(waiters.flatMap(({ names }) => names.map(({ id }) => id))))
-    return new AvatarEntry(db, avatar, { summary, state: { base: summary.base, tips, waiters }, named })
+    const named = await readLocations(db, new Set(pendingRecords.flatMap(({ names }) => names.map(({ id }) => id))))
+    return new AvatarEntry(db, avatar, {
+      summary,
+      state: { base: summary.base, tips, pendingRecords },
+      named,
+    })
   }
 
   /** Reads all content, as a new base needs it. */
@@ -207,7 +213,7 @@ export class AvatarEntry implements StateSource {
     const body = this.#uncommitted.get(id)
     if (body !== undefined) return body
     if (this.#isNew) return undefined
-    const row = this.#named === undefined ? readWhereabouts(this.#db, id) : this.#named.get(id)
+    const row = this.#named === undefined ? readLocation(this.#db, id) : this.#named.get(id)
     return row?.avatar === this.avatar ? row : undefined
   }
 
@@ -269,7 +275,7 @@ export class AvatarEntry implements StateSource {
     for (const change of this.state.content.takeChanges()) this.#flushNamespace(change, operations)
     if (this.#isNew) put(operations, keys.hostedKey(this.avatar), NO_VALUE)
     this.#flushTips(operations)
-    this.#flushWaiters(operations)
+    this.#flushPending(operations)
     const summary = this.summary()
     const key = keys.summaryKey(this.avatar)
     put(operations, key, seal(key, rows.encodeSummary(summary)))
@@ -359,17 +365,17 @@ export class AvatarEntry implements StateSource {
     this.#storedTips = tips.slice()
   }
 
-  #flushWaiters(operations: Operation[]): void {
-    const before = this.#storedWaiters
+  #flushPending(operations: Operation[]): void {
+    const before = this.#storedPending
     const now = new Map<RecordId, Citation>()
-    for (const waiter of this.state.waiters()) {
-      now.set(waiter.id, waiter)
-      if (before.delete(waiter.id)) continue
-      const key = keys.waiterKey(this.avatar, waiter)
-      put(operations, key, seal(key, rows.encodeWaiter(waiter)))
+    for (const pending of this.state.pendingRecords()) {
+      now.set(pending.id, pending)
+      if (before.delete(pending.id)) continue
+      const key = keys.pendingKey(this.avatar, pending)
+      put(operations, key, seal(key, rows.encodePendingRecord(pending)))
     }
-    for (const place of before.values()) del(operations, keys.waiterKey(this.avatar, place))
-    this.#storedWaiters = now
+    for (const place of before.values()) del(operations, keys.pendingKey(this.avatar, place))
+    this.#storedPending = now
   }
 
   #namespaceRow(namespace: NamespaceName): rows.NamespaceRow | undefined {

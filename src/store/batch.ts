@@ -26,7 +26,7 @@ export interface Batch {
   /** Records that are live no longer and whose `o` rows this batch removes. */
   readonly removed: readonly Item[]
   /** Avatars of which others have to be removed later. */
-  readonly unlisting: readonly Avatar[]
+  readonly staleInSyncIndex: readonly Avatar[]
   /** Whether there is history to be pruned. */
   readonly hasGarbage: boolean
   /** Whether an avatar of the batch has history. */
@@ -53,7 +53,7 @@ export class Made {
   readonly summaries = new Map<Avatar, AvatarSummary>()
   readonly added: Item[] = []
   readonly removed: Item[] = []
-  readonly unlisting: Avatar[] = []
+  readonly staleInSyncIndex: Avatar[] = []
   newAvatars = 0
   hasGarbage = false
   hasHistory = false

@@ -19,7 +19,7 @@ const OPERATIONS_A_TURN = 2_000
 /** What a record counts for beside what is read for it: for a snapshot thousands of rows. */
 const READS_A_RECORD = 4
 
-/** @throws CorruptRowError, CorruptWhereaboutsError */
+/** @throws CorruptRowError, CorruptLocationError */
 export async function buildBatch(context: BatchContext, records: readonly VerifiedRecord[]): Promise<Batch> {
   const entries = new Map<Avatar, AvatarEntry>()
   for (const { body } of records) {
@@ -56,7 +56,7 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     const refusal = refusals.get(at)
     // Held or not, whoever sends it must know that it has no effect any more.
     if (refusal?.status === 'duplicate' && part.isSuperseded(record)) return { status: 'superseded' as const }
-    return refusal ?? part.standing(record)
+    return refusal ?? part.outcome(record)
   })
   const made = new Made()
   let unpaused = 0

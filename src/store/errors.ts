@@ -24,8 +24,8 @@ export class StoreError extends Error {
 }
 
 /** A row that says where a record is fails its check; it can be of any avatar. */
-export class CorruptWhereaboutsError extends Error {
-  override readonly name = 'CorruptWhereaboutsError'
+export class CorruptLocationError extends Error {
+  override readonly name = 'CorruptLocationError'
   readonly id: RecordId
 
   constructor(id: RecordId) {

@@ -40,7 +40,7 @@ export async function readFeed(db: Database, after: number, limit: number): Prom
       last = keys.sequenceInKey(key)
       changes.push(...decodeEntry(key, row))
     }
-    const events = toEvents(changes, standings(db))
+    const events = toEvents(changes, summaries(db))
     if (events.length > 0 || last === undefined) return events
     from = last
   }
@@ -67,7 +67,7 @@ export async function readAvatarFeed(
       changes.push({ sequence: keys.sequenceInKey(key), kind: 'record', avatar, counter, id })
     }
   }
-  return toEvents(changes.sort((a, b) => a.sequence - b.sequence).slice(0, limit), standings(db))
+  return toEvents(changes.sort((a, b) => a.sequence - b.sequence).slice(0, limit), summaries(db))
 }
 
 /** A broken entry is passed over: nothing can make it anew, and who follows the feed sees the avatar's next one. */
@@ -77,7 +77,7 @@ function decodeEntry(key: keys.Key, row: Uint8Array): Change[] {
 }
 
 /** Reads each avatar's standing once. */
-function standings(db: Database): (avatar: Avatar) => AvatarSummary | undefined {
+function summaries(db: Database): (avatar: Avatar) => AvatarSummary | undefined {
   const known = new Map<Avatar, AvatarSummary | undefined>()
   return (avatar) => {
     if (!known.has(avatar)) known.set(avatar, readSummary(db, avatar))

@@ -82,7 +82,7 @@ export class StoreHandle {
   }
 
   /** For what is in memory. What reads or writes the database goes through `read`, `long` or `write`. */
-  get writer(): Pick<StoreWriter, 'totals' | 'feedFloor' | 'sweeper'> {
+  get writer(): Pick<StoreWriter, 'totals' | 'feedFloor' | 'compactor'> {
     return this.#loaded.writer
   }
 

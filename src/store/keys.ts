@@ -55,10 +55,10 @@ export const historyKey = (avatar: Avatar, place: Citation): Key => placeKey('h'
 export const idKey = (id: RecordId): Key => start('i', 33).hex(id).finish()
 export const orderKey = (createdAt: number, id: RecordId): Key => start('o').u64(createdAt).hex(id).finish()
 export const hostedKey = (avatar: Avatar): Key => start('a').hex(avatar).finish()
-export const choreKey = (chore: Chore, avatar: Avatar): Key => start(chore).hex(avatar).finish()
+export const taskKey = (chore: Chore, avatar: Avatar): Key => start(chore).hex(avatar).finish()
 export const summaryKey = (avatar: Avatar): Key => start('v').hex(avatar).u8(0).finish()
 export const tipKey = (avatar: Avatar, place: Citation): Key => placeKey('k', avatar, place)
-export const waiterKey = (avatar: Avatar, place: Citation): Key => placeKey('p', avatar, place)
+export const pendingKey = (avatar: Avatar, place: Citation): Key => placeKey('p', avatar, place)
 
 const placeKey = (letter: string, avatar: Avatar, { counter, id }: Citation): Key =>
   start(letter).hex(avatar).u64(counter).hex(id).finish()

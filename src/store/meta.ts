@@ -114,7 +114,7 @@ async function followArchive(db: Database, wanted: boolean | undefined): Promise
     for await (const step of countsOfAll(db)) {
       const chores = step
         .filter(([, counts]) => counts === undefined || counts.keptRecords > counts.records)
-        .map(([avatar]): Operation => ({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE }))
+        .map(([avatar]): Operation => ({ type: 'put', key: keys.taskKey('g', avatar), value: NO_VALUE }))
       await writeDurably(db, chores)
     }
   }

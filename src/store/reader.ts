@@ -4,7 +4,7 @@ import type { NamespaceName } from '../state/content.ts'
 import { bytesText } from './bytes.ts'
 import { openRow, readRow, walk, type Moment } from './database.ts'
 import { type Database } from './level.ts'
-import { CorruptRowError, CorruptWhereaboutsError } from './errors.ts'
+import { CorruptRowError, CorruptLocationError } from './errors.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
 import { unseal } from './seal.ts'
@@ -31,7 +31,7 @@ export function mustBeUnclaimed(db: Database, avatar: Avatar, name: NamespaceNam
 }
 
 /** Where a record is, and its avatar. */
-export interface Whereabouts extends rows.WhereaboutsRow, Citation {}
+export interface RecordLocation extends rows.LocationRow, Citation {}
 
 /** Ids looked up at a time: holds the event loop for 6 ms. */
 const IDS_A_STEP = 1_000
@@ -39,40 +39,40 @@ const IDS_A_STEP = 1_000
 /**
  * Reads where a record is.
  *
- * @throws CorruptWhereaboutsError
+ * @throws CorruptLocationError
  */
-export function readWhereabouts(db: Database, id: RecordId, moment?: Moment): Whereabouts | undefined {
+export function readLocation(db: Database, id: RecordId, moment?: Moment): RecordLocation | undefined {
   const key = keys.idKey(id)
   const row = moment === undefined ? db.getSync(key) : db.getSync(key, { snapshot: moment })
-  return row === undefined ? undefined : openWhereabouts(id, row)
+  return row === undefined ? undefined : openLocation(id, row)
 }
 
 /**
  * Where those records are that there are: many at once, and off the main thread.
  *
- * @throws CorruptWhereaboutsError
+ * @throws CorruptLocationError
  */
-export async function readWhereaboutsOf(
+export async function readLocations(
   db: Database,
   ids: ReadonlySet<RecordId>,
-): Promise<ReadonlyMap<RecordId, Whereabouts>> {
-  const found = new Map<RecordId, Whereabouts>()
+): Promise<ReadonlyMap<RecordId, RecordLocation>> {
+  const found = new Map<RecordId, RecordLocation>()
   const all = [...ids]
   for (let from = 0; from < all.length; from += IDS_A_STEP) {
     const step = all.slice(from, from + IDS_A_STEP)
     const stepRows = await db.getMany(step.map(keys.idKey))
     for (const [at, id] of step.entries()) {
       const row = stepRows[at]
-      if (row !== undefined) found.set(id, openWhereabouts(id, row))
+      if (row !== undefined) found.set(id, openLocation(id, row))
     }
   }
   return found
 }
 
-function openWhereabouts(id: RecordId, row: Uint8Array): Whereabouts {
+function openLocation(id: RecordId, row: Uint8Array): RecordLocation {
   const content = unseal(keys.idKey(id), row)
-  if (content === undefined) throw new CorruptWhereaboutsError(id)
-  return { ...rows.decodeWhereabouts(content), id }
+  if (content === undefined) throw new CorruptLocationError(id)
+  return { ...rows.decodeLocation(content), id }
 }
 
 /** Records in order of arrival, with the digest of the same moment. */
@@ -147,7 +147,7 @@ async function readCounted(
   if (summary.pending + summary.incomplete > 0) {
     for await (const [key] of walk(db, keys.tableRange('p', avatar), { moment })) not.add(keys.placeInKey(key).id)
     if (not.size !== summary.pending + summary.incomplete)
-      throw new CorruptRowError(avatar, 'waiter', 'one is not there')
+      throw new CorruptRowError(avatar, 'pending', 'one is not there')
   }
   const parts = found.filter(({ type }) => type === 'part')
   if (parts.length > 0) {
@@ -185,11 +185,11 @@ async function readAt<T>(
 /**
  * One record by its id.
  *
- * @throws CorruptWhereaboutsError, CorruptRowError
+ * @throws CorruptLocationError, CorruptRowError
  */
 export function readRecord(db: Database, id: RecordId): Promise<StoredRecord | undefined> {
   return atMoment(db, async (moment) => {
-    const where = readWhereabouts(db, id, moment)
+    const where = readLocation(db, id, moment)
     if (where === undefined) return undefined
     const { avatar, sequence } = where
     const summary = await readSummaryAt(db, moment, avatar)

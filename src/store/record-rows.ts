@@ -28,7 +28,7 @@ export function pushIndexes(
   const order = keys.orderKey(createdAt, id)
   operations.push(
     { type: 'put', key: history, value: seal(history, rows.encodeHistory({ sequence, createdAt, bytes, type })) },
-    { type: 'put', key: byId, value: seal(byId, rows.encodeWhereabouts({ avatar, counter, type, sequence })) },
+    { type: 'put', key: byId, value: seal(byId, rows.encodeLocation({ avatar, counter, type, sequence })) },
   )
   if (isLive) operations.push({ type: 'put', key: order, value: seal(order, rows.encodeOrder({ avatar, sequence })) })
 }

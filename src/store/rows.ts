@@ -1,7 +1,7 @@
 /** What the rows hold (see `keys.ts`), after their checksum (`seal.ts`). */
 import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
 import type { NamespaceMarks } from '../state/content.ts'
-import type { Waiter } from '../state/waiting.ts'
+import type { PendingRecord } from '../state/waiting.ts'
 import { ByteReader } from './bytes.ts'
 import type { Counts } from './counts.ts'
 import { startRow } from './seal.ts'
@@ -57,18 +57,18 @@ export function decodeHistory(content: Uint8Array): HistoryRow {
 }
 
 /** An `i` row. */
-export interface WhereaboutsRow {
+export interface LocationRow {
   readonly avatar: Avatar
   readonly counter: number
   readonly type: RecordBody['type']
   readonly sequence: number
 }
 
-export function encodeWhereabouts({ avatar, counter, type, sequence }: WhereaboutsRow): Uint8Array {
+export function encodeLocation({ avatar, counter, type, sequence }: LocationRow): Uint8Array {
   return startRow(56).hex(avatar).u64(counter).u8(TYPES.indexOf(type)).u64(sequence).finish()
 }
 
-export function decodeWhereabouts(content: Uint8Array): WhereaboutsRow {
+export function decodeLocation(content: Uint8Array): LocationRow {
   const reader = new ByteReader(content)
   const avatar = reader.hex(AVATAR_BYTES)
   return { avatar, counter: reader.u64(), type: oneOf(TYPES, reader.u8()), sequence: reader.u64() }
@@ -135,15 +135,15 @@ export function decodeNamespace(content: Uint8Array): NamespaceRow {
   }
 }
 
-export function encodeWaiter(waiter: Waiter): Uint8Array {
-  const writer = startRow(16 + waiter.names.length * 40)
-    .u8(TYPES.indexOf(waiter.type))
-    .varint(waiter.names.length)
-  for (const { counter, id } of waiter.names) writer.u64(counter).hex(id)
+export function encodePendingRecord(pending: PendingRecord): Uint8Array {
+  const writer = startRow(16 + pending.names.length * 40)
+    .u8(TYPES.indexOf(pending.type))
+    .varint(pending.names.length)
+  for (const { counter, id } of pending.names) writer.u64(counter).hex(id)
   return writer.finish()
 }
 
-export function decodeWaiter(place: Citation, content: Uint8Array): Waiter {
+export function decodePendingRecord(place: Citation, content: Uint8Array): PendingRecord {
   const reader = new ByteReader(content)
   const type = reader.u8() === TYPES.indexOf('snapshot') ? 'snapshot' : 'patch'
   const names: Citation[] = []

@@ -264,8 +264,8 @@ class LevelStore implements RebuildableStore {
     avatar: Avatar,
     open: (db: Database, step: Step) => Promise<T | undefined>,
   ): Promise<T | undefined> {
-    const moment = await this.#handle.long((db, { sweeper }, step) =>
-      sweeper.isForgetting(avatar) ? undefined : open(db, step),
+    const moment = await this.#handle.long((db, { compactor }, step) =>
+      compactor.isForgetting(avatar) ? undefined : open(db, step),
     )
     return moment && mendable(moment, (error) => this.#handle.mend(error))
   }
@@ -288,7 +288,7 @@ class LevelStore implements RebuildableStore {
 
   /** Reads one avatar; `unknown` if it is being forgotten, whatever rows are still there. */
   #readOf<T>(avatar: Avatar, unknown: T, read: (db: Database) => T | Promise<T>): Promise<T> {
-    return this.#handle.read((db, { sweeper }) => (sweeper.isForgetting(avatar) ? unknown : read(db)))
+    return this.#handle.read((db, { compactor }) => (compactor.isForgetting(avatar) ? unknown : read(db)))
   }
 
   exportMoment(): Promise<ExportMoment> {
@@ -307,11 +307,11 @@ class LevelStore implements RebuildableStore {
 
   claims(platform: string, identity: string, { after, limit }: { after?: Avatar; limit: number }): Promise<Avatar[]> {
     const range = keys.identityRange({ platform, identity }, after)
-    return this.#handle.read(async (db, { sweeper }) => {
+    return this.#handle.read(async (db, { compactor }) => {
       const avatars: Avatar[] = []
       for await (const [key] of walk(db, range, { keysOnly: true })) {
         const avatar = keys.avatarAtEnd(key)
-        if (sweeper.isForgetting(avatar)) continue
+        if (compactor.isForgetting(avatar)) continue
         if (avatars.push(avatar) >= limit) break
       }
       return avatars
@@ -348,7 +348,7 @@ class LevelStore implements RebuildableStore {
   }
 
   swept(): Promise<void> {
-    return this.#handle.writer.sweeper.idle()
+    return this.#handle.writer.compactor.idle()
   }
 
   async close(): Promise<void> {

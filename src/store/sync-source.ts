@@ -11,7 +11,7 @@ import { type Database } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import type { Step, StoreHandle } from './handle.ts'
 import * as keys from './keys.ts'
-import { atMoment, readSummary, readSummaryAt, readWhereabouts } from './reader.ts'
+import { atMoment, readSummary, readSummaryAt, readLocation } from './reader.ts'
 import * as rows from './rows.ts'
 import { unseal } from './seal.ts'
 
@@ -24,9 +24,9 @@ export function syncSource(handle: StoreHandle): SyncSource {
         return scope === 'all' ? inSteps(moment, step) : moment
       }),
     avatarSums: (avatars) => handle.read((db) => avatarSums(db, avatars)),
-    held: (ids) => handle.read((db, { sweeper }) => heldOf(db, ids, sweeper)),
+    held: (ids) => handle.read((db, { compactor }) => heldOf(db, ids, compactor)),
     signed: (ids) => handle.read((db) => signedOf(db, ids)),
-    from: (bound, limits) => handle.read((db, { sweeper }) => signedFrom(db, bound, limits, sweeper)),
+    from: (bound, limits) => handle.read((db, { compactor }) => signedFrom(db, bound, limits, compactor)),
   }
 }
 
@@ -80,7 +80,7 @@ function avatarSums(db: Database, avatars: readonly Avatar[]): AvatarSum[] {
 /** What sync must know of rows that are still there although their records are not live, or their avatar is gone. */
 interface Leftovers {
   /** Whether the `o` rows are those of the live records, no more. */
-  readonly isListed: boolean
+  readonly isSyncIndexExact: boolean
   readonly isForgettingSome: boolean
   isForgetting(avatar: Avatar): boolean
 }
@@ -92,7 +92,7 @@ function heldOf(db: Database, ids: readonly Uint8Array[], leftovers: Leftovers):
     const row = db.getSync(key)
     if (row === undefined || !leftovers.isForgettingSome) return row !== undefined
     const content = unseal(key, row)
-    return content === undefined || !leftovers.isForgetting(rows.decodeWhereabouts(content).avatar)
+    return content === undefined || !leftovers.isForgetting(rows.decodeLocation(content).avatar)
   })
 }
 
@@ -122,7 +122,7 @@ function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<SignedRecor
     const fromOf = liveFrom(db, moment)
     const wanted: Wanted[] = []
     for (const id of ids) {
-      const where = readWhereabouts(db, keys.idText(id), moment)
+      const where = readLocation(db, keys.idText(id), moment)
       if (where !== undefined && where.counter >= (await fromOf(where.avatar))) wanted.push(where)
     }
     const found = await readSigned(db, moment, wanted)
@@ -141,7 +141,7 @@ function signedFrom(
   leftovers: Leftovers,
 ): Promise<{ records: SignedRecord[]; next: Bound | null }> {
   // As it is at that moment: what is still listed then may be gone a little later.
-  const { isListed } = leftovers
+  const { isSyncIndexExact } = leftovers
   return atMoment(db, async (moment) => {
     const fromOf = liveFrom(db, moment)
     const records: SignedRecord[] = []
@@ -151,7 +151,7 @@ function signedFrom(
       const step = await stepFrom(db, moment, next, Math.min(STEP_RECORDS, maxRecords - seen))
       for (const [at, record] of (await readSigned(db, moment, step.wanted)).entries()) {
         const { avatar, place } = step.wanted[at] as (typeof step.wanted)[number]
-        if (!isListed && record.counter < (await fromOf(avatar))) continue
+        if (!isSyncIndexExact && record.counter < (await fromOf(avatar))) continue
         bytes += record.payload.length
         if (records.length > 0 && bytes > maxBytes) return { records, next: place }
         records.push({ payload: record.payload, signature: record.signature })
@@ -181,8 +181,8 @@ async function stepFrom(
       wanted.push({ ...rows.decodeOrder(content), place })
       continue
     }
-    // Its avatar cannot be told from it; whereabouts can. A row of no record is passed over.
-    const where = readWhereabouts(db, keys.idText(place.id), moment)
+    // The damaged row does not say its avatar; the `i` row of the id does. A row without a record is skipped.
+    const where = readLocation(db, keys.idText(place.id), moment)
     if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not fit')
   }
   return { wanted, seen, next: null }

@@ -14,7 +14,7 @@ import { NOTHING, plus } from './counts.ts'
 import { countAll } from './count-all.ts'
 import { NO_VALUE, walk, writeDurably, writeSoon } from './database.ts'
 import { type Database, type Operation } from './level.ts'
-import { CorruptRowError, CorruptWhereaboutsError } from './errors.ts'
+import { CorruptRowError, CorruptLocationError } from './errors.ts'
 import * as feed from './feed.ts'
 import * as keys from './keys.ts'
 import { totalsOperation, type Meta, type Totals } from './meta.ts'
@@ -25,7 +25,7 @@ import { readSummary } from './reader.ts'
 import { rebuildAvatar } from './rebuild.ts'
 import * as rows from './rows.ts'
 import { seal } from './seal.ts'
-import { Sweeper } from './sweeper.ts'
+import { Compactor } from './compactor.ts'
 import { earlierWriteFailed, noteDamage } from './torn-log.ts'
 import type { CommitResult, Quotas } from './types.ts'
 
@@ -62,14 +62,14 @@ export interface Rebuilt {
   readonly quarantined: number
 }
 
-type Corruption = CorruptRowError | CorruptWhereaboutsError
+type Corruption = CorruptRowError | CorruptLocationError
 
 function isCorruption(error: unknown): error is Corruption {
-  return error instanceof CorruptRowError || error instanceof CorruptWhereaboutsError
+  return error instanceof CorruptRowError || error instanceof CorruptLocationError
 }
 
 export class StoreWriter {
-  readonly sweeper: Sweeper
+  readonly compactor: Compactor
   readonly #components: WriterComponents
   readonly #db: Database
   readonly #options: WriterOptions
@@ -88,7 +88,7 @@ export class StoreWriter {
     const feedFloor = await feed.readFeedFloor(db, meta.lastSequence)
     const links: { writer?: StoreWriter } = {}
     const writer = (): StoreWriter => links.writer as StoreWriter
-    const sweeper = await Sweeper.load({
+    const compactor = await Compactor.load({
       db,
       logger,
       archive: options.archive,
@@ -112,8 +112,8 @@ export class StoreWriter {
         )
       },
     })
-    links.writer = new StoreWriter(components, options, meta, feedFloor, sweeper)
-    sweeper.wake()
+    links.writer = new StoreWriter(components, options, meta, feedFloor, compactor)
+    compactor.wake()
     return links.writer
   }
 
@@ -122,7 +122,7 @@ export class StoreWriter {
     options: WriterOptions,
     meta: Meta,
     feedFloor: number,
-    sweeper: Sweeper,
+    compactor: Compactor,
   ) {
     this.#components = components
     this.#db = components.db
@@ -135,7 +135,7 @@ export class StoreWriter {
     this.#options = options
     this.#totals = meta
     this.#feedFloor = feedFloor
-    this.sweeper = sweeper
+    this.compactor = compactor
     this.#writing = new Mutex()
     this.#order = new OrderIndex(components.db)
     // Commits wait for it, reads do not. What fails here fails again, and is told, when the index is asked for.
@@ -155,7 +155,7 @@ export class StoreWriter {
     const avatars = [...new Set(records.map(({ body }) => body.avatar))]
     return this.#exclusively(async () => {
       for (const avatar of avatars) {
-        while (this.sweeper.isForgetting(avatar)) await this.sweeper.forgetSome(avatar)
+        while (this.compactor.isForgetting(avatar)) await this.compactor.forgetSome(avatar)
       }
       return this.#commit(records)
     }, avatars)
@@ -199,7 +199,7 @@ export class StoreWriter {
     )
     if (batch.operations.length > 0) {
       const { operations, added, removed, counts } = batch
-      this.sweeper.note({ unlist: batch.unlisting })
+      this.compactor.note({ staleInSyncIndex: batch.staleInSyncIndex })
       const avatars = this.#totals.avatars + batch.newAvatars
       await this.#write(operations, { lastSequence: batch.lastSequence, avatars, ...counts }, added, removed)
     }
@@ -209,7 +209,7 @@ export class StoreWriter {
     this.#afterCommit('a metric', () => {
       metrics.commit((environment.clock.now() - startedMs) / 1_000, records.length)
     })
-    this.#afterCommit('waking background work', () => this.sweeper.follow(batch))
+    this.#afterCommit('waking background work', () => this.compactor.follow(batch))
     await this.#trimFeed().catch((error: unknown) => this.#logAfterCommit('trimming the change feed', error))
     return batch.results
   }
@@ -268,8 +268,8 @@ export class StoreWriter {
   async orderMoment(): Promise<SyncMoment> {
     for (;;) {
       const moment = await this.#inTurn(async () => {
-        if (this.sweeper.isListed) return this.#order.at(this.#db.snapshot())
-        await this.sweeper.unlist()
+        if (this.compactor.isSyncIndexExact) return this.#order.at(this.#db.snapshot())
+        await this.compactor.removeFromSyncIndex()
         return undefined
       })
       if (moment !== undefined) return moment
@@ -278,32 +278,32 @@ export class StoreWriter {
 
   async forget(avatar: Avatar): Promise<void> {
     await this.#exclusively(() => this.#beginToForget(avatar), [avatar])
-    while (this.sweeper.isForgetting(avatar)) {
-      await this.#inTurn(() => this.sweeper.forgetSome(avatar))
+    while (this.compactor.isForgetting(avatar)) {
+      await this.#inTurn(() => this.compactor.forgetSome(avatar))
     }
   }
 
   /** Lets an avatar go from one moment to the next; its rows follow. */
   async #beginToForget(avatar: Avatar): Promise<void> {
-    if (this.sweeper.isForgetting(avatar)) return
+    if (this.compactor.isForgetting(avatar)) return
     const summary = readSummary(this.#db, avatar)
     if (summary === undefined) return
     this.#entries.delete(avatar)
-    const unlist = keys.choreKey('u', avatar)
+    const task = keys.taskKey('u', avatar)
     const all = rows.encodePlace({ counter: 0, id: `0x${'00'.repeat(32)}` })
     const operations: Operation[] = [
-      { type: 'put', key: unlist, value: seal(unlist, all) },
-      { type: 'put', key: keys.choreKey('d', avatar), value: NO_VALUE },
+      { type: 'put', key: task, value: seal(task, all) },
+      { type: 'put', key: keys.taskKey('d', avatar), value: NO_VALUE },
       { type: 'del', key: keys.summaryKey(avatar) },
       { type: 'del', key: keys.hostedKey(avatar) },
     ]
     const { lastSequence, avatars } = this.#totals
-    this.sweeper.note({ unlist: [avatar], forget: [avatar] })
+    this.compactor.note({ staleInSyncIndex: [avatar], forget: [avatar] })
     try {
       const totals = { lastSequence, avatars: avatars - 1, ...plus(this.#totals, summary, -1) }
       await this.#write(operations, totals, [], [])
     } catch (error) {
-      this.sweeper.keeps(avatar)
+      this.compactor.keeps(avatar)
       throw error
     }
   }
@@ -346,7 +346,7 @@ export class StoreWriter {
 
   /** Makes the rows of an avatar again. The totals and the order of sync must be counted again afterwards. */
   async #remake(avatar: Avatar, claim?: NamespaceName): Promise<Rebuilt> {
-    if (this.sweeper.isForgetting(avatar)) return { records: 0, quarantined: 0 }
+    if (this.compactor.isForgetting(avatar)) return { records: 0, quarantined: 0 }
     const { engine, environment } = this.#components
     this.#entries.delete(avatar)
     const { network } = this.#options
@@ -355,13 +355,13 @@ export class StoreWriter {
       nowMs: environment.clock.now(),
       claim,
     })
-    const operations: Operation[] = [...rebuilt.operations, { type: 'del', key: keys.choreKey('u', avatar) }]
+    const operations: Operation[] = [...rebuilt.operations, { type: 'del', key: keys.taskKey('u', avatar) }]
     const hasGarbage = rebuilt.hasHistory && !this.#options.archive
-    if (hasGarbage) operations.push({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE })
+    if (hasGarbage) operations.push({ type: 'put', key: keys.taskKey('g', avatar), value: NO_VALUE })
     // Without totals until they are counted again: the next opening counts them if this process ends before.
     await writeDurably(this.#db, [...operations, { type: 'del', key: keys.metaKey('totals') }])
-    this.sweeper.rebuilt(avatar)
-    if (hasGarbage) this.sweeper.wake()
+    this.compactor.rebuilt(avatar)
+    if (hasGarbage) this.compactor.wake()
     return rebuilt
   }
 
@@ -391,7 +391,7 @@ export class StoreWriter {
 
   async #mend(error: Corruption): Promise<void> {
     const { logger, metrics } = this.#components
-    const row = error instanceof CorruptRowError ? error.row : 'whereabouts'
+    const row = error instanceof CorruptRowError ? error.row : 'location'
     metrics.corruption(row)
     const avatar = error instanceof CorruptRowError ? error.avatar : await this.#ownerOf(error.id)
     if (avatar === undefined) {
@@ -406,7 +406,7 @@ export class StoreWriter {
     )
   }
 
-  /** Looks through all histories for a record whose whereabouts are lost; drops them if it is in none. */
+  /** Searches all histories for a record whose location row is damaged; deletes the row if no history has the record. */
   async #ownerOf(id: RecordId): Promise<Avatar | undefined> {
     for await (const [key] of walk(this.#db, keys.tableRange('h'))) {
       if (keys.placeInKey(key).id === id) return keys.avatarInKey(key)
@@ -424,7 +424,7 @@ export class StoreWriter {
   }
 
   async close(): Promise<void> {
-    this.sweeper.stop()
+    this.compactor.stop()
     await this.#writing.run(() => this.#db.close())
   }
 

@@ -303,7 +303,7 @@ describe('what is to be dropped', () => {
     const { held: later, forgotten: forgottenLater } = storeOf()
     const second = await openOffice({ mode: 'listed', policy: 'invite', held: later, path })
     expect([A, B, C].map((each) => second.hosts(each))).toEqual([true, false, false])
-    expect(second.whereabouts(B)).toEqual(['https://home.test'])
+    expect(second.formerHomes(B)).toEqual(['https://home.test'])
     expect(second.pulls()).toMatchObject([{ avatar: A, from: 'https://old.test' }])
     second.resume()
     await second.settled()

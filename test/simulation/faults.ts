@@ -66,7 +66,7 @@ function failDisk(world: World, node = world.someNode()): void {
 }
 
 /**
- * Flips one bit of one stored row, or loses a row of an avatar's state. Not one of history (`h`), whereabouts (`i`) or the
+ * Flips one bit of one stored row, or loses a row of an avatar's state. Not one of history (`h`), locations (`i`) or the
  * order of sync (`o`): that one of theirs is gone is noticed only when the avatar is rebuilt.
  */
 function damageRow(world: World): void {

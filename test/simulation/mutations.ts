@@ -54,8 +54,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'ignore-one-citation',
     'state/avatar-state.js',
-    'return waiter.names.filter((place) => !isThere(place));',
-    'return waiter.names.slice(1).filter((place) => !isThere(place));',
+    'return pending.names.filter((place) => !isThere(place));',
+    'return pending.names.slice(1).filter((place) => !isThere(place));',
   ),
   mutation(
     'false-counters-settle',
@@ -88,13 +88,13 @@ export const MUTATIONS: readonly Mutation[] = [
     'compareCitations(place, this.#base) !== 0;',
   ),
   mutation(
-    'no-look-at-waiters-after-a-base',
+    'no-look-at-pending-records-after-a-base',
     'state/avatar-state.js',
     'this.#showReady([...this.#waiting.all()]);',
     '',
   ),
   mutation(
-    'no-look-at-waiters-after-a-patch',
+    'no-look-at-pending-records-after-a-patch',
     'state/avatar-state.js',
     'this.#tips.add(place);\n        return this.#waiting.waitingFor(place.id);',
     'this.#tips.add(place);\n        return [];',
@@ -177,7 +177,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'forget-who-waits',
     'store/avatar-entry.js',
-    'put(operations, key, seal(key, rows.encodeWaiter(waiter)));',
+    'put(operations, key, seal(key, rows.encodePendingRecord(pending)));',
     '',
   ),
   mutation(
@@ -248,20 +248,20 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation(
     'prune-what-is-live',
-    'store/chores.js',
+    'store/background-tasks.js',
     'const range = keys.historyRange(avatar, 0, entry.state.base?.counter ?? 0);',
     'const range = keys.historyRange(avatar, 0, (entry.state.base?.counter ?? 0) + 1);',
   ),
   mutation(
     'prune-below-the-head',
-    'store/chores.js',
+    'store/background-tasks.js',
     'const range = keys.historyRange(avatar, 0, entry.state.base?.counter ?? 0);',
     'const range = keys.historyRange(avatar, 0, entry.state.head);',
   ),
   mutation(
     'leave-no-word-to-prune',
     'store/avatar-batch.js',
-    "made.operations.push({ type: 'put', key: keys.choreKey('g', avatar), value: NO_VALUE });",
+    "made.operations.push({ type: 'put', key: keys.taskKey('g', avatar), value: NO_VALUE });",
     '',
   ),
   mutation('count-what-was-pruned', 'store/avatar-entry.js', 'this.#keptRecords -= 1;', ''),
@@ -284,30 +284,35 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (false)',
   ),
   mutation('count-superseded-as-live', 'store/avatar-entry.js', 'this.#live.subtract(gone);', ''),
-  mutation('leave-superseded-in-the-order-index', 'store/avatar-batch.js', 'made.unlisting.push(avatar);', ''),
+  mutation('leave-superseded-in-the-order-index', 'store/avatar-batch.js', 'made.staleInSyncIndex.push(avatar);', ''),
   mutation(
-    'forget-what-was-still-to-be-unlisted',
+    'forget-what-was-still-in-the-sync-index',
     'store/avatar-batch.js',
     'if (db.getSync(key) === undefined) {',
     '{',
   ),
   mutation(
-    'prune-before-unlisting',
-    'store/sweeper.js',
-    'if (!this.isListed)\n            await this.unlist();',
-    'if (false)\n            await this.unlist();',
+    'prune-before-the-sync-index',
+    'store/compactor.js',
+    'if (!this.isSyncIndexExact)\n            await this.removeFromSyncIndex();',
+    'if (false)\n            await this.removeFromSyncIndex();',
   ),
-  mutation('sync-before-unlisting', 'store/writer.js', 'if (this.sweeper.isListed)\n', 'if (true)\n'),
+  mutation(
+    'sync-before-the-sync-index-is-exact',
+    'store/writer.js',
+    'if (this.compactor.isSyncIndexExact)\n',
+    'if (true)\n',
+  ),
   mutation(
     'quota-keeps-out-what-frees',
     'store/avatar-batch.js',
-    'const isLet = !isPatch && (await allowances',
-    'const isLet = false && (await allowances',
+    'const isLet = !isPatch && (await quotaExceptions',
+    'const isLet = false && (await quotaExceptions',
   ),
   mutation(
     'quota-lets-every-snapshot-in',
     'store/avatar-batch.js',
-    'const isLet = !isPatch && (await allowances.lets(record, bytes, full, { state, additions, unstored }));',
+    'const isLet = !isPatch && (await quotaExceptions.allows(record, bytes, full, { state, additions, unstored }));',
     'const isLet = !isPatch;',
   ),
   mutation(
@@ -339,8 +344,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation(
     'forget-to-go-on-forgetting',
-    'store/sweeper.js',
-    "const forgetting = await choresIn(parts.db, 'd');",
+    'store/compactor.js',
+    "const forgetting = await tasksIn(parts.db, 'd');",
     'const forgetting = new Set();',
   ),
   mutation(

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Citation, RecordBody, RecordId } from '../../src/record/types.ts'
 import { AvatarState, type StateSource } from '../../src/state/avatar-state.ts'
-import type { Waiter } from '../../src/state/waiting.ts'
+import type { PendingRecord } from '../../src/state/waiting.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import { Writer } from '../store/writer.ts'
 
@@ -63,7 +63,11 @@ describe('snapshots that lack parts', () => {
     const source = new CountingSource()
     const state = new AvatarState(writer.avatar, source)
     hold(state, source, [...parts.slice(0, 100), ...snapshots, ...parts.slice(100, 200)])
-    const again = new AvatarState(writer.avatar, source, { base: null, tips: [], waiters: state.waiters() })
+    const again = new AvatarState(writer.avatar, source, {
+      base: null,
+      tips: [],
+      pendingRecords: state.pendingRecords(),
+    })
     expect([...again.missing()].sort()).toEqual([...state.missing()].sort())
     hold(again, source, parts.slice(200))
     expect(again.base).toEqual(greatest)
@@ -109,8 +113,8 @@ test('what is missing is told without a look at what each waiting record names',
       return Reflect.get(target, key)
     },
   })
-  const waiter: Waiter = { counter: 1, id: writer.snapshot([]).id, type: 'snapshot', names: counted }
-  const stored = { base: null, tips: [], waiters: [waiter] }
+  const pending: PendingRecord = { counter: 1, id: writer.snapshot([]).id, type: 'snapshot', names: counted }
+  const stored = { base: null, tips: [], pendingRecords: [pending] }
   const state = new AvatarState(writer.avatar, new CountingSource(), stored)
   reads = 0
   expect([...state.missing()].sort()).toEqual(names.map(({ id }) => id).sort())

@@ -145,7 +145,7 @@ export function v2HostingRoutes({
           listed: hosting.isListed(avatar),
           mode,
           policy,
-          homes: [...hosting.whereabouts(avatar)],
+          homes: [...hosting.formerHomes(avatar)],
           pull: desk.pullOf(avatar) ?? null,
         })
       },

@@ -1,11 +1,11 @@
 /**
- * Snapshots that get in although a quota is full, because they free more than they take (docs/protocol.md, "Quotas and
- * history").
+ * Snapshots that are accepted although a quota is full, because they free more than they take (docs/protocol.md, "Quotas
+ * and history").
  *
- * One that is complete takes effect at once, and what is left is less than before. One that still lacks parts is let in,
- * and then its parts, on what it will free: the patches, the base and the base's parts below it. What waits for other
- * snapshots is no credit, and only a few may wait beyond a quota, so that what an avatar keeps stays below a few times
- * what it shows.
+ * A complete snapshot takes effect at once and leaves less than before. A snapshot that still lacks parts, and then its
+ * parts, are accepted on what the snapshot will free: the patches, the base and the base's parts below it. Parts of other
+ * incomplete snapshots do not count as freed. At most `MAX_INCOMPLETE_OVER_QUOTA` snapshots are accepted this way, so an
+ * avatar stores at most a few times what it shows.
  */
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { AvatarState } from '../state/avatar-state.ts'
@@ -15,7 +15,7 @@ import * as keys from './keys.ts'
 import type { FullQuota } from './quotas.ts'
 import * as rows from './rows.ts'
 
-/** Incomplete snapshots of an avatar beyond which none is let in over a quota: room for a writer to begin anew. */
+/** With this many incomplete snapshots an avatar gets no further exception; above 1, so that a writer can start again. */
 const MAX_INCOMPLETE_OVER_QUOTA = 4
 
 interface Amount {
@@ -23,8 +23,8 @@ interface Amount {
   readonly bytes: number
 }
 
-/** What the allowances need to know of an avatar while a batch is made. */
-export interface Standing {
+/** The avatar as it is in the middle of a batch. */
+export interface BatchView {
   readonly state: AvatarState
   /** Changes whenever a record is added. */
   readonly additions: number
@@ -32,10 +32,10 @@ export interface Standing {
   readonly unstored: readonly { readonly record: VerifiedRecord; readonly bytes: number }[]
 }
 
-export class Allowances {
+export class QuotaExceptions {
   readonly #db: Database
   readonly #avatar: Avatar
-  readonly #incomplete = new Map<RecordId, { readonly credit: Credit; taken: number }>()
+  readonly #incomplete = new Map<RecordId, { readonly reclaimable: ReclaimableSpace; taken: number }>()
 
   constructor(db: Database, avatar: Avatar) {
     this.#db = db
@@ -47,7 +47,7 @@ export class Allowances {
     this.#incomplete.clear()
   }
 
-  /** Notes that a part was taken in. */
+  /** Counts a part that was accepted. */
   took(state: AvatarState, id: RecordId, bytes: number): void {
     if (this.#incomplete.size === 0) return
     for (const snapshot of state.awaiting(id)) {
@@ -56,36 +56,36 @@ export class Allowances {
     }
   }
 
-  /** Whether a record gets in all the same. */
-  async lets(record: VerifiedRecord, bytes: number, full: readonly FullQuota[], now: Standing): Promise<boolean> {
+  /** Whether a record is accepted although the quotas in `full` have no room for it. */
+  async allows(record: VerifiedRecord, bytes: number, full: readonly FullQuota[], now: BatchView): Promise<boolean> {
     const { body, id } = record
     if (body.type === 'patch') return false
-    if (body.type === 'part') return this.#letsPart(id, bytes, full, now)
+    if (body.type === 'part') return this.#allowsPart(id, bytes, full, now)
     if (now.state.judge(body) === 'stored') {
-      const credit = new Credit(this.#db, this.#avatar, body.counter, 'everything')
-      return credit.exceeds({ records: 1, bytes }, full, now)
+      const reclaimable = new ReclaimableSpace(this.#db, this.#avatar, body.counter, 'everything')
+      return reclaimable.exceeds({ records: 1, bytes }, full, now)
     }
     if (now.state.incompleteSnapshots >= MAX_INCOMPLETE_OVER_QUOTA) return false
-    const credit = new Credit(this.#db, this.#avatar, body.counter, 'shown')
-    return credit.exceeds({ records: 1 + body.parts.length, bytes }, full, now)
+    const reclaimable = new ReclaimableSpace(this.#db, this.#avatar, body.counter, 'shown')
+    return reclaimable.exceeds({ records: 1 + body.parts.length, bytes }, full, now)
   }
 
-  async #letsPart(id: RecordId, bytes: number, full: readonly FullQuota[], now: Standing): Promise<boolean> {
+  async #allowsPart(id: RecordId, bytes: number, full: readonly FullQuota[], now: BatchView): Promise<boolean> {
     for (const snapshot of now.state.awaiting(id)) {
       let known = this.#incomplete.get(snapshot.id)
       if (known === undefined) {
-        const credit = new Credit(this.#db, this.#avatar, snapshot.counter, 'shown')
-        known = { credit, taken: this.#takenBy(snapshot, now) }
+        const reclaimable = new ReclaimableSpace(this.#db, this.#avatar, snapshot.counter, 'shown')
+        known = { reclaimable, taken: this.#takenBy(snapshot, now) }
         this.#incomplete.set(snapshot.id, known)
       }
       const takes = { records: 1 + snapshot.names.length, bytes: known.taken + bytes }
-      if (await known.credit.exceeds(takes, full, now)) return true
+      if (await known.reclaimable.exceeds(takes, full, now)) return true
     }
     return false
   }
 
   /** Bytes of an incomplete snapshot and of its parts that are held. */
-  #takenBy({ id, counter, names }: ReturnType<AvatarState['awaiting']>[number], { unstored }: Standing): number {
+  #takenBy({ id, counter, names }: ReturnType<AvatarState['awaiting']>[number], { unstored }: BatchView): number {
     const bytesOf = new Map(unstored.map(({ record, bytes }) => [record.id, bytes]))
     let taken = 0
     for (const place of [{ id, counter }, ...names]) {
@@ -96,8 +96,8 @@ export class Allowances {
   }
 }
 
-/** What lies live below a snapshot, read no further than it takes to know that it is enough. */
-class Credit {
+/** What a snapshot will free: the live records below it. Read only as far as needed to know that it is enough. */
+class ReclaimableSpace {
   readonly #db: Database
   readonly #avatar: Avatar
   readonly #counter: number
@@ -116,14 +116,14 @@ class Credit {
   }
 
   /** Whether more is freed than taken, in every unit in which a quota is full. */
-  async exceeds(takes: Amount, full: readonly FullQuota[], now: Standing): Promise<boolean> {
+  async exceeds(takes: Amount, full: readonly FullQuota[], now: BatchView): Promise<boolean> {
     const units = new Set(full.map(({ use }) => use.unit))
     const unstored = this.#unstored(now)
     const isEnough = (): boolean =>
       (!units.has('bytes') || this.#bytes + unstored.bytes > takes.bytes) &&
       (!units.has('records') || this.#records + unstored.records > takes.records)
     if (isEnough()) return true
-    // Read to its end before, and something has come since: perhaps behind the place to which it was read.
+    // It was read to the end before, and records came since, perhaps behind the place where reading stopped.
     if (this.#isRead && this.#readAt !== now.additions) this.#restart()
     if (this.#isRead) return false
     this.#readAt = this.#from === undefined ? now.additions : this.#readAt
@@ -148,7 +148,7 @@ class Credit {
     this.#isRead = false
   }
 
-  #unstored({ state, unstored }: Standing): Amount {
+  #unstored({ state, unstored }: BatchView): Amount {
     let [records, bytes] = [0, 0]
     for (const { record, bytes: each } of unstored) {
       const { counter, type } = record.body
@@ -160,6 +160,6 @@ class Credit {
   }
 
   #counts(place: { counter: number; id: RecordId }, type: VerifiedRecord['body']['type'], state: AvatarState): boolean {
-    return this.#what === 'everything' || type === 'patch' || state.standing(place, type) === 'stored'
+    return this.#what === 'everything' || type === 'patch' || state.status(place, type) === 'stored'
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What is done in the background, in steps that are short enough for writers to get their turn in between. Each step is one
- * batch: whenever the node ends, the rows fit each other, and the rest is done after the next start.
+ * Background tasks of the store, in steps that are short enough for writers to run in between. Each step is one batch, so
+ * the rows are consistent whenever the node ends, and the rest is done after the next start.
  */
 import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
@@ -18,18 +18,18 @@ export interface Step {
   /** Records whose `o` rows go. */
   readonly removed: readonly Item[]
   readonly isLast: boolean
-  /** Where the next step begins: a walk over what earlier steps have deleted takes longer and longer. */
+  /** Where the next step begins. Starting over would walk over the rows that earlier steps deleted, which gets slower each time. */
   readonly next?: keys.Key | undefined
 }
 
 /**
- * Removes `o` rows of an avatar's records with a counter below `base`, from where the last step ended.
+ * Removes an avatar's records with a counter below `base` from the sync index (`o` rows), from where the last step ended.
  *
- * @param base `all` where all are to go, and none is worth mending
+ * @param base `all` removes every record and repairs no damaged row
  * @throws CorruptRowError
  */
-export async function unlistStep(db: Database, avatar: Avatar, base: number | 'all', limit: number): Promise<Step> {
-  const marker = keys.choreKey('u', avatar)
+export async function syncIndexStep(db: Database, avatar: Avatar, base: number | 'all', limit: number): Promise<Step> {
+  const marker = keys.taskKey('u', avatar)
   const row = await db.get(marker)
   const content = row && unseal(marker, row)
   // A marker that is lost to the disk costs a walk from the beginning.
@@ -55,7 +55,7 @@ export async function unlistStep(db: Database, avatar: Avatar, base: number | 'a
 
 const NO_ID: RecordId = `0x${'00'.repeat(32)}`
 
-/** Those of some records that have an `o` row, and its deletion. */
+/** The records among `items` that are in the sync index, and the operations that remove them. */
 async function listed(db: Database, items: readonly Item[]): Promise<{ operations: Operation[]; removed: Item[] }> {
   const orderKeys = items.map(({ timestamp, id }) => keys.orderKey(timestamp, keys.idText(id)))
   const found = await db.getMany(orderKeys)
@@ -70,10 +70,10 @@ async function listed(db: Database, items: readonly Item[]): Promise<{ operation
 }
 
 /**
- * Removes superseded records, the oldest first, as long as `isTooMuch`. None of them may have an `o` row.
+ * Removes superseded records, the oldest first, as long as `isTooMuch`. None of them may be in the sync index.
  *
- * @param from `next` of the step before; a step with it is never the last, for older records may have come meanwhile
- * @param entry follows the step; if the step cannot be written, it must be forgotten
+ * @param from `next` of the step before; such a step is never the last, because older records may have come meanwhile
+ * @param entry changed along with the step; evict it from the cache if the step cannot be written
  * @throws CorruptRowError
  */
 export async function pruneStep(
@@ -101,12 +101,12 @@ export async function pruneStep(
   }
   const isLast = from === undefined && next === undefined
   if (pruned > 0) entry.flush(operations)
-  if (isLast) operations.push({ type: 'del', key: keys.choreKey('g', avatar) })
+  if (isLast) operations.push({ type: 'del', key: keys.taskKey('g', avatar) })
   return { operations, removed: [], isLast, next }
 }
 
 /**
- * Removes rows of an avatar that is no longer hosted, whatever they say: no check keeps one from being forgotten.
+ * Removes rows of an avatar that is no longer hosted. Damaged rows are removed too.
  *
  * @param from `next` of the step before
  */
@@ -131,9 +131,9 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
     items.push(...itemOf(key, row))
   }
   if (operations.length > 0) {
-    const { operations: unlist, removed } = await listed(db, items)
+    const { operations: orderRows, removed } = await listed(db, items)
     for (const { id } of items) drop(keys.idKey(keys.idText(id)))
-    return { operations: [...operations, ...unlist], removed, isLast: false, next }
+    return { operations: [...operations, ...orderRows], removed, isLast: false, next }
   }
   for (const letter of ['v', 't', 'k', 'p', 'e'] as const) {
     for await (const [key] of walk(db, rangeOf(letter), { limit, keysOnly: true })) {
@@ -146,12 +146,12 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
   for await (const [key] of walk(db, keys.tableRange('x'), { keysOnly: true })) {
     if (keys.avatarInQuarantineKey(key) === avatar) drop(key)
   }
-  drop(keys.choreKey('g', avatar))
-  drop(keys.choreKey('d', avatar))
+  drop(keys.taskKey('g', avatar))
+  drop(keys.taskKey('d', avatar))
   return { operations, removed: [], isLast: true }
 }
 
-/** Where a record without a history row would be in the order of sync. */
+/** The entry that a record without a history row would have in the sync index. */
 function itemOf(key: keys.Key, row: Uint8Array): Item[] {
   const content = unseal(key, row)
   if (content === undefined) return []

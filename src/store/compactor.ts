@@ -1,13 +1,13 @@
 /**
- * Does the store's background work step by step, between commits: takes superseded records out of the order of sync,
- * removes what is to be forgotten, prunes history. What is left to do is in the rows `u`, `d` and `g`, so that it goes on
+ * Does the store's background tasks step by step, between commits: removes superseded records from the sync index, deletes
+ * avatars that are no longer hosted, prunes history. The rows `u`, `d` and `g` say what is left to do, so that it resumes
  * after a restart.
  */
 import type { Logger } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import type { Batch } from './batch.ts'
-import { forgetStep, pruneStep, unlistStep, type Step } from './chores.ts'
+import { forgetStep, pruneStep, syncIndexStep, type Step } from './background-tasks.ts'
 import { NOTHING, plus, type Counts } from './counts.ts'
 import { countsOfAll } from './count-all.ts'
 import { walk } from './database.ts'
@@ -18,55 +18,55 @@ import { isAvatarWithin, isNodeWithin } from './quotas.ts'
 import { readSummary } from './reader.ts'
 import type { Quotas } from './types.ts'
 
-export interface SweeperParts {
+export interface CompactorParts {
   readonly db: Database
   readonly logger: Logger
   readonly archive: boolean
   readonly quotas: Quotas
-  /** Records, or rows, that one step is about at most. */
+  /** Most records, or rows, in one step. */
   readonly stepRecords: number
-  /** Runs a task between commits; it mends what a row that fails its check tells of, and then runs it again. */
+  /** Runs a task between commits. If a row fails its check, repairs it and runs the task again. */
   readonly exclusively: <T>(task: () => Promise<T>) => Promise<T>
-  /** The entry of an avatar, which nobody else sees until it is put back. */
+  /** Takes the entry of an avatar out of the cache until `putEntry`. */
   readonly takeEntry: (avatar: Avatar) => Promise<AvatarEntry>
   readonly putEntry: (entry: AvatarEntry) => void
-  /** What all avatars hold. */
+  /** Totals over all avatars. */
   readonly counts: () => Counts
-  /** Writes a step, and what it changes of the counts. */
+  /** Writes a step and the change of the totals. */
   readonly write: (step: Step, change: Counts) => Promise<void>
 }
 
-export class Sweeper {
-  readonly #parts: SweeperParts
-  /** Avatars with `o` rows of records that are not live. */
-  readonly #unlisting: Set<Avatar>
+export class Compactor {
+  readonly #parts: CompactorParts
+  /** Avatars that have superseded records in the sync index. */
+  readonly #staleInSyncIndex: Set<Avatar>
   readonly #forgetting: Set<Avatar>
   #hasGarbage: boolean
   /** Where the step before ended. */
   #cursor: { readonly avatar: Avatar; readonly next: Key } | undefined
-  /** Whether there is no history left that could make room for what is live. */
+  /** Whether no history is left that could make room for live records. */
   #isTrimmed = false
   #isAsked = false
   #isStopped = false
   #running: Promise<void> | undefined
 
-  /** Finds what was left to do. */
-  static async load(parts: SweeperParts): Promise<Sweeper> {
-    const unlisting = await choresIn(parts.db, 'u')
-    const forgetting = await choresIn(parts.db, 'd')
-    return new Sweeper(parts, unlisting, forgetting)
+  /** Reads which tasks are unfinished. */
+  static async load(parts: CompactorParts): Promise<Compactor> {
+    const staleInSyncIndex = await tasksIn(parts.db, 'u')
+    const forgetting = await tasksIn(parts.db, 'd')
+    return new Compactor(parts, staleInSyncIndex, forgetting)
   }
 
-  private constructor(parts: SweeperParts, unlisting: Set<Avatar>, forgetting: Set<Avatar>) {
+  private constructor(parts: CompactorParts, staleInSyncIndex: Set<Avatar>, forgetting: Set<Avatar>) {
     this.#parts = parts
-    this.#unlisting = unlisting
+    this.#staleInSyncIndex = staleInSyncIndex
     this.#forgetting = forgetting
     this.#hasGarbage = true
   }
 
-  /** Whether the `o` rows are those of the live records, no more. */
-  get isListed(): boolean {
-    return this.#unlisting.size === 0
+  /** Whether the sync index (`o` rows) has the live records and nothing else. */
+  get isSyncIndexExact(): boolean {
+    return this.#staleInSyncIndex.size === 0
   }
 
   isForgetting(avatar: Avatar): boolean {
@@ -77,37 +77,41 @@ export class Sweeper {
     return this.#forgetting.size > 0
   }
 
-  /** Notes what is to be done. Before the rows that say so are written, so that nobody reads them unaware. */
+  /** Adds tasks. Call this before their rows are written, so that no reader sees the rows and not the task. */
   note({
-    unlist = [],
+    staleInSyncIndex = [],
     forget = [],
   }: {
-    readonly unlist?: readonly Avatar[]
+    readonly staleInSyncIndex?: readonly Avatar[]
     readonly forget?: readonly Avatar[]
   }): void {
-    for (const avatar of unlist) this.#unlisting.add(avatar)
+    for (const avatar of staleInSyncIndex) this.#staleInSyncIndex.add(avatar)
     for (const avatar of forget) this.#forgetting.add(avatar)
   }
 
-  /** Notes that all rows of an avatar were made anew. */
+  /** All rows of an avatar were built again, so its sync index is exact. */
   rebuilt(avatar: Avatar): void {
-    this.#unlisting.delete(avatar)
+    this.#staleInSyncIndex.delete(avatar)
   }
 
-  /** Notes that an avatar is not to be forgotten after all: that could not be written. */
+  /** Cancels the deletion of an avatar: its task could not be written. */
   keeps(avatar: Avatar): void {
     this.#forgetting.delete(avatar)
   }
 
-  /** Follows a commit: works where it has left something to do, or takes room that history has. */
-  follow({ unlisting, hasGarbage, hasHistory }: Pick<Batch, 'unlisting' | 'hasGarbage' | 'hasHistory'>): void {
+  /** After a commit: starts if the commit left work, or if live records need the room of history. */
+  follow({
+    staleInSyncIndex,
+    hasGarbage,
+    hasHistory,
+  }: Pick<Batch, 'staleInSyncIndex' | 'hasGarbage' | 'hasHistory'>): void {
     const { archive, quotas, counts } = this.#parts
     if (hasHistory) this.#isTrimmed = false
     const needsRoom = archive && !this.#isTrimmed && !isNodeWithin(quotas, counts())
-    if (hasGarbage || unlisting.length > 0 || needsRoom) this.wake()
+    if (hasGarbage || staleInSyncIndex.length > 0 || needsRoom) this.wake()
   }
 
-  /** Begins to work, or goes on once more. */
+  /** Starts, or makes a running pass look once more. */
   wake(): void {
     if (this.#isStopped) return
     this.#hasGarbage = true
@@ -115,7 +119,7 @@ export class Sweeper {
     this.#running ??= this.#run()
   }
 
-  /** Resolves when there is nothing left to do, or it cannot be done now. */
+  /** Resolves when nothing is left to do, or it cannot be done now. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running
   }
@@ -137,27 +141,27 @@ export class Sweeper {
     this.#running = undefined
   }
 
-  /** One step of whatever is most urgent; whether there was one. */
+  /** Does one step of the most urgent task; returns whether there was one. */
   async #step(): Promise<boolean> {
-    if (!this.isListed) await this.unlist()
+    if (!this.isSyncIndexExact) await this.removeFromSyncIndex()
     else if (this.isForgettingSome) await this.#forget(this.#forgetting.values().next().value as Avatar)
     else if (this.#hasGarbage) await this.#prune()
     else return this.#makeRoom()
     return true
   }
 
-  /** Takes some records out of the order of sync. Only between commits. */
-  async unlist(avatar: Avatar = this.#unlisting.values().next().value as Avatar): Promise<void> {
+  /** Removes some superseded records of an avatar from the sync index. Only between commits. */
+  async removeFromSyncIndex(avatar: Avatar = this.#staleInSyncIndex.values().next().value as Avatar): Promise<void> {
     const { db, stepRecords, write } = this.#parts
     const base = this.#forgetting.has(avatar) ? 'all' : (readSummary(db, avatar)?.base?.counter ?? 0)
-    const step = await unlistStep(db, avatar, base, stepRecords)
+    const step = await syncIndexStep(db, avatar, base, stepRecords)
     await write(step, NOTHING)
-    if (step.isLast) this.#unlisting.delete(avatar)
+    if (step.isLast) this.#staleInSyncIndex.delete(avatar)
   }
 
-  /** Removes some rows of an avatar that is to be forgotten. Only between commits. */
+  /** Removes some rows of an avatar that is being deleted. Only between commits. */
   async forgetSome(avatar: Avatar): Promise<void> {
-    if (this.#unlisting.has(avatar)) await this.unlist(avatar)
+    if (this.#staleInSyncIndex.has(avatar)) await this.removeFromSyncIndex(avatar)
     else if (this.#forgetting.has(avatar)) await this.#forget(avatar)
   }
 
@@ -195,7 +199,7 @@ export class Sweeper {
     this.#cursor = next === undefined ? undefined : { avatar, next }
   }
 
-  /** Where history is kept, it goes when what is live needs its room: that of the first avatars that have some. */
+  /** With `archive`, removes history when live records need its room, beginning with the first avatars that have some. */
   async #makeRoom(): Promise<boolean> {
     const { db, archive, quotas, counts } = this.#parts
     if (!archive || this.#isTrimmed || isNodeWithin(quotas, counts())) return false
@@ -211,7 +215,7 @@ export class Sweeper {
   }
 }
 
-async function choresIn(db: Database, chore: 'u' | 'd'): Promise<Set<Avatar>> {
+async function tasksIn(db: Database, chore: 'u' | 'd'): Promise<Set<Avatar>> {
   const avatars = new Set<Avatar>()
   for await (const [key] of walk(db, keys.tableRange(chore), { keysOnly: true })) avatars.add(keys.avatarInKey(key))
   return avatars
