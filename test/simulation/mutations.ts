@@ -194,7 +194,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation(
     'trust-what-the-disk-says',
-    'store/rows.js',
+    'store/seal.js',
     'return sealOf(row) === crc32(content, crc32(key)) ? content : undefined;',
     'return content;',
   ),
