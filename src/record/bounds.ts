@@ -10,8 +10,8 @@ const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
 /**
- * Bounds JSON text before it is parsed: one pass without recursion, that stops at the first excess. Up to the text's
- * first syntax error, if any, it sees what a parser sees; syntax itself is the parser's to judge.
+ * Checks the bounds of JSON text before it is parsed: one pass without recursion, which stops at the first excess. It does
+ * not check syntax. Up to the first syntax error it counts what a parser would.
  *
  * @returns the deepest level of objects and arrays, 0 for a bare value
  * @throws RecordError `too_deep`, `too_many_members`
@@ -46,8 +46,8 @@ export function scanBounds(text: string): number {
 }
 
 /**
- * The same bounds for a value that was not parsed from checked text, and that it is JSON at all: what has a cycle is too
- * deep, and `undefined`, functions, dates and the like are refused, so that nothing is left out silently.
+ * Checks the same bounds for a value that was not parsed from checked text, and that the value is JSON: a cycle counts as
+ * too deep, and `undefined`, functions and dates are rejected, because `JSON.stringify` would drop or change them.
  *
  * @throws RecordError `too_deep`, `too_many_members`, `invalid_number`, `invalid_json`
  */
@@ -69,7 +69,7 @@ export function checkBounds(value: unknown): void {
     const children: unknown[] = Array.isArray(each) ? each : Object.values(each)
     members += children.length
     if (members > MAX_MEMBERS) throw tooManyMembers()
-    // Not forEach: it passes over the holes of a sparse array, which are no JSON.
+    // Not forEach: it skips the holes of a sparse array, which are not JSON.
     for (const child of children) visit(child, depth + 1)
   }
   visit(value, 1)
@@ -82,7 +82,7 @@ function isPlain(value: object): boolean {
 }
 
 export function tooDeep(): RecordError {
-  return new RecordError('too_deep', 'Objects and arrays nest too deeply: at most 60 levels in a patch or a content.')
+  return new RecordError('too_deep', 'Objects and arrays nest too deeply: a patch or a content may have 60 levels.')
 }
 
 export function invalidNumber(): RecordError {

@@ -14,7 +14,7 @@ interface Common {
 }
 
 interface Next extends Common {
-  /** What the author has seen: the avatar's tips in any order. The greatest 16 are cited. */
+  /** The tips that the author has seen, in any order. The greatest 16 are cited. */
   readonly prev: readonly Citation[]
 }
 
@@ -40,9 +40,9 @@ export interface PartParts extends Common {
 }
 
 /**
- * A patch on what its author has seen, ready to be signed. The body shares nothing with the arguments.
+ * Builds a patch on the tips that its author has seen, ready to be signed. The body shares nothing with the arguments.
  *
- * @throws RecordError with the code of a rule that it breaks
+ * @throws RecordError with the code of the first rule that the patch breaks
  */
 export function buildPatch(from: PatchParts): PatchBody {
   const { identity, patch, platform } = from
@@ -50,18 +50,18 @@ export function buildPatch(from: PatchParts): PatchBody {
 }
 
 /**
- * A snapshot that stands for everything that its author has seen.
+ * Builds a snapshot that replaces everything that its author has seen.
  *
- * @throws RecordError with the code of a rule that it breaks
+ * @throws RecordError with the code of the first rule that the snapshot breaks
  */
 export function buildSnapshot(from: SnapshotParts): SnapshotBody {
   return checked({ ...next(from), parts: from.parts, state: sorted(from.state), type: 'snapshot' })
 }
 
 /**
- * One part of a snapshot that is too large for one record. Parts are built and signed before their snapshot names them.
+ * Builds one part of a snapshot that is too large for one record. Parts are built and signed before the snapshot names them.
  *
- * @throws RecordError with the code of a rule that it breaks
+ * @throws RecordError with the code of the first rule that the part breaks
  */
 export function buildPart(from: PartParts): PartBody {
   return checked({ ...common(from), counter: from.counter, state: sorted(from.state), type: 'part' })
@@ -91,7 +91,7 @@ function sorted(state: readonly StateEntry[]): StateEntry[] {
     .sort((a, b) => compareUtf8(a.platform, b.platform) || compareUtf8(a.identity, b.identity))
 }
 
-/** The body as every node will read it, or an error now rather than after signing. */
+/** Returns the body as every node will read it. Errors appear here rather than after signing. */
 function checked<Body extends RecordBody>(body: Body): Body {
   return decodePayload(encodePayload(body), body.network) as Body
 }

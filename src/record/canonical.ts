@@ -17,15 +17,15 @@ export function canonicalText(value: unknown): string {
 }
 
 /**
- * Checks that text is byte for byte the canonical form of the value that it was parsed to. Not for values nested beyond
- * the limits: it recurses.
+ * Checks that text is byte for byte the canonical form of the value that it was parsed to. Check the depth first: this
+ * function recurses.
  *
  * @throws RecordError `invalid_number`, `lone_surrogate`, `not_canonical`
  */
 export function checkCanonical(text: string, value: unknown): void {
-  // RFC 8785 takes numbers, strings and literals from JSON.stringify, so text that it reproduces is canonical if its
-  // members are in order. Two exceptions take the slow way: lone surrogates, which JSON.stringify escapes, and keys that
-  // look like array indices, which objects do not keep in the order of the text.
+  // RFC 8785 prints numbers, strings and literals as JSON.stringify does, so text that JSON.stringify reproduces is canonical
+  // if its members are in order. Two cases need the slow check: lone surrogates, which JSON.stringify escapes, and keys that
+  // look like array indices, which JavaScript objects put first.
   if (!text.includes('\\ud') && JSON.stringify(value) === text && isInOrder(value)) return
   if (hasInfinity(value)) throw invalidNumber()
   if (findLoneSurrogate(value)) throw loneSurrogate()
@@ -65,7 +65,7 @@ function findLoneSurrogate(value: unknown): boolean {
   return Object.entries(value).some(([key, each]) => LONE_SURROGATE.test(key) || findLoneSurrogate(each))
 }
 
-/** With the flag u, pairs are one character, so that only lone ones match. */
+/** With the flag u a surrogate pair is one character, so only lone surrogates match. */
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 function loneSurrogate(): RecordError {

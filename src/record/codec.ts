@@ -1,7 +1,7 @@
 /**
  * RecordBatch and SignedRecord of record.proto in the protobuf wire format (protobuf.dev/programming-guides/encoding).
- * Written by hand because it reads what strangers send: nothing is copied, sizes and counts are bounded, and every error
- * is a RecordError `invalid_batch`.
+ * Written by hand because it reads bytes from strangers: it copies nothing, bounds sizes and counts, and every error is a
+ * RecordError `invalid_batch`.
  */
 import { RecordError } from './errors.ts'
 import { MAX_BATCH_BYTES, MAX_BATCH_RECORDS } from './limits.ts'
@@ -13,19 +13,19 @@ const TAG_1 = (1 << 3) | WIRE_BYTES
 const TAG_2 = (2 << 3) | WIRE_BYTES
 
 export interface BatchLimits {
-  /** Greatest size of a batch in bytes. Default 1 MiB, a gossip message's. */
+  /** Largest batch, in bytes. Default 1 MiB, the limit of a gossip message. */
   readonly maxBytes?: number
-  /** Greatest count of records. Default 4,096: 1 MiB of valid ones holds fewer. */
+  /** Most records. Default 4,096; 1 MiB of valid records has fewer. */
   readonly maxRecords?: number
 }
 
-/** Bytes that a record takes in a batch: batches of sums up to a limit stay below it. */
+/** Bytes that a record takes in a batch. The size of a batch is the sum over its records. */
 export function encodedBytes(record: SignedRecord): number {
   const inner = recordBytes(record)
   return 1 + varintBytes(inner) + inner
 }
 
-/** The RecordBatch of records, as protobuf. Its size is the sum of their `encodedBytes`. */
+/** Encodes records as a RecordBatch. Its size is the sum of their `encodedBytes`. */
 export function encodeBatch(records: readonly SignedRecord[]): Uint8Array {
   const bytes = new Uint8Array(records.reduce((sum, record) => sum + encodedBytes(record), 0))
   let at = 0
@@ -52,7 +52,7 @@ export function encodeBatch(records: readonly SignedRecord[]): Uint8Array {
 }
 
 /**
- * The records of a RecordBatch, nothing in them checked.
+ * Decodes a RecordBatch. The records themselves are not checked.
  *
  * @returns views of `bytes`: keep them unchanged as long as the records are used
  * @throws RecordError `invalid_batch`

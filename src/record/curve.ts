@@ -1,6 +1,6 @@
 /**
- * The curve library, made ready: it takes the hashes that its synchronous functions need in no other way than by
- * assignment, so import it from here.
+ * The curve library, ready to use. Its synchronous functions need hash functions that can only be assigned, and this module
+ * assigns them. Import the curve from here.
  */
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 } from '@noble/hashes/sha2.js'

@@ -2,14 +2,14 @@ import { keccak_256 } from '@noble/hashes/sha3.js'
 import { Point, recoverPublicKey, verify } from './curve.ts'
 import { isStrictSignature } from './signature.ts'
 
-/** Which library verifies. */
+/** The library that verifies. */
 export type EngineName = 'libsecp256k1' | 'libsecp256k1-wasm' | 'noble'
 /** Which of the keys that a signature fits signed it (SEC 1, section 4.1.6). */
 export type RecoveryId = 0 | 1 | 2 | 3
 
 /**
- * ECDSA over secp256k1 on digests, and the hash that makes them. All engines give one verdict on all input, and none
- * throws on bytes of whatever length or content.
+ * ECDSA over secp256k1 on digests, and the hash function for them. All engines give the same verdict on the same input, and
+ * none throws, whatever the length or content of the bytes.
  */
 export interface SignatureEngine {
   readonly name: EngineName

@@ -1,4 +1,4 @@
-/** Everything that can be wrong with a record, its parts or what a record is made of. */
+/** Why a record, or something that a record is made of, is invalid. */
 export type RecordErrorCode =
   | 'payload_too_large'
   | 'byte_order_mark'
@@ -33,7 +33,7 @@ export type RecordErrorCode =
   | 'invalid_secret_key'
   | 'wrong_secret_key'
 
-/** What is wrong with a record, or with what one should be made of. `message` says it, and what to do, to people. */
+/** A record is invalid, or cannot be made. `message` tells people what is wrong and what to do. */
 export class RecordError extends Error {
   override readonly name = 'RecordError'
   readonly code: RecordErrorCode
@@ -44,7 +44,7 @@ export class RecordError extends Error {
   }
 }
 
-/** What is wrong with JSON text that should be read. `message` says what, where, and what to do, to people. */
+/** JSON text cannot be read. `message` tells people what is wrong, where, and what to do. */
 export class JsonTextError extends Error {
   override readonly name = 'JsonTextError'
   readonly code: 'too_complex' | 'invalid_json' | 'inexact_number' | 'duplicate_key'

@@ -1,8 +1,8 @@
 /**
- * Reads JSON text that people and programs wrote, and loses nothing in silence (docs/protocol.md, "Exact numbers"): a
- * number that a double would change, and a key that stands twice in one object, are errors with their place.
+ * Reads JSON text without losing anything (docs/protocol.md, "Exact numbers"): a number that a double would change, and a
+ * key that an object has twice, are errors that name their place.
  *
- * Payloads do not need it: text that is its own canonical form (RFC 8785) has neither.
+ * Payloads do not need this: text that is its own canonical form (RFC 8785) has neither.
  */
 import { formatPointer } from '../state/provenance.ts'
 import { JsonTextError } from './errors.ts'
@@ -16,16 +16,16 @@ export interface JsonLimits {
   readonly tokens: number
 }
 
-/** What `JSON.parse` would lose. */
+/** Something that `JSON.parse` would lose. */
 export interface JsonLoss {
   readonly code: 'inexact_number' | 'duplicate_key'
-  /** Keys and array indices that lead to the number, or to the key that stands twice. */
+  /** Keys and array indices that lead to the number, or to the duplicate key. */
   readonly path: readonly string[]
-  /** The number as it stands in the text; the key. */
+  /** The number as written in the text; or the key. */
   readonly token: string
 }
 
-/** Far beyond any payload; keeps code that walks a value by recursion from overflowing the stack. */
+/** Far above any payload. The depth protects code that recurses from overflowing the stack. */
 const NO_LIMITS: JsonLimits = { depth: 1_000, tokens: Infinity }
 /** Numbers up to this length without an exponent are exact; most are, and need no copy of their text. */
 const SHORT_NUMBER = 15
@@ -98,7 +98,7 @@ export function* lossesOf(text: string): Generator<JsonLoss> {
   }
 }
 
-/** What a loss means, where it is, and what to do, for people. */
+/** Tells people what would be lost, where, and what to do. */
 export function lossText({ code, path, token }: JsonLoss): string {
   const where = briefly(formatPointer(path)) || 'the top'
   if (code === 'duplicate_key')

@@ -9,7 +9,7 @@ const EIP191_PREFIX = utf8ToBytes('\x19Ethereum Signed Message:\n')
 /**
  * The digest that is signed: keccak-256 of the payload under EIP-191's prefix for version 0x45 (`personal_sign`).
  *
- * @param keccak keccak-256; an engine's is up to 13 times as fast as the one in JavaScript
+ * @param keccak keccak-256; that of an engine is up to 13 times as fast as the one in JavaScript
  * @returns 32 bytes
  */
 export function recordDigest(payload: Uint8Array, keccak: Keccak256 = keccak_256): Uint8Array {

@@ -14,7 +14,7 @@ const SECRET_KEY = /^[0-9a-f]{64}$/
  * @throws RecordError `invalid_avatar`
  */
 export function parseAvatar(text: string): Avatar {
-  // Anything longer than 0x and 130 digits is refused before it is copied to lower case.
+  // Text longer than 0x and 130 digits is rejected before it is copied to lower case.
   const hex = text.length > 132 ? '' : withoutPrefix(text.toLowerCase())
   if (COMPRESSED.test(hex)) {
     checkPoint(`0x${hex}`)
@@ -34,7 +34,7 @@ export function parseAvatar(text: string): Avatar {
 }
 
 /**
- * `0x04…`, 132 characters: the form that version 1 of the HTTP interface shows. About 0.2 ms: cache it where it is hot.
+ * `0x04…`, 132 characters: the form that version 1 of the HTTP interface uses. Takes about 0.2 ms, so cache the result.
  *
  * @throws RecordError `invalid_avatar` if it is no point on the curve
  */
@@ -66,7 +66,7 @@ export function avatarOf(secretKey: Uint8Array): Avatar {
  * A secret key from 64 hex digits in any case, with or without `0x`; white space around it is ignored.
  *
  * @returns 32 bytes, in the range of secp256k1
- * @throws RecordError `invalid_secret_key`; its message never has the text
+ * @throws RecordError `invalid_secret_key`; its message never contains the text
  */
 export function parseSecretKey(text: string): Uint8Array {
   const hex = withoutPrefix(text.trim().toLowerCase())

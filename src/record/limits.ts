@@ -1,4 +1,4 @@
-/** Limits that all nodes agree on (docs/protocol.md, "Payload"). A record outside of them is invalid everywhere. */
+/** Limits that all nodes agree on (docs/protocol.md, "Payload"). A record that exceeds one is invalid everywhere. */
 
 export const MAX_PAYLOAD_BYTES = 262_144
 
@@ -21,11 +21,11 @@ const LEVELS_ABOVE_CONTENT = 3
 /** No payload nests deeper. */
 export const MAX_PAYLOAD_DEPTH = LEVELS_ABOVE_CONTENT + MAX_CONTENT_DEPTH
 
-/** A gossip message's greatest size (docs/protocol.md, "Between nodes"). */
+/** Largest gossip message (docs/protocol.md, "Between nodes"). */
 export const MAX_BATCH_BYTES = 1_048_576
 
 /**
- * The shortest valid record takes over 380 bytes (its payload's fixed members alone are over 310), so that a batch of
- * `MAX_BATCH_BYTES` holds fewer; what claims more is noise.
+ * The shortest valid record takes over 380 bytes (the fixed members of its payload alone over 310), so a batch of
+ * `MAX_BATCH_BYTES` has fewer valid records than this.
  */
 export const MAX_BATCH_RECORDS = 4_096

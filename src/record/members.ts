@@ -1,5 +1,5 @@
 /**
- * The rule of each member of a payload (docs/protocol.md, "Payload"), one function a member, each with a code of its own.
+ * The rules of the members of a payload (docs/protocol.md, "Payload"): one function for each member, with its own error code.
  */
 import { tooDeep } from './bounds.ts'
 import { RecordError } from './errors.ts'
@@ -40,7 +40,7 @@ const STATE_MEMBERS = ['content', 'identity', 'platform']
  * Checks every rule of a payload, except that the avatar is a point on the curve and that the text is canonical.
  *
  * @param value the parsed payload
- * @param depth the deepest level of objects and arrays in it, at most `MAX_PAYLOAD_DEPTH`: as deep as a content may be
+ * @param depth the deepest level of objects and arrays in it, at most `MAX_PAYLOAD_DEPTH`, which is what a content may have
  * @param network the network in which it is judged
  * @throws RecordError with the code of the first rule that fails
  */
@@ -126,7 +126,7 @@ function checkPrev(value: JsonValue | undefined, counter: JsonValue | undefined)
 function checkPatch(value: JsonObject, depth: number): void {
   checkNamespace(value.platform, value.identity, value.avatar)
   if (!isObject(value.patch)) throw new RecordError('invalid_patch', 'patch must be a JSON object (RFC 7396).')
-  // Nothing else in a patch nests as deeply as three levels, so that the whole payload's depth is the patch's.
+  // No other member of a patch record nests three levels deep, so the depth of the payload is the depth of the patch.
   if (depth > LEVELS_ABOVE_PATCH + MAX_CONTENT_DEPTH) throw tooDeep()
 }
 
@@ -205,7 +205,7 @@ function member(value: JsonObject, key: string): JsonValue | undefined {
   return Object.hasOwn(value, key) ? value[key] : undefined
 }
 
-/** Whether an object's own members are just these, in whatever order: the order is the canonical form's to demand. */
+/** Whether an object has exactly these members, in any order: the canonical form checks the order. */
 function hasExactly(value: JsonObject, members: readonly string[]): boolean {
   return Object.keys(value).length === members.length && members.every((each) => Object.hasOwn(value, each))
 }

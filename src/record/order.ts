@@ -1,6 +1,6 @@
 import type { Citation } from './types.ts'
 
-/** Orders citations by (counter, id). Ids are lower-case hex, so that text order is byte order. */
+/** Orders citations by (counter, id). Ids are lower-case hex, so text order is byte order. */
 export function compareCitations(a: Citation, b: Citation): number {
   return a.counter - b.counter || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 }
@@ -19,7 +19,7 @@ export function compareUtf8(a: string, b: string): number {
   return a.length - b.length
 }
 
-/** A code unit's place among first units that differ: surrogates stand for code points above all others. */
+/** The rank of the first code unit that differs. Surrogates rank above all others: they encode code points above U+FFFF. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit
 }

@@ -1,6 +1,6 @@
 import type { Avatar } from './types.ts'
 
-/** A character a byte; those of a head are ASCII. */
+/** One character for each byte; a head is ASCII. */
 const decoder = new TextDecoder('latin1')
 
 export interface PayloadHead {
@@ -14,10 +14,10 @@ const MAX_HEAD_BYTES = 160
 const HEAD = /^\{"avatar":"(0x0[23][0-9a-f]{64})","counter":(\d{1,16}),"created_at":(\d{1,16}),/
 
 /**
- * What every payload begins with, whatever its type, since it is canonical. Nothing else of it is looked at, so that
- * this costs about a microsecond.
+ * Reads avatar, counter and time from the beginning of a payload, where the canonical form puts them for every type. Reads
+ * nothing else, so it takes about a microsecond.
  *
- * @returns undefined for what is no payload
+ * @returns undefined if the bytes are not a payload
  */
 export function payloadHead(payload: Uint8Array): PayloadHead | undefined {
   const found = HEAD.exec(decoder.decode(payload.subarray(0, MAX_HEAD_BYTES)))

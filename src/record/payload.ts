@@ -1,6 +1,6 @@
 /**
- * Payload bytes to body and back. Decoding is pure and total: for any bytes it gives a body for which every rule of
- * docs/protocol.md "Payload" holds, or a RecordError, in time linear in their length.
+ * Payload bytes to body and back. Decoding any bytes gives either a body for which every rule of docs/protocol.md "Payload"
+ * holds, or a RecordError, in time linear in their length.
  */
 import { scanBounds } from './bounds.ts'
 import { canonicalText, checkCanonical } from './canonical.ts'
@@ -29,8 +29,8 @@ export function decodePayload(bytes: Uint8Array, network: string): RecordBody {
 }
 
 /**
- * `decodePayload` without the check that the avatar is a point on the curve: for those who verify the signature, which
- * no key that is not a point can pass.
+ * `decodePayload` without the check that the avatar is a point on the curve. For callers that verify the signature next: no
+ * signature is good under a key that is not a point.
  *
  * @throws RecordError with the code of the first rule that fails
  */
@@ -48,14 +48,14 @@ export function decodeUncheckedPoint(bytes: Uint8Array, network: string): Record
 }
 
 /**
- * The body of a payload that was verified before and kept safe since: parses, checks nothing.
+ * Parses a payload that was verified before and protected from change since. Checks nothing.
  */
 export function readVerifiedPayload(bytes: Uint8Array): RecordBody {
   return JSON.parse(UTF8.decode(bytes)) as RecordBody
 }
 
 /**
- * The payload bytes of a body: its canonical form (RFC 8785) in UTF-8. Rules of single members are not checked.
+ * The payload bytes of a body: its canonical form (RFC 8785) in UTF-8. Does not check the rules of the members.
  *
  * @throws RecordError `payload_too_large`, `too_deep`, `too_many_members`, `invalid_json`, `invalid_number`,
  * `lone_surrogate`

@@ -12,18 +12,18 @@ const MAX_VARINT_BYTES = 10
 /** Field numbers have 29 bits. */
 const MAX_FIELD_NUMBER = 2 ** 29 - 1
 
-/** A field with a number, 0 … 2^53 − 1; nothing for 0. */
+/** Writes a field with a number, 0 … 2^53 − 1; writes nothing for 0. */
 export function numberField(field: number, value: number): Uint8Array {
   if (value === 0) return EMPTY
   return Uint8Array.from([...varint(field * 8 + WIRE_VARINT), ...varint(value)])
 }
 
-/** A field with bytes or a message; nothing for empty bytes. */
+/** Writes a field with bytes or a message; writes nothing for empty bytes. */
 export function bytesField(field: number, value: Uint8Array): Uint8Array {
   return value.length === 0 ? EMPTY : messageField(field, value)
 }
 
-/** A field with a message, which is written even if it is empty: its presence has a meaning. */
+/** Writes a field with a message, also if it is empty: its presence has a meaning. */
 export function messageField(field: number, value: Uint8Array): Uint8Array {
   const head = [...varint(field * 8 + WIRE_BYTES), ...varint(value.length)]
   const bytes = new Uint8Array(head.length + value.length)

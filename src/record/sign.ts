@@ -6,10 +6,11 @@ import { decodePayload, encodePayload } from './payload.ts'
 import type { RecordBody, SignedRecord } from './types.ts'
 
 /**
- * Signs a body, deterministically (RFC 6979) and with low s, in pure JavaScript. Refuses what no node would take.
+ * Signs a body, deterministically (RFC 6979) and with low s, in pure JavaScript. Rejects a body that no node would accept.
  *
  * @param secretKey 32 bytes, the key of the body's avatar
- * @throws RecordError `wrong_secret_key` if it is another's, `invalid_secret_key`, or the code of a rule that the body breaks
+ * @throws RecordError `wrong_secret_key` if the key is not the avatar's, `invalid_secret_key`, or the code of the first rule
+ *   that the body breaks
  */
 export function signRecord(body: RecordBody, secretKey: Uint8Array): SignedRecord {
   const payload = encodePayload(body)

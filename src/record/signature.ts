@@ -22,7 +22,7 @@ const HALF_ORDER = hexToBytes('7fffffffffffffffffffffffffffffff5d576e7357a4501dd
  * @throws RecordError `invalid_signature`
  */
 export function parseSignature(text: string): Uint8Array {
-  // No accepted form is longer; the patterns have no backtracking either.
+  // No accepted form is longer. The patterns do not backtrack.
   if (text.length <= 132) {
     if (HEX.test(text)) return hexToBytes(text.slice(2))
     if (BASE64.test(text)) return Uint8Array.from(atob(text), (each) => each.charCodeAt(0))
@@ -30,7 +30,7 @@ export function parseSignature(text: string): Uint8Array {
   throw new RecordError('invalid_signature', 'A signature is 64 or 65 bytes, as 0x and hex digits or as base64.')
 }
 
-/** A signature split into what every node stores and what only says which key to recover. */
+/** A signature, split into the 64 bytes that every node stores and the recovery id. */
 export interface SplitSignature {
   /** 64 bytes, r and s from 1 to n − 1, s in the lower half. */
   readonly compact: Uint8Array
@@ -65,7 +65,7 @@ export function splitSignature(signature: Uint8Array, recoveryByte: boolean): Sp
   return { compact, recoveryId: long ? recoveryIdOf(signature[SIGNATURE_BYTES]) : null }
 }
 
-/** Whether 64 bytes are r and s from 1 to n − 1 with s in the lower half: what every engine demands first. */
+/** Whether 64 bytes are r and s from 1 to n − 1 with s in the lower half. Every engine checks this first. */
 export function isStrictSignature(signature: Uint8Array): boolean {
   return (
     signature.length === SIGNATURE_BYTES && isInRange(signature, 0) && isInRange(signature, 32) && !isHigh(signature)

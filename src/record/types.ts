@@ -1,6 +1,6 @@
 /**
- * The shapes of records (docs/protocol.md, "Payload"). Member names are those of the signed JSON, so that a parsed
- * payload is used as it is.
+ * The types of records (docs/protocol.md, "Payload"). Member names are those of the signed JSON, so a parsed payload needs no
+ * conversion.
  */
 
 /** `0x` + 64 lower-case hex digits: the digest that was signed. Text order is byte order. */
@@ -9,9 +9,9 @@ export type RecordId = `0x${string}`
 /** Canonical text of an avatar: `0x` + 66 lower-case hex digits, a compressed secp256k1 public key. */
 export type Avatar = `0x${string}`
 
-/** What JSON can say. */
+/** Any JSON value. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObject
-/** A JSON object; every name is an ordinary key. */
+/** A JSON object. Every name is an ordinary key, `__proto__` too. */
 export interface JsonObject {
   [key: string]: JsonValue
 }
@@ -48,7 +48,7 @@ export interface PatchBody extends CommonBody {
   readonly prev: readonly Citation[]
 }
 
-/** A state that stands for all that came before it. */
+/** A state that replaces all records before it. */
 export interface SnapshotBody extends CommonBody {
   readonly type: 'snapshot'
   readonly parts: readonly RecordId[]
@@ -65,7 +65,7 @@ export interface PartBody extends CommonBody {
 /** A decoded payload: every rule of docs/protocol.md "Payload" holds for it. */
 export type RecordBody = PatchBody | SnapshotBody | PartBody
 
-/** A record as it travels: exact payload bytes and a 64-byte signature r ‖ s, nothing checked yet. */
+/** A record as it travels: exact payload bytes and a 64-byte signature r ‖ s. Nothing is checked yet. */
 export interface SignedRecord {
   readonly payload: Uint8Array
   readonly signature: Uint8Array
@@ -74,7 +74,7 @@ export interface SignedRecord {
 declare const verified: unique symbol
 
 /**
- * A record whose payload, limits and signature were checked. Only `record/verify.ts` mints it, and only it can be stored.
+ * A record whose payload, limits and signature were checked. Only `record/verify.ts` makes one, and the store takes no other.
  */
 export interface VerifiedRecord extends SignedRecord {
   readonly [verified]: true

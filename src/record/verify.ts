@@ -1,5 +1,5 @@
 /**
- * The only place where a VerifiedRecord comes from.
+ * The only module that makes a VerifiedRecord.
  */
 import type { SignatureEngine } from './engine.ts'
 import { RecordError } from './errors.ts'
@@ -11,15 +11,15 @@ import type { RecordBody, RecordId, SignedRecord, VerifiedRecord } from './types
 
 export interface VerifyOptions {
   /**
-   * Whether signatures of 65 bytes are taken as well, with v in {0, 1, 27, 28}: the key recovered with v must be the
+   * Whether signatures of 65 bytes are accepted too, with v in {0, 1, 27, 28}: the key recovered with v must be the
    * avatar. For HTTP and the command line; between nodes signatures have exactly 64 bytes.
    */
   readonly recoveryByte: boolean
 }
 
 /**
- * Checks a record: payload, limits, signature. Its verdict depends on nothing but the arguments' values, whatever the
- * engine.
+ * Checks a record: payload, limits, signature. The verdict depends on `network` and `record` alone and is the same with
+ * every engine.
  *
  * @param network the network in which the record is judged
  * @returns the record with a signature of 64 bytes, sharing the payload's bytes
@@ -40,7 +40,7 @@ export function verifyRecord(
     if (!engine.verify(compact, digest, publicKey)) throw refusal(engine, publicKey)
   } else {
     const recovered = engine.recover(compact, recoveryId, digest)
-    // A recovered key is one under which the signature is good.
+    // The signature is good under the recovered key, so no further check is needed.
     if (recovered === null || !equal(recovered, publicKey)) {
       if (!engine.verify(compact, digest, publicKey)) throw refusal(engine, publicKey)
       throw new RecordError(
@@ -53,8 +53,8 @@ export function verifyRecord(
 }
 
 /**
- * For the verification pool only: turns a record that a worker has verified with `verifyRecord` into a VerifiedRecord on
- * this side of the thread boundary, where the worker's own cannot go.
+ * For the verification pool only: makes a VerifiedRecord of a record that a worker thread has verified with `verifyRecord`.
+ * The worker's own object cannot cross the thread boundary.
  */
 export function mintVerified(record: SignedRecord, id: RecordId, body: RecordBody): VerifiedRecord {
   const { payload, signature } = record
