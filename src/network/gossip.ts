@@ -174,7 +174,9 @@ export function createGossip(
     } catch (error) {
       const busy = error instanceof IngestBusyError
       onLoss()
-      logger[busy ? 'debug' : 'error']({ err: error, peer }, 'a gossip message could not be judged; ignored')
+      if (!busy) metrics.stranger('network', 'gossip_failed')
+      // The peer decides how many there are. The store says itself what is wrong with it.
+      logger.debug({ err: error, peer }, 'the node could not store the records of a gossip message; sync brings them')
       return { verdict: 'ignore', reason: busy ? error.code : 'error', records: 0 }
     }
   }

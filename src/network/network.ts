@@ -156,7 +156,8 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     },
     targets,
   )
-  const sync = createSyncStreams({ libp2p, standing, places, logger, metrics, hostOf: sourceOf })
+  const isConfigured = (peer: string): boolean => configured.has(peer)
+  const sync = createSyncStreams({ libp2p, standing, places, logger, metrics, hostOf: sourceOf, isConfigured })
   await sync.start()
   const repair = createStreamRepair(
     { timers: environment.timers, logger, connections, speaksGossip: book.speaksGossip, announce },

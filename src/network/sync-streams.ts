@@ -35,8 +35,9 @@ export function createSyncStreams(components: {
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'stranger'>
   readonly hostOf: SyncTransport['hostOf']
+  readonly isConfigured: SyncTransport['isConfigured']
 }): SyncStreams {
-  const { libp2p, standing, places, logger, metrics, hostOf } = components
+  const { libp2p, standing, places, logger, metrics, hostOf, isConfigured } = components
   const present = new Set<string>()
   const open = new Map<Stream, { readonly peer: string; readonly frames: FrameStream }>()
   const connectHandlers = new Set<(peer: string) => void>()
@@ -111,6 +112,7 @@ export function createSyncStreams(components: {
     localPeer: libp2p.peerId.toString(),
     peers: () => [...present],
     hostOf,
+    isConfigured,
     async open(peer, signal) {
       const connection = libp2p.getConnections(peerIdFromString(peer)).find(({ status }) => status === 'open')
       if (connection === undefined) throw new NetworkError('not_connected', `There is no connection to ${peer} now.`)

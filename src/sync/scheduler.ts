@@ -313,8 +313,11 @@ class Scheduler implements Sync {
     const waitMs = backOffMs(Math.max(0, peer.health.failures - 1), backoffMs, maxBackoffMs)
     const delayMs = isForeign ? maxBackoffMs : waitMs
     const line = { peer: peer.id, code: refusal ?? code, failures: peer.health.failures }
-    if (code === 'failed') this.#components.logger.warn({ ...line, err: error }, 'sync failed here')
-    else this.#components.logger.debug(line, `sync failed: ${error.message}`)
+    const { logger, transport } = this.#components
+    // The store says itself what is wrong with it.
+    const level = transport.isConfigured(peer.id) ? 'warn' : 'debug'
+    if (code === 'failed') logger[level]({ ...line, err: error }, 'sync failed on this node; it tries again')
+    else logger.debug(line, `sync failed: ${error.message}`)
     this.#arm(peer, jittered(this.#components.environment.random, delayMs))
   }
 

@@ -17,7 +17,7 @@ export interface RunnerComponents {
   /** The source of a session, by the key of the peer's host. */
   readonly sourceFor: (host: string) => SyncSource
   readonly ingest: Pick<Ingest, 'submit'>
-  readonly transport: Pick<SyncTransport, 'open' | 'hostOf'>
+  readonly transport: Pick<SyncTransport, 'open' | 'hostOf' | 'isConfigured'>
   readonly environment: Environment
   readonly logger: Logger
   readonly keccak256: Keccak256
@@ -157,14 +157,14 @@ export class SessionRunner {
 
   /** Log lines of a session that takes long. */
   #log(peer: PeerState, progress: SessionProgress, role: SyncRole): () => void {
-    const { logger, environment } = this.#components
+    const { logger, environment, transport } = this.#components
     const { progressMs } = this.#options.limits
     let cancel = environment.timers.after(progressMs, tell)
     function tell(): void {
       const { phase, done, total, recordsIn, recordsOut } = progress
       const line = { peer: peer.id, role, phase, done, total, records_in: recordsIn, records_out: recordsOut }
-      // A peer that opens sessions decides how many there are; this node bounds its own.
-      logger[role === 'initiator' ? 'info' : 'debug'](line, 'sync goes on')
+      const isWanted = role === 'initiator' && transport.isConfigured(peer.id)
+      logger[isWanted ? 'info' : 'debug'](line, 'sync goes on')
       cancel = environment.timers.after(progressMs, tell)
     }
     return () => cancel()

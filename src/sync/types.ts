@@ -18,6 +18,8 @@ export interface SyncTransport {
   peers(): string[]
   /** The host that a peer counts for, where sessions and records are divided between hosts. */
   hostOf(peer: string): Source
+  /** Whether this node's operator named the peer. What any other peer causes is not logged above `debug`. */
+  isConfigured(peer: string): boolean
   open(peer: string, signal: AbortSignal): Promise<FrameStream>
   /** Streams that peers open, of the sync protocol only. */
   onStream(handler: (peer: string, stream: FrameStream) => void): () => void

@@ -19,6 +19,7 @@ test('strangers that break rules cause no log line at info or above, and are cou
 
   const slow = await startStranger(node)
   for (let number = 1; number <= 3; number += 1) await slow.send(encodeBatch([record(`hang:${number}`)]))
+  for (let number = 1; number <= 3; number += 1) await slow.send(encodeBatch([record(`throw:${number}`)]))
   const malformed = await startStranger(node)
   for (let number = 1; number <= 3; number += 1) await malformed.send(Uint8Array.of(0xff, number))
 
@@ -45,6 +46,7 @@ test('strangers that break rules cause no log line at info or above, and are cou
     .toEqual(
       expect.arrayContaining([
         'avatar_kv_strangers_total{part="network",kind="gossip_timeout"} 3',
+        'avatar_kv_strangers_total{part="network",kind="gossip_failed"} 3',
         'avatar_kv_strangers_total{part="sync",kind="frame_invalid"} 3',
         'avatar_kv_strangers_total{part="sync",kind="cut_off"} 1',
       ]),

@@ -58,6 +58,7 @@ function spoiling(random: Random, inner: SyncTransport): SyncTransport {
     localPeer: inner.localPeer,
     peers: () => inner.peers(),
     hostOf: (peer) => inner.hostOf(peer),
+    isConfigured: (peer) => inner.isConfigured(peer),
     open: async (peer, signal) => spoil(random, await inner.open(peer, signal)),
     onStream: (handler) => inner.onStream((peer, stream) => handler(peer, spoil(random, stream))),
     onConnect: (handler) => inner.onConnect(handler),

@@ -121,6 +121,10 @@ class Line implements SyncTransport {
     return this.#board.peersOf(this.party.number).map(({ number }) => nameOf(number))
   }
 
+  isConfigured(): boolean {
+    return true
+  }
+
   hostOf(peer: string): { readonly key: string } {
     return { key: peer }
   }

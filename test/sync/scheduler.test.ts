@@ -261,13 +261,19 @@ describe('when', () => {
     expect(a.log.filter(({ level }) => Number(level) >= 30)).toEqual([])
   }, 40_000)
 
-  test('a long session tells how far it is', async () => {
+  test('a long session with a peer that the operator named tells how far it is; with any other it does not', async () => {
     const [a, b] = [await net.add('a', { limits: { progressMs: 20 } }), await net.add('b')]
+    a.transport.configured.add('b')
+    const c = await net.add('c', { limits: { progressMs: 20 } })
     await b.node.put(written(40, 30))
     net.connect(a, b)
     await until(() => areEqual(a, b), 'equal')
     expect(a.log).toContainEqual(
-      expect.objectContaining({ msg: 'sync goes on', peer: 'b', phase: 'bootstrapping', total: 1_200 }),
+      expect.objectContaining({ level: 30, msg: 'sync goes on', peer: 'b', phase: 'bootstrapping', total: 1_200 }),
     )
+    net.connect(c, b)
+    await until(() => areEqual(c, b), 'equal')
+    const said = c.log.filter(({ msg }) => msg === 'sync goes on')
+    expect(new Set(said.map(({ level }) => level))).toEqual(new Set([20]))
   }, 40_000)
 })

@@ -13,6 +13,7 @@ const LIMITS: Partial<SyncLimits> = { intervalMs: 400, backoffMs: 100, stallMs: 
 
 class MemoryTransport implements SyncTransport {
   readonly localPeer: string
+  readonly configured = new Set<string>()
   readonly penalties: string[] = []
   readonly connected = new Map<string, MemoryTransport>()
   /** Streams opened by this side, in order. */
@@ -36,6 +37,10 @@ class MemoryTransport implements SyncTransport {
   /** A name is that of a host, up to its first hyphen. */
   hostOf(peer: string): { readonly key: string } {
     return { key: peer.split('-', 1)[0] ?? peer }
+  }
+
+  isConfigured(peer: string): boolean {
+    return this.configured.has(peer)
   }
 
   async open(peer: string): Promise<FrameStream> {
