@@ -164,7 +164,10 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
       draft.code = reason instanceof PullError ? reason.code : 'failed'
       draft.message =
         reason instanceof PullError ? reason.message : "The records could not be taken in; the node's log says why."
-      if (!isStopped) logger.warn({ err: reason, avatar, from: draft.from }, 'a pull of an avatar failed')
+      // The owner names the source, and reads the reason in the answer of `GET /v2/hosting/{avatar}`.
+      const level = reason instanceof PullError ? 'debug' : 'warn'
+      if (!isStopped)
+        logger[level]({ err: reason, avatar, from: draft.from }, 'the node could not fetch the records of an avatar')
     } finally {
       cancel()
     }
