@@ -61,7 +61,7 @@ export interface Client {
    * What the first node that answers says of an avatar. Not verified: as good as the node is.
    *
    * @returns undefined where no node knows the avatar
-   * @throws ClientError `unreachable`, `bad_answer`, `refused`
+   * @throws ClientError `unreachable`, `bad_answer`, `answer_too_large`, `refused`
    */
   get(avatar: string, options?: CallOptions): Promise<AvatarDocument | undefined>
   /** The content of one namespace, not verified; undefined where no node knows it. */

@@ -6,7 +6,8 @@ import type { PutResult, RecordText } from './types.ts'
  *
  * `unreachable`: no node answered, or too few of them to know that there is nothing; nothing was sent that could have been kept.
  * `unconfirmed`: signed records were sent, and no node said that it has taken all of them: `records` has them, hand them in
- * again. `bad_answer`: a node answered what no node answers.
+ * again. `bad_answer`: a node answered what no node answers. `answer_too_large`: the contents that were asked for do not fit
+ * into one answer (64 MiB); read the records, or an archive.
  * `refused`: a node did not do it, `nodeCode` says why. `superseded`: snapshots keep superseding the write, or the signer is
  * not asked again.
  *
@@ -21,6 +22,7 @@ export type ClientErrorCode =
   | 'unreachable'
   | 'unconfirmed'
   | 'bad_answer'
+  | 'answer_too_large'
   | 'refused'
   | 'superseded'
   | 'rejected'

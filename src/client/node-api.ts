@@ -46,7 +46,7 @@ export interface NodeApiOptions {
 /** Codes with which a node says that it has nothing here, which is no failure. */
 const ABSENT = new Set(['unknown_avatar', 'unknown_namespace', 'not_hosted', 'blocked'])
 
-/** @throws ClientError from the calls: `unreachable`, `bad_answer`, `refused`, `aborted` */
+/** @throws ClientError from the calls: `unreachable`, `bad_answer`, `answer_too_large`, `refused`, `aborted` */
 export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
   const { timeoutMs } = options
   const patienceMs = timeoutMs * limits.TOTAL_TIMEOUT_FACTOR
@@ -137,11 +137,12 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
   }
 
   function tooLong(maxBytes: number): ClientError {
+    // Nodes bound all other answers to less than the client takes.
+    if (maxBytes !== limits.MAX_DOCUMENT_BYTES) return badAnswer(`it is longer than ${maxBytes} bytes`)
     const message =
       `The answer of ${url} is longer than ${maxBytes} bytes, which is the most that this client reads at once. ` +
-      'If the avatar is that large, read one namespace, or the signed records: by getVerified, page by page from ' +
-      '/v2/avatars/{avatar}/records, or as an archive from /v2/archives.'
-    return new ClientError('bad_answer', message, { node: url })
+      READ_IN_PARTS
+    return new ClientError('answer_too_large', message, { node: url })
   }
 
   function unreachable(error: unknown, timedOut: boolean): ClientError {
@@ -152,7 +153,8 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
   function refused(response: Response, problem: { code: string; message: string }): ClientError {
     const wait = response.headers.get('retry-after') ?? ''
     const said = problem.code === '' ? problem.message : `${problem.code}, ${problem.message}`
-    return new ClientError('refused', `The node at ${url} answered with ${response.status}: ${said}`, {
+    const code = problem.code === 'answer_too_large' ? problem.code : 'refused'
+    return new ClientError(code, `The node at ${url} answered with ${response.status}: ${said}`, {
       node: url,
       status: response.status,
       nodeCode: problem.code,
@@ -235,6 +237,10 @@ export function createNodeApi(url: string, options: NodeApiOptions): NodeApi {
     },
   }
 }
+
+const READ_IN_PARTS =
+  'If the avatar is that large, read one namespace, or the signed records: by getVerified, page by page from ' +
+  '/v2/avatars/{avatar}/records, or as an archive from /v2/archives.'
 
 function withoutStreams(): ClientError {
   return new ClientError(

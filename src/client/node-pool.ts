@@ -63,7 +63,8 @@ export function createNodePool(urls: readonly string[], options: NodeApiOptions)
         } catch (error) {
           if (!(error instanceof ClientError) || !isNodesFault(error)) throw error
           failure ??= error
-          pool.stood(api, 'failed')
+          // An honest node cannot send large contents in one answer either.
+          if (error.code !== 'answer_too_large') pool.stood(api, 'failed')
         }
       }
       if (!answered && failure !== undefined) throw failure
@@ -75,7 +76,8 @@ export function createNodePool(urls: readonly string[], options: NodeApiOptions)
 
 /** Whether another node may do better. */
 export function isNodesFault({ code, status = 0 }: ClientError): boolean {
-  return code === 'unreachable' || code === 'bad_answer' || (code === 'refused' && status !== 400 && status !== 413)
+  if (code === 'unreachable' || code === 'bad_answer' || code === 'answer_too_large') return true
+  return code === 'refused' && status !== 400 && status !== 413
 }
 
 function addressOf(text: string): string {

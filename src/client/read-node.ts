@@ -154,6 +154,7 @@ export async function readPages(
 }
 
 function problemCode(error: ClientError): ProblemCode {
+  if (error.code === 'answer_too_large') return 'refused'
   return error.code === 'bad_answer' || error.code === 'refused' ? error.code : 'unreachable'
 }
 

@@ -295,6 +295,21 @@ describe('a node that lies to writers', () => {
     expect(handedIn.body).toMatchObject({ results: [{ status: 'stored' }] })
   })
 
+  it('that says that contents are too large for one answer is not the last that is asked', async () => {
+    const author = privateKeySigner(newKey())
+    await createClient({ nodes: [node.url('')] }).put({ signer: author, patch: { n: 1 } })
+    const body = '{"code":"answer_too_large","message":"Read the records."}'
+    proxy.tell(({ method }) => (method === 'GET' ? { status: 413, body } : undefined))
+    const alone = createClient({ nodes: [proxy.url] })
+    await expect(alone.get(author.avatar)).rejects.toMatchObject({
+      code: 'answer_too_large',
+      status: 413,
+      node: proxy.url,
+    })
+    const both = createClient({ nodes: [proxy.url, node.url('')] })
+    expect(await both.get(author.avatar)).toMatchObject({ head: 1 })
+  })
+
   it('is not believed that a write is superseded, unless it shows the snapshot', async () => {
     const author = privateKeySigner(newKey())
     const superseded = { body: '{"results":[{"id":null,"status":"superseded"}]}' }

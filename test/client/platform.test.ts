@@ -61,7 +61,7 @@ describe('a fetch without streams', () => {
       } as unknown as Response)
     const client = createClient({ nodes: [node.url('')], fetch: endless })
     await expect(client.get(privateKeySigner(newKey()).avatar)).rejects.toMatchObject({
-      code: 'bad_answer',
+      code: 'answer_too_large',
       message: expect.stringContaining('page by page from /v2/avatars/{avatar}/records') as string,
     })
   })

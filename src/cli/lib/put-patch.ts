@@ -132,6 +132,7 @@ const CODES: Readonly<Partial<Record<ClientError['code'], CliErrorCode>>> = {
   usage: 'usage',
   unreachable: 'unreachable',
   bad_answer: 'refused',
+  answer_too_large: 'refused',
   refused: 'refused',
   superseded: 'refused',
   unconfirmed: 'refused',
