@@ -6,23 +6,22 @@ import { hash as hashOnce } from 'node:crypto'
 import { compareCitations } from '../record/order.ts'
 import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
 import { AvatarState, type HeldRecord, type StateSource, type StoredState } from '../state/avatar-state.ts'
-import { isVoid, type Cell } from '../state/cell.ts'
-import type { NamespaceChange, NamespaceMarks, NamespaceName } from '../state/content.ts'
+import type { Cell } from '../state/cell.ts'
+import type { NamespaceMarks, NamespaceName } from '../state/content.ts'
 import { avatarDigest } from '../state/digest.ts'
-import type { Stamp } from '../state/order.ts'
 import type { PendingRecord } from '../state/waiting.ts'
 import { QuotaExceptions } from './quota-exceptions.ts'
 import { bytesText, fromHex } from './bytes.ts'
-import { decodeMember, encodeMember } from './cell-codec.ts'
-import { cellWeight, textWeight } from './cell-weight.ts'
+import { ContentRows } from './content-rows.ts'
 import { LiveSum, type Counts } from './counts.ts'
 import { NO_VALUE, openRow, readRow, walk } from './database.ts'
 import { type Database, type Operation } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
-import { mustBeUnclaimed, readSummary, readLocation, readLocations, type RecordLocation } from './reader.ts'
+import { readSummary, readLocation, readLocations, type RecordLocation } from './reader.ts'
+import { del, put } from './operations.ts'
 import * as rows from './rows.ts'
-import { seal, sealOf } from './seal.ts'
+import { seal } from './seal.ts'
 import type { AvatarSummary } from './types.ts'
 
 /** Tips that the summary itself holds, which are the ones ready to be cited (docs/protocol.md, `tips`). */
@@ -30,29 +29,15 @@ const SUMMARY_TIPS = 16
 /** Missing ids that the summary lists (docs/protocol.md, `missing`). */
 const SUMMARY_MISSING = 100
 /**
- * Bytes of memory that an avatar takes without its content, that a namespace takes, and a member beside its cell. Measured:
- * the weights are within 5 % of the heap from two records (4.9 KB) to members of 3 MB, and 50,000 avatars of two records
- * stay within the 96 MiB of the cache (95 MB of heap).
+ * Bytes of memory that an avatar takes without its content. Measured: the weights are within 20 % of the heap from two
+ * records (4.9 KB) to members of 3 MB, and 50,000 avatars of two records stay within the 96 MiB of the cache (95 MB of heap).
  */
 const ENTRY_BYTES = 2_990
-const NAMESPACE_BYTES = 270
-const MEMBER_BYTES = 130
 /** Bytes of memory that a name costs for which a record waits (measured: 368), and a tip (147). */
 const NAME_BYTES = 370
 const TIP_BYTES = 150
 
-const NO_MEMBERS: rows.NamespaceRow = { lastPatch: 0, inBase: false, live: 0, deleted: 0, check: 0 }
 const hash = (bytes: Uint8Array): Uint8Array => hashOnce('sha256', bytes, 'buffer')
-
-type StoredMember = 'live' | 'deleted'
-
-/** What is known of the row of a member in memory. */
-interface MemberRow {
-  readonly place: StoredMember
-  readonly check: number
-  /** Bytes of memory. */
-  readonly weight: number
-}
 
 /** What is read of an avatar of which something is stored. */
 interface Stored {
@@ -71,17 +56,11 @@ export class AvatarEntry implements StateSource {
   #live = new LiveSum()
   #keptRecords = 0
   #keptBytes = 0
-  /** About how much memory the content read so far takes. */
-  #contentBytes = 0
   #reads = 0
   #missing: { readonly at: number; readonly from: number; readonly value: AvatarSummary['missing'] } | undefined
-  #namespaces = 0
-  #isNew: boolean
-  #isPreloaded = false
   readonly #db: Database
   readonly #uncommitted = new Map<RecordId, RecordBody>()
-  readonly #namespaceRows = new Map<string, rows.NamespaceRow>()
-  readonly #memberRows = new WeakMap<Cell, MemberRow>()
+  readonly #content: ContentRows
   #storedTips: readonly Citation[] = []
   #storedPending = new Map<RecordId, Citation>()
   /** While the state is made: what is held of all that waiting records name. */
@@ -92,7 +71,7 @@ export class AvatarEntry implements StateSource {
     this.avatar = avatar
     this.quotaExceptions = new QuotaExceptions(db, avatar)
     // Before the state is made: it asks at once what is held of all that waiting records name.
-    this.#isNew = stored === undefined
+    this.#content = new ContentRows(db, avatar, stored?.summary)
     this.#named = stored?.named
     this.state = new AvatarState(avatar, this, stored?.state)
     this.#named = undefined
@@ -100,7 +79,6 @@ export class AvatarEntry implements StateSource {
     this.#live.addAll(stored.summary)
     this.#keptRecords = stored.summary.keptRecords
     this.#keptBytes = stored.summary.keptBytes
-    this.#namespaces = stored.summary.namespaces
     this.#storedTips = stored.summary.tipsTotal > SUMMARY_TIPS ? this.state.tips.slice() : []
     for (const pending of this.state.pendingRecords()) this.#storedPending.set(pending.id, pending)
   }
@@ -111,20 +89,19 @@ export class AvatarEntry implements StateSource {
   }
 
   get isNew(): boolean {
-    return this.#isNew
+    return this.#content.isNew
   }
 
   /** About how many bytes of memory this takes. */
   get weight(): number {
     const { namesWaiting, tips } = this.state
-    const content = this.#namespaceRows.size * NAMESPACE_BYTES + this.#contentBytes
-    return ENTRY_BYTES + content + namesWaiting * NAME_BYTES + tips.length * TIP_BYTES
+    return ENTRY_BYTES + this.#content.weight + namesWaiting * NAME_BYTES + tips.length * TIP_BYTES
   }
 
   /** Look-ups for the state since this was asked last, each on the main thread, most of them of a row. */
   takeReads(): number {
-    const reads = this.#reads
-    this.#reads = 0
+    const reads = this.#reads + this.#content.reads
+    this.#reads = this.#content.reads = 0
     return reads
   }
 
@@ -150,28 +127,20 @@ export class AvatarEntry implements StateSource {
       throw new CorruptRowError(avatar, 'pending', 'one is not there')
     }
     const named = await readLocations(db, new Set(pendingRecords.flatMap(({ names }) => names.map(({ id }) => id))))
-    return new AvatarEntry(db, avatar, {
-      summary,
-      state: { base: summary.base, tips, pendingRecords },
-      named,
-    })
+    return new AvatarEntry(db, avatar, { summary, state: { base: summary.base, tips, pendingRecords }, named })
   }
 
   /** Reads all content, as a new base needs it. */
-  async preload(): Promise<void> {
-    if (this.#isPreloaded || this.#isNew) return
-    for (const letter of ['v', 't'] as const) {
-      for await (const [key, row] of walk(this.#db, keys.tableRange(letter, this.avatar))) {
-        const kind = keys.kindOfViewKey(key)
-        if (kind === 'summary') continue
-        const name = keys.namespaceInKey(key)
-        const marks = this.marks(name)
-        if (marks === undefined) throw new CorruptRowError(this.avatar, 'namespace', 'its members have none')
-        const members: [string, Cell][] = kind === 'member' ? [this.#openMember(key, row, letter)] : []
-        this.state.content.preload(name, marks, members)
-      }
-    }
-    this.#isPreloaded = true
+  preload(): Promise<void> {
+    return this.#content.preload(this.state.content)
+  }
+
+  marks(namespace: NamespaceName): NamespaceMarks | undefined {
+    return this.#content.marks(namespace)
+  }
+
+  member(namespace: NamespaceName, member: string): Cell | undefined {
+    return this.#content.member(namespace, member)
   }
 
   get counts(): Counts {
@@ -212,7 +181,7 @@ export class AvatarEntry implements StateSource {
     this.#reads += 1
     const body = this.#uncommitted.get(id)
     if (body !== undefined) return body
-    if (this.#isNew) return undefined
+    if (this.isNew) return undefined
     const row = this.#named === undefined ? readLocation(this.#db, id) : this.#named.get(id)
     return row?.avatar === this.avatar ? row : undefined
   }
@@ -227,18 +196,6 @@ export class AvatarEntry implements StateSource {
     const record = readRow(this.#db, this.avatar, 'record', key, rows.decodeRecord)
     if (record === undefined) throw new CorruptRowError(this.avatar, 'record', `${place.id} is not there`)
     return JSON.parse(bytesText(record.payload)) as RecordBody
-  }
-
-  marks(namespace: NamespaceName): NamespaceMarks | undefined {
-    const row = this.#namespaceRow(namespace)
-    return row === undefined ? undefined : { lastPatch: row.lastPatch, inBase: row.inBase }
-  }
-
-  member(namespace: NamespaceName, member: string): Cell | undefined {
-    const stored = this.#namespaceRow(namespace)
-    if (stored === undefined) return undefined
-    const live = stored.live > 0 ? this.#readMember(namespace, member, 'live') : undefined
-    return live ?? (stored.deleted > 0 ? this.#readMember(namespace, member, 'deleted') : undefined)
   }
 
   /** The summary as it would be stored now. */
@@ -256,7 +213,7 @@ export class AvatarEntry implements StateSource {
       missing: this.#missingNow(),
       ...this.counts,
       idSum: this.#live.idSum,
-      namespaces: this.#namespaces,
+      namespaces: this.#content.namespaces,
     }
   }
 
@@ -272,80 +229,16 @@ export class AvatarEntry implements StateSource {
 
   /** Writes the rows of all that changed since the last time, and forgets that it changed. */
   flush(operations: Operation[]): AvatarSummary {
-    for (const change of this.state.content.takeChanges()) this.#flushNamespace(change, operations)
-    if (this.#isNew) put(operations, keys.hostedKey(this.avatar), NO_VALUE)
+    for (const change of this.state.content.takeChanges()) this.#content.flush(change, operations)
+    if (this.isNew) put(operations, keys.hostedKey(this.avatar), NO_VALUE)
     this.#flushTips(operations)
     this.#flushPending(operations)
     const summary = this.summary()
     const key = keys.summaryKey(this.avatar)
     put(operations, key, seal(key, rows.encodeSummary(summary)))
-    this.#isNew = false
+    this.#content.isNew = false
     this.#uncommitted.clear()
     return summary
-  }
-
-  #flushNamespace({ namespace, members, gone }: NamespaceChange, operations: Operation[]): void {
-    const name = nameOf(namespace)
-    const before = this.#namespaceRow(namespace)
-    let { live, deleted, check } = before ?? NO_MEMBERS
-    const stamps = new Set<Stamp>()
-    for (const [member, cell] of members) {
-      const stored = this.#memberRows.get(cell)
-      if (stored?.place === 'live') {
-        live -= 1
-        check ^= stored.check
-      } else if (stored?.place === 'deleted') {
-        deleted -= 1
-      }
-      if (stored !== undefined) this.#contentBytes -= stored.weight
-      const written = isVoid(cell) ? undefined : this.#writeMember(namespace, member, cell, operations, stamps)
-      if (written?.place === 'live') {
-        live += 1
-        check ^= written.check
-      } else if (written?.place === 'deleted') {
-        deleted += 1
-      }
-      if (stored !== undefined && stored.place !== written?.place) {
-        del(operations, keys.memberKey(this.avatar, namespace, member, stored.place === 'deleted'))
-      }
-    }
-    const key = keys.namespaceKey(this.avatar, namespace)
-    if (gone) {
-      this.#namespaceRows.delete(name)
-      if (before === undefined) return
-      this.#namespaces -= 1
-      del(operations, key)
-      del(operations, keys.identityKey(namespace, this.avatar))
-      return
-    }
-    const { lastPatch, inBase } = namespace
-    const row: rows.NamespaceRow = { lastPatch, inBase, live, deleted, check: check >>> 0 }
-    this.#namespaceRows.set(name, row)
-    put(operations, key, seal(key, rows.encodeNamespace(row)))
-    if (before !== undefined) return
-    this.#namespaces += 1
-    put(operations, keys.identityKey(namespace, this.avatar), NO_VALUE)
-  }
-
-  #writeMember(
-    namespace: NamespaceName,
-    member: string,
-    cell: Cell,
-    operations: Operation[],
-    stamps: Set<Stamp>,
-  ): MemberRow {
-    const { row, hasValue } = encodeMember(member, cell)
-    const key = keys.memberKey(this.avatar, namespace, member, !hasValue)
-    const sealed = seal(key, row)
-    put(operations, key, sealed)
-    const written: MemberRow = {
-      place: hasValue ? 'live' : 'deleted',
-      check: sealOf(sealed),
-      weight: memberWeight(member, cell, stamps),
-    }
-    this.#contentBytes += written.weight
-    this.#memberRows.set(cell, written)
-    return written
   }
 
   /** Tips beyond the summary's are rows of their own, so that one more costs one row and not all of them. */
@@ -377,50 +270,6 @@ export class AvatarEntry implements StateSource {
     for (const place of before.values()) del(operations, keys.pendingKey(this.avatar, place))
     this.#storedPending = now
   }
-
-  #namespaceRow(namespace: NamespaceName): rows.NamespaceRow | undefined {
-    const name = nameOf(namespace)
-    const known = this.#namespaceRows.get(name)
-    if (known !== undefined || this.#isNew) return known
-    const key = keys.namespaceKey(this.avatar, namespace)
-    this.#reads += 1
-    const row = readRow(this.#db, this.avatar, 'namespace', key, rows.decodeNamespace)
-    if (row === undefined) mustBeUnclaimed(this.#db, this.avatar, namespace)
-    else this.#namespaceRows.set(name, row)
-    return row
-  }
-
-  #readMember(namespace: NamespaceName, member: string, place: StoredMember): Cell | undefined {
-    const key = keys.memberKey(this.avatar, namespace, member, place === 'deleted')
-    this.#reads += 1
-    const row = this.#db.getSync(key)
-    return row === undefined ? undefined : this.#openMember(key, row, place === 'live' ? 'v' : 't')[1]
-  }
-
-  #openMember(key: keys.Key, row: Uint8Array, letter: 'v' | 't'): [string, Cell] {
-    const { key: member, cell } = openRow(this.avatar, 'member', key, row, decodeMember)
-    const weight = memberWeight(member, cell, new Set())
-    this.#memberRows.set(cell, { place: letter === 'v' ? 'live' : 'deleted', check: sealOf(row), weight })
-    this.#contentBytes += weight
-    return [member, cell]
-  }
-}
-
-/** About how many bytes of memory a member takes. @param stamps as `cellWeight` has them */
-function memberWeight(member: string, cell: Cell, stamps: Set<Stamp>): number {
-  return MEMBER_BYTES + textWeight(member) + cellWeight(cell, stamps)
-}
-
-function nameOf(namespace: NamespaceName): string {
-  return `${namespace.platform}\n${namespace.identity}`
-}
-
-function put(operations: Operation[], key: keys.Key, value: Uint8Array): void {
-  operations.push({ type: 'put', key, value })
-}
-
-function del(operations: Operation[], key: keys.Key): void {
-  operations.push({ type: 'del', key })
 }
 
 /** The least `limit` ids in order, and how many there are, without sorting them all. */

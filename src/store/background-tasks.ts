@@ -7,7 +7,7 @@ import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import { bytesText, fromHex } from './bytes.ts'
 import type { Counts } from './counts.ts'
-import { openRow, walk } from './database.ts'
+import { NO_VALUE, openRow, walk } from './database.ts'
 import { type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
@@ -158,4 +158,16 @@ function itemOf(key: keys.Key, row: Uint8Array): Item[] {
   const { id, payload } = rows.decodeRecord(content)
   const { created_at: timestamp } = JSON.parse(bytesText(payload)) as RecordBody
   return [{ timestamp, id: fromHex(id) }]
+}
+
+/** The rows that let an avatar go from one moment to the next; background work removes the rest of its rows. */
+export function forgetOperations(avatar: Avatar): Operation[] {
+  const task = keys.taskKey('u', avatar)
+  const all = rows.encodePlace({ counter: 0, id: `0x${'00'.repeat(32)}` })
+  return [
+    { type: 'put', key: task, value: seal(task, all) },
+    { type: 'put', key: keys.taskKey('d', avatar), value: NO_VALUE },
+    { type: 'del', key: keys.summaryKey(avatar) },
+    { type: 'del', key: keys.hostedKey(avatar) },
+  ]
 }

@@ -85,18 +85,36 @@ function summaries(db: Database): (avatar: Avatar) => AvatarSummary | undefined 
   }
 }
 
-/** The sequence before the oldest entry that the feed still has. */
-export async function readFeedFloor(db: Database, lastSequence: number): Promise<number> {
-  for await (const [key] of walk(db, keys.tableRange('f'), { limit: 1 })) return keys.sequenceInKey(key) - 1
-  return lastSequence
-}
+/** The feed's limit: old entries are dropped in steps. */
+export class FeedLimit {
+  /** The sequence before the oldest entry that the feed still has for certain. */
+  floor: number
+  readonly #db: Database
+  readonly #entries: number
+  /** Whether entries up to the floor may still be there. */
+  #isTrimDue = false
 
-/** The floor that the feed should have; it stays where it is while little is beyond the limit. */
-export function floorFor(floor: number, lastSequence: number, entries: number): number {
-  return lastSequence - floor <= entries + TRIM_ENTRIES ? floor : lastSequence - entries
-}
+  private constructor(db: Database, entries: number, floor: number) {
+    this.#db = db
+    this.#entries = entries
+    this.floor = floor
+  }
 
-/** Drops all entries up to a floor, and the floor itself: some of them, from the oldest on, where it rejects. */
-export function dropTo(db: Database, floor: number): Promise<void> {
-  return clearSoon(db, { gte: keys.feedKey(0), lte: keys.feedKey(floor) })
+  static async open(db: Database, lastSequence: number, entries = FEED_ENTRIES): Promise<FeedLimit> {
+    for await (const [key] of walk(db, keys.tableRange('f'), { limit: 1 })) {
+      return new FeedLimit(db, entries, keys.sequenceInKey(key) - 1)
+    }
+    return new FeedLimit(db, entries, lastSequence)
+  }
+
+  /** Drops entries beyond the limit, once enough have piled up. If it rejects, call it again after the next commit. */
+  async trim(lastSequence: number): Promise<void> {
+    const isFull = lastSequence - this.floor > this.#entries + TRIM_ENTRIES
+    if (!isFull && !this.#isTrimDue) return
+    // Raised first: a reader must not take entries that are partly gone for all there were.
+    if (isFull) this.floor = lastSequence - this.#entries
+    this.#isTrimDue = true
+    await clearSoon(this.#db, { gte: keys.feedKey(0), lte: keys.feedKey(this.floor) })
+    this.#isTrimDue = false
+  }
 }

@@ -39,7 +39,8 @@ import type {
   StoreTotals,
 } from './types.ts'
 import { mendable, openContent, openView } from './view.ts'
-import { StoreWriter, type Rebuilt } from './writer.ts'
+import type { Rebuilt } from './row-repair.ts'
+import { StoreWriter } from './writer.ts'
 
 const MIB = 1_024 * 1_024
 /** A node's caches. */

@@ -139,7 +139,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'keep-what-could-not-be-written',
     'store/writer.js',
-    'for (const avatar of avatars)\n                        this.#entries.delete(avatar);',
+    'for (const avatar of avatars)\n                        this.#entries.evict(avatar);',
     '',
   ),
   mutation(
@@ -182,7 +182,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation(
     'forget-deletions',
-    'store/avatar-entry.js',
+    'store/content-rows.js',
     'put(operations, key, sealed);\n        const written',
     'if (hasValue)\n            put(operations, key, sealed);\n        const written',
   ),
@@ -242,7 +242,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation(
     'totals-apart-from-a-rebuild',
-    'store/writer.js',
+    'store/row-repair.js',
     "[...operations, { type: 'del', key: keys.metaKey('totals') }]",
     'operations',
   ),

@@ -1,0 +1,188 @@
+/** The rows of one avatar's content: read where the state asks for them, written for what changed. */
+import type { Avatar } from '../record/types.ts'
+import { isVoid, type Cell } from '../state/cell.ts'
+import type { Content, NamespaceChange, NamespaceMarks, NamespaceName } from '../state/content.ts'
+import type { Stamp } from '../state/order.ts'
+import { decodeMember, encodeMember } from './cell-codec.ts'
+import { cellWeight, textWeight } from './cell-weight.ts'
+import { NO_VALUE, openRow, readRow, walk } from './database.ts'
+import { CorruptRowError } from './errors.ts'
+import * as keys from './keys.ts'
+import type { Database, Operation } from './level.ts'
+import { del, put } from './operations.ts'
+import { mustBeUnclaimed } from './reader.ts'
+import * as rows from './rows.ts'
+import { seal, sealOf } from './seal.ts'
+
+/** Bytes of memory that a namespace takes, and a member beside its cell (measured). */
+const NAMESPACE_BYTES = 270
+const MEMBER_BYTES = 130
+
+const NO_MEMBERS: rows.NamespaceRow = { lastPatch: 0, inBase: false, live: 0, deleted: 0, check: 0 }
+
+type StoredMember = 'live' | 'deleted'
+
+/** What is known of the row of a member in memory. */
+interface MemberRow {
+  readonly place: StoredMember
+  readonly check: number
+  /** Bytes of memory. */
+  readonly weight: number
+}
+
+export class ContentRows {
+  /** Namespaces that are stored. */
+  namespaces: number
+  /** Rows looked up, each on the main thread. */
+  reads = 0
+  /** True until the first rows are written: nothing needs to be read. */
+  isNew: boolean
+  readonly #db: Database
+  readonly #avatar: Avatar
+  readonly #namespaceRows = new Map<string, rows.NamespaceRow>()
+  readonly #memberRows = new WeakMap<Cell, MemberRow>()
+  /** About how many bytes of memory the members read so far take. */
+  #memberBytes = 0
+  #isPreloaded = false
+
+  constructor(db: Database, avatar: Avatar, stored: { readonly namespaces: number } | undefined) {
+    this.#db = db
+    this.#avatar = avatar
+    this.isNew = stored === undefined
+    this.namespaces = stored?.namespaces ?? 0
+  }
+
+  /** About how many bytes of memory the content takes. */
+  get weight(): number {
+    return this.#namespaceRows.size * NAMESPACE_BYTES + this.#memberBytes
+  }
+
+  /** Reads all content, as a new base needs it. */
+  async preload(content: Content): Promise<void> {
+    if (this.#isPreloaded || this.isNew) return
+    for (const letter of ['v', 't'] as const) {
+      for await (const [key, row] of walk(this.#db, keys.tableRange(letter, this.#avatar))) {
+        const kind = keys.kindOfViewKey(key)
+        if (kind === 'summary') continue
+        const name = keys.namespaceInKey(key)
+        const marks = this.marks(name)
+        if (marks === undefined) throw new CorruptRowError(this.#avatar, 'namespace', 'its members have none')
+        const members: [string, Cell][] = kind === 'member' ? [this.#openMember(key, row, letter)] : []
+        content.preload(name, marks, members)
+      }
+    }
+    this.#isPreloaded = true
+  }
+
+  marks(namespace: NamespaceName): NamespaceMarks | undefined {
+    const row = this.#namespaceRow(namespace)
+    return row === undefined ? undefined : { lastPatch: row.lastPatch, inBase: row.inBase }
+  }
+
+  member(namespace: NamespaceName, member: string): Cell | undefined {
+    const stored = this.#namespaceRow(namespace)
+    if (stored === undefined) return undefined
+    const live = stored.live > 0 ? this.#readMember(namespace, member, 'live') : undefined
+    return live ?? (stored.deleted > 0 ? this.#readMember(namespace, member, 'deleted') : undefined)
+  }
+
+  flush({ namespace, members, gone }: NamespaceChange, operations: Operation[]): void {
+    const name = nameOf(namespace)
+    const before = this.#namespaceRow(namespace)
+    let { live, deleted, check } = before ?? NO_MEMBERS
+    const stamps = new Set<Stamp>()
+    for (const [member, cell] of members) {
+      const stored = this.#memberRows.get(cell)
+      if (stored?.place === 'live') {
+        live -= 1
+        check ^= stored.check
+      } else if (stored?.place === 'deleted') {
+        deleted -= 1
+      }
+      if (stored !== undefined) this.#memberBytes -= stored.weight
+      const written = isVoid(cell) ? undefined : this.#writeMember(namespace, member, cell, operations, stamps)
+      if (written?.place === 'live') {
+        live += 1
+        check ^= written.check
+      } else if (written?.place === 'deleted') {
+        deleted += 1
+      }
+      if (stored !== undefined && stored.place !== written?.place) {
+        del(operations, keys.memberKey(this.#avatar, namespace, member, stored.place === 'deleted'))
+      }
+    }
+    const key = keys.namespaceKey(this.#avatar, namespace)
+    if (gone) {
+      this.#namespaceRows.delete(name)
+      if (before === undefined) return
+      this.namespaces -= 1
+      del(operations, key)
+      del(operations, keys.identityKey(namespace, this.#avatar))
+      return
+    }
+    const { lastPatch, inBase } = namespace
+    const row: rows.NamespaceRow = { lastPatch, inBase, live, deleted, check: check >>> 0 }
+    this.#namespaceRows.set(name, row)
+    put(operations, key, seal(key, rows.encodeNamespace(row)))
+    if (before !== undefined) return
+    this.namespaces += 1
+    put(operations, keys.identityKey(namespace, this.#avatar), NO_VALUE)
+  }
+
+  #writeMember(
+    namespace: NamespaceName,
+    member: string,
+    cell: Cell,
+    operations: Operation[],
+    stamps: Set<Stamp>,
+  ): MemberRow {
+    const { row, hasValue } = encodeMember(member, cell)
+    const key = keys.memberKey(this.#avatar, namespace, member, !hasValue)
+    const sealed = seal(key, row)
+    put(operations, key, sealed)
+    const written: MemberRow = {
+      place: hasValue ? 'live' : 'deleted',
+      check: sealOf(sealed),
+      weight: memberWeight(member, cell, stamps),
+    }
+    this.#memberBytes += written.weight
+    this.#memberRows.set(cell, written)
+    return written
+  }
+
+  #namespaceRow(namespace: NamespaceName): rows.NamespaceRow | undefined {
+    const name = nameOf(namespace)
+    const known = this.#namespaceRows.get(name)
+    if (known !== undefined || this.isNew) return known
+    const key = keys.namespaceKey(this.#avatar, namespace)
+    this.reads += 1
+    const row = readRow(this.#db, this.#avatar, 'namespace', key, rows.decodeNamespace)
+    if (row === undefined) mustBeUnclaimed(this.#db, this.#avatar, namespace)
+    else this.#namespaceRows.set(name, row)
+    return row
+  }
+
+  #readMember(namespace: NamespaceName, member: string, place: StoredMember): Cell | undefined {
+    const key = keys.memberKey(this.#avatar, namespace, member, place === 'deleted')
+    this.reads += 1
+    const row = this.#db.getSync(key)
+    return row === undefined ? undefined : this.#openMember(key, row, place === 'live' ? 'v' : 't')[1]
+  }
+
+  #openMember(key: keys.Key, row: Uint8Array, letter: 'v' | 't'): [string, Cell] {
+    const { key: member, cell } = openRow(this.#avatar, 'member', key, row, decodeMember)
+    const weight = memberWeight(member, cell, new Set())
+    this.#memberRows.set(cell, { place: letter === 'v' ? 'live' : 'deleted', check: sealOf(row), weight })
+    this.#memberBytes += weight
+    return [member, cell]
+  }
+}
+
+/** About how many bytes of memory a member takes. @param stamps as `cellWeight` has them */
+function memberWeight(member: string, cell: Cell, stamps: Set<Stamp>): number {
+  return MEMBER_BYTES + textWeight(member) + cellWeight(cell, stamps)
+}
+
+function nameOf(namespace: NamespaceName): string {
+  return `${namespace.platform}\n${namespace.identity}`
+}
