@@ -42,21 +42,10 @@ export async function signPieces(
   tips: readonly Citation[],
   pieces: readonly Piece[],
 ): Promise<VerifiedRecord[]> {
-  const { network, now, signals = [] } = context
   let open = [...tips]
   const records: VerifiedRecord[] = []
   for (const piece of pieces) {
-    const payload = payloadOf({
-      ...piece,
-      avatar: signer.avatar,
-      network,
-      prev: open,
-      createdAt: Math.floor(now() / 1000),
-      uuid: randomUuid(),
-    })
-    throwIfAborted(signals)
-    const signature = await orAborted(signWith(signer, new TextDecoder().decode(payload)), signals)
-    const record = checkSignature(context, signer.avatar, payload, signature)
+    const record = await signPayload(context, signer, patchPayload(context, signer.avatar, open, piece))
     records.push(record)
     // Tips beyond those that fit are cited by the records that follow.
     open = [...open.slice(0, -MAX_PREV), { counter: record.body.counter, id: record.id }].sort(compareCitations)
@@ -64,17 +53,41 @@ export async function signPieces(
   return records
 }
 
-function payloadOf(parts: Parameters<typeof buildPatch>[0]): Uint8Array {
+/**
+ * The payload of a patch, to the byte, as it will be signed.
+ *
+ * @param tips all tips of the state that the patch builds on, in order
+ * @throws ClientError `invalid_change`
+ */
+export function patchPayload(
+  { network, now }: Pick<SigningContext, 'network' | 'now'>,
+  avatar: Avatar,
+  tips: readonly Citation[],
+  piece: Piece,
+): Uint8Array {
   try {
-    return encodePayload(buildPatch(parts))
+    const createdAt = Math.floor(now() / 1000)
+    return encodePayload(buildPatch({ ...piece, avatar, network, prev: tips, createdAt, uuid: randomUuid() }))
   } catch (error) {
     if (error instanceof RecordError) throw invalidChange(error)
     throw error
   }
 }
 
+/** @throws ClientError `bad_signature`, `rejected`, `wallet`, `aborted` */
+export async function signPayload(
+  context: Pick<SigningContext, 'network' | 'engine' | 'signals'>,
+  signer: Signer,
+  payload: Uint8Array,
+): Promise<VerifiedRecord> {
+  const { signals = [] } = context
+  throwIfAborted(signals)
+  const signature = await orAborted(signWith(signer, new TextDecoder().decode(payload)), signals)
+  return checkSignature(context, signer.avatar, payload, signature)
+}
+
 function checkSignature(
-  { network, engine }: SigningContext,
+  { network, engine }: Pick<SigningContext, 'network' | 'engine'>,
   avatar: Avatar,
   payload: Uint8Array,
   signature: Uint8Array | string,

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { messageOf } from '../platform/errors.ts'
-import { DeskProvider, type Pen } from './data/context.ts'
+import { AppProvider, type ActiveSigner } from './data/app-context.ts'
 import { createDrafts } from './data/drafts.ts'
 import { here } from './data/here.ts'
 import { createOutbox, type Outbox } from './data/outbox.ts'
@@ -23,11 +23,11 @@ type Opening =
 
 export function App() {
   const [opening, setOpening] = useState<Opening>({ phase: 'loading' })
-  const [pen, takePen] = useState<Pen | undefined>(undefined)
+  const [activeSigner, setActiveSigner] = useState<ActiveSigner | undefined>(undefined)
   const [drafts] = useState(createDrafts)
   const route = useRoute()
   const outbox = opening.phase === 'ready' ? opening.outbox : undefined
-  useGuard(() => pen?.made !== undefined || drafts.size > 0 || outbox?.isSafe() === false)
+  useGuard(() => activeSigner?.made !== undefined || drafts.size > 0 || outbox?.isSafe() === false)
 
   useEffect(() => {
     const stop = new AbortController()
@@ -78,25 +78,27 @@ export function App() {
           </>
         )}
         {opening.phase === 'ready' && (
-          <DeskProvider value={{ session: opening.session, outbox: opening.outbox, drafts, pen, takePen }}>
+          <AppProvider
+            value={{ session: opening.session, outbox: opening.outbox, drafts, activeSigner, setActiveSigner }}
+          >
             {route.page !== 'avatar' && <LeftToDo />}
             <Page route={route} />
-          </DeskProvider>
+          </AppProvider>
         )}
       </main>
-      <footer>{opening.phase === 'ready' && <Footer session={opening.session} pen={pen} />}</footer>
+      <footer>{opening.phase === 'ready' && <Footer session={opening.session} activeSigner={activeSigner} />}</footer>
     </>
   )
 }
 
-function Footer({ session, pen }: { session: Session; pen: Pen | undefined }) {
+function Footer({ session, activeSigner }: { session: Session; activeSigner: ActiveSigner | undefined }) {
   return (
     <p>
       Served by {here().replace(/^https?:\/\//, '')}, network {session.network}. <a href="docs">API</a>
-      {pen !== undefined && (
+      {activeSigner !== undefined && (
         <>
           {' '}
-          · <a href={avatarHref(pen.signer.avatar)}>my avatar</a>
+          · <a href={avatarHref(activeSigner.signer.avatar)}>my avatar</a>
         </>
       )}
     </p>

@@ -3,7 +3,8 @@
  * is told of. The same bytes may be handed in any number of times: a record is one record.
  */
 import { messageOf } from '../platform/errors.ts'
-import type { SubmitAnswer } from '../client/answers.ts'
+import type { PatchBody } from '../record/types.ts'
+import { fatesOf, nextBatch, sendBatch, type DeliveryAnswer, type OutgoingRecord } from '../client/delivery.ts'
 import { ClientError } from '../client/errors.ts'
 import { heal as healWith } from '../client/hand-in.ts'
 import type { NodeApi } from '../client/node-api.ts'
@@ -11,7 +12,7 @@ import { isNodesFault, type NodePool } from '../client/node-pool.ts'
 import { recordText } from '../client/sign-patch.ts'
 import { isSeenByTooFew, tooFewText } from '../client/standing.ts'
 import type { VerifiedReader } from '../client/verified-reader.ts'
-import { MAX_AHEAD_SECONDS, SUBMIT_BYTES, SUBMIT_RECORDS } from './limits.ts'
+import { MAX_AHEAD_SECONDS } from './limits.ts'
 import { AHEAD } from './reasons.ts'
 import type { Restorer } from './restore.ts'
 import type { AvatarReplica } from './avatar-replica.ts'
@@ -28,8 +29,6 @@ export type Delivered =
   | 'idle'
   | 'again'
   | { readonly kind: 'unreachable' | 'refused' | 'refused_for_good'; readonly message: string }
-
-const TAKEN: ReadonlySet<string> = new Set(['stored', 'pending', 'duplicate'])
 
 /**
  * One step.
@@ -58,14 +57,15 @@ export async function deliver(
     return 'again'
   }
 
-  let batch = firstOf(waiting, now())
-  let invalid: SubmitAnswer | undefined
+  let batch = batchOf(waiting, now())
+  let invalid: DeliveryAnswer | undefined
   let isInvalidEverywhere = true
   let trouble: Exclude<Delivered, string> = { kind: 'unreachable', message: 'No node answered.' }
   for (const api of pool.order()) {
-    let results: SubmitAnswer[]
+    let results: DeliveryAnswer[]
     try {
-      results = await api.submit(
+      results = await sendBatch(
+        api,
         batch.map(({ record }) => recordText(record)),
         signal,
       )
@@ -77,7 +77,7 @@ export async function deliver(
       if (isNodesFault(error)) pool.stood(api, 'failed')
       continue
     }
-    const end = results.findIndex(({ status }) => !TAKEN.has(status))
+    const end = fatesOf(batch.map(outgoing), results, () => undefined).findIndex((fate) => fate !== 'taken')
     const taken = batch.slice(0, end < 0 ? batch.length : end)
     if (results.some(({ status }) => status === 'pending')) await heal(api, replica, signal)
     if (taken.length > 0) {
@@ -96,7 +96,7 @@ export async function deliver(
       await restorer.restore(replica, later, AHEAD)
       return 'again'
     }
-    if (answer.status === 'invalid') invalid ??= answer
+    if (answer.status === 'invalid' || answer.wasAlone === true) invalid ??= answer
     else {
       isInvalidEverywhere = false
       const kind = answer.retry === false ? 'refused_for_good' : 'refused'
@@ -105,21 +105,26 @@ export async function deliver(
   }
   const [first] = batch
   if (first !== undefined && invalid !== undefined && isInvalidEverywhere) {
-    await restorer.reject(replica, first, `No node calls it valid: ${reasonOf(invalid)}`)
+    await restorer.reject(replica, first, `No node accepts it: ${reasonOf(invalid)}`)
     return 'again'
   }
   return trouble
 }
 
-/** As much as fits into a request; of what may be refused for its time, one, for nodes would keep what is built on it. */
-function firstOf(waiting: readonly QueuedWrite[], now: number): readonly QueuedWrite[] {
-  let bytes = 0
-  const batch = waiting.slice(0, SUBMIT_RECORDS)
-  const end = batch.findIndex(
-    ({ record }, at) => ((bytes += record.payload.length) > SUBMIT_BYTES || isAhead(batch[at - 1], now)) && at > 0,
-  )
-  return end < 0 ? batch : batch.slice(0, end)
+/**
+ * As many writes as fit into a request, up to the first that may be refused because of its time: nodes would store the writes that
+ * build on that one.
+ */
+function batchOf(waiting: readonly QueuedWrite[], now: number): readonly QueuedWrite[] {
+  const ahead = waiting.findIndex((write) => isAhead(write, now))
+  const timely = ahead < 0 ? waiting : waiting.slice(0, ahead + 1)
+  return nextBatch(timely, ({ record }) => record.payload.length)
 }
+
+const outgoing = ({ record }: QueuedWrite): OutgoingRecord => ({
+  id: record.id,
+  prev: (record.body as PatchBody).prev,
+})
 
 /** Whether a snapshot that the node holds supersedes a write: not by its word, but by the snapshot. */
 async function isSuperseded(
@@ -134,8 +139,8 @@ async function isSuperseded(
 }
 
 /** Whether a write is ahead of the clock here as well: else this clock may be behind, and other nodes take it. */
-function isAhead(entry: QueuedWrite | undefined, now: number): boolean {
-  return entry !== undefined && entry.record.body.created_at > Math.floor(now / 1_000) + MAX_AHEAD_SECONDS
+function isAhead(entry: QueuedWrite, now: number): boolean {
+  return entry.record.body.created_at > Math.floor(now / 1_000) + MAX_AHEAD_SECONDS
 }
 
 /** Gives a node what it lacks of what it was given, as far as it is known here. What it does with it, following shows. */
@@ -147,7 +152,7 @@ async function heal(api: NodeApi, replica: AvatarReplica, signal: AbortSignal): 
   }
 }
 
-function reasonOf({ code, message }: SubmitAnswer): string {
+function reasonOf({ code, message }: DeliveryAnswer): string {
   return [code, message].filter((part) => part !== undefined).join(': ') || 'it gave no reason'
 }
 

@@ -15,9 +15,6 @@ export const MAX_ASKED = 3
 /** What those who sign without asking get to be done where the replica is closed meanwhile. */
 export const CLOSING_PATIENCE_MS = 1_000
 
-/** Handed in at once: nodes take 1,000 and 16 MiB, and quotes double in JSON. */
-export const SUBMIT_RECORDS = 500
-export const SUBMIT_BYTES = 6 * 1024 * 1024
 /** How far ahead of their clock nodes take `created_at` (docs/protocol.md, "From records to state"). */
 export const MAX_AHEAD_SECONDS = 3_600
 

@@ -58,7 +58,7 @@ interface View {
 }
 
 const VIEWS: readonly View[] = [
-  { name: 'search', hash: '#/', ready: 'Kept by this host' },
+  { name: 'search', hash: '#/', ready: 'Avatars on this host' },
   { name: 'search-identity', hash: '#/?q=twitter/ada', ready: '1 avatar claims twitter/ada' },
   { name: 'search-wrong', hash: '#/?q=what', ready: 'such as twitter/alice' },
   {
@@ -193,7 +193,7 @@ describe('by keyboard alone', () => {
 
   it('an avatar is found, looked through, changed and signed', async () => {
     const page = await browser.open(node.url)
-    await page.getByText('Kept by this host').waitFor()
+    await page.getByText('Avatars on this host').waitFor()
     await tabTo(page, /^Skip to the content$/)
     await page.keyboard.press('Enter')
     await tabTo(page, /^Avatar, or platform\/name$/)

@@ -36,7 +36,7 @@ describe.each(PROXIES)('a node below a path, behind $name', ({ start }) => {
     const before = browser.requests.length
     // Without a slash at the end, as people type it.
     const page = await browser.open(proxy.url)
-    await page.getByRole('heading', { name: 'Kept by this host' }).waitFor()
+    await page.getByRole('heading', { name: 'Avatars on this host' }).waitFor()
     await page.getByLabel('Avatar, or platform/name').fill(signer.avatar)
     await page.getByRole('button', { name: 'Find' }).click()
     await page.getByText('Verified in your browser: 2 signatures').waitFor()

@@ -10,6 +10,8 @@ export interface Seen {
   /** Without the query. */
   readonly path: string
   readonly url: string
+  /** Size of the body. */
+  readonly bytes: number
   /** How many requests with the same method and path came before. */
   readonly count: number
 }
@@ -46,7 +48,7 @@ export async function startProxy(target: () => string) {
     const { method = 'GET' } = request
     const [path = '/'] = url.split('?')
     const count = seen.filter((each) => each.method === method && each.path === path).length
-    const asked: Seen = { method, path, url, count }
+    const asked: Seen = { method, path, url, bytes: body.length, count }
     seen.push(asked)
     const honest = async (): Promise<Honest> => {
       const upstream = await fetch(target() + url, { method, ...(method === 'POST' ? { body } : {}) })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createOutbox, type Outbox } from '../../src/explorer/data/outbox.ts'
-import type { Waiting } from '../../src/explorer/data/waiting.ts'
+import type { SignedChange } from '../../src/explorer/data/outbox-entry.ts'
 
 /** As browsers keep it: keys are own properties, and what does not fit throws and changes nothing. */
 class PageStorage {
@@ -88,14 +88,14 @@ async function openTab(): Promise<Tab> {
   return tab
 }
 
-function change(n: number, size = 1, builtOn: readonly number[] = [], letter = 'x'): Waiting {
+function change(n: number, size = 1, builtOn: readonly number[] = [], letter = 'x'): SignedChange {
   const id = `0x${n}` as const
   const prev = builtOn.map((counter) => ({ counter, id: `0x${counter}` }))
   const payload = JSON.stringify({ uuid: id, prev, patch: { a: letter.repeat(size) } })
   return { avatar: AVATAR, network: 'main', id, counter: n, payload, signature: '0x' }
 }
 
-const ids = (list: readonly Waiting[]): string[] => list.map(({ id }) => id)
+const ids = (list: readonly SignedChange[]): string[] => list.map(({ id }) => id)
 
 describe('what the host does not take', () => {
   it.each([
@@ -106,12 +106,12 @@ describe('what the host does not take', () => {
     { status: 'something new' },
   ])('stays with its reason until the person decides, and is not sent by itself: $status $code', async (verdict) => {
     const first = await openTab()
-    await first.outbox.hand(change(1))
+    await first.outbox.add(change(1))
     first.close()
     answer = () => verdict
 
     const second = await openTab()
-    expect(ids(second.outbox.list(AVATAR))).toEqual([])
+    expect(ids(second.outbox.waiting(AVATAR))).toEqual([])
     expect(second.outbox.declined(AVATAR)).toMatchObject([{ id: '0x1', isOnDisk: true, verdict }])
     second.close()
 
@@ -120,7 +120,7 @@ describe('what the host does not take', () => {
     const before = requests
     await vi.advanceTimersByTimeAsync(60_000)
     expect(requests).toBe(before)
-    third.outbox.drop('0x1')
+    third.outbox.discard('0x1')
     expect(third.outbox.declined(AVATAR)).toEqual([])
     expect(Object.keys(disk)).toEqual([])
   })
@@ -128,19 +128,19 @@ describe('what the host does not take', () => {
   it('is sent again when the person says so', async () => {
     const { outbox } = await openTab()
     answer = () => ({ status: 'refused', retry: false })
-    await outbox.hand(change(1))
+    await outbox.add(change(1))
     answer = () => ({ status: 'stored' })
     await outbox.sendAgain('0x1')
-    expect([...outbox.declined(), ...outbox.list()]).toEqual([])
+    expect([...outbox.declined(), ...outbox.waiting()]).toEqual([])
     expect(outbox.verdicts.get('0x1')).toEqual({ status: 'stored' })
     expect(Object.keys(disk)).toEqual([])
   })
 
   it('does not hold up what comes after it, nor what the host will take later', async () => {
     const { outbox } = await openTab()
-    await outbox.hand(change(1))
-    await outbox.hand(change(2))
-    await outbox.hand(change(3))
+    await outbox.add(change(1))
+    await outbox.add(change(2))
+    await outbox.add(change(3))
     const said: Record<string, Answer> = {
       '0x1': { status: 'invalid' },
       '0x2': { status: 'refused', retry: true },
@@ -149,11 +149,11 @@ describe('what the host does not take', () => {
     answer = (id) => said[id]!
     await vi.advanceTimersByTimeAsync(4_000)
     expect(ids(outbox.declined())).toEqual(['0x1'])
-    expect(ids(outbox.list())).toEqual(['0x2'])
+    expect(ids(outbox.waiting())).toEqual(['0x2'])
     answer = () => ({ status: 'duplicate' })
     await vi.advanceTimersByTimeAsync(4_000)
     expect(ids(outbox.declined())).toEqual(['0x1'])
-    expect(outbox.list()).toEqual([])
+    expect(outbox.waiting()).toEqual([])
     expect(Object.keys(disk)).toEqual([KEY])
   })
 })
@@ -163,7 +163,7 @@ describe('what builds on a change that the host does not take', () => {
 
   it('stays too, though the host keeps it, and goes with that one once it is taken', async () => {
     const { outbox } = await openTab()
-    for (const n of [1, 2, 3]) await outbox.hand(change(n, 1, n === 1 ? [] : [n - 1]))
+    for (const n of [1, 2, 3]) await outbox.add(change(n, 1, n === 1 ? [] : [n - 1]))
     const said: Record<string, Answer> = {
       '0x1': { status: 'refused', retry: false },
       '0x2': { status: 'pending' },
@@ -171,7 +171,7 @@ describe('what builds on a change that the host does not take', () => {
     }
     answer = (id) => said[id]!
     await vi.advanceTimersByTimeAsync(4_000)
-    expect(outbox.list()).toEqual([])
+    expect(outbox.waiting()).toEqual([])
     expect(outbox.declined().map(({ id, verdict }) => [id, verdict?.status])).toEqual([
       ['0x1', 'refused'],
       ['0x2', 'pending'],
@@ -180,34 +180,34 @@ describe('what builds on a change that the host does not take', () => {
     said['0x1'] = stored
     said['0x2'] = { status: 'duplicate' }
     await outbox.sendAgain('0x1')
-    expect([...outbox.list(), ...outbox.declined()]).toEqual([])
+    expect([...outbox.waiting(), ...outbox.declined()]).toEqual([])
     expect(Object.keys(disk)).toEqual([])
   })
 
   it('waits with one that the host will take later', async () => {
     const { outbox } = await openTab()
-    await outbox.hand(change(1))
+    await outbox.add(change(1))
     answer = (id) => (id === '0x1' ? { status: 'refused', retry: true } : { status: 'pending' })
-    await outbox.hand(change(2, 1, [1]))
-    expect(ids(outbox.list())).toEqual(['0x1', '0x2'])
+    await outbox.add(change(2, 1, [1]))
+    expect(ids(outbox.waiting())).toEqual(['0x1', '0x2'])
     answer = () => stored
     await vi.advanceTimersByTimeAsync(4_000)
-    expect(outbox.list()).toEqual([])
+    expect(outbox.waiting()).toEqual([])
   })
 
   it('stays when that one is discarded, and needs none of which a snapshot took the place', async () => {
     const { outbox } = await openTab()
-    await outbox.hand(change(1))
-    await outbox.hand(change(2, 1, [1]))
-    await outbox.hand(change(5))
-    await outbox.hand(change(6, 1, [5]))
+    await outbox.add(change(1))
+    await outbox.add(change(2, 1, [1]))
+    await outbox.add(change(5))
+    await outbox.add(change(6, 1, [5]))
     const said = ['invalid', 'pending', 'superseded', 'pending']
     answer = (id) => ({ status: said[['0x1', '0x2', '0x5', '0x6'].indexOf(id)] })
     await vi.advanceTimersByTimeAsync(4_000)
     expect(ids(outbox.declined())).toEqual(['0x1', '0x2', '0x5'])
-    outbox.drop('0x1')
+    outbox.discard('0x1')
     answer = () => stored
-    await outbox.hand(change(7))
+    await outbox.add(change(7))
     expect(ids(outbox.declined())).toEqual(['0x2', '0x5'])
   })
 })
@@ -217,11 +217,11 @@ describe('a host that does not take a request as a whole', () => {
 
   it('because of one in it (a proxy takes less than a node): the others are sent alone, and that one is told of', async () => {
     const { outbox } = await openTab()
-    for (const n of [1, 2, 3]) await outbox.hand(change(n, n === 2 ? 5_000 : 1))
+    for (const n of [1, 2, 3]) await outbox.add(change(n, n === 2 ? 5_000 : 1))
     whole = (body) => (body.length > 5_000 ? status(413) : undefined)
     answer = () => ({ status: 'stored' })
     await vi.advanceTimersByTimeAsync(4_000)
-    expect(outbox.list()).toEqual([])
+    expect(outbox.waiting()).toEqual([])
     expect(outbox.declined()).toMatchObject([
       { id: '0x2', verdict: { message: expect.stringContaining('does not let so many bytes through') } },
     ])
@@ -231,11 +231,11 @@ describe('a host that does not take a request as a whole', () => {
     const { outbox } = await openTab()
     whole = () => status(code)
     answer = () => ({ status: 'stored' })
-    await outbox.hand(change(1))
-    expect(ids(outbox.list())).toEqual(['0x1'])
+    await outbox.add(change(1))
+    expect(ids(outbox.waiting())).toEqual(['0x1'])
     whole = undefined
     await vi.advanceTimersByTimeAsync(4_000)
-    expect(outbox.list()).toEqual([])
+    expect(outbox.waiting()).toEqual([])
   })
 
   it.each([{}, { results: {} }, { results: [null] }, { results: [{}] }, null, 'text'])(
@@ -244,20 +244,20 @@ describe('a host that does not take a request as a whole', () => {
       const { outbox } = await openTab()
       whole = () => Response.json(said)
       answer = () => ({ status: 'stored' })
-      await outbox.hand(change(1))
+      await outbox.add(change(1))
       await vi.advanceTimersByTimeAsync(4_000)
-      expect(ids(outbox.list())).toEqual(['0x1'])
+      expect(ids(outbox.waiting())).toEqual(['0x1'])
     },
   )
 
   it('gets no more bytes at once than nodes take, in any script', async () => {
     const { outbox } = await openTab()
-    for (let n = 1; n <= 30; n++) await outbox.hand(change(n, 240_000, [], '漢'))
+    for (let n = 1; n <= 30; n++) await outbox.add(change(n, 240_000, [], '漢'))
     const sizes: number[] = []
     whole = (body) => void sizes.push(Buffer.byteLength(body))
     answer = () => ({ status: 'stored' })
     await vi.advanceTimersByTimeAsync(4_000)
-    expect(outbox.list()).toEqual([])
+    expect(outbox.waiting()).toEqual([])
     expect(Math.max(...sizes)).toBeLessThan(16 * 1024 * 1024)
   })
 })
@@ -267,31 +267,31 @@ describe('a full storage', () => {
     PageStorage.quota = 5_000_000
     const tab = await openTab()
     const { outbox } = tab
-    for (let n = 1; n <= 30; n++) await outbox.hand(change(n, 240_000))
-    const onDisk = outbox.list().filter(({ isOnDisk }) => isOnDisk)
-    expect(outbox.list()).toHaveLength(30)
+    for (let n = 1; n <= 30; n++) await outbox.add(change(n, 240_000))
+    const onDisk = outbox.waiting().filter(({ isOnDisk }) => isOnDisk)
+    expect(outbox.waiting()).toHaveLength(30)
     expect(onDisk).toHaveLength(20)
     expect(Object.keys(disk)).toHaveLength(20)
 
     disk.setItem('avatar-kv.outbox.0x31', JSON.stringify(change(31)))
     tab.hear('avatar-kv.outbox.0x31')
-    expect(ids(outbox.list())).toEqual(Array.from({ length: 31 }, (_, at) => `0x${at + 1}`))
+    expect(ids(outbox.waiting())).toEqual(Array.from({ length: 31 }, (_, at) => `0x${at + 1}`))
   })
 
   it('is used again once there is room', async () => {
     PageStorage.quota = 300_000
     const { outbox } = await openTab()
-    await outbox.hand(change(1, 240_000))
-    await outbox.hand(change(2, 240_000))
-    expect(outbox.list().map(({ isOnDisk }) => isOnDisk)).toEqual([true, false])
-    outbox.drop('0x1')
-    expect(outbox.list().map(({ isOnDisk }) => isOnDisk)).toEqual([true])
+    await outbox.add(change(1, 240_000))
+    await outbox.add(change(2, 240_000))
+    expect(outbox.waiting().map(({ isOnDisk }) => isOnDisk)).toEqual([true, false])
+    outbox.discard('0x1')
+    expect(outbox.waiting().map(({ isOnDisk }) => isOnDisk)).toEqual([true])
     expect(Object.keys(disk)).toEqual(['avatar-kv.outbox.0x2'])
   })
 
   it('loses no reason: a change whose reason does not fit is asked for again after the page was closed', async () => {
     const { outbox } = await openTab()
-    await outbox.hand(change(1))
+    await outbox.add(change(1))
     PageStorage.quota = 0
     answer = () => ({ status: 'invalid', message: 'Wrong.' })
     await vi.advanceTimersByTimeAsync(4_000)
@@ -302,8 +302,8 @@ describe('a full storage', () => {
   it('is no storage at all where the browser denies it', async () => {
     vi.stubGlobal('localStorage', undefined)
     const { outbox } = await openTab()
-    await outbox.hand(change(1))
-    expect(outbox.list()).toMatchObject([{ id: '0x1', isOnDisk: false }])
+    await outbox.add(change(1))
+    expect(outbox.waiting()).toMatchObject([{ id: '0x1', isOnDisk: false }])
   })
 })
 
@@ -312,8 +312,8 @@ describe('hosts below different paths of one address', () => {
     for (const href of ['https://kv.example/', 'https://kv.example/a/?host=x#/write', 'https://kv.example/a/b/']) {
       stubAddress(href)
       const tab = await openTab()
-      expect(tab.outbox.list()).toEqual([])
-      await tab.outbox.hand(change(1))
+      expect(tab.outbox.waiting()).toEqual([])
+      await tab.outbox.add(change(1))
       tab.close()
     }
     expect(Object.keys(disk)).toEqual(['avatar-kv.outbox.0x1', 'avatar-kv.outbox./a/0x1', 'avatar-kv.outbox./a/b/0x1'])
@@ -326,35 +326,55 @@ describe('hosts below different paths of one address', () => {
   })
 })
 
+describe('an outbox of version 0.1', () => {
+  it('is read where it is: what waits is sent, and what was declined keeps its reason', async () => {
+    const common = `"network":"main","avatar":"0x02","signature":"0x"`
+    disk.setItem(
+      'avatar-kv.outbox.0x1',
+      `{${common},"id":"0x1","counter":1,"payload":"{\\"uuid\\":\\"0x1\\",\\"prev\\":[],\\"patch\\":{}}"}`,
+    )
+    disk.setItem(
+      'avatar-kv.outbox.0x2',
+      `{${common},"id":"0x2","counter":2,"payload":"{\\"uuid\\":\\"0x2\\",\\"prev\\":[],\\"patch\\":{}}","verdict":{"id":null,"status":"refused","retry":false,"code":"not_hosted","message":"Not on my list."}}`,
+    )
+    answer = () => ({ status: 'stored' })
+    const { outbox } = await openTab()
+    expect(outbox.verdicts.get('0x1')).toEqual({ status: 'stored' })
+    expect(outbox.declined()).toMatchObject([{ id: '0x2', isOnDisk: true, verdict: { message: 'Not on my list.' } }])
+    await outbox.sendAgain('0x2')
+    expect(Object.keys(disk)).toEqual([])
+  })
+})
+
 describe('other pages of this host', () => {
   it('are followed: what they sign, send, discard, and what was said to them', async () => {
     const tab = await openTab()
     const { outbox } = tab
-    const write = (value: Answer | Waiting): void => {
+    const write = (value: Answer | SignedChange): void => {
       disk.setItem(KEY, JSON.stringify(value))
       tab.hear(KEY)
     }
     write(change(1))
-    expect(ids(outbox.list())).toEqual(['0x1'])
+    expect(ids(outbox.waiting())).toEqual(['0x1'])
     write({ ...change(1), verdict: { status: 'superseded' } })
-    expect(ids(outbox.list())).toEqual([])
+    expect(ids(outbox.waiting())).toEqual([])
     expect(ids(outbox.declined())).toEqual(['0x1'])
     write(change(1))
-    expect(ids(outbox.list())).toEqual(['0x1'])
+    expect(ids(outbox.waiting())).toEqual(['0x1'])
     disk.removeItem(KEY)
     tab.hear(KEY)
     expect(outbox.find('0x1')).toBeUndefined()
     // Of another network, and no record at all.
     write({ ...change(1), network: 'test' })
     write({ id: '0x1', verdict: 1 })
-    expect([...outbox.list(), ...outbox.declined()]).toEqual([])
+    expect([...outbox.waiting(), ...outbox.declined()]).toEqual([])
   })
 
   it('that clear the storage take nothing from this one', async () => {
     const tab = await openTab()
-    await tab.outbox.hand(change(1))
+    await tab.outbox.add(change(1))
     disk.removeItem(KEY)
     tab.hear(null)
-    expect(tab.outbox.list()).toMatchObject([{ id: '0x1', isOnDisk: false }])
+    expect(tab.outbox.waiting()).toMatchObject([{ id: '0x1', isOnDisk: false }])
   })
 })

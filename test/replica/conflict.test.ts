@@ -198,6 +198,29 @@ describe('a node that does not take a write', () => {
     expect(replica.get(signer.avatar)).toEqual({ n2: 2, n3: 3 })
   })
 
+  it('because a proxy takes fewer bytes at once: the writes are sent in smaller requests', async () => {
+    const signer = privateKeySigner(newKey())
+    let replica = await harness.open({ avatars: [signer.avatar] })
+    for (const n of [1, 2, 3]) await replica.put({ signer, patch: { [`n${n}`]: 'x'.repeat(2_000) } })
+    proxy.tell((request) => (isSubmit(request) && request.bytes > 4_000 ? { status: 413 } : undefined))
+    replica = await harness.open({ nodes: [proxy.url] })
+    await vi.waitFor(() => expect(replica.info(signer.avatar)).toMatchObject({ waiting: 0, stuck: 0 }), WAIT)
+    expect(told('refused')).toEqual([])
+    expect(replica.get(signer.avatar)).toMatchObject({ n1: expect.any(String), n3: expect.any(String) })
+  })
+
+  it('because it alone is too large for a proxy: it is rejected, and the other writes are sent', async () => {
+    const signer = privateKeySigner(newKey())
+    let replica = await harness.open({ avatars: [signer.avatar] })
+    for (const n of [1, 2, 3]) await replica.put({ signer, patch: { [`n${n}`]: 'x'.repeat(n === 2 ? 9_000 : 1) } })
+    proxy.tell((request) => (isSubmit(request) && request.bytes > 8_000 ? { status: 413 } : undefined))
+    replica = await harness.open({ nodes: [proxy.url], signers: [signer] })
+    await vi.waitFor(() => expect(replica.info(signer.avatar)).toMatchObject({ waiting: 0, stuck: 1 }), WAIT)
+    expect(replica.waiting()).toMatchObject([{ state: 'rejected', reason: expect.stringContaining('413') }])
+    const stored = await createClient({ nodes: [node.url('')] }).get(signer.avatar, 'nextid')
+    expect(stored).toEqual({ n1: 'x', n3: 'x' })
+  })
+
   describe('for it bears a time ahead of all clocks', () => {
     const DAYS_MS = 3 * 86_400_000
     /** One write while the clock is three days ahead, and one after it was put right. */

@@ -1,5 +1,4 @@
 /** What the host says about itself and its peers. None of it is verified. */
-import type { RecordText } from '../../client/index.ts'
 import { cut } from './format.ts'
 
 /** Answers of these calls are small. A longer answer is not read to its end. */
@@ -40,15 +39,6 @@ export interface HostPeer {
   readonly agent: string | null
   readonly gossip_records_in: number
   readonly sync: PeerSync | null
-}
-
-export interface SubmitResult {
-  /** Null of what is no record. */
-  readonly id: string | null
-  readonly status: 'stored' | 'pending' | 'duplicate' | 'superseded' | 'refused' | 'invalid'
-  readonly code?: string
-  readonly message?: string
-  readonly retry?: boolean
 }
 
 export interface ImportResult {
@@ -121,13 +111,6 @@ export async function findByIdentity(
   return values as { avatar: string; content: unknown }[]
 }
 
-export async function submitRecords(records: readonly RecordText[]): Promise<readonly SubmitResult[]> {
-  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ records }) }
-  const { results } = await ask<{ results?: unknown }>('v2/records', init)
-  if (!Array.isArray(results) || !results.every(isResult)) throw notUnderstood()
-  return results
-}
-
 const isText = (value: unknown): value is string => typeof value === 'string'
 const isNumber = (value: unknown): value is number => typeof value === 'number'
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
@@ -169,10 +152,6 @@ function isSync(value: unknown): value is PeerSync {
     (error === null || isText(error)) &&
     (last === null || (isRecord(last) && isNumber(last['finished_at']) && isText(last['outcome'])))
   )
-}
-
-function isResult(value: unknown): value is SubmitResult {
-  return isRecord(value) && isText(value['status'])
 }
 
 export const importArchive = (file: Blob): Promise<ImportResult> =>

@@ -3,7 +3,7 @@
  * other's records. Hosts below different paths of one address share the browser's storage; each uses its own keys.
  */
 import { pathHere } from './here.ts'
-import { citationsOf, type Kept, type Waiting } from './waiting.ts'
+import { citationsOf, type OutboxEntry, type SignedChange } from './outbox-entry.ts'
 
 /** The id of the record that a key of the storage is for; undefined where the key is somebody else's. */
 export function idOfKey(key: string): string | undefined {
@@ -18,7 +18,7 @@ function keyOf(id: string): string {
 }
 
 /** All that is kept for a network, in no order. */
-export function readAll(network: string): Kept[] {
+export function readAll(network: string): OutboxEntry[] {
   let keys: string[] = []
   try {
     keys = Object.keys(localStorage)
@@ -33,7 +33,7 @@ export function readAll(network: string): Kept[] {
 }
 
 /** Undefined where there is none, or what is there cannot be read. */
-export function readOne(id: string, network: string): Kept | undefined {
+export function readOne(id: string, network: string): OutboxEntry | undefined {
   try {
     const value: unknown = JSON.parse(localStorage.getItem(keyOf(id)) ?? '')
     return isWaiting(value) && value.id === id && value.network === network ? { ...value, isOnDisk: true } : undefined
@@ -43,7 +43,7 @@ export function readOne(id: string, network: string): Kept | undefined {
 }
 
 /** Writes it to disk. Where that has no room, what it held of this record before stays there. */
-export function writeOne(record: Kept): Kept {
+export function writeOne(record: OutboxEntry): OutboxEntry {
   try {
     localStorage.setItem(keyOf(record.id), JSON.stringify({ ...record, isOnDisk: undefined }))
     return { ...record, isOnDisk: true }
@@ -61,7 +61,7 @@ export function removeOne(id: string): void {
 }
 
 /** @throws SyntaxError, TypeError where its payload is none */
-function isWaiting(value: unknown): value is Waiting & Pick<Kept, 'verdict'> {
+function isWaiting(value: unknown): value is SignedChange & Pick<OutboxEntry, 'verdict'> {
   if (typeof value !== 'object' || value === null) return false
   const record = value as Record<string, unknown>
   return (

@@ -1,55 +1,58 @@
 /**
- * Signed records that the host has not taken yet. The browser stores them until the host takes them or the person discards
- * them. Signed records are no secret. Keys are never stored here.
+ * Signed changes that the host has not taken yet. The browser stores them until the host takes them or the person discards them.
+ * Signed changes are no secret. Keys are never stored here.
+ *
+ * Which changes go into a request, and when one leaves the queue, are the rules of `client/delivery.ts`, which the replica follows
+ * too. The replica itself is not used in this page: it needs Web Locks, which browsers have on https and localhost only, and a node
+ * in a home network is often opened over plain http.
  */
-import { SUBMIT_BYTES, SUBMIT_RECORDS } from '../../client/limits.ts'
-import { HostError, submitRecords, type SubmitResult } from './node-facts.ts'
+import { fatesOf, nextBatch, sendBatch, STORED_STATUSES } from '../../client/delivery.ts'
+import { ClientError } from '../../client/index.ts'
+import { hostApi, hostText } from './host.ts'
+import { citationsOf, type OutboxEntry, type SignedChange, type Verdict } from './outbox-entry.ts'
 import { idOfKey, readAll, readOne, removeOne, writeOne } from './outbox-disk.ts'
-import { byCounter, citationsOf, type Kept, type Waiting } from './waiting.ts'
 
-/** As much as a person writes in one journey. */
+/** More than a person writes while offline. */
 const MAX_WAITING = 200
 const RETRY_MS = 4_000
-/** The host keeps it: nothing of it is left to do here. */
-const TAKEN: ReadonlySet<string> = new Set<SubmitResult['status']>(['stored', 'pending', 'duplicate'])
-/** Of an answer to a whole request: what was sent is at fault, and will be tomorrow. */
-const AT_FAULT: ReadonlySet<number | undefined> = new Set([400, 413, 422])
 
 export interface Outbox {
-  /** What is still to be sent, in the order in which it builds on each other. */
-  list(avatar?: string): readonly Kept[]
-  /** What the host does not take, with its verdict: kept until the person decides. */
-  declined(avatar?: string): readonly Kept[]
-  find(id: string): Kept | undefined
-  /** Whether closing the page loses nothing. */
+  /** Changes that are to be sent, in the order in which they build on each other. */
+  waiting(avatar?: string): readonly OutboxEntry[]
+  /** Changes that the host refuses, with its verdict. The person decides what happens to them. */
+  declined(avatar?: string): readonly OutboxEntry[]
+  find(id: string): OutboxEntry | undefined
+  /** Whether all changes are on disk, so that closing the page loses none. */
   isSafe(): boolean
-  /** Keeps a record, and tries to hand it in. */
-  hand(record: Waiting): Promise<void>
-  /** Tries once more what was declined. */
+  /** Stores a change, and tries to send it. @throws ClientError `refused` if too many wait */
+  add(change: SignedChange): Promise<void>
+  /** Sends a declined change again. */
   sendAgain(id: string): Promise<void>
-  drop(id: string): void
-  /** @returns what stops it */
+  discard(id: string): void
+  /** @returns a function that ends it */
   onChange(listener: () => void): () => void
-  /** What was said of the records that the host took from this page. */
-  readonly verdicts: ReadonlyMap<string, SubmitResult>
+  /** The host's answers for the changes that it took from this page. */
+  readonly verdicts: ReadonlyMap<string, Verdict>
 }
 
 export function createOutbox(network: string, signal: AbortSignal): Outbox {
-  let all: readonly Kept[] = readAll(network).sort(byCounter)
+  const api = hostApi(signal)
+  let all: readonly OutboxEntry[] = readAll(network).sort(byCounter)
   const listeners = new Set<() => void>()
-  const verdicts = new Map<string, SubmitResult>()
+  const verdicts = new Map<string, Verdict>()
   let flushing: Promise<void> | undefined
 
-  const isOf = (each: Kept, avatar?: string): boolean => avatar === undefined || each.avatar === avatar
-  const list = (avatar?: string): Kept[] => all.filter((each) => each.verdict === undefined && isOf(each, avatar))
-  const find = (id: string): Kept | undefined => all.find((each) => each.id === id)
+  const isOf = (each: OutboxEntry, avatar?: string): boolean => avatar === undefined || each.avatar === avatar
+  const waiting = (avatar?: string): OutboxEntry[] =>
+    all.filter((each) => each.verdict === undefined && isOf(each, avatar))
+  const find = (id: string): OutboxEntry | undefined => all.find((each) => each.id === id)
 
   function changed(): void {
     for (const each of listeners) each()
   }
 
-  function put(record: Kept): void {
-    all = [...all.filter(({ id }) => id !== record.id), record].sort(byCounter)
+  function put(entry: OutboxEntry): void {
+    all = [...all.filter(({ id }) => id !== entry.id), entry].sort(byCounter)
   }
 
   function remove(id: string): void {
@@ -57,8 +60,8 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
     all = all.filter((each) => each.id !== id)
   }
 
-  /** After some were removed: the oldest that are in memory alone go to disk, until one does not fit. */
-  function takeRoom(): void {
+  /** Writes changes that are only in memory to the room that others have left: the oldest first, until one does not fit. */
+  function useRoom(): void {
     let isFull = false
     all = all.map((each) => {
       if (each.isOnDisk || isFull) return each
@@ -69,55 +72,56 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
   }
 
   async function flush(): Promise<void> {
-    for (let sent = firstOf(list()); sent.length > 0; sent = firstOf(list())) {
-      const results = await submitEach(sent)
-      let hasMoved = false
-      for (const [at, verdict] of results.entries()) {
-        const id = sent[at]?.id
-        if (id !== undefined && settle(id, verdict)) hasMoved = true
+    for (let batch = next(); batch.length > 0; batch = next()) {
+      const answers = await sendBatch(api, batch, signal, hostText)
+      const sent = batch.map((each) => ({ id: each.id, prev: citationsOf(each) }))
+      const fates = fatesOf(sent, answers, fateOf)
+      for (const [at, { id }] of batch.entries()) {
+        const answer = answers[at]
+        if (answer === undefined || fates[at] === 'waits') continue
+        if (fates[at] === 'taken') take(id, answer)
+        else decline(id, answer)
       }
-      takeRoom()
+      useRoom()
       changed()
-      if (!hasMoved) return
+      if (fates.every((fate) => fate === 'waits')) return
     }
   }
 
-  /** False where it goes on waiting. */
-  function settle(id: string, verdict: SubmitResult): boolean {
-    if (verdict.status === 'refused' && verdict.retry === true) return false
+  const next = (): readonly OutboxEntry[] => nextBatch(waiting(), ({ payload }) => encoder.encode(payload).length)
+
+  function fateOf(id: string): 'waits' | 'refused' | undefined {
+    const entry = find(id)
+    if (entry === undefined || entry.verdict?.status === 'superseded') return undefined
+    return entry.verdict === undefined ? 'waits' : 'refused'
+  }
+
+  /** Also sends the changes again that were declined because they build on this one. */
+  function take(id: string, verdict: Verdict): void {
+    verdicts.set(id, verdict)
+    remove(id)
+    for (const each of all) {
+      const cited = citationsOf(each)
+      if (each.verdict?.status !== 'pending' || !cited.some((citation) => citation.id === id)) continue
+      if (cited.every((citation) => fateOf(citation.id) === undefined)) clearVerdict(each)
+    }
+  }
+
+  function decline(id: string, verdict: Verdict): void {
     // Another page may have discarded it meanwhile.
-    const record = find(id)
-    const ground = record === undefined ? undefined : groundOf(record)
-    if (TAKEN.has(verdict.status) && (verdict.status === 'stored' || ground === undefined)) {
-      verdicts.set(id, verdict)
-      remove(id)
-      for (const each of all) {
-        const isReady = each.verdict?.status === 'pending' && groundOf(each) === undefined
-        if (isReady && citationsOf(each).some((cited) => cited.id === id)) unsay(each)
-      }
-      return true
-    }
-    // Held by the host, but it counts only after one that is still here.
-    if (ground !== undefined && ground.verdict === undefined && TAKEN.has(verdict.status)) return false
-    if (record !== undefined) {
-      put(writeOne({ ...record, verdict: TAKEN.has(verdict.status) ? { ...verdict, status: 'pending' } : verdict }))
-    }
-    return true
+    const entry = find(id)
+    if (entry === undefined) return
+    // The host stored it, but it has no effect there without a change that the host refused.
+    const isStored = STORED_STATUSES.has(verdict.status)
+    put(writeOne({ ...entry, verdict: isStored ? { ...verdict, status: 'pending' } : verdict }))
   }
 
-  /** Of what a record was built on, the first that the host lacks. A snapshot that took its place stands for it. */
-  function groundOf(record: Kept): Kept | undefined {
-    return citationsOf(record)
-      .map(({ id }) => find(id))
-      .find((each) => each !== undefined && each.verdict?.status !== 'superseded')
+  function clearVerdict(entry: OutboxEntry): void {
+    const { verdict: _, ...cleared } = entry
+    put(writeOne(cleared))
   }
 
-  function unsay(record: Kept): void {
-    const { verdict: _, ...unsaid } = record
-    put(writeOne(unsaid))
-  }
-
-  /** In order, one request at a time. */
+  /** One request at a time. A failure is no verdict: the changes wait. */
   async function flushOnce(): Promise<void> {
     flushing ??= flush().finally(() => {
       flushing = undefined
@@ -125,59 +129,59 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
     try {
       await flushing
     } catch (error) {
-      if (!(error instanceof HostError)) throw error
+      if (!(error instanceof ClientError)) throw error
     }
   }
 
-  async function send(record: Kept): Promise<void> {
-    unsay(record)
+  async function send(entry: OutboxEntry): Promise<void> {
+    clearVerdict(entry)
     changed()
     await flushOnce()
-    // A flush that was under way when it came may have left without it.
-    if (list().some(({ id }) => id === record.id)) await flushOnce()
+    // A flush that was under way may have ended without this change.
+    if (waiting().some(({ id }) => id === entry.id)) await flushOnce()
   }
 
-  const again = (): void => {
-    if (list().length > 0) void flushOnce()
+  const retry = (): void => {
+    if (waiting().length > 0) void flushOnce()
   }
-  addEventListener('online', again, { signal })
-  // Other pages of this host share what is on disk. What is in this page alone they know nothing of.
-  const shared = ({ key }: StorageEvent): void => {
+  addEventListener('online', retry, { signal })
+  // Other pages of this host share the disk. They do not know of changes that are only in the memory of this page.
+  const heard = ({ key }: StorageEvent): void => {
     if (key === null) {
       all = all.map((each) => ({ ...each, isOnDisk: false }))
     } else {
       const id = idOfKey(key)
       if (id === undefined) return
-      const record = readOne(id, network)
-      if (record !== undefined) put(record)
+      const entry = readOne(id, network)
+      if (entry !== undefined) put(entry)
       else all = all.filter((each) => each.id !== id || !each.isOnDisk)
     }
     changed()
   }
-  addEventListener('storage', shared, { signal })
-  const timer = setInterval(again, RETRY_MS)
+  addEventListener('storage', heard, { signal })
+  const timer = setInterval(retry, RETRY_MS)
   signal.addEventListener('abort', () => clearInterval(timer))
-  again()
+  retry()
 
   return {
     verdicts,
-    list,
+    waiting,
     find,
     isSafe: () => all.every(({ isOnDisk }) => isOnDisk),
     declined: (avatar) => all.filter((each) => each.verdict !== undefined && isOf(each, avatar)),
-    async hand(record) {
-      if (list().length >= MAX_WAITING) {
-        throw new HostError('refused', `${MAX_WAITING} changes wait already. Wait until this host takes them.`)
+    async add(change) {
+      if (waiting().length >= MAX_WAITING) {
+        throw new ClientError('refused', `${MAX_WAITING} changes wait already. Wait until this host takes them.`)
       }
-      await send({ ...record, isOnDisk: false })
+      await send({ ...change, isOnDisk: false })
     },
     async sendAgain(id) {
-      const record = find(id)
-      if (record !== undefined) await send(record)
+      const entry = find(id)
+      if (entry !== undefined) await send(entry)
     },
-    drop(id) {
+    discard(id) {
       remove(id)
-      takeRoom()
+      useRoom()
       changed()
     },
     onChange(listener) {
@@ -187,30 +191,8 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
   }
 }
 
-/**
- * What the host says of each. Where it does not take a request as a whole, each goes alone, so that one does not hold up the
- * others (a proxy before it may take less than it does).
- *
- * @throws HostError
- */
-async function submitEach(records: readonly Waiting[]): Promise<readonly SubmitResult[]> {
-  try {
-    return await submitRecords(records.map(({ payload, signature }) => ({ payload, signature })))
-  } catch (error) {
-    if (!(error instanceof HostError) || !AT_FAULT.has(error.status)) throw error
-    if (records.length === 1) return [{ id: null, status: 'refused', retry: false, message: error.message }]
-    const results: SubmitResult[] = []
-    for (const each of records) results.push(...(await submitEach([each])))
-    return results
-  }
-}
-
-/** As many as fit into a request: nodes take 16 MiB, and quotes double in JSON. */
-function firstOf(waiting: readonly Kept[]): Kept[] {
-  let bytes = 0
-  return waiting
-    .slice(0, SUBMIT_RECORDS)
-    .filter(({ payload }, at) => (bytes += encoder.encode(payload).length) <= SUBMIT_BYTES || at === 0)
+function byCounter(a: SignedChange, b: SignedChange): number {
+  return a.counter - b.counter
 }
 
 const encoder = new TextEncoder()

@@ -1,9 +1,9 @@
 import { cut } from './format.ts'
 import { visible } from './format-visible.ts'
-import type { SubmitResult } from './node-facts.ts'
+import type { Verdict } from './outbox-entry.ts'
 
 /** Why the host does not take a change, for people. The host's own message is quoted. */
-export function whyNotTaken({ status, message }: SubmitResult): string {
+export function whyNotTaken({ status, message }: Verdict): string {
   if (status === 'superseded') {
     // Perhaps the host had stored the change, and its answer was lost: only the content tells.
     return 'Meanwhile a snapshot, signed with this key, replaced the history. If the content lacks this change, make it again.'

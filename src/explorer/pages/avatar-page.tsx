@@ -5,7 +5,7 @@ import { Compare } from '../parts/compare.tsx'
 import { Hex } from '../parts/hex.tsx'
 import { Loading, Notice } from '../parts/notice.tsx'
 import { StatusArea } from '../parts/status-area.tsx'
-import { useDesk } from '../data/context.ts'
+import { useApp } from '../data/app-context.ts'
 import { useAvatar } from '../data/use-avatar.ts'
 import { avatarHref, AVATAR_TABS, type AvatarTab } from '../routes.ts'
 import { DataView } from './data-view.tsx'
@@ -47,7 +47,7 @@ export function AvatarPage({ avatar: text, tab, focus }: Props) {
 }
 
 function KnownAvatar({ avatar, tab, focus }: Props) {
-  const { session } = useDesk()
+  const { session } = useApp()
   const view = useAvatar(session, avatar)
   const current = useRef<HTMLAnchorElement>(null)
   useEffect(() => {

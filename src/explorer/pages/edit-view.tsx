@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks'
 import type { VerifiedAvatar } from '../../client/index.ts'
 import { Notice } from '../parts/notice.tsx'
-import { PenPanel } from '../parts/pen-panel.tsx'
-import { useDesk, useWaiting } from '../data/context.ts'
+import { SignerPanel } from '../parts/signer-panel.tsx'
+import { useApp, useWaiting } from '../data/app-context.ts'
 import { visible } from '../data/format-visible.ts'
 import { changeOf, type Target } from '../data/prepare.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
@@ -18,7 +18,7 @@ interface Props {
 
 export function EditView({ view, focus }: Props) {
   const { known } = view
-  const { pen, outbox, drafts } = useDesk()
+  const { activeSigner, outbox, drafts } = useApp()
   const waiting = useWaiting(known.avatar)
   const [target, setTarget] = useState<Target>(
     () => targetInAddress(focus) ?? drafts.latest(known.avatar) ?? firstTarget(known),
@@ -26,16 +26,16 @@ export function EditView({ view, focus }: Props) {
   const againId = focus.get('again') ?? ''
   const again = outbox.find(againId)
   const change = again?.verdict === undefined ? undefined : changeOf(again)
-  const isOwner = pen?.signer.avatar === known.avatar
+  const isOwner = activeSigner?.signer.avatar === known.avatar
   return (
     <section aria-labelledby="edit-title">
       <h2 id="edit-title">Edit</h2>
-      <PenPanel />
-      {pen !== undefined && !isOwner && (
+      <SignerPanel />
+      {activeSigner !== undefined && !isOwner && (
         <Notice tone="warn" title="This avatar is not yours">
           <p>
-            Only the key of this avatar can change it. <a href={avatarHref(pen.signer.avatar, 'edit')}>Edit yours</a>,
-            or sign with another account.
+            Only the key of this avatar can change it.{' '}
+            <a href={avatarHref(activeSigner.signer.avatar, 'edit')}>Edit yours</a>, or sign with another account.
           </p>
         </Notice>
       )}
@@ -45,7 +45,7 @@ export function EditView({ view, focus }: Props) {
         view={view}
         waiting={waiting}
         desired={{ avatar: known.avatar, target, again: againId }}
-        signer={isOwner ? pen.signer : undefined}
+        signer={isOwner ? activeSigner.signer : undefined}
         again={again?.avatar === known.avatar && change !== undefined && same(change, target) ? again : undefined}
       />
     </section>

@@ -3,37 +3,37 @@ import { messageOf } from '../../platform/errors.ts'
 import type { JsonObject, Signer } from '../../client/index.ts'
 import { Copy } from '../parts/hex.tsx'
 import { Notice } from '../parts/notice.tsx'
-import { useDesk } from '../data/context.ts'
+import { useApp } from '../data/app-context.ts'
 import { judgeDraft, pretty, touched } from '../data/draft.ts'
 import type { Desired } from '../data/drafts.ts'
 import { isDeclined } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import { contentWith, prepare, signPrepared, withChange, type Prepared } from '../data/prepare.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
-import type { Kept, Waiting } from '../data/waiting.ts'
+import type { OutboxEntry, SignedChange } from '../data/outbox-entry.ts'
 import { Sent } from './sent.tsx'
 
 interface Props {
   readonly view: Extract<AvatarView, { phase: 'ready' }>
-  readonly waiting: readonly Waiting[]
+  readonly waiting: readonly SignedChange[]
   readonly desired: Desired
   /** Undefined where no key or wallet is chosen that can sign for this avatar. */
   readonly signer: Signer | undefined
   /** A change that the host did not take, to be applied to the present content. */
-  readonly again: Kept | undefined
+  readonly again: OutboxEntry | undefined
 }
 
 type Stage =
   | { readonly at: 'writing' }
   | { readonly at: 'review'; readonly prepared: Prepared }
   | { readonly at: 'signing'; readonly prepared: Prepared }
-  | { readonly at: 'sent'; readonly record: Waiting }
+  | { readonly at: 'sent'; readonly record: SignedChange }
 
 /** Edits one content: turns it into a patch, shows the text that will be signed, has it signed, and sends it. */
 export function Editor({ view, waiting, desired, signer, again }: Props) {
   const { known } = view
   const { target } = desired
-  const { outbox, drafts } = useDesk()
+  const { outbox, drafts } = useApp()
   const typed = drafts.get(desired)
   const [before, setBefore] = useState<JsonObject>(() => typed?.before ?? contentWith(known, waiting, target))
   const [text, setText] = useState(
@@ -91,7 +91,7 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
     setError('')
     setSaid('')
     setStage({ at: 'signing', prepared })
-    let record: Waiting
+    let record: SignedChange
     try {
       record = await signPrepared(prepared, by)
     } catch (failure) {
@@ -102,9 +102,9 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
       return
     }
     try {
-      await outbox.hand(record)
+      await outbox.add(record)
       drafts.drop(desired)
-      if (again !== undefined) outbox.drop(again.id)
+      if (again !== undefined) outbox.discard(again.id)
       setStage({ at: 'sent', record })
     } catch (failure) {
       setError(messageOf(failure))

@@ -39,7 +39,7 @@ export function HeldHere({ after }: { after: string }) {
   const isLast = next === null || (after === '' && avatars.length >= total)
   return (
     <section aria-labelledby="held">
-      <h2 id="held">Kept by this host</h2>
+      <h2 id="held">Avatars on this host</h2>
       <p class="hint">
         {count(Math.max(total, avatars.length), 'avatar')} in all
         {!(isLast && after === '') && `, ${PAGE_AVATARS} on a page, in order of their keys`}.

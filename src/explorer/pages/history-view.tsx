@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import type { HistoryEntry, ValueChange, VerifiedAvatar } from '../../client/index.ts'
 import { Copy, Hex } from '../parts/hex.tsx'
 import { Loading, Trouble } from '../parts/notice.tsx'
-import { useDesk } from '../data/context.ts'
+import { useApp } from '../data/app-context.ts'
 import { brief, count, moment, shortHex } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import { useAnswer } from '../data/use-answer.ts'
@@ -19,7 +19,7 @@ interface Props {
 }
 
 export function HistoryView({ known, arrived, chosen }: Props) {
-  const { session } = useDesk()
+  const { session } = useApp()
   const answer = useAnswer((signal) => session.client.history(known.avatar, { signal }), [known.digest, known.pending])
   const [last, setLast] = useState<readonly HistoryEntry[] | undefined>(undefined)
   useEffect(() => {

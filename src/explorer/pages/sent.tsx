@@ -1,27 +1,26 @@
 import { Notice } from '../parts/notice.tsx'
-import { useDesk } from '../data/context.ts'
-import type { SubmitResult } from '../data/node-facts.ts'
+import { useApp } from '../data/app-context.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
-import type { Kept, Waiting } from '../data/waiting.ts'
+import type { OutboxEntry, SignedChange, Verdict } from '../data/outbox-entry.ts'
 import { whyNotTaken } from '../data/why-not-taken.ts'
 import { avatarHref } from '../routes.ts'
 
 interface Props {
   readonly view: Extract<AvatarView, { phase: 'ready' }>
-  readonly record: Waiting
+  readonly record: SignedChange
   readonly onDone: () => void
 }
 
 /** What became of a change that was signed here. */
 export function Sent({ view, record, onDone }: Props) {
-  const { outbox } = useDesk()
+  const { outbox } = useApp()
   const kept = outbox.find(record.id)
   const isHere = view.arrived.has(record.id) || view.known.tips.some(({ id }) => id === record.id)
   const { tone, title, text } = isHere
     ? ARRIVED
     : kept === undefined
-      ? tellOfTaken(outbox.verdicts.get(record.id))
-      : tellOfKept(kept)
+      ? textOfTaken(outbox.verdicts.get(record.id))
+      : textOfEntry(kept)
   return (
     <div role="status">
       <Notice tone={tone} title={title}>
@@ -47,7 +46,7 @@ const ARRIVED = {
   text: 'The host shows it, and its signature was checked here.',
 } as const
 
-function tellOfKept({ verdict, isOnDisk }: Kept) {
+function textOfEntry({ verdict, isOnDisk }: OutboxEntry) {
   if (verdict !== undefined) {
     return {
       tone: verdict.status === 'superseded' ? 'warn' : 'bad',
@@ -70,7 +69,7 @@ function tellOfKept({ verdict, isOnDisk }: Kept) {
 }
 
 /** @param said undefined where another page sent it and got the answer */
-function tellOfTaken(said: SubmitResult | undefined) {
+function textOfTaken(said: Verdict | undefined) {
   if (said === undefined) {
     return {
       tone: 'info',

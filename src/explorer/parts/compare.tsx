@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks'
 import { here, hostOf } from '../data/here.ts'
-import { useDesk } from '../data/context.ts'
+import { useApp } from '../data/app-context.ts'
 
 /** Adds a host to compare this one with. The page loads again, because its policy names the hosts that it may ask. */
 export function Compare() {
-  const { session } = useDesk()
+  const { session } = useApp()
   const [text, setText] = useState('')
   const [error, setError] = useState('')
 

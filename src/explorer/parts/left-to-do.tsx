@@ -1,4 +1,4 @@
-import { useLeft } from '../data/context.ts'
+import { useLeft } from '../data/app-context.ts'
 import { count, shortHex } from '../data/format.ts'
 import { avatarHref } from '../routes.ts'
 import { Notice } from './notice.tsx'

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks'
 import type { StateEntry, VerifiedAvatar } from '../../client/index.ts'
-import { useDesk } from '../data/context.ts'
+import { useApp } from '../data/app-context.ts'
 import { moment } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import { useAnswer } from '../data/use-answer.ts'
@@ -18,7 +18,7 @@ interface Props {
 
 /** Which record set a value: a window at the key, or at the lower edge of a phone. Escape and a click elsewhere close it. */
 export function Origin({ known, entry, path, close }: Props) {
-  const { session } = useDesk()
+  const { session } = useApp()
   const place = useRef<HTMLDivElement>(null)
   const pointer = path.map((each) => `/${each.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
   const { platform, identity } = entry
@@ -53,7 +53,7 @@ export function Origin({ known, entry, path, close }: Props) {
   )
 }
 
-type Provenance = Awaited<ReturnType<ReturnType<typeof useDesk>['session']['client']['provenance']>>
+type Provenance = Awaited<ReturnType<ReturnType<typeof useApp>['session']['client']['provenance']>>
 
 function Found({ known, pointer, found }: { known: VerifiedAvatar; pointer: string; found: Provenance }) {
   const { kind, by, id, counter, created_at } = found

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import { useDeclined, useWaiting } from '../data/context.ts'
+import { useDeclined, useWaiting } from '../data/app-context.ts'
 import { shortHex } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import type { AvatarView } from '../data/use-avatar.ts'

@@ -1,14 +1,14 @@
 import type { ComponentChildren } from 'preact'
-import { useDesk } from '../data/context.ts'
+import { useApp } from '../data/app-context.ts'
 import { brief, count, shortHex } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import { changeOf } from '../data/prepare.ts'
-import type { Kept } from '../data/waiting.ts'
+import type { OutboxEntry } from '../data/outbox-entry.ts'
 import { whyNotTaken } from '../data/why-not-taken.ts'
 import { avatarHref } from '../routes.ts'
 
 /** Signed changes that are sent by themselves. */
-export function WaitingChanges({ records }: { records: readonly Kept[] }) {
+export function WaitingChanges({ records }: { records: readonly OutboxEntry[] }) {
   return (
     <>
       <p>The host has not taken {records.length === 1 ? 'it' : 'them'} yet. This page tries again by itself.</p>
@@ -23,7 +23,7 @@ export function WaitingChanges({ records }: { records: readonly Kept[] }) {
 }
 
 /** Signed changes that wait for the person. */
-export function DeclinedChanges({ records }: { records: readonly Kept[] }) {
+export function DeclinedChanges({ records }: { records: readonly OutboxEntry[] }) {
   return (
     <>
       <p>
@@ -43,21 +43,21 @@ export function DeclinedChanges({ records }: { records: readonly Kept[] }) {
 }
 
 /** Whether closing the page loses none of them. */
-export function isSafe(records: readonly Kept[]): boolean {
+export function isSafe(records: readonly OutboxEntry[]): boolean {
   return records.every(({ isOnDisk }) => isOnDisk)
 }
 
-export function waitingTitle(waiting: readonly Kept[]): string {
+export function waitingTitle(waiting: readonly OutboxEntry[]): string {
   const changes = count(waiting.length, 'signed change')
   return isSafe(waiting) ? `${changes} kept on this device` : `${changes} not sent yet`
 }
 
-export function declinedTitle(declined: readonly Kept[]): string {
+export function declinedTitle(declined: readonly OutboxEntry[]): string {
   return `${count(declined.length, 'signed change')} not taken by the host`
 }
 
 /** Says which changes are lost with the page. */
-function Room({ records }: { records: readonly Kept[] }) {
+function Room({ records }: { records: readonly OutboxEntry[] }) {
   const unsafe = records.filter(({ isOnDisk }) => !isOnDisk).length
   if (unsafe === 0) return null
   return (
@@ -70,15 +70,15 @@ function Room({ records }: { records: readonly Kept[] }) {
   )
 }
 
-function Item({ record, children }: { record: Kept; children?: ComponentChildren }) {
-  const { outbox } = useDesk()
+function Item({ record, children }: { record: OutboxEntry; children?: ComponentChildren }) {
+  const { outbox } = useApp()
   const { id, verdict } = record
   return (
     <li>
       <code title={id}>{shortHex(id)}</code> <code class="brief">{visible(brief(changeOf(record)?.patch))}</code>
       {verdict !== undefined && <p>{whyNotTaken(verdict)}</p>}
       {children}{' '}
-      <button type="button" class="small quiet" onClick={() => outbox.drop(id)}>
+      <button type="button" class="small quiet" onClick={() => outbox.discard(id)}>
         Discard
       </button>
     </li>
@@ -86,8 +86,8 @@ function Item({ record, children }: { record: Kept; children?: ComponentChildren
 }
 
 /** A refused change may be taken later as it is. A change that lost its place in the history is signed again. */
-function Remedy({ record }: { record: Kept }) {
-  const { outbox } = useDesk()
+function Remedy({ record }: { record: OutboxEntry }) {
+  const { outbox } = useApp()
   const { avatar, id, verdict } = record
   if (verdict?.status === 'refused') {
     return (

@@ -1,27 +1,27 @@
 import { useState } from 'preact/hooks'
 import { messageOf } from '../../platform/errors.ts'
 import { privateKeySigner, walletSigner } from '../../client/index.ts'
-import { useDesk, type Pen } from '../data/context.ts'
+import { useApp, type ActiveSigner } from '../data/app-context.ts'
 import { isDeclined } from '../data/format.ts'
 import { useWallets, type Wallet } from '../data/wallets.ts'
 import { Copy, Hex } from './hex.tsx'
 import { Notice } from './notice.tsx'
 
 /** Chooses what signs: a wallet, a pasted key, or a new key. */
-export function PenPanel() {
-  const { pen } = useDesk()
-  return pen === undefined ? <PenChoice /> : <Signing pen={pen} />
+export function SignerPanel() {
+  const { activeSigner } = useApp()
+  return activeSigner === undefined ? <SignerChoice /> : <Signing activeSigner={activeSigner} />
 }
 
-function Signing({ pen }: { pen: Pen }) {
-  const { takePen } = useDesk()
-  const { signer, kind, made } = pen
+function Signing({ activeSigner }: { activeSigner: ActiveSigner }) {
+  const { setActiveSigner } = useApp()
+  const { signer, kind, made } = activeSigner
   return (
-    <div class="card pen">
+    <div class="card signer">
       <p>
         Signing as <Hex value={signer.avatar} label="your avatar" />{' '}
-        {kind === 'wallet' ? `with ${pen.name ?? 'your wallet'}` : 'with a key in this page’s memory'}{' '}
-        <button type="button" class="small quiet" onClick={() => takePen(undefined)}>
+        {kind === 'wallet' ? `with ${activeSigner.name ?? 'your wallet'}` : 'with a key in this page’s memory'}{' '}
+        <button type="button" class="small quiet" onClick={() => setActiveSigner(undefined)}>
           {kind === 'wallet' ? 'Use another' : 'Forget the key'}
         </button>
       </p>
@@ -35,7 +35,7 @@ function Signing({ pen }: { pen: Pen }) {
             <code>{made}</code> <Copy text={made} label="Copy the secret key" />
           </p>
           <p>
-            <button type="button" class="small" onClick={() => takePen({ signer, kind })}>
+            <button type="button" class="small" onClick={() => setActiveSigner({ signer, kind })}>
               I have saved it: do not show it again
             </button>
           </p>
@@ -45,8 +45,8 @@ function Signing({ pen }: { pen: Pen }) {
   )
 }
 
-function PenChoice() {
-  const { takePen } = useDesk()
+function SignerChoice() {
+  const { setActiveSigner } = useApp()
   const [error, setError] = useState('')
   const [said, setSaid] = useState('')
   const [isBusy, setIsBusy] = useState(false)
@@ -61,7 +61,7 @@ function PenChoice() {
     )
     try {
       const signer = await walletSigner(provider)
-      takePen({ signer, kind: 'wallet', ...(id === 'injected' ? {} : { name }) })
+      setActiveSigner({ signer, kind: 'wallet', ...(id === 'injected' ? {} : { name }) })
     } catch (failure) {
       setSaid(
         isDeclined(failure) ? 'You declined in the wallet. Nothing was signed. Choose again when you want to.' : '',
@@ -75,7 +75,7 @@ function PenChoice() {
     event.preventDefault()
     setError('')
     try {
-      takePen({ signer: privateKeySigner(keyText), kind: 'key' })
+      setActiveSigner({ signer: privateKeySigner(keyText), kind: 'key' })
       setKeyText('')
     } catch (failure) {
       setError(messageOf(failure))
@@ -87,11 +87,11 @@ function PenChoice() {
     // A random number is outside the curve's range once in 2^127; then the signer says so.
     const random = crypto.getRandomValues(new Uint8Array(32))
     const made = `0x${Array.from(random, (each) => each.toString(16).padStart(2, '0')).join('')}`
-    takePen({ signer: privateKeySigner(random), kind: 'key', made })
+    setActiveSigner({ signer: privateKeySigner(random), kind: 'key', made })
   }
 
   return (
-    <div class="card pen">
+    <div class="card signer">
       <h3>Who signs?</h3>
       {wallets.length === 0 && (
         <p class="hint">This browser has no wallet. A wallet signs for you, and never shows your key to this page.</p>

@@ -4,10 +4,10 @@ import type { Signer } from '../../client/index.ts'
 import type { Drafts } from './drafts.ts'
 import type { Outbox } from './outbox.ts'
 import type { Session } from './session.ts'
-import type { Kept } from './waiting.ts'
+import type { OutboxEntry } from './outbox-entry.ts'
 
 /** What signs. A pasted or new key is held by its signer in memory only, and is gone with the page. */
-export interface Pen {
+export interface ActiveSigner {
   readonly signer: Signer
   readonly kind: 'wallet' | 'key'
   /** Of a wallet that announced its name. */
@@ -16,43 +16,43 @@ export interface Pen {
   readonly made?: string
 }
 
-export interface Desk {
+export interface AppContext {
   readonly session: Session
   readonly outbox: Outbox
   readonly drafts: Drafts
-  readonly pen: Pen | undefined
-  readonly takePen: (pen: Pen | undefined) => void
+  readonly activeSigner: ActiveSigner | undefined
+  readonly setActiveSigner: (activeSigner: ActiveSigner | undefined) => void
 }
 
-const DeskContext = createContext<Desk | undefined>(undefined)
-export const DeskProvider = DeskContext.Provider
+const Context = createContext<AppContext | undefined>(undefined)
+export const AppProvider = Context.Provider
 
-export function useDesk(): Desk {
-  const desk = useContext(DeskContext)
-  if (desk === undefined) throw new Error('The page has not been opened yet.')
-  return desk
+export function useApp(): AppContext {
+  const app = useContext(Context)
+  if (app === undefined) throw new Error('The page has not been opened yet.')
+  return app
 }
 
 /** Signed records of an avatar that are still to be sent. */
-export function useWaiting(avatar: string): readonly Kept[] {
-  const { outbox } = useDesk()
-  return useKept(outbox.list, avatar)
+export function useWaiting(avatar: string): readonly OutboxEntry[] {
+  const { outbox } = useApp()
+  return useEntries(outbox.waiting, avatar)
 }
 
 /** Those that the host does not take: the person decides what becomes of them. */
-export function useDeclined(avatar: string): readonly Kept[] {
-  const { outbox } = useDesk()
-  return useKept(outbox.declined, avatar)
+export function useDeclined(avatar: string): readonly OutboxEntry[] {
+  const { outbox } = useApp()
+  return useEntries(outbox.declined, avatar)
 }
 
 /** Of all avatars: what is still to be sent, and what is left to the person. */
-export function useLeft(): readonly Kept[] {
-  const { outbox } = useDesk()
-  return [...useKept(outbox.list), ...useKept(outbox.declined)]
+export function useLeft(): readonly OutboxEntry[] {
+  const { outbox } = useApp()
+  return [...useEntries(outbox.waiting), ...useEntries(outbox.declined)]
 }
 
-function useKept(read: Outbox['list'], avatar?: string): readonly Kept[] {
-  const { outbox } = useDesk()
+function useEntries(read: Outbox['waiting'], avatar?: string): readonly OutboxEntry[] {
+  const { outbox } = useApp()
   const [records, setRecords] = useState(() => read(avatar))
   useEffect(() => {
     setRecords(read(avatar))

@@ -1,0 +1,23 @@
+/** A signed change that no host has taken yet, as it is stored. */
+import type { SubmitAnswer } from '../../client/answers.ts'
+import type { Citation, RecordText } from '../../client/index.ts'
+
+export interface SignedChange extends RecordText, Citation {
+  readonly avatar: string
+  readonly network: string
+}
+
+/** What the host said about a change. */
+export type Verdict = SubmitAnswer
+
+export interface OutboxEntry extends SignedChange {
+  /** False where the browser has no room for it: it lasts as long as this page. */
+  readonly isOnDisk: boolean
+  /** Why the host refuses the change. The change is not sent again by itself. */
+  readonly verdict?: Verdict
+}
+
+/** What a change builds on. */
+export function citationsOf({ payload }: Pick<SignedChange, 'payload'>): readonly Citation[] {
+  return (JSON.parse(payload) as { prev: Citation[] }).prev
+}
