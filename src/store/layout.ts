@@ -1,7 +1,13 @@
-/** Brings data of layout 1 into layout 2: summaries count history too. */
+/**
+ * Brings data of older layouts into the one of now. Layout 2: summaries count history too. Layout 3: what is missing follows
+ * the rule of protocol.md that a superseded record never counts as held.
+ */
 import type { Avatar } from '../record/types.ts'
 import { ByteWriter } from './bytes.ts'
-import { walk, writeDurably } from './database.ts'
+import { AvatarEntry } from './avatar-entry.ts'
+import { walk, writeDurably, writeSoon } from './database.ts'
+import { CorruptRowError } from './errors.ts'
+import { readSummary } from './reader.ts'
 import { type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
@@ -30,6 +36,26 @@ export async function countHistory(db: Database): Promise<void> {
     operations = []
   }
   await writeDurably(db, operations)
+}
+
+/**
+ * Writes the summaries of avatars with waiting records again, since only these miss anything. Can be repeated. An avatar whose
+ * rows fail their check is left for its next read, which rebuilds it.
+ */
+export async function recountMissing(db: Database): Promise<void> {
+  for await (const [hosted] of walk(db, keys.tableRange('a'), { keysOnly: true })) {
+    const avatar = keys.avatarInKey(hosted)
+    try {
+      const summary = readSummary(db, avatar)
+      if (summary === undefined || summary.pending + summary.incomplete === 0) continue
+      const operations: Operation[] = []
+      const entry = await AvatarEntry.load(db, avatar)
+      entry.flush(operations)
+      await writeSoon(db, operations)
+    } catch (error) {
+      if (!(error instanceof CorruptRowError)) throw error
+    }
+  }
 }
 
 function isCounted(content: Uint8Array): boolean {

@@ -7,11 +7,14 @@ import { NO_VALUE, walk, walkKeys, writeDurably } from './database.ts'
 import { type Database, type Operation } from './level.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
-import { countHistory } from './layout.ts'
+import { countHistory, recountMissing } from './layout.ts'
 import { seal, startRow, unseal } from './seal.ts'
 
-/** The layout of `keys.ts` and `rows.ts`. Layout 1 did not count history, and kept all of it. */
-const SCHEMA = 2
+/**
+ * The layout of `keys.ts` and `rows.ts`. Layout 1 did not count history, and kept all of it. Layout 2 stored what is missing by an
+ * older rule.
+ */
+const SCHEMA = 3
 const EPOCH_BYTES = 8
 
 type TextName = 'network' | 'epoch' | 'archive'
@@ -69,8 +72,10 @@ export async function readMeta(
     throw wrongNetwork(storedNetwork, network)
   }
   if (layout < SCHEMA) {
-    await countHistory(db)
-    await writeDurably(db, [schemaOperation(), { type: 'del', key: keys.metaKey('totals') }])
+    if (layout < 2) await countHistory(db)
+    await recountMissing(db)
+    const recounted: Operation[] = layout < 2 ? [{ type: 'del', key: keys.metaKey('totals') }] : []
+    await writeDurably(db, [schemaOperation(), ...recounted])
   }
   const archive = await followArchive(db, wanted)
   return { epoch, archive, ...(await readTotals(db)) }

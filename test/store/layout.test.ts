@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { decodeSummary } from '../../src/store/rows.ts'
+import { decodeSummary, encodeSummary } from '../../src/store/rows.ts'
 import { seal, startRow, unseal } from '../../src/store/seal.ts'
 import { expectOracle } from './expectations.ts'
 import { memoryHarness, verified, type RawDb } from './harness.ts'
@@ -60,6 +60,39 @@ test('where the node ended in the middle, the rest follows', async () => {
   const before = await harness.dump()
   await harness.tamper((db) => toFirstLayout(db, 1))
   await harness.open({ archive: true })
+  expect(await harness.dump()).toEqual(before)
+  await harness.remove()
+})
+
+/* Data of the second layout: the same rows, but a superseded record that the node kept was not missing. */
+
+test('what is missing is told by the rule of now, before anything else is written', async () => {
+  const author = new Writer(3)
+  const old = author.patch([])
+  const base = author.snapshot([old], [entry({ a: 1 })])
+  const naming = author.patch([{ counter: 5, id: old.id }, base])
+  const all = verified([old, base, naming])
+  const harness = await memoryHarness()
+  const store = await harness.open({ archive: true })
+  for (const record of [...all, ...bystanders]) await store.commit([record])
+  const before = await harness.dump()
+  const totals = store.totals()
+  let changed = 0
+  await harness.tamper(async (db) => {
+    for await (const [key, row] of db.iterator({ gte: text('v'), lt: text('w') })) {
+      if (key.length !== SUMMARY_KEY_BYTES) continue
+      const summary = decodeSummary(unseal(key, row)!)
+      if (summary.missing.total === 0) continue
+      changed += 1
+      await db.put(key, seal(key, encodeSummary({ ...summary, missing: { total: 0, ids: [] } })))
+    }
+    await db.put(text('mschema'), text('2'))
+  })
+  expect(changed).toBe(1)
+  const opened = await harness.open({ archive: true })
+  expect((await opened.summary(author.avatar))?.missing).toEqual({ total: 1, ids: [old.id] })
+  expect(opened.totals()).toEqual(totals)
+  expect(await harness.corruptions()).toBe(0)
   expect(await harness.dump()).toEqual(before)
   await harness.remove()
 })
