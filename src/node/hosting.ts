@@ -15,7 +15,7 @@ import { Register } from '../hosting/register.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import { cellValue } from '../state/cell.ts'
-import type { RebuildableStore } from '../store/store.ts'
+import type { RebuildableStore } from '../store/types.ts'
 
 interface Parts {
   readonly environment: Environment

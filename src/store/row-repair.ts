@@ -13,11 +13,7 @@ import * as keys from './keys.ts'
 import type { Database, Operation } from './level.ts'
 import { rebuildAvatar } from './rebuild.ts'
 import type { Compactor } from './compactor.ts'
-
-export interface Rebuilt {
-  readonly records: number
-  readonly quarantined: number
-}
+import type { Rebuilt } from './types.ts'
 
 export type Corruption = CorruptRowError | CorruptLocationError
 

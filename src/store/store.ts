@@ -10,36 +10,16 @@ import { Level } from 'level'
 import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
-import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
-import type { NamespaceName } from '../state/content.ts'
-import type { SyncSource } from './types.ts'
 import { databaseError, isDamage, toStoreError } from './database-errors.ts'
-import { walk } from './database.ts'
 import { type Database } from './level.ts'
-import * as feed from './feed.ts'
-import { StoreHandle, type Loaded, type Step } from './handle.ts'
-import { openExportMoment, readHistory } from './history.ts'
-import * as keys from './keys.ts'
+import { StoreHandle, type Loaded } from './handle.ts'
 import { StoreHealth } from './health.ts'
 import { Listeners } from './listeners.ts'
 import { mendMeta, readMeta } from './meta.ts'
-import { readMember } from './member.ts'
-import * as reader from './reader.ts'
 import { dropAllDerived } from './rebuild.ts'
 import { watchLog } from './torn-log.ts'
-import { syncSource } from './sync-source.ts'
-import type {
-  CommitListener,
-  CommitResult,
-  ExportMoment,
-  JsonMoment,
-  Quotas,
-  Store,
-  StoreDamage,
-  StoreTotals,
-} from './types.ts'
-import { mendable, openContent, openView } from './view.ts'
-import type { Rebuilt } from './row-repair.ts'
+import type { Quotas, RebuildableStore } from './types.ts'
+import { LevelStore } from './level-store.ts'
 import { StoreWriter } from './writer.ts'
 
 const MIB = 1_024 * 1_024
@@ -98,20 +78,6 @@ export interface StoreOptions {
    * background. Default 128 MiB.
    */
   readonly checkedBytes?: number
-}
-
-/** A store as the node holds it: it can be mended on demand, and sync reads from it. */
-export interface RebuildableStore extends Store {
-  readonly sync: SyncSource
-  /** Makes everything derived anew, of one avatar or of all, and verifies every record on the way. */
-  rebuild(avatar?: Avatar): Promise<Rebuilt>
-  /**
-   * Drops everything of an avatar. It is gone from the first moment on; its rows go step by step, and if the node ends
-   * meanwhile, after its next start. A record of it that is committed later is the first of its avatar.
-   */
-  forget(avatar: Avatar): Promise<void>
-  /** Resolves when no background work is left: everything superseded is pruned, everything forgotten is gone. */
-  swept(): Promise<void>
 }
 
 /**
@@ -215,145 +181,5 @@ export async function createStore(
   } catch (error) {
     await db.close()
     throw error
-  }
-}
-
-class LevelStore implements RebuildableStore {
-  readonly sync: SyncSource
-  readonly #handle: StoreHandle
-  readonly #listeners: Listeners
-  /** Undefined where the database is in memory. */
-  readonly #health: StoreHealth | undefined
-
-  constructor(handle: StoreHandle, listeners: Listeners, health: StoreHealth | undefined) {
-    this.#handle = handle
-    this.#listeners = listeners
-    this.#health = health
-    this.sync = syncSource(handle)
-  }
-
-  get epoch(): string {
-    return this.#handle.epoch
-  }
-
-  lastSequence(): number {
-    return this.#handle.writer.totals.lastSequence
-  }
-
-  totals(): StoreTotals {
-    const { avatars, records, keptBytes } = this.#handle.writer.totals
-    return { avatars, records, bytes: keptBytes }
-  }
-
-  damage(): StoreDamage | undefined {
-    return this.#health?.damage
-  }
-
-  summary(avatar: Avatar): ReturnType<Store['summary']> {
-    return this.#readOf(avatar, undefined, (db) => reader.readSummary(db, avatar))
-  }
-
-  openView(avatar: Avatar): ReturnType<Store['openView']> {
-    return this.#opening(avatar, (db, step) => openView(db, avatar, step))
-  }
-
-  openContent(avatar: Avatar, platform: string, identity: string): ReturnType<Store['openContent']> {
-    return this.#opening(avatar, (db, step) => openContent(db, avatar, { platform, identity }, step))
-  }
-
-  async #opening<T extends JsonMoment>(
-    avatar: Avatar,
-    open: (db: Database, step: Step) => Promise<T | undefined>,
-  ): Promise<T | undefined> {
-    const moment = await this.#handle.long((db, { compactor }, step) =>
-      compactor.isForgetting(avatar) ? undefined : open(db, step),
-    )
-    return moment && mendable(moment, (error) => this.#handle.mend(error))
-  }
-
-  member(avatar: Avatar, namespace: NamespaceName, key: string): ReturnType<Store['member']> {
-    return this.#readOf(avatar, undefined, (db) => readMember(db, avatar, namespace, key))
-  }
-
-  record(id: RecordId): ReturnType<Store['record']> {
-    return this.#handle.read((db) => reader.readRecord(db, id))
-  }
-
-  records(avatar: Avatar, options: Parameters<Store['records']>[1]): ReturnType<Store['records']> {
-    return this.#readOf(avatar, undefined, (db) => reader.readRecords(db, avatar, options))
-  }
-
-  history(avatar: Avatar, options: Parameters<Store['history']>[1]): ReturnType<Store['history']> {
-    return this.#readOf(avatar, [], (db) => readHistory(db, avatar, options))
-  }
-
-  /** Reads one avatar; `unknown` if it is being forgotten, whatever rows are still there. */
-  #readOf<T>(avatar: Avatar, unknown: T, read: (db: Database) => T | Promise<T>): Promise<T> {
-    return this.#handle.read((db, { compactor }) => (compactor.isForgetting(avatar) ? unknown : read(db)))
-  }
-
-  exportMoment(): Promise<ExportMoment> {
-    return this.#handle.long((db, _, step) => openExportMoment(db, step, (error) => this.#handle.mend(error)))
-  }
-
-  avatars({ after, limit }: { after?: Avatar; limit: number }): Promise<Avatar[]> {
-    const all = keys.tableRange('a')
-    const range = after === undefined ? all : { gte: new Uint8Array([...keys.hostedKey(after), 0]), lt: all.lt }
-    return this.#handle.read(async (db) => {
-      const avatars: Avatar[] = []
-      for await (const [key] of walk(db, range, { limit })) avatars.push(keys.avatarInKey(key))
-      return avatars
-    })
-  }
-
-  claims(platform: string, identity: string, { after, limit }: { after?: Avatar; limit: number }): Promise<Avatar[]> {
-    const range = keys.identityRange({ platform, identity }, after)
-    return this.#handle.read(async (db, { compactor }) => {
-      const avatars: Avatar[] = []
-      for await (const [key] of walk(db, range, { keysOnly: true })) {
-        const avatar = keys.avatarAtEnd(key)
-        if (compactor.isForgetting(avatar)) continue
-        if (avatars.push(avatar) >= limit) break
-      }
-      return avatars
-    })
-  }
-
-  events({ after, avatar, limit }: { after: number; avatar?: Avatar; limit: number }): ReturnType<Store['events']> {
-    return this.#handle.read(async (db, writer) => {
-      const isBehind = (): boolean => avatar === undefined && after < writer.feedFloor
-      if (after > writer.totals.lastSequence || isBehind()) return 'reset'
-      const events =
-        avatar === undefined
-          ? await feed.readFeed(db, after, limit)
-          : await feed.readAvatarFeed(db, avatar, after, limit)
-      // The feed may have been trimmed while it was read.
-      return isBehind() ? 'reset' : events
-    })
-  }
-
-  onCommit(listener: CommitListener): () => void {
-    return this.#listeners.add(listener)
-  }
-
-  commit(records: readonly VerifiedRecord[]): Promise<CommitResult[]> {
-    return this.#handle.write((writer) => writer.commit(records))
-  }
-
-  rebuild(avatar?: Avatar): Promise<Rebuilt> {
-    return this.#handle.write((writer) => writer.rebuild(avatar))
-  }
-
-  forget(avatar: Avatar): Promise<void> {
-    return this.#handle.write((writer) => writer.forget(avatar))
-  }
-
-  swept(): Promise<void> {
-    return this.#handle.writer.compactor.idle()
-  }
-
-  async close(): Promise<void> {
-    await this.#handle.close()
-    await this.#health?.closed()
   }
 }

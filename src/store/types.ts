@@ -249,3 +249,22 @@ export interface SyncSource {
     next: Bound | null
   }>
 }
+
+export interface Rebuilt {
+  readonly records: number
+  readonly quarantined: number
+}
+
+/** A store as the node holds it: it can be mended on demand, and sync reads from it. */
+export interface RebuildableStore extends Store {
+  readonly sync: SyncSource
+  /** Makes everything derived anew, of one avatar or of all, and verifies every record on the way. */
+  rebuild(avatar?: Avatar): Promise<Rebuilt>
+  /**
+   * Drops everything of an avatar. It is gone from the first moment on; its rows go step by step, and if the node ends
+   * meanwhile, after its next start. A record of it that is committed later is the first of its avatar.
+   */
+  forget(avatar: Avatar): Promise<void>
+  /** Resolves when no background work is left: everything superseded is pruned, everything forgotten is gone. */
+  swept(): Promise<void>
+}

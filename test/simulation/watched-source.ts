@@ -1,4 +1,4 @@
-import type { RebuildableStore } from '../../src/store/store.ts'
+import type { RebuildableStore } from '../../src/store/types.ts'
 import type { Awaitable } from '../../src/negentropy/types.ts'
 import type { SyncSource } from '../../src/store/types.ts'
 

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { Avatar, VerifiedRecord } from '../../src/record/types.ts'
 import type { ChangeEvent, StoredRecord } from '../../src/store/types.ts'
-import type { RebuildableStore as Store } from '../../src/store/store.ts'
+import type { RebuildableStore as Store } from '../../src/store/types.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
 import { naiveFold, type NaiveFold } from '../oracle/naive-fold.ts'
 import { claimsOf, contentOf, viewOf } from './read-whole.ts'
