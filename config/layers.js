@@ -10,6 +10,8 @@
 const PURE_PACKAGES = ['@noble/hashes', '@noble/secp256k1', 'canonicalize', 'hash-wasm']
 /** The files of platform/ that import nothing and so run everywhere. */
 const PURE_PLATFORM = ['platform/back-off', 'platform/errors']
+/** The files of ingest/ that hand records to the door, for every part through which archives come in. */
+const IMPORTING = ['ingest/import-archive', 'ingest/retry']
 
 const LAYERS = {
   platform: { areas: [] },
@@ -34,20 +36,23 @@ const LAYERS = {
   verify: { areas: ['platform', 'record'], types: ['observe'] },
   store: { areas: ['platform', 'record', 'state', 'negentropy'], types: ['observe'] },
   sync: {
-    areas: [...PURE_PLATFORM, 'record', 'negentropy', 'shares'],
+    areas: [...PURE_PLATFORM, 'record', 'negentropy', 'shares', 'ingest/retry'],
     types: ['platform/environment', 'ingest', 'store', 'observe'],
     packages: [...PURE_PACKAGES, 'lru-cache'],
   },
-  ingest: { areas: ['platform', 'record', 'state', 'shares'], types: ['store', 'verify', 'observe'] },
-  archive: { areas: ['platform', 'record', 'state', 'shares'], types: ['ingest', 'verify'] },
-  backup: { areas: ['platform', 'record', 'archive'], types: ['store', 'ingest'] },
+  ingest: { areas: ['platform', 'record', 'state', 'archive', 'shares'], types: ['store', 'verify', 'observe'] },
+  archive: { areas: ['record', 'state'], packages: PURE_PACKAGES },
+  backup: {
+    areas: ['platform', 'record', 'archive', ...IMPORTING],
+    types: ['store', 'ingest'],
+  },
   hosting: {
     areas: ['platform', 'record', 'homes', 'archive', 'shares'],
     types: ['store', 'ingest', 'sync', 'observe'],
   },
   network: { areas: ['platform', 'record', 'observe', 'shares'], types: ['ingest', 'sync'] },
   http: {
-    areas: ['platform', 'record', 'state', 'receipt', 'archive', 'backup', 'shares'],
+    areas: ['platform', 'record', 'state', 'receipt', 'archive', 'backup', 'shares', ...IMPORTING],
     types: ['ingest', 'store', 'hosting', 'network', 'observe'],
   },
   migrate: {
@@ -70,6 +75,7 @@ const LAYERS = {
   offline: {},
   cli: {
     areas: [
+      ...IMPORTING,
       'platform',
       'record',
       'state',
@@ -94,8 +100,11 @@ const LAYERS = {
 /** `main.ts`, the only file directly in src/, checks the version of Node.js before it imports anything. */
 const MAIN_IMPORTS = ['cli/command-line.ts']
 
-/** Files of pure parts that run in Node alone, with what they may import beside what their part may. */
-const NODE_FILES = { 'replica/directory.ts': ['platform/level-files.ts'] }
+/** Files of pure parts that run only in Node, with what they may import besides what their part may. */
+const NODE_FILES = {
+  'archive/node.ts': ['node:crypto', 'node:stream', 'node:zlib', 'platform/yield.ts'],
+  'replica/directory.ts': ['platform/level-files.ts'],
+}
 
 /** Names that few may import, wherever they are exported from. */
 const RESTRICTED_NAMES = {
@@ -159,6 +168,7 @@ function objection(here, specifier, typeOnly) {
       if (rule.name.test(specifier) && !rule.by.includes(here.area)) return rule.why
     }
     const allowed = LAYERS[here.area]?.packages
+    if (NODE_FILES[here.path]?.includes(specifier)) return undefined
     if (allowed && !allowed.includes(packageName(specifier))) return 'this part is pure and runs in browsers'
     return undefined
   }

@@ -10,14 +10,6 @@ export default defineConfig({
   base: './',
   publicDir: false,
   cacheDir: path('.cache/vite'),
-  resolve: {
-    // Checking an archive in a page takes the node's own checker, with the few things that it needs of Node in small.
-    alias: [
-      { find: 'node:crypto', replacement: path('src/explorer/platform/node-crypto.ts') },
-      { find: 'node:buffer', replacement: path('src/explorer/platform/node-buffer.ts') },
-      { find: /^\.\/gzip\.ts$/, replacement: path('src/explorer/platform/gzip.ts') },
-    ],
-  },
   build: {
     outDir: path('dist/explorer'),
     emptyOutDir: true,

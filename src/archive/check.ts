@@ -1,18 +1,20 @@
 /**
- * Checking archives without a store: every payload and signature, the order, the header and the trailer, and what the
- * records of each avatar say of each other. Memory is bounded whatever the archive holds.
+ * Checking archives without a store: every payload and signature, the order, the header and the trailer, and what the records
+ * of each avatar amount to. Memory is bounded whatever the archive holds.
  */
 import { RecordError } from '../record/errors.ts'
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
-import type { VerifyService } from '../verify/types.ts'
-import { FaultBook } from './errors.ts'
+import { Batches } from './batches.ts'
+import type { ReadRecord } from './batches.ts'
+import { FaultLog } from './errors.ts'
 import type { FaultReport } from './errors.ts'
+import { HEADER_LINE } from './format.ts'
 import type { ArchiveHeader } from './format.ts'
-import { OrderWatch } from './order-watch.ts'
+import { ArchiveFold } from './fold.ts'
+import type { FoldResult } from './fold.ts'
+import { OrderChecker } from './order-checker.ts'
 import { readArchive } from './reader.ts'
-import type { ArchiveEnd, ReadOptions } from './reader.ts'
-import { Walk } from './walk.ts'
-import type { WalkResult } from './walk.ts'
+import type { ArchiveEnd, ArchivePlatform, ReadOptions } from './types.ts'
 
 /** What an archive holds of one avatar. */
 export interface AvatarCheck {
@@ -21,8 +23,8 @@ export interface AvatarCheck {
   readonly records: number
   /** Bytes of their payloads and signatures. */
   readonly bytes: number
-  /** What they amount to; null where they are out of order or too many to be judged. */
-  readonly state: WalkResult | null
+  /** What they amount to; null if they are out of order or take too much memory. */
+  readonly state: FoldResult | null
 }
 
 /** What `verify --json` prints. */
@@ -30,7 +32,7 @@ export interface CheckReport {
   readonly network: string | null
   readonly created_at: number | null
   readonly compressed: boolean
-  /** Lines with a record; of them valid, invalid, and valid ones that stand there twice. */
+  /** Lines with a record; of them valid, invalid, and valid ones that are there twice. */
   readonly records: number
   readonly valid: number
   readonly invalid: number
@@ -40,10 +42,10 @@ export interface CheckReport {
   readonly trailer: ArchiveEnd['trailer']
   /** Whether nothing is wrong with the archive. */
   readonly sound: boolean
-  /** Whether, beyond that, nothing is missing that its records name. */
+  /** Whether it is sound and nothing is missing that its records name. */
   readonly complete: boolean
   readonly avatars: number
-  /** Over all avatars that could be judged. */
+  /** Of all avatars that could be judged. */
   readonly pending: number
   readonly missing: number
   readonly superseded: number
@@ -51,34 +53,40 @@ export interface CheckReport {
   readonly forked: number
   /** Avatars whose records were not judged. */
   readonly unjudged: number
-  /** The first 1,000; those with open ends come before others where there are more. */
+  /** The first 1,000. If there are more, those with open ends come first. */
   readonly shown: readonly AvatarCheck[]
   readonly faults: FaultReport
 }
 
+/** Verifies records; one result each, in order. */
+export interface Verifier {
+  verify(
+    records: readonly SignedRecord[],
+    options: { readonly recoveryByte: boolean },
+  ): Promise<readonly (VerifiedRecord | RecordError)[]>
+}
+
 export interface CheckOptions extends ReadOptions {
   readonly chunks: AsyncIterable<Uint8Array>
-  /** Verifies records of the network that the archive turns out to be of. Called once at most. */
-  readonly verifierFor: (network: string) => Pick<VerifyService, 'verify'>
+  /** A verifier for records of the archive's network. Called once at most. */
+  readonly verifierFor: (network: string) => Verifier
   readonly onProgress?: (records: number) => void
 }
 
-const BATCH_RECORDS = 512
-const BATCH_BYTES = 512 * 1024
-/** Batches that are verified at once, so that no thread waits for the reader. */
-const BATCHES_AT_ONCE = 3
+/** What is verified at once. */
+const BATCH = { records: 512, bytes: 512 * 1024 }
 const MAX_SHOWN = 1_000
 
 /**
  * Checks an archive.
  *
- * @throws whatever `chunks` or the verifier throws
+ * @throws what `chunks` or the verifier throws
  */
-export async function checkArchive(options: CheckOptions): Promise<CheckReport> {
-  const checking = new Checking(options)
+export async function checkArchive(platform: ArchivePlatform, options: CheckOptions): Promise<CheckReport> {
+  const checking = new Checking(platform, options)
   let header: ArchiveHeader | undefined
   let end: ArchiveEnd | undefined
-  for await (const event of readArchive(options.chunks, options)) {
+  for await (const event of readArchive(platform, options.chunks, options)) {
     if (event.kind === 'record') await checking.add(event)
     else if (event.kind === 'fault') checking.faults.add(event.fault)
     else if (event.kind === 'header') {
@@ -90,83 +98,64 @@ export async function checkArchive(options: CheckOptions): Promise<CheckReport> 
   return checking.report(header, end)
 }
 
-interface Item {
-  readonly record: SignedRecord
-  readonly line: number
-}
-
 interface Group {
   readonly avatar: Avatar
-  readonly walk: Walk
+  readonly fold: ArchiveFold
   records: number
   bytes: number
   isInOrder: boolean
 }
 
 class Checking {
-  readonly faults = new FaultBook()
+  readonly faults = new FaultLog()
+  readonly #platform: ArchivePlatform
   readonly #options: CheckOptions
-  readonly #order = new OrderWatch()
-  readonly #running: { items: Item[]; results: Promise<(VerifiedRecord | RecordError)[]> }[] = []
+  readonly #order = new OrderChecker()
+  readonly #batches: Batches<VerifiedRecord | RecordError>
   readonly #open: AvatarCheck[] = []
   readonly #plain: AvatarCheck[] = []
   readonly #totals = { avatars: 0, pending: 0, missing: 0, superseded: 0, forked: 0, unjudged: 0 }
   #network: string | undefined
-  #verifier: Pick<VerifyService, 'verify'> | undefined
-  #batch: Item[] = []
-  #batchBytes = 0
+  #verifier: Verifier | undefined
   #group: Group | undefined
   #valid = 0
   #invalid = 0
   #duplicate = 0
   #done = 0
 
-  constructor(options: CheckOptions) {
+  constructor(platform: ArchivePlatform, options: CheckOptions) {
+    this.#platform = platform
     this.#options = options
     this.#network = options.network
+    this.#batches = new Batches(
+      BATCH,
+      (records) => this.#verify(records),
+      (items, results) => this.#takeAll(items, results),
+    )
   }
 
   begin(header: ArchiveHeader): void {
     this.#network ??= header.network
-    this.#order.name(header.avatars, 'its header names')
+    this.#order.expect(header.avatars, 'its header names')
   }
 
-  async add(item: Item): Promise<void> {
-    const { length } = item.record.payload
-    if (this.#batch.length >= BATCH_RECORDS || (this.#batch.length > 0 && this.#batchBytes + length > BATCH_BYTES)) {
-      await this.#send()
-    }
-    this.#batch.push(item)
-    this.#batchBytes += length
+  add(item: ReadRecord): Promise<void> {
+    return this.#batches.add(item)
   }
 
   async finish(): Promise<void> {
-    if (this.#batch.length > 0) await this.#send()
-    while (this.#running.length > 0) await this.#takeFirst()
+    await this.#batches.finish()
     this.#closeGroup()
-    for (const fault of this.#order.absent(1)) this.faults.add(fault)
+    for (const fault of this.#order.absent(HEADER_LINE)) this.faults.add(fault)
   }
 
-  async #send(): Promise<void> {
-    const items = this.#batch
-    this.#batch = []
-    this.#batchBytes = 0
-    if (this.#running.length >= BATCHES_AT_ONCE) await this.#takeFirst()
-    this.#verifier ??= this.#options.verifierFor(this.#network ?? networkIn(items[0]?.record))
-    const results = this.#verifier.verify(
-      items.map(({ record }) => record),
-      { recoveryByte: true },
-    )
-    // Whoever waits for it hears of a failure; until then it must not be called unhandled.
-    results.catch(() => undefined)
-    this.#running.push({ items, results })
+  async #verify(records: readonly SignedRecord[]): Promise<readonly (VerifiedRecord | RecordError)[]> {
+    this.#verifier ??= this.#options.verifierFor(this.#network ?? networkIn(records[0]))
+    return await this.#verifier.verify(records, { recoveryByte: true })
   }
 
-  async #takeFirst(): Promise<void> {
-    const first = this.#running.shift()
-    if (first === undefined) return
-    const results = await first.results
-    for (const [at, { line }] of first.items.entries()) this.#take(results[at] as VerifiedRecord | RecordError, line)
+  #takeAll(items: readonly ReadRecord[], results: readonly (VerifiedRecord | RecordError)[]): void {
+    for (const [at, { line }] of items.entries()) this.#take(results[at] as VerifiedRecord | RecordError, line)
     this.#done += results.length
     this.#options.onProgress?.(this.#done)
   }
@@ -179,32 +168,33 @@ class Checking {
       return
     }
     const { id, body } = result
-    const place = { avatar: body.avatar, counter: body.counter, id }
-    const standing = this.#order.see(place)
-    for (const fault of this.#order.told(place, standing, line)) this.faults.add(fault)
-    if (standing === 'duplicate') {
+    const position = { avatar: body.avatar, counter: body.counter, id }
+    const order = this.#order.check(position)
+    for (const fault of this.#order.faultsOf(position, order, line)) this.faults.add(fault)
+    if (order === 'duplicate') {
       this.#duplicate += 1
       return
     }
     this.#valid += 1
-    if (standing === 'out_of_order') {
+    if (order === 'out_of_order') {
       if (this.#group?.avatar === body.avatar) this.#group.isInOrder = false
       return
     }
     if (this.#group?.avatar !== body.avatar) {
       this.#closeGroup()
-      this.#group = { avatar: body.avatar, walk: new Walk(), records: 0, bytes: 0, isInOrder: true }
+      const fold = new ArchiveFold(this.#platform)
+      this.#group = { avatar: body.avatar, fold, records: 0, bytes: 0, isInOrder: true }
     }
     this.#group.records += 1
     this.#group.bytes += result.payload.length + result.signature.length
-    this.#group.walk.add(id, body)
+    this.#group.fold.add(id, body)
   }
 
   #closeGroup(): void {
     if (this.#group === undefined) return
-    const { avatar, walk, records, bytes, isInOrder } = this.#group
+    const { avatar, fold, records, bytes, isInOrder } = this.#group
     this.#group = undefined
-    const state = (isInOrder ? walk.result() : undefined) ?? null
+    const state = (isInOrder ? fold.result() : undefined) ?? null
     const totals = this.#totals
     totals.avatars += 1
     if (state === null) totals.unjudged += 1
@@ -241,9 +231,9 @@ class Checking {
   }
 }
 
-/** The network that a record claims to be of, where no header says it: then that of the others, if it is a sound one. */
+/** The network that a record names, for archives without a header: that of the other records too, if the record is sound. */
 function networkIn(record: SignedRecord | undefined): string {
-  const text = Buffer.from(record?.payload ?? []).toString('latin1')
-  // Canonical members come in order, so that the first such text is that of the payload itself.
+  const text = new TextDecoder().decode(record?.payload)
+  // Canonical members come in order, so that the first match is the payload's own member.
   return /"network":"([a-z0-9-]{1,32})",(?:"patch":|"parts":|"state":)/.exec(text)?.[1] ?? 'main'
 }

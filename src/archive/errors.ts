@@ -1,4 +1,4 @@
-/** Everything that can be wrong with an archive. What stands alone in a line does not harm the other lines. */
+/** Everything that can be wrong with an archive. A fault of one line costs no other line. */
 export type ArchiveErrorCode =
   | 'not_an_archive'
   | 'wrong_format'
@@ -48,22 +48,22 @@ export class ArchiveError extends Error {
   }
 }
 
-/** Faults that are kept one by one; the others are counted. */
-const MAX_KEPT_FAULTS = 20
+/** Faults that are reported one by one; the others are counted. */
+const MAX_SHOWN_FAULTS = 20
 
-/** What is told of the faults of an archive: as JSON in reports. */
+/** The faults of an archive, as JSON in reports. */
 export interface FaultReport {
   readonly total: number
   /** How many of each code. */
   readonly codes: Readonly<Partial<Record<ArchiveErrorCode, number>>>
   /** The first 20 that were found, by line. */
   readonly first: readonly ArchiveFault[]
-  /** The one at which reading stopped; null where it reached the end. */
+  /** The one at which reading stopped; null if it reached the end. */
   readonly stopped: ArchiveFault | null
 }
 
 /** Collects faults in bounded memory. */
-export class FaultBook {
+export class FaultLog {
   readonly #codes: Partial<Record<ArchiveErrorCode, number>> = {}
   readonly #first: ArchiveFault[] = []
   #total = 0
@@ -80,7 +80,7 @@ export class FaultBook {
   add(fault: ArchiveFault): void {
     this.#total += 1
     this.#codes[fault.code] = (this.#codes[fault.code] ?? 0) + 1
-    if (this.#first.length < MAX_KEPT_FAULTS) this.#first.push(fault)
+    if (this.#first.length < MAX_SHOWN_FAULTS) this.#first.push(fault)
     if (fault.fatal) this.#stopped = fault
   }
 

@@ -1,4 +1,6 @@
 /** The archive format (docs/protocol.md, "Archive"): newline-delimited JSON of a header, records and a trailer. */
+import { bytesToHex } from '@noble/hashes/utils.js'
+
 import type { Avatar, SignedRecord } from '../record/types.ts'
 
 export const ARCHIVE_FORMAT = 'avatar-kv-archive/2'
@@ -15,12 +17,15 @@ export const MAX_LINE_BYTES = 1_048_576
 /** Avatars that a header may name: more of them do not fit into a line. */
 export const MAX_NAMED_AVATARS = 15_000
 
+/** The line of the header. */
+export const HEADER_LINE = 1
+
 /** What an archive says of itself in its first line. */
 export interface ArchiveHeader {
-  /** Unix seconds, as claimed by who made it. */
+  /** Unix seconds, by the clock of the machine that made the archive. */
   readonly created_at: number
   readonly network: string
-  /** The avatars that were asked for; undefined where it was all of them. */
+  /** The avatars that were asked for; undefined for all of them. */
   readonly avatars?: readonly Avatar[]
 }
 
@@ -32,23 +37,22 @@ export interface ArchiveTrailer {
   readonly records: number
 }
 
-/** Where an archive's records are read from, all of one moment: a store's `exportMoment`. */
+/** Where an archive's records are read from, all as of one moment: a store's `exportMoment`. */
 export interface ArchiveSource {
   /** In ascending order. */
   avatars(): AsyncIterable<Avatar>
-  /** By (counter, id); with `history` superseded ones too, as far as they were kept. */
+  /** In order of (counter, id); with `history` the superseded ones that are stored too. */
   records(avatar: Avatar, options: { readonly history: boolean }): AsyncIterable<SignedRecord>
 }
 
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true })
 const RECORD_START = '{"payload":'
 const RECORD_MIDDLE = ',"signature":"0x'
 const RECORD_END = '"}\n'
 
 /** A record as a line of an archive, line feed included. */
 export function recordLine({ payload, signature }: SignedRecord): string {
-  const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8')
-  const hex = Buffer.from(signature.buffer, signature.byteOffset, signature.byteLength).toString('hex')
-  return `${RECORD_START}${JSON.stringify(text)}${RECORD_MIDDLE}${hex}${RECORD_END}`
+  return `${RECORD_START}${JSON.stringify(UTF8.decode(payload))}${RECORD_MIDDLE}${bytesToHex(signature)}${RECORD_END}`
 }
 
 /** Members in the order of RFC 8785. */

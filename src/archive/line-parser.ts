@@ -1,6 +1,4 @@
 /** What one line of an archive says. Nothing in it is trusted, and nothing deep is parsed. */
-import { isUtf8 } from 'node:buffer'
-
 import { JsonTextError, RecordError } from '../record/errors.ts'
 import { parseExactJson } from '../record/exact-json.ts'
 import { parseSignature } from '../record/signature.ts'
@@ -31,10 +29,18 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/
 /** A header nests two levels, everything else one. The reader bounds the length of a line. */
 const LINE_LIMITS = { depth: 2, tokens: Infinity }
 
+/** A byte order mark is part of the text. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const ENCODER = new TextEncoder()
+
 /** @param bytes a line without its line feed */
 export function parseLine(bytes: Uint8Array): Parsed {
-  if (!isUtf8(bytes)) return fault('not_utf8', 'The line is not UTF-8 text.')
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  let text: string
+  try {
+    text = UTF8.decode(bytes)
+  } catch {
+    return fault('not_utf8', 'The line is not UTF-8 text.')
+  }
   try {
     return quickRecord(text) ?? parseSlowly(text)
   } catch (error) {
@@ -43,7 +49,7 @@ export function parseLine(bytes: Uint8Array): Parsed {
   }
 }
 
-/** Whether a line begins as a trailer does: it is then looked at before anything else. */
+/** Whether a line is a trailer, or was meant as one. */
 export function isTrailer(parsed: Parsed): boolean {
   return parsed.kind === 'trailer' || (parsed.kind === 'fault' && parsed.code === 'wrong_trailer')
 }
@@ -105,7 +111,7 @@ function toRecord(payload: string, signature: string): Parsed {
     return { kind: 'fault', code: 'bad_record', message, record_code: 'lone_surrogate' }
   }
   try {
-    return { kind: 'record', record: { payload: Buffer.from(payload, 'utf8'), signature: parseSignature(signature) } }
+    return { kind: 'record', record: { payload: ENCODER.encode(payload), signature: parseSignature(signature) } }
   } catch (error) {
     if (!(error instanceof RecordError)) throw error
     return { kind: 'fault', code: 'bad_record', message: error.message, record_code: error.code }

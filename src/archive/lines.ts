@@ -1,8 +1,10 @@
+import { concatBytes } from '@noble/hashes/utils.js'
+
 import { MAX_LINE_BYTES } from './format.ts'
 
 const LINE_FEED = 0x0a
 
-/** A line, or a piece of one that is too long to be kept. */
+/** A line, or a piece of one that is too long. */
 export interface Line {
   /** From 1. */
   readonly number: number
@@ -15,7 +17,7 @@ export interface Line {
   readonly kind: 'whole' | 'open' | 'long' | 'rest'
 }
 
-/** Cuts chunks into lines, keeping no more than one line of the greatest length. */
+/** Cuts chunks into lines, and holds no more than one line of the greatest length. */
 export class LineCutter {
   #carried: Uint8Array = new Uint8Array(0)
   #number = 1
@@ -61,9 +63,7 @@ export class LineCutter {
   /** What was carried over and a piece. */
   #take(piece: Uint8Array): Uint8Array {
     if (this.#carried.length === 0) return piece
-    const joined = new Uint8Array(this.#carried.length + piece.length)
-    joined.set(this.#carried)
-    joined.set(piece, this.#carried.length)
+    const joined = concatBytes(this.#carried, piece)
     this.#carried = new Uint8Array(0)
     return joined
   }

@@ -1,20 +1,21 @@
 /** Writing archives, as streams in bounded memory. */
-import { createHash } from 'node:crypto'
+import { bytesToHex } from '@noble/hashes/utils.js'
 
 import type { Avatar } from '../record/types.ts'
 import { headerLine, MAX_NAMED_AVATARS, recordLine, trailerLine } from './format.ts'
 import type { ArchiveHeader, ArchiveSource } from './format.ts'
+import type { ArchivePlatform } from './types.ts'
 
-/** Lines are handed on in blocks of about this: fewer, larger pieces cost less on the way. */
+/** Lines are handed on in blocks of about this size: fewer, larger pieces cost less. */
 const BLOCK_CHARACTERS = 65_536
 
 export interface WriteOptions {
   readonly network: string
   /** Unix seconds. */
   readonly createdAt: number
-  /** These alone, and the header names them, without repetition and in ascending order. Default: all. */
+  /** Only these avatars; the header names each once, in ascending order. Default: all. */
   readonly avatars?: readonly Avatar[]
-  /** Whether superseded records go along, as far as they are kept. */
+  /** Whether to include the superseded records that are stored. */
   readonly history: boolean
   /** Called with the records written so far, once a block. */
   readonly onProgress?: (records: number) => void
@@ -28,19 +29,24 @@ export function headerOf({ network, createdAt, avatars }: WriteOptions): Archive
 }
 
 /**
- * The bytes of an archive. Where the source fails, so does it, and what was written has no trailer.
+ * The bytes of an archive. If the source fails, the error is thrown, and what was written has no trailer.
  *
- * @param source one moment of a store; closing it is its owner's
+ * @param source one moment of a store; the caller closes it
  */
-export async function* writeArchive(source: ArchiveSource, options: WriteOptions): AsyncGenerator<Uint8Array> {
+export async function* writeArchive(
+  platform: Pick<ArchivePlatform, 'hasher'>,
+  source: ArchiveSource,
+  options: WriteOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const header = headerOf(options)
-  const hash = createHash('sha256')
+  const hasher = platform.hasher()
+  const encoder = new TextEncoder()
   let text = headerLine(header)
   let records = 0
   const block = (): Uint8Array => {
-    const bytes = Buffer.from(text, 'utf8')
+    const bytes = encoder.encode(text)
     text = ''
-    hash.update(bytes)
+    hasher.update(bytes)
     options.onProgress?.(records)
     return bytes
   }
@@ -52,5 +58,5 @@ export async function* writeArchive(source: ArchiveSource, options: WriteOptions
     }
   }
   if (text !== '') yield block()
-  yield Buffer.from(trailerLine({ digest: hash.digest('hex'), records }), 'utf8')
+  yield encoder.encode(trailerLine({ digest: bytesToHex(hasher.digest()), records }))
 }

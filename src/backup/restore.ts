@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 
-import { importArchive } from '../archive/importer.ts'
-import type { ImportCounts, ImportReport, Submit } from '../archive/importer.ts'
+import { importArchive } from '../ingest/import-archive.ts'
+import type { ImportCounts, ImportReport } from '../ingest/import-archive.ts'
+import type { Submit } from '../ingest/retry.ts'
 import type { ExportMoment } from '../store/types.ts'
 import { BackupError } from './errors.ts'
 import { RECORDS_FILE } from './manifest.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 import type { ArchiveSource } from '../archive/format.ts'
-import { gzip } from '../archive/gzip.ts'
+import { gzip, nodePlatform } from '../archive/node.ts'
 import { writeArchive } from '../archive/writer.ts'
 import type { Avatar } from '../record/types.ts'
 import type { ExportMoment } from '../store/types.ts'
@@ -47,7 +47,7 @@ export function backupSource(
     },
   }
   return {
-    chunks: gzip(writeArchive(counted, { ...options, history: true })),
+    chunks: gzip(writeArchive(nodePlatform, counted, { ...options, history: true })),
     totals() {
       if (state === undefined) throw new Error('The records have not been read to their end.')
       return { ...counts, state }

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
+import { nodePlatform } from '../archive/node.ts'
 import { readArchive } from '../archive/reader.ts'
 import { makeDirectory } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
@@ -84,7 +85,8 @@ async function checkWritten(part: string, manifest: Manifest): Promise<void> {
     const found = await readFileFacts(join(part, name))
     if (found?.digest !== expected.digest) throw damaged(`${name} reads otherwise than it was written`)
   }
-  for await (const event of readArchive(createReadStream(join(part, RECORDS_FILE)), { network: manifest.network })) {
+  const records = createReadStream(join(part, RECORDS_FILE))
+  for await (const event of readArchive(nodePlatform, records, { network: manifest.network })) {
     if (event.kind === 'fault') throw damaged(`line ${event.fault.line}: ${event.fault.message}`)
     if (event.kind === 'end' && event.records !== manifest.records) {
       throw damaged(`it has ${event.records} records, and should have ${manifest.records}`)
@@ -93,5 +95,5 @@ async function checkWritten(part: string, manifest: Manifest): Promise<void> {
 }
 
 function damaged(what: string): BackupError {
-  return new BackupError('damaged', `The backup did not come out whole: ${what}. Make it anew.`)
+  return new BackupError('damaged', `The backup did not come out whole: ${what}. Make it again.`)
 }

@@ -167,7 +167,10 @@ async function fromDataDir(
   options: ExportOptions,
   config: Awaited<ReturnType<typeof dataDirConfig>>,
 ): Promise<Source> {
-  const [{ writeArchive }, { gzip }] = await Promise.all([import('../archive/writer.ts'), import('../archive/gzip.ts')])
+  const [{ writeArchive }, { gzip, nodePlatform }] = await Promise.all([
+    import('../archive/writer.ts'),
+    import('../archive/node.ts'),
+  ])
   const place = await openPlace(context, config, false)
   try {
     const moment = await place.store.exportMoment()
@@ -177,7 +180,7 @@ async function fromDataDir(
       throw new CliError('refused', `There is nothing of ${avatar} in ${config.dataDir}.`)
     }
     let records = 0
-    const lines = writeArchive(moment, {
+    const lines = writeArchive(nodePlatform, moment, {
       network: config.network,
       createdAt: Math.floor(context.environment.clock.now() / 1000),
       ...(avatars === undefined ? {} : { avatars }),
@@ -227,9 +230,12 @@ async function fromNode(avatars: readonly Avatar[] | undefined, options: ExportO
  * @throws CliError where it is not
  */
 async function lookThrough(part: string): Promise<number> {
-  const { readArchive } = await import('../archive/reader.ts')
+  const [{ readArchive }, { nodePlatform }] = await Promise.all([
+    import('../archive/reader.ts'),
+    import('../archive/node.ts'),
+  ])
   let records = 0
-  for await (const event of readArchive(createReadStream(part))) {
+  for await (const event of readArchive(nodePlatform, createReadStream(part))) {
     if (event.kind === 'fault') {
       const { line, message } = event.fault
       throw new CliError('refused', `What the node sent is not a sound archive: line ${line}: ${printable(message)}`)

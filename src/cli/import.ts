@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 
-import type { ImportReport, Submit } from '../archive/importer.ts'
+import type { ImportReport } from '../ingest/import-archive.ts'
+import type { Submit } from '../ingest/retry.ts'
 import { keepHeapLean } from '../platform/gc.ts'
 import type { IngestResult } from '../ingest/types.ts'
 import type { Avatar } from '../record/types.ts'
@@ -64,7 +65,7 @@ Exit code 0: all that was asked for is there, and nothing is wrong with the arch
       const { only } = options
       const input = await openInput(context, file)
       const door = options.dataDir === undefined ? await nodeDoor(options.node) : await dataDirDoor(context, options)
-      const { importArchive } = await import('../archive/importer.ts')
+      const { importArchive } = await import('../ingest/import-archive.ts')
       const { totalBytes } = input
       const progress = createProgress(context, {
         label: 'import',
@@ -145,10 +146,7 @@ async function dataDirDoor(context: CommandContext, options: PlaceOptions): Prom
   let opened: ReturnType<typeof open> | undefined
 
   async function open() {
-    const [{ patientDoor }, place] = await Promise.all([
-      import('../archive/patience.ts'),
-      openPlace(context, config, true),
-    ])
+    const [{ importDoor }, place] = await Promise.all([import('../ingest/retry.ts'), openPlace(context, config, true)])
     noteAssumed(context, place, [
       'hosting_mode',
       'quota_avatar_bytes',
@@ -156,7 +154,7 @@ async function dataDirDoor(context: CommandContext, options: PlaceOptions): Prom
       'quota_total_bytes',
       'quota_total_records',
     ])
-    return { submit: patientDoor(place.ingest, context.environment.timers), close: () => place.close() }
+    return { submit: importDoor(place.ingest, context.environment.timers), close: () => place.close() }
   }
 
   return {

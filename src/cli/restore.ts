@@ -94,9 +94,9 @@ async function restoreStore(
   dataDir: string,
   manifest: Manifest,
 ): Promise<string> {
-  const [{ restoreRecords }, { patientDoor }] = await Promise.all([
+  const [{ restoreRecords }, { importDoor }] = await Promise.all([
     import('../backup/restore.ts'),
-    import('../archive/patience.ts'),
+    import('../ingest/retry.ts'),
   ])
   const { environment } = context
   const place = await openStore(context, dataDir, manifest)
@@ -107,7 +107,7 @@ async function restoreStore(
     interrupted: 'No node starts on the unfinished directory. Run the same command again.',
   })
   try {
-    const submit = patientDoor(place.ingest, environment.timers)
+    const submit = importDoor(place.ingest, environment.timers)
     await restoreRecords(path, manifest, { submit, store: place.store, onProgress: (state) => progress.at(state) })
     return place.store.epoch
   } finally {

@@ -37,12 +37,14 @@ show more than its node had.`,
       const stayLean = keepHeapLean()
       const input = await openInput(context, file)
       // Loaded here, so that other commands start without the native libraries.
-      const [{ checkArchive }, { selectEngine }, { createVerifyService }, { createLogger }] = await Promise.all([
-        import('../archive/check.ts'),
-        import('../verify/select-engine.ts'),
-        import('../verify/verify-service.ts'),
-        import('../observe/logger.ts'),
-      ])
+      const [{ checkArchive }, { nodePlatform }, { selectEngine }, { createVerifyService }, { createLogger }] =
+        await Promise.all([
+          import('../archive/check.ts'),
+          import('../archive/node.ts'),
+          import('../verify/select-engine.ts'),
+          import('../verify/verify-service.ts'),
+          import('../observe/logger.ts'),
+        ])
       const engine = await selectEngine()
       const logger = createLogger({ level: 'silent', pretty: false })
       const { totalBytes } = input
@@ -53,7 +55,7 @@ show more than its node had.`,
       })
       let verifier: VerifyService | undefined
       try {
-        const report = await checkArchive({
+        const report = await checkArchive(nodePlatform, {
           chunks: input.chunks,
           verifierFor(network) {
             verifier = createVerifyService({ engine, logger }, { network })

@@ -5,7 +5,7 @@ import type { Faults } from './types.ts'
 const MAX_CHARACTERS = 200
 
 /** Counts what a host handed out beside sound records, and keeps the first few in words. */
-export class FaultBook implements Faults {
+export class FaultLog implements Faults {
   count = 0
   readonly examples: string[] = []
 

@@ -17,8 +17,8 @@ export const MAX_REPEATED = 1_000
 export const MAX_USELESS = 1_000_000
 /** A store that begins anew more often than this while it is read is broken. */
 export const MAX_RESTARTS = 3
-/** What cannot be taken yet, because it waits for others, is kept in memory up to this much payload, and offered again. */
-export const MAX_HELD_BACK_BYTES = 8 * 1024 * 1024
+/** Records that cannot be taken yet, because too many others wait: so much is kept in memory, and offered again. */
+export const RETRY_LIMITS = { maxRecords: 65_536, maxBytes: 8 * 1024 * 1024 }
 
 /** Waits before a call to a host that cannot be reached is tried again: a restart takes a few seconds. */
 export const RETRY_MS: readonly number[] = [250, 500, 1_000, 2_000, 4_000]

@@ -18,7 +18,7 @@ import { createRefusals } from '../sync/refusals.ts'
 import { newProgress, type PeerMemory, type SessionParts, type SessionReport } from '../sync/session.ts'
 import type { FrameStream } from '../sync/types.ts'
 import { MigrateError } from './errors.ts'
-import { FaultBook } from './faults.ts'
+import { FaultLog } from './faults.ts'
 import { MAX_PEER_BUSY, MAX_PEER_FAILURES, PEER_BUSY_MS } from './limits.ts'
 import type { PeerLink } from './peer-link.ts'
 import type { Staging } from './staging.ts'
@@ -44,7 +44,7 @@ export function createPeerSide(components: PeerSideComponents, link: PeerLink, a
 
 class PeerSide implements Side {
   readonly name: string
-  readonly faults = new FaultBook()
+  readonly faults = new FaultLog()
   readonly #components: PeerSideComponents
   readonly #link: PeerLink
   readonly #memory: PeerMemory

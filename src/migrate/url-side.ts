@@ -12,12 +12,12 @@ import { LRUCache } from 'lru-cache'
 
 import { messageOf } from '../platform/errors.ts'
 import type { Environment } from '../platform/environment.ts'
+import { RetryBuffer } from '../ingest/retry.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { SignedRecord } from '../record/types.ts'
 import { Batch } from './batch.ts'
 import { HostError, MigrateError } from './errors.ts'
-import { FaultBook } from './faults.ts'
-import { createHeldBack } from './held-back.ts'
+import { FaultLog } from './faults.ts'
 import * as limits from './limits.ts'
 import type { Places } from './places.ts'
 import { Reading } from './reading.ts'
@@ -41,6 +41,9 @@ const WAITING_CODES: ReadonlySet<string> = new Set([
 /** Codes that no other record of the avatar changes: the first batch tells enough. */
 const CLOSED_CODES: ReadonlySet<string> = new Set(['not_hosted', 'blocked'])
 
+/** Sound records that the staging store cannot take yet, because too many others of the avatar wait. */
+type RefusedHere = RetryBuffer<{ readonly record: SignedRecord }>
+
 export interface SideComponents {
   readonly environment: Environment
   readonly staging: Staging
@@ -57,7 +60,7 @@ class UrlSide implements Side {
   readonly name: string
   readonly #components: SideComponents
   readonly #host: HttpHost
-  readonly #book = new FaultBook()
+  readonly #faultLog = new FaultLog()
   readonly #echoes = new LRUCache<string, number>({ max: MAX_ECHOES })
   #cursor: string | null
   #given: number
@@ -77,7 +80,7 @@ class UrlSide implements Side {
   }
 
   get faults() {
-    return this.#book
+    return this.#faultLog
   }
 
   async standing(): Promise<Standing | undefined> {
@@ -104,7 +107,8 @@ class UrlSide implements Side {
     if (this.#epoch === '') await this.#isSameStore()
     this.#readings += 1
     const reading = new Reading(staging.reader.totals().records)
-    const heldBack = createHeldBack(staging)
+    let dropped = 0
+    const refused: RefusedHere = new RetryBuffer(limits.RETRY_LIMITS, () => (dropped += 1))
     let cursor = this.#cursor
     let digest: string | undefined
     for (let restarts = 0; ;) {
@@ -125,23 +129,31 @@ class UrlSide implements Side {
         break
       }
       if (page.cursor === null || page.cursor === cursor) throw this.#unsound('hands out the same page again and again')
-      await this.#takePage(page, reading, heldBack)
+      await this.#takePage(page, reading, refused)
       if (reading.isEndless) throw this.#unsound('sends the same records again and again')
       cursor = page.cursor
       progress.taken(this.name, this.#taken)
       // What was not taken must be read again.
-      if (this.#book.count === 0 && heldBack.isEmpty) {
+      if (this.#faultLog.count + refused.size + dropped === 0) {
         this.#cursor = cursor
         await this.#save()
       }
     }
-    reading.added += await heldBack.offerAgain()
-    const isWhole = this.#book.count === 0 && heldBack.isEmpty
+    await refused.offerAgain(async (items) => {
+      const records = items.map(({ record }) => record)
+      const results = await staging.ingest.submit(records, { origin: 'import' })
+      for (const [at, item] of items.entries()) {
+        const status = results[at]?.status
+        if (status === 'refused') refused.add(item)
+        if (status === 'stored' || status === 'pending') reading.added += 1
+      }
+    })
+    const isWhole = this.#faultLog.count + refused.size + dropped === 0
     this.#cursor = isWhole ? cursor : null
     return { added: reading.added, digest }
   }
 
-  async #takePage(page: CarriedPage, reading: Reading, heldBack: ReturnType<typeof createHeldBack>): Promise<void> {
+  async #takePage(page: CarriedPage, reading: Reading, refused: RefusedHere): Promise<void> {
     const records: SignedRecord[] = []
     const ids: string[] = []
     for (const carried of page.records) {
@@ -156,7 +168,7 @@ class UrlSide implements Side {
       if (record === undefined) break
       if (status === 'invalid') this.#fault(`${ids[at]}: ${code}: ${message}`)
       else if (id !== ids[at]) this.#fault(`${ids[at]}: it is the record ${id}`)
-      if (status === 'refused') heldBack.add(record)
+      if (status === 'refused') refused.add({ record })
       if (id === null || status === 'invalid') continue
       reading.note(status, this.#echoes.get(id) === this.#readings)
       this.#echoes.set(id, this.#readings)
@@ -175,8 +187,8 @@ class UrlSide implements Side {
   }
 
   #fault(what: string): void {
-    this.#book.note(what)
-    if (this.#book.count > limits.MAX_FAULTS)
+    this.#faultLog.note(what)
+    if (this.#faultLog.count > limits.MAX_FAULTS)
       throw this.#unsound(`hands out more than ${limits.MAX_FAULTS} bad records`)
   }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 
-import { importArchive, type ImportCounts } from '../archive/importer.ts'
-import { patientDoor } from '../archive/patience.ts'
+import { importArchive, type ImportCounts } from '../ingest/import-archive.ts'
+import { importDoor } from '../ingest/retry.ts'
 import type { Config } from '../config/load.ts'
 import { dataFilesPath, noteMade, wasMade } from './data-files.ts'
 import type { Environment } from '../platform/environment.ts'
@@ -83,7 +83,7 @@ export function openPuller(
   },
   config: Pick<Config, 'network' | 'hostingPullPrivate' | 'archive'>,
 ): Puller {
-  const submit = patientDoor(ingest, environment.timers)
+  const submit = importDoor(ingest, environment.timers)
   const pullArchive: PullImport = async ({ chunks, avatar, progress }) => {
     const countsOf = (all: ImportCounts) => ({
       stored: all.stored + all.pending,

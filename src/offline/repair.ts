@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { patientDoor } from '../archive/patience.ts'
+import { importDoor } from '../ingest/retry.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
 import type { SignedRecord } from '../record/types.ts'
@@ -66,7 +66,7 @@ export async function repairStore(
   const place = await openWholeStore({ dataDir: to, network }, components, { create: true })
   if (place === undefined) throw new Error(`No store was made in ${to}.`)
   try {
-    const submit = patientDoor(place.ingest, components.environment.timers)
+    const submit = importDoor(place.ingest, components.environment.timers)
     const damagedFiles = new Set<string>()
     let invalid = 0
     let refused: Record<string, number> = {}

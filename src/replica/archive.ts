@@ -1,73 +1,58 @@
 /**
- * Archives (docs/protocol.md, "Archive") of a replica, in browsers too. The form of lines is that of `archive/`; reading is done
- * here, for the reader there is made of Node's streams. Nothing that is taken in was not verified.
+ * Archives (docs/protocol.md, "Archive") of a replica, in browsers too. Every record that is taken in was verified.
  */
-import { sha256 } from '@noble/hashes/sha2.js'
-import { bytesToHex } from '@noble/hashes/utils.js'
-import { LineCutter, type Line } from '../archive/lines.ts'
-import { ARCHIVE_FORMAT, headerLine, trailerLine } from '../archive/format.ts'
-import type { ArchiveErrorCode } from '../archive/errors.ts'
+import { readArchive } from '../archive/reader.ts'
+import type { ArchiveFault } from '../archive/errors.ts'
+import type { ArchiveSource } from '../archive/format.ts'
+import { webPlatform } from '../archive/web.ts'
+import { writeArchive } from '../archive/writer.ts'
 import { throwIfAborted } from '../client/deadline.ts'
-import { recordText } from '../client/sign-patch.ts'
+import { createSlices, nextTask } from '../client/verify-records.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
-import { parseExactJson } from '../record/exact-json.ts'
 import { compareCitations } from '../record/order.ts'
-import { parseSignature } from '../record/signature.ts'
-import type { Avatar, VerifiedRecord } from '../record/types.ts'
+import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import { verifyRecord } from '../record/verify.ts'
-import { createSlices, nextTask } from '../client/verify-records.ts'
 import { ReplicaError } from './errors.ts'
 import { IMPORT_RECORDS, MAX_NOISE_BYTES } from './limits.ts'
 import type { AvatarReplica } from './avatar-replica.ts'
 import type { ImportOptions, ImportResult } from './types.ts'
 
-/** Lines are handed on in blocks of about this. */
-const BLOCK_CHARACTERS = 65_536
-/** Faults that are told one by one. */
-const MAX_TOLD = 20
+/** Faults that are reported one by one. */
+const MAX_SHOWN_FAULTS = 20
 
 /** @param replicas of the avatars that it names, or of all */
-export async function* writeArchiveOf(
+export function writeArchiveOf(
   replicas: readonly AvatarReplica[],
-  header: { readonly network: string; readonly createdAt: number; readonly isNamed: boolean },
+  { network, createdAt, isNamed }: { readonly network: string; readonly createdAt: number; readonly isNamed: boolean },
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const ordered = replicas.toSorted((a, b) => (a.avatar < b.avatar ? -1 : 1))
-  const hash = sha256.create()
-  const { network, createdAt, isNamed } = header
-  const avatars = isNamed ? { avatars: ordered.map(({ avatar }) => avatar) } : {}
-  let text = headerLine({ created_at: createdAt, network, ...avatars })
-  let records = 0
-  const block = (): Uint8Array => {
-    const bytes = new TextEncoder().encode(text)
-    text = ''
-    hash.update(bytes)
-    return bytes
+  const byAvatar = new Map(replicas.map((replica) => [replica.avatar, replica]))
+  const avatars = [...byAvatar.keys()].sort()
+  const source: ArchiveSource = {
+    async *avatars() {
+      yield* avatars
+    },
+    async *records(avatar) {
+      const records = [...(byAvatar.get(avatar)?.shown.records ?? [])]
+      yield* records.sort((a, b) =>
+        compareCitations({ counter: a.body.counter, id: a.id }, { counter: b.body.counter, id: b.id }),
+      )
+    },
   }
-  for (const { shown } of ordered) {
-    const sorted = [...shown.records].sort((a, b) =>
-      compareCitations({ counter: a.body.counter, id: a.id }, { counter: b.body.counter, id: b.id }),
-    )
-    for (const record of sorted) {
-      const { payload, signature } = recordText(record)
-      text += `${JSON.stringify({ payload, signature })}\n`
-      records += 1
-      if (text.length >= BLOCK_CHARACTERS) yield block()
-    }
-  }
-  if (text !== '') yield block()
-  yield new TextEncoder().encode(trailerLine({ digest: bytesToHex(hash.digest()), records }))
+  const named = isNamed ? { avatars } : {}
+  return writeArchive(webPlatform, source, { network, createdAt, history: false, ...named })
 }
 
 export interface ImportComponents {
   readonly engine: SignatureEngine
   readonly network: string
-  /** The replica of an avatar; undefined where it is not followed, and shall not be. */
+  /** The replica of an avatar; undefined for one that is not followed and shall not be. */
   readonly replicaOf: (avatar: Avatar) => Promise<AvatarReplica | undefined>
 }
 
 /**
- * @throws ReplicaError `usage` where it is no archive, is one of another network, or breaks off; what came before is taken
+ * @throws ReplicaError `usage` for a file that is not an archive, is one of another network, or breaks off; what came before
+ *   that was taken in
  */
 export async function readArchiveInto(
   { engine, network, replicaOf }: ImportComponents,
@@ -75,16 +60,10 @@ export async function readArchiveInto(
   { signal }: ImportOptions,
 ): Promise<ImportResult> {
   const counts = { records: 0, added: 0, duplicate: 0, superseded: 0, invalid: 0, skipped: 0 }
-  const faults: { line: number; code: ArchiveErrorCode; message: string }[] = []
-  const tell = (line: number, code: ArchiveErrorCode, message: string): void => {
-    if (faults.length < MAX_TOLD) faults.push({ line, code, message })
-  }
-  const hash = sha256.create()
+  const faults: { line: number; code: ArchiveFault['code']; message: string }[] = []
   const slices = createSlices()
   let batch: VerifiedRecord[] = []
-  let hasHeader = false
   let trailer: ImportResult['trailer'] = 'missing'
-  let noise = 0
 
   async function flush(): Promise<void> {
     const byAvatar = groups(batch)
@@ -103,155 +82,59 @@ export async function readArchiveInto(
     }
   }
 
-  async function take(line: Line): Promise<void> {
-    const { number, kind } = line
-    if (kind === 'long' || kind === 'rest') {
-      if (kind === 'long') tell(number, 'line_too_long', 'The line is too long and was passed over.')
-      wasted(line)
-      return
+  function report({ line, code, message, fatal }: ArchiveFault): void {
+    if (fatal || code === 'header_missing') {
+      throw new ReplicaError('usage', `This archive cannot be imported: ${message} What came before was imported.`)
     }
-    const parsed = parseLine(line.bytes)
-    if (trailer !== 'missing') tell(number, 'after_trailer', 'There is more after the trailer.')
-    if (parsed === undefined) {
-      tell(number, 'bad_line', 'The line is neither a header nor a record nor a trailer.')
-      wasted(line)
-    } else if (parsed.kind === 'header') {
-      if (parsed.format !== ARCHIVE_FORMAT) throw wrong(`it has another format than ${ARCHIVE_FORMAT}`)
-      if (parsed.network !== network) throw wrong(`it is of another network; here it is ${network}`)
-      hasHeader = true
-    } else if (!hasHeader) throw wrong('it does not begin with a header')
-    else if (parsed.kind === 'trailer') {
-      const digest = `sha256:${bytesToHex(hash.clone().digest())}`
-      trailer = parsed.records === counts.records && parsed.digest === digest ? 'good' : 'wrong'
-      if (trailer === 'wrong') tell(number, 'wrong_trailer', 'The trailer does not fit the lines before it.')
-    } else {
-      counts.records += 1
-      const record = verified(parsed)
-      if (record instanceof RecordError) {
-        counts.invalid += 1
-        tell(number, 'bad_record', record.message)
-      } else batch.push(record)
-      if (batch.length >= IMPORT_RECORDS) await flush()
-      if (slices.isOver()) {
-        await nextTask()
-        throwIfAborted([signal])
-        slices.begin()
-      }
+    if (code === 'bad_record') counts.invalid += 1
+    if (faults.length < MAX_SHOWN_FAULTS) faults.push({ line, code, message })
+  }
+
+  async function take(record: SignedRecord, line: number): Promise<void> {
+    const result = verified(record)
+    if (result instanceof RecordError) report({ code: 'bad_record', line, message: result.message, fatal: false })
+    else batch.push(result)
+    if (batch.length >= IMPORT_RECORDS) await flush()
+    if (slices.isOver()) {
+      await nextTask()
+      throwIfAborted([signal])
+      slices.begin()
     }
   }
 
-  function wasted({ bytes }: Line): void {
-    noise += bytes.length
-    if (!hasHeader || noise > MAX_NOISE_BYTES) throw wrong('it has too much in it that is no record')
-  }
-
-  function verified({ payload, signature }: { payload: string; signature: string }): VerifiedRecord | RecordError {
+  function verified(record: SignedRecord): VerifiedRecord | RecordError {
     try {
-      const bytes = { payload: new TextEncoder().encode(payload), signature: parseSignature(signature) }
-      return verifyRecord(engine, network, bytes, { recoveryByte: true })
+      return verifyRecord(engine, network, record, { recoveryByte: true })
     } catch (error) {
       if (error instanceof RecordError) return error
       throw error
     }
   }
 
-  const cutter = new LineCutter()
   try {
-    for await (const chunk of unzipped(chunks)) {
-      throwIfAborted([signal])
-      for (const line of cutter.push(chunk)) {
-        await take(line)
-        hash.update(line.bytes)
+    const options = { network, maxNoiseBytes: MAX_NOISE_BYTES }
+    for await (const event of readArchive(webPlatform, untilAborted(chunks, signal), options)) {
+      if (event.kind === 'record') await take(event.record, event.line)
+      else if (event.kind === 'fault') report(event.fault)
+      else if (event.kind === 'end') {
+        counts.records = event.records
+        trailer = event.trailer
       }
     }
-  } catch (error) {
-    // What came before it counts.
+  } finally {
+    // After an error too: what came before it counts.
     await flush()
-    throw error
   }
-  for (const line of cutter.end()) await take(line)
-  if (!hasHeader) throw wrong('it is empty')
-  if (trailer === 'missing') tell(cutter.number, 'trailer_missing', 'It was cut short: records may be missing.')
-  await flush()
   return { ...counts, trailer, faults }
 }
 
-type Parsed =
-  | { readonly kind: 'header'; readonly format: string; readonly network: string }
-  | { readonly kind: 'record'; readonly payload: string; readonly signature: string }
-  | { readonly kind: 'trailer'; readonly digest: string; readonly records: number }
-
-/** Undefined for a line that is nothing an archive has. Lines are bounded in length. */
-function parseLine(bytes: Uint8Array): Parsed | undefined {
-  let value: unknown
-  try {
-    value = parseExactJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
-    return undefined
-  }
-  if (typeof value !== 'object' || value === null) return undefined
-  const { payload, signature, format, network, digest, records } = value as Record<string, unknown>
-  if (typeof payload === 'string' && typeof signature === 'string') return { kind: 'record', payload, signature }
-  if (typeof format === 'string' && typeof network === 'string') return { kind: 'header', format, network }
-  if (typeof digest === 'string' && typeof records === 'number') return { kind: 'trailer', digest, records }
-  return undefined
-}
-
-/** Decompresses what begins as a gzip file does (RFC 1952, section 2.3.1). */
-async function* unzipped(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const iterator = chunks[Symbol.asyncIterator]()
-  let next = await iterator.next()
-  while (next.done !== true && next.value.length === 0) next = await iterator.next()
-  let failure: unknown
-  async function* whole(): AsyncGenerator<Uint8Array, void, undefined> {
-    try {
-      for (; next.done !== true; next = await iterator.next()) yield next.value
-    } catch (error) {
-      failure = error
-      throw error
-    } finally {
-      await iterator.return?.()
-    }
-  }
-  if (next.done === true || next.value[0] !== 0x1f || next.value[1] !== 0x8b) return yield* whole()
-  try {
-    yield* through(whole(), new DecompressionStream('gzip'))
-  } catch (error) {
-    if (error === failure) throw error
-    throw wrong('the compressed data is damaged or cut short; what came before was taken')
-  }
-}
-
-/** Compresses an archive. */
-export function zipped(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  return through(chunks, new CompressionStream('gzip'))
-}
-
-async function* through(
+async function* untilAborted(
   chunks: AsyncIterable<Uint8Array>,
-  pair: CompressionStream | DecompressionStream,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const iterator = chunks[Symbol.asyncIterator]()
-  // One chunk at a time, as it is asked for.
-  const source = new ReadableStream<BufferSource>({
-    async pull(controller) {
-      const { done, value } = await iterator.next()
-      if (done === true) controller.close()
-      else controller.enqueue(Uint8Array.from(value))
-    },
-    async cancel() {
-      await iterator.return?.()
-    },
-  })
-  const reader = source.pipeThrough<Uint8Array>(pair).getReader()
-  try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) return
-      yield value
-    }
-  } finally {
-    reader.cancel().catch(() => {})
+  for await (const chunk of chunks) {
+    throwIfAborted([signal])
+    yield chunk
   }
 }
 
@@ -263,8 +146,4 @@ function groups(records: readonly VerifiedRecord[]): Map<Avatar, VerifiedRecord[
     else known.push(record)
   }
   return byAvatar
-}
-
-function wrong(why: string): ReplicaError {
-  return new ReplicaError('usage', `This archive cannot be taken in: ${why}.`)
 }

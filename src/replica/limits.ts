@@ -42,7 +42,7 @@ export const PAGE_ROWS = 64
 export const STORE_RECORDS = 1_000
 /** Records imported in one batch. */
 export const IMPORT_RECORDS = 200
-/** Bytes of an archive without a record in them before the rest is not worth it. */
+/** Bytes of an archive without a record in them after which reading ends. */
 export const MAX_NOISE_BYTES = 32 * 1024 * 1024
 
 /** Whether another tab leads is known within milliseconds. */

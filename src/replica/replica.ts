@@ -10,6 +10,7 @@
  * node's store is not used here: it holds more avatars than fit into memory, so it keeps the state on disk, and reads it without
  * waiting for the event loop, which IndexedDB cannot do, and with Node's own hashes.
  */
+import { gzip as compressed } from '../archive/web.ts'
 import { nobleEngine } from '../record/engine.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
 import type { Avatar, PatchBody } from '../record/types.ts'
@@ -17,7 +18,7 @@ import { TIMEOUT_MS } from '../client/limits.ts'
 import { createNodePool, type NodePool } from '../client/node-pool.ts'
 import { fetchFor } from '../client/platform.ts'
 import type { Signer } from '../client/signers.ts'
-import { readArchiveInto, writeArchiveOf, zipped } from './archive.ts'
+import { readArchiveInto, writeArchiveOf } from './archive.ts'
 import type { AvatarReplica } from './avatar-replica.ts'
 import { closable, type Disk } from './disk.ts'
 import { ReplicaError } from './errors.ts'
@@ -185,7 +186,7 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
       const chosen = avatars === undefined ? followed.all() : [...new Set(avatars.map(replicaOf))]
       const header = { network, createdAt: Math.floor(now() / 1000), isNamed: avatars !== undefined }
       const archive = writeArchiveOf(chosen, header)
-      return gzip ? zipped(archive) : archive
+      return gzip ? compressed(archive) : archive
     },
     async import(chunks, importing = {}) {
       throwIfClosed()

@@ -1,11 +1,10 @@
 import { hexToBytes } from '@noble/hashes/utils.js'
 import type { Environment } from '../platform/environment.ts'
-import { IngestBusyError } from '../ingest/errors.ts'
+import { RetryBuffer, submitWithRetry } from '../ingest/retry.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
 import type { RecordId, SignedRecord } from '../record/types.ts'
 import type { Source } from '../shares/types.ts'
 import { asSyncError, SyncError } from './errors.ts'
-import { HeldBack } from './held-back.ts'
 import { idKey } from './ids.ts'
 import { Notice } from './notice.ts'
 import { payloadHead } from '../record/payload-head.ts'
@@ -16,8 +15,12 @@ import type { Refusals } from './refusals.ts'
  * large: about 4,000 small records, half of what may wait at the door.
  */
 const MAX_UNDER_WAY = 8
-/** Records offered again at a time. */
-const OFFER_AGAIN_RECORDS = 256
+/** Records refused for now that one session holds, to offer them again: about 16,000 small ones. */
+const RETRY_LIMITS = { maxRecords: 65_536, maxBytes: 8 * 1_024 * 1_024 }
+/** Ids that are remembered of records for which there was no room: as many as are remembered of refused ones. */
+const MAX_DROPPED = 65_536
+/** Such a record had no second try, so it waits no longer than this the next time. */
+const DROPPED_MS = 60_000
 /** Attempts at a busy door, a second apart: together less than what a peer waits for us. */
 const MAX_BUSY_ATTEMPTS = 20
 /** A record whose created_at is further ahead than this of the node's clock is refused until then (docs/protocol.md). */
@@ -59,7 +62,9 @@ export class Intake {
   readonly #notice = new Notice()
   /** Of submissions that found the door busy. */
   readonly #pauses = new Set<Notice>()
-  readonly #heldBack: HeldBack
+  readonly #refusedForNow: RetryBuffer<{ readonly record: SignedRecord; readonly key: string }>
+  /** Keys of refused records for which there was no room. */
+  readonly #dropped = new Set<string>()
   #underWay = 0
   #inOrder: Promise<void> = Promise.resolve()
   #failure: SyncError | undefined
@@ -67,10 +72,10 @@ export class Intake {
 
   readonly #failed: (error: SyncError) => void
 
-  /** @param failed told once when something fails, after which nothing more is taken */
-  constructor(components: IntakeComponents, failed: (error: SyncError) => void) {
+  /** @param failed called once when something fails, after which nothing more is taken */
+  constructor(components: IntakeComponents, failed: (error: SyncError) => void, retryLimits = RETRY_LIMITS) {
     this.#components = components
-    this.#heldBack = new HeldBack(components.refusals)
+    this.#refusedForNow = new RetryBuffer(retryLimits, ({ key }) => this.#drop(key))
     this.#failed = failed
   }
 
@@ -120,21 +125,19 @@ export class Intake {
 
   /**
    * Resolves once everything is on disk or refused for now. Peers send in the order of created_at, in which a record may come
-   * long before what it cites; offered again in the order of counters, the least of them never waits for another.
+   * long before what it cites. Offered again in the order of counters, the first of them never waits for another.
    */
   async drain(): Promise<void> {
     await this.settled()
-    while (this.#heldBack.size > 0 && this.#end === undefined) {
-      const records = this.#heldBack.take()
-      this.totals.refused -= records.length
-      const before = this.totals.accepted
-      for (let at = 0; at < records.length; at += OFFER_AGAIN_RECORDS) {
-        await this.add(records.slice(at, at + OFFER_AGAIN_RECORDS))
-        await this.settled()
-      }
-      if (this.totals.accepted === before) this.#heldBack.take()
-      else this.#heldBack.forgetDropped()
-    }
+    const before = this.totals.accepted
+    await this.#refusedForNow.offerAgain(async (items) => {
+      if (this.#end !== undefined) throw this.#end
+      this.totals.refused -= items.length
+      await this.add(items.map(({ record }) => record))
+      await this.settled()
+    })
+    this.#refusedForNow.take()
+    if (this.totals.accepted > before) this.#forgetDropped()
     if (this.#end !== undefined) throw this.#end
   }
 
@@ -162,19 +165,16 @@ export class Intake {
     if (records.length === 0) return []
     // A session holds its peer back itself, so it may have all of the door except the reserve.
     const source = { key: this.#components.host.key, isShared: true }
-    for (let attempts = 1; ;) {
-      try {
-        return await this.#components.ingest.submit(records, { origin: 'sync', source })
-      } catch (error) {
-        if (!(error instanceof IngestBusyError)) throw error
+    return await submitWithRetry(
+      () => this.#components.ingest.submit(records, { origin: 'sync', source }),
+      async (error, attempts) => {
         if (this.#end !== undefined) throw this.#end
         if (attempts >= MAX_BUSY_ATTEMPTS) {
           throw new SyncError('busy', 'This node has too many records waiting; the rest comes later.', { cause: error })
         }
-        attempts += 1
         await this.#pause(error.retryAfterSeconds * 1_000)
-      }
-    }
+      },
+    )
   }
 
   /** Ends early when something under way here has ended. */
@@ -223,9 +223,22 @@ export class Intake {
       const createdAt = payloadHead(record.payload)?.createdAt ?? 0
       return refusals.until(key, createdAt * 1_000 - MAX_AHEAD_MS)
     }
-    // Held back records that fail again were noted the first time.
+    // A record that is refused again was noted the first time.
     if (!refusals.blocks(key)) refusals.forAWhile(key)
-    this.#heldBack.add(record, key)
+    // A copy, because the record is a view of a whole frame.
+    const copy = { payload: record.payload.slice(), signature: record.signature.slice() }
+    this.#refusedForNow.add({ record: copy, key })
+  }
+
+  #drop(key: string): void {
+    this.#components.refusals.during(key, DROPPED_MS)
+    if (this.#dropped.size < MAX_DROPPED) this.#dropped.add(key)
+  }
+
+  /** Dropped records may be asked for again at once: those that had room were taken, so they can be next. */
+  #forgetDropped(): void {
+    for (const key of this.#dropped) this.#components.refusals.forget(key)
+    this.#dropped.clear()
   }
 }
 

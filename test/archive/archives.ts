@@ -1,6 +1,7 @@
+import { nodePlatform } from '../../src/archive/node.ts'
 import type { ArchiveSource } from '../../src/archive/format.ts'
 import { readArchive } from '../../src/archive/reader.ts'
-import type { ArchiveEvent, ReadOptions } from '../../src/archive/reader.ts'
+import type { ArchiveEvent, ReadOptions } from '../../src/archive/types.ts'
 import { writeArchive } from '../../src/archive/writer.ts'
 import type { WriteOptions } from '../../src/archive/writer.ts'
 import type { Avatar } from '../../src/record/types.ts'
@@ -32,7 +33,7 @@ function byPlace(a: TestRecord, b: TestRecord): number {
 /** The bytes of an archive of some records. */
 export async function archiveOf(records: readonly TestRecord[], options: Partial<WriteOptions> = {}): Promise<Buffer> {
   const settings = { network: 'main', createdAt: CREATED_AT, history: false, ...options }
-  return Buffer.concat(await collect(writeArchive(sourceOf(records), settings)))
+  return Buffer.concat(await collect(writeArchive(nodePlatform, sourceOf(records), settings)))
 }
 
 /** Bytes in pieces of one size. */
@@ -48,7 +49,7 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 
 /** What reading says of bytes, faults as `line code`. */
 export async function readAll(bytes: Uint8Array, options: ReadOptions & { readonly size?: number } = {}) {
-  const events: ArchiveEvent[] = await collect(readArchive(chunksOf(bytes, options.size), options))
+  const events: ArchiveEvent[] = await collect(readArchive(nodePlatform, chunksOf(bytes, options.size), options))
   const end = events.at(-1)
   if (end?.kind !== 'end') throw new Error('An archive has no end.')
   return {

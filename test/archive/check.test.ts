@@ -1,3 +1,4 @@
+import { nodePlatform } from '../../src/archive/node.ts'
 import { gzipSync } from 'node:zlib'
 import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
@@ -15,7 +16,7 @@ const logger = pino({ level: 'silent' })
 
 function check(bytes: Uint8Array, network?: string) {
   const networks: string[] = []
-  const checked = checkArchive({
+  const checked = checkArchive(nodePlatform, {
     chunks: chunksOf(bytes),
     verifierFor(name) {
       networks.push(name)

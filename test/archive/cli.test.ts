@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import type { CheckReport } from '../../src/archive/check.ts'
-import type { ImportReport } from '../../src/archive/importer.ts'
+import type { ImportReport } from '../../src/ingest/import-archive.ts'
 import type { ExportReport } from '../../src/cli/export.ts'
 import { createProgress, sizeText } from '../../src/cli/lib/progress.ts'
 import { run } from '../cli/run.ts'

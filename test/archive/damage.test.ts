@@ -1,10 +1,11 @@
+import { nodePlatform } from '../../src/archive/node.ts'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
 
 import { checkArchive } from '../../src/archive/check.ts'
-import { importArchive } from '../../src/archive/importer.ts'
-import { patientDoor } from '../../src/archive/patience.ts'
+import { importArchive } from '../../src/ingest/import-archive.ts'
+import { importDoor } from '../../src/ingest/retry.ts'
 import { foldRecords } from '../../src/state/fold.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
@@ -144,7 +145,7 @@ async function heldIn(door: Door): Promise<Map<string, Buffer>> {
 }
 
 function take(door: Door, bytes: Uint8Array) {
-  return importArchive({ chunks: chunksOf(bytes, 1_000), submit: patientDoor(door.ingest, timers), network: 'main' })
+  return importArchive({ chunks: chunksOf(bytes, 1_000), submit: importDoor(door.ingest, timers), network: 'main' })
 }
 
 /** What must hold of one damaged archive; the names of what does not. */
@@ -153,7 +154,7 @@ async function problemsOf(bytes: Buffer): Promise<string[]> {
   const door = await openDoor()
   try {
     const report = await take(door, bytes)
-    const check = await checkArchive({ chunks: chunksOf(bytes, 777), verifierFor: () => verifier })
+    const check = await checkArchive(nodePlatform, { chunks: chunksOf(bytes, 777), verifierFor: () => verifier })
     const held = await heldIn(door)
 
     for (const [id, payload] of held) {

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 
 import { archiveName, MAX_LINE_BYTES, recordLine } from '../../src/archive/format.ts'
-import { gunzip, gzip } from '../../src/archive/gzip.ts'
+import { gzip, nodePlatform } from '../../src/archive/node.ts'
 import { writeArchive } from '../../src/archive/writer.ts'
 import { MAX_PAYLOAD_BYTES } from '../../src/record/limits.ts'
 import { Writer } from '../store/writer.ts'
@@ -46,7 +46,7 @@ describe('an archive as it is written', () => {
     }
     const written: Uint8Array[] = []
     const writing = (async () => {
-      for await (const chunk of writeArchive(broken, { network: 'main', createdAt: 0, history: false }))
+      for await (const chunk of writeArchive(nodePlatform, broken, { network: 'main', createdAt: 0, history: false }))
         written.push(chunk)
     })()
     await expect(writing).rejects.toThrow('the disk is gone')
@@ -101,7 +101,9 @@ describe('an archive as it is written', () => {
 describe('compression', () => {
   it('reads several members in a row', async () => {
     const parts = [gzipSync('one '), gzipSync('two '), gzipSync('three')]
-    expect(Buffer.concat(await collect(gunzip(chunksOf(Buffer.concat(parts), 3)))).toString()).toBe('one two three')
+    expect(Buffer.concat(await collect(nodePlatform.gunzip(chunksOf(Buffer.concat(parts), 3)))).toString()).toBe(
+      'one two three',
+    )
   })
 
   it('keeps what comes before a fault', async () => {
@@ -118,7 +120,7 @@ describe('compression', () => {
     ] as const) {
       const got: Uint8Array[] = []
       const reading = (async () => {
-        for await (const chunk of gunzip(chunksOf(damaged))) got.push(chunk)
+        for await (const chunk of nodePlatform.gunzip(chunksOf(damaged))) got.push(chunk)
       })()
       await expect(reading).rejects.toMatchObject({ name: 'ArchiveError', code: 'bad_gzip' })
       await expect(reading).rejects.toThrow(message)
@@ -132,7 +134,7 @@ describe('compression', () => {
     const bomb = gzipSync(Buffer.alloc(200_000_000))
     let bytes = 0
     let greatest = 0
-    for await (const chunk of gunzip(chunksOf(bomb, bomb.length))) {
+    for await (const chunk of nodePlatform.gunzip(chunksOf(bomb, bomb.length))) {
       bytes += chunk.length
       greatest = Math.max(greatest, chunk.length)
     }

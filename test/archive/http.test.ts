@@ -1,3 +1,4 @@
+import { nodePlatform } from '../../src/archive/node.ts'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,7 +7,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { checkArchive } from '../../src/archive/check.ts'
-import type { ImportReport } from '../../src/archive/importer.ts'
+import type { ImportReport } from '../../src/ingest/import-archive.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
 import { createVerifyService } from '../../src/verify/verify-service.ts'
 import { startHttpNode } from '../http/node.ts'
@@ -18,7 +19,8 @@ const engine = await selectEngine()
 const verifier = createVerifyService({ engine, logger: pino({ level: 'silent' }) }, { network: 'main', workers: 0 })
 /** One place for each host, in all two. */
 const ONE_OF_TWO = { total: 2, perKey: 1, reserve: 1, small: 1 }
-const check = (bytes: Uint8Array) => checkArchive({ chunks: chunksOf(bytes), verifierFor: () => verifier })
+const check = (bytes: Uint8Array) =>
+  checkArchive(nodePlatform, { chunks: chunksOf(bytes), verifierFor: () => verifier })
 
 let node: HttpNode
 const [alice, bob] = [new Writer(1), new Writer(2)]

@@ -1,3 +1,4 @@
+import { nodePlatform } from '../../src/archive/node.ts'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 
@@ -217,9 +218,9 @@ describe('what reading an archive says', () => {
       for (let sent = 0; sent < 100; sent++) yield Buffer.alloc(1_000_000, 'x')
       yield Buffer.concat([Buffer.from('\n'), joined([two, three])])
     }
-    const events = await collect(readArchive(huge()))
+    const events = await collect(readArchive(nodePlatform, huge()))
     expect(events.filter(({ kind }) => kind === 'record')).toHaveLength(3)
-    const bounded = await collect(readArchive(huge(), { maxNoiseBytes: 8_000_000 }))
+    const bounded = await collect(readArchive(nodePlatform, huge(), { maxNoiseBytes: 8_000_000 }))
     expect(bounded.filter(({ kind }) => kind === 'record')).toHaveLength(1)
     expect(bounded.at(-2)).toMatchObject({ kind: 'fault', fault: { code: 'too_much_noise', line: 3, fatal: true } })
     expect(bounded.at(-1)).toMatchObject({ kind: 'end', bytes: 9_000_000 + header.length + one.length + 2 })
@@ -233,7 +234,7 @@ describe('what reading an archive says', () => {
         yield Buffer.from('no archive\n'.repeat(10))
       }
     })()
-    const events = await collect(readArchive(endless))
+    const events = await collect(readArchive(nodePlatform, endless))
     expect(events.at(-2)).toMatchObject({ fault: { code: 'not_an_archive', line: 65, fatal: true } })
     expect(sent).toBe(7)
   })
@@ -243,7 +244,7 @@ describe('what reading an archive says', () => {
       yield joined([header, one])
       throw new Error('the line is cut')
     })()
-    await expect(collect(readArchive(failing))).rejects.toThrow('the line is cut')
-    await expect(collect(readArchive(chunksOf(gzipSync(whole))))).resolves.toHaveLength(5)
+    await expect(collect(readArchive(nodePlatform, failing))).rejects.toThrow('the line is cut')
+    await expect(collect(readArchive(nodePlatform, chunksOf(gzipSync(whole))))).resolves.toHaveLength(5)
   })
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { gzip } from '../../src/archive/gzip.ts'
+import { gzip, nodePlatform } from '../../src/archive/node.ts'
 import { writeArchive } from '../../src/archive/writer.ts'
 import { RECORDS_FILE } from '../../src/backup/manifest.ts'
 import { readBackup } from '../../src/backup/read.ts'
@@ -46,7 +46,7 @@ function contents(change: Partial<typeof FACTS> = {}): BackupContents {
       yield* records
     },
   }
-  const lines = writeArchive(source, { network: 'main', createdAt: 1_790_000_000, history: true })
+  const lines = writeArchive(nodePlatform, source, { network: 'main', createdAt: 1_790_000_000, history: true })
   return { chunks: gzip(lines), facts: () => ({ ...FACTS, ...change }), files: { 'peer.key': Buffer.from('secret') } }
 }
 

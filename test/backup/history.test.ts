@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 
-import { patientDoor } from '../../src/archive/patience.ts'
+import { importDoor } from '../../src/ingest/retry.ts'
 import { restoreRecords } from '../../src/backup/restore.ts'
 import { backupSource, totalsOf } from '../../src/backup/source.ts'
 import { writeBackup } from '../../src/backup/write.ts'
@@ -28,7 +28,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 async function open(name: string) {
   const at = { dataDir: join(folder, name), network: 'main' }
   const place = (await openWholeStore(at, { environment, logger }, { create: true }))!
-  return { ...place, submit: patientDoor(place.ingest, environment.timers) }
+  return { ...place, submit: importDoor(place.ingest, environment.timers) }
 }
 
 async function copied(place: Awaited<ReturnType<typeof open>>) {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
-import { patientDoor } from '../../src/archive/patience.ts'
+import { importDoor } from '../../src/ingest/retry.ts'
 import { decodeFrames } from '../../src/backup/frames.ts'
 import type { BackupEnd } from '../../src/backup/frames.ts'
 import { readBackup } from '../../src/backup/read.ts'
@@ -64,7 +64,7 @@ it('gives everything to the operator, and nothing to others', async () => {
 
   const dataDir = join(folder, 'restored')
   const place = (await openWholeStore({ dataDir, network: 'main' }, { environment, logger }, { create: true }))!
-  const submit = patientDoor(place.ingest, environment.timers)
+  const submit = importDoor(place.ingest, environment.timers)
   const options = { submit, store: place.store, onProgress: () => {} }
   const report = await restoreRecords(path, await readBackup(path), options)
   expect(report).toMatchObject({ records: manifest.records, pending: 1, refused: 0, invalid: 0, sound: true })
@@ -88,7 +88,7 @@ it('says what a record that is refused keeps from being restored', async () => {
   const early = { ...environment, clock: { now: () => Date.now() - 24 * 3_600_000 } }
   const dataDir = join(folder, 'early')
   const place = (await openWholeStore({ dataDir, network: 'main' }, { environment: early, logger }, { create: true }))!
-  const submit = patientDoor(place.ingest, environment.timers)
+  const submit = importDoor(place.ingest, environment.timers)
   const restoring = restoreRecords(path, manifest, { submit, store: place.store, onProgress: () => {} })
   await expect(restoring).rejects.toThrow(
     /Not everything could be restored: \d+ records were refused, created_at_ahead/,

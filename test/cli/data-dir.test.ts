@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import type { ImportReport } from '../../src/archive/importer.ts'
+import type { ImportReport } from '../../src/ingest/import-archive.ts'
 import type { ExportReport } from '../../src/cli/export.ts'
 import { archiveOf } from '../archive/archives.ts'
 import { Writer } from '../store/writer.ts'

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 
 import { headerLine, recordLine } from '../../src/archive/format.ts'
-import { importArchive } from '../../src/archive/importer.ts'
+import { importArchive } from '../../src/ingest/import-archive.ts'
 import type { SignedRecord } from '../../src/record/types.ts'
 import { Writer } from '../store/writer.ts'
 import { forged, NOW_S, openDoor, type Door } from './door.ts'

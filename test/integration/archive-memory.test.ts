@@ -1,3 +1,4 @@
+import { nodePlatform } from '../../src/archive/node.ts'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -47,7 +48,7 @@ beforeAll(async () => {
   cwd = mkdtempSync(join(tmpdir(), 'avatar-kv-memory-'))
   // Said, so that nothing is assumed of a node that there is not.
   writeFileSync(join(cwd, 'config.json'), JSON.stringify({ ...NO_QUOTAS, hosting_mode: 'all' }))
-  const bytes = writeArchive(archive, { network: 'main', createdAt: CREATED_AT, history: false })
+  const bytes = writeArchive(nodePlatform, archive, { network: 'main', createdAt: CREATED_AT, history: false })
   await pipeline(bytes, createWriteStream(join(cwd, 'made')))
 }, 300_000)
 afterAll(() => rmSync(cwd, { recursive: true }))

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import type { CheckReport } from '../../src/archive/check.ts'
-import type { ImportReport } from '../../src/archive/importer.ts'
+import type { ImportReport } from '../../src/ingest/import-archive.ts'
 import { foldRecords } from '../../src/state/fold.ts'
 import { archiveOf } from '../archive/archives.ts'
 import { Writer } from '../store/writer.ts'

@@ -160,6 +160,7 @@ describe('archives', () => {
       [2, 'bad_record'],
       [3, 'bad_line'],
       [4, 'line_too_long'],
+      [5, 'unterminated_line'],
       [5, 'bad_line'],
       [5, 'trailer_missing'],
     ])
@@ -200,7 +201,7 @@ describe('archives', () => {
         const half = chunksOf(whole.subarray(0, -lost))
         await expect(replica.import(half)).rejects.toMatchObject({
           code: 'usage',
-          message: expect.stringContaining('was taken'),
+          message: expect.stringContaining('was imported'),
         })
         expect(replica.state(writer.avatar).records).toBeGreaterThan(0)
       } finally {

@@ -1,3 +1,4 @@
+import { nodePlatform } from '../../src/archive/node.ts'
 import { checkArchive } from '../../src/archive/check.ts'
 import { writeArchive } from '../../src/archive/writer.ts'
 import type { Avatar } from '../../src/record/types.ts'
@@ -17,8 +18,8 @@ export async function checkExports(
 ): Promise<void> {
   const history = world.random.chance(0.5)
   const moment = await store.exportMoment()
-  const chunks = writeArchive(moment, { network: NETWORK, createdAt: 0, history })
-  const report = await checkArchive({ chunks, verifierFor: () => rememberingVerifier(world.engine) })
+  const chunks = writeArchive(nodePlatform, moment, { network: NETWORK, createdAt: 0, history })
+  const report = await checkArchive(nodePlatform, { chunks, verifierFor: () => rememberingVerifier(world.engine) })
   await moment.close()
   const wrong = (what: string): Violation => new Violation('an export is not what is held', `${node.name} ${what}`)
   if (!report.sound || report.avatars !== looks.size) throw wrong(JSON.stringify(report))

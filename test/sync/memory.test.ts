@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import { BulkLease, bulkStart, wantsBulk } from '../../src/sync/bootstrap.ts'
-import { HeldBack } from '../../src/sync/held-back.ts'
 import { payloadHead } from '../../src/record/payload-head.ts'
 import { PeerTable } from '../../src/sync/peers.ts'
 import { createRefusals } from '../../src/sync/refusals.ts'
@@ -88,36 +87,6 @@ describe('refusals', () => {
     refusals.forever('d')
     expect(['a', 'b', 'c', 'd'].filter((key) => refusals.blocks(key))).toEqual(['a', 'c', 'd'])
     expect(refusals.size).toBe(3)
-  })
-})
-
-describe('held back', () => {
-  const writer = new Writer(7)
-  const records = writer.chain(40)
-  const bytes = records.slice(0, 16).reduce((sum, { payload }) => sum + payload.length, 0)
-  const falling = records.toReversed()
-
-  test('the least counters stay, whatever came first; the others are asked for again once that helped', () => {
-    const refusals = createRefusals(standing().clock)
-    const heldBack = new HeldBack(refusals, bytes)
-    for (const record of falling) heldBack.add(record, record.id)
-    const kept = heldBack.take()
-    expect(kept.length).toBeGreaterThan(10)
-    expect(kept.map(({ payload }) => payload)).toEqual(records.slice(0, kept.length).map(({ payload }) => payload))
-    const blocked = (): string[] => records.filter(({ id }) => refusals.blocks(id)).map(({ id }) => id)
-    expect(blocked()).toEqual(records.slice(kept.length).map(({ id }) => id))
-    heldBack.forgetDropped()
-    expect(blocked()).toEqual([])
-    expect(heldBack.size).toBe(0)
-  })
-
-  test('what was handed out leaves its room to what comes next', () => {
-    const heldBack = new HeldBack(createRefusals(standing().clock), bytes)
-    for (const record of falling) heldBack.add(record, record.id)
-    heldBack.take()
-    const last = records.slice(-3)
-    for (const record of last) heldBack.add(record, record.id)
-    expect(heldBack.take().map(({ payload }) => payload)).toEqual(last.map(({ payload }) => payload))
   })
 })
 

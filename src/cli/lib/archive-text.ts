@@ -1,6 +1,6 @@
 import type { AvatarCheck, CheckReport } from '../../archive/check.ts'
 import type { ArchiveFault, FaultReport } from '../../archive/errors.ts'
-import type { ImportReport } from '../../archive/importer.ts'
+import type { ImportReport } from '../../ingest/import-archive.ts'
 import { sizeText } from './progress.ts'
 import { printable, table, timeText } from './text.ts'
 

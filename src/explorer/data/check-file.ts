@@ -1,16 +1,16 @@
-/** Checks an archive in the page, by the node's own checker: the file goes nowhere. */
+/** Checks an archive in the page with the node's own checker. The file is not uploaded. */
 import { nobleEngine } from '../../record/engine.ts'
 import { RecordError } from '../../record/errors.ts'
 import { verifyRecord } from '../../record/verify.ts'
-import '../platform/node-buffer.ts'
 import { checkArchive, type CheckReport } from '../../archive/check.ts'
+import { webPlatform } from '../../archive/web.ts'
 import type { SignedRecord, VerifiedRecord } from '../../record/types.ts'
 
 export type { CheckReport } from '../../archive/check.ts'
 
 /** Work between two yields to the event loop: one frame at 60 Hz. */
 const SLICE_MS = 14
-/** What a page may be made to read that is no record. */
+/** Bytes without a record in them after which the page stops reading. */
 const NOISE_BYTES = 32 * 1024 * 1024
 
 export async function checkFile(
@@ -35,7 +35,7 @@ export async function checkFile(
       await reader.cancel()
     }
   }
-  return await checkArchive({
+  return await checkArchive(webPlatform, {
     chunks: chunks(),
     maxNoiseBytes: NOISE_BYTES,
     verifierFor: (network) => ({

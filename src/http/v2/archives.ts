@@ -4,10 +4,10 @@ import type { Socket } from 'node:net'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 
 import { ARCHIVE_TYPE, archiveName } from '../../archive/format.ts'
-import { gzip } from '../../archive/gzip.ts'
-import { importArchive } from '../../archive/importer.ts'
-import { patientDoor } from '../../archive/patience.ts'
+import { gzip, nodePlatform } from '../../archive/node.ts'
 import { headerOf, writeArchive } from '../../archive/writer.ts'
+import { importArchive } from '../../ingest/import-archive.ts'
+import { importDoor } from '../../ingest/retry.ts'
 import type { Environment } from '../../platform/environment.ts'
 import type { Ingest } from '../../ingest/types.ts'
 import type { Logger, Metrics } from '../../observe/types.ts'
@@ -105,7 +105,7 @@ export function createArchiveRoutes(
                 }
                 const createdAt = Math.floor(environment.clock.now() / 1000)
                 const settings = { network, createdAt, ...named, history: history === 'true' }
-                const lines = writeArchive(moment, settings)
+                const lines = writeArchive(nodePlatform, moment, settings)
                 const isGzip = compressed === 'true'
                 const name = archiveName(headerOf(settings), isGzip)
                 reply.hijack()
@@ -163,7 +163,7 @@ export function createArchiveRoutes(
             () =>
               importArchive({
                 chunks: whileSent(receiveChunks(body, environment, limits), place),
-                submit: patientDoor(ingest, environment.timers, client),
+                submit: importDoor(ingest, environment.timers, client),
                 network,
                 maxNoiseBytes: NOISE_BYTES,
               }),

@@ -1,20 +1,24 @@
-/** Compression of archives (RFC 1952), in both directions as streams in bounded memory. */
-import { createGunzip, createGzip } from 'node:zlib'
+/** What archives need of Node.js. */
+import { createHash, hash, randomBytes } from 'node:crypto'
 import { pipeline } from 'node:stream'
+import { createGunzip, createGzip } from 'node:zlib'
 
 import { yieldToEventLoop } from '../platform/yield.ts'
 import { ArchiveError } from './errors.ts'
+import type { ArchivePlatform } from './types.ts'
 
-/** zlib's own choice between size and time. */
+/** zlib's default compromise between size and time. */
 const GZIP_LEVEL = 6
 const GZIP_BLOCK_BYTES = 65_536
 
-/** Deflate expands at most 1,032 times, so that what one step gives stays below 17 MB. */
+/** Deflate expands at most 1,032 times, so that one step gives less than 17 MB. */
 const STEP_BYTES = 16_384
 
-/** Whether bytes begin as a gzip file does (RFC 1952, section 2.3.1). */
-export function isGzip(start: Uint8Array): boolean {
-  return start[0] === 0x1f && start[1] === 0x8b
+export const nodePlatform: ArchivePlatform = {
+  hasher: () => createHash('sha256'),
+  sha256: (bytes) => hash('sha256', bytes, 'buffer'),
+  randomBytes,
+  gunzip,
 }
 
 /** Compresses chunks. Where the source fails, so does the result. */
@@ -26,12 +30,10 @@ export function gzip(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Arra
 }
 
 /**
- * Decompresses chunks, several members in a row included. It keeps what came before a fault, up to 64 KiB at the fault
- * itself, which a plain stream would throw away.
- *
- * @throws ArchiveError `bad_gzip` after all that could be read
+ * Decompresses chunks, several gzip members in a row included. It returns what came before damage, up to 64 KiB at the
+ * damage itself, which a plain stream would discard.
  */
-export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   const stream = createGunzip({ chunkSize: GZIP_BLOCK_BYTES })
   const ready: Uint8Array[] = []
   let failure: Error | undefined
@@ -46,7 +48,7 @@ export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator
     ended = true
     wake?.()
   })
-  /** Waits for one step; a step at which the stream fails is never called back. */
+  /** Waits for one step. A step in which the stream fails is never called back. */
   const step = (run: (done: () => void) => void): Promise<void> =>
     new Promise((resolve) => {
       wake = resolve
@@ -75,7 +77,7 @@ export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator
   }
 }
 
-/** Lets the event loop handle what else is waiting between chunks: one step can give hundreds of them. */
+/** Yields to the event loop between chunks: one step can give hundreds of them. */
 async function* paced(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   for (const [index, chunk] of chunks.entries()) {
     if (index > 0) await yieldToEventLoop()
@@ -85,5 +87,5 @@ async function* paced(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array>
 
 function damaged(isCut: boolean): ArchiveError {
   const what = isCut ? 'ends too early: the file was cut short' : 'is damaged'
-  return new ArchiveError('bad_gzip', `The compressed data ${what}. Get the archive anew, or export it again.`)
+  return new ArchiveError('bad_gzip', `The compressed data ${what}. Get the archive again, or export it again.`)
 }

@@ -1,42 +1,52 @@
-import { hash, randomBytes } from 'node:crypto'
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 
 import type { Citation, RecordId } from '../record/types.ts'
+import type { ArchivePlatform } from './types.ts'
 
-/** Records of one piece of the list: about 1.6 MB without the rests of ids, 3.2 MB with them. */
+/** Records in one piece of the list: about 1.6 MB without the rests of ids, 3.2 MB with them. */
 const PIECE = 65_536
-/** Records that the first piece has room for to begin with, and doubles from: most avatars have few. */
+/** Room of the first piece at the beginning; it doubles from there. Most avatars have few records. */
 const FIRST_ROOM = 32
-/** Bytes of an id by which places are ordered and looked for. */
+/** Bytes of an id by which positions are ordered and searched. */
 const START_BYTES = 8
 /**
- * Bytes of a hash of the whole id under a secret of this list: what has the same start and the same tag is the same id,
- * for nobody can make another one without knowing the secret.
+ * Bytes of a hash of the whole id under a secret of this list. Two ids with the same start and the same tag are taken for the
+ * same id: nobody can make such a pair without the secret.
  */
 const TAG_BYTES = 8
-const KEPT_BYTES = START_BYTES + TAG_BYTES
-const REST_BYTES = 32 - START_BYTES
+const SECRET_BYTES = 16
+const ID_BYTES = 32
+const KEY_BYTES = START_BYTES + TAG_BYTES
+const REST_BYTES = ID_BYTES - START_BYTES
 
 interface Piece {
   room: number
   counters: Float64Array
   marks: Uint8Array
-  /** Start and tag of each. */
-  kept: Uint8Array
-  /** Needed where an id is to be told in full; null once that can be no more. */
+  /** Start and tag of each id. */
+  keys: Uint8Array
+  /** The other bytes of each id; null once no id of the piece can be asked for in full. */
   rests: Uint8Array | null
-  /** Records whose rest may be needed. */
+  /** Records whose id may be asked for in full. */
   open: number
 }
 
 /**
- * Places in ascending order of (counter, id), each with a mark, in 25 bytes each, or 49 as long as ids of their
- * neighbourhood may have to be told in full.
+ * Positions of records in ascending order of (counter, id), each with a mark. One takes 25 bytes, or 49 as long as an id of
+ * its piece may be asked for in full.
  */
-export class PlaceList {
+export class PositionList {
   readonly #pieces: Piece[] = []
-  readonly #secret = randomBytes(16)
+  readonly #sha256: (bytes: Uint8Array) => Uint8Array
+  /** The secret, and room for an id behind it. */
+  readonly #tagged = new Uint8Array(SECRET_BYTES + ID_BYTES)
   #size = 0
   #bytes = 0
+
+  constructor({ sha256, randomBytes }: Pick<ArchivePlatform, 'sha256' | 'randomBytes'>) {
+    this.#sha256 = sha256
+    this.#tagged.set(randomBytes(SECRET_BYTES))
+  }
 
   get size(): number {
     return this.#size
@@ -47,7 +57,7 @@ export class PlaceList {
     return this.#bytes
   }
 
-  /** Appends a place that is behind all others. @returns its index */
+  /** Appends a position that comes after all others. @returns its index */
   push({ counter, id }: Citation, mark: number): number {
     const index = this.#size++
     const at = index % PIECE
@@ -56,14 +66,14 @@ export class PlaceList {
     piece.counters[at] = counter
     piece.marks[at] = mark
     const bytes = bytesOf(id)
-    piece.kept.set(bytes.subarray(0, START_BYTES), at * KEPT_BYTES)
-    piece.kept.set(this.#tag(bytes), at * KEPT_BYTES + START_BYTES)
+    piece.keys.set(bytes.subarray(0, START_BYTES), at * KEY_BYTES)
+    piece.keys.set(this.#tag(bytes), at * KEY_BYTES + START_BYTES)
     piece.rests?.set(bytes.subarray(START_BYTES), at * REST_BYTES)
     piece.open += 1
     return index
   }
 
-  /** Index of a place, or -1. */
+  /** Index of a position, or -1. */
   find({ counter, id }: Citation): number {
     const bytes = bytesOf(id)
     let low = 0
@@ -76,9 +86,9 @@ export class PlaceList {
     let tag: Uint8Array | undefined
     for (; low < this.#size && this.#compare(low, counter, bytes) === 0; low++) {
       tag ??= this.#tag(bytes)
-      const { kept } = this.#pieceOf(low)
-      const from = (low % PIECE) * KEPT_BYTES + START_BYTES
-      if (tag.every((byte, at) => kept[from + at] === byte)) return low
+      const { keys } = this.#pieceOf(low)
+      const from = (low % PIECE) * KEY_BYTES + START_BYTES
+      if (tag.every((byte, at) => keys[from + at] === byte)) return low
     }
     return -1
   }
@@ -95,7 +105,7 @@ export class PlaceList {
     this.#pieceOf(index).marks[index % PIECE] = mark
   }
 
-  /** Says that the id of a place will not be asked for in full. To be said once a place. */
+  /** Notes that the id at an index will not be asked for in full. Call it once an index. */
   close(index: number): void {
     const piece = this.#pieceOf(index)
     piece.open -= 1
@@ -106,36 +116,37 @@ export class PlaceList {
     }
   }
 
-  /** The id of a place that was not closed. */
+  /** The id at an index that was not closed. */
   id(index: number): RecordId {
-    const { kept, rests } = this.#pieceOf(index)
-    if (rests === null) throw new Error('The place was closed.')
+    const { keys, rests } = this.#pieceOf(index)
+    if (rests === null) throw new Error('The position was closed.')
     const at = index % PIECE
     const hex = (bytes: Uint8Array, from: number, length: number): string =>
-      Buffer.from(bytes.buffer, from, length).toString('hex')
-    return `0x${hex(kept, at * KEPT_BYTES, START_BYTES)}${hex(rests, at * REST_BYTES, REST_BYTES)}`
+      bytesToHex(bytes.subarray(from, from + length))
+    return `0x${hex(keys, at * KEY_BYTES, START_BYTES)}${hex(rests, at * REST_BYTES, REST_BYTES)}`
   }
 
-  /** Those of some ids that no place of the list has, whatever its counter. */
+  /** Those of some ids that no position of the list has, whatever its counter. */
   absent(ids: Iterable<RecordId>): RecordId[] {
     const byKey = new Map<string, RecordId>()
     for (const id of ids) {
       const bytes = bytesOf(id)
-      byKey.set(bytes.toString('latin1', 0, START_BYTES) + Buffer.from(this.#tag(bytes)).toString('latin1'), id)
+      byKey.set(bytesToHex(bytes.subarray(0, START_BYTES)) + bytesToHex(this.#tag(bytes)), id)
     }
     if (byKey.size === 0) return []
     for (let index = 0; index < this.#size; index++) {
-      const { kept } = this.#pieceOf(index)
-      byKey.delete(Buffer.from(kept.buffer, (index % PIECE) * KEPT_BYTES, KEPT_BYTES).toString('latin1'))
+      const from = (index % PIECE) * KEY_BYTES
+      byKey.delete(bytesToHex(this.#pieceOf(index).keys.subarray(from, from + KEY_BYTES)))
     }
     return [...byKey.values()]
   }
 
   #tag(id: Uint8Array): Uint8Array {
-    return hash('sha256', Buffer.concat([this.#secret, id]), 'buffer').subarray(0, TAG_BYTES)
+    this.#tagged.set(id, SECRET_BYTES)
+    return this.#sha256(this.#tagged).subarray(0, TAG_BYTES)
   }
 
-  /** Makes room for one more: in the last piece, as long as that is not one of full size, or in a new one. */
+  /** Makes room for one more: in the last piece while that is not of full size, else in a new one. */
   #grow(): void {
     const last = this.#pieces.at(-1)
     const grows = last !== undefined && last.room < PIECE
@@ -144,20 +155,20 @@ export class PlaceList {
       room,
       counters: new Float64Array(room),
       marks: new Uint8Array(room),
-      kept: new Uint8Array(room * KEPT_BYTES),
+      keys: new Uint8Array(room * KEY_BYTES),
       rests: new Uint8Array(room * REST_BYTES),
       open: 0,
     }
     if (grows) {
       piece.counters.set(last.counters)
       piece.marks.set(last.marks)
-      piece.kept.set(last.kept)
+      piece.keys.set(last.keys)
       piece.rests?.set(last.rests ?? [])
       piece.open = last.open
       this.#pieces.pop()
     }
     this.#pieces.push(piece)
-    this.#bytes += (room - (grows ? last.room : 0)) * (8 + 1 + KEPT_BYTES + REST_BYTES)
+    this.#bytes += (room - (grows ? last.room : 0)) * (8 + 1 + KEY_BYTES + REST_BYTES)
   }
 
   #pieceOf(index: number): Piece {
@@ -165,19 +176,19 @@ export class PlaceList {
   }
 
   #compare(index: number, counter: number, id: Uint8Array): number {
-    const { counters, kept } = this.#pieceOf(index)
+    const { counters, keys } = this.#pieceOf(index)
     const at = index % PIECE
     const difference = (counters[at] as number) - counter
     if (difference !== 0) return difference
-    const from = at * KEPT_BYTES
+    const from = at * KEY_BYTES
     for (let i = 0; i < START_BYTES; i++) {
-      const byte = (kept[from + i] as number) - (id[i] as number)
+      const byte = (keys[from + i] as number) - (id[i] as number)
       if (byte !== 0) return byte
     }
     return 0
   }
 }
 
-function bytesOf(id: RecordId): Buffer {
-  return Buffer.from(id.slice(2), 'hex')
+function bytesOf(id: RecordId): Uint8Array {
+  return hexToBytes(id.slice(2))
 }

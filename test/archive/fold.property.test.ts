@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { Walk } from '../../src/archive/walk.ts'
+import { ArchiveFold } from '../../src/archive/fold.ts'
+import { nodePlatform } from '../../src/archive/node.ts'
 import { delivery, deliver } from '../oracle/delivery.ts'
 import { history } from '../oracle/history.ts'
 import { naiveFold } from '../oracle/naive-fold.ts'
@@ -10,7 +11,7 @@ import type { TestRecord } from '../oracle/signing.ts'
 
 const byPlace = (a: TestRecord, b: TestRecord) => a.body.counter - b.body.counter || (a.id < b.id ? -1 : 1)
 
-describe('the walk over the records of an avatar', () => {
+describe('the fold over the records of an avatar', () => {
   it(
     'says what the oracle says of them, with superseded ones and without',
     () => {
@@ -24,9 +25,9 @@ describe('the walk over the records of an avatar', () => {
           const all = [...held.values()].sort(byPlace)
           const whole = naiveFold(key.avatar, all)
           const live = all.filter(({ id }) => whole.statuses.get(id) !== 'superseded')
-          const walk = new Walk()
-          for (const { id, body } of withHistory ? all : live) walk.add(id, body)
-          expect(walk.result()).toEqual({
+          const fold = new ArchiveFold(nodePlatform)
+          for (const { id, body } of withHistory ? all : live) fold.add(id, body)
+          expect(fold.result()).toEqual({
             head: whole.head,
             tips: whole.tips.slice(-16),
             tips_total: whole.tips.length,

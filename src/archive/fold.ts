@@ -1,18 +1,17 @@
 /**
- * What the records of one avatar in an archive say of each other: head, tips, base, digest, what waits and what is missing
+ * What the records of one avatar in an archive amount to: head, tips, base, digest, pending and missing records
  * (docs/protocol.md, "From records to state"), without their contents.
  *
- * It takes records in order of (counter, id), once each. Then all that a record cites is before it, and all parts of a
- * snapshot have its counter, so that one pass decides, and a new base frees the memory of what it supersedes.
+ * It takes records in order of (counter, id), once each. Then every record that a record cites comes before it, and all parts of
+ * a snapshot have its counter. So one pass is enough, and a new base frees the memory of what it supersedes.
  */
-import { createHash } from 'node:crypto'
-
 import type { Citation, RecordBody, RecordId, SnapshotBody } from '../record/types.ts'
 import { avatarDigest } from '../state/digest.ts'
-import { PlaceList } from './place-list.ts'
+import type { ArchivePlatform } from './types.ts'
+import { PositionList } from './position-list.ts'
 
 /** What the live records of an avatar amount to. */
-export interface WalkResult {
+export interface FoldResult {
   readonly head: number
   /** The greatest 16 tips in order. */
   readonly tips: readonly Citation[]
@@ -29,11 +28,11 @@ export interface WalkResult {
 }
 
 /**
- * Memory for one avatar: enough for 1,900,000 live records of a history without many open ends, nearly twice what a node
- * takes of one avatar unless told otherwise.
+ * Memory for one avatar: enough for 1,900,000 live records of a history with few open ends, nearly twice a node's default
+ * quota.
  */
-const MAX_WALK_BYTES = 48 * 1024 * 1024
-/** What an id costs as a text in a set. */
+const MAX_FOLD_BYTES = 48 * 1024 * 1024
+/** Memory of an id as a text in a set. */
 const NEED_BYTES = 200
 const SHOWN_TIPS = 16
 const SHOWN_MISSING = 100
@@ -54,10 +53,11 @@ interface Snapshot {
   readonly body: SnapshotBody
 }
 
-export class Walk {
+export class ArchiveFold {
+  readonly #platform: Pick<ArchivePlatform, 'sha256' | 'randomBytes'>
   readonly #maxBytes: number
-  #list = new PlaceList()
-  /** Ids that something live needs and that were not found where it says. */
+  #list: PositionList
+  /** Ids that a live record names and that were not found at the position that it names. */
   #needs = new Set<RecordId>()
   #base: Citation | null = null
   /** Index of the first record with the counter of the last one. */
@@ -69,8 +69,10 @@ export class Walk {
   #isTooLarge = false
 
   /** @param maxBytes memory that it may take; beyond that it gives up */
-  constructor(maxBytes = MAX_WALK_BYTES) {
+  constructor(platform: Pick<ArchivePlatform, 'sha256' | 'randomBytes'>, maxBytes = MAX_FOLD_BYTES) {
+    this.#platform = platform
     this.#maxBytes = maxBytes
+    this.#list = new PositionList(platform)
   }
 
   /** Takes the next record in order of (counter, id). */
@@ -81,18 +83,18 @@ export class Walk {
       this.#run = this.#list.size
       this.#counter = body.counter
     }
-    const place = { counter: body.counter, id }
-    if (body.type === 'patch') this.#addPatch(place, body.prev)
-    else if (body.type === 'part') this.#list.push(place, PART)
+    const position = { counter: body.counter, id }
+    if (body.type === 'patch') this.#addPatch(position, body.prev)
+    else if (body.type === 'part') this.#list.push(position, PART)
     else {
-      this.#snapshots.push({ index: this.#list.push(place, INCOMPLETE), body })
+      this.#snapshots.push({ index: this.#list.push(position, INCOMPLETE), body })
       this.#snapshotBytes += NEED_BYTES * (1 + body.parts.length)
     }
     if (this.#list.bytes + this.#needs.size * NEED_BYTES + this.#snapshotBytes > this.#maxBytes) this.#giveUp()
   }
 
-  /** What all that was taken amounts to; undefined where that took too much memory. */
-  result(): WalkResult | undefined {
+  /** What the records amount to; undefined if that took too much memory. */
+  result(): FoldResult | undefined {
     if (!this.#isTooLarge) this.#closeRun()
     if (this.#isTooLarge) return undefined
     const list = this.#list
@@ -109,14 +111,14 @@ export class Walk {
       tips: tips.slice(-SHOWN_TIPS),
       tips_total: tips.length,
       base: this.#base,
-      digest: avatarDigest(this.#base, tips, (bytes) => createHash('sha256').update(bytes).digest()),
+      digest: avatarDigest(this.#base, tips, this.#platform.sha256),
       pending,
       missing: { total: missing.length, ids: missing.slice(0, SHOWN_MISSING) },
       live: list.size,
     }
   }
 
-  #addPatch(place: Citation, prev: readonly Citation[]): void {
+  #addPatch(position: Citation, prev: readonly Citation[]): void {
     const base = this.#base?.counter ?? 0
     const cited: number[] = []
     let isSettled = true
@@ -128,7 +130,7 @@ export class Walk {
       else if (mark !== SETTLES) isSettled = false
       if (index < 0) this.#needs.add(citation.id)
     }
-    this.#list.push(place, isSettled ? TIP : PENDING)
+    this.#list.push(position, isSettled ? TIP : PENDING)
     if (isSettled) for (const each of cited) this.#cite(each)
   }
 
@@ -138,7 +140,7 @@ export class Walk {
     this.#list.close(index)
   }
 
-  /** Decides what only all records of a counter can tell, once they are there. */
+  /** Decides what depends on all records of one counter, once they are there. */
   #closeRun(): void {
     if (this.#snapshots.length > 0) this.#judgeSnapshots()
     for (let index = this.#run; index < this.#list.size; index++) {
@@ -168,10 +170,10 @@ export class Walk {
     for (const { body } of incomplete) for (const id of body.parts) if (!isPart(id)) this.#needs.add(id)
   }
 
-  /** Drops what the new base supersedes; what has its counter stays, and every patch of it is visible now. */
+  /** Drops what the new base supersedes. Records with its counter stay, and every patch among them is visible now. */
   #rebase(): void {
     const list = this.#list
-    const kept = new PlaceList()
+    const kept = new PositionList(this.#platform)
     for (let index = this.#run; index < list.size; index++) {
       const mark = list.mark(index)
       kept.push({ counter: list.counter(index), id: list.id(index) }, mark === PENDING ? TIP : mark)
@@ -183,7 +185,7 @@ export class Walk {
 
   #giveUp(): void {
     this.#isTooLarge = true
-    this.#list = new PlaceList()
+    this.#list = new PositionList(this.#platform)
     this.#needs = new Set()
     this.#snapshots = []
   }

@@ -1,17 +1,17 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { importArchive } from '../../src/archive/importer.ts'
-import type { ImportOptions } from '../../src/archive/importer.ts'
-import { patientDoor } from '../../src/archive/patience.ts'
+import { importArchive } from '../../src/ingest/import-archive.ts'
+import type { ImportOptions } from '../../src/ingest/import-archive.ts'
+import { importDoor } from '../../src/ingest/retry.ts'
 import { IngestBusyError } from '../../src/ingest/errors.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
-import { openDoor } from '../ingest/door.ts'
-import type { Door } from '../ingest/door.ts'
+import { openDoor } from './door.ts'
+import type { Door } from './door.ts'
 import { testKey } from '../oracle/signing.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import { Writer } from '../store/writer.ts'
-import { archiveOf, chunksOf, joined, linesOf } from './archives.ts'
+import { archiveOf, chunksOf, joined, linesOf } from '../archive/archives.ts'
 
 const { timers } = systemEnvironment()
 
@@ -24,7 +24,7 @@ afterEach(() => door.close())
 function take(bytes: Uint8Array, options: Partial<ImportOptions> = {}) {
   return importArchive({
     chunks: chunksOf(bytes),
-    submit: patientDoor(door.ingest, timers),
+    submit: importDoor(door.ingest, timers),
     network: 'main',
     ...options,
   })
@@ -153,7 +153,7 @@ describe('importing an archive', () => {
         return door.ingest.submit(records, options)
       },
     }
-    const report = await take(await archiveOf(alice.chain(300)), { submit: patientDoor(ingest, timers) })
+    const report = await take(await archiveOf(alice.chain(300)), { submit: importDoor(ingest, timers) })
     expect(report).toMatchObject({ records: 300, stored: 300, sound: true })
     expect(tries).toBeGreaterThan(4)
   })
