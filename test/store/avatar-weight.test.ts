@@ -93,6 +93,20 @@ const KINDS: readonly [string, () => JsonObject[]][] = [
     () => [{ list: Array.from({ length: 5_000 }, () => (Math.random() < 0.5 ? Math.random() : text(20))) }],
   ],
   ['deleted members', () => [members(500, () => 1), members(500, () => null)]],
+  [
+    'members that a later record deletes',
+    () => {
+      const set = members(500, () => text(40))
+      return [set, {}, Object.fromEntries(Object.keys(set).map((key) => [key, null]))]
+    },
+  ],
+  [
+    'members that a later record deletes within an object',
+    () => {
+      const set = members(500, () => text(40))
+      return [{ app: set }, {}, { app: Object.fromEntries(Object.keys(set).map((key) => [key, null])) }]
+    },
+  ],
 ]
 
 describe('the weight of an avatar in memory', () => {
