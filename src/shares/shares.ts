@@ -1,6 +1,6 @@
 import type { Activity, Hold, Refusal, ShareLimits, Source } from './types.ts'
 
-/** All that one key holds. The sets are in order of last progress, oldest first. */
+/** All that one key holds. The sets are in order of last progress, oldest first; those without a member may be missing. */
 interface Host {
   readonly key: string
   readonly most: number
@@ -9,8 +9,15 @@ interface Host {
   used: number
   /** Open holds, pinned ones included. */
   holds: number
-  readonly idle: Set<Held>
-  readonly busy: Set<Held>
+  idle: Set<Held> | undefined
+  busy: Set<Held> | undefined
+}
+
+/** What a hold asks of the shares that it belongs to. */
+interface Pool {
+  grow(held: Held, units: number): Refusal | undefined
+  place(held: Held, activity: Activity): void
+  forget(held: Held): void
 }
 
 /**
@@ -25,6 +32,12 @@ interface Host {
 export class Shares {
   readonly #limits: ShareLimits
   readonly #hosts = new Map<string, Host>()
+  /** One for all holds: every request takes several, and functions of their own would cost each a few µs. */
+  readonly #pool: Pool = {
+    grow: (held, units) => this.#grow(held, units),
+    place: (held, activity) => this.#place(held, activity),
+    forget: (held) => this.#forget(held),
+  }
   #used = 0
   #count = 0
   #evicted = 0
@@ -63,31 +76,32 @@ export class Shares {
     const host = this.#hosts.get(key) ?? this.#newHost(key, isShared)
     const refusal = this.#makeRoom(host, units)
     if (refusal !== undefined) return refusal
-    this.#hosts.set(key, host)
+    // New, or forgotten as it made room for itself.
+    if (host.holds === 0) this.#hosts.set(key, host)
     host.used += units
     host.holds += 1
     this.#used += units
     this.#count += 1
-    const held = new Held(units, evict, {
-      grow: (more) => {
-        const refused = this.#makeRoom(host, more, held)
-        if (refused !== undefined) return refused
-        host.used += more
-        this.#used += more
-        return undefined
-      },
-      mark: (activity) => this.#place(host, held, activity),
-      release: () => this.#forget(host, held),
-    })
-    this.#place(host, held, 'busy')
+    const held = new Held(this.#pool, host, units, evict)
+    this.#place(held, 'busy')
     return held
+  }
+
+  #grow(held: Held, units: number): Refusal | undefined {
+    const { host } = held
+    const refusal = this.#makeRoom(host, units, held)
+    if (refusal !== undefined) return refusal
+    held.units += units
+    host.used += units
+    this.#used += units
+    return undefined
   }
 
   #newHost(key: string, isShared: boolean): Host {
     const { total, perKey, reserve } = this.#limits
     const most = isShared ? Math.max(perKey, total - reserve) : perKey
     const bound = isShared || perKey >= total ? 'full' : 'key_full'
-    return { key, most, bound, used: 0, holds: 0, idle: new Set(), busy: new Set() }
+    return { key, most, bound, used: 0, holds: 0, idle: undefined, busy: undefined }
   }
 
   /** Finds room for more units of a host, by eviction if need be. */
@@ -95,58 +109,55 @@ export class Shares {
     while (host.used + units > host.most) {
       const own = this.#ownIdle(host, keep)
       if (own === undefined) return host.bound
-      this.#evict(host, own.held)
+      this.#evict(own)
     }
     const { total, reserve, small } = this.#limits
     const limit = host.used + units > small ? total - reserve : total
     while (this.#used + units > limit) {
       const victim = this.#victim(host, (host.used + units) / host.most) ?? this.#ownIdle(host, keep)
       if (victim === undefined) return 'full'
-      this.#evict(victim.host, victim.held)
+      this.#evict(victim)
     }
     return undefined
   }
 
   /** The hold to evict for a host that would then hold `part` of its share; none where no other host holds more. */
-  #victim(host: Host, part: number): { host: Host; held: Held } | undefined {
+  #victim(host: Host, part: number): Held | undefined {
     let idlest: Host | undefined
     let busiest: Host | undefined
     for (const each of this.#hosts.values()) {
       if (each === host || partOf(each) <= part) continue
-      if (each.idle.size > 0 && (idlest === undefined || partOf(each) > partOf(idlest))) idlest = each
-      if (each.busy.size > 0 && (busiest === undefined || partOf(each) > partOf(busiest))) busiest = each
+      if (hasAny(each.idle) && (idlest === undefined || partOf(each) > partOf(idlest))) idlest = each
+      if (hasAny(each.busy) && (busiest === undefined || partOf(each) > partOf(busiest))) busiest = each
     }
-    const chosen = idlest ?? busiest
-    const held = chosen === undefined ? undefined : firstExcept(idlest === undefined ? chosen.busy : chosen.idle)
-    return chosen === undefined || held === undefined ? undefined : { host: chosen, held }
+    return firstExcept(idlest === undefined ? busiest?.busy : idlest.idle)
   }
 
   /** The hold that a host gives up for its own next one, if it replaces its idle holds. */
-  #ownIdle(host: Host, keep: Held | undefined): { host: Host; held: Held } | undefined {
-    const held = this.#limits.replacesIdle === true ? firstExcept(host.idle, keep) : undefined
-    return held === undefined ? undefined : { host, held }
+  #ownIdle(host: Host, keep: Held | undefined): Held | undefined {
+    return this.#limits.replacesIdle === true ? firstExcept(host.idle, keep) : undefined
   }
 
-  #evict(host: Host, held: Held): void {
+  #evict(held: Held): void {
     this.#evicted += 1
-    this.#forget(host, held)
+    this.#forget(held)
     held.evict?.()
   }
 
-  #place(host: Host, held: Held, activity: Activity): void {
-    if (held.isOver) return
-    host.idle.delete(held)
-    host.busy.delete(held)
-    if (held.evict !== undefined && activity !== 'pinned') host[activity].add(held)
+  #place(held: Held, activity: Activity): void {
+    if (held.isOver || held.evict === undefined) return
+    held.among?.delete(held)
+    held.among = activity === 'pinned' ? undefined : (held.host[activity] ??= new Set())
+    held.among?.add(held)
   }
 
-  #forget(host: Host, held: Held): void {
+  #forget(held: Held): void {
     if (held.isOver) return
     held.isOver = true
-    host.idle.delete(held)
-    host.busy.delete(held)
-    host.used -= held.units
-    this.#used -= held.units
+    held.among?.delete(held)
+    const { host, units } = held
+    host.used -= units
+    this.#used -= units
     this.#count -= 1
     host.holds -= 1
     if (host.holds === 0) this.#hosts.delete(host.key)
@@ -156,28 +167,29 @@ export class Shares {
 class Held implements Hold {
   units: number
   isOver = false
+  /** The set of its host that it is in. */
+  among: Set<Held> | undefined
+  readonly host: Host
   readonly evict: (() => void) | undefined
-  readonly #pool: Pick<Hold, 'grow' | 'mark' | 'release'>
+  readonly #pool: Pool
 
-  constructor(units: number, evict: (() => void) | undefined, pool: Pick<Hold, 'grow' | 'mark' | 'release'>) {
+  constructor(pool: Pool, host: Host, units: number, evict: (() => void) | undefined) {
+    this.#pool = pool
+    this.host = host
     this.units = units
     this.evict = evict
-    this.#pool = pool
   }
 
   grow(units: number): Refusal | undefined {
-    if (this.isOver) return 'full'
-    const refusal = this.#pool.grow(units)
-    if (refusal === undefined) this.units += units
-    return refusal
+    return this.isOver ? 'full' : this.#pool.grow(this, units)
   }
 
   mark(activity: Activity): void {
-    this.#pool.mark(activity)
+    this.#pool.place(this, activity)
   }
 
   release(): void {
-    this.#pool.release()
+    this.#pool.forget(this)
   }
 }
 
@@ -185,7 +197,11 @@ function partOf({ used, most }: Host): number {
   return used / most
 }
 
-function firstExcept(holds: ReadonlySet<Held>, except?: Held): Held | undefined {
-  for (const each of holds) if (each !== except) return each
+function hasAny(holds: ReadonlySet<Held> | undefined): boolean {
+  return holds !== undefined && holds.size > 0
+}
+
+function firstExcept(holds: ReadonlySet<Held> | undefined, except?: Held): Held | undefined {
+  if (holds !== undefined) for (const each of holds) if (each !== except) return each
   return undefined
 }
