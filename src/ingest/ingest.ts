@@ -42,8 +42,9 @@ export interface IngestComponents {
 /** One record on its way through one stage. */
 interface Work<T, R> {
   readonly input: T
-  readonly done: (result: R) => void
-  readonly failed: (error: unknown) => void
+  /** Its place in the submission. */
+  readonly at: number
+  readonly passing: Passing<R>
 }
 type Checked = VerifiedRecord | RecordError
 
@@ -75,7 +76,7 @@ export function createIngest(
     )
   }
 
-  /** Whose records are taken is asked now, so that nothing is appended once an avatar was let go. */
+  /** Asks whose records are accepted at the time of the commit, so that nothing is appended for an avatar that was let go. */
   async function commit(records: readonly VerifiedRecord[]): Promise<IngestResult[]> {
     const refused = records.map((record) => refusedByAdmission(admission, record))
     const admitted = records.filter((_, at) => refused[at] === undefined)
@@ -196,30 +197,41 @@ interface Passed<R> {
   readonly fault: { readonly error: unknown } | undefined
 }
 
+/** The records of one submission in one stage. */
+class Passing<R> {
+  readonly #results: (R | undefined)[] = []
+  readonly #resolve: (passed: Passed<R>) => void
+  #fault: Passed<R>['fault']
+  #open: number
+
+  constructor(count: number, resolve: (passed: Passed<R>) => void) {
+    this.#open = count
+    this.#resolve = resolve
+  }
+
+  done(at: number, result: R): void {
+    this.#results[at] = result
+    this.#settleOne()
+  }
+
+  failed(error: unknown): void {
+    this.#fault ??= { error }
+    this.#settleOne()
+  }
+
+  #settleOne(): void {
+    this.#open -= 1
+    if (this.#open === 0) this.#resolve({ results: this.#results, fault: this.#fault })
+  }
+}
+
 /** Sends records through a stage; resolves when all of them came out, well or badly. */
-function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[], source: string): Promise<Passed<R>> {
+async function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[], source: string): Promise<Passed<R>> {
+  if (inputs.length === 0) return { results: [], fault: undefined }
   return new Promise((resolve) => {
-    const results: (R | undefined)[] = []
-    let fault: Passed<R>['fault']
-    let open = inputs.length
-    const settle = (): void => {
-      if (open === 0) resolve({ results, fault })
-    }
-    settle()
+    const passing = new Passing<R>(inputs.length, resolve)
     queue.push(
-      inputs.map((input, at) => ({
-        input,
-        done: (result: R) => {
-          results[at] = result
-          open -= 1
-          settle()
-        },
-        failed: (error: unknown) => {
-          fault ??= { error }
-          open -= 1
-          settle()
-        },
-      })),
+      inputs.map((input, at) => ({ input, at, passing })),
       source,
     )
   })
@@ -229,13 +241,15 @@ function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[], source: 
 async function stage<T, R>(work: readonly Work<T, R>[], run: (inputs: T[]) => Promise<R[]>): Promise<void> {
   try {
     const results = await run(work.map(({ input }) => input))
-    work.forEach(({ done }, index) => done(results[index] as R))
+    work.forEach(({ at, passing }, index) => passing.done(at, results[index] as R))
   } catch (error) {
-    for (const { failed } of work) failed(error)
+    for (const { passing } of work) passing.failed(error)
   }
 }
 
 function count(metrics: Pick<Metrics, 'records'>, origin: Origin, results: readonly IngestResult[]): void {
+  const [first] = results
+  if (results.length === 1 && first !== undefined) return metrics.records(origin, first.status, 1)
   const totals = new Map<string, number>()
   for (const { status } of results) totals.set(status, (totals.get(status) ?? 0) + 1)
   for (const [status, total] of totals) metrics.records(origin, status, total)
