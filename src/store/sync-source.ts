@@ -117,7 +117,9 @@ function liveFrom(db: Database, moment: Moment): (avatar: Avatar) => Promise<num
 }
 
 /** The live records among some ids, in their order. */
-function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<SignedRecord[]> {
+async function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<SignedRecord[]> {
+  // Most ids that ingest asks for are new: a moment, and the reads in it, would cost more than a verification.
+  if (ids.every((id) => db.getSync(keys.idKey(keys.idText(id))) === undefined)) return []
   return atMoment(db, async (moment) => {
     const fromOf = liveFrom(db, moment)
     const wanted: Wanted[] = []

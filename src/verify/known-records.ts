@@ -5,8 +5,6 @@
  * compared by its id, which is a keccak-256 of all its bytes. The same payload with another signature is verified.
  * Not guaranteed: that a repeated record is recognised. It then costs a verification, and its verdict is the same.
  */
-import { LRUCache } from 'lru-cache'
-
 import { yieldToEventLoop } from '../platform/yield.ts'
 import { idText, recordDigest } from '../record/id.ts'
 import type { Keccak256 } from '../record/id.ts'
@@ -14,10 +12,11 @@ import { readVerifiedPayload } from '../record/payload.ts'
 import { RECOVERABLE_SIGNATURE_BYTES, SIGNATURE_BYTES } from '../record/signature.ts'
 import type { RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import { mintVerified } from '../record/verify.ts'
+import { latin1, RecentMap } from './recent-map.ts'
 
 /** Signatures remembered: about 8 MB. */
 const DEFAULT_CAPACITY = 32_768
-/** While few records are repeated, one in so many is looked for in the store, for a look-up costs a third of a verification. */
+/** While few records are repeated, one record in so many is looked up in the store: to hash it costs a tenth of a verification. */
 const SAMPLED = 16
 /** Share of repeated records from which on each record is looked for. */
 const COMMON_SHARE = 1 / SAMPLED
@@ -33,14 +32,14 @@ export class KnownRecords {
   readonly #keccak256: Keccak256
   readonly #readStored: ReadStored | undefined
   /** Ids by the bytes of their signature. */
-  readonly #ids: LRUCache<string, RecordId>
+  readonly #ids: RecentMap<RecordId>
   #storedShare = 0
   #turn = 0
 
   constructor(keccak256: Keccak256, readStored: ReadStored | undefined, capacity: number = DEFAULT_CAPACITY) {
     this.#keccak256 = keccak256
     this.#readStored = readStored
-    this.#ids = new LRUCache({ max: capacity })
+    this.#ids = new RecentMap(Math.ceil(capacity / 2))
   }
 
   /**
@@ -55,7 +54,7 @@ export class KnownRecords {
     for (const [at, record] of records.entries()) {
       const { length } = record.signature
       const isSized = length === SIGNATURE_BYTES || (recoveryByte && length === RECOVERABLE_SIGNATURE_BYTES)
-      const id = isSized ? this.#ids.get(keyOf(record.signature)) : undefined
+      const id = isSized ? this.#ids.get(latin1(record.signature)) : undefined
       const isSought = isSized && id === undefined && this.#mayBeStored()
       const digest = id === undefined && !isSought ? undefined : recordDigest(record.payload, this.#keccak256)
       const isKnown = digest !== undefined && idText(digest) === id
@@ -73,8 +72,8 @@ export class KnownRecords {
 
   /** Remembers what was verified. */
   note({ signature }: SignedRecord, { id, signature: compact }: VerifiedRecord): void {
-    this.#ids.set(keyOf(signature), id)
-    if (signature.length !== SIGNATURE_BYTES) this.#ids.set(keyOf(compact), id)
+    this.#ids.set(latin1(signature), id)
+    if (signature.length !== SIGNATURE_BYTES) this.#ids.set(latin1(compact), id)
   }
 
   #mayBeStored(): boolean {
@@ -90,10 +89,10 @@ export class KnownRecords {
   ): Promise<void> {
     // A store that cannot be read now makes no record invalid: what is not found is verified.
     const stored = await this.#readStored?.(sought.map(({ digest }) => digest)).catch(() => [])
-    const payloads = new Map((stored ?? []).map(({ payload, signature }) => [keyOf(signature), payload]))
+    const payloads = new Map((stored ?? []).map(({ payload, signature }) => [latin1(signature), payload]))
     for (const { at, digest } of sought) {
       const record = records[at] as SignedRecord
-      const payload = payloads.get(keyOf(record.signature))
+      const payload = payloads.get(latin1(record.signature))
       const isStored = payload !== undefined && Buffer.compare(payload, record.payload) === 0
       this.#storedShare += (Number(isStored) - this.#storedShare) / AVERAGED
       if (!isStored) continue
@@ -105,12 +104,7 @@ export class KnownRecords {
     const { payload } = record
     const isCompact = record.signature.length === SIGNATURE_BYTES
     const signature = isCompact ? record.signature : record.signature.slice(0, SIGNATURE_BYTES)
-    this.#ids.set(keyOf(record.signature), id)
+    this.#ids.set(latin1(record.signature), id)
     return mintVerified({ payload, signature }, id, readVerifiedPayload(payload))
   }
-}
-
-/** A character a byte: a string is the quickest key of a map. */
-function keyOf(signature: Uint8Array): string {
-  return Buffer.from(signature.buffer, signature.byteOffset, signature.byteLength).toString('latin1')
 }

@@ -5,6 +5,7 @@ declare module 'secp256k1/bindings.js' {
     ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean
     /** @throws Error if there is no such key */
     ecdsaRecover(signature: Uint8Array, recoveryId: number, digest: Uint8Array, compressed: boolean): Uint8Array
+    publicKeyConvert(publicKey: Uint8Array, compressed: boolean): Uint8Array
     publicKeyVerify(publicKey: Uint8Array): boolean
   }
   const bindings: Bindings

@@ -114,18 +114,18 @@ describe('a record that was verified', () => {
 })
 
 describe('what is remembered', () => {
-  it('is bounded; the record unused for longest is forgotten first', async () => {
-    const known = new KnownRecords((bytes) => engine.keccak256(bytes), undefined, 3)
-    const records = new Writer(5).chain(4)
+  it('is bounded; a record that is used again stays', async () => {
+    const known = new KnownRecords((bytes) => engine.keccak256(bytes), undefined, 6)
+    const records = new Writer(5).chain(5)
     const note = (at: number): void => {
       const record = records[at] as SignedRecord
       known.note(record, verifyRecord(engine, NETWORK, record, BETWEEN_NODES))
     }
     for (const at of [0, 1, 2]) note(at)
     await known.find([records[0] as SignedRecord], false)
-    note(3)
+    for (const at of [3, 4]) note(at)
     const found = await known.find(records, false)
-    expect(found.map((record) => record !== undefined)).toEqual([true, false, true, true])
+    expect(found.map((record) => record !== undefined)).toEqual([true, false, false, true, true])
   })
 })
 
