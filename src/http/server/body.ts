@@ -30,6 +30,13 @@ interface Reading {
   isOver: boolean
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Missing where the route takes no body. */
+    bodyReading: Reading | undefined
+  }
+}
+
 /**
  * Reads every body as JSON, whatever its content type says: Next.ID's clients send JSON as `text/plain;charset=UTF-8`.
  * Each body is bounded by the limit of its route, and all bodies that are being received or handled by `limits`. Call it
@@ -41,15 +48,15 @@ export function installBodyParser(
   app: FastifyInstance,
   { clients, limits }: { readonly clients: ClientAddresses; readonly limits: ShareLimits },
 ): void {
-  const readings = new WeakMap<FastifyRequest, Reading>()
   const shares = new Shares(limits)
 
+  app.decorateRequest('bodyReading', undefined)
   app.addHook('onRoute', (route) => {
     if (route.method !== 'POST') return
     route.preParsing = (request, reply, payload, done) => {
       const reading: Reading = { client: clients.ofRequest(request.raw), hold: undefined, isOver: false }
-      readings.set(request, reading)
-      reply.raw.once('close', () => {
+      request.bodyReading = reading
+      reply.raw.on('close', () => {
         reading.isOver = true
         reading.hold?.release()
       })
@@ -58,46 +65,69 @@ export function installBodyParser(
   })
 
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
-    const reading = readings.get(request)
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: Readable, done) => {
+    const reading = request.bodyReading
     if (reading === undefined) {
       // No route takes a body here: it is discarded, and the answer will say so.
       payload.resume()
-      return undefined
+      done(null, undefined)
+      return
     }
-    return parseJson(await decoded(request, await receive(request, payload, reading), reading))
+    receive(request, payload, reading, (error, bytes) => {
+      if (bytes === undefined) return done(error)
+      if (request.headers['content-encoding'] === undefined) return parseInto(done, bytes)
+      void decodeInto(done, request, bytes, reading)
+      return undefined
+    })
   })
 
-  function receive(request: FastifyRequest, payload: Readable, reading: Reading): Promise<Buffer> {
+  async function decodeInto(done: Done, request: FastifyRequest, bytes: Buffer, reading: Reading): Promise<void> {
+    let plain: Buffer
+    try {
+      plain = await decoded(request, bytes, reading)
+    } catch (error) {
+      return done(error as Error)
+    }
+    return parseInto(done, plain)
+  }
+
+  /** Hands over the bytes of a body, or why there are none: once, by a callback, since promises would cost each request some µs. */
+  function receive(request: FastifyRequest, payload: Readable, reading: Reading, received: Received): void {
     const limit = request.routeOptions.bodyLimit
     const chunks: Buffer[] = []
     let length = 0
-    return new Promise((resolve, reject) => {
-      const refuse = (error: Error) => {
-        payload.off('data', take)
-        chunks.length = 0
-        payload.resume()
-        reject(error)
-      }
-      const evict = () => refuse(tooManyBodies('full'))
-      const take = (chunk: Buffer) => {
-        length += chunk.length
-        if (reading.isOver) return refuse(brokenOff())
-        if (length > limit) return refuse(tooLarge(limit))
-        const refusal = grow(reading, chunk.length, evict)
-        if (refusal !== undefined) return refuse(tooManyBodies(refusal))
-        chunks.push(chunk)
-        return undefined
-      }
-      if (Number(request.headers['content-length']) > limit) return refuse(tooLarge(limit))
-      payload.on('data', take)
-      payload.once('end', () => {
-        reading.hold?.mark('pinned')
-        resolve(Buffer.concat(chunks, length))
-      })
-      payload.once('error', () => refuse(brokenOff()))
+    let isSettled = false
+    const refuse = (error: Error) => {
+      if (isSettled) return
+      isSettled = true
+      payload.off('data', take)
+      chunks.length = 0
+      payload.resume()
+      // Later: an eviction happens while the room for another body is made.
+      queueMicrotask(() => received(error))
+    }
+    const evict = () => refuse(tooManyBodies('full'))
+    const take = (chunk: Buffer) => {
+      length += chunk.length
+      if (reading.isOver) return refuse(brokenOff())
+      if (length > limit) return refuse(tooLarge(limit))
+      const refusal = grow(reading, chunk.length, evict)
+      if (refusal !== undefined) return refuse(tooManyBodies(refusal))
+      chunks.push(chunk)
       return undefined
+    }
+    if (Number(request.headers['content-length']) > limit) return refuse(tooLarge(limit))
+    payload.on('data', take)
+    payload.on('end', () => {
+      if (isSettled) return
+      // Its end is its last progress: an error that comes later has nothing to refuse.
+      isSettled = true
+      reading.hold?.mark('pinned')
+      const [first] = chunks
+      received(null, first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks, length))
     })
+    payload.on('error', () => refuse(brokenOff()))
+    return undefined
   }
 
   /** A body without its `Content-Encoding`. What it becomes is bounded, and counts, as what is sent. */
@@ -132,6 +162,20 @@ export function installBodyParser(
     reading.hold = taken
     return undefined
   }
+}
+
+type Received = (error: Error | null, bytes?: Buffer) => void
+type Done = (error: Error | null, body?: unknown) => void
+
+/** Ends a parser with the value of a body, or with what is wrong with it. */
+function parseInto(done: Done, bytes: Buffer): void {
+  let value: unknown
+  try {
+    value = parseJson(bytes)
+  } catch (error) {
+    return done(error as Error)
+  }
+  return done(null, value)
 }
 
 /** Nobody reads this answer, but the request ends like any other. */

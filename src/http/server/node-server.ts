@@ -46,7 +46,7 @@ export function createNodeServer(
     (request, response) => {
       const place = places.get(request.socket)
       place?.mark('busy')
-      response.once('close', () => place?.mark('idle'))
+      response.on('close', () => place?.mark('idle'))
       if (shortcut(request, response)) return
       // Bodies are what their route takes, whatever this says; the framework would refuse what is malformed.
       if (request.headers['content-type'] !== undefined) request.headers['content-type'] = 'application/octet-stream'

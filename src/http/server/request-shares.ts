@@ -26,7 +26,7 @@ export function installRequestShares(
           : ([429, 'too_many_requests', 'Your address has too many requests open. Wait for their answers.'] as const)
       return done(new HttpError(status, code, message, { 'retry-after': BUSY_RETRY_S }))
     }
-    reply.raw.once('close', () => place.release())
+    reply.raw.on('close', () => place.release())
     return done()
   })
 }

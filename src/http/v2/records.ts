@@ -101,22 +101,23 @@ export function v2RecordRoutes({
         },
       },
       async ({ body, raw }) => {
-        const results = new Map<number, IngestResult>()
+        const results: IngestResult[] = []
         const records: SignedRecord[] = []
         const places: number[] = []
         for (const [place, { payload, signature }] of body.records.entries()) {
           const record = readRecord(payload, signature)
           if (record instanceof RecordError) {
-            results.set(place, { id: null, status: 'invalid', code: record.code, message: record.message })
+            results[place] = { id: null, status: 'invalid', code: record.code, message: record.message }
           } else {
             records.push(record)
             places.push(place)
           }
         }
-        const verdicts =
-          records.length === 0 ? [] : await ingest.submit(records, { origin: 'http', source: clients.ofRequest(raw) })
-        for (const [at, verdict] of verdicts.entries()) results.set(places[at] ?? -1, verdict)
-        return { results: body.records.map((_, place) => results.get(place)) }
+        if (records.length > 0) {
+          const verdicts = await ingest.submit(records, { origin: 'http', source: clients.ofRequest(raw) })
+          for (const [at, verdict] of verdicts.entries()) results[places[at] as number] = verdict
+        }
+        return { results }
       },
     )
 
