@@ -18,12 +18,13 @@ interface BackupOptions extends OperatorOptions {
 export function addBackup(program: Command, context: CommandContext): void {
   withPlace(program.command('backup').summary('copy everything that a node holds to a new directory'), context)
     .description(
-      'For operators: writes all records of a node, of one moment, and what it hosts, to a new directory, whether the node runs ' +
-        'or not; it may be written to meanwhile. The peer key stays where it is, unless --with-key says otherwise: who has it ' +
-        'can act as this node. The configuration is not part of it. What was interrupted leaves no directory of that name.',
+      'For operators: writes all records of a node, and its hosting lists, to a new directory. The node may run or ' +
+        'not, and may take writes meanwhile; the backup holds one moment. Your configuration is not part of it, and ' +
+        'the peer key only with --with-key: anyone with that key can act as this node. If you interrupt a backup, it ' +
+        'leaves no directory. Run it again.',
     )
     .argument('<dir>', 'the directory to make')
-    .option('--with-key', 'the secret peer key of the node too')
+    .option('--with-key', 'include the secret peer key of the node')
     .addOption(jsonOption())
     .addHelpText(
       'after',

@@ -57,16 +57,16 @@ export function addExport(program: Command, context: CommandContext): void {
     .command('export')
     .summary('write signed records to an archive')
     .description(
-      'Writes the signed records of some avatars, or of all, to one file: an archive that anyone can check (verify) and ' +
-        'any node can take in (import). It is of one moment, even while the node is written to. An export that was ' +
-        'interrupted leaves no file of that name and is begun anew.',
+      'Writes the signed records of some avatars, or of all, to one file: an archive. Anyone can check it (verify), ' +
+        'and any node can store it (import). An archive holds one moment, even if the node takes writes meanwhile. If ' +
+        'you interrupt an export, it leaves no file. Run it again.',
     )
     .argument('[avatars...]', 'the avatars: public keys in hex', avatarsArgument)
-    .option('--all', 'all avatars that are there')
+    .option('--all', 'export all avatars')
     .option('--out <file>', 'the file, or - for standard output (default: a name made of network, avatar and time)')
-    .option('--gzip', 'compress it')
-    .option('--history', 'superseded records too, as far as they were kept')
-    .option('--force', 'replace a file that is there')
+    .option('--gzip', 'compress the archive with gzip')
+    .option('--history', 'include superseded records that the node still has')
+    .option('--force', 'replace an existing file')
     .addOption(nodeOption(context.env))
     .addOption(dataDirOption())
     .option('--network <name>', 'with --data-dir: its network (default: main)')

@@ -26,15 +26,16 @@ export function addGet(program: Command, context: CommandContext): void {
     .command('get')
     .summary('show the content of an avatar')
     .description(
-      'Shows all that an avatar has written, or the content of one namespace. With --verify, fetches the signed records ' +
-        'too, checks every signature and works out the content on this machine, and fails where the node said otherwise. ' +
-        'With --follow-homes, does so at the nodes too that the avatar lists as its homes, and shows the newest.',
+      'Shows the content of an avatar, or of one namespace. With --verify, it fetches the signed records, checks ' +
+        'every signature, computes the content on this machine, and fails if the node shows another one. With ' +
+        '--follow-homes, it also asks the nodes that the avatar lists as its homes, verifies each answer, and shows ' +
+        'the newest content.',
     )
     .argument('<avatar>', 'the avatar: a public key in hex', avatarArgument)
     .argument('[platform]', 'platform of one namespace')
     .argument('[identity]', 'identity of that namespace (default on platform nextid: the avatar)')
     .option('--verify', 'trust signatures, not the node')
-    .option('--follow-homes', 'also ask the homes that the avatar lists, verify all, show the newest')
+    .option('--follow-homes', 'also ask the nodes that the avatar lists as its homes')
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
     .addHelpText(

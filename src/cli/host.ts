@@ -47,12 +47,12 @@ const NO_LIST_YET = `This changes nothing yet: the node is in the mode "all", so
 export function addHost(program: Command, context: CommandContext): void {
   const host = program
     .command('host')
-    .summary('say which avatars a node keeps')
+    .summary('decide which avatars a node stores')
     .description(
-      'For operators: which avatars your node keeps (with the mode "listed" just those on the list; with "all" everybody but ' +
-        'those that were removed or blocked). It talks to the node as its operator, by the token in the data directory, or ' +
-        'changes the directory itself where the node does not run. For owners: "request" asks a node to take an avatar ' +
-        'in, or to let it go.',
+      'For operators: decides which avatars your node stores. In the mode "listed" it stores those on the list; in ' +
+        'the mode "all" it stores every avatar that you did not remove or block. If the node runs, the command uses ' +
+        'the operator token in the data directory; if not, it changes the directory. For owners: "request" asks a ' +
+        'node to store your avatar, or to drop it.',
     )
   for (const { action, summary, done } of CHANGES) {
     const command = withPlace(host.command(action).summary(summary), context)

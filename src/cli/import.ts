@@ -34,13 +34,13 @@ interface Door {
 export function addImport(program: Command, context: CommandContext): void {
   program
     .command('import')
-    .summary('take in an archive')
+    .summary('store the records of an archive')
     .description(
-      'Reads an archive and gives its records to a node, or to the data directory of one that does not run. Every record ' +
-        'is verified anew there. What is wrong with the archive is told, and does not keep sound records out. It may be ' +
-        'interrupted and repeated: what is there already stays as it is. A data directory does not know what its node is ' +
-        'told at its start: without --config (or variables) avatars that are not on the list of a node in the mode "listed" ' +
-        'are taken all the same, and no quota counts.',
+      'Gives the records of an archive to a node, or stores them in the data directory of a stopped node. Each ' +
+        'record is verified again. Faults in the archive are listed; sound records are stored all the same. You can ' +
+        'interrupt an import and run it again: stored records stay as they are. A data directory does not know the ' +
+        'options of its node. Without --config, or the environment variables, no quota applies, and a node in the ' +
+        'mode "listed" also gets avatars that are not on its list.',
     )
     .argument('<file>', 'the archive, compressed or not; - reads standard input')
     .option('--only <avatar...>', 'only records of these avatars', avatarsArgument)
@@ -57,7 +57,7 @@ Examples:
   $ avatar-kv import all.avatar-kv.ndjson.gz --only 0x02b4…c1 --node http://192.0.2.7:4381
   $ avatar-kv import all.avatar-kv.ndjson --data-dir /var/lib/avatar-kv
 
-Exit code 0: all that was asked for is there, and nothing is wrong with the archive.`,
+Exit code 0: every record asked for is stored, and the archive has no fault.`,
     )
     .action(async (file: string, options: ImportOptions, command: Command) => {
       checkPlace(command, options)

@@ -31,9 +31,10 @@ export function addReceipt(program: Command, context: CommandContext): void {
     .command('receipt')
     .summary('compare what hosts of an avatar sign that they hold')
     .description(
-      'Asks hosts what they hold of an avatar, signed with their peer keys, checks the signatures, and tells whether they ' +
-        'hold the same. Where they do not, it reads and checks the signed records of each: who lacks some is behind; who does ' +
-        'not hand out what it signed for contradicts itself. With --check, looks for contradictions among receipts in files.',
+      'Asks hosts what they store of an avatar. Each answer is signed with the peer key of the host; the command ' +
+        'checks the signatures and compares the answers. If they differ, it reads the signed records of each host and ' +
+        'shows which host is behind, and which one contradicts what it signed. With --check, it looks for ' +
+        'contradictions between receipts in files.',
     )
     .argument('[avatar]', 'the avatar: a public key in hex', avatarArgument)
     .addOption(
@@ -50,7 +51,7 @@ export function addReceipt(program: Command, context: CommandContext): void {
     .addHelpText(
       'after',
       `
-Exit code 0: every host gave a sound receipt, and none contradicts what it signed (the text tells who is behind);
+Exit code 0: every host gave a sound receipt, and none contradicts what it signed (a host may be behind);
 with --check: every receipt is genuine, and none contradicts another.
 
 Examples:

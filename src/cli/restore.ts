@@ -21,13 +21,14 @@ export function addRestore(program: Command, context: CommandContext): void {
     .command('restore')
     .summary('make a data directory from a backup')
     .description(
-      'Makes a new data directory from a backup: every record is verified again, and the result compared with what was backed ' +
-        'up. What has happened since the backup comes from peers once the node runs. Cursors of clients begin anew. One that ' +
-        'was interrupted can be run again; no node starts on a directory that is not finished.',
+      'Makes a new data directory from a backup. It verifies each record again and compares the result with the ' +
+        'backup. Records written since then come from peers once the node runs. Clients that follow events start ' +
+        'again from the beginning. If you interrupt a restore, run the same command again: no node starts on an ' +
+        'unfinished directory.',
     )
     .argument('<dir>', 'the backup')
     .requiredOption('--data-dir <dir>', 'the data directory to make; it must be new or empty')
-    .option('--with-key', 'take over the identity of the node that was backed up; that one must never run again')
+    .option('--with-key', 'take over the peer key of the node in the backup; that node must never run again')
     .addOption(jsonOption())
     .addHelpText(
       'after',

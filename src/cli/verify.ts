@@ -17,8 +17,9 @@ export function addVerify(program: Command, context: CommandContext): void {
     .command('verify')
     .summary('check an archive with no node')
     .description(
-      'Checks every record of an archive on this machine: form, signature, order, what it cites; then header and trailer. ' +
-        'Tells what it holds of each avatar, and what is missing. It asks nobody, and writes nothing.',
+      'Checks an archive on this machine: the form, signature, order and citations of each record, then the header ' +
+        'and the trailer. It lists what the archive holds of each avatar, and what is missing. It needs no network ' +
+        'and writes nothing.',
     )
     .argument('<file>', 'the archive, compressed or not; - reads standard input')
     .addOption(new Option('--network <name>', 'the network that it must be of (default: the one that it says)'))
@@ -30,7 +31,7 @@ Examples:
   $ avatar-kv verify alice.avatar-kv.ndjson
   $ avatar-kv verify all.avatar-kv.ndjson.gz --json
 
-Exit code 0: nothing is wrong with the archive. Records that others cite and that are missing are told: an archive cannot
+Exit code 0: the archive has no fault. Missing records that others cite are listed, and are no fault: an archive cannot
 show more than its node had.`,
     )
     .action(async (file: string, options: { network?: string; json?: true }) => {
