@@ -22,12 +22,12 @@ export function responses(success: Record<string, TSchema>, errors: readonly num
 
 const REASONS: Readonly<Record<number, string>> = {
   400: 'The request is not valid; nothing was changed.',
-  401: 'This is for the operator of the node.',
-  403: 'The node does not do this, by its policy.',
-  404: 'It does not exist here.',
-  409: 'A snapshot replaced what the write was built on; request a new payload and sign it.',
-  410: 'The cursor is of a store that is gone; start again without one.',
-  413: 'The body is too large, or the answer would be.',
+  401: 'Only the operator of the node may do this: send the operator token.',
+  403: 'The policy of the node forbids this.',
+  404: 'This node does not have it.',
+  409: 'A snapshot replaced the records that the write cites; request a new payload and sign it.',
+  410: 'The cursor belongs to an earlier store; start again without a cursor.',
+  413: 'The body, or the answer, is too large.',
   429: 'Too much from one address; `Retry-After` says when to try again.',
   503: 'The node is busy, refuses this for now, or cannot use its store; `Retry-After` says when to try again.',
 }
@@ -50,16 +50,20 @@ export const AnyJsonObject = Type.Unsafe<JsonObject>(
 
 export const RecordIdText = Type.String({
   pattern: '^0x[0-9a-f]{64}$',
-  description: 'The digest that was signed; it names the record everywhere.',
+  description: 'The digest that was signed. It identifies the record on every node.',
 })
 
 export const CitationSchema = object({ counter: Type.Integer(), id: RecordIdText }, 'Citation')
 
-export const PlatformText = Type.String({ minLength: 1, maxLength: 64, description: 'Such as `twitter`, or `nextid`.' })
+export const PlatformText = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  description: 'For example `twitter`, or `nextid`.',
+})
 
 /** 256 UTF-8 bytes at most; the record core judges the bytes. */
 export const IdentityText = Type.String({
   minLength: 1,
   maxLength: 256,
-  description: 'The account on the platform, kept as given. Under `nextid`: the avatar, in any form.',
+  description: 'The account on the platform, stored as given. Under `nextid`: the avatar, in any form.',
 })

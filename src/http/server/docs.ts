@@ -29,7 +29,7 @@ export async function installDocs(app: FastifyInstance, version: string): Promis
       },
       tags: [
         { name: 'Reading', description: 'Open to everyone.' },
-        { name: 'Writing', description: 'Every record carries its own proof: a signature.' },
+        { name: 'Writing', description: 'Needs no account: every record is signed.' },
         { name: 'Node' },
         { name: 'Version 1 (Next.ID)' },
       ],

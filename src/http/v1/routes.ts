@@ -113,9 +113,9 @@ export function v1Routes(
       {
         schema: {
           tags: TAGS,
-          summary: 'What avatars say of an account',
+          summary: 'The avatars that claim an account, and their content for it',
           description:
-            `At most ${BY_IDENTITY_VALUES} avatars. That an account is theirs is their own claim; ` +
+            `At most ${BY_IDENTITY_VALUES} avatars. Each avatar claims the account by itself; ` +
             'this node has not checked it.',
           querystring: ByIdentityQuery,
           response: responses({ 200: ByIdentityAnswer }, [400, 413]),
@@ -135,7 +135,7 @@ export function v1Routes(
         schema: {
           tags: TAGS,
           summary: 'Ask for a payload to sign',
-          description: 'Nothing is reserved: several payloads may be open at once, and written in any order.',
+          description: 'Nothing is reserved: a client may ask for several payloads and write them in any order.',
           body: PayloadRequest,
           response: responses({ 200: PayloadAnswer }, [400, 413]),
         },
@@ -153,7 +153,7 @@ export function v1Routes(
         schema: {
           tags: TAGS,
           summary: 'Write with a signed payload',
-          description: 'The write is on disk, and visible in the answer, which is that of `GET /v1/kv`.',
+          description: 'Answers as `GET /v1/kv` does once the write is on disk; the answer includes it.',
           body: WriteRequest,
           response: responses({ 201: KvAnswer }, [400, 409, 413]),
         },

@@ -21,7 +21,7 @@ export const PayloadAnswer = object(
   {
     uuid: Type.String(),
     created_at: Type.Integer({ description: 'Unix seconds.' }),
-    sign_payload: Type.String({ description: 'Sign this text as it is, with `personal_sign` (EIP-191).' }),
+    sign_payload: Type.String({ description: 'The text to sign, unchanged, with `personal_sign` (EIP-191).' }),
   },
   'PayloadAnswer',
 )
@@ -39,7 +39,7 @@ export const WriteRequest = object(
     signature: Type.String({
       minLength: 1,
       maxLength: 256,
-      description: '64 bytes r ‖ s, or 65 with v (0, 1, 27 or 28), in base64; `0x` and hexadecimal are taken as well.',
+      description: '64 bytes r ‖ s, or 65 with v (0, 1, 27 or 28), in base64, or as `0x` and hexadecimal.',
     }),
   },
   'WriteRequest',

@@ -10,38 +10,38 @@ const Flag = Type.Enum(['true', 'false'], { default: 'false' })
 export const ArchiveQuery = object({
   avatar: Type.Optional(
     Type.Union([AvatarText, Type.Array(AvatarText, { maxItems: MAX_AVATARS })], {
-      description: `May be repeated, up to ${MAX_AVATARS} times. Left out: all that the node hosts.`,
+      description: `May be repeated, up to ${MAX_AVATARS} times. Without it: every avatar that the node hosts.`,
     }),
   ),
-  history: Type.Optional({ ...Flag, description: 'Superseded records too, as far as the node keeps them.' }),
-  gzip: Type.Optional({ ...Flag, description: 'Compressed (RFC 1952).' }),
+  history: Type.Optional({ ...Flag, description: 'Include superseded records that the node stores.' }),
+  gzip: Type.Optional({ ...Flag, description: 'Compress with gzip (RFC 1952).' }),
 })
 
 const Count = Type.Integer({ minimum: 0 })
 
 const Fault = object({
   code: Type.String(),
-  line: Type.Integer({ description: 'From 1.' }),
+  line: Type.Integer({ description: 'The first line is 1.' }),
   message: Type.String(),
-  record_code: Type.Optional(Type.String({ description: 'For `bad_record`: why it is invalid.' })),
-  fatal: Type.Boolean({ description: 'Whether nothing after it was read.' }),
+  record_code: Type.Optional(Type.String({ description: 'For `bad_record`: why the record is invalid.' })),
+  fatal: Type.Boolean({ description: 'Whether reading stopped there.' }),
 })
 
 export const ImportAnswer = object(
   {
-    network: Type.Union([Type.String(), Type.Null()], { description: 'Of the header; null where there is none.' }),
+    network: Type.Union([Type.String(), Type.Null()], { description: 'From the header; null without one.' }),
     created_at: Type.Union([Type.Integer(), Type.Null()]),
-    records: Type.Integer({ minimum: 0, description: 'Lines with a record. What became of them:' }),
+    records: Type.Integer({ minimum: 0, description: 'Lines with a record. The next members count their results.' }),
     stored: Count,
     pending: Count,
     duplicate: Count,
     superseded: Count,
     refused: Count,
     invalid: Count,
-    skipped: Type.Integer({ minimum: 0, description: 'Of avatars that were not asked for.' }),
-    bytes: Type.Integer({ minimum: 0, description: 'Decompressed.' }),
+    skipped: Type.Integer({ minimum: 0, description: 'Records of avatars that were not asked for.' }),
+    bytes: Type.Integer({ minimum: 0, description: 'Size after decompression.' }),
     trailer: Type.Enum(['good', 'wrong', 'missing']),
-    sound: Type.Boolean({ description: 'Whether nothing at all is wrong with the archive.' }),
+    sound: Type.Boolean({ description: 'Whether the archive has no fault.' }),
     refusals: Type.Unsafe<Record<string, unknown>>(
       Type.Object({}, { additionalProperties: true, description: 'By code: `{"count","retry","message"}`.' }),
     ),
@@ -49,7 +49,7 @@ export const ImportAnswer = object(
       total: Count,
       codes: Type.Unsafe<Record<string, number>>(Type.Object({}, { additionalProperties: true })),
       first: Type.Array(Fault, { description: 'The first 20.' }),
-      stopped: Type.Union([Fault, Type.Null()], { description: 'The one at which reading stopped.' }),
+      stopped: Type.Union([Fault, Type.Null()], { description: 'The fault at which reading stopped.' }),
     }),
   },
   'Import',

@@ -82,7 +82,8 @@ export function createArchiveRoutes(
         schema: {
           tags: ['Reading'],
           summary: 'An archive of some avatars, or of all',
-          description: 'Newline-delimited JSON of one moment: a header, signed records, a trailer with a digest.',
+          description:
+            'Newline-delimited JSON: a header, signed records, a trailer with a digest; all from one moment of the store.',
           produces: [ARCHIVE_TYPE, 'application/gzip'],
           querystring: ArchiveQuery,
           response: responses({}, [400, 404, 429]),
@@ -143,10 +144,10 @@ export function createArchiveRoutes(
       {
         schema: {
           tags: ['Writing'],
-          summary: 'Take in an archive',
+          summary: 'Import an archive',
           description:
-            'The bytes of an archive, compressed or not. Each record passes the same door as in `POST /v2/records`; ' +
-            'what is wrong with the archive is told and does not keep sound records out. It may be repeated.',
+            'The bytes of an archive, compressed or not. Each record is checked as in `POST /v2/records`; ' +
+            'faults of the archive are reported, and valid records are imported all the same. You may repeat the call.',
           consumes: [ARCHIVE_TYPE, 'application/gzip'],
           response: responses({ 200: ImportAnswer }, [400, 429]),
         },

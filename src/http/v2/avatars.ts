@@ -39,7 +39,7 @@ export function v2AvatarRoutes(
       {
         schema: {
           tags: TAGS,
-          summary: 'Everything that an avatar has written, and where it stands',
+          summary: 'The state of an avatar: all contents, tips, digest, what is missing',
           params: AvatarParams,
           response: responses({ 200: AvatarAnswer }, [400, 404, 413]),
         },
@@ -76,7 +76,8 @@ export function v2AvatarRoutes(
       {
         schema: {
           ...contentSchema,
-          description: 'An address cannot hold the names `.` and `..`: see `/content`.',
+          description:
+            'A URL path cannot have the segments `.` and `..`: for such names use `/v2/avatars/{avatar}/content`.',
           params: NamespaceParams,
         },
       },
@@ -88,7 +89,7 @@ export function v2AvatarRoutes(
       {
         schema: {
           ...contentSchema,
-          description: 'Takes every name that a record can have.',
+          description: 'Works for every platform and identity that a record can have.',
           params: AvatarParams,
           querystring: NamespaceQuery,
         },

@@ -43,8 +43,8 @@ export function createBackupRoutes(
         exposeHeadRoute: false,
         schema: {
           tags: ['Node'],
-          summary: 'Everything that the node holds, of one moment',
-          description: 'For the command `avatar-kv backup`. One at a time.',
+          summary: 'A backup of everything that the node stores',
+          description: 'For the command `avatar-kv backup`. All from one moment of the store; one backup at a time.',
           produces: ['application/octet-stream'],
           response: responses({}, [401]),
         },

@@ -56,9 +56,9 @@ export function v2EventRoutes({
           tags: ['Reading'],
           summary: 'Changes as they happen, as server-sent events',
           description:
-            'Events `record` and `superseded` with `{avatar,id,counter,head,digest}`; their id is a cursor, to go on ' +
-            'after (`after`, or `Last-Event-ID`). An event `reset` says that what lies between cannot be told any ' +
-            'more: read the state anew, and go on.',
+            'Events `record` and `superseded` with `{avatar,id,counter,head,digest}`. The id of an event is a cursor, to resume ' +
+            'with `after` or `Last-Event-ID`. An event `reset` means that the node no longer has the events in between: ' +
+            'read the state again, and go on.',
           produces: ['text/event-stream'],
           querystring: EventsQuery,
           response: responses({}, [400, 429]),

@@ -23,7 +23,7 @@ const ListName = Type.Enum(['hosted', 'blocked', 'gone'])
 
 const HostingRequest = object(
   {
-    statement: Type.String({ maxLength: 4096, description: 'The text that was signed, as it is.' }),
+    statement: Type.String({ maxLength: 4096, description: 'The exact text that was signed.' }),
     signature: Type.String({ maxLength: 256, description: '64 or 65 bytes, as `0x` and hexadecimal or in base64.' }),
   },
   'HostingRequest',
@@ -34,8 +34,8 @@ const GrantedAnswer = object(
     status: Type.Literal('granted'),
     action: Type.Enum(['host', 'leave']),
     avatar: Text,
-    already: Type.Boolean({ description: 'With `host`: whether it was on the list already.' }),
-    pulling: Type.Boolean({ description: 'Whether its records are being pulled from where it lived.' }),
+    already: Type.Boolean({ description: 'With `host`: whether the avatar was already on the list.' }),
+    pulling: Type.Boolean({ description: 'Whether the node is fetching the records from the address in `from`.' }),
   },
   'HostingGranted',
 )
@@ -59,12 +59,14 @@ const PullAnswer = object(
 const HostedAnswer = object(
   {
     avatar: Text,
-    hosted: Type.Boolean({ description: 'Whether this node keeps and shows it.' }),
-    listed: Type.Boolean({ description: 'Whether it is on the list.' }),
+    hosted: Type.Boolean({ description: 'Whether this node stores and shows the avatar.' }),
+    listed: Type.Boolean({ description: 'Whether the avatar is on the list.' }),
     mode: Type.Enum(['all', 'listed']),
     policy: Type.Enum(['open', 'invite', 'closed']),
     homes: Homes,
-    pull: Type.Union([PullAnswer, Type.Null()], { description: 'The pull under way, or the last one remembered.' }),
+    pull: Type.Union([PullAnswer, Type.Null()], {
+      description: 'The current fetch of records, or the last one that the node remembers.',
+    }),
   },
   'Hosted',
 )
@@ -90,7 +92,7 @@ const ChangeRequest = object(
   {
     action: Type.Enum(['add', 'remove', 'block', 'unblock']),
     avatars: Type.Array(AvatarText, { minItems: 1, maxItems: AVATARS_PER_CHANGE }),
-    forget: Type.Optional(Type.Boolean({ description: 'With `block`: drop what is held, too.' })),
+    forget: Type.Optional(Type.Boolean({ description: 'With `block`: also delete the stored records.' })),
   },
   'HostingChange',
 )
@@ -119,7 +121,7 @@ export function v2HostingRoutes({
         onRequest: (request, _reply, done) => done(tooMany(desk.admits(clients.ofRequest(request.raw)))),
         schema: {
           tags,
-          summary: 'Ask to be taken in, or to be let go',
+          summary: 'Ask the node to host or to release an avatar',
           body: HostingRequest,
           response: responses({ 200: GrantedAnswer }, [400, 403, 404, 409, 429]),
         },
@@ -132,7 +134,7 @@ export function v2HostingRoutes({
       {
         schema: {
           tags,
-          summary: 'How this node keeps an avatar',
+          summary: 'Whether and how this node hosts an avatar',
           params: AvatarParams,
           response: responses({ 200: HostedAnswer }, [400]),
         },
@@ -156,7 +158,7 @@ export function v2HostingRoutes({
       {
         schema: {
           tags,
-          summary: 'Lists of avatars',
+          summary: 'The lists of avatars: hosted, blocked, gone',
           querystring: ListQuery,
           response: responses({ 200: ListAnswer }, [400, 401]),
         },
@@ -195,7 +197,7 @@ export function v2HostingRoutes({
       {
         schema: {
           tags,
-          summary: 'Drop what is held and not hosted',
+          summary: 'Delete the records of avatars that are not hosted',
           response: responses({ 200: object({ dropped: Count }) }, [401]),
         },
       },
@@ -207,7 +209,7 @@ export function v2HostingRoutes({
       {
         schema: {
           tags,
-          summary: 'Make codes that put one avatar each on the list',
+          summary: 'Make invitation codes, each for one avatar',
           body: object({ count: Type.Integer({ minimum: 1, maximum: INVITES_PER_REQUEST }) }),
           response: responses({ 200: object({ codes: Type.Array(Text) }) }, [400, 401]),
         },
@@ -220,7 +222,7 @@ export function v2HostingRoutes({
       {
         schema: {
           tags,
-          summary: 'Make all unused codes worthless',
+          summary: 'Revoke all unused invitation codes',
           response: responses({ 200: object({ revoked: Count }) }, [401]),
         },
       },

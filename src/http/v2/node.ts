@@ -67,7 +67,13 @@ export function v2NodeRoutes(
 
     app.get(
       '/v2/status',
-      { schema: { tags: TAGS, summary: 'What the node is and holds', response: responses({ 200: StatusAnswer }) } },
+      {
+        schema: {
+          tags: TAGS,
+          summary: 'Version, addresses, totals and settings of the node',
+          response: responses({ 200: StatusAnswer }),
+        },
+      },
       () => {
         const { avatars, records, bytes } = store.totals()
         const damage = store.damage()

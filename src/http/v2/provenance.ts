@@ -36,7 +36,7 @@ const ProvenanceAnswer = object(
     identity: Type.String(),
     path: Type.String(),
     kind: Type.Enum(['set', 'removed', 'unset']),
-    at: nullable(Type.String({ description: 'Where the record wrote: the path, or one above it.' })),
+    at: nullable(Type.String({ description: 'Where the record wrote: the path, or a path above it.' })),
     id: nullable(RecordIdText),
     counter: nullable(Type.Integer()),
     created_at: nullable(Type.Integer({ description: 'Unix seconds, as claimed by the author.' })),
@@ -69,7 +69,8 @@ export function v2ProvenanceRoutes({
       {
         schema: {
           ...schema,
-          description: 'An address cannot hold the names `.` and `..`: see `/v2/avatars/{avatar}/provenance`.',
+          description:
+            'A URL path cannot have the segments `.` and `..`: for such names use `/v2/avatars/{avatar}/provenance`.',
           params: NamespaceParams,
           querystring: ProvenanceQuery,
         },
@@ -82,7 +83,7 @@ export function v2ProvenanceRoutes({
       {
         schema: {
           ...schema,
-          description: 'Takes every name that a record can have.',
+          description: 'Works for every platform and identity that a record can have.',
           params: AvatarParams,
           querystring: NamedProvenanceQuery,
         },

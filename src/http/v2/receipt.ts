@@ -23,9 +23,9 @@ export function v2ReceiptRoutes({
       {
         schema: {
           tags: ['Reading'],
-          summary: 'What this node holds of an avatar, signed with its peer key',
+          summary: 'What this node stores of an avatar, signed with its peer key',
           description:
-            'A reader that stores receipts can show that a node later denied what it had signed. The signature is Ed25519 over ' +
+            'A reader who stores receipts can prove that a node later denied what it had signed. The signature is Ed25519 over ' +
             '`avatar-kv-receipt/2`, a line feed, and the RFC 8785 canonical JSON of the other members.',
           params: AvatarParams,
           response: responses({ 200: ReceiptAnswer }, [400, 404, 429]),

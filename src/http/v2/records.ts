@@ -92,9 +92,9 @@ export function v2RecordRoutes({
         bodyLimit: RECORDS_BODY_BYTES,
         schema: {
           tags: ['Writing'],
-          summary: 'Offer signed records',
+          summary: 'Write signed records',
           description:
-            'Each gets its own verdict; one bad record does not stop the others. What is `stored`, `pending` or a ' +
+            'Each record gets its own result; one bad record does not stop the others. A record that is `stored`, `pending` or a ' +
             '`duplicate` is on disk.',
           body: RecordsRequest,
           response: responses({ 200: RecordsResults }, [400, 413]),

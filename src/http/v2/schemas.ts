@@ -13,7 +13,7 @@ import {
 
 const CanonicalAvatar = Type.String({ description: '`0x` and the compressed key.' })
 const Digest = Type.String({ description: '64 hexadecimal digits: equal digests, equal state.' })
-const CursorText = Type.String({ maxLength: 64, description: 'From an earlier answer; opaque.' })
+const CursorText = Type.String({ maxLength: 64, description: 'The cursor of an earlier answer, unchanged.' })
 
 export const AvatarParams = object({ avatar: AvatarText })
 
@@ -22,11 +22,13 @@ export const AvatarAnswer = object(
     avatar: CanonicalAvatar,
     network: Type.String(),
     head: Type.Integer({ description: 'The greatest counter among the tips; 0 without any.' }),
-    tips: Type.Array(CitationSchema, { description: 'The greatest 16, ready to be cited.' }),
+    tips: Type.Array(CitationSchema, { description: 'The greatest 16 tips, ready to be cited.' }),
     tips_total: Type.Integer(),
     base: Type.Union([CitationSchema, Type.Null()]),
     digest: Digest,
-    pending: Type.Integer({ description: 'Records that wait for others and are not shown.' }),
+    pending: Type.Integer({
+      description: 'Patches that are stored and not shown, because records that they cite are missing.',
+    }),
     missing: object({ total: Type.Integer(), ids: Type.Array(RecordIdText) }),
     namespaces: Type.Array(object({ platform: Type.String(), identity: Type.String(), content: AnyJsonObject })),
   },
@@ -39,12 +41,12 @@ export const ReceiptAnswer = object(
     network: Type.String(),
     head: Type.Integer(),
     id: Type.Union([RecordIdText, Type.Null()], {
-      description: 'Of the greatest visible record, by counter and id; null where nothing is visible.',
+      description: 'The id of the greatest visible record, by counter and id; null if nothing is visible.',
     }),
-    records: Type.Integer({ description: 'Live records held, pending ones included.' }),
+    records: Type.Integer({ description: 'Live records stored, pending ones included.' }),
     digest: Digest,
     time: Type.Integer({ description: 'Unix seconds by the clock of the node.' }),
-    peer_id: Type.String({ description: 'Whose key signed: it holds the Ed25519 public key.' }),
+    peer_id: Type.String({ description: 'The node that signed. The peer id contains its Ed25519 public key.' }),
     signature: Type.String({ description: '`0x` and 64 bytes.' }),
   },
   'Receipt',
@@ -73,7 +75,7 @@ export const RecordsAnswer = object(
         id: RecordIdText,
         status: Type.Enum(['stored', 'pending', 'superseded']),
       }),
-      { description: 'In order of arrival at this node; a page may hold fewer than asked for.' },
+      { description: 'In order of arrival at this node. A page may have fewer records than asked for.' },
     ),
     digest: Digest,
     cursor: CursorText,
@@ -90,7 +92,7 @@ export const AvatarsQuery = object({
 export const AvatarsAnswer = object(
   {
     avatars: Type.Array(CanonicalAvatar),
-    cursor: Type.Union([Type.String(), Type.Null()], { description: 'Where to go on; null at the end.' }),
+    cursor: Type.Union([Type.String(), Type.Null()], { description: 'The cursor of the next page; null at the end.' }),
   },
   'Avatars',
 )
@@ -121,7 +123,7 @@ export const RecordsResults = object(
         message: Type.Optional(Type.String()),
         retry: Type.Optional(Type.Boolean({ description: 'For a refused record: whether a later try may succeed.' })),
       }),
-      { description: 'One a record, in order.' },
+      { description: 'One result for each record, in order.' },
     ),
   },
   'Results',
@@ -137,29 +139,33 @@ export const StatusAnswer = object(
     addresses: Type.Array(Type.String(), { description: 'Multiaddrs to dial this node.' }),
     peers: Type.Integer(),
     avatars: Type.Integer(),
-    records: Type.Integer({ description: 'Live records held.' }),
-    bytes: Type.Integer({ description: 'Payloads and signatures of all records kept, history included.' }),
+    records: Type.Integer({ description: 'Live records stored.' }),
+    bytes: Type.Integer({ description: 'Payloads and signatures of all stored records, history included.' }),
     hosting: object({
       mode: Type.Enum(['all', 'listed']),
-      policy: Type.Enum(['open', 'invite', 'closed'], { description: 'Who is put on the list on request.' }),
+      policy: Type.Enum(['open', 'invite', 'closed'], { description: 'Which owners get on the list when they ask.' }),
       listed: Type.Integer({ description: 'Avatars on the list.' }),
     }),
     subscribers: Type.Integer({ description: 'Open event streams.' }),
-    epoch: Type.String({ description: 'Names the life of the store; cursors hold it.' }),
+    epoch: Type.String({
+      description: 'A random name of the store. A store that was made again has another one, and older cursors expire.',
+    }),
     damage: Type.Union(
       [
         object({
           found_at: Type.Integer({ description: 'Unix seconds.' }),
-          files: Type.Array(Type.String(), { description: 'What was found, file by file; the first 20.' }),
+          files: Type.Array(Type.String(), {
+            description: 'The damaged files, each with what is wrong; the first 20.',
+          }),
           records_lost: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
-            description: 'Records lost, at least; null where that is not known. Sync asks peers for them.',
+            description: 'At least how many records were lost; null if that is unknown. Sync asks peers for them.',
           }),
         }),
         Type.Null(),
       ],
-      { description: 'The last damage that the node found in its store; null for none.' },
+      { description: 'The last damage that the node found in its store; null if there was none.' },
     ),
-    engine: Type.Optional(Type.String({ description: 'What verifies signatures here.' })),
+    engine: Type.Optional(Type.String({ description: 'The engine that verifies signatures.' })),
     uptime_seconds: Type.Integer(),
   },
   'Status',
@@ -171,11 +177,16 @@ export const PeerSync = object(
   {
     state: Type.Enum(
       ['idle', 'waiting', 'backing_off', 'opening', 'reconciling', 'bootstrapping', 'fetching', 'serving'],
-      { description: '`waiting`: for a place; `backing_off`: after failures; the last five: what a session does now.' },
+      {
+        description:
+          '`waiting`: for a free session; `backing_off`: after failures; the last five: what the current session does.',
+      },
     ),
-    role: Type.Union([Type.Enum(['initiator', 'responder']), Type.Null()], { description: 'Of the session now.' }),
+    role: Type.Union([Type.Enum(['initiator', 'responder']), Type.Null()], {
+      description: 'The role in the current session.',
+    }),
     progress: Type.Union([object({ done: Count, total: Type.Union([Count, Type.Null()]) }), Type.Null()], {
-      description: 'Records moved by the session now, of `total` where that is known.',
+      description: 'Records that the current session has transferred; `total` if known.',
     }),
     last: Type.Union(
       [
@@ -183,21 +194,21 @@ export const PeerSync = object(
           finished_at: Type.Integer({ description: 'Unix seconds.' }),
           role: Type.Enum(['initiator', 'responder']),
           outcome: Type.Enum(['equal', 'equal_except_refused', 'different'], {
-            description: 'Whether both sides then held the same records.',
+            description: 'Whether both sides held the same records at the end.',
           }),
           differences: Type.Integer({
             minimum: 0,
-            description: 'Records that one side had and the other had not, before.',
+            description: 'Records that only one side had at the beginning.',
           }),
           refused_here: Count,
           refused_there: Count,
         }),
         Type.Null(),
       ],
-      { description: 'The last comparison that ran to its end.' },
+      { description: 'The last completed comparison.' },
     ),
-    sessions: Type.Integer({ minimum: 0, description: 'That ran to their end, since this node started.' }),
-    failures: Type.Integer({ minimum: 0, description: 'In a row, since then.' }),
+    sessions: Type.Integer({ minimum: 0, description: 'Completed sessions since this node started.' }),
+    failures: Type.Integer({ minimum: 0, description: 'Consecutive failures since the last completed session.' }),
     error: Type.Union([Type.String(), Type.Null()], { description: 'Code of the last failure.' }),
     records_in: Count,
     records_out: Count,
@@ -221,7 +232,7 @@ export const PeersAnswer = object(
           minimum: 0,
           description: 'Records, new to this node, that the peer delivered by gossip since this node started.',
         }),
-        sync: Type.Union([PeerSync, Type.Null()], { description: 'Null for a peer that does not speak sync.' }),
+        sync: Type.Union([PeerSync, Type.Null()], { description: 'Null for a peer that does not support sync.' }),
       }),
     ),
   },
