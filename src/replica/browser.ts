@@ -13,7 +13,7 @@ import type { Replica, ReplicaOptions } from './types.ts'
 export * from './shared.ts'
 
 /**
- * Opens the data of that name, or makes it. All tabs of an origin that use one name share it.
+ * Opens the data of that name, or creates it. All tabs of an origin that use the same name share it.
  *
  * @throws ReplicaError `usage`, `unsupported`, `wrong_network`, `newer`, `storage`; ClientError `usage`
  */

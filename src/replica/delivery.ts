@@ -1,6 +1,6 @@
 /**
- * Sends what waits of one avatar, in order. A write leaves the queue once a node has taken it; what no node takes stays, and
- * is told of. The same bytes may be handed in any number of times: a record is one record.
+ * Sends own writes of one avatar, in order. A write leaves the queue once a node has taken it. A write that no node takes stays,
+ * and the app is told why. It is safe to send a record again.
  */
 import { messageOf } from '../platform/errors.ts'
 import type { PatchBody } from '../record/types.ts'
@@ -24,14 +24,14 @@ export interface DeliveryComponents {
   readonly now: () => number
 }
 
-/** `idle`: nothing waits. `again`: something was done, and there may be more. Else why nothing could be. */
+/** `idle`: nothing waits. `again`: a step was done, and there may be more. Otherwise why no step could be done. */
 export type Delivered =
   | 'idle'
   | 'again'
   | { readonly kind: 'unreachable' | 'refused' | 'refused_for_good'; readonly message: string }
 
 /**
- * One step.
+ * Does one step.
  *
  * @throws ClientError `aborted`, ReplicaError `storage`, `not_followed`
  */
@@ -126,7 +126,7 @@ const outgoing = ({ record }: QueuedWrite): OutgoingRecord => ({
   prev: (record.body as PatchBody).prev,
 })
 
-/** Whether a snapshot that the node holds supersedes a write: not by its word, but by the snapshot. */
+/** Whether a snapshot that the node holds supersedes a write. The snapshot is read: the node's word is not enough. */
 async function isSuperseded(
   replica: AvatarReplica,
   reader: VerifiedReader,
@@ -138,12 +138,12 @@ async function isSuperseded(
   return record.body.counter < (replica.confirmed.base?.counter ?? 0)
 }
 
-/** Whether a write is ahead of the clock here as well: else this clock may be behind, and other nodes take it. */
+/** Whether a write is ahead of the clock here too. If not, the node's clock may be wrong, and other nodes take the write. */
 function isAhead(entry: QueuedWrite, now: number): boolean {
   return entry.record.body.created_at > Math.floor(now / 1_000) + MAX_AHEAD_SECONDS
 }
 
-/** Gives a node what it lacks of what it was given, as far as it is known here. What it does with it, following shows. */
+/** Sends a node the records that it lacks of those that own writes cite. Following the node shows whether it took them. */
 async function heal(api: NodeApi, replica: AvatarReplica, signal: AbortSignal): Promise<void> {
   try {
     await healWith(api, replica.shown, signal)
@@ -156,7 +156,7 @@ function reasonOf({ code, message }: DeliveryAnswer): string {
   return [code, message].filter((part) => part !== undefined).join(': ') || 'it gave no reason'
 }
 
-/** For people: why a step failed, whatever it was. */
+/** Why a step failed, for people. */
 export function troubleOf(error: unknown): Exclude<Delivered, string> {
   return { kind: 'unreachable', message: messageOf(error) }
 }

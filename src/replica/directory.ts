@@ -5,27 +5,27 @@ import { ReplicaError } from './errors.ts'
 import { storageError, type LevelDatabase } from './level-disk.ts'
 
 /**
- * The mark that a replica was made here, beside LevelDB's files. It is inside the directory, for the folder around it may
- * not be the app's to write to; so a directory that was moved away is one that never was.
+ * The mark that a replica was created here, beside LevelDB's files. It is inside the directory, because the app may not be allowed
+ * to write to the parent directory. So a directory that was moved away counts as one that never existed.
  */
 const MARK_NAME = 'avatar-kv-replica.json'
 const MARK = { format: 'avatar-kv-replica/1' }
 
 export interface Directory {
   readonly db: LevelDatabase
-  /** Writes the mark where there is none. Once the first row is on disk, and before any write is acknowledged. */
+  /** Writes the mark if there is none. Call it once the first row is on disk, and before any write is acknowledged. */
   mark(): Promise<void>
 }
 
 /**
- * Opens the database in a directory, or creates it where there never was one.
+ * Opens the database in a directory, or creates it where there was none.
  *
  * @throws ReplicaError `locked`, `storage`
  */
 export async function openDirectory(location: string): Promise<Directory> {
   const markPath = `${location}/${MARK_NAME}`
   const { isThere, isMarked } = await find(location, markPath)
-  // Loaded here: a bundled server that opens no replica must not need the native part of LevelDB.
+  // Loaded here, so that a bundled server that opens no replica does not need the native part of LevelDB.
   const { Level } = await import('level')
   const db = new Level<string, string>(location, { createIfMissing: !isThere })
   try {
@@ -49,7 +49,7 @@ export async function openDirectory(location: string): Promise<Directory> {
 }
 
 async function isEmpty(db: LevelDatabase): Promise<boolean> {
-  // A table that cannot be read is there.
+  // A table that cannot be read is not empty.
   return (
     (
       await db

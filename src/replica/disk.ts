@@ -1,14 +1,14 @@
 import { ReplicaError } from './errors.ts'
 
 /**
- * What a replica keeps its rows on: keys are short ASCII texts in byte order, values are bytes.
+ * Stores the rows of a replica: keys are short ASCII texts in byte order, values are bytes.
  *
  * @throws ReplicaError `storage` from the calls
  */
 export interface Disk extends Rows {
   /**
-   * Calls back when the database was closed under the replica and has been opened again, before anything else is read or
-   * written. What waits to be done fails where the call fails, and the next thing to be done tries again.
+   * Calls back after the database was closed by something else and was opened again, before anything else is read or written. If
+   * the call fails, the operations that wait fail, and the next operation calls it again.
    */
   onReopened(call: (rows: Rows) => Promise<void>): void
   close(): Promise<void>
@@ -16,9 +16,9 @@ export interface Disk extends Rows {
 
 export interface Rows {
   get(key: string): Promise<Uint8Array | undefined>
-  /** Rows between two keys, both exclusive, in order; in pages, so that memory stays bounded. */
+  /** Rows between two keys, both exclusive, in order. They are read in pages, so that memory is bounded. */
   rows(range: { readonly after: string; readonly before: string }): AsyncIterable<readonly [string, Uint8Array]>
-  /** Whole or not at all, and on disk when it resolves. */
+  /** Writes all or nothing. It is on disk when this resolves. */
   batch(operations: readonly Operation[]): Promise<void>
 }
 
@@ -26,7 +26,7 @@ export type Operation =
   | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
   | { readonly type: 'del'; readonly key: string }
 
-/** What was under way when a disk was closed, or comes later, fails with ReplicaError `closed`, however the disk says so. */
+/** A disk whose operations fail with ReplicaError `closed` once it is closed, whatever the error of `disk` is. */
 export function closable(disk: Disk): Disk {
   let isClosed = false
 

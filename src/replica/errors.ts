@@ -1,10 +1,10 @@
 /**
- * `usage`: the call makes no sense as it is. `not_followed`: the replica does not keep this avatar. `unsent`: signed writes wait
- * that would be lost. `queue_full`, `too_many`: a bound is reached.
+ * `usage`: the arguments of the call are wrong. `not_followed`: the replica does not follow this avatar. `unsent`: signed writes
+ * wait that would be lost. `queue_full`, `too_many`: a limit is reached.
  *
- * `locked`: another process has the data open. `unsupported`: the platform lacks what keeps the data whole. `wrong_network`,
- * `newer`: the data is of another network, or of a newer version. `storage`: the disk does not take or give it. `closed`: the
- * replica was closed.
+ * `locked`: another process has the data open. `unsupported`: the platform lacks something that keeps the data whole.
+ * `wrong_network`, `newer`: the data is of another network, or of a newer version. `storage`: the disk cannot be read or written.
+ * `closed`: the replica was closed.
  */
 export type ReplicaErrorCode =
   | 'usage'
@@ -19,7 +19,7 @@ export type ReplicaErrorCode =
   | 'storage'
   | 'closed'
 
-/** The one error of the replica's own; what it asks of nodes and signers fails with a ClientError. */
+/** The replica's own error. Failures of nodes and signers are a ClientError. */
 export class ReplicaError extends Error {
   override readonly name = 'ReplicaError'
   readonly code: ReplicaErrorCode

@@ -1,6 +1,6 @@
 /**
  * The replica: a verified local copy of chosen avatars, in a directory (LevelDB), for one process at a time
- * (docs/replica.md). Bundlers for browsers take `browser.ts` in its place.
+ * (docs/replica.md). Bundlers for browsers use `browser.ts` instead.
  *
  * @module avatar-kv/replica
  */
@@ -14,7 +14,7 @@ import type { Replica, ReplicaOptions } from './types.ts'
 export * from './shared.ts'
 
 /**
- * Opens the data in a directory, or creates it where there never was one. A directory that lost files is left as it is.
+ * Opens the data in a directory, or creates it where there was none. A directory that lost files is not changed.
  *
  * @throws ReplicaError `usage`, `locked`, `wrong_network`, `newer`, `storage`; ClientError `usage`
  */

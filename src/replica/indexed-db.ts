@@ -1,13 +1,13 @@
 /**
- * Rows in IndexedDB, laid out as `level` lays them out in a browser, so that its tools read them. `level` itself is not used
- * there: it asks for the modules `events` and `buffer` of Node, which bundlers no longer bring along, is larger than the whole
- * replica, and has no way to ask for strict durability.
+ * Rows in IndexedDB, in the format of `level` in browsers, so that its tools can read them. `level` itself is not used: it needs
+ * the modules `events` and `buffer` of Node, which bundlers no longer provide, is larger than the whole replica, and cannot ask
+ * for strict durability.
  */
 import type { Disk, Rows } from './disk.ts'
 import { ReplicaError } from './errors.ts'
 import { PAGE_ROWS } from './limits.ts'
 
-/** As browser-level has it. */
+/** The same as in browser-level. */
 const NAME_PREFIX = 'level-js-'
 
 /**
@@ -38,7 +38,7 @@ export async function openIndexedDb(location: string): Promise<Disk> {
     return opening
   }
 
-  /** Reading and writing a whole batch can be repeated: what fails on a lost connection is done once more on a new one. */
+  /** It is safe to repeat an operation: one that fails on a lost connection is done once more on a new connection. */
   async function use<T>(run: (db: IDBDatabase) => Promise<T>): Promise<T> {
     const used = connect()
     const db = await used
@@ -63,13 +63,13 @@ export async function openIndexedDb(location: string): Promise<Disk> {
   }
 }
 
-/** @param lost called once the connection cannot be used any more */
+/** @param lost called once the connection can no longer be used */
 async function open(location: string, lost: () => void): Promise<IDBDatabase> {
   const opening = indexedDB.open(NAME_PREFIX + location, 1)
   opening.addEventListener('upgradeneeded', () => opening.result.createObjectStore(location))
   const db = await settled(opening, 'opened')
   db.addEventListener('close', lost)
-  // Another tab that deletes the database, or upgrades it to a newer version, must not be held up.
+  // Another tab that deletes the database, or upgrades it to a newer version, must not have to wait.
   db.addEventListener('versionchange', () => {
     lost()
     db.close()
@@ -84,7 +84,7 @@ function rowsOf(use: <T>(run: (db: IDBDatabase) => Promise<T>) => Promise<T>, lo
       const end = encode(before)
       for (let from = encode(after); ;) {
         const range = IDBKeyRange.bound(from, end, true, true)
-        // Asked for together: a transaction ends where nothing is asked of it.
+        // Both at once: a transaction ends as soon as it has no open request.
         const [keys, values] = await use((db) => {
           const rows = store(db, location, 'readonly')
           const keys = settled(rows.getAllKeys(range, PAGE_ROWS), 'read')
@@ -113,10 +113,10 @@ function rowsOf(use: <T>(run: (db: IDBDatabase) => Promise<T>) => Promise<T>, lo
   }
 }
 
-/** @throws ReplicaError `storage` where the database was closed meanwhile */
+/** @throws ReplicaError `storage` if the database was closed meanwhile */
 function store(db: IDBDatabase, name: string, mode: 'readonly' | 'readwrite'): IDBObjectStore {
   try {
-    // Strict: the browser has it on disk before it says so. Otherwise a power loss may undo what was acknowledged.
+    // Strict: the browser reports a write once it is on disk. Otherwise a power loss may undo an acknowledged write.
     return db.transaction([name], mode, { durability: 'strict' }).objectStore(name)
   } catch (error) {
     throw storageError('used', error)
@@ -124,15 +124,14 @@ function store(db: IDBDatabase, name: string, mode: 'readonly' | 'readwrite'): I
 }
 
 /**
- * Errors by which browsers say that a connection is gone: `InvalidStateError` after a close, `NotFoundError` where another tab
- * made the database without its store, `UnknownError` where Safari lost its storage process, `AbortError` for a transaction that
- * was under way.
+ * Errors by which browsers report a lost connection: `InvalidStateError` after a close, `NotFoundError` if another tab created the
+ * database without its store, `UnknownError` if Safari lost its storage process, `AbortError` for a transaction that was open.
  */
 const LOST: ReadonlySet<unknown> = new Set(['InvalidStateError', 'NotFoundError', 'UnknownError', 'AbortError'])
 
 function isLost(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined
-  // A transaction that the browser aborts has no error of its own.
+  // A transaction that the browser aborts has no error.
   return error instanceof ReplicaError && (cause === null || (cause instanceof Error && LOST.has(cause.name)))
 }
 
@@ -161,7 +160,7 @@ function committed(transaction: IDBTransaction): Promise<void> {
 
 function storageError(what: string, cause: unknown): ReplicaError {
   if (cause instanceof Error && cause.name === 'VersionError') {
-    return new ReplicaError('newer', 'A newer version of this app has written the data: load the page again.', cause)
+    return new ReplicaError('newer', 'A newer version of this app has written the data. Load the page again.', cause)
   }
   const why = cause instanceof Error ? cause.message : 'no reason given'
   return new ReplicaError('storage', `The browser's storage cannot be ${what}: ${why}. Nothing was changed.`, cause)

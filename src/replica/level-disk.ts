@@ -6,23 +6,23 @@ import type { Disk, Operation, Rows } from './disk.ts'
 import { ReplicaError } from './errors.ts'
 import { PAGE_ROWS } from './limits.ts'
 
-/** Any database of the `abstract-level` family: `level`, `memory-level`, `browser-level`. */
+/** A database of the `abstract-level` family: `level`, `memory-level`, `browser-level`. */
 export type LevelDatabase = AbstractLevel<string | Buffer | Uint8Array, string, string>
 
 const ENCODING = { keyEncoding: 'utf8', valueEncoding: 'view' } as const
-/** `sync` is LevelDB's: on disk before it is acknowledged. Others take no notice of it. */
+/** `sync`: LevelDB acknowledges a write once it is on disk. Other databases ignore it. */
 const SYNCED: BatchOptions<string, Uint8Array> = { sync: true, ...ENCODING }
 
 /**
- * Rows in a database that is open, or opens by itself. Closing the disk closes it.
+ * Rows in a database that is open, or opens by itself. Closing the disk closes the database.
  *
- * LevelDB goes on after a write that failed, as on a full disk, but what it then writes comes behind half a record in its log,
- * and is thrown away when the log is read the next time, though it was acknowledged. So after a failure the database is opened
- * anew, which begins another log, before anything else is done with it. That is why one thing is done at a time.
+ * LevelDB accepts writes after one that failed, as on a full disk. But in its log they come after half a record, so they are lost
+ * when the log is read the next time, although they were acknowledged. So after a failure the database is closed and opened,
+ * which begins another log, before the next operation. That is why operations run one at a time.
  */
 export function levelDisk(db: LevelDatabase): Disk {
   const inTurn = createWriteQueue()
-  /** After a batch that failed, what makes it undone: where but the fsync failed, the log brings it back. */
+  /** Operations that undo a batch that failed: if only the fsync failed, the batch is in the log. */
   let undo: readonly Operation[] | undefined
   let reopened: ((rows: Rows) => Promise<void>) | undefined
   let isClosed = false
@@ -30,7 +30,7 @@ export function levelDisk(db: LevelDatabase): Disk {
   function use<T>(what: 'read' | 'written', run: () => Promise<T>): Promise<T> {
     return inTurn('all', async () => {
       try {
-        if (undo !== undefined) await openAnew(undo)
+        if (undo !== undefined) await openAgain(undo)
         else if (db.status === 'closed' && !isClosed) await reopen()
         return await run()
       } catch (error) {
@@ -39,7 +39,7 @@ export function levelDisk(db: LevelDatabase): Disk {
     })
   }
 
-  /** The program that handed in the database has closed it. */
+  /** Opens the database after the program that owns it has closed it. */
   async function reopen(): Promise<void> {
     await db.open()
     try {
@@ -50,14 +50,14 @@ export function levelDisk(db: LevelDatabase): Disk {
     }
   }
 
-  async function openAnew(operations: readonly Operation[]): Promise<void> {
+  async function openAgain(operations: readonly Operation[]): Promise<void> {
     await db.close()
     await db.open()
     await db.batch<string, Uint8Array>([...operations], SYNCED)
     undo = undefined
   }
 
-  /** What is there now at the keys of some operations. */
+  /** Operations that restore the present values of the keys of `operations`. */
   async function present(operations: readonly Operation[]): Promise<Operation[]> {
     const keys = operations.map(({ key }) => key)
     const values = await db.getMany<string, Uint8Array>(keys, ENCODING)
@@ -85,7 +85,7 @@ export function levelDisk(db: LevelDatabase): Disk {
           try {
             await db.batch<string, Uint8Array>([...operations], SYNCED)
           } catch (error) {
-            // A database that does not even give what it has has not taken anything either.
+            // A database that cannot be read has not written the batch either.
             undo = await present(operations).catch(() => [])
             throw error
           }
@@ -103,7 +103,7 @@ export function levelDisk(db: LevelDatabase): Disk {
   }
 }
 
-/** @param what cannot be done, for people */
+/** @param what the database cannot be, for people */
 export function storageError(what: 'opened' | 'read' | 'written', error: unknown): ReplicaError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
   const advice = what === 'written' ? 'Nothing was changed.' : ADVICE
@@ -111,4 +111,4 @@ export function storageError(what: 'opened' | 'read' | 'written', error: unknown
 }
 
 const ADVICE =
-  'If the disk is full, make room and try again. If a file of it is damaged or gone, move the directory away and follow the avatars again; what was not sent is lost with it, so export first where it still opens.'
+  'If the disk is full, make room and try again. If a file is damaged or missing, move the directory away and follow the avatars again. Writes that were not sent are lost then, so export first if the replica still opens.'

@@ -11,7 +11,7 @@ const ID_BYTES = 16
 interface Meta {
   readonly version: number
   readonly network: string
-  /** Another one where the store was deleted and made again. Missing in data of version 0.1. */
+  /** Random; another one after the store was deleted and created again. Missing in data of version 0.1. */
   readonly id?: string
 }
 
@@ -24,7 +24,10 @@ interface Meta {
 export async function checkMetadata(disk: Rows, tabs: Tabs, network: string): Promise<string> {
   const meta = (await readMeta(disk)) ?? { version: rows.TABLE_VERSION, network }
   if (meta.version > rows.TABLE_VERSION) {
-    throw new ReplicaError('newer', 'This data was written by a newer version: upgrade, or choose another location.')
+    throw new ReplicaError(
+      'newer',
+      'This data was written by a newer version. Upgrade avatar-kv, or choose another location.',
+    )
   }
   if (meta.network !== network) {
     throw new ReplicaError(

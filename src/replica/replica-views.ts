@@ -1,7 +1,7 @@
 /**
- * The two folds of an avatar in a replica. `confirmed` is of what nodes have, as they are read; its digest is to be compared with
- * theirs. `shown` has own writes that wait as well; it is made once something is written here. Both are kept up to date record
- * by record, and an own write that is given up, or signed anew, takes nothing along but itself.
+ * The two states of an avatar in a replica. `confirmed` is the state of the records that nodes have; its digest is compared with
+ * theirs. `shown` has own writes that wait too; it is made once something is written here. Both are updated record by record. An
+ * own write that is discarded or signed again removes only itself.
  */
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
 import { LocalAvatar } from '../client/local-avatar.ts'
@@ -22,7 +22,7 @@ export class ReplicaViews {
     return this.#shown ?? this.confirmed
   }
 
-  /** Shows own writes beside what is shown already. */
+  /** Shows own writes in addition to those that are shown. */
   show(own: readonly VerifiedRecord[]): void {
     if (this.#shown === undefined) return this.showOnly(own)
     for (const record of own) this.#shown.add(record)
@@ -34,7 +34,7 @@ export class ReplicaViews {
     this.#shown = this.of(own)
   }
 
-  /** What nodes have, and these own writes. */
+  /** The state of the records that nodes have, with these own writes. */
   of(own: readonly VerifiedRecord[]): LocalAvatar {
     const local = new LocalAvatar(this.confirmed.avatar, this.confirmed.network)
     for (const record of snapshotsFirst([...this.confirmed.records], (each) => each)) local.add(record)
@@ -44,12 +44,12 @@ export class ReplicaViews {
   }
 }
 
-/** It has nowhere to be saved to: what is to be saved is the confirmed one, and what waits is on disk. */
+/** Forgets which records are unsaved: this state is not saved. Confirmed records are, and own writes are on disk. */
 function saved(local: LocalAvatar | undefined): void {
   void local?.save(() => Promise.resolve())
 }
 
-/** What a snapshot supersedes is not folded at all where the snapshot comes first. */
+/** Snapshots first: records that they supersede are then skipped, not added and removed. */
 export function snapshotsFirst<T>(found: readonly T[], recordOf: (each: T) => VerifiedRecord): T[] {
   const isPatch = (each: T): boolean => recordOf(each).body.type === 'patch'
   return [...found.filter((each) => !isPatch(each)), ...found.filter(isPatch)]

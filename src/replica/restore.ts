@@ -1,4 +1,4 @@
-/** Signs anew what a snapshot, or damage, has taken the ground from; where nobody can, it is kept, and told of. */
+/** Signs own writes again if the records that they build on were superseded or damaged. Without a signer they become conflicts. */
 import { messageOf } from '../platform/errors.ts'
 import type { Avatar, Citation, PatchBody, VerifiedRecord } from '../record/types.ts'
 import { ClientError } from '../client/errors.ts'
@@ -7,7 +7,7 @@ import type { Signer } from '../client/signers.ts'
 import { signingBaseOf, whyOutdated } from './signing-base.ts'
 import { ReplicaError } from './errors.ts'
 import { MAX_ASKED, MAX_REBASES } from './limits.ts'
-import { DAMAGED, DISPUTED, REJECTED, SIGNERLESS, SUPERSEDED, UNSEEN } from './reasons.ts'
+import { DAMAGED, DISPUTED, isSignerless, REJECTED, SUPERSEDED, UNSEEN } from './reasons.ts'
 import type { AvatarReplica } from './avatar-replica.ts'
 import type { QueuedWrite } from './rows.ts'
 import type { Sign } from './signing.ts'
@@ -15,25 +15,25 @@ import type { ReplicaEvent } from './types.ts'
 
 export interface Restorer {
   /**
-   * Signs writes anew in their order, on all that is known; without a signer they become conflicts.
+   * Signs writes again in their order, on all records that are known. Without a signer they become conflicts.
    *
-   * @param why what people are told then. Default: what the first of them says, on which the others build
+   * @param why the reason for people. Default: the reason of the first write, on which the others build
    */
   restore(replica: AvatarReplica, entries: readonly QueuedWrite[], why?: string): Promise<void>
-  /** Signs anew what became a conflict only because the tab that found it had no signer, and this one has. */
+  /** Signs writes again that are in conflict only because the tab that noticed had no signer, if this tab has one. */
   adopt(replica: AvatarReplica): Promise<void>
   /**
-   * Now that an avatar was read: what was written before anything was known of it is signed anew on what is there. As it is it
-   * would come before all that there is, and what is older would hide it.
+   * Call this once an avatar was read. Writes that were signed before that are signed again on the records that were found:
+   * unchanged, they would come before all of these, and older records would hide them.
    */
   open(replica: AvatarReplica, entries: readonly QueuedWrite[]): Promise<void>
-  /** Notes that no node calls a write valid; what was built on it is signed anew. */
+  /** Marks a write that no node accepts, and signs the writes that build on it again. */
   reject(replica: AvatarReplica, entry: QueuedWrite, message: string): Promise<void>
   /**
-   * Signs writes anew.
+   * Signs writes again.
    *
    * @throws ClientError of the signer, `superseded`; ReplicaError `closed`
-   * @returns what took their place
+   * @returns the records that replace them
    */
   signAgain(replica: AvatarReplica, entries: readonly QueuedWrite[], signer: Signer): Promise<readonly VerifiedRecord[]>
 }
@@ -77,7 +77,7 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
       }),
     )
 
-  /** To be called within `exclusive`. */
+  /** Call it within `exclusive`. */
   async function swap(
     replica: AvatarReplica,
     there: readonly QueuedWrite[],
@@ -113,7 +113,7 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
     })
   }
 
-  /** Nothing waits for a person: what he signed is taken if it still holds by then. */
+  /** Other work goes on while a person decides. The signature is used if it is still of use by then. */
   async function askAgain(
     replica: AvatarReplica,
     entries: readonly QueuedWrite[],
@@ -123,11 +123,11 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
       await replica.catchUp()
       const there = stillThere(replica, entries)
       if (there.length === 0) return []
-      const basis = signingBaseOf(replica, replica.without(there))
-      const records = await signOn(there, signer, basis.tips)
+      const base = signingBaseOf(replica, replica.without(there))
+      const records = await signOn(there, signer, base.tips)
       const isTaken = await replica.exclusive(async () => {
         if (stillThere(replica, there).length < there.length) return false
-        if (whyOutdated(replica, basis, records, replica.without(there)) !== undefined) return false
+        if (whyOutdated(replica, base, records, replica.without(there)) !== undefined) return false
         await swap(replica, there, records)
         return true
       })
@@ -135,7 +135,7 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
     }
     throw new ClientError(
       'superseded',
-      'What this builds on changed each time while it was being signed. It is kept as it was: try again later.',
+      'The records that this builds on changed each time while it was being signed. Nothing was changed. Try again later.',
     )
   }
 
@@ -151,13 +151,13 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
       try {
         await signAgain(replica, entries, signer, isSuperseded)
       } catch (error) {
-        // The disk's failure, or the replica's end, says nothing of the write.
+        // A failure of the disk, or the end of the replica, is no verdict on the write.
         if (error instanceof ReplicaError) throw error
-        await mark(replica, entries, 'conflict', `It could not be signed anew: ${messageOf(error)}`)
+        await mark(replica, entries, 'conflict', `Signing it again failed: ${messageOf(error)}`)
       }
     },
     async adopt(replica) {
-      const orphaned = replica.entries.filter(({ note }) => SIGNERLESS.has(note.reason))
+      const orphaned = replica.entries.filter(({ note }) => isSignerless(note.reason))
       if (orphaned.length > 0 && signers.has(replica.avatar)) {
         await restorer.restore(replica, orphaned, orphaned[0]?.note.reason)
       }
@@ -188,7 +188,7 @@ function whyBroken(replica: AvatarReplica, [first]: readonly QueuedWrite[]): str
   return first !== undefined && replica.isOrphan(first) ? DAMAGED : SUPERSEDED
 }
 
-/** Another tab may have done something about them meanwhile. */
+/** The writes that are still queued: another tab may have replaced or discarded some. */
 function stillThere(replica: AvatarReplica, entries: readonly QueuedWrite[]): QueuedWrite[] {
   const known = new Map(replica.entries.map((entry) => [entry.record.id, entry]))
   return entries.map(({ record }) => known.get(record.id)).filter((entry) => entry !== undefined)

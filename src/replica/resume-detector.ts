@@ -1,19 +1,19 @@
 import { TICK_MS } from './limits.ts'
 
-/** What a platform may have to listen to; none of it in Node. */
+/** Events that browsers have and Node lacks. */
 interface Listening {
   addEventListener?(type: string, listener: () => void): void
   removeEventListener?(type: string, listener: () => void): void
 }
 
 export interface ResumeCalls {
-  /** The device slept, or the network came back: connections are dead, whatever they say. */
+  /** The device slept, or the network came back: open connections are dead, even if they look alive. */
   readonly woke: () => void
   /** The page is seen again: other tabs may have written, and messages may have been missed. */
   readonly seen: () => void
 }
 
-/** Tells when a device or a page wakes up. @returns what ends it */
+/** Calls back when a device or a page resumes. @returns a function that ends it */
 export function detectResume({ woke, seen }: ResumeCalls): () => void {
   let last = Date.now()
   const timer: unknown = setInterval(() => {
@@ -21,7 +21,7 @@ export function detectResume({ woke, seen }: ResumeCalls): () => void {
     if (now - last > 3 * TICK_MS) woke()
     last = now
   }, TICK_MS)
-  // What only waits for sleep shall not keep a program alive.
+  // This timer alone must not keep a program running.
   if (typeof timer === 'object' && timer !== null && 'unref' in timer && typeof timer.unref === 'function')
     timer.unref()
   const page: Listening = globalThis

@@ -1,4 +1,4 @@
-/** Reads an avatar's rows from the disk; nothing comes out that is not verified. */
+/** Reads an avatar's rows from the disk. Every record that it returns is verified. */
 import type { SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
@@ -18,7 +18,7 @@ export interface FoundRow {
   readonly key: string
   readonly position: number
   readonly record: VerifiedRecord
-  /** Of an own write; undefined where the row is damaged, though not its record. */
+  /** Of an own write; undefined if the row is damaged, though its record is not. */
   readonly note: WriteNote | undefined
   /** Whether the row failed its check, and its record was verified from scratch. */
   readonly isRescued: boolean
@@ -28,13 +28,13 @@ export interface FoundRow {
 
 export interface RowsRead {
   readonly found: readonly FoundRow[]
-  /** Keys of rows that nothing can be made of. */
+  /** Keys of rows that have no valid record. */
   readonly damaged: readonly string[]
-  /** The greatest place; `after` where there was none. */
+  /** The greatest position; `after` if there is no row. */
   readonly last: number
 }
 
-/** @param after place of the last row that is known */
+/** @param after position of the last row that is known */
 export async function readRows(
   parts: RowReaderComponents,
   kind: RecordKind,
@@ -81,7 +81,7 @@ function verify(
   }
 }
 
-/** Takes every signature for good: for rows that pass their check, whose signature was verified before they were written. */
+/** Accepts every signature. For rows that pass their check: their signature was verified before they were written. */
 function engineOfRows(engine: SignatureEngine): SignatureEngine {
   return {
     name: engine.name,

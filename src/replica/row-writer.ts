@@ -4,16 +4,16 @@ import * as rows from './rows.ts'
 import type { AvatarRow, RecordKind, WriteNote } from './rows.ts'
 import type { Tabs } from './tabs.ts'
 
-/** Writes an avatar's rows, in batches that are whole or not there at all. */
+/** Writes an avatar's rows, in batches of which the disk has all or nothing. */
 export class RowWriter {
   readonly #disk: Rows
   readonly #tabs: Tabs
   readonly #avatar: Avatar
   readonly #row: () => AvatarRow
-  /** Rows without meaning any more, and others to be made whole, which go along with the next batch. */
+  /** Deletions of obsolete rows, and repairs of damaged ones, to be written with the next batch. */
   #litter: Operation[] = []
 
-  /** @param row of the avatar as it is to be written now: it goes along where litter is taken away */
+  /** @param row the avatar's row, to be written whenever rows are deleted */
   constructor({ disk, tabs }: { readonly disk: Rows; readonly tabs: Tabs }, avatar: Avatar, row: () => AvatarRow) {
     this.#disk = disk
     this.#tabs = tabs
@@ -25,7 +25,7 @@ export class RowWriter {
     return this.#litter.length > 0
   }
 
-  /** Puts something aside for the next batch. */
+  /** Adds an operation to the next batch. */
   later(operation: Operation): void {
     this.#litter.push(operation)
   }
@@ -62,7 +62,7 @@ export class RowWriter {
     return { type: 'del', key: rows.recordKey(kind, this.#avatar, position) }
   }
 
-  /** Takes all rows away, what waits first: a crash in between leaves but verified records. */
+  /** Deletes all rows, own writes first: after a crash in between only verified records are left. */
   async clear(maxOperations: number): Promise<void> {
     const first = [rows.avatarKey(this.#avatar)]
     for await (const [key] of this.#disk.rows(rows.recordKeys('q', this.#avatar))) first.push(key)

@@ -5,14 +5,15 @@
  * | ------------------- | ---------------------------------------------------------------------------------- |
  * | `m`                 | JSON: version of this table, network, id of the store                               |
  * | `a/<avatar>`        | JSON: an avatar that is followed: how far each node was read, when it was verified |
- * | `q/<avatar>/<position>`| an own write that no node has taken yet: JSON about it, and the record             |
- * | `r/<avatar>/<position>`| a verified record that came from a node or an archive, or that a node has taken    |
+ * | `q/<avatar>/<position>` | an own write that no node has taken yet: JSON about it, and the record             |
+ * | `r/<avatar>/<position>` | a verified record that came from a node or an archive, or that a node has taken    |
  *
- * Places ascend in the order of writing, `q` and `r` counted together, and none is given twice; nothing but a new `generation` in the avatar's row
- * takes a row away or changes it in position, writes that a node took aside. So who knows the greatest places reads what is new.
+ * Positions ascend in the order of writing, over `q` and `r` together, and none is used twice. So a tab that knows the greatest
+ * position reads only what is new. Rows are deleted or changed only together with a new `generation` in the avatar's row, except
+ * own writes that a node has taken.
  *
- * Every value begins with a check over its key and content. Content is never worked out from rows: records are, and the
- * state that they make is folded in memory.
+ * Every value begins with a check over its key and content. Rows hold records, never the state that the records make: that is
+ * worked out in memory.
  */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js'
@@ -21,46 +22,46 @@ import type { Avatar, RecordId, SignedRecord, VerifiedRecord } from '../record/t
 export const TABLE_VERSION = 1
 export const META_KEY = 'm'
 
-/** Of SHA-256: finds accidents. Against malice on one's own disk nothing helps. */
+/** Of SHA-256: detects accidental damage. It is no protection against a program that writes to the disk. */
 const CHECK_BYTES = 16
 const ID_BYTES = 32
 const SIGNATURE_BYTES = 64
 const LENGTH_BYTES = 4
 /** 2^53 has 16 digits. */
-const PLACE_DIGITS = 16
+const POSITION_DIGITS = 16
 
 export type RecordKind = 'q' | 'r'
 
-/** How far things are with an avatar. */
+/** Notes on an avatar. */
 export interface AvatarRow {
-  /** Made anew when the avatar is followed anew. */
+  /** Random; another one after the avatar was unfollowed and followed again. */
   readonly epoch: string
-  /** Another one: own writes were taken away or changed, and all of them have to be read anew. */
+  /** Grows when own writes were deleted or changed: then all of them have to be read again. */
   readonly generation: number
-  /** By the address of the node. */
+  /** How far each node was read, by its address. */
   readonly cursors: Readonly<Record<string, string>>
-  /** When all that a node shows was last verified here, in ms since the Unix epoch; null for never. */
+  /** When a node last showed exactly the state that is verified here, in ms since the Unix epoch; null for never. */
   readonly verifiedAt: number | null
-  /** The greatest place ever given, as of when rows were last taken away; none if they never were. */
+  /** The greatest position ever used, when rows were last deleted; missing if none was. */
   readonly greatest?: number
 }
 
 /**
- * `waiting`: will be sent. `conflict`: a snapshot took the place of what it was built on, and nobody was there to sign it
- * anew. `rejected`: every node says that it is not valid.
+ * `waiting`: will be sent. `conflict`: has no effect as it is, and there was no signer to sign it again. `rejected`: no node
+ * accepts it.
  */
 export type WriteState = 'waiting' | 'conflict' | 'rejected'
 
-/** What is kept of an own write beside its record. */
+/** Notes on an own write. */
 export interface WriteNote {
   readonly state: WriteState
-  /** When it was signed first, in ms since the Unix epoch. */
+  /** When the first version was signed, in ms since the Unix epoch. */
   readonly writtenAt: number
-  /** How often it was signed anew because of a snapshot. */
+  /** How often it was signed again because of a snapshot. */
   readonly rebases: number
-  /** Signed before anything was known of the avatar: it would come before all that there is. */
+  /** Signed before the avatar was ever read: it would come before all its records. */
   readonly blind?: boolean
-  /** Why it waits, for people. */
+  /** Why it is not sent, for people. */
   readonly reason?: string
 }
 
@@ -82,14 +83,14 @@ export const AVATAR_KEYS = { after: 'a/', before: 'a0' } as const
 export const avatarOfKey = (key: string): Avatar => key.slice('a/'.length) as Avatar
 
 export function recordKey(kind: RecordKind, avatar: Avatar, position: number): string {
-  return `${kind}/${avatar}/${String(position).padStart(PLACE_DIGITS, '0')}`
+  return `${kind}/${avatar}/${String(position).padStart(POSITION_DIGITS, '0')}`
 }
 
 export function placeOfKey(key: string): number {
-  return Number(key.slice(-PLACE_DIGITS))
+  return Number(key.slice(-POSITION_DIGITS))
 }
 
-/** Keys of an avatar's records after a place. */
+/** Keys of an avatar's records after a position. */
 export function recordKeys(kind: RecordKind, avatar: Avatar, after = -1): { after: string; before: string } {
   return { after: after < 0 ? `${kind}/${avatar}/` : recordKey(kind, avatar, after), before: `${kind}/${avatar}0` }
 }
@@ -118,7 +119,7 @@ export function decodeWrite(key: string, row: Uint8Array): (RecordRow & { readon
   return { ...recordOf(content.subarray(end)), note }
 }
 
-/** The record in a row of either kind that fails its check, as far as it can be made out: to be verified from scratch. */
+/** The record in a row of either kind that fails its check, if there may be one. Its signature has to be verified. */
 export function salvage(kind: RecordKind, row: Uint8Array): SignedRecord | undefined {
   const content = row.subarray(CHECK_BYTES)
   let start = 0
@@ -147,7 +148,7 @@ function recordOf(content: Uint8Array): RecordRow {
   const [signatureEnd, id] = [ID_BYTES + SIGNATURE_BYTES, content.subarray(0, ID_BYTES)]
   return {
     id: `0x${bytesToHex(id)}`,
-    // Copies, so that the row can go.
+    // Copies, so that the row's memory can be freed.
     signature: content.slice(ID_BYTES, signatureEnd),
     payload: content.slice(signatureEnd),
   }
@@ -158,7 +159,7 @@ function seal(key: string, content: Uint8Array): Uint8Array {
 }
 
 function unseal(key: string, row: Uint8Array): Uint8Array | undefined {
-  // LevelDB hands out Buffers, whose methods differ.
+  // LevelDB returns Buffers, whose methods differ.
   const plain = new Uint8Array(row.buffer, row.byteOffset, row.byteLength)
   const content = plain.subarray(CHECK_BYTES)
   const check = checkOf(key, content)

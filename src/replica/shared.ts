@@ -1,4 +1,4 @@
-/** What is the same in Node and in browsers. */
+/** Exports for both Node and browsers. */
 export { ReplicaError, type ReplicaErrorCode } from './errors.ts'
 export type { LevelDatabase } from './level-disk.ts'
 export type { ArchiveErrorCode } from '../archive/errors.ts'

@@ -1,4 +1,4 @@
-/** What somebody who takes his time signs on, and whether it still holds once he has signed. */
+/** The records that a person signs on, and whether they are still the right ones once the person has signed. */
 import type { Citation, PatchBody, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { LocalAvatar } from '../client/local-avatar.ts'
 import { GONE, SUPERSEDED, UNSEEN } from './reasons.ts'
@@ -6,20 +6,20 @@ import type { AvatarReplica } from './avatar-replica.ts'
 
 export interface SigningBase {
   readonly tips: readonly Citation[]
-  /** All that is known, where nothing was ever heard of the avatar: own writes. */
+  /** If no node was ever asked about the avatar: the ids of all records that are known, own writes. */
   readonly unread: ReadonlySet<RecordId> | undefined
 }
 
-/** @param local what is to be built on */
+/** @param local the state to build on */
 export function signingBaseOf(replica: AvatarReplica, local: LocalAvatar): SigningBase {
   const { tips } = local
   return { tips, unread: replica.isUnseen ? new Set(Array.from(local.records, ({ id }) => id)) : undefined }
 }
 
 /**
- * Whether what was signed on a basis would count now, and be seen.
+ * Whether records that were signed on a base would have an effect now, and be seen.
  *
- * @param local what it would be added to
+ * @param local the state that they would be added to
  * @returns why not, for people
  */
 export function whyOutdated(

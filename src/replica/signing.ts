@@ -1,4 +1,4 @@
-/** Has somebody sign, and does not wait for him once the replica is closed. */
+/** Asks a signer, and stops waiting once the replica is closed. */
 import type { Citation, VerifiedRecord } from '../record/types.ts'
 import { signPieces, type Piece, type SigningContext } from '../client/sign-patch.ts'
 import type { Signer } from '../client/signers.ts'
@@ -18,7 +18,7 @@ export function createSign(context: SigningContext, closing: AbortSignal): Sign 
     const asking: Signer = {
       avatar: signer.avatar,
       sign(text) {
-        // Nobody is asked for the rest.
+        // The person is not asked to sign the rest.
         throwIfClosed()
         return signer.sign(text)
       },

@@ -1,4 +1,4 @@
-/** What callers are shown of a replica. */
+/** The state, status and queue of an avatar, as callers get them. */
 import type { PatchBody } from '../record/types.ts'
 import { recordText } from '../client/sign-patch.ts'
 import type { AvatarReplica } from './avatar-replica.ts'

@@ -1,7 +1,7 @@
 /**
- * What the one tab that leads does for all: follows every avatar, and sends what waits.
+ * The work of the leader for all tabs: follows every avatar, and sends the writes that wait.
  *
- * Guarantees: it ends when its signal does, whatever nodes do; what fails is tried again. Not guaranteed: when.
+ * Guarantees: it ends when its signal is aborted, whatever nodes do. A failure is followed by a retry. Not guaranteed: when.
  */
 import { backOffMs } from '../platform/back-off.ts'
 import { messageOf } from '../platform/errors.ts'
@@ -40,11 +40,11 @@ export interface Sync {
   /** Follows an avatar from now on. */
   add(replica: AvatarReplica): void
   remove(replica: AvatarReplica): Promise<void>
-  /** There is something to be sent. */
+  /** Sends the writes of an avatar that wait. */
   send(replica: AvatarReplica): void
-  /** Tells other tabs how things are. */
+  /** Tells other tabs which avatars are live. */
   tellAll(): void
-  /** Begins everything anew, now. */
+  /** Connects and sends again at once, without waiting for the next retry. */
   wake(): void
   /** Reads and sends once. @throws ClientError, ReplicaError */
   once(replica: AvatarReplica, signal: AbortSignal | undefined): Promise<void>
@@ -138,7 +138,7 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
 
   async function sendAll(job: Job): Promise<void> {
     const { replica } = job
-    // Ended by the replica's own signal as well, see below.
+    // The signal of the replica aborts it too, see below.
     const stop = job.stop.signal
     for (let failures = 0; !stop.aborted && !replica.gone;) {
       job.hasMore = false
@@ -187,13 +187,13 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
       if (jobs.has(replica) || signal.aborted) return
       const reader = createVerifiedReader({ pool, engine, cache: replica.cache }, { network, signal, needsCache: true })
       replica.leading = true
-      // What another tab was connected to is not connected to this one.
+      // The connections of the tab that led before are not those of this tab.
       if (replica.status.live) replica.status = { ...replica.status, live: false, since: now() }
       const [stop, round, nudge] = [new AbortController(), new AbortController(), new AbortController()]
       const following = Promise.resolve()
       const job: Job = { replica, reader, stop, round, nudge, following, sending: undefined, hasMore: false }
       jobs.set(replica, job)
-      // The reader works on the replica's own fold from now on.
+      // From now on the reader adds records to the replica's own state.
       job.following = reader
         .keep(replica.confirmed)
         .then(() => {
@@ -246,7 +246,7 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
   }
 }
 
-/** Milliseconds to wait after a failure, random so that all who lost a node at once do not come back at once. */
+/** Milliseconds to wait after a failure. Random, so that replicas that lost a node together do not come back together. */
 export function backOff(failures: number): number {
   return backOffMs(failures, RETRY_FIRST_MS, RETRY_MOST_MS) * (0.5 + Math.random() / 2)
 }

@@ -1,9 +1,9 @@
-/** What keeps several tabs on one store from getting into each other's way. */
+/** Locks and messages between tabs that share a store. */
 import type { Avatar } from '../record/types.ts'
 import { createWriteQueue } from '../client/write-queue.ts'
 import { ReplicaError } from './errors.ts'
 
-/** How the connection of an avatar is, as the tab that syncs knows it. */
+/** Whether an avatar is followed live, as the tab that syncs knows. */
 export interface TabStatus {
   readonly live: boolean
   readonly since: number
@@ -11,8 +11,8 @@ export interface TabStatus {
 }
 
 /**
- * `changed`: there are new rows of an avatar. `avatars`: one was taken in or let go. `hello`: a tab wants to know how things
- * are. `sync`: it wants nodes to be asked now.
+ * `changed`: there are new rows of an avatar. `avatars`: an avatar was followed or unfollowed. `hello`: a tab asks for the status
+ * of all avatars. `sync`: a tab asks the leader to sync now.
  */
 export type TabMessage =
   | { readonly kind: 'hello' }
@@ -22,18 +22,18 @@ export type TabMessage =
   | { readonly kind: 'status'; readonly avatar: Avatar; readonly status: TabStatus }
 
 export interface Tabs {
-  /** Whether nobody else can have the store open. */
+  /** Whether no other tab or process can have the store open. */
   readonly alone: boolean
   /** Runs one at a time for a key, over all tabs. */
   exclusive<T>(key: string, run: () => Promise<T>): Promise<T>
-  /** Runs once nobody else leads, and leads until `run` is done. Resolves without running where the signal comes first. */
+  /** Runs once no other tab leads, and leads until `run` is done. Resolves without running if the signal is aborted first. */
   lead(run: () => Promise<void>, signal: AbortSignal): Promise<void>
   tell(message: TabMessage): void
   listen(listener: (message: TabMessage) => void): void
   close(): void
 }
 
-/** For a store that is one process's alone. */
+/** For a store that only one process has open. */
 export function loneTab(): Tabs {
   const inOrder = createWriteQueue()
   return {
@@ -47,7 +47,7 @@ export function loneTab(): Tabs {
 }
 
 /**
- * Web Locks and a BroadcastChannel. Browsers give both up with the tab, and freeze no tab that holds a lock.
+ * Web Locks and a BroadcastChannel. Browsers release both with the tab, and do not freeze a tab that holds a lock.
  *
  * @param name of the store
  * @throws ReplicaError `unsupported`
@@ -57,7 +57,7 @@ export function browserTabs(name: string): Tabs {
   if (locks === undefined) {
     throw new ReplicaError(
       'unsupported',
-      'Two tabs could spoil each other’s data here: Web Locks are there on secure origins only. Serve the page over https, or from localhost.',
+      'This page has no Web Locks, so two tabs could damage each other’s data. Browsers have them on secure origins only: serve the page over https, or from localhost.',
     )
   }
   const channel = new BroadcastChannel(`avatar-kv-replica ${name}`)

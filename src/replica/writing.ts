@@ -1,4 +1,4 @@
-/** Own writes: signed on what is known here, on disk before they are acknowledged, and shown at once. */
+/** Own writes: signed on the records that are known here, on disk before they are acknowledged, and shown at once. */
 import type { Avatar, JsonObject, VerifiedRecord } from '../record/types.ts'
 import { copyObject, mergePatchOf } from '../client/json.ts'
 import type { LocalAvatar } from '../client/local-avatar.ts'
@@ -22,7 +22,7 @@ export interface WritingComponents {
   readonly network: string
   readonly now: () => number
   readonly restorer: Restorer
-  /** All of the replica: the queue's bounds are over all. */
+  /** All avatars of the replica: the limits of the queue are for all together. */
   readonly replicas: () => Iterable<AvatarReplica>
 }
 
@@ -32,9 +32,9 @@ export interface Writing {
 }
 
 /**
- * Writes of one avatar go one after the other, each on the one before it. Where the signer does not ask a person, it signs
- * while no other tab writes, so that the writes of two tabs chain; a person may take his time: what another tab writes
- * meanwhile is merged, and what would not count by then, or be hidden, is a conflict.
+ * Writes of one avatar are made one after the other, and each cites the one before it. A silent signer signs while no other tab
+ * writes, so the writes of two tabs cite each other. A person may take time to sign: writes that other tabs make meanwhile are
+ * merged, and a write that has no effect by then, or would be hidden, becomes a conflict.
  */
 export function createWriting({ sign, network, now, restorer, replicas }: WritingComponents): Writing {
   const inOrder = createWriteQueue()
@@ -58,7 +58,7 @@ export function createWriting({ sign, network, now, restorer, replicas }: Writin
     const keep = async (records: readonly VerifiedRecord[], conflict?: string): Promise<void> => {
       if (records.length > 0) await replica.commit(records, now(), conflict)
     }
-    // What is older comes first: signed anew after this, it would hide it.
+    // Older writes come first: signed again after this write, they would hide it.
     await replica.catchUp()
     await restorer.adopt(replica)
     let records: readonly VerifiedRecord[] = []
@@ -68,9 +68,9 @@ export function createWriting({ sign, network, now, restorer, replicas }: Writin
         await keep(records)
       })
     } else {
-      const basis = signingBaseOf(replica, replica.shown)
-      records = await signOn(basis)
-      await replica.exclusive(() => keep(records, whyOutdated(replica, basis, records, replica.shown)))
+      const base = signingBaseOf(replica, replica.shown)
+      records = await signOn(base)
+      await replica.exclusive(() => keep(records, whyOutdated(replica, base, records, replica.shown)))
       await restorer.adopt(replica)
     }
     return writeResult(target, records)
@@ -88,13 +88,13 @@ export function createWriting({ sign, network, now, restorer, replicas }: Writin
     if (waiting + records <= MAX_WAITING && waitingBytes + bytes <= MAX_WAITING_BYTES) return
     throw new ReplicaError(
       'queue_full',
-      `${waiting} signed writes wait to be sent, and no more are taken: let the replica reach a node first. Nothing was written.`,
+      `The queue is full: ${waiting} signed writes wait to be sent. Nothing was written. Connect the replica to a node first.`,
     )
   }
 
   return {
     put(replica, { signer, patch, ...name }) {
-      // A copy: what is signed later is what was handed in.
+      // A copy, so that the patch that is signed later is the one that the caller gave.
       const copy = copyObject(patch, 'refused')
       return inOrder(replica.avatar, () => write(replica, signer, name, async (_, target) => splitPatch(target, copy)))
     },

@@ -3,12 +3,13 @@ import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner, type Signer } from '../../src/client/signers.ts'
 import { buildSnapshot } from '../../src/record/build.ts'
 import { signRecord } from '../../src/record/sign.ts'
+import { decodeWrite, encodeWrite } from '../../src/replica/rows.ts'
 import type { Replica } from '../../src/replica/types.ts'
 import { newKey } from '../client/keys.ts'
 import { startProxy, type Proxy } from '../client/proxy.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
 import { Writer } from '../store/writer.ts'
-import { give, replicaHarness, type ReplicaHarness } from './harness.ts'
+import { give, replicaHarness, ROWS, type ReplicaHarness } from './harness.ts'
 
 const WAIT = { timeout: 20_000, interval: 20 }
 
@@ -191,7 +192,7 @@ describe('a node that does not take a write', () => {
     await vi.waitFor(() => expect(told('conflict')).toHaveLength(2), WAIT)
     expect(replica.waiting().map(({ state, reason }) => [state, reason])).toEqual([
       ['rejected', expect.stringContaining('x')],
-      ...[2, 3].map(() => ['conflict', expect.stringContaining('built on was rejected')]),
+      ...[2, 3].map(() => ['conflict', expect.stringContaining('builds on was rejected')]),
     ])
     replica = await harness.open({ nodes: [proxy.url], signers: [signer] })
     await vi.waitFor(() => expect(replica.info(signer.avatar)).toMatchObject({ waiting: 0, stuck: 1 }), WAIT)
@@ -219,6 +220,26 @@ describe('a node that does not take a write', () => {
     expect(replica.waiting()).toMatchObject([{ state: 'rejected', reason: expect.stringContaining('413') }])
     const stored = await createClient({ nodes: [node.url('')] }).get(signer.avatar, 'nextid')
     expect(stored).toEqual({ n1: 'x', n3: 'x' })
+  })
+
+  it('as version 0.1 stored it, for want of a signer: a tab that has the signer signs it again', async () => {
+    const signer = privateKeySigner(newKey())
+    const replica = await harness.open({ avatars: [signer.avatar] })
+    await replica.put({ signer, patch: { n: 1 } })
+    await harness.tamper(async (db) => {
+      const [found] = await db.iterator<string, Uint8Array>({ ...ROWS, gt: 'q/', lt: 'q0' }).all()
+      const [key, row] = found!
+      const write = decodeWrite(key, row)!
+      const reason =
+        'A snapshot took the place of what this write was built on. It is kept, and counts once it is signed anew: retry(signer).'
+      await db.put<string, Uint8Array>(key, encodeWrite(key, write, { ...write.note, state: 'conflict', reason }), ROWS)
+    })
+    const later = await harness.open()
+    expect(later.info(signer.avatar)).toMatchObject({ waiting: 0, stuck: 1 })
+    const adopting = await harness.open({ nodes: [proxy.url], signers: [signer] })
+    await vi.waitFor(() => expect(told('rebased')).toHaveLength(1), WAIT)
+    await vi.waitFor(() => expect(adopting.info(signer.avatar)).toMatchObject({ waiting: 0, stuck: 0 }), WAIT)
+    expect(adopting.get(signer.avatar)).toEqual({ n: 1 })
   })
 
   describe('for it bears a time ahead of all clocks', () => {

@@ -164,7 +164,10 @@ it('the data of another network, or of a newer version, is refused and left as i
   expect(await harness.dump()).toEqual(rows)
   const newer = encodeJson('m', { version: 2, network: 'main' })
   await harness.tamper((db) => db.put<string, Uint8Array>('m', newer, ROWS))
-  await expect(harness.open()).rejects.toMatchObject({ code: 'newer', message: expect.stringMatching(/upgrade/) })
+  await expect(harness.open()).rejects.toMatchObject({
+    code: 'newer',
+    message: expect.stringMatching(/Upgrade avatar-kv/),
+  })
 })
 
 function bodyOf(records: ReturnType<Writer['chain']>): string {
