@@ -56,19 +56,8 @@ const LAYERS = {
     types: ['ingest', 'store', 'hosting', 'network', 'observe'],
   },
   migrate: {
-    areas: [
-      'platform',
-      'record',
-      'state',
-      'store',
-      'sync',
-      'ingest',
-      'verify',
-      'network',
-      'observe',
-      'homes',
-      'archive',
-    ],
+    areas: ['platform', 'record', 'state', 'sync', 'network', 'observe', 'homes', 'ingest/retry', 'offline/open'],
+    types: ['ingest', 'store'],
   },
   // The composition: it puts the parts together and is imported by the commands alone.
   node: {},

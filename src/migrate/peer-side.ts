@@ -7,7 +7,6 @@
  */
 import { messageOf } from '../platform/errors.ts'
 import type { Environment } from '../platform/environment.ts'
-import type { Keccak256 } from '../record/id.ts'
 import type { RecordId } from '../record/types.ts'
 import { BulkLease, memoryMark } from '../sync/bootstrap.ts'
 import { jittered } from '../sync/delays.ts'
@@ -33,7 +32,6 @@ const UNKNOWN_DIGEST = 'unknown'
 export interface PeerSideComponents {
   readonly environment: Environment
   readonly staging: Staging
-  readonly keccak256: Keccak256
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -171,9 +169,9 @@ class PeerSide implements Side {
   }
 
   #parts(peer: string, progress: SessionParts['progress']): SessionParts {
-    const { environment, staging, keccak256, signal } = this.#components
+    const { environment, staging, signal } = this.#components
     return {
-      ...{ peer, host: { key: peer }, environment, keccak256, progress, signal },
+      ...{ peer, host: { key: peer }, environment, keccak256: staging.keccak256, progress, signal },
       ...{ source: staging.sync, ingest: staging.ingest, network: staging.network, scope: [staging.avatar] },
       limits: DEFAULT_SYNC_LIMITS,
       refusals: createRefusals(environment.clock),

@@ -8,7 +8,6 @@ import type { Environment } from '../platform/environment.ts'
 import { createLogger } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import type { Avatar } from '../record/types.ts'
-import { selectEngine } from '../verify/select-engine.ts'
 import { HostError, MigrateError } from './errors.ts'
 import type { MigrationParts } from './migrate.ts'
 import { openPeerLink } from './peer-link.ts'
@@ -70,15 +69,14 @@ export async function openMigration(
   }
   try {
     if (options.workDir === undefined) open.push(() => rm(dir, { recursive: true, force: true }))
-    const engine = await selectEngine()
     const staging = await openStaging(
-      { environment, logger, metrics: createMetrics(), engine },
+      { environment, logger },
       { dir: join(dir, `${network}-${avatar}`), avatar, network },
     )
     open.push(() => staging.close())
     const places = await openPlaces(join(dir, `${network}-${avatar}`), avatar, staging.reader.epoch)
     const side = async (host: HostAddress): Promise<Side> => {
-      const parts = { environment, staging, places, progress, signal, keccak256: engine.keccak256 }
+      const parts = { environment, staging, places, progress, signal }
       if (!('multiaddr' in host)) return createUrlSide(parts, host)
       const link = await openPeerLink({ environment, logger, metrics: createMetrics(), staging }, host.multiaddr)
       return createPeerSide(parts, link, host.multiaddr)

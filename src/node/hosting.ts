@@ -15,7 +15,7 @@ import { Register } from '../hosting/register.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import { cellValue } from '../state/cell.ts'
-import type { RebuildableStore } from '../store/types.ts'
+import type { RebuildableStore, StoreReader } from '../store/types.ts'
 
 interface Parts {
   readonly environment: Environment
@@ -34,7 +34,7 @@ const OWN_PLATFORM = 'nextid'
  * @throws HostingError `unreadable`; `lost` where the directory had lists and they are gone
  */
 export async function openHosting(
-  { store, environment, logger, metrics }: Parts & { readonly store: RebuildableStore },
+  { store, environment, logger, metrics }: Parts & { readonly store: StoreReader & Pick<RebuildableStore, 'forget'> },
   config: Pick<Config, 'dataDir' | 'hostingMode' | 'hostingPolicy'>,
 ): Promise<HostingWithPulls> {
   const register = new Register()
