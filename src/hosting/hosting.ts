@@ -11,15 +11,10 @@ import type { Logger, Metrics } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
 import type { Scope } from '../store/types.ts'
 import { HostingError } from './errors.ts'
+import { createGrantRules } from './grant-rules.ts'
 import { createInvite, hashInvite } from './invites.ts'
 import type { Journal } from './journal.ts'
-import {
-  JOURNAL_SLACK_LINES,
-  MAX_INVITES,
-  MAX_LISTED,
-  MAX_REMEMBERED_HOMES,
-  STATEMENT_WINDOW_SECONDS,
-} from './limits.ts'
+import { JOURNAL_SLACK_LINES, MAX_INVITES, MAX_REMEMBERED_HOMES } from './limits.ts'
 import { notHosted, refusalOf } from './refusals.ts'
 import type { HostingChange, Register } from './register.ts'
 import type { Hosting, HostingMode, HostingNews, HostingPolicy } from './types.ts'
@@ -79,6 +74,7 @@ export function createHosting(components: HostingComponents, options: HostingOpt
   const nowS = (): number => Math.floor(environment.clock.now() / 1_000)
   const isKept = (avatar: Avatar): boolean =>
     mode === 'listed' ? register.hosted.has(avatar) : !register.gone.has(avatar)
+  const { checkRoom, makeRoomAmongGone, checkOrder, checkGrant } = createGrantRules({ register, mode, policy, nowS })
   const hosts = (avatar: Avatar): boolean => !register.blocked.has(avatar) && isKept(avatar)
 
   /** Changes one after the other: `decide` sees what all before it have made, and what it returns is on disk when this resolves. */
@@ -147,26 +143,8 @@ export function createHosting(components: HostingComponents, options: HostingOpt
     throw new HostingError('failed', `What was held of ${avatar} could not be dropped yet; the node's log says why.`)
   }
 
-  function checkRoom(list: ReadonlyMap<Avatar, unknown>, avatars: readonly Avatar[]): void {
-    const more = avatars.filter((avatar) => !list.has(avatar)).length
-    if (list.size + more <= MAX_LISTED) return
-    throw new HostingError('hosting_full', `This node can have ${MAX_LISTED} avatars on a list, and has ${list.size}.`)
-  }
-
-  /** Room among those that are gone: where they are only remembered, the oldest make it. */
-  function roomAmongGone(avatars: readonly Avatar[]): HostingChange[] {
-    const more = avatars.filter((avatar) => !register.gone.has(avatar)).length
-    const excess = register.gone.size + more - MAX_LISTED
-    if (excess <= 0) return []
-    const now = nowS()
-    const oldest = [...register.gone].slice(0, excess)
-    const isSafe = oldest.every(([, { asked }]) => asked + 2 * STATEMENT_WINDOW_SECONDS < now)
-    if (mode === 'all' || !isSafe || oldest.length < excess) checkRoom(register.gone, avatars)
-    return oldest.map(([avatar]) => ({ op: 'drop', avatar }))
-  }
-
   async function removal(avatars: readonly Avatar[], asked?: number): Promise<HostingChange[]> {
-    const changes: HostingChange[] = roomAmongGone(avatars)
+    const changes: HostingChange[] = makeRoomAmongGone(avatars)
     for (const avatar of avatars) {
       const homes = (await homesOf(avatar)).slice(0, MAX_REMEMBERED_HOMES)
       const own = asked !== undefined
@@ -185,36 +163,6 @@ export function createHosting(components: HostingComponents, options: HostingOpt
       logger.warn({ err: error, avatar }, 'the homes of an avatar could not be read')
       return []
     }
-  }
-
-  /** @throws HostingError `stale_statement` */
-  function checkOrder(avatar: Avatar, createdAt: number): void {
-    if (createdAt > register.asked(avatar)) return
-    throw new HostingError(
-      'stale_statement',
-      'A statement of this avatar that is as new, or newer, has come already: sign a new one.',
-    )
-  }
-
-  /** Whether the list is open to an avatar, by policy. */
-  function checkGrant(avatar: Avatar, invite: string | undefined): void {
-    // Where everybody is taken, who has left may come back.
-    if (mode === 'all' && register.gone.get(avatar)?.own === true) return
-    if (policy === 'closed') {
-      const message =
-        mode === 'all'
-          ? 'This node puts nobody on a list; it takes the records of everybody who sends them.'
-          : 'This node puts nobody on its list on request. Ask its operator.'
-      throw new HostingError('hosting_closed', message)
-    }
-    if (policy === 'invite') {
-      if (invite === undefined)
-        throw new HostingError('invite_required', 'This node wants a code. Ask its operator for one.')
-      if (!register.invites.has(hashInvite(invite))) {
-        throw new HostingError('invite_unknown', 'This node does not know that code, or somebody has used it.')
-      }
-    }
-    checkRoom(register.hosted, [avatar])
   }
 
   return {

@@ -3,7 +3,7 @@ import { compareCitations } from '../record/order.ts'
 import type { Avatar, Citation, RecordId } from '../record/types.ts'
 import { foldRecords } from '../state/fold.ts'
 import type { Fold } from '../state/fold.ts'
-import type { RecordToAdd } from '../state/avatar-state.ts'
+import type { RecordToAdd } from '../state/state-source.ts'
 import type { Receipt } from './receipt.ts'
 
 /** What a host signed, and the verified records that it handed out while it stood by that. */

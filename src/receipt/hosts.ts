@@ -1,6 +1,6 @@
 /** Asks the hosts of an avatar what they hold, and holds what they sign against each other and against their records. */
 import type { Avatar, Citation } from '../record/types.ts'
-import type { RecordToAdd } from '../state/avatar-state.ts'
+import type { RecordToAdd } from '../state/state-source.ts'
 import { compareHosts, type HostFault, type HostRecords } from './compare.ts'
 import { findContradictions, type Contradiction } from './contradictions.ts'
 import { parseReceipt, verifyReceipt, type Receipt } from './receipt.ts'

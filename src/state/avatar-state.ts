@@ -6,40 +6,13 @@
  * Not guaranteed: that records are genuine. Callers add only verified records of this avatar, each once.
  */
 import type { Avatar, Citation, PartBody, PatchBody, RecordBody, RecordId, SnapshotBody } from '../record/types.ts'
-import { Content, type ContentSource } from './content.ts'
+import { Content } from './content.ts'
 import { compareCitations } from '../record/order.ts'
 import type { Stamp } from './order.ts'
 import { PlaceSet } from './place-set.ts'
+import type { RecordStatus, RecordToAdd, StateSource, StoredState } from './state-source.ts'
 import { supersededUnseen } from './superseded.ts'
 import { PendingRecords, type PendingRecord } from './waiting.ts'
-
-/** Counter and type of a record that is held. */
-export interface HeldRecord {
-  readonly counter: number
-  readonly type: RecordBody['type']
-}
-
-/** Reads the stored records of one avatar. */
-export interface StateSource extends ContentSource {
-  /** A stored record of this avatar, history below the base included; undefined if it is not stored. */
-  held(id: RecordId): HeldRecord | undefined
-  /** The body of a held record. */
-  body(place: Citation): RecordBody
-}
-
-/** What is stored of an avatar between commits, besides its content. */
-export interface StoredState {
-  readonly base: Citation | null
-  readonly tips: Iterable<Citation>
-  readonly pendingRecords: Iterable<PendingRecord>
-}
-
-export type RecordStatus = 'stored' | 'pending' | 'superseded'
-
-export interface RecordToAdd {
-  readonly id: RecordId
-  readonly body: RecordBody
-}
 
 export class AvatarState {
   readonly avatar: Avatar

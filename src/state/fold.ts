@@ -1,6 +1,7 @@
 import { compareUtf8 } from '../record/order.ts'
 import type { Avatar, Citation, JsonObject, RecordBody, RecordId } from '../record/types.ts'
-import { AvatarState, type HeldRecord, type RecordToAdd, type StateSource } from './avatar-state.ts'
+import { AvatarState } from './avatar-state.ts'
+import { type HeldRecord, type RecordToAdd, type StateSource } from './state-source.ts'
 import { cellValue } from './cell.ts'
 import type { NamespaceName } from './content.ts'
 import { setMember } from './merge-patch.ts'

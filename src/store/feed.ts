@@ -10,7 +10,7 @@ import type { Change } from './batch.ts'
 import type { AvatarSummary, ChangeEvent } from './types.ts'
 
 /** Entries that the feed keeps. A reader further behind starts again, which costs it less than a million events. */
-export const FEED_ENTRIES = 1_000_000
+const FEED_ENTRIES = 1_000_000
 /** Entries above the limit that pile up before the feed is trimmed, so that one range delete covers many commits. */
 const TRIM_ENTRIES = 10_000
 

@@ -1,14 +1,12 @@
 /**
  * Whether a store on disk is all that it was: checked before LevelDB opens it, since LevelDB hides damage.
- *
  * What tells of a loss:
  * - Checksums, sizes and numbers of LevelDB's own files (`leveldb/directory.ts`): any damage in a table, and any in a log that
  *   is followed by something whole; a lost log; a damaged manifest. After a clean end, tables beyond 128 MiB are checked
  *   only for their size and index at first, and their blocks in the background, once the store is open.
  * - The mark: fewer sequences than were on disk. It is exact after a clean end, else up to a second old.
- *
- * What no signal tells: after a kill or a power loss, that a log lost rows at its end that were written in the last second.
- * There a record that was acknowledged looks like one that was being written. Peers have it, or its author sends it again.
+ * What nothing tells: after a kill or a power loss, that a log lost rows of its last second. They look like a write that was under
+ * way. Peers have these records, or their authors send them again.
  */
 import { Level } from 'level'
 import type { Environment } from '../platform/environment.ts'

@@ -75,3 +75,13 @@ export const REFUSALS = [
   'stopping',
   'scope',
 ] as const satisfies readonly (RefusalCode | 'unknown')[]
+
+/** The parts of a Welcome that tells nothing of what is held. */
+export const NOTHING_KNOWN = {
+  count: 0,
+  below: 0,
+  answer: new Uint8Array(0),
+  list: null,
+  common: new Uint8Array(0),
+  differing: new Uint8Array(0),
+}

@@ -1,3 +1,4 @@
+import type { ShareLimits } from '../shares/types.ts'
 /** Numbers of the session protocol, that both sides agree on (sync.proto). */
 
 /** Revision of the session protocol. */
@@ -59,4 +60,10 @@ export const DEFAULT_SYNC_LIMITS: SyncLimits = {
   maxBackoffMs: 300_000,
   progressMs: 5_000,
   missingMs: 300,
+}
+
+/** A quarter for one host at most, and a quarter for hosts that have one session only. */
+export function inboundShares(total: number): ShareLimits {
+  const quarter = Math.ceil(total / 4)
+  return { total, perKey: quarter, reserve: quarter, small: 1 }
 }

@@ -1,18 +1,17 @@
 import { wantsBulk } from './bootstrap.ts'
 import type { Channel } from './channel.ts'
 import { SyncError, type RefusalCode } from './errors.ts'
-import type { Frame, HelloFrame, RefusedEntry } from './frame-types.ts'
+import { NOTHING_KNOWN, type Frame, type HelloFrame, type RefusedEntry } from './frame-types.ts'
 import type { IngestResult } from '../ingest/types.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import { checkArrivals, supersededOf, type Arrival } from './arrivals.ts'
-import { idKey, joinBytes, sameBytes, splitIds } from './ids.ts'
+import { idKey, sameBytes, splitIds } from './ids.ts'
 import { Intake } from './intake.ts'
-import { BULK_FRAME_RECORDS, RECORDS_FRAME_BYTES, SYNC_VERSION } from './limits.ts'
+import { SYNC_VERSION } from './limits.ts'
 import { Negentropy } from '../negentropy/negentropy.ts'
-import type { Bound } from '../negentropy/types.ts'
 import { VERSION } from '../negentropy/wire.ts'
 import { payloadHead } from '../record/payload-head.ts'
-import { RecordReader } from './record-reader.ts'
+import { sendBulk, sendRequested } from './sending.ts'
 import { choose, compareList, openingOf, ownList } from './scope.ts'
 import { fromNegentropy, negentropyOptions, unexpected, withChannel, type SessionParts } from './session.ts'
 import type { SyncMoment } from '../store/types.ts'
@@ -161,13 +160,16 @@ class Responder {
   }
 
   async #answer(frame: Frame, purpose: HelloFrame['purpose']): Promise<void> {
-    if (frame.kind === 'request') return this.#deliver(splitIds(frame.ids))
+    if (frame.kind === 'request') return sendRequested(this.#parts, this.#channel, splitIds(frame.ids))
     if (purpose === 'fetch') throw unexpected(frame)
     switch (frame.kind) {
       case 'reconcile':
         return this.#continue(frame.pass, frame.message, frame.subset)
       case 'bulk':
-        return this.#stream(frame.from)
+        // A stream takes long, and the next pass reads again what is held.
+        await this.#moment?.close()
+        this.#moment = undefined
+        return sendBulk(this.#parts, this.#channel, frame.from)
       case 'records':
         return this.#take(frame.records)
       case 'refusal':
@@ -225,46 +227,6 @@ class Responder {
       if (isEqual) this.#list?.differing.delete(avatar)
       else this.#list?.differing.add(avatar)
     }
-  }
-
-  async #deliver(ids: readonly Uint8Array[]): Promise<void> {
-    if (new Set(ids.map(idKey)).size !== ids.length) {
-      throw new SyncError('malformed_frame', 'A request names an id twice.')
-    }
-    const { source, keccak256, progress } = this.#parts
-    let at = 0
-    const reader = new RecordReader(source, keccak256, (count) => ids.slice(at, (at += count)))
-    for (let frame = await reader.next(); frame.length > 0; frame = await reader.next()) {
-      await this.#channel.send({ kind: 'records', records: frame.map(({ record }) => record) })
-      progress.recordsOut += frame.length
-      progress.done += frame.length
-    }
-    await this.#channel.send({ kind: 'delivered', missing: joinBytes(reader.missing) })
-  }
-
-  async #stream(from: Bound): Promise<void> {
-    const { source, progress } = this.#parts
-    // A stream takes long, and the next pass looks anew.
-    await this.#moment?.close()
-    this.#moment = undefined
-    const limits = { records: BULK_FRAME_RECORDS, bytes: RECORDS_FRAME_BYTES }
-    let next: Bound | null = from
-    let sent: Promise<void> = Promise.resolve()
-    while (next !== null) {
-      // The next frame is read while the last one leaves.
-      const [part]: [Awaited<ReturnType<typeof source.from>>, void] = await Promise.all([
-        source.from(next, limits),
-        sent,
-      ])
-      if (part.records.length === 0) break
-      next = part.next
-      progress.recordsOut += part.records.length
-      progress.done += part.records.length
-      sent = this.#channel.send({ kind: 'records', records: part.records })
-      sent.catch(() => {})
-    }
-    await sent
-    await this.#channel.send({ kind: 'delivered', missing: new Uint8Array(0) })
   }
 
   /** Takes records that the peer sends because this node lacks them. */
@@ -327,13 +289,4 @@ class Responder {
     progress.accepted = this.#intake.totals.accepted
     await this.#channel.send({ kind: 'taken', refused })
   }
-}
-
-const NOTHING_KNOWN = {
-  count: 0,
-  below: 0,
-  answer: new Uint8Array(0),
-  list: null,
-  common: new Uint8Array(0),
-  differing: new Uint8Array(0),
 }

@@ -10,74 +10,24 @@
  * refused as `busy`, which is no failure.
  */
 import { backOffMs } from '../platform/back-off.ts'
-import type { Environment } from '../platform/environment.ts'
-import type { Ingest } from '../ingest/types.ts'
-import type { Logger, Metrics } from '../observe/types.ts'
-import type { Keccak256 } from '../record/id.ts'
 import type { RecordId } from '../record/types.ts'
-import { BulkLease, memoryMark, type BootstrapMark } from './bootstrap.ts'
+import { BulkLease, memoryMark } from './bootstrap.ts'
 import { decideCall } from './call-order.ts'
-import { between, jittered } from './delays.ts'
 import { SyncError, type RefusalCode } from './errors.ts'
 import { Gaps } from './gaps.ts'
 import type { PeerSyncHealth } from './health.ts'
 import { runFetch, runInitiator } from './initiator.ts'
-import { DEFAULT_SYNC_LIMITS, type SyncLimits } from './limits.ts'
+import { DEFAULT_SYNC_LIMITS, inboundShares, type SyncLimits } from './limits.ts'
 import { PeerTable, type PeerState } from './peers.ts'
 import { createRefusals, type Refusals } from './refusals.ts'
 import type { ServedReport } from './responder.ts'
 import { Shares } from '../shares/shares.ts'
-import type { ShareLimits } from '../shares/types.ts'
+import { AFTER_OTHER_MS, BUSY_MS, CONNECT_MS, FULL_MS, NUDGE_MS, SessionTimers } from './session-timers.ts'
 import { SessionRunner, type Ended, type SessionRun } from './session-runner.ts'
 import type { SessionProgress, SessionReport } from './session.ts'
 import { takingTurns } from './turns.ts'
-import type { Scope, SyncSource } from '../store/types.ts'
-import type { FrameStream, SyncTransport } from './types.ts'
-
-/** The side with the smaller id calls at once; the other leaves it some time. */
-const CONNECT_MS = { first: [0, 50], second: [1_000, 1_500] } as const
-/** After a peer that has a session just now, or too many with others. */
-const BUSY_MS = [1_000, 3_000] as const
-const FULL_MS = [4_000, 8_000] as const
-/** After gossip was held up: what it lost may be many messages, so not at each. */
-const NUDGE_MS = [500, 1_500] as const
-/** When a session of another kind has ended, during which this node's own became due. */
-const AFTER_OTHER_MS = [500, 1_500] as const
-
-export interface SyncComponents {
-  readonly source: SyncSource
-  readonly ingest: Pick<Ingest, 'submit'>
-  readonly transport: SyncTransport
-  readonly environment: Environment
-  readonly logger: Logger
-  readonly metrics: Pick<Metrics, 'gauge' | 'counter'>
-  /** Names records; the signature engine's is the quickest. */
-  readonly keccak256: Keccak256
-  /** Where a bootstrap has got to. Default: in memory. */
-  readonly mark?: BootstrapMark
-}
-
-export interface SyncOptions {
-  /** The network that records are of. */
-  readonly network: string
-  /** What this node cares for, asked before every session. Default: everything. */
-  readonly scope?: () => Scope
-  readonly limits?: Partial<SyncLimits>
-}
-
-export interface Sync {
-  start(): void
-  /** Breaks all sessions; resolves when nothing of them is left. What was committed stays. */
-  stop(): Promise<void>
-  /** Gossip could not keep up: calls all peers soon. */
-  nudge(): void
-  /** These ids newly went missing: asks peers for them, once. */
-  missing(ids: readonly RecordId[]): void
-  /** What was refused may be taken now. */
-  policyChanged(): void
-  /** Connected peers, in the order in which they came. */
-  peers(): PeerSyncHealth[]
-}
+import type { Sync, SyncComponents, SyncOptions } from './sync.ts'
+import type { FrameStream } from './types.ts'
 
 export function createSync(components: SyncComponents, options: SyncOptions): Sync {
   return new Scheduler(components, options)
@@ -88,6 +38,7 @@ class Scheduler implements Sync {
   readonly #limits: SyncLimits
   readonly #table: PeerTable
   readonly #gaps: Gaps
+  readonly #timers: SessionTimers
   readonly #refusals: Refusals
   /** Peers whose session is due, but has no place yet. */
   readonly #waiting = new Set<PeerState>()
@@ -107,6 +58,7 @@ class Scheduler implements Sync {
     this.#limits = { ...DEFAULT_SYNC_LIMITS, ...options.limits }
     this.#inbound = new Shares(inboundShares(this.#limits.inbound))
     this.#table = new PeerTable(environment.clock)
+    this.#timers = new SessionTimers(environment, this.#limits.intervalMs, (peer) => this.#due(peer))
     const refusals = createRefusals(environment.clock)
     this.#refusals = refusals
     this.#runner = new SessionRunner(
@@ -141,7 +93,7 @@ class Scheduler implements Sync {
     this.#unsubscribe = [
       transport.onStream((id, stream) => this.#called(id, stream)),
       transport.onConnect((id) => this.#connected(id)),
-      transport.onDisconnect((id) => this.#disconnected(id)),
+      transport.onDisconnect((id) => this.#leave(this.#table.get(id), 'The peer is gone.')),
     ]
     for (const id of transport.peers()) this.#connected(id)
   }
@@ -160,7 +112,7 @@ class Scheduler implements Sync {
       if (peer.isBusy) peer.isNudged = true
       else if (peer.health.failures === 0 && !this.#waiting.has(peer) && !peer.isNudged) {
         peer.isNudged = true
-        this.#armBetween(peer, NUDGE_MS)
+        this.#timers.armBetween(peer, NUDGE_MS)
       }
     }
   }
@@ -181,44 +133,15 @@ class Scheduler implements Sync {
     const peer = this.#table.get(id)
     if (peer.isConnected || !this.#isRunning) return
     peer.isConnected = true
-    this.#armBetween(peer, this.#components.transport.localPeer < id ? CONNECT_MS.first : CONNECT_MS.second)
-  }
-
-  #disconnected(id: string): void {
-    this.#leave(this.#table.get(id), 'The peer is gone.')
+    this.#timers.armBetween(peer, this.#isFirst(id) ? CONNECT_MS.first : CONNECT_MS.second)
   }
 
   #leave(peer: PeerState, why: string): void {
     peer.isConnected = false
     peer.isNudged = false
-    peer.cancelDue?.()
-    peer.cancelDue = null
+    this.#timers.cancel(peer)
     this.#waiting.delete(peer)
     for (const running of [peer.outbound, peer.inbound]) running?.controller.abort(new SyncError('stopped', why))
-  }
-
-  #arm(peer: PeerState, delayMs: number): void {
-    if (!this.#isRunning || !peer.isConnected) return
-    peer.cancelDue?.()
-    peer.cancelDue = this.#components.environment.timers.after(delayMs, () => {
-      peer.cancelDue = null
-      this.#due(peer)
-    })
-  }
-
-  #armBetween(peer: PeerState, [leastMs, mostMs]: readonly [number, number]): void {
-    this.#arm(peer, between(this.#components.environment.random, leastMs, mostMs))
-  }
-
-  #armInterval(peer: PeerState): void {
-    if (peer.isNudged) this.#armBetween(peer, NUDGE_MS)
-    else this.#arm(peer, jittered(this.#components.environment.random, this.#limits.intervalMs))
-    peer.isNudged = false
-  }
-
-  /** The peer has a session with this node, or had one just now. */
-  #armIfIdle(peer: PeerState): void {
-    if (peer.inbound === null && peer.cancelDue === null) this.#armBetween(peer, BUSY_MS)
   }
 
   #due(peer: PeerState): void {
@@ -245,15 +168,10 @@ class Scheduler implements Sync {
   }
 
   #track(session: Promise<unknown>): void {
-    this.#sessions.add(session)
-    const forget = async (): Promise<void> => {
-      await session
-      this.#sessions.delete(session)
-    }
-    forget().catch((error: unknown) => {
-      this.#sessions.delete(session)
-      this.#components.logger.error({ err: error }, 'a sync session ended badly')
-    })
+    const tracked = session
+      .catch((error: unknown) => this.#components.logger.error({ err: error }, 'a sync session ended badly'))
+      .finally(() => this.#sessions.delete(tracked))
+    this.#sessions.add(tracked)
   }
 
   async #reconcile(peer: PeerState): Promise<void> {
@@ -261,7 +179,7 @@ class Scheduler implements Sync {
     const { result, progress } = await this.#call(peer, (parts, stream) => runInitiator(parts, stream))
     if (result === undefined) return
     this.#noteReport(peer, result, progress)
-    this.#armInterval(peer)
+    this.#timers.armInterval(peer)
   }
 
   async #fetch(peer: PeerState, ids: readonly Uint8Array[]): Promise<void> {
@@ -271,7 +189,7 @@ class Scheduler implements Sync {
     const { result } = await ended
     if (result === undefined) return
     this.#components.logger.debug({ peer: peer.id, asked: ids.length, ...result }, 'asked for missing records')
-    if (peer.cancelDue === null) this.#armBetween(peer, AFTER_OTHER_MS)
+    if (peer.cancelDue === null) this.#timers.armBetween(peer, AFTER_OTHER_MS)
   }
 
   /** Opens a session and runs it. Where it fails, the next one is arranged for. */
@@ -299,12 +217,16 @@ class Scheduler implements Sync {
     const { code, refusal } = error
     if (!this.#isRunning || !peer.isConnected) return
     this.#blame(peer, error)
-    if (refusal === 'busy') return this.#armIfIdle(peer)
+    if (refusal === 'busy') {
+      // The peer has a session with this node, or had one just now.
+      if (peer.inbound === null && peer.cancelDue === null) this.#timers.armBetween(peer, BUSY_MS)
+      return
+    }
     // It was gone, and is back.
-    if (code === 'stopped') return this.#armBetween(peer, CONNECT_MS.second)
-    if (refusal === 'full') return this.#armBetween(peer, FULL_MS)
-    if (refusal === 'reversed' || refusal === 'stopping') return this.#armInterval(peer)
-    if (code === 'elsewhere') return this.#armBetween(peer, FULL_MS)
+    if (code === 'stopped') return this.#timers.armBetween(peer, CONNECT_MS.second)
+    if (refusal === 'full') return this.#timers.armBetween(peer, FULL_MS)
+    if (refusal === 'reversed' || refusal === 'stopping') return this.#timers.armInterval(peer)
+    if (code === 'elsewhere') return this.#timers.armBetween(peer, FULL_MS)
     const gotSomewhere = progress.done > 0
     this.#failures += 1
     peer.health.failed(refusal ?? code, !gotSomewhere)
@@ -318,7 +240,7 @@ class Scheduler implements Sync {
     const level = transport.isConfigured(peer.id) ? 'warn' : 'debug'
     if (code === 'failed') logger[level]({ ...line, err: error }, 'sync failed on this node; it tries again')
     else logger.debug(line, `sync failed: ${error.message}`)
-    this.#arm(peer, jittered(this.#components.environment.random, delayMs))
+    this.#timers.armAbout(peer, delayMs)
   }
 
   #blame(peer: PeerState, { code, blame, message }: SyncError): void {
@@ -358,7 +280,7 @@ class Scheduler implements Sync {
   }
 
   #noteServed(peer: PeerState, progress: SessionProgress, served: ServedReport | undefined): void {
-    if (served?.refused === 'reversed') return this.#arm(peer, 0)
+    if (served?.refused === 'reversed') return this.#timers.arm(peer, 0)
     if (served?.purpose === 'reconcile' && served.isEqual) {
       peer.health.finished()
       const differences = progress.done
@@ -366,16 +288,10 @@ class Scheduler implements Sync {
       peer.health.reconciled({ role: 'responder', outcome: 'equal', differences, ...nothing })
       // Nothing is left for a session of our own.
       this.#waiting.delete(peer)
-      return this.#armInterval(peer)
+      return this.#timers.armInterval(peer)
     }
     if (peer.cancelDue === null && peer.outbound === null && !this.#waiting.has(peer)) {
-      this.#armBetween(peer, AFTER_OTHER_MS)
+      this.#timers.armBetween(peer, AFTER_OTHER_MS)
     }
   }
-}
-
-/** A quarter for one host at most, and a quarter for hosts that have one session only. */
-function inboundShares(total: number): ShareLimits {
-  const quarter = Math.ceil(total / 4)
-  return { total, perKey: quarter, reserve: quarter, small: 1 }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Citation, RecordId } from '../../src/record/types.ts'
-import { AvatarState, type StateSource } from '../../src/state/avatar-state.ts'
+import { AvatarState } from '../../src/state/avatar-state.ts'
+import { type StateSource } from '../../src/state/state-source.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import { Writer } from '../store/writer.ts'
 

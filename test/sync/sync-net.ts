@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { nobleEngine } from '../../src/record/engine.ts'
-import { createSync, type Sync } from '../../src/sync/scheduler.ts'
+import { createSync } from '../../src/sync/scheduler.ts'
+import { type Sync } from '../../src/sync/sync.ts'
 import type { SyncLimits } from '../../src/sync/limits.ts'
 import type { Scope } from '../../src/store/types.ts'
 import type { FrameStream, SyncTransport } from '../../src/sync/types.ts'
