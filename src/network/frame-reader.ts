@@ -1,12 +1,12 @@
 import { NetworkError } from './errors.ts'
 
-/** Bits of a length in each byte of its prefix, and the bit that says that another byte follows (unsigned LEB128). */
+/** Bits of the length in each byte of a prefix, and the bit that means that another byte follows (unsigned LEB128). */
 const PREFIX_BITS = 7
 const MORE = 0x80
 
 /**
- * Cuts a stream of bytes into frames, each behind its length as an unsigned varint (multiformats/unsigned-varint: LEB128,
- * shortest form). A length is judged as soon as it is there, before anything is gathered for it.
+ * Splits a stream of bytes into frames, each after its length as an unsigned varint (multiformats/unsigned-varint: LEB128,
+ * shortest form). A length is checked as soon as it has arrived, before any memory is reserved for the frame.
  */
 export class FrameReader {
   readonly #maxFrameBytes: number
@@ -23,12 +23,12 @@ export class FrameReader {
     this.#maxFrameBytes = maxFrameBytes
   }
 
-  /** Bytes taken but in no frame yet. */
+  /** Bytes that were pushed and are in no frame yet. */
   get waitingBytes(): number {
     return this.#bytes
   }
 
-  /** Whether a frame has begun that is not complete. */
+  /** Whether an incomplete frame has begun. */
   get isWithinFrame(): boolean {
     return this.#bytes > 0 || this.#prefixBytes > 0 || this.#frame !== undefined
   }
@@ -63,7 +63,7 @@ export class FrameReader {
   }
 
   #readPrefix(byte: number): void {
-    // Multiplied, not shifted: 32 bits could overflow. The bound on the length also ends prefixes of zeros.
+    // Multiply instead of shift: 32 bits could overflow. The bound on the length also rejects long prefixes of zeros.
     this.#length += (byte & (MORE - 1)) * 2 ** (PREFIX_BITS * this.#prefixBytes)
     this.#prefixBytes += 1
     const mayGoOn = 2 ** (PREFIX_BITS * this.#prefixBytes) <= this.#maxFrameBytes

@@ -1,6 +1,6 @@
 /**
- * Frames over a libp2p stream, with back-pressure both ways: `send` waits until the stream takes more, and who does not
- * call `receive` is sent no more than the stream's window. No timeouts: whoever uses it has its own.
+ * Frames over a libp2p stream, with back-pressure both ways: `send` waits until the stream accepts more, and a side that does
+ * not call `receive` gets no more than the window of the stream. There are no timeouts; callers have their own.
  *
  * Memory of one stream at most: the window (1 MiB, see limits.ts) and what is read ahead, one frame on its way in, and
  * one on its way out.
@@ -11,13 +11,13 @@ import type { FrameStream } from '../sync/types.ts'
 import { NetworkError } from './errors.ts'
 import { FrameReader, withLength } from './frame-reader.ts'
 
-/** A stream is paused when so many bytes are there that nobody has asked for. */
+/** A stream is paused once this many bytes have arrived and were not read. */
 const READ_AHEAD_BYTES = 65_536
 
 export interface FrameStreamOptions {
-  /** Longest frame that is taken or sent, without its length; bytes. */
+  /** Longest frame that is accepted or sent, without its length; bytes. */
   readonly maxFrameBytes: number
-  /** Told when the other side sent what is no frame; the stream is broken then. */
+  /** Called when the other side sent something that is not a frame; the stream is broken then. */
   readonly onInvalid: () => void
 }
 
@@ -26,7 +26,7 @@ interface Receiver {
   readonly reject: (error: Error) => void
 }
 
-/** Frames over a stream that nobody else reads or writes. */
+/** Frames over a stream. Nothing else may read or write the stream. */
 export function createFrameStream(stream: Stream, { maxFrameBytes, onInvalid }: FrameStreamOptions): FrameStream {
   const reader = new FrameReader(maxFrameBytes)
   let receiver: Receiver | undefined
@@ -48,7 +48,7 @@ export function createFrameStream(stream: Stream, { maxFrameBytes, onInvalid }: 
     serve()
   })
   stream.addEventListener('close', ({ error, local }) => {
-    // Both sides have ended it in good order: what has arrived can still be read.
+    // Both sides closed the stream cleanly: what has arrived can still be read.
     if (error === undefined && ended) return
     breakWith(local === true ? error : undefined, error)
   })
@@ -60,7 +60,7 @@ export function createFrameStream(stream: Stream, { maxFrameBytes, onInvalid }: 
     receiver = undefined
   }
 
-  /** Gives the one who waits what he waits for, if it is there. */
+  /** Settles the waiting `receive`, if a frame, the end or an error is there. */
   function serve(): void {
     if (receiver === undefined) return
     try {
@@ -74,7 +74,7 @@ export function createFrameStream(stream: Stream, { maxFrameBytes, onInvalid }: 
       resolve(frame ?? null)
     } catch (error) {
       stream.abort(error as Error)
-      // If the stream was closed already, the abort above told nobody.
+      // If the stream was already closed, the abort above notified no one.
       breakWith(error as Error)
       onInvalid()
     }
@@ -86,8 +86,8 @@ export function createFrameStream(stream: Stream, { maxFrameBytes, onInvalid }: 
   }
 
   /**
-   * Lets what has waited come, at once, and then more. A stream that is paused in the middle of its `resume`
-   * (@libp2p/utils 7) grants its window all the same, and then for ever: so only afterwards.
+   * Delivers what has waited, at once, and then more. If a stream is paused during its `resume` (@libp2p/utils 7), it grants
+   * its window all the same and never stops; so pause only afterwards.
    */
   function resume(): void {
     if (stream.readStatus !== 'paused') return
@@ -95,7 +95,7 @@ export function createFrameStream(stream: Stream, { maxFrameBytes, onInvalid }: 
     try {
       stream.resume()
     } catch {
-      // The connection is gone and cannot be told; what had arrived was handed over before.
+      // The connection is gone; what had arrived was delivered before.
     } finally {
       isResuming = false
     }
@@ -117,12 +117,12 @@ export function createFrameStream(stream: Stream, { maxFrameBytes, onInvalid }: 
   }
 
   /**
-   * Resolves when the stream takes more, or is closed. Not `stream.onDrain`: from its second call on it resolves at once
-   * (@libp2p/utils 7, whose promise is made once and never renewed).
+   * Resolves when the stream accepts more, or is closed. `stream.onDrain` does not work: from its second call on it resolves
+   * at once (@libp2p/utils 7 makes its promise once and never renews it).
    */
   function room(): Promise<void> {
     return new Promise((resolve) => {
-      // At the event libp2p only plans to send on, in a microtask before this one.
+      // At the event libp2p only schedules the sending, in a microtask before this one.
       const look = (): void => queueMicrotask(check)
       const check = (): void => {
         if (stream.writableNeedsDrain && stream.writeStatus !== 'closed') return

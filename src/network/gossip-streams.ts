@@ -1,7 +1,7 @@
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub'
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 
-/** The members of gossipsub 17's class that open and take streams; its interface does not name them. */
+/** The members of gossipsub 17's class that open and accept streams; its interface does not declare them. */
 interface StreamMaker {
   readonly streamsInbound: ReadonlyMap<string, { readonly rawStream: Stream; readonly source: AsyncIterable<unknown> }>
   createInboundStream(peer: PeerId, stream: Stream): void
@@ -10,7 +10,7 @@ interface StreamMaker {
 }
 
 /**
- * Bounds the gossip streams of a peer, and mends what gossipsub 17 does with several:
+ * Bounds the gossip streams of a peer, and corrects what gossipsub 17 does with several:
  *
  * - A second inbound stream replaces the first, but gossipsub reads on from both, and each may gather a frame of 4 MiB. Here
  *   the first is reset.

@@ -33,21 +33,21 @@ export interface GossipComponents {
   readonly environment: Environment
   readonly logger: Logger
   readonly metrics: Metrics
-  /** Called when records were not taken, or not sent, because there were too many; must not throw. */
+  /** Called when records were dropped, on the way in or out, because there were too many. Must not throw. */
   readonly onLoss: () => void
-  /** Called when a message of a peer brought `records` that were new to this node; must not throw. */
+  /** Called with the number of new records that a peer's message brought. Must not throw. */
   readonly onNews: (peer: string, records: number) => void
   /** The host that a peer counts for. */
   readonly sourceOf: (peer: string) => Source
 }
 
-/** Notes of gossipsub on who delivered which message. */
+/** Gossipsub's notes on which peer delivered which message. */
 interface Deliveries {
   readonly queue: { readonly length: number; peekAt(at: number): { expire: number } | undefined }
   readonly gc: () => void
 }
 
-/** Gossipsub keeps these notes for two minutes, however many there are; with the oldest gone only late duplicates score less. */
+/** Gossipsub keeps these notes for two minutes without a bound. Without the oldest ones, only late duplicates score less. */
 function forgetOldDeliveries({ queue, gc }: Deliveries, most: number): void {
   if (queue.length <= most) return
   for (let at = 0; at < most / 8; at += 1) {
@@ -59,9 +59,9 @@ function forgetOldDeliveries({ queue, gc }: Deliveries, most: number): void {
 
 export interface Gossip {
   publish(records: readonly SignedRecord[]): void
-  /** A peer sent a message that has been seen. */
+  /** A peer sent a message that was seen before. */
   duplicate(peer: string): void
-  /** Peer ids of those that follow the topic. */
+  /** Ids of the peers that subscribe to the topic. */
   subscribers(): Set<string>
   queuedBytes(): number
   droppedRecords(): number
@@ -75,8 +75,8 @@ export interface Gossip {
 }
 
 /**
- * Records in and out over the gossip topic: own ones in batches, received ones through `ingest` and on to the others only
- * once they are on disk here. Messages are forwarded by gossipsub, never published again by us.
+ * Records in and out over the gossip topic. Own records leave in batches. Received records go through `ingest`, and on to other
+ * peers only once they are on disk here; gossipsub forwards the message, this module never publishes it again.
  *
  * Not guaranteed: that a message arrives. Under overload, here or at a peer, messages are lost.
  */
@@ -103,11 +103,11 @@ export function createGossip(
     limits.messageRate,
   )
   const pacer = createPacer({ timers, streams: () => gossipStreams('outbound') }, limits.pacer)
-  // The class of gossipsub has it; its interface does not name it.
+  // Gossipsub's class has this member; its interface does not declare it.
   const records = (service as unknown as { score: { deliveryRecords: Deliveries } }).score.deliveryRecords
   const deliveries: Deliveries = { queue: records.queue, gc: () => records.gc() }
   const outbox = createOutbox({ clock, timers, logger, send, onDrop: onLoss }, limits.outbox)
-  // A peer does not get around a pause by another stream.
+  // A peer must not evade a pause by opening another stream.
   boundGossipStreams(service, (peer, stream) => {
     if (pauses.has(peer) && stream.readStatus === 'readable') stream.pause()
   })
@@ -159,9 +159,9 @@ export function createGossip(
   async function judge(peer: string, data: Uint8Array): Promise<Judgement> {
     try {
       const judgement = await queue.run(peer, data.byteLength, async () => {
-        // The queue bounds each peer, so its host may have all of the door except the reserve.
+        // The queue already bounds each peer, so its host may use all of ingest except the reserve.
         const result = await judgeMessage(ingest, data, { key: sourceOf(peer).key, isShared: true })
-        // It is forwarded at once when this ends.
+        // Gossipsub forwards the message as soon as this returns.
         if (result.verdict === 'accept') await pacer.pass()
         return result
       })
@@ -175,7 +175,7 @@ export function createGossip(
       const busy = error instanceof IngestBusyError
       onLoss()
       if (!busy) metrics.stranger('network', 'gossip_failed')
-      // The peer decides how many there are. The store says itself what is wrong with it.
+      // The peer controls how often this happens, so it is `debug`. The store logs its own faults.
       logger.debug({ err: error, peer }, 'the node could not store the records of a gossip message; sync brings them')
       return { verdict: 'ignore', reason: busy ? error.code : 'error', records: 0 }
     }
@@ -202,13 +202,13 @@ export function createGossip(
     remembered: () => deliveries.queue.length,
     start() {
       service.topicValidators.set(topic, (peer, { data }) =>
-        // It may come as a Buffer, whose `slice` is not a copy: a trap for whoever gets the records.
+        // The data may be a Buffer, whose `slice` is not a copy; code that receives the records must not rely on that.
         validate(peer, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
       )
       service.subscribe(topic)
     },
     flush: outbox.flush,
-    // Not unsubscribed: that would keep the neighbours from taking this node back for seconds after a quick restart.
+    // Do not unsubscribe: after a quick restart the neighbours would not accept this node in the mesh for some seconds.
     stop: queue.stop,
   }
 }

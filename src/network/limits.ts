@@ -1,4 +1,4 @@
-/** Bounds of a node that anyone may connect to. What gossipsub itself bounds is in gossip-settings.ts. */
+/** Bounds of a node that anyone may connect to. The bounds of gossipsub itself are in gossip-settings.ts. */
 import { MAX_OUTBOUND_BUFFER_BYTES } from './gossip-settings.ts'
 import type { MessageRateLimits } from './message-rate.ts'
 import type { OutboxLimits } from './outbox.ts'
@@ -17,13 +17,13 @@ export const CONNECTION_LIMITS = {
     maxIncomingPendingConnections: Number.MAX_SAFE_INTEGER,
     inboundConnectionThreshold: Number.MAX_SAFE_INTEGER,
     inboundUpgradeTimeout: 5000,
-    // Configured peers are dialled by redial.ts alone.
+    // Only redial.ts dials configured peers.
     reconnectRetries: 0,
     maxParallelDials: 16,
     maxDialQueueLength: 256,
     connectionCloseTimeout: 500,
   },
-  // A peer that answers no ping is gone. The first timeouts are far above the default (2 s), for a busy machine is not gone.
+  // A peer that answers no ping is gone. The first timeouts are far above the default (2 s), because a busy machine is slow.
   monitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 20_000, maxTimeout: 60_000 } },
   yamux: {
     // A peer needs 4: identify, gossip, and 2 for sync. The others are for streams that are still ending or being agreed on;
@@ -40,13 +40,13 @@ export const CONNECTION_LIMITS = {
 
 export interface NetworkLimits {
   readonly places: PeerPlaceLimits
-  /** How often lost gossip streams are looked for, in milliseconds. */
+  /** Interval of the search for lost gossip streams, in milliseconds. */
   readonly repairIntervalMs: number
   readonly outbox: OutboxLimits
   readonly validation: ValidationLimits
   readonly pacer: PacerLimits
   readonly messageRate: MessageRateLimits
-  /** Messages of which it is remembered who delivered them, about 400 bytes each. */
+  /** Messages whose deliverers are remembered, about 400 bytes each. */
   readonly rememberedMessages: number
 }
 
@@ -57,7 +57,7 @@ export const defaultNetworkLimits: NetworkLimits = {
     handshakes: { total: 256, perKey: 16, reserve: 64, small: 2, replacesIdle: true },
     // Every connection may hold a frame that is being gathered (4 MiB) and what waits for it (8 MiB at most, if it is slow).
     strangers: { total: 128, perKey: 32, reserve: 32, small: 2 },
-    // Two where both dialled at once, and the rest of one that broke.
+    // Two if both sides dialled at once, and one that broke and has not ended yet.
     connectionsPerPeer: 3,
     // Identify is one round trip, after three of the handshake.
     proveMs: 20_000,

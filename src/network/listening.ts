@@ -27,8 +27,8 @@ export interface Listening {
 }
 
 /**
- * The TCP transport, with a note of each address on which it could not listen. libp2p itself starts without an error where
- * all IPv4 addresses work and no IPv6 address does, and puts all errors of a start in one text.
+ * The TCP transport, with a record of each address on which it could not listen. libp2p starts without an error if all IPv4
+ * addresses work and no IPv6 address does, and reports all errors of a start in one text.
  */
 export function createListening(): Listening {
   const failures = new Map<string, unknown>()

@@ -1,13 +1,13 @@
 /**
- * The messages of the last few heartbeats, from which gossipsub advertises (IHAVE) and answers requests (IWANT). It stands
- * in for gossipsub's own cache, which has no bound in bytes and lets a peer pull all of it at once: the answer is one
- * frame, and a frame above the receiver's limit ends its gossip with us; a request of a few kilobytes could draw gigabytes.
+ * The messages of the last few heartbeats, from which gossipsub advertises (IHAVE) and answers requests (IWANT). It replaces
+ * gossipsub's own cache, which has no bound in bytes and lets a peer request all of it at once. The answer is one frame, and a
+ * frame above the receiver's limit ends gossip between the two; a request of a few kilobytes could cause gigabytes.
  *
  * Guarantees: at most `maxBytes` of message data are kept, the oldest go first; at most `answerBytes` and `answerMessages`
- * are advertised at a time, and handed to one peer between two heartbeats. What is not served is a loss that sync heals.
+ * are advertised at a time, and sent to one peer between two heartbeats. Sync brings what is not served.
  */
 
-/** What of a gossipsub message the cache looks at. */
+/** The members of a gossipsub message that the cache uses. */
 export interface CachedMessage {
   readonly topic: string
   readonly data?: Uint8Array | undefined
@@ -56,7 +56,7 @@ export interface MessageCache {
 
 /**
  * @param idText the same text form of message ids that the router is given
- * @param onDuplicate told of each message that a peer sent and that was seen before
+ * @param onDuplicate called for each message that a peer sent and that was seen before
  */
 export function createMessageCache(
   limits: MessageCacheLimits,

@@ -10,7 +10,7 @@ export interface MessageRateLimits {
 }
 
 interface Bucket {
-  /** Below 0: messages that came beyond the rate. */
+  /** Negative: the number of messages beyond the rate. */
   tokens: number
   atMs: number
 }
@@ -19,16 +19,16 @@ interface Bucket {
 const MAX_SOURCES = 1024
 
 export interface MessageRate {
-  /** One message of a peer came, of whatever kind. */
+  /** A message of any kind came from a peer. */
   came(peer: string, source: string): void
 }
 
 /**
- * Slows down who sends messages faster than a busy node of a large network does. Each message costs time and is remembered
- * for a while, also where it brings nothing. What comes beyond the rate is still handled, but paid for with a pause, in which
- * nothing is read from the peer.
+ * Slows down peers that send messages faster than a busy node of a large network does. Each message costs time and is
+ * remembered for a while, even if it brings nothing new. Messages beyond the rate are still handled; then the node pauses
+ * reading from the peer.
  *
- * @param components.pause stops reading from a peer; the returned function goes on
+ * @param components.pause stops reading from a peer; the returned function resumes
  */
 export function createMessageRate(
   components: { readonly clock: Clock; readonly timers: Timers; readonly pause: (peer: string) => () => void },
@@ -42,7 +42,7 @@ export function createMessageRate(
   function bucketOf(source: string): Bucket {
     const now = clock.now()
     const bucket = buckets.get(source) ?? { tokens: limits.burst, atMs: now }
-    // A clock that was set back gives nothing, for a moment.
+    // If the clock was set back, no tokens are added for a moment.
     bucket.tokens = Math.min(limits.burst, bucket.tokens + Math.max(0, now - bucket.atMs) / limits.refillMs)
     bucket.atMs = now
     if (!buckets.has(source) && buckets.size >= MAX_SOURCES) buckets.delete(buckets.keys().next().value as string)

@@ -23,12 +23,12 @@ import { createListening } from './listening.ts'
 import { createPeerBook } from './peer-book.ts'
 import { createPeerPlaces, sourceOfAddress } from './peer-places.ts'
 import { createRedial } from './redial.ts'
-import { createStanding } from './standing.ts'
+import { createPeerReputation } from './peer-reputation.ts'
 import { createStreamRepair, isGossipProtocol } from './stream-repair.ts'
 import { createSyncStreams, SYNC_PROTOCOL } from './sync-streams.ts'
 import type { Network } from './types.ts'
 
-/** How long `stop` waits for queued records to leave, and then for connections to close in good order. */
+/** How long `stop` waits for queued records to be sent, and then for connections to close cleanly. */
 const STOP_FLUSH_MS = 500
 const STOP_CLOSE_MS = 1000
 
@@ -39,7 +39,7 @@ export interface NetworkComponents {
   readonly metrics: Metrics
   /** The node's own key: see `loadPeerKey`. */
   readonly privateKey: PrivateKey
-  /** Told when gossip has lost records, here or on the way out, because there were too many; sync is to bring them. */
+  /** Called when gossip has dropped records because there were too many; sync must bring them. */
   readonly onGossipLoss?: () => void
 }
 
@@ -76,7 +76,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   const listen = [...new Set(options.listen.map((text) => parseListenAddress(text).toString()))]
   const targets = options.peers.map(parsePeerAddress)
   const topic = recordsTopic(options.network)
-  const standing = createStanding(environment)
+  const reputation = createPeerReputation(environment)
   /** Configured peers whose peer id is known: from their address, or because they were reached. */
   const configured = new Set(targets.flatMap(({ peer }) => (peer === undefined ? [] : [peer.toString()])))
   const places = createPeerPlaces(
@@ -84,7 +84,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       clock: environment.clock,
       timers: environment.timers,
       isConfigured: (peer) => configured.has(peer.toString()),
-      isRefused: (peer) => standing.isRefused(peer.toString()),
+      isRefused: (peer) => reputation.isRefused(peer.toString()),
     },
     limits.places,
   )
@@ -113,7 +113,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       identify: identify(),
       gossip: (parts: GossipSubComponents) => {
         gossipParts = parts
-        return gossipsub(gossipSettings(topic, standing.score, onDuplicate))(parts)
+        return gossipsub(gossipSettings(topic, reputation.score, onDuplicate))(parts)
       },
     },
   })
@@ -128,7 +128,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   libp2p.addEventListener('peer:connect', ({ detail: peer }) => {
     const [connection] = libp2p.getConnections(peer)
     const source = connection === undefined ? undefined : sourceOfAddress(connection.remoteAddr)
-    // Peers on this machine count each for itself: many nodes may run on it.
+    // Each peer on this machine counts as a host of its own: many nodes may run here.
     if (source?.isShared === false) sources.set(peer.toString(), source)
   })
   const onNews = (peer: string, records: number): void => {
@@ -157,7 +157,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     targets,
   )
   const isConfigured = (peer: string): boolean => configured.has(peer)
-  const sync = createSyncStreams({ libp2p, standing, places, logger, metrics, hostOf: sourceOf, isConfigured })
+  const sync = createSyncStreams({ libp2p, reputation, places, logger, metrics, hostOf: sourceOf, isConfigured })
   await sync.start()
   const repair = createStreamRepair(
     { timers: environment.timers, logger, connections, speaksGossip: book.speaksGossip, announce },
@@ -167,7 +167,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   function announce(peer: PeerId, connection: Connection): void {
     for (const protocol of service.protocols) {
       for (const topology of gossipParts?.registrar.getTopologies(protocol) ?? []) {
-        // Every version has the same topology; one is enough.
+        // All versions have the same topology, so registering one is enough.
         void topology.onConnect?.(peer, connection)
         return
       }

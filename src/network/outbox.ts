@@ -4,7 +4,7 @@ import { encodedBytes } from '../record/codec.ts'
 import type { SignedRecord } from '../record/types.ts'
 
 export interface OutboxLimits {
-  /** A message is closed before it exceeds this; only a single larger record makes a larger one. */
+  /** A message is closed before it exceeds this size. Only a single larger record makes a larger message. */
   readonly messageBytes: number
   /** Records in one message at most. */
   readonly messageRecords: number
@@ -13,7 +13,7 @@ export interface OutboxLimits {
    * lone record leaves at once.
    */
   readonly delayMs: number
-  /** Records that wait, in bytes; above it the oldest are dropped. */
+  /** Most bytes of records that wait. Above it the oldest are dropped. */
   readonly queueBytes: number
 }
 
@@ -30,8 +30,8 @@ export interface Outbox {
 }
 
 /**
- * Gathers outgoing records into messages: one leaves as soon as it is full, else `delayMs` after the one
- * before. Bounded: gossip is only a hint, so the oldest records are dropped when sending does not keep up.
+ * Gathers outgoing records into messages. A message leaves as soon as it is full, otherwise `delayMs` after the previous one.
+ * The queue is bounded: gossip is only a hint, so the oldest records are dropped when sending does not keep up.
  *
  * @param components.send sends one message; the next one waits for it
  */
@@ -48,7 +48,7 @@ export function createOutbox(
 ): Outbox {
   const { timers, clock, logger, send } = components
   let queue: { record: SignedRecord; bytes: number }[] = []
-  // What lies before `first` has been sent or dropped.
+  // Records before `first` have been sent or dropped.
   let first = 0
   let bytes = 0
   let dueBytes = 0
@@ -65,7 +65,7 @@ export function createOutbox(
     first += 1
     bytes -= entry.bytes
     dueBytes = Math.max(0, dueBytes - entry.bytes)
-    // Now and then, so that a record costs the same however long the queue is.
+    // Only now and then, so that the cost of a record does not depend on the length of the queue.
     if (first > 1024 && first * 2 > queue.length) {
       queue = queue.slice(first)
       first = 0

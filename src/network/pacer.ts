@@ -1,15 +1,15 @@
 import type { Timers } from '../platform/environment.ts'
 
 export interface PacerLimits {
-  /** A stream with more bytes waiting holds up the next message. */
+  /** A stream with more waiting bytes delays the next message. */
   readonly aboveBytes: number
   /** One message waits at most this long, in milliseconds. */
   readonly messageMs: number
-  /** A stream that stays above for so long holds up nothing any more, until it is below again; milliseconds. */
+  /** A stream that stays above for this long no longer delays messages, until it is below again; milliseconds. */
   readonly patienceMs: number
 }
 
-/** Time between two looks at the streams. */
+/** Interval at which the streams are checked. */
 const STEP_MS = 5
 
 /** An outgoing stream, as far as its load matters. libp2p's streams are such. */
@@ -19,11 +19,11 @@ export interface PacedStream {
 }
 
 /**
- * Makes senders wait while streams are full. Gossipsub itself never waits: it fills a stream's buffer until the stream
- * is dropped, and all that was in it is lost. Waiting here holds back own messages, and, in validation, those of peers, who
- * are then slowed down themselves.
+ * Makes senders wait while streams are full. Gossipsub never waits: it fills the buffer of a stream until the stream is
+ * dropped with everything in it. Waiting here delays own messages and, in validation, those of peers, which slows the peers
+ * down.
  *
- * Messages pass one by one, in order of arrival. A peer that does not read can hold the others up for `patienceMs` only.
+ * Messages pass one by one, in order of arrival. A peer that does not read can delay the others for at most `patienceMs`.
  */
 export function createPacer(
   { timers, streams }: { timers: Timers; streams: () => readonly PacedStream[] },

@@ -4,18 +4,18 @@ import type { Clock } from '../platform/environment.ts'
 import { isGossipProtocol } from './stream-repair.ts'
 import type { PeerInfo } from './types.ts'
 
-/** A stranger names its own software: that much of it is kept. */
+/** Longest kept text of the software that a peer says it runs. */
 const MAX_AGENT_CHARACTERS = 128
 
-/** libp2p remembers every peer that ever connected, without a bound; those that are gone this long are forgotten. */
+/** libp2p remembers every peer that ever connected, without a bound. Peers that left this long ago are removed. */
 const FORGET_AFTER_MS = 300_000
-/** Peers that are gone and still remembered, about 5 KB each; the first that left are forgotten first. */
+/** Most peers that left and are still remembered, about 5 KB each. The first that left are removed first. */
 const MAX_GONE = 1024
 
 export interface PeerBook {
   /** Connected peers, by peer id. */
   list(gossiping: ReadonlySet<string>): PeerInfo[]
-  /** Whether the peer, by its own account, speaks gossipsub. */
+  /** Whether the peer says that it supports gossipsub. */
   speaksGossip(peer: PeerId): boolean
   /** Counts records that a peer delivered by gossip. */
   received(peer: string, records: number): void
@@ -24,7 +24,7 @@ export interface PeerBook {
   stop(): void
 }
 
-/** What is known of the peers: connections from libp2p, the rest from what they say of themselves (identify). */
+/** What is known about peers: connections from libp2p, and what peers say about themselves (identify). */
 export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock }): PeerBook {
   const notes = new Map<string, { agent: string | null; gossip: boolean }>()
   const kept = new Set<string>()
@@ -40,7 +40,7 @@ export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock
       gone.delete(id)
       received.delete(id)
       libp2p.peerStore.delete(peer).catch(() => {
-        // Not in the store any more: that is what was wanted.
+        // It is no longer in the store, which is the goal.
       })
     }
   }
@@ -87,7 +87,7 @@ export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock
     },
     speaksGossip: (peer) => notes.get(peer.toString())?.gossip ?? false,
     received(peer, records) {
-      // A message may be judged after its peer has left and was forgotten.
+      // A message may be judged after its peer has left and was removed.
       const isForgotten = !connected.has(peer) && !gone.has(peer) && !kept.has(peer)
       if (!isForgotten) received.set(peer, (received.get(peer) ?? 0) + records)
     },

@@ -11,20 +11,20 @@ import { NetworkError } from './errors.ts'
 
 const FILE_NAME = 'peer.key'
 
-/** Read and written by its owner alone. */
+/** Only the owner may read and write it. */
 const FILE_MODE = 0o600
 
-/** The data directory holds the key and the store: nobody else's business. */
+/** The data directory has the key and the store, so only the owner may enter. */
 const DIRECTORY_MODE = 0o700
 
 /**
  * The node's own key, which makes its peer id: `peer.key` in the data directory, an Ed25519 private key as the protobuf
- * bytes of the libp2p peer id specification ("Keys"), file mode 0600. Created when absent, directory included: whole or
- * not at all, and by one process only where two start at once.
+ * bytes of the libp2p peer id specification ("Keys"), file mode 0600. Created if absent, with the directory: atomically, and
+ * by only one of two processes that start at once.
  *
  * @param dataDir path of the data directory
- * @throws NetworkError `peer_key_invalid` when the file is not such a key (it is left as it is), `peer_key_unreadable`
- *   when it can be neither read nor created
+ * @throws NetworkError `peer_key_invalid` if the file is not such a key (the file stays unchanged), `peer_key_unreadable`
+ *   if it can be neither read nor created
  */
 export async function loadPeerKey(dataDir: string): Promise<PrivateKey> {
   const path = join(dataDir, FILE_NAME)

@@ -1,9 +1,9 @@
 /**
- * Who may be connected to this node: places for peers, divided between hosts.
+ * Which peers may be connected to this node: places for connections, divided between hosts.
  *
  * Guarantees: connections that have not shown their peer id, and peers that connected on their own, each stay within a
- * bound; a host that holds much loses places to a host that holds little, those that speak no protocol of this node first;
- * configured peers always have a place, and no stranger can take it. A host is an IPv4 address or an IPv6 network of 64 bits.
+ * bound. A host with many places loses places to a host with few; peers that support no protocol of this node lose theirs
+ * first. Configured peers always have a place, and no stranger can take it. A host is an IPv4 address or an IPv6 network of 64 bits.
  * Not guaranteed: a fair division with a party that has many hosts.
  */
 import type { Connection, ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
@@ -16,30 +16,30 @@ import { Shares } from '../shares/shares.ts'
 import type { Activity, Hold, ShareLimits, Source } from '../shares/types.ts'
 
 export interface PeerPlaceLimits {
-  /** New connections from others: each costs a handshake, about a millisecond of CPU. */
+  /** Rate of new inbound connections. Each costs a handshake, about a millisecond of CPU. */
   readonly arrivals: RateLimits
-  /** Connections from others that have not shown their peer id. */
+  /** Inbound connections that have not shown their peer id. */
   readonly handshakes: ShareLimits
-  /** Connections that peers made which are not configured. */
+  /** Inbound connections of peers that are not configured. */
   readonly strangers: ShareLimits
-  /** Connections with one peer. The oldest is closed for a new one: it may be the rest of one that broke. */
+  /** Most connections with one peer. A new one replaces the oldest, which may be broken. */
   readonly connectionsPerPeer: number
-  /** A peer that has not shown a protocol of this node after so long is cut off, in milliseconds. */
+  /** A peer that has not used a protocol of this node within this time is disconnected; milliseconds. */
   readonly proveMs: number
 }
 
-/** Why a connection from another host was not taken, or was closed. */
+/** Why an inbound connection was refused or closed. */
 export type PeerPlaceLoss = 'rate' | 'handshakes' | 'places' | 'evicted' | 'unproven' | 'too_many_of_peer'
 
 export interface PeerPlaces {
   readonly gater: ConnectionGater
-  /** The peer speaks a protocol of this node. */
+  /** The peer supports a protocol of this node. */
   proven(peer: PeerId): void
-  /** The peer has brought something new, or syncs: of its host's places, its own is the last to go. */
+  /** The peer has brought something new, or syncs: its place is the last of its host to be evicted. */
   active(peer: string): void
-  /** The peer has broken rules: of its host's places, its own is the first to go. */
+  /** The peer has broken rules: its place is the first of its host to be evicted. */
   offended(peer: string): void
-  /** Connections lost or not taken since the start, by reason. */
+  /** Connections closed or refused since the start, by reason. */
   readonly losses: ReadonlyMap<PeerPlaceLoss, number>
 }
 
@@ -47,11 +47,11 @@ export interface PeerPlaceComponents {
   readonly clock: Clock
   readonly timers: Timers
   readonly isConfigured: (peer: PeerId) => boolean
-  /** Whether the peer broke the rules not long ago. */
+  /** Whether the peer is refused because it broke the rules recently. */
   readonly isRefused: (peer: PeerId) => boolean
 }
 
-/** Many nodes, or a tunnel to all others, may stand behind loopback. Other addresses of this machine are hosts like any. */
+/** Many nodes, or a tunnel from elsewhere, may use loopback. Other addresses of this machine are ordinary hosts. */
 const LOOPBACK: readonly string[] = ['127.0.0.1', '::1']
 
 export function createPeerPlaces(components: PeerPlaceComponents, limits: PeerPlaceLimits): PeerPlaces {
@@ -82,7 +82,7 @@ export function createPeerPlaces(components: PeerPlaceComponents, limits: PeerPl
     connection.abort(new Error(`The connection made room for others: ${reason}.`))
   }
 
-  /** A connection came in: whether it is refused. */
+  /** Whether a new inbound connection is refused. */
   function arrives(connection: MultiaddrConnection): boolean {
     const source = sourceOfAddress(connection.remoteAddr)
     if (arrivals.take(source) > 0) return lose('rate')
@@ -94,10 +94,10 @@ export function createPeerPlaces(components: PeerPlaceComponents, limits: PeerPl
     return false
   }
 
-  /** A connection that came in has shown its peer id: whether it is refused. */
+  /** Whether an inbound connection is refused, now that it has shown its peer id. */
   function arrived(peer: PeerId, connection: MultiaddrConnection): boolean {
     handshakeOf.get(connection)?.release()
-    // It broke during the handshake, and its end would not be told any more.
+    // It broke during the handshake, and its end will not be reported.
     if (connection.status !== 'open') return true
     if (isRefused(peer) || !isWithinPeerBound(peer, connection)) return true
     return isConfigured(peer) ? false : !hasPlace(peer, connection)
@@ -141,7 +141,7 @@ export function createPeerPlaces(components: PeerPlaceComponents, limits: PeerPl
 
   return {
     gater: {
-      // Any address may be dialled, private ones too: a node may well live in a private network.
+      // Any address may be dialled, private ones too: nodes may run in a private network.
       denyDialMultiaddr: () => false,
       denyInboundConnection: arrives,
       denyInboundEncryptedConnection: arrived,

@@ -6,29 +6,29 @@ import { messageOf } from '../platform/errors.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
 
-/** First wait after a failure; doubled with each further one. */
+/** First wait after a failure; it doubles with each further failure. */
 const FIRST_DELAY_MS = 1000
 
-/** A peer that was away for long is found again within this time. */
+/** Longest wait: a peer that was away for long is found again within this time. */
 const LONGEST_DELAY_MS = 60_000
 
-/** A connection that ends sooner counts as a failure: the peer is full, or something cuts us off. */
+/** A connection that ends sooner counts as a failure: the peer is full, or something disconnects this node. */
 const STABLE_AFTER_MS = 10_000
 
-/** A peer that stays out of reach is mentioned again after this time: an address that is wrong must not be forgotten. */
+/** A peer that stays unreachable is logged again after this time, so that a wrong address is not overlooked. */
 const WARN_AGAIN_MS = 600_000
 
-/** Part of a reason may come from the other side. */
+/** Longest reason in the log: part of it may come from the other side. */
 const MAX_REASON_CHARACTERS = 300
 
-/** DNS, TCP, Noise and Yamux over a bad line. */
+/** Enough for DNS, TCP, Noise and Yamux over a bad line. */
 const DIAL_TIMEOUT_MS = 15_000
 
 export interface RedialComponents {
   readonly environment: Environment
   readonly logger: Logger
   readonly dial: (address: Multiaddr, signal: AbortSignal) => Promise<Connection>
-  /** Whether some connection to the peer is open, whoever made it. */
+  /** Whether a connection to the peer is open, in either direction. */
   readonly isConnected: (peer: PeerId) => boolean
   /** Called for every peer that an address led to. */
   readonly onPeer: (peer: PeerId) => void
@@ -38,7 +38,7 @@ export interface Redial {
   start(): void
   /** Configured addresses without a connection now. */
   missing(): number
-  /** To be called when the last connection to a peer has closed. */
+  /** Call this when the last connection to a peer has closed. */
   disconnected(peer: PeerId): void
   stop(): void
 }
@@ -49,13 +49,13 @@ interface Target {
   failures: number
   connectedAtMs: number
   warnedAtMs: number
-  /** Cancels what is under way: a timer or a dial. Undefined: connected, or given up. */
+  /** Cancels the current timer or dial. Undefined if connected or given up. */
   cancel: (() => void) | undefined
 }
 
 /**
- * Keeps connections to the configured peers: dials all at the start, and again when one fails or is lost, without end.
- * It backs off exponentially from 1 s to 60 s, half of it random, so that nodes that lost each other do not meet in step.
+ * Keeps connections to the configured peers: dials all at the start, and again, without end, when one fails or is lost. It backs
+ * off exponentially from 1 s to 60 s, half of it random, so that two nodes that lost each other do not dial in lockstep.
  *
  * @param targets addresses; the peer id is taken from the address, or from the node that answers there
  */
@@ -106,7 +106,7 @@ export function createRedial(
     target.warnedAtMs = Number.NEGATIVE_INFINITY
     components.onPeer(peer)
     logger.info({ peer: peer.toString(), address: target.address.toString() }, 'connected to peer')
-    // It may be gone again before anyone looked.
+    // The connection may already be gone.
     if (!components.isConnected(peer)) lost(target)
   }
 
@@ -154,7 +154,7 @@ export function createRedial(
   }
 }
 
-/** Why a peer cannot be reached, and what to do about what an operator can mend. */
+/** Why a peer cannot be reached, and what the operator can do about it. */
 function reasonOf(error: unknown): string {
   const text = messageOf(error)
   if (/\bENOTFOUND\b|\bENODATA\b/.test(text)) return 'no such host: check the address given with --peer'
@@ -164,7 +164,7 @@ function reasonOf(error: unknown): string {
   return text.slice(0, MAX_REASON_CHARACTERS)
 }
 
-/** libp2p compares peer ids, at the latest when Noise has shown the other side's; it has no error of its own for it. */
+/** libp2p compares peer ids, at the latest after the Noise handshake; it has no error class of its own for this. */
 function isSelfDial(error: unknown): boolean {
   return error instanceof Error && error.name === 'InvalidPeerIdError' && error.message === 'Can not dial self'
 }

@@ -3,7 +3,7 @@ import type { Connection, PeerId } from '@libp2p/interface'
 import type { Timers } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
 
-/** All versions of the gossipsub protocol begin so (libp2p specs, pubsub/gossipsub). */
+/** The names of all versions of the gossipsub protocol begin with this (libp2p specs, pubsub/gossipsub). */
 const GOSSIP_PROTOCOL_PREFIX = '/meshsub/'
 
 export function isGossipProtocol(protocol: string): boolean {
@@ -14,24 +14,24 @@ export interface StreamRepairComponents {
   readonly timers: Timers
   readonly logger: Logger
   readonly connections: () => Connection[]
-  /** Whether the peer has said that it speaks gossipsub. */
+  /** Whether the peer has said that it supports gossipsub. */
   readonly speaksGossip: (peer: PeerId) => boolean
-  /** Tells gossipsub, as if anew, that the peer is connected. */
+  /** Tells gossipsub again that the peer is connected. */
   readonly announce: (peer: PeerId, connection: Connection) => void
 }
 
 export interface StreamRepair {
   start(): void
-  /** Looks once, now. */
+  /** Checks all peers once. */
   check(): void
   stop(): void
 }
 
 /**
- * Gossipsub opens one stream to a peer when it connects, and never another: not when that stream was dropped because it
- * was too slow, nor when the peer has a second connection and the first, with the stream, is closed. The peer then gets
- * no message any more, and nothing tells. So: look now and then, and where a connected peer lacks its stream at two
- * looks in a row, have gossipsub open it.
+ * Gossipsub opens one stream to a peer when it connects, and never another: not after the stream was dropped because it was too
+ * slow, nor when the connection with the stream closes and the peer has a second one. The peer then gets no messages, without
+ * any error. So this checks now and then, and if a connected peer lacks its stream at two checks in a row, it makes gossipsub
+ * open one.
  */
 export function createStreamRepair(components: StreamRepairComponents, intervalMs: number): StreamRepair {
   let lacking = new Set<string>()

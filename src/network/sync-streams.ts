@@ -6,38 +6,38 @@ import type { FrameStream, SyncTransport } from '../sync/types.ts'
 import { NetworkError } from './errors.ts'
 import { createFrameStream } from './frame-stream.ts'
 import type { PeerPlaces } from './peer-places.ts'
-import type { Standing } from './standing.ts'
+import type { PeerReputation } from './peer-reputation.ts'
 
 /** docs/protocol.md, "Between nodes". */
 export const SYNC_PROTOCOL = '/avatar-kv/sync/2'
 
-/** A batch of records (1 MiB at most) and the frame's own words around it. */
+/** A batch of records (1 MiB at most) and the framing around it. */
 export const MAX_SYNC_FRAME_BYTES = 1_048_576 + 4096
 
-/** Sync has one session with a peer at a time; the second is for one that begins while the last is still ending. */
+/** Sync has one session with a peer at a time. The second stream is for a session that begins while the last one is ending. */
 const MAX_STREAMS_PER_PEER = 2
 
 export interface SyncStreams extends SyncTransport {
-  /** To be called before the node starts, so that peers are told of the protocol. */
+  /** Call this before the node starts, so that peers learn of the protocol. */
   start(): Promise<void>
-  /** Breaks all streams. */
+  /** Aborts all streams. */
   stop(): void
 }
 
 /**
- * What sync needs of the network, over libp2p: streams of frames with peers that are connected and, by their own account
- * (identify), speak the protocol. It never dials: who is connected is decided elsewhere.
+ * The transport of sync over libp2p: streams of frames with connected peers that say (identify) that they support the protocol.
+ * It never dials; other modules decide which peers are connected.
  */
 export function createSyncStreams(components: {
   readonly libp2p: Libp2p
-  readonly standing: Standing
+  readonly reputation: PeerReputation
   readonly places: Pick<PeerPlaces, 'active' | 'offended'>
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'stranger'>
   readonly hostOf: SyncTransport['hostOf']
   readonly isConfigured: SyncTransport['isConfigured']
 }): SyncStreams {
-  const { libp2p, standing, places, logger, metrics, hostOf, isConfigured } = components
+  const { libp2p, reputation, places, logger, metrics, hostOf, isConfigured } = components
   const present = new Set<string>()
   const open = new Map<Stream, { readonly peer: string; readonly frames: FrameStream }>()
   const connectHandlers = new Set<(peer: string) => void>()
@@ -93,7 +93,7 @@ export function createSyncStreams(components: {
   }
 
   function penalize(peer: string, code: string): void {
-    const isCutOff = standing.offence(peer, code)
+    const isCutOff = reputation.offence(peer, code)
     places.offended(peer)
     metrics.stranger('sync', code)
     logger.debug({ peer, code }, 'a peer broke the rules of sync')

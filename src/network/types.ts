@@ -11,7 +11,7 @@ export interface PeerInfo {
   readonly gossip: boolean
   /** Unix seconds of the oldest open connection. */
   readonly connected_at: number
-  /** What the peer says it runs, where identify told. */
+  /** The software that the peer says it runs (identify); null if unknown. */
   readonly agent: string | null
   /** Records, new to this node, that the peer delivered by gossip since this node started. */
   readonly gossip_records_in: number

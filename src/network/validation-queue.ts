@@ -1,9 +1,9 @@
 /**
- * Bounds the validation of gossip messages: how many run at once in all and for one peer, how long one may take, and how
- * much one peer can have waiting. Peers take turns, so that a busy one does not starve the others.
+ * Bounds the validation of gossip messages: how many run at once, in total and for one peer, how long one may take, and how much
+ * of one peer may wait. Peers take turns, so that a busy peer does not starve the others.
  *
- * libp2p's streams read as fast as the sender sends, so a peer with much waiting is paused: no further window is granted
- * on its stream until its queue is short again. What arrives beyond the hard bounds all the same is not taken.
+ * libp2p's streams read as fast as the sender sends, so a peer with much waiting is paused: its stream gets no further window
+ * until its queue is short again. Messages beyond the hard bounds are dropped.
  */
 import type { Timers } from '../platform/environment.ts'
 
@@ -24,14 +24,14 @@ export interface ValidationLimits {
   readonly waitingBytes: number
 }
 
-/** `overloaded`: not taken, too much is waiting. `timeout`: taken, but not finished in time. */
+/** `overloaded`: dropped, because too much is waiting. `timeout`: begun, but not finished in time. */
 export type Unfinished = 'overloaded' | 'timeout'
 
 export interface ValidationQueue {
   /** Runs `task` when it is the peer's turn. Rejects with what the task throws. */
   run<T>(peer: string, bytes: number, task: () => Promise<T>): Promise<T | Unfinished>
   waitingBytes(): number
-  /** Forgets all that waits; it resolves as `overloaded`. */
+  /** Drops everything that waits; it resolves as `overloaded`. */
   stop(): void
 }
 
@@ -58,7 +58,7 @@ export function createValidationQueue(
   { timers, flow }: { timers: Timers; flow: FlowControl },
   limits: ValidationLimits,
 ): ValidationQueue {
-  // In order of turns: a lane that got a turn goes to the end.
+  // In order of turns: a lane that had its turn goes to the end.
   const lanes = new Map<string, Lane>()
   let running = 0
   let waitingBytes = 0

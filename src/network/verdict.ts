@@ -15,12 +15,12 @@ export interface Judgement {
 }
 
 /**
- * Judges one gossip message and hands its records to ingest (docs/protocol.md, "Gossip"): *reject* what is not a batch of
- * 1 byte to 1 MiB or holds an invalid record (then none of its records is taken); *accept* what brought a record that is
- * kept; else *ignore*.
+ * Judges one gossip message and passes its records to ingest (docs/protocol.md, "Gossip"): *reject* a message that is not a
+ * batch of 1 byte to 1 MiB, or that has an invalid record (then none of its records is stored); *accept* a message with a new
+ * record that was stored; otherwise *ignore*.
  *
- * @param source the host that the sender counts for
- * @throws whatever ingest throws, `IngestBusyError` included: the caller ignores the message
+ * @param source the host of the sender
+ * @throws every error of ingest, `IngestBusyError` included; the caller then ignores the message
  */
 export async function judgeMessage(ingest: Ingest, data: Uint8Array, source: Source): Promise<Judgement> {
   if (data.byteLength === 0) return { verdict: 'reject', reason: 'empty', records: 0 }

@@ -6,7 +6,7 @@ import type { RecordId, SignedRecord } from '../record/types.ts'
 import type { Source } from '../shares/types.ts'
 import { asSyncError, SyncError } from './errors.ts'
 import { idKey } from './ids.ts'
-import { Notice } from './notice.ts'
+import { Condition } from './condition.ts'
 import { payloadHead } from '../record/payload-head.ts'
 import type { Refusals } from './refusals.ts'
 
@@ -59,9 +59,9 @@ type Told = (results: readonly IngestResult[]) => void | Promise<void>
 export class Intake {
   readonly totals: IntakeTotals = { accepted: 0, duplicates: 0, superseded: 0, refused: 0 }
   readonly #components: IntakeComponents
-  readonly #notice = new Notice()
+  readonly #condition = new Condition()
   /** Of submissions that found the door busy. */
-  readonly #pauses = new Set<Notice>()
+  readonly #pauses = new Set<Condition>()
   readonly #refusedForNow: RetryBuffer<{ readonly record: SignedRecord; readonly key: string }>
   /** Keys of refused records for which there was no room. */
   readonly #dropped = new Set<string>()
@@ -91,7 +91,7 @@ export class Intake {
    * @throws SyncError what an earlier call has come to: `invalid_record`, `busy`, `failed`
    */
   async add(records: readonly SignedRecord[], told?: Told): Promise<void> {
-    while (this.#underWay >= MAX_UNDER_WAY && this.#end === undefined) await this.#notice.wait()
+    while (this.#underWay >= MAX_UNDER_WAY && this.#end === undefined) await this.#condition.wait()
     if (this.#end !== undefined) throw this.#end
     this.#underWay += 1
     const { generation } = this.#components.refusals
@@ -143,7 +143,7 @@ export class Intake {
 
   /** Resolves once nothing is under way, well or badly. */
   async settled(): Promise<void> {
-    while (this.#underWay > 0) await this.#notice.wait()
+    while (this.#underWay > 0) await this.#condition.wait()
   }
 
   /** What is under way still gets to disk, and is told of; nothing else is taken. */
@@ -157,8 +157,8 @@ export class Intake {
   }
 
   #wake(): void {
-    this.#notice.give()
-    for (const pause of this.#pauses) pause.give()
+    this.#condition.notify()
+    for (const pause of this.#pauses) pause.notify()
   }
 
   async #submit(records: readonly SignedRecord[]): Promise<IngestResult[]> {
@@ -179,8 +179,8 @@ export class Intake {
 
   /** Ends early when something under way here has ended. */
   async #pause(delayMs: number): Promise<void> {
-    const pause = new Notice()
-    const cancel = this.#components.environment.timers.after(delayMs, () => pause.give())
+    const pause = new Condition()
+    const cancel = this.#components.environment.timers.after(delayMs, () => pause.notify())
     this.#pauses.add(pause)
     await pause.wait()
     this.#pauses.delete(pause)

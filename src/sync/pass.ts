@@ -5,11 +5,11 @@ import { asSyncError, SyncError, type RefusalCode } from './errors.ts'
 import type { Frame, RefusedEntry } from './frame-types.ts'
 import { idKey, joinBytes, splitIds } from './ids.ts'
 import type { Intake } from './intake.ts'
-import { Ledger, type PassMemory, type PassTotals } from './ledger.ts'
+import { PassTracker, type PassMemory, type PassTotals } from './pass-tracker.ts'
 import { MAX_REQUEST_IDS } from './limits.ts'
 import { Negentropy } from '../negentropy/negentropy.ts'
 import { VERSION } from '../negentropy/wire.ts'
-import { Notice } from './notice.ts'
+import { Condition } from './condition.ts'
 import { RecordReader } from './record-reader.ts'
 import { fromNegentropy, negentropyOptions, unexpected, type SessionParts } from './session.ts'
 import type { SyncMoment } from '../store/types.ts'
@@ -43,8 +43,8 @@ export class Pass {
   readonly #channel: Channel
   readonly #intake: Intake
   readonly #plan: PassPlan
-  readonly #ledger: Ledger
-  readonly #notice = new Notice()
+  readonly #tracker: PassTracker
+  readonly #condition = new Condition()
   readonly #reader: RecordReader
   #negentropy: Negentropy | undefined
   /** The Negentropy message to send next. */
@@ -63,7 +63,7 @@ export class Pass {
     this.#channel = channel
     this.#intake = intake
     this.#plan = plan
-    this.#ledger = new Ledger(parts, memory)
+    this.#tracker = new PassTracker(parts, memory)
     this.#reader = new RecordReader(parts.source, parts.keccak256, (count) => this.#have.splice(0, count))
   }
 
@@ -81,7 +81,7 @@ export class Pass {
     const before = { ...this.#intake.totals }
     await this.#intake.drain()
     const after = this.#intake.totals
-    const { totals } = this.#ledger
+    const { totals } = this.#tracker
     // What was held back, and then taken, was counted as refused.
     totals.moved += after.accepted + after.duplicates - before.accepted - before.duplicates
     totals.refusedHere += after.refused + after.superseded - before.refused - before.superseded
@@ -97,7 +97,7 @@ export class Pass {
     } catch (error) {
       this.#isOver = true
       this.#channel.fail(asSyncError(error))
-      this.#notice.give()
+      this.#condition.notify()
       throw error
     }
   }
@@ -107,9 +107,9 @@ export class Pass {
       if (await this.#writeNext()) continue
       if (this.#isIdle()) {
         this.#isOver = true
-        this.#notice.give()
+        this.#condition.notify()
       } else {
-        await this.#notice.wait()
+        await this.#condition.wait()
       }
     }
   }
@@ -121,14 +121,14 @@ export class Pass {
       this.#message = null
       this.#awaitsAnswer = true
       await this.#sendMessage(message)
-      this.#notice.give()
+      this.#condition.notify()
       return true
     }
     if (this.#need.length > 0 && this.#requests.length < MAX_REQUESTS) {
-      const ids = await this.#ledger.lacking(this.#need.splice(0, MAX_REQUEST_IDS))
+      const ids = await this.#tracker.lacking(this.#need.splice(0, MAX_REQUEST_IDS))
       if (ids.length === 0) return true
       this.#requests.push(new Map(ids.map((id) => [idKey(id), id])))
-      this.#notice.give()
+      this.#condition.notify()
       await this.#channel.send({ kind: 'request', ids: joinBytes(ids) })
       return true
     }
@@ -137,7 +137,7 @@ export class Pass {
       if (frame.length === 0) return true
       this.#pushes.push(new Set(frame.map(({ id }) => idKey(id))))
       this.#parts.progress.recordsOut += frame.length
-      this.#notice.give()
+      this.#condition.notify()
       await this.#channel.send({ kind: 'records', records: frame.map(({ record }) => record) })
       return true
     }
@@ -161,11 +161,11 @@ export class Pass {
   async #read(): Promise<void> {
     while (!this.#isOver) {
       if (!this.#awaitsAnswer && this.#requests.length === 0 && this.#pushes.length === 0) {
-        await this.#notice.wait()
+        await this.#condition.wait()
         continue
       }
       await this.#handle(await this.#channel.expect())
-      this.#notice.give()
+      this.#condition.notify()
     }
   }
 
@@ -203,8 +203,8 @@ export class Pass {
         await this.#negentropy.initiate()
       }
       const { message, have, need } = await this.#negentropy.reconcile(answer)
-      append(this.#need, await this.#ledger.wanted(need))
-      append(this.#have, this.#ledger.offered(have))
+      append(this.#need, await this.#tracker.wanted(need))
+      append(this.#have, this.#tracker.offered(have))
       if (message === null) await reconciling.moment.close()
       this.#message = message
       // Last: until then the pass is not idle, whatever the writing loop finds to do.
@@ -225,11 +225,11 @@ export class Pass {
     }
     this.#parts.progress.recordsIn += arrivals.length
     const fresh = arrivals.filter(({ isHeld }) => !isHeld)
-    this.#ledger.totals.moved += arrivals.length - fresh.length
+    this.#tracker.totals.moved += arrivals.length - fresh.length
     await this.#intake.add(
       fresh.map(({ record }) => record),
       (results) => {
-        this.#ledger.taken(results)
+        this.#tracker.taken(results)
         this.#noteProgress()
       },
     )
@@ -238,7 +238,7 @@ export class Pass {
   #noteProgress(): void {
     const { progress } = this.#parts
     progress.accepted = this.#intake.totals.accepted
-    const { moved, refusedHere, refusedThere } = this.#ledger.totals
+    const { moved, refusedHere, refusedThere } = this.#tracker.totals
     progress.done = moved + refusedHere + refusedThere
   }
 
@@ -248,13 +248,13 @@ export class Pass {
     for (const id of splitIds(frame.missing)) {
       if (!asked.has(idKey(id))) throw new SyncError('unexpected_frame', 'Ids are missing that were not asked for.')
     }
-    this.#ledger.undelivered(asked.keys(), this.#plan.reconciling !== null)
+    this.#tracker.undelivered(asked.keys(), this.#plan.reconciling !== null)
   }
 
   #endPush(refused: readonly RefusedEntry[]): void {
     const pushed = this.#pushes.shift()
     if (pushed === undefined) throw new SyncError('unexpected_frame', 'The peer answers records that were not sent.')
-    this.#ledger.given(pushed, refused)
+    this.#tracker.given(pushed, refused)
     this.#noteProgress()
   }
 }

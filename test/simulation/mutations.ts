@@ -237,8 +237,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'fetch-all-but-one',
     'sync/pass.js',
-    'append(this.#need, await this.#ledger.wanted(need));',
-    'append(this.#need, (await this.#ledger.wanted(need)).slice(1));',
+    'append(this.#need, await this.#tracker.wanted(need));',
+    'append(this.#need, (await this.#tracker.wanted(need)).slice(1));',
   ),
   mutation(
     'totals-apart-from-a-rebuild',

@@ -41,7 +41,7 @@ export function newPassMemory(): PassMemory {
 }
 
 /** Keeps the books of one pass: which ids are worth moving, and what became of those that were. */
-export class Ledger {
+export class PassTracker {
   readonly totals: PassTotals = { found: 0, moved: 0, refusedHere: 0, refusedThere: 0, undelivered: 0 }
   readonly #parts: SessionParts
   readonly #memory: PassMemory

@@ -1,14 +1,14 @@
 import type { Clock } from '../platform/environment.ts'
 
-/** So much time halves the count of a peer's offences. */
+/** The count of a peer's offences halves in this time. */
 const HALF_LIFE_MS = 600_000
-/** Three offences in quick succession, or further ones soon after: cut off. */
+/** Above this count a peer is disconnected: three offences in quick succession, or further ones soon after. */
 const CUT_OFF_ABOVE = 2.5
-/** What counts less than 1: a peer that is not heard of may have a bad line, or sleep. */
+/** Offences that count less than 1: a silent peer may have a bad line, or sleep. */
 const WEIGHTS: ReadonlyMap<string, number> = new Map([['stalled', 0.5]])
-/** How long a peer that was cut off is refused. Not for ever: it may be a good node with a bad disk. */
+/** How long a disconnected peer is refused. Not for ever: it may be an honest node with a bad disk. */
 const REFUSED_MS = 600_000
-/** A peer id costs nothing, so only so many are remembered; those whose last offence is oldest are forgotten. */
+/** Peers remembered. A peer id costs nothing, so the number is bounded; the peer with the oldest last offence is forgotten first. */
 const MAX_PEERS = 1024
 /** Gossip score of one offence; it grows with the square, as that of invalid messages does: −10, −40, −90. */
 const SCORE = -10
@@ -19,8 +19,8 @@ interface Entry {
   refusedUntilMs: number
 }
 
-export interface Standing {
-  /** Notes an offence. True: the peer is to be cut off now. */
+export interface PeerReputation {
+  /** Counts an offence. Returns true if the peer must be disconnected now. */
   offence(peer: string, code: string): boolean
   /** Whether connections with the peer are refused now. */
   isRefused(peer: string): boolean
@@ -29,11 +29,11 @@ export interface Standing {
 }
 
 /** Remembers which peers broke the rules of sync, for a time. */
-export function createStanding({ clock }: { readonly clock: Clock }): Standing {
+export function createPeerReputation({ clock }: { readonly clock: Clock }): PeerReputation {
   const entries = new Map<string, Entry>()
 
   function countNow(entry: Entry): number {
-    // A clock that was set back would keep it for as long as it was wrong.
+    // If the clock was set back, the offence would otherwise count for as long as the clock was wrong.
     entry.sinceMs = Math.min(entry.sinceMs, clock.now())
     return entry.count * 0.5 ** ((clock.now() - entry.sinceMs) / HALF_LIFE_MS)
   }

@@ -1,13 +1,13 @@
-/** Lets loops sleep until something has changed. Who waits looks again at what it waits for. */
-export class Notice {
+/** A condition variable: loops wait for the next `notify` and then check again what they wait for. */
+export class Condition {
   #waiting: (() => void)[] = []
 
-  /** Resolves at the next `give`. */
+  /** Resolves at the next `notify`. */
   wait(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
-  give(): void {
+  notify(): void {
     const waiting = this.#waiting
     this.#waiting = []
     for (const resolve of waiting) resolve()
