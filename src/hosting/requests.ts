@@ -12,7 +12,7 @@ import { HostingError } from './errors.ts'
 import { STATEMENT_WINDOW_SECONDS } from './limits.ts'
 import type { Puller } from './puller.ts'
 import { verifyStatement, type HostingStatement } from './statement.ts'
-import type { HostingDesk, HostingWishes } from './types.ts'
+import type { OwnerRequests, HostingGrants } from './types.ts'
 
 /** One host may ask 20 times at once, then once a second; all together 100 times at once, then ten times a second. */
 const REQUEST_RATES: RateLimits = {
@@ -21,15 +21,15 @@ const REQUEST_RATES: RateLimits = {
   reserve: 25,
 }
 
-export function createHostingDesk(
+export function createOwnerRequests(
   components: {
-    readonly hosting: HostingWishes
+    readonly hosting: HostingGrants
     readonly puller: Pick<Puller, 'check' | 'pull' | 'report'>
     readonly engine: Pick<SignatureEngine, 'verify' | 'recover' | 'keccak256'>
     readonly clock: Clock
   },
   facts: { readonly network: string; readonly peerId: string },
-): HostingDesk {
+): OwnerRequests {
   const { hosting, puller, engine, clock } = components
   const rates = new Rates(REQUEST_RATES, clock)
 

@@ -62,7 +62,7 @@ export interface HostingRules {
 }
 
 /** The operator's side: changes are on disk when they resolve. */
-export interface HostingOffice {
+export interface OperatorApi {
   /** Entries in ascending order of their avatars, `after` exclusive. */
   list(name: HostingListName, options: { readonly after?: Avatar; readonly limit: number }): HostingEntry[]
   /** @throws HostingError `hosting_full`, `failed` */
@@ -81,7 +81,7 @@ export interface HostingOffice {
 }
 
 /** What owners ask for, once their statement was verified. */
-export interface HostingWishes {
+export interface HostingGrants {
   /**
    * Puts an avatar on the list.
    *
@@ -130,7 +130,7 @@ export interface HostingAnswer {
 }
 
 /** Where owners come with their statements. */
-export interface HostingDesk {
+export interface OwnerRequests {
   /**
    * Whether one more request of a client may be handled now.
    *
@@ -149,7 +149,7 @@ export interface HostingDesk {
   pullOf(avatar: Avatar): PullReport | undefined
 }
 
-export interface Hosting extends HostingRules, HostingOffice, HostingWishes {
+export interface Hosting extends HostingRules, OperatorApi, HostingGrants {
   /** What sync is about: everything, or the avatars on the list, newest first. */
   scope(): Scope
   /** Goes on with what an end of the process has cut short. */

@@ -10,7 +10,7 @@ import { loadNoted } from './data-files.ts'
 import type { Environment } from '../platform/environment.ts'
 import { fileProblem, makeDirectory } from '../platform/files.ts'
 import { loadOperatorToken } from '../hosting/operator-token.ts'
-import { createHostingDesk } from '../hosting/requests.ts'
+import { createOwnerRequests } from '../hosting/requests.ts'
 import { servedReader } from '../hosting/served-reader.ts'
 import { createHttpServer } from '../http/server/server.ts'
 import { createIngest } from '../ingest/ingest.ts'
@@ -192,13 +192,13 @@ export async function createNode(
     })
     const puller = openPuller({ ...part('hosting'), hosting, ingest }, config)
     const facts = { network: config.network, peerId: network.peerId }
-    const desk = createHostingDesk({ hosting, puller, engine, clock: environment.clock }, facts)
+    const ownerRequests = createOwnerRequests({ hosting, puller, engine, clock: environment.clock }, facts)
     const http = await createHttpServer(
       {
         store: servedReader(store, hosting.hosts, avatarOf),
         kept: store,
         hosting,
-        desk,
+        ownerRequests,
         ingest,
         network: withSync(network, sync),
         signer: { peerId: network.peerId, sign: (bytes) => privateKey.sign(bytes) },

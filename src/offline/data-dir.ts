@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Config } from '../config/load.ts'
 import type { ConfigKey } from '../config/schema.ts'
 import { makeDirectory } from '../platform/files.ts'
-import type { HostingOffice, HostingRules } from '../hosting/types.ts'
+import type { OperatorApi, HostingRules } from '../hosting/types.ts'
 import type { Ingest } from '../ingest/types.ts'
 import { openHosting } from '../node/hosting.ts'
 import { hasStore } from '../store/mark.ts'
@@ -17,7 +17,7 @@ import { DATA_DIR_MODE, openOfflineStore, type OfflineComponents } from './open.
 export interface DataDir {
   readonly store: StoreReader
   readonly ingest: Ingest
-  readonly hosting: HostingRules & HostingOffice
+  readonly hosting: HostingRules & OperatorApi
   /** Settings that count here by default only: its node may have others. */
   readonly assumed: Readonly<Partial<Record<ConfigKey, string | number>>>
   /** Resolves when all that was accepted is on disk and the directory is free again. */

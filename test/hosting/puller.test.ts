@@ -8,7 +8,7 @@ import { createPuller, type PullImport, type PullLimits } from '../../src/hostin
 import type { Avatar } from '../../src/record/types.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { until } from '../integration/until.ts'
-import { openOffice } from './office.ts'
+import { openHostingForTest } from './open-hosting.ts'
 
 const avatar = (n: number): Avatar => `0x02${n.toString(16).padStart(64, '0')}`
 
@@ -43,20 +43,20 @@ const countBytes: PullImport = async ({ chunks, progress }) => {
 }
 
 async function pullerOf(limits: Partial<PullLimits> = {}, importArchive: PullImport = countBytes) {
-  const office = await openOffice({ mode: 'listed' })
+  const hosting = await openHostingForTest({ mode: 'listed' })
   const make = () =>
     createPuller(
       {
         guard: createPullGuard({ allowPrivate: true }),
         importArchive,
-        memory: office,
+        memory: hosting,
         environment: systemEnvironment(),
         logger: pino({ level: 'silent' }),
         metrics: createMetrics(),
       },
       limits,
     )
-  return { office, puller: make(), make }
+  return { hosting, puller: make(), make }
 }
 
 async function ended(puller: Awaited<ReturnType<typeof pullerOf>>['puller'], each: Avatar) {
@@ -66,14 +66,14 @@ async function ended(puller: Awaited<ReturnType<typeof pullerOf>>['puller'], eac
 
 test('an archive is asked for by its avatar, and what came of it is told', async () => {
   const { url, paths } = await serve((_, response) => void response.end('x'.repeat(1_000)))
-  const { puller, office } = await pullerOf()
+  const { puller, hosting } = await pullerOf()
   expect(puller.report(avatar(1))).toBeUndefined()
   await puller.pull(avatar(1), `${url}/kv/`)
   const counts = { bytes: 1_000, stored: 1_000, duplicate: 1, refused: 2 }
   expect(await ended(puller, avatar(1))).toMatchObject({ state: 'done', from: `${url}/kv/`, ...counts, code: null })
   expect(paths).toEqual([`/kv/v2/archives?avatar=${avatar(1)}`])
-  await office.settled()
-  expect(office.pulls()).toEqual([])
+  await hosting.settled()
+  expect(hosting.pulls()).toEqual([])
 })
 
 test('history is asked for where it is wanted', async () => {
@@ -99,7 +99,7 @@ test.each<[string, RequestListener, string]>([
 ])('a host %s: failed, with a reason, and the next one is pulled', async (_, answer, code) => {
   const bad = await serve(answer)
   const good = await serve((_, response) => void response.end('x'))
-  const { puller, office } = await pullerOf({ atOnce: 1, bytes: 10_000, stallMs: 200, totalMs: 600 })
+  const { puller, hosting } = await pullerOf({ atOnce: 1, bytes: 10_000, stallMs: 200, totalMs: 600 })
   await puller.pull(avatar(1), bad.url)
   await puller.pull(avatar(2), good.url)
   expect(puller.report(avatar(2))?.state).toBe('waiting')
@@ -107,8 +107,8 @@ test.each<[string, RequestListener, string]>([
   expect(report).toMatchObject({ state: 'failed', code })
   expect(report?.message).toBeTruthy()
   expect((await ended(puller, avatar(2)))?.state).toBe('done')
-  await office.settled()
-  expect(office.pulls()).toEqual([])
+  await hosting.settled()
+  expect(hosting.pulls()).toEqual([])
 })
 
 function drip(response: Parameters<RequestListener>[1]): void {
@@ -140,7 +140,7 @@ test('only so many wait; one that is under way is not begun twice', async () => 
 test('an owner who names another address is pulled from there: in the place of what waits, and of what goes on', async () => {
   const silent = await serve(() => undefined)
   const good = await serve((_, response) => void response.end('x'))
-  const { puller, office } = await pullerOf({ atOnce: 1 })
+  const { puller, hosting } = await pullerOf({ atOnce: 1 })
   await puller.pull(avatar(1), silent.url)
   await puller.pull(avatar(2), silent.url)
   await puller.pull(avatar(2), good.url)
@@ -153,8 +153,8 @@ test('an owner who names another address is pulled from there: in the place of w
     expect(puller.report(each)).toMatchObject({ from: good.url, stored: 1, code: null })
   }
   expect([silent.paths.length, good.paths.length]).toEqual([1, 2])
-  await office.settled()
-  expect(office.pulls()).toEqual([])
+  await hosting.settled()
+  expect(hosting.pulls()).toEqual([])
 })
 
 test('a host that keeps sending, but too little, holds no place for long', async () => {
@@ -194,11 +194,11 @@ test('what is asked for while another pull ends is remembered until it has ended
     finish = () => response.end()
   })
   const second = await serve((_, response) => void response.write('x'))
-  const { make, office } = await pullerOf()
+  const { make, hosting } = await pullerOf()
   let release: (() => void) | undefined
   const noted = new Promise<void>((resolve) => (release = resolve))
-  const pulling = office.pulling.bind(office)
-  office.pulling = async (each, from) => {
+  const pulling = hosting.pulling.bind(hosting)
+  hosting.pulling = async (each, from) => {
     await pulling(each, from)
     if (from === second.url) await noted
   }
@@ -214,24 +214,24 @@ test('what is asked for while another pull ends is remembered until it has ended
   await asked
   await until('the second is asked', () => Promise.resolve(second.paths.length === 1))
   await puller.stop()
-  await office.settled()
-  expect(office.pulls()).toMatchObject([{ from: second.url }])
+  await hosting.settled()
+  expect(hosting.pulls()).toMatchObject([{ from: second.url }])
 })
 
 test('what the end of the process cuts short goes on at the next start', async () => {
   let isReady = false
   const { url } = await serve((_, response) => void (isReady ? response.end('abc') : response.write('a')))
-  const { puller, make, office } = await pullerOf({ atOnce: 1 })
+  const { puller, make, hosting } = await pullerOf({ atOnce: 1 })
   await puller.pull(avatar(1), url)
   await puller.pull(avatar(2), url)
   await until('something has come', () => Promise.resolve((puller.report(avatar(1))?.stored ?? 0) > 0))
   await puller.stop()
-  expect(office.pulls()).toHaveLength(2)
+  expect(hosting.pulls()).toHaveLength(2)
   isReady = true
   const next = make()
   next.resume()
   expect(await ended(next, avatar(1))).toMatchObject({ state: 'done', stored: 3 })
   expect(await ended(next, avatar(2))).toMatchObject({ state: 'done', stored: 3 })
-  await office.settled()
-  expect(office.pulls()).toEqual([])
+  await hosting.settled()
+  expect(hosting.pulls()).toEqual([])
 })

@@ -21,8 +21,8 @@ import { payloadHead } from '../../src/record/payload-head.ts'
 import { servedReader } from '../../src/hosting/served-reader.ts'
 import type { HostingOptions } from '../../src/hosting/hosting.ts'
 import { createVerifyService } from '../../src/verify/verify-service.ts'
-import { openDesk, openOffice } from '../hosting/office.ts'
-import type { OfficeOptions } from '../hosting/office.ts'
+import { openOwnerRequests, openHostingForTest } from '../hosting/open-hosting.ts'
+import type { HostingForTestOptions } from '../hosting/open-hosting.ts'
 
 export const NETWORK = 'main'
 export const OPERATOR_TOKEN = 'ab'.repeat(32)
@@ -66,7 +66,7 @@ export interface NodeOptions {
   readonly ingestLimits?: Partial<IngestLimits>
   readonly environment?: Environment
   readonly feedEntries?: number
-  readonly hosting?: Partial<HostingOptions> & Pick<OfficeOptions, 'path'>
+  readonly hosting?: Partial<HostingOptions> & Pick<HostingForTestOptions, 'path'>
   /** What every avatar says where it lives. */
   readonly homes?: readonly string[]
   readonly logger?: Logger
@@ -94,7 +94,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
       { ...parts, engine },
       { location: join(directory, 'store'), network: NETWORK, ...(feedEntries === undefined ? {} : { feedEntries }) },
     )
-    const hosting = await openOffice({
+    const hosting = await openHostingForTest({
       ...options.hosting,
       environment,
       held: {
@@ -124,7 +124,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
         store: servedReader(store, hosting.hosts, avatarOf),
         kept: store,
         hosting,
-        desk: openDesk(hosting, engine, '12D3KooWThisNode', { environment }),
+        ownerRequests: openOwnerRequests(hosting, engine, '12D3KooWThisNode', { environment }),
         ingest,
         network: { peerId: '12D3KooWThisNode', addresses: () => ['/ip4/127.0.0.1/tcp/1/p2p/x'], peers: () => [PEER] },
         signer: SIGNER,

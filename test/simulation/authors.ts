@@ -225,7 +225,8 @@ export class Author {
           await this.#world.acknowledged(record, node, letGo)
       }
     } catch (error) {
-      const isExpected = error instanceof NodeDownError || error instanceof IngestBusyError || node.media.isFailing
+      const isExpected =
+        error instanceof NodeDownError || error instanceof IngestBusyError || node.blockDevice.isFailing
       if (!isExpected) throw error
       this.#world.timeline.note(`${node.name} author failed: ${error instanceof Error ? error.name : String(error)}`)
       if (attempt >= MAX_ATTEMPTS) return

@@ -56,7 +56,7 @@ export class Checker {
       const { process } = node
       if (process === undefined) this.#dirty.delete(node)
       // What cannot be mended now cannot be looked at.
-      const isBroken = node.wasDamaged && node.media.isFailing
+      const isBroken = node.wasDamaged && node.blockDevice.isFailing
       if (process === undefined || process.disk.isBusy || isBroken) continue
       this.#dirty.delete(node)
       for (const avatar of avatars) await this.look(node, process, avatar)

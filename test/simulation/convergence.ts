@@ -1,5 +1,5 @@
 import type { RecordBody } from '../../src/record/types.ts'
-import { basesOf, disagreement, neighbours } from './accord.ts'
+import { basesOf, disagreement, neighbours } from './agreement.ts'
 import { wrongHealth } from './health.ts'
 import type { SimulatedNode } from './node.ts'
 import { Violation } from './violation.ts'

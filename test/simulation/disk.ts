@@ -1,5 +1,5 @@
 import { AbstractIterator, AbstractLevel, AbstractSnapshot } from 'abstract-level'
-import type { Change, Media } from './media.ts'
+import type { Change, BlockDevice } from './block-device.ts'
 import type { SortedMap } from './sorted-map.ts'
 
 type Bytes = Uint8Array
@@ -35,13 +35,13 @@ const MANIFEST = {
 
 /** One process's open database on a simulated disk. */
 export class SimulatedDisk extends AbstractLevel<string | Buffer | Bytes, Bytes, Bytes> {
-  readonly #media: Media
+  readonly #blockDevice: BlockDevice
   readonly #latency: Latency
   #underWay = 0
 
-  constructor(media: Media, latency: Latency) {
+  constructor(blockDevice: BlockDevice, latency: Latency) {
     super(MANIFEST, { keyEncoding: 'view', valueEncoding: 'view' })
-    this.#media = media
+    this.#blockDevice = blockDevice
     this.#latency = latency
   }
 
@@ -91,14 +91,14 @@ export class SimulatedDisk extends AbstractLevel<string | Buffer | Bytes, Bytes,
       const value = operation.type === 'put' ? copyOf(operation.value) : undefined
       return { key: text(operation.key), value }
     })
-    this.#media.begin(batch)
-    await this.during('write', () => this.#media.finish(batch, sync))
+    this.#blockDevice.begin(batch)
+    await this.during('write', () => this.#blockDevice.finish(batch, sync))
   }
 
   async _clear(options: Range): Promise<void> {
     const batch = [...walk(this.#at(options), options)].map(([key]): Change => ({ key, value: undefined }))
-    this.#media.begin(batch)
-    await this.during('write', () => this.#media.finish(batch, false))
+    this.#blockDevice.begin(batch)
+    await this.during('write', () => this.#blockDevice.finish(batch, false))
   }
 
   _iterator(options: Range): DiskIterator {
@@ -106,11 +106,11 @@ export class SimulatedDisk extends AbstractLevel<string | Buffer | Bytes, Bytes,
   }
 
   _snapshot(options: object): Moment {
-    return new Moment(this.#media.current, options)
+    return new Moment(this.#blockDevice.current, options)
   }
 
   #at({ snapshot }: Range): SortedMap {
-    return snapshot?.map ?? this.#media.current
+    return snapshot?.map ?? this.#blockDevice.current
   }
 }
 

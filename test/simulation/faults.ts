@@ -56,10 +56,10 @@ function crash(world: World): void {
 function failDisk(world: World, node = world.someNode()): void {
   if (node === undefined || world.isHealed) return
   world.timeline.note(`${node.name} its disk fails`)
-  node.media.fail()
+  node.blockDevice.fail()
   world.timeline.after(world.random.between(500, MAX_FAULT_MS), `${node.name} disk repaired`, () => {
     if (world.isHealed) return
-    node.media.repair()
+    node.blockDevice.repair()
     node.crash()
     startAgain(world, node)
   })
@@ -73,7 +73,7 @@ function damageRow(world: World): void {
   const { random } = world
   const node = random.pick(world.nodes)
   if (node === undefined) return
-  const row = random.pick([...node.media.current.entries()])
+  const row = random.pick([...node.blockDevice.current.entries()])
   if (row === undefined) return
   const [key, value] = row
   const table = key[0] as string
@@ -81,7 +81,7 @@ function damageRow(world: World): void {
   if (!isLost && value.length === 0) return
   world.timeline.note(`${node.name} a ${isLost ? '' : 'bit of a '}${table} row ${isLost ? 'is lost' : 'flips'}`)
   node.damages += 1
-  node.media.damage(key, isLost ? undefined : flipped(random, value))
+  node.blockDevice.damage(key, isLost ? undefined : flipped(random, value))
 }
 
 /** What a disk has broken is often mended while it goes on breaking. */

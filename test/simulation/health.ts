@@ -1,4 +1,4 @@
-import { mustBeEqual, neighbours } from './accord.ts'
+import { mustBeEqual, neighbours } from './agreement.ts'
 import type { World } from './world.ts'
 
 /** Where what a node says of sync with a neighbour is not true of nodes that agree; undefined if it is everywhere. */

@@ -17,8 +17,8 @@ import { createSync } from '../../src/sync/scheduler.ts'
 import { NETWORK } from './crypto.ts'
 import { SimulatedDisk } from './disk.ts'
 import { gaugesOnly } from './gauges.ts'
-import { Media } from './media.ts'
-import { Papers } from './papers.ts'
+import { BlockDevice } from './block-device.ts'
+import { HostFiles } from './host-files.ts'
 import { NodeDownError, openHosting, WORLD_EPOCH_MS, type Process, type Surroundings } from './process.ts'
 import type { Policy } from './scenario.ts'
 import { watched } from './watched-source.ts'
@@ -38,8 +38,8 @@ export class SimulatedNode {
   readonly number: number
   readonly name: string
   readonly policy: Policy
-  readonly media = new Media()
-  readonly papers = new Papers()
+  readonly blockDevice = new BlockDevice()
+  readonly hostFiles = new HostFiles()
   skewMs = 0
   /** Rows that failed their check, over all lives. */
   corruptions = 0
@@ -96,7 +96,7 @@ export class SimulatedNode {
 
   /** Whether it runs, and no disk of its has ever lied or fails now. */
   get #isSound(): boolean {
-    return this.#process !== undefined && !this.wasDamaged && !this.media.isFailing
+    return this.#process !== undefined && !this.wasDamaged && !this.blockDevice.isFailing
   }
 
   /** The process, while it runs and takes calls. */
@@ -120,7 +120,7 @@ export class SimulatedNode {
       this.#kill = undefined
       die(new NodeDownError(`${this.name} is down`))
     }
-    this.media.reopen(this.#world.random)
+    this.blockDevice.reopen(this.#world.random)
     const environment = this.#environment(life)
     const gauges = new Map<string, () => number>()
     const parts = {
@@ -128,7 +128,7 @@ export class SimulatedNode {
       logger: this.#world.logger,
       metrics: gaugesOnly(gauges, (kind) => this.#foundBroken(kind)),
     }
-    const disk = new SimulatedDisk(this.media, (kind) => this.#latency(kind, life))
+    const disk = new SimulatedDisk(this.blockDevice, (kind) => this.#latency(kind, life))
     await disk.open()
     const { archive, quotas, stepRecords } = this.policy
     const isArchive = archive === 'sometimes' ? this.#world.random.chance(0.5) : archive === 'always'
@@ -136,8 +136,8 @@ export class SimulatedNode {
       { ...parts, db: disk, engine: this.#world.engine },
       { network: NETWORK, archive: isArchive, stepRecords, ...(quotas === null ? {} : { quotas }) },
     )
-    const desk = { write: () => this.#latency('write', life), isFailing: () => this.media.isFailing }
-    const hosting = openHosting(parts, store, this.papers, desk, this.policy)
+    const desk = { write: () => this.#latency('write', life), isFailing: () => this.blockDevice.isFailing }
+    const hosting = openHosting(parts, store, this.hostFiles, desk, this.policy)
     store.onCommit((events) => {
       for (const avatar of new Set(events.map((event) => event.avatar))) this.#world.onCommit(this, avatar)
     })
@@ -190,7 +190,7 @@ export class SimulatedNode {
     } catch (error) {
       if (!(error instanceof StoreError) || !this.wasDamaged) throw error
       this.#kill?.()
-      this.media.wipe()
+      this.blockDevice.wipe()
       await this.start()
     }
   }
@@ -198,8 +198,8 @@ export class SimulatedNode {
   /** Power loss. */
   crash(): void {
     this.#kill?.()
-    this.media.crash(this.#world.random)
-    this.papers.crash(this.#world.random)
+    this.blockDevice.crash(this.#world.random)
+    this.hostFiles.crash(this.#world.random)
   }
 
   /** An orderly end, as on SIGTERM. */
@@ -229,7 +229,7 @@ export class SimulatedNode {
       return await Promise.race([ask(process), process.death])
     } catch (error) {
       // Whatever a node says while it goes down, or while it cannot mend what it reads, is no answer.
-      if (this.#process === process && !this.media.isFailing) throw error
+      if (this.#process === process && !this.blockDevice.isFailing) throw error
       if (error instanceof IngestBusyError || error instanceof NodeDownError) throw error
       throw new NodeDownError(`${this.name} gave no answer`, { cause: error })
     }
@@ -267,7 +267,7 @@ export class SimulatedNode {
       this.#world.timeline.note(`${this.name} ${verdict} ${judgement.reason}`)
       if (verdict === 'reject') this.#world.onReject(this, from, judgement.reason)
     } catch (error) {
-      if (!(error instanceof IngestBusyError) && !this.media.isFailing && this.#process === process) throw error
+      if (!(error instanceof IngestBusyError) && !this.blockDevice.isFailing && this.#process === process) throw error
       this.#world.timeline.note(`${this.name} ignore: ${error instanceof Error ? error.name : String(error)}`)
       if (this.#process === process) process.sync.nudge()
     }

@@ -11,7 +11,7 @@ import type { Sync } from '../../src/sync/sync.ts'
 import type { VerifyService } from '../../src/verify/types.ts'
 import type { SimulatedDisk } from './disk.ts'
 import type { SimulatedNode } from './node.ts'
-import type { Desk, Papers } from './papers.ts'
+import type { HostFilesDisk, HostFiles } from './host-files.ts'
 import type { Random } from './random.ts'
 import type { Policy } from './scenario.ts'
 import type { Switchboard } from './switchboard.ts'
@@ -60,15 +60,15 @@ export class NodeDownError extends Error {
   override readonly name = 'NodeDownError'
 }
 
-/** Hosting as a process has it: by its operator's papers, over its store. */
+/** Hosting as a process has it: by its operator's files, over its store. */
 export function openHosting(
   parts: { readonly environment: Environment; readonly logger: Logger; readonly metrics: Metrics },
   store: RebuildableStore,
-  papers: Papers,
-  desk: Desk,
+  hostFiles: HostFiles,
+  desk: HostFilesDisk,
   { listed }: Policy,
 ): Hosting {
-  const register = papers.open(desk)
+  const register = hostFiles.open(desk)
   const held = {
     avatars: (page: { after?: Avatar; limit: number }) => store.avatars(page),
     isHeld: async (avatar: Avatar) => (await store.summary(avatar)) !== undefined,
@@ -76,7 +76,7 @@ export function openHosting(
     forget: (avatar: Avatar) => store.forget(avatar),
   }
   return createHosting(
-    { ...parts, journal: papers, register, held },
+    { ...parts, journal: hostFiles, register, held },
     { mode: listed === null ? 'all' : 'listed', policy: 'closed' },
   )
 }

@@ -17,7 +17,7 @@ import { NodeDownError, type Process } from './process.ts'
 import { scheduleDecisions } from './operators.ts'
 import type { Quiescence } from './quiescence.ts'
 import { Random } from './random.ts'
-import { checkRest } from './rest.ts'
+import { checkFinalState } from './final-checks.ts'
 import { scenarioOf, type Scenario } from './scenario.ts'
 import { Switchboard } from './switchboard.ts'
 import { Timeline } from './timeline.ts'
@@ -104,7 +104,7 @@ export class World {
     )
     for (const node of this.nodes) {
       const listed = (node.policy.listed ?? []).flatMap((number) => this.avatars[number] ?? [])
-      node.papers.begin(listed.map((avatar) => ({ op: 'add', avatar, at: 0 })))
+      node.hostFiles.begin(listed.map((avatar) => ({ op: 'add', avatar, at: 0 })))
     }
     this.#hostile = this.scenario.hostilities === 0 ? undefined : this.#makeHostile()
   }
@@ -133,7 +133,7 @@ export class World {
     await this.#heal()
     await converge(this)
     await this.#untilDisksRest()
-    await checkRest(this)
+    await checkFinalState(this)
   }
 
   /** Whether faults are over. */
@@ -164,7 +164,7 @@ export class World {
     try {
       await node.startSomehow()
     } catch (error) {
-      if (!node.media.isFailing) throw error
+      if (!node.blockDevice.isFailing) throw error
       node.crash()
       return
     }
@@ -276,8 +276,8 @@ export class World {
     for (const node of this.nodes) node.skewMs = this.scenario.skewMs
     await this.runFor(CALM_MS)
     for (const node of this.nodes) {
-      node.media.repair()
-      if (node.process === undefined || node.media.isFailing) node.crash()
+      node.blockDevice.repair()
+      if (node.process === undefined || node.blockDevice.isFailing) node.crash()
       if (node.process === undefined) await this.complete(async () => this.startNode(node))
     }
     for (const task of this.#afterFaults.splice(0)) {

@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Socket } from 'node:net'
 
 import type { Environment } from '../../platform/environment.ts'
-import type { HostingDesk, HostingOffice, HostingRules } from '../../hosting/types.ts'
+import type { OwnerRequests, OperatorApi, HostingRules } from '../../hosting/types.ts'
 import type { Ingest } from '../../ingest/types.ts'
 import type { Logger, Metrics } from '../../observe/types.ts'
 import type { Avatar } from '../../record/types.ts'
@@ -51,9 +51,9 @@ export interface HttpComponents {
   readonly store: StoreReader
   /** All that is held, hosted or not: for the operator's backup alone. */
   readonly kept: Pick<StoreReader, 'epoch' | 'exportMoment'>
-  readonly hosting: HostingRules & HostingOffice
+  readonly hosting: HostingRules & OperatorApi
   /** Where owners ask. */
-  readonly desk: HostingDesk
+  readonly ownerRequests: OwnerRequests
   readonly ingest: Ingest
   readonly network: ShownNetwork
   /** Signs receipts. */
@@ -100,7 +100,7 @@ const IDLE_SWEEP_MS = 20
 
 /** The HTTP interface of a node, version 1 and 2 (docs/protocol.md, "HTTP"). */
 export async function createHttpServer(components: HttpComponents, options: HttpOptions): Promise<HttpServer> {
-  const { store, kept, hosting, desk, ingest, network, signer, environment, metrics } = components
+  const { store, kept, hosting, ownerRequests, ingest, network, signer, environment, metrics } = components
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const logger = components.logger.child({ part: 'http' })
   const clients = createClientAddresses(options.trustedProxies)
@@ -172,7 +172,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
     { network: options.network, rates: limits.receipts },
   )
   await app.register(v2ReceiptRoutes({ receipts, names, clients }))
-  await app.register(v2HostingRoutes({ hosting, desk, names, clients }))
+  await app.register(v2HostingRoutes({ hosting, ownerRequests, names, clients }))
   await app.register(v2EventRoutes({ store, streams, names, clients }))
   const archives = createArchiveRoutes(
     { store, ingest, names, environment, metrics, logger, longRequests, clients },

@@ -1,7 +1,7 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 
-import type { HostingDesk, HostingOffice, HostingRules } from '../../hosting/types.ts'
+import type { OwnerRequests, OperatorApi, HostingRules } from '../../hosting/types.ts'
 import { parseSignature } from '../../record/signature.ts'
 import type { Avatar } from '../../record/types.ts'
 import type { AvatarNames } from '../lib/avatar-names.ts'
@@ -98,8 +98,8 @@ const ChangeRequest = object(
 )
 
 export interface HostingRouteComponents {
-  readonly hosting: HostingRules & HostingOffice
-  readonly desk: HostingDesk
+  readonly hosting: HostingRules & OperatorApi
+  readonly ownerRequests: OwnerRequests
   readonly names: Pick<AvatarNames, 'parse'>
   readonly clients: ClientAddresses
 }
@@ -107,7 +107,7 @@ export interface HostingRouteComponents {
 /** Asking to be hosted, and what the operator says of it (docs/protocol.md, "Asking to be hosted", "The operator"). */
 export function v2HostingRoutes({
   hosting,
-  desk,
+  ownerRequests,
   names,
   clients,
 }: HostingRouteComponents): FastifyPluginCallbackTypebox {
@@ -118,7 +118,7 @@ export function v2HostingRoutes({
     app.post(
       '/v2/hosting',
       {
-        onRequest: (request, _reply, done) => done(tooMany(desk.admits(clients.ofRequest(request.raw)))),
+        onRequest: (request, _reply, done) => done(tooMany(ownerRequests.admits(clients.ofRequest(request.raw)))),
         schema: {
           tags,
           summary: 'Ask the node to host or to release an avatar',
@@ -126,7 +126,7 @@ export function v2HostingRoutes({
           response: responses({ 200: GrantedAnswer }, [400, 403, 404, 409, 429]),
         },
       },
-      ({ body }) => desk.ask(body.statement, parseSignature(body.signature)),
+      ({ body }) => ownerRequests.ask(body.statement, parseSignature(body.signature)),
     )
 
     app.get(
@@ -148,7 +148,7 @@ export function v2HostingRoutes({
           mode,
           policy,
           homes: [...hosting.formerHomes(avatar)],
-          pull: desk.pullOf(avatar) ?? null,
+          pull: ownerRequests.pullOf(avatar) ?? null,
         })
       },
     )

@@ -3,19 +3,19 @@ import type { Journal } from '../../src/hosting/journal.ts'
 import { Register, type HostingChange } from '../../src/hosting/register.ts'
 import type { Random } from './random.ts'
 
-/** The disk under the papers. */
-export interface Desk {
+/** The disk under the files. */
+export interface HostFilesDisk {
   /** Resolves when the disk has done its part; never, once the process is dead. */
   readonly write: () => Promise<void> | undefined
   readonly isFailing: () => boolean
 }
 
 /** What an operator has written down about hosting: it outlives processes. */
-export class Papers implements Journal {
+export class HostFiles implements Journal {
   #sure: readonly HostingChange[] = []
   /** What is being written: after a crash it may be there or not. */
   #doubtful: readonly HostingChange[] | undefined
-  #desk: Desk | undefined
+  #disk: HostFilesDisk | undefined
   lines = 0
 
   /** What stands there before the first start. */
@@ -29,8 +29,8 @@ export class Papers implements Journal {
   }
 
   /** A process begins to work with them. @returns what they say */
-  open(desk: Desk): Register {
-    this.#desk = desk
+  open(disk: HostFilesDisk): Register {
+    this.#disk = disk
     const register = new Register()
     for (const change of this.#sure) register.apply(change)
     return register
@@ -50,9 +50,9 @@ export class Papers implements Journal {
 
   async #put(all: readonly HostingChange[]): Promise<void> {
     this.#doubtful = all
-    await this.#desk?.write()
+    await this.#disk?.write()
     this.#doubtful = undefined
-    if (this.#desk?.isFailing() === true) throw new HostingError('failed', 'the simulated disk failed')
+    if (this.#disk?.isFailing() === true) throw new HostingError('failed', 'the simulated disk failed')
     this.#sure = all
   }
 }

@@ -8,7 +8,7 @@ export interface Change {
 }
 
 /** The machine's disk, with LevelDB's contract: batches are whole or absent, and what was synced survives a crash. */
-export class Media {
+export class BlockDevice {
   /** What is surely there after a crash, then what each later batch without fsync made of it. */
   #versions: [SortedMap, ...SortedMap[]] = [SortedMap.EMPTY]
   /** Batches under way, in order: a crash may lose them or not. */

@@ -1,5 +1,5 @@
 import type { Avatar, RecordId } from '../../src/record/types.ts'
-import { exceededQuota, holdingOf, mustBeEqual, neighbours, unexplainedDifference, type Holdings } from './accord.ts'
+import { exceededQuota, holdingOf, mustBeEqual, neighbours, unexplainedDifference, type Holdings } from './agreement.ts'
 import { text } from './disk.ts'
 import type { Look } from './checker.ts'
 import { checkExports } from './exports.ts'
@@ -15,7 +15,7 @@ const ALL = 1_000_000
 const REBUILT_NODES = 2
 
 /** Checks all that must hold once faults are over and nobody has anything to send any more. */
-export async function checkRest(world: World): Promise<void> {
+export async function checkFinalState(world: World): Promise<void> {
   const looks = new Map<SimulatedNode, Map<Avatar, Look>>()
   for (const node of world.nodes) {
     const { process } = node
@@ -33,7 +33,7 @@ export async function checkRest(world: World): Promise<void> {
     await node.quietly(() => checkFeed(world, node, process, avatars))
     if (!node.wasDamaged) await node.quietly(() => checkExports(world, node, process, avatars))
   }
-  checkAccord(world, looks)
+  checkAgreement(world, looks)
   const wrong = wrongHealth(world)
   if (wrong !== undefined) throw new Violation('a node is wrong about a neighbour', wrong)
   const rebuilt = world.random.shuffled(world.nodes).slice(0, REBUILT_NODES)
@@ -44,7 +44,7 @@ export async function checkRest(world: World): Promise<void> {
 }
 
 /** Neighbours hold the same live records of what both keep, and show the same, but for what one had no room for. */
-function checkAccord(world: World, looks: ReadonlyMap<SimulatedNode, ReadonlyMap<Avatar, Look>>): void {
+function checkAgreement(world: World, looks: ReadonlyMap<SimulatedNode, ReadonlyMap<Avatar, Look>>): void {
   const holdings = new Map<SimulatedNode, Holdings>()
   for (const [node, avatars] of looks) {
     const held = [...avatars].map(([avatar, { view, records }]) => {
@@ -138,7 +138,7 @@ function checkIndexes(node: SimulatedNode, looks: readonly Look[]): void {
     }
   }
   const stored = new Set<string>()
-  for (const [key] of node.media.current.entries()) if ('rhio'.includes(key[0] as string)) stored.add(key)
+  for (const [key] of node.blockDevice.current.entries()) if ('rhio'.includes(key[0] as string)) stored.add(key)
   for (const key of right) {
     if (!stored.has(key)) throw new Violation('an index row is missing', `${node.name} ${hex(key)}`)
   }
@@ -158,7 +158,7 @@ function checkKept(world: World, node: SimulatedNode, avatars: ReadonlyMap<Avata
   for (const avatar of new Set([...avatars.keys(), ...world.avatars])) {
     if (hosting === undefined || hosting.hosts(avatar) || hosting.isBlocked(avatar)) continue
     const bytes = bytesOf(avatar)
-    const left = [...node.media.current.entries()].find(
+    const left = [...node.blockDevice.current.entries()].find(
       ([key]) => !'fxm'.includes(key[0] as string) && key.includes(bytes),
     )
     if (left !== undefined)
@@ -207,9 +207,9 @@ async function checkFeed(
 async function checkRebuild(node: SimulatedNode, { store }: Process): Promise<void> {
   // Rows that a lying disk has changed and nobody has read since are mended by the first time.
   if (node.wasDamaged) await store.rebuild()
-  const before = node.media.current
+  const before = node.blockDevice.current
   await store.rebuild()
-  const difference = firstDifference(before, node.media.current)
+  const difference = firstDifference(before, node.blockDevice.current)
   if (difference !== undefined) throw new Violation('a rebuilt row is another', `${node.name} ${hex(difference)}`)
 }
 

@@ -3,7 +3,7 @@ import type { Environment } from '../../src/platform/environment.ts'
 import { createHosting, type HeldAvatars, type HostingOptions } from '../../src/hosting/hosting.ts'
 import { memoryJournal, openJournal } from '../../src/hosting/journal.ts'
 import { Register } from '../../src/hosting/register.ts'
-import { createHostingDesk } from '../../src/hosting/requests.ts'
+import { createOwnerRequests } from '../../src/hosting/requests.ts'
 import type { Puller } from '../../src/hosting/puller.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import type { SignatureEngine } from '../../src/record/engine.ts'
@@ -16,7 +16,7 @@ const NOTHING_HELD: HeldAvatars = {
   forget: () => Promise.resolve(),
 }
 
-export interface OfficeOptions extends Partial<HostingOptions> {
+export interface HostingForTestOptions extends Partial<HostingOptions> {
   readonly held?: Partial<HeldAvatars>
   readonly environment?: Environment
   /** The file of the journal; default: in memory. */
@@ -24,7 +24,7 @@ export interface OfficeOptions extends Partial<HostingOptions> {
 }
 
 /** Real hosting, over what it is told that is held. */
-export async function openOffice(options: OfficeOptions = {}) {
+export async function openHostingForTest(options: HostingForTestOptions = {}) {
   const { mode = 'all', policy = 'closed', held = {}, environment = systemEnvironment(), path } = options
   const register = new Register()
   const journal = path === undefined ? memoryJournal() : await openJournal(path, (change) => register.apply(change))
@@ -40,12 +40,12 @@ export const NO_PULLS: Pick<Puller, 'check' | 'pull' | 'report'> = {
   report: () => undefined,
 }
 
-export function openDesk(
-  hosting: Awaited<ReturnType<typeof openOffice>>,
+export function openOwnerRequests(
+  hosting: Awaited<ReturnType<typeof openHostingForTest>>,
   engine: SignatureEngine,
   peerId: string,
   options: { readonly puller?: typeof NO_PULLS; readonly environment?: Environment } = {},
 ) {
   const { puller = NO_PULLS, environment = systemEnvironment() } = options
-  return createHostingDesk({ hosting, puller, engine, clock: environment.clock }, { network: 'main', peerId })
+  return createOwnerRequests({ hosting, puller, engine, clock: environment.clock }, { network: 'main', peerId })
 }
