@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 
 import { archiveName, MAX_NAMED_AVATARS } from '../archive/format.ts'
 import type { ArchiveHeader } from '../archive/format.ts'
-import { keepHeapLean } from '../platform/gc.ts'
+import { limitHeapGrowth } from '../platform/gc.ts'
 import type { Avatar } from '../record/types.ts'
 import { avatarsArgument, jsonOption, nodeOption } from './lib/arguments.ts'
 import { downloadArchive, MAX_DOWNLOAD_AVATARS } from './lib/archive-download.ts'
@@ -99,7 +99,7 @@ async function runExport(
   avatars: readonly Avatar[] | undefined,
   options: ExportOptions,
 ): Promise<void> {
-  const stayLean = keepHeapLean()
+  const limitAgain = limitHeapGrowth()
   const source =
     options.dataDir === undefined
       ? await fromNode(avatars, options)
@@ -115,7 +115,7 @@ async function runExport(
     for await (const chunk of source.chunks) {
       written += chunk.length
       progress.at({ records: source.records() ?? 0, bytes: written })
-      stayLean()
+      limitAgain()
       yield chunk
     }
   })()

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 
 import type { ImportReport } from '../ingest/import-archive.ts'
 import type { Submit } from '../ingest/retry.ts'
-import { keepHeapLean } from '../platform/gc.ts'
+import { limitHeapGrowth } from '../platform/gc.ts'
 import type { IngestResult } from '../ingest/types.ts'
 import type { Avatar } from '../record/types.ts'
 import { avatarsArgument, jsonOption, nodeOption } from './lib/arguments.ts'
@@ -61,7 +61,7 @@ Exit code 0: every record asked for is stored, and the archive has no fault.`,
     )
     .action(async (file: string, options: ImportOptions, command: Command) => {
       checkPlace(command, options)
-      const stayLean = keepHeapLean()
+      const limitAgain = limitHeapGrowth()
       const { only } = options
       const input = await openInput(context, file)
       const door = options.dataDir === undefined ? await nodeDoor(options.node) : await dataDirDoor(context, options)
@@ -81,7 +81,7 @@ Exit code 0: every record asked for is stored, and the archive has no fault.`,
           ...(only === undefined ? {} : { only: new Set(only) }),
           onProgress: ({ records }) => {
             progress.at({ records, bytes: input.read() })
-            stayLean()
+            limitAgain()
           },
         })
       } finally {

@@ -180,7 +180,7 @@ async function runOpen(
   const moved = await migrate(migration)
   progress.end()
   const homes = await updateHomes(migration, moved, options, context, secretKey)
-  const { head, digest, gaps } = (await staging.standing()) ?? moved.standing
+  const { head, digest, gaps } = (await staging.avatarStatus()) ?? moved.status
   const report: MigrateReport = {
     avatar: staging.avatar,
     network: staging.network,
@@ -226,11 +226,10 @@ async function keepEqual(
   if (moved.outcome === 'equal') await migration.from.settled()
   context.note(`Both are kept equal from now on; stop it with Ctrl-C.`)
   await watch(migration, {
-    moved(toTarget, toSource, standing) {
-      const digest = standing?.digest ?? null
-      if (json === true)
-        context.out(jsonText({ to_target: toTarget, to_source: toSource, head: standing?.head, digest }))
-      else context.note(`${toTarget} to ${to}, ${toSource} to ${from}; head ${standing?.head}, digest ${digest}`)
+    moved(toTarget, toSource, status) {
+      const digest = status?.digest ?? null
+      if (json === true) context.out(jsonText({ to_target: toTarget, to_source: toSource, head: status?.head, digest }))
+      else context.note(`${toTarget} to ${to}, ${toSource} to ${from}; head ${status?.head}, digest ${digest}`)
     },
     failed: (problem) => context.note(`Warning: ${printable(problem)} It is tried again.`),
     recovered: () => context.note('It works again.'),

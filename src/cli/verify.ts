@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 
-import { keepHeapLean } from '../platform/gc.ts'
+import { limitHeapGrowth } from '../platform/gc.ts'
 import type { VerifyService } from '../verify/types.ts'
 import { jsonOption } from './lib/arguments.ts'
 import { openInput } from './lib/archive-files.ts'
@@ -35,7 +35,7 @@ Exit code 0: the archive has no fault. Missing records that others cite are list
 show more than its node had.`,
     )
     .action(async (file: string, options: { network?: string; json?: true }) => {
-      const stayLean = keepHeapLean()
+      const limitAgain = limitHeapGrowth()
       const input = await openInput(context, file)
       // Loaded here, so that other commands start without the native libraries.
       const [{ checkArchive }, { nodePlatform }, { selectEngine }, { createVerifyService }, { createLogger }] =
@@ -65,7 +65,7 @@ show more than its node had.`,
           ...(options.network === undefined ? {} : { network: options.network }),
           onProgress(records) {
             progress.at({ records, bytes: input.read() })
-            stayLean()
+            limitAgain()
           },
         })
         progress.end()

@@ -54,7 +54,7 @@ export async function signHomes(
     platform: OWN_PLATFORM,
     identity: avatar,
     patch: { [HOMES_KEY]: [...homes] },
-    prev: (await staging.standing())?.tips ?? [],
+    prev: (await staging.avatarStatus())?.tips ?? [],
     createdAt: Math.floor(clock.now() / 1_000),
     uuid: randomUUID(),
   })

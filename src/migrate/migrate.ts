@@ -10,8 +10,8 @@ import type { Environment } from '../platform/environment.ts'
 import { MigrateError } from './errors.ts'
 import { MAX_ROUND_PAUSE_MS, MAX_ROUNDS, ROUND_PAUSE_MS } from './limits.ts'
 import { isFinalRefusal, refusalError } from './refusals.ts'
-import { sameStanding, type Staging } from './staging.ts'
-import type { Side, Standing } from './types.ts'
+import { sameStatus, type Staging } from './staging.ts'
+import type { Side, AvatarStatus } from './types.ts'
 import { pause } from './wait.ts'
 
 /** Rounds without a movement before a difference is looked into: someone may have written between two looks. */
@@ -39,7 +39,7 @@ export interface Moved {
   /** Records that only the new host had. */
   readonly extra: number
   /** What the new host shows. */
-  readonly standing: Standing
+  readonly status: AvatarStatus
 }
 
 /**
@@ -60,8 +60,8 @@ class Migration {
   #idle = 0
   /** Whether all that was staged came from the old host, in this run. */
   #isFresh = false
-  #isReadAnew = false
-  #isGivenAnew = false
+  #isReadAgain = false
+  #isGivenAgain = false
 
   constructor(parts: MigrationParts) {
     this.#parts = parts
@@ -69,7 +69,7 @@ class Migration {
 
   async run(): Promise<Moved> {
     const { environment, staging, signal } = this.#parts
-    this.#isFresh = (await staging.standing()) === undefined
+    this.#isFresh = (await staging.avatarStatus()) === undefined
     for (let rounds = 1; rounds <= MAX_ROUNDS; rounds += 1) {
       const ended = await this.#round()
       if (ended !== undefined) {
@@ -85,11 +85,11 @@ class Migration {
   }
 
   /** Undefined where the next round has something to do. */
-  async #round(): Promise<Pick<Moved, 'outcome' | 'standing'> | undefined> {
+  async #round(): Promise<Pick<Moved, 'outcome' | 'status'> | undefined> {
     const { staging, from, to } = this.#parts
     const taken = await from.take()
     this.#taken += taken.added
-    const mine = await staging.standing()
+    const mine = await staging.avatarStatus()
     if (mine === undefined) throw this.#nothing()
     const given = await to.give()
     this.#given += given.added
@@ -99,32 +99,32 @@ class Migration {
       if (isFinalRefusal(given.refused) || moved === 0) throw refusalError(to.name, given.refused)
       return undefined
     }
-    const held = given.brought === 0 ? mine : await staging.standing()
-    const there = await to.standing()
-    const here = await from.standing()
-    if (held !== undefined && sameStanding(held, there)) {
-      if (sameStanding(here, held)) return { outcome: 'equal', standing: held }
+    const held = given.brought === 0 ? mine : await staging.avatarStatus()
+    const there = await to.avatarStatus()
+    const here = await from.avatarStatus()
+    if (held !== undefined && sameStatus(held, there)) {
+      if (sameStatus(here, held)) return { outcome: 'equal', status: held }
       const isExplained = !this.#isFresh || this.#extra > 0
       if (moved === 0 && isExplained && here !== undefined && (await this.#includes(here))) {
-        return { outcome: 'target_has_more', standing: held }
+        return { outcome: 'target_has_more', status: held }
       }
     }
     this.#idle = moved > 0 ? 0 : this.#idle + 1
-    if (this.#idle >= IDLE_ROUNDS) await this.#lookInto(sameStanding(held, there), there)
+    if (this.#idle >= IDLE_ROUNDS) await this.#lookInto(sameStatus(held, there), there)
     return undefined
   }
 
   /** Nothing moves any more, and yet they differ. */
-  async #lookInto(isThere: boolean, there: Standing | undefined): Promise<void> {
+  async #lookInto(isThere: boolean, there: AvatarStatus | undefined): Promise<void> {
     const { from, to } = this.#parts
     this.#idle = 0
     if (!isThere) {
       const { added } = await to.take()
       this.#extra += added
       if (added > 0) return
-      if (!this.#isGivenAnew) {
-        this.#isGivenAnew = true
-        this.#given += (await to.give({ anew: true })).added
+      if (!this.#isGivenAgain) {
+        this.#isGivenAgain = true
+        this.#given += (await to.give({ fromStart: true })).added
         return
       }
       const shows = there === undefined ? 'shows nothing of the avatar' : `shows another state (digest ${there.digest})`
@@ -134,16 +134,16 @@ class Migration {
           'It may not host this avatar, or it is broken: ask its operator, or choose another host.',
       )
     }
-    if (!this.#isReadAnew) {
-      this.#isReadAnew = true
-      this.#taken += (await from.take({ anew: true })).added
+    if (!this.#isReadAgain) {
+      this.#isReadAgain = true
+      this.#taken += (await from.take({ fromStart: true })).added
       return
     }
     throw this.#withheld()
   }
 
   /** Whether everything that a host shows is staged: its tips and its base stand for all of it. */
-  async #includes({ tips, base }: Standing): Promise<boolean> {
+  async #includes({ tips, base }: AvatarStatus): Promise<boolean> {
     const { reader, avatar } = this.#parts.staging
     const summary = await reader.summary(avatar)
     for (const { id, counter } of base === null ? tips : [...tips, base]) {

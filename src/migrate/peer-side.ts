@@ -21,7 +21,7 @@ import { FaultLog } from './faults.ts'
 import { MAX_PEER_BUSY, MAX_PEER_FAILURES, PEER_BUSY_MS } from './limits.ts'
 import type { PeerLink } from './peer-link.ts'
 import type { Staging } from './staging.ts'
-import type { Given, Progress, Refusal, Side, Standing, Taken } from './types.ts'
+import type { Given, Progress, Refusal, Side, AvatarStatus, Taken } from './types.ts'
 import { pause, throwIfStopped } from './wait.ts'
 
 /** Ids remembered that the peer refused, or claimed and did not deliver. */
@@ -65,34 +65,35 @@ class PeerSide implements Side {
     }
   }
 
-  async take({ anew = false } = {}): Promise<Taken> {
-    if (anew) this.#forget()
+  async take({ fromStart = false } = {}): Promise<Taken> {
+    if (fromStart) this.#forget()
     const before = this.#taken
     const { outcome } = await this.#reconcile()
-    const standing = await this.#components.staging.standing()
-    return { added: this.#taken - before, digest: outcome === 'equal' ? standing?.digest : UNKNOWN_DIGEST }
+    const status = await this.#components.staging.avatarStatus()
+    return { added: this.#taken - before, digest: outcome === 'equal' ? status?.digest : UNKNOWN_DIGEST }
   }
 
-  async give({ anew = false } = {}): Promise<Given> {
-    if (anew) this.#forget()
+  async give({ fromStart = false } = {}): Promise<Given> {
+    if (fromStart) this.#forget()
     const before = { gave: this.#gave, taken: this.#taken }
     const isDone = this.#last?.sequence === this.#components.staging.reader.lastSequence()
-    const { refusedThere } = isDone && !anew && this.#last !== undefined ? this.#last.report : await this.#reconcile()
+    const { refusedThere } =
+      isDone && !fromStart && this.#last !== undefined ? this.#last.report : await this.#reconcile()
     const message = 'By multiaddr it does not say why; by its URL it would.'
     const refusal: Refusal = { count: refusedThere, message, retry: true }
     const refused = new Map(refusedThere > 0 ? [['refused', refusal]] : [])
     return { added: this.#gave - before.gave, brought: this.#taken - before.taken, refused }
   }
 
-  async standing(): Promise<Standing | undefined> {
+  async avatarStatus(): Promise<AvatarStatus | undefined> {
     const { outcome } = await this.#reconcile()
-    const standing = await this.#components.staging.standing()
-    if (standing === undefined) return undefined
-    const ids = [...standing.tips, ...(standing.base === null ? [] : [standing.base])].map(({ id }) => id)
+    const status = await this.#components.staging.avatarStatus()
+    if (status === undefined) return undefined
+    const ids = [...status.tips, ...(status.base === null ? [] : [status.base])].map(({ id }) => id)
     const lacking = ids.length === 0 ? 0 : await this.#lacks(ids)
     if (ids.length > 0 && lacking === ids.length) return undefined
     // What else it holds, a comparison does not tell.
-    return outcome === 'equal' && lacking === 0 ? standing : { ...standing, digest: UNKNOWN_DIGEST }
+    return outcome === 'equal' && lacking === 0 ? status : { ...status, digest: UNKNOWN_DIGEST }
   }
 
   async settled(): Promise<void> {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { keepHeapLean } from '../platform/gc.ts'
+import { limitHeapGrowth } from '../platform/gc.ts'
 import type { Environment } from '../platform/environment.ts'
 import { createLogger } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
@@ -12,7 +12,7 @@ import { HostError, MigrateError } from './errors.ts'
 import type { MigrationParts } from './migrate.ts'
 import { openPeerLink } from './peer-link.ts'
 import { createPeerSide } from './peer-side.ts'
-import { openPlaces } from './places.ts'
+import { openResumeCursors } from './resume-cursors.ts'
 import { openStaging } from './staging.ts'
 import type { HttpHost, Progress, Side } from './types.ts'
 import { createUrlSide } from './url-side.ts'
@@ -47,15 +47,15 @@ export async function openMigration(
   options: MigrationOptions,
 ): Promise<OpenMigration> {
   const { environment, signal } = components
-  const stayLean = keepHeapLean()
+  const limitAgain = limitHeapGrowth()
   const progress: Progress = {
     taken(host, records) {
       components.progress.taken(host, records)
-      stayLean()
+      limitAgain()
     },
     given(host, records) {
       components.progress.given(host, records)
-      stayLean()
+      limitAgain()
     },
   }
   const { avatar } = options
@@ -74,9 +74,9 @@ export async function openMigration(
       { dir: join(dir, `${network}-${avatar}`), avatar, network },
     )
     open.push(() => staging.close())
-    const places = await openPlaces(join(dir, `${network}-${avatar}`), avatar, staging.reader.epoch)
+    const cursors = await openResumeCursors(join(dir, `${network}-${avatar}`), avatar, staging.reader.epoch)
     const side = async (host: HostAddress): Promise<Side> => {
-      const parts = { environment, staging, places, progress, signal }
+      const parts = { environment, staging, cursors, progress, signal }
       if (!('multiaddr' in host)) return createUrlSide(parts, host)
       const link = await openPeerLink({ environment, logger, metrics: createMetrics(), staging }, host.multiaddr)
       return createPeerSide(parts, link, host.multiaddr)

@@ -17,7 +17,7 @@ import type { Avatar, SignedRecord } from '../record/types.ts'
 import type { AvatarSummary, StoreReader } from '../store/types.ts'
 import type { SyncSource } from '../store/types.ts'
 import { MigrateError } from './errors.ts'
-import type { Standing } from './types.ts'
+import type { AvatarStatus } from './types.ts'
 
 /** The folder holds an avatar's data. */
 const DIR_MODE = 0o700
@@ -33,7 +33,7 @@ export interface Staging {
   /** The door: it rejects records of other avatars with the code `other_avatar`, before anything is verified or stored. */
   readonly ingest: Ingest
   /** Undefined while nothing is held. */
-  standing(): Promise<Standing | undefined>
+  avatarStatus(): Promise<AvatarStatus | undefined>
   close(): Promise<void>
 }
 
@@ -62,20 +62,20 @@ export async function openStaging(
     sync: store.sync,
     keccak256: (bytes) => engine.keccak256(bytes),
     ingest: { submit: (records, { origin }) => submitOwn(ingest, avatar, network, records, origin) },
-    async standing() {
+    async avatarStatus() {
       const summary = await store.summary(avatar)
-      return summary === undefined ? undefined : standingOf(summary)
+      return summary === undefined ? undefined : statusOf(summary)
     },
     close: () => opened.close(),
   }
 }
 
-function standingOf({ head, digest, records, pending, missing, tips, base }: AvatarSummary): Standing {
+function statusOf({ head, digest, records, pending, missing, tips, base }: AvatarSummary): AvatarStatus {
   return { head, digest, records, gaps: { pending, ...missing }, tips, base }
 }
 
 /** Whether two stores show the same and lack the same, as far as both say. */
-export function sameStanding(a: Standing | undefined, b: Standing | undefined): boolean {
+export function sameStatus(a: AvatarStatus | undefined, b: AvatarStatus | undefined): boolean {
   if (a === undefined || b === undefined || a.digest !== b.digest) return false
   if (a.records !== null && b.records !== null && a.records !== b.records) return false
   if (a.gaps === null || b.gaps === null) return true

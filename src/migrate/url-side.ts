@@ -19,11 +19,11 @@ import { Batch } from './batch.ts'
 import { HostError, MigrateError } from './errors.ts'
 import { FaultLog } from './faults.ts'
 import * as limits from './limits.ts'
-import type { Places } from './places.ts'
+import type { ResumeCursors } from './resume-cursors.ts'
 import { Reading } from './reading.ts'
 import type { Staging } from './staging.ts'
 import type { CarriedPage, CarriedVerdict, Given, HttpHost, Progress, Refusal } from './types.ts'
-import type { Side, Standing, Taken } from './types.ts'
+import type { Side, AvatarStatus, Taken } from './types.ts'
 import { pause, throwIfStopped } from './wait.ts'
 
 /** Ids that the host handed out, with the reading in which it last did; they need not be given back to it: about 10 MB. */
@@ -47,7 +47,7 @@ type RefusedHere = RetryBuffer<{ readonly record: SignedRecord }>
 export interface SideComponents {
   readonly environment: Environment
   readonly staging: Staging
-  readonly places: Places
+  readonly cursors: ResumeCursors
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -73,7 +73,7 @@ class UrlSide implements Side {
     this.name = host.url
     this.#components = components
     this.#host = host
-    const place = components.places.get(host.url)
+    const place = components.cursors.get(host.url)
     this.#cursor = place?.cursor ?? null
     this.#given = place?.given ?? 0
     this.#epoch = place?.epoch ?? ''
@@ -83,8 +83,8 @@ class UrlSide implements Side {
     return this.#faultLog
   }
 
-  async standing(): Promise<Standing | undefined> {
-    return this.#call(() => this.#host.standing(this.#components.staging.avatar))
+  async avatarStatus(): Promise<AvatarStatus | undefined> {
+    return this.#call(() => this.#host.avatarStatus(this.#components.staging.avatar))
   }
 
   async settled(): Promise<void> {
@@ -101,9 +101,9 @@ class UrlSide implements Side {
     await this.#save()
   }
 
-  async take({ anew = false } = {}): Promise<Taken> {
+  async take({ fromStart = false } = {}): Promise<Taken> {
     const { staging, progress } = this.#components
-    if (anew) this.#cursor = null
+    if (fromStart) this.#cursor = null
     if (this.#epoch === '') await this.#isSameStore()
     this.#readings += 1
     const reading = new Reading(staging.reader.totals().records)
@@ -192,9 +192,9 @@ class UrlSide implements Side {
       throw this.#unsound(`hands out more than ${limits.MAX_FAULTS} bad records`)
   }
 
-  async give({ anew = false } = {}): Promise<Given> {
+  async give({ fromStart = false } = {}): Promise<Given> {
     const { reader } = this.#components.staging
-    if (anew) this.#holdsNothing()
+    if (fromStart) this.#holdsNothing()
     await this.#isSameStore()
     if (reader.lastSequence() <= this.#given) return { added: 0, brought: 0, refused: new Map() }
     let added = 0
@@ -268,7 +268,7 @@ class UrlSide implements Side {
 
   async #save(): Promise<void> {
     const place = { cursor: this.#cursor, given: this.#given, epoch: this.#epoch }
-    await this.#components.places.set(this.name, place)
+    await this.#components.cursors.set(this.name, place)
   }
 
   /** Calls the host; waits while it is busy, and a little where it cannot be reached. */

@@ -2,20 +2,19 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
 
 const MIB = 1_024 * 1_024
 /**
- * What is garbage is collected once the old generation has grown by so much, in per cent of what was in use. V8 would let a
- * small one grow fourfold, and bytes outside of it along with it.
+ * Growth of the old generation, in percent of what was in use, after which V8 collects garbage. Without it V8 lets a small
+ * heap grow fourfold, and the bytes outside of it too.
  */
 const GROWING_PERCENT = 30
-/** Each half of the young generation of a thread: V8 would take 16 MiB, which makes nothing faster here. */
+/** Each half of a thread's young generation. V8's default of 16 MiB makes nothing faster here. */
 const SEMI_SPACE_MIB = 4
 
 /**
- * Keeps the heap close to what is in use, in the whole process and for good: for commands through which gigabytes flow and
- * of which little stays.
+ * Keeps the heap of this process close to what is in use, for good. For commands that pass over gigabytes and keep little.
  *
- * @returns to be called now and then, for V8 forgets part of it whenever a thread is started
+ * @returns to be called now and then, because V8 forgets a part of it whenever a thread starts
  */
-export function keepHeapLean(): () => void {
+export function limitHeapGrowth(): () => void {
   // Read by V8 at each collection, and when the heap of a thread is made: they may be set at any time.
   setFlagsFromString(`--heap-growing-percent=${GROWING_PERCENT}`)
   setFlagsFromString(`--max-semi-space-size=${SEMI_SPACE_MIB}`)

@@ -1,6 +1,6 @@
 import { messageOf } from '../../platform/errors.ts'
 import { HostError } from '../../migrate/errors.ts'
-import type { HttpHost, Standing } from '../../migrate/types.ts'
+import type { HttpHost, AvatarStatus } from '../../migrate/types.ts'
 import type { Avatar } from '../../record/types.ts'
 import { CliError } from './errors.ts'
 import { createNodeClient } from './node-client.ts'
@@ -22,8 +22,8 @@ export function createHttpHost(url: string): HttpHost {
   /** Whether the document of an avatar was more than is read: then its receipt tells enough. */
   let isLarge = false
 
-  async function standing(avatar: Avatar): Promise<Standing | undefined> {
-    if (isLarge) return receiptStanding(avatar)
+  async function avatarStatus(avatar: Avatar): Promise<AvatarStatus | undefined> {
+    if (isLarge) return receiptStatus(avatar)
     try {
       const answer = await client.avatar(avatar)
       if (answer === undefined) return undefined
@@ -31,14 +31,14 @@ export function createHttpHost(url: string): HttpHost {
       return { head, digest, records: null, gaps: { pending, ...missing }, tips, base }
     } catch (error) {
       const isAnswer = error instanceof CliError && error.code === 'refused' && error.refusal === undefined
-      const short = isAnswer ? await receiptStanding(avatar).catch(() => undefined) : undefined
+      const short = isAnswer ? await receiptStatus(avatar).catch(() => undefined) : undefined
       if (short === undefined) throw error
       isLarge = true
       return short
     }
   }
 
-  async function receiptStanding(avatar: Avatar): Promise<Standing | undefined> {
+  async function receiptStatus(avatar: Avatar): Promise<AvatarStatus | undefined> {
     const receipt = await client.receipt(avatar)
     if (receipt === undefined) return undefined
     const { head, id, digest, records } = receipt
@@ -52,7 +52,7 @@ export function createHttpHost(url: string): HttpHost {
         const { network, epoch } = await client.status()
         return { network, epoch: typeof epoch === 'string' ? epoch : '' }
       }),
-    standing: (avatar) => told(() => standing(avatar)),
+    avatarStatus: (avatar) => told(() => avatarStatus(avatar)),
     records: (avatar, cursor) => told(() => client.records(avatar, cursor)),
     submit: (records) => told(() => client.submit(records)),
     follow: (avatar, changed, signal) =>

@@ -11,49 +11,49 @@ const FORMAT = 'avatar-kv-migration/1'
 /** A few hundred bytes a host. */
 const MAX_FILE_BYTES = 64 * 1024
 
-/** How far a host has been read, and been given to. */
-export interface Place {
-  /** Cursor of the host after which it has not been read yet; null: from the beginning. */
+/** How far a host was read, and was sent to. */
+export interface ResumeCursor {
+  /** The host's cursor from which to read on; null: from the beginning. */
   readonly cursor: string | null
-  /** Sequence of the staging store up to which the host has acknowledged every live record. */
+  /** Sequence of the staging store up to which the host acknowledged every live record. */
   readonly given: number
-  /** The host's store in which it has them. */
+  /** The epoch of the host's store that has them. */
   readonly epoch: string
 }
 
 /**
- * What a migration remembers between two runs, in its folder beside the staging store: only hints, for what is wrong with
- * them is found by comparing. Written whole or not at all.
+ * What a migration remembers between two runs, in a file beside the staging store. These are only hints: comparing the hosts
+ * finds what is wrong with them. The file is written whole or not at all.
  */
-export interface Places {
-  get(host: string): Place | undefined
-  set(host: string, place: Place): Promise<void>
+export interface ResumeCursors {
+  get(host: string): ResumeCursor | undefined
+  set(host: string, cursor: ResumeCursor): Promise<void>
 }
 
-/** Of one avatar and one staging store; what is of another is forgotten. */
+/** Of one avatar and one staging store; the cursors of another are ignored. */
 interface Content {
   readonly format: typeof FORMAT
   readonly avatar: Avatar
   /** Epoch of the staging store. */
   readonly staging: string
-  readonly hosts: Record<string, Place>
+  readonly hosts: Record<string, ResumeCursor>
 }
 
-/** @throws MigrateError `work_dir` where the file can be neither read nor written */
-export async function openPlaces(dir: string, avatar: Avatar, staging: string): Promise<Places> {
+/** @throws MigrateError `work_dir` if the file cannot be read or written */
+export async function openResumeCursors(dir: string, avatar: Avatar, staging: string): Promise<ResumeCursors> {
   const path = join(dir, FILE_NAME)
   const hosts = new Map(Object.entries(await read(path, avatar, staging)))
   return {
     get: (host) => hosts.get(host),
-    async set(host, place) {
-      hosts.set(host, place)
+    async set(host, cursor) {
+      hosts.set(host, cursor)
       const content: Content = { format: FORMAT, avatar, staging, hosts: Object.fromEntries(hosts) }
       await write(path, JSON.stringify(content))
     },
   }
 }
 
-async function read(path: string, avatar: Avatar, staging: string): Promise<Record<string, Place>> {
+async function read(path: string, avatar: Avatar, staging: string): Promise<Record<string, ResumeCursor>> {
   let text: string
   try {
     text = await readTextFile(path)
@@ -65,7 +65,7 @@ async function read(path: string, avatar: Avatar, staging: string): Promise<Reco
   return content?.avatar === avatar && content.staging === staging ? content.hosts : {}
 }
 
-/** Undefined for what this version has not written. */
+/** Undefined for a file that this version did not write. */
 function parse(text: string): Content | undefined {
   if (text.length > MAX_FILE_BYTES) return undefined
   try {
