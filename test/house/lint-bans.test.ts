@@ -157,6 +157,18 @@ const BANS: readonly Ban[] = [
     rule: 'import(no-cycle)',
   },
   {
+    what: 'a cycle of types',
+    file: 'http/x43.ts',
+    code: "import type { B } from './x44.ts'\nexport type A = { b: B }",
+    rule: 'import(no-cycle)',
+  },
+  {
+    what: 'the other half of the cycle of types',
+    file: 'http/x44.ts',
+    code: "import type { A } from './x43.ts'\nexport type B = { a: A }",
+    rule: 'import(no-cycle)',
+  },
+  {
     what: 'an import from outside src/',
     file: 'http/x42.ts',
     code: "import { a } from '../../test/a.ts'",

@@ -4,7 +4,7 @@ import type { TestRecord } from '../oracle/signing.ts'
 import type { Ledger } from './ledger.ts'
 import type { SimulatedNode } from './node.ts'
 import type { Process } from './process.ts'
-import type { World } from './world.ts'
+import type { World } from './world-types.ts'
 
 const ALL = 1_000_000
 

@@ -16,7 +16,7 @@ import type { SimulatedNode } from './node.ts'
 import { NodeDownError, WORLD_EPOCH_MS } from './process.ts'
 import type { Random } from './random.ts'
 import { Violation } from './violation.ts'
-import type { World } from './world.ts'
+import type { World } from './world-types.ts'
 import { viewOf } from '../store/read-whole.ts'
 import type { AvatarView } from '../store/read-whole.ts'
 

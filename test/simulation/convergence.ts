@@ -3,7 +3,7 @@ import { basesOf, disagreement, neighbours } from './agreement.ts'
 import { wrongHealth } from './health.ts'
 import type { SimulatedNode } from './node.ts'
 import { Violation } from './violation.ts'
-import type { World } from './world.ts'
+import type { World } from './world-types.ts'
 
 /** Long enough for every node to have had a session with each of its peers. */
 const ROUND_MS = 13_000

@@ -7,7 +7,7 @@ import { NETWORK, rememberingVerifier } from './crypto.ts'
 import type { SimulatedNode } from './node.ts'
 import type { Process } from './process.ts'
 import { Violation } from './violation.ts'
-import type { World } from './world.ts'
+import type { World } from './world-types.ts'
 
 /** What a node exports is what it holds and shows, to whoever checks it without a store. */
 export async function checkExports(

@@ -1,6 +1,6 @@
 import type { SimulatedNode } from './node.ts'
 import type { Random } from './random.ts'
-import type { World } from './world.ts'
+import type { World } from './world-types.ts'
 
 /** Longest that a fault lasts before its repair. */
 const MAX_FAULT_MS = 25_000

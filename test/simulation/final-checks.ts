@@ -8,7 +8,7 @@ import type { SimulatedNode } from './node.ts'
 import type { Process } from './process.ts'
 import type { SortedMap } from './sorted-map.ts'
 import { Violation } from './violation.ts'
-import type { World } from './world.ts'
+import type { World } from './world-types.ts'
 
 const ALL = 1_000_000
 /** Nodes whose derived rows are made anew at rest, beside those whose disk lied. */

@@ -1,5 +1,5 @@
 import { mustBeEqual, neighbours } from './agreement.ts'
-import type { World } from './world.ts'
+import type { World } from './world-types.ts'
 
 /** Where what a node says of sync with a neighbour is not true of nodes that agree; undefined if it is everywhere. */
 export function wrongHealth(world: World): string | undefined {

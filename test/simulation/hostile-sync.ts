@@ -8,7 +8,7 @@ import { NETWORK } from './crypto.ts'
 import type { HostilePeer, Stocked } from './hostile.ts'
 import { WORLD_EPOCH_MS } from './process.ts'
 import type { Random } from './random.ts'
-import type { World } from './world.ts'
+import type { World } from './world-types.ts'
 
 /** Ids that it claims and nobody has. */
 const MAX_INVENTED = 40

@@ -6,7 +6,7 @@ import { history } from '../oracle/history.ts'
 import { signBody, type TestRecord } from '../oracle/signing.ts'
 import { placeOf, type Author } from './authors.ts'
 import type { Random } from './random.ts'
-import type { World } from './world.ts'
+import type { World } from './world-types.ts'
 
 interface Bindings {
   ecdsaSign(digest: Uint8Array, secretKey: Uint8Array, options: { data: Uint8Array }): { signature: Uint8Array }

@@ -1,3 +1,10 @@
+import type { SignatureEngine } from '../../src/record/engine.ts'
+import type { VerifyService } from '../../src/verify/types.ts'
+import type { Random } from './random.ts'
+import type { Switchboard } from './switchboard.ts'
+import type { Timeline } from './timeline.ts'
+import type { Wires } from './wires.ts'
+import type { Logger } from '../../src/observe/types.ts'
 import { createHash } from 'node:crypto'
 import type { Environment } from '../../src/platform/environment.ts'
 import { IngestBusyError } from '../../src/ingest/errors.ts'
@@ -19,7 +26,7 @@ import { SimulatedDisk } from './disk.ts'
 import { gaugesOnly } from './gauges.ts'
 import { BlockDevice } from './block-device.ts'
 import { HostFiles } from './host-files.ts'
-import { NodeDownError, openHosting, WORLD_EPOCH_MS, type Process, type Surroundings } from './process.ts'
+import { NodeDownError, openHosting, WORLD_EPOCH_MS, type Process } from './process.ts'
 import type { Policy } from './scenario.ts'
 import { watched } from './watched-source.ts'
 
@@ -33,6 +40,26 @@ const SYNC_LIMITS = { ...DEFAULT_SYNC_LIMITS, intervalMs: 10_000, maxBackoffMs: 
 /** What a disk takes for one operation in virtual time, where it takes any. */
 const WRITE_MS = [1, 12] as const
 const SLOW_MS = [1, 400] as const
+
+interface Surroundings {
+  readonly timeline: Timeline
+  readonly random: Random
+  readonly wires: Wires
+  readonly switchboard: Switchboard
+  readonly engine: SignatureEngine
+  readonly verifier: Pick<VerifyService, 'verify'>
+  readonly logger: Logger
+  readonly slowDisk: number
+  /** Brings a gossip message to the node or peer with this number. */
+  readonly deliver: (from: number, to: number, data: Uint8Array) => void
+  readonly onCommit: (node: SimulatedNode, avatar: Avatar) => void
+  /** A read failed that must not. */
+  readonly onFault: (node: SimulatedNode, error: unknown) => void
+  /** It has read a row that its disk has changed, and is about to mend it. */
+  readonly onBroken: (node: SimulatedNode) => void
+  /** A message that this node would punish its sender for. */
+  readonly onReject: (node: SimulatedNode, from: number, reason: string) => void
+}
 
 export class SimulatedNode {
   readonly number: number

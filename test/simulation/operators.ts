@@ -2,7 +2,7 @@ import { HostingError } from '../../src/hosting/errors.ts'
 import type { Avatar } from '../../src/record/types.ts'
 import type { SimulatedNode } from './node.ts'
 import { NodeDownError, type Process } from './process.ts'
-import type { World } from './world.ts'
+import type { World } from './world-types.ts'
 
 /** Time in which what was let in is on disk. */
 const UNDER_WAY_MS = 5_000

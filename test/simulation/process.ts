@@ -4,42 +4,15 @@ import type { Hosting } from '../../src/hosting/types.ts'
 import type { Ingest } from '../../src/ingest/types.ts'
 import type { Outbox } from '../../src/network/outbox.ts'
 import type { Logger, Metrics } from '../../src/observe/types.ts'
-import type { SignatureEngine } from '../../src/record/engine.ts'
 import type { Avatar } from '../../src/record/types.ts'
 import type { RebuildableStore } from '../../src/store/types.ts'
 import type { Sync } from '../../src/sync/sync.ts'
-import type { VerifyService } from '../../src/verify/types.ts'
 import type { SimulatedDisk } from './disk.ts'
-import type { SimulatedNode } from './node.ts'
 import type { HostFilesDisk, HostFiles } from './host-files.ts'
-import type { Random } from './random.ts'
 import type { Policy } from './scenario.ts'
-import type { Switchboard } from './switchboard.ts'
-import type { Timeline } from './timeline.ts'
-import type { Wires } from './wires.ts'
 
 /** When every world begins: 2026-09-22, later than any record that the history generators date. */
 export const WORLD_EPOCH_MS = 1_790_100_000_000
-
-export interface Surroundings {
-  readonly timeline: Timeline
-  readonly random: Random
-  readonly wires: Wires
-  readonly switchboard: Switchboard
-  readonly engine: SignatureEngine
-  readonly verifier: Pick<VerifyService, 'verify'>
-  readonly logger: Logger
-  readonly slowDisk: number
-  /** Brings a gossip message to whoever has this number. */
-  readonly deliver: (from: number, to: number, data: Uint8Array) => void
-  readonly onCommit: (node: SimulatedNode, avatar: Avatar) => void
-  /** A read failed that must not. */
-  readonly onFault: (node: SimulatedNode, error: unknown) => void
-  /** It has read a row that its disk has changed, and is about to mend it. */
-  readonly onBroken: (node: SimulatedNode) => void
-  /** A message that this node would punish its sender for. */
-  readonly onReject: (node: SimulatedNode, from: number, reason: string) => void
-}
 
 /** One life of a node's process. */
 export interface Process {

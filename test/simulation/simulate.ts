@@ -1,7 +1,7 @@
 import { selectEngine } from '../../src/verify/select-engine.ts'
 import { watchQuiescence } from './quiescence.ts'
 import { Violation } from './violation.ts'
-import { World } from './world.ts'
+import { SimulatedWorld } from './world.ts'
 
 /** What became of one seed. */
 export interface Outcome {
@@ -27,7 +27,7 @@ const engine = await selectEngine()
  */
 export async function simulate(seed: number, print?: (line: string) => void): Promise<Outcome> {
   const quiescence = watchQuiescence()
-  const world = new World(seed, { engine, quiescence }, print)
+  const world = new SimulatedWorld(seed, { engine, quiescence }, print)
   let failure: Outcome['failure']
   const unhandled = (error: unknown): void => world.fail(error)
   process.on('unhandledRejection', unhandled)

@@ -24,6 +24,7 @@ import { Timeline } from './timeline.ts'
 import { Transfers } from './transfers.ts'
 import { Violation } from './violation.ts'
 import { Wires } from './wires.ts'
+import type { World } from './world-types.ts'
 
 /** Virtual time in which what was begun must come to its end once nothing goes wrong any more. */
 const CALM_MS = 12_000
@@ -36,7 +37,7 @@ const ALL = 1_000_000
 const LOOKED_AT = 0.4
 
 /** One seed's world: its nodes, what connects them, who writes, and what goes wrong. */
-export class World {
+export class SimulatedWorld implements World {
   readonly random: Random
   readonly scenario: Scenario
   readonly timeline: Timeline
