@@ -213,7 +213,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'never-call-again-after-a-failure',
     'sync/scheduler.js',
-    'this.#arm(peer, jittered(this.#components.environment.random, delayMs));',
+    'this.#timers.armAbout(peer, delayMs);',
     '',
   ),
   mutation(
