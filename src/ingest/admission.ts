@@ -1,17 +1,17 @@
-/** Whose records are taken: what the operator decides, asked at the door. */
+/** The avatars whose records this node accepts, as the operator decided. Ingest asks for each record. */
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { IngestResult, Origin } from './types.ts'
 
 export interface Admission {
-  /** The avatar that a payload names, by a look at its first bytes; undefined where it names none. */
+  /** The avatar that a payload names, read from its first bytes; undefined if it names none. */
   peek(payload: Uint8Array): Avatar | undefined
-  /** Why nothing of an avatar is taken; undefined where it is. */
+  /** Why records of this avatar are refused; undefined if they are accepted. */
   admit(avatar: Avatar): { readonly code: string; readonly message: string; readonly retry: boolean } | undefined
 }
 
 export const ADMITS_ALL: Admission = { peek: () => undefined, admit: () => undefined }
 
-/** The verdict on a valid record whose avatar is not admitted. */
+/** The result for a valid record whose avatar is not admitted; undefined if it is. */
 export function refusedByAdmission({ admit }: Admission, { id, body }: VerifiedRecord): IngestResult | undefined {
   const refusal = admit(body.avatar)
   if (refusal === undefined) return undefined
@@ -20,8 +20,8 @@ export function refusedByAdmission({ admit }: Admission, { id, body }: VerifiedR
 }
 
 /**
- * Verdicts on a gossip message of which no record would be taken: it is not worth the time to verify it. A message with
- * any other record is looked at whole, for it may be passed on, and then all of it must be valid.
+ * Results for a gossip message of which no record would be accepted: the node does not spend time on verifying it. If one
+ * record would be accepted, all of them are verified, because the message may be forwarded and must then be valid.
  */
 export function refusedUnseen(
   { peek, admit }: Admission,

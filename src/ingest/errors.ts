@@ -1,8 +1,8 @@
-/** The queue is full; nothing of the submission was taken. */
+/** The queue is full, and nothing of the submission was accepted. */
 export class IngestBusyError extends Error {
   override readonly name = 'IngestBusyError'
   readonly code = 'busy'
-  /** A fair time to wait before trying again, in seconds. */
+  /** Seconds to wait before the next attempt. */
   readonly retryAfterSeconds: number
 
   constructor(retryAfterSeconds: number) {

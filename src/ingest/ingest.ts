@@ -1,9 +1,9 @@
 /**
- * The only door for records, from wherever they come: decode and verify, admit, append, announce.
+ * The only way into the store, for records from every source: decode and verify, admit, append, announce.
  *
- * Guarantees: nothing is acknowledged before it is on disk; writers that wait at the same time share one fsync; a full
- * door says so and takes nothing. Not guaranteed: any order between submissions; and where a submission rejects because
- * the store failed, some of its records may be on disk all the same: offered again, those are duplicates.
+ * Guarantees: nothing is acknowledged before it is on disk; writers that wait at the same time share one fsync; a submission
+ * that does not fit into the queue is refused as a whole. Not guaranteed: any order between submissions. If a submission
+ * fails because the store failed, some of its records may be on disk; sent again, those are duplicates.
  */
 import { yieldToEventLoop } from '../platform/yield.ts'
 import type { Environment } from '../platform/environment.ts'
@@ -33,13 +33,13 @@ export interface IngestComponents {
   readonly environment: Pick<Environment, 'clock'>
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'records' | 'gauge'>
-  /** Told of every record that was new, once it is on disk. */
+  /** Called with all records that were new, once they are on disk. */
   readonly announce: (records: readonly SignedRecord[], origin: Origin) => void
-  /** Whose records are taken. Default: everybody's. */
+  /** The avatars whose records are accepted. Default: all. */
   readonly admission?: Admission
 }
 
-/** One record on its way through one stage. */
+/** One record in one stage. */
 interface Work<T, R> {
   readonly input: T
   /** Its place in the submission. */
@@ -113,7 +113,7 @@ export function createIngest(
       results[at] = result
       if (result.status === 'stored' || result.status === 'pending') news.push(record)
     })
-    // Offered again, they would be duplicates, and no news any more: so now, whatever became of the others.
+    // Announce them now, even if other records failed: sent again, they would be duplicates and never announced.
     if (news.length > 0) announce(news, origin)
     if (committed.fault !== undefined) throw committed.fault.error
     return results as IngestResult[]
@@ -128,8 +128,8 @@ export function createIngest(
   }
 
   /**
-   * Takes places for records; the returned function gives them back. A submission greater than a share counts as the whole
-   * share: its sender has bounded it, and an empty door takes it.
+   * Reserves places for records; the returned function releases them. A submission larger than a share counts as the whole
+   * share: its sender has bounded it, and an empty queue accepts it.
    */
   function admit(source: Source, records: readonly SignedRecord[]): (() => void) | undefined {
     const bytes = records.reduce((sum, { payload, signature }) => sum + payload.length + signature.length, 0)
@@ -178,7 +178,7 @@ export function createIngest(
         await withRecoveryByte.idle()
         await exact.idle()
         await commits.idle()
-        // Between two stages; a turn of the event loop, not only of promises, for naming what is invalid takes pauses.
+        // Between two stages. This waits for the event loop, not only for promises: hashing invalid records yields to it.
         await yieldToEventLoop()
       }
     },
@@ -189,7 +189,7 @@ function payloadBytes({ input }: { readonly input: SignedRecord }): number {
   return input.payload.length
 }
 
-/** What came of records in a stage. */
+/** The results of one stage. */
 interface Passed<R> {
   /** In order; none for a record whose batch failed. */
   readonly results: readonly (R | undefined)[]
@@ -225,7 +225,7 @@ class Passing<R> {
   }
 }
 
-/** Sends records through a stage; resolves when all of them came out, well or badly. */
+/** Sends records through a stage; resolves when each has a result or has failed. */
 async function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[], source: string): Promise<Passed<R>> {
   if (inputs.length === 0) return { results: [], fault: undefined }
   return new Promise((resolve) => {
@@ -237,7 +237,7 @@ async function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[], so
   })
 }
 
-/** Does one batch of a stage, and tells each of its records what came of it. */
+/** Runs one batch of a stage and settles each of its records. */
 async function stage<T, R>(work: readonly Work<T, R>[], run: (inputs: T[]) => Promise<R[]>): Promise<void> {
   try {
     const results = await run(work.map(({ input }) => input))

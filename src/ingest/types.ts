@@ -3,22 +3,22 @@ import type { Source } from '../shares/types.ts'
 
 export type Origin = 'http' | 'gossip' | 'sync' | 'import'
 
-/** Verdict on one record (docs/protocol.md, `POST /v2/records`). */
+/** The result for one record (docs/protocol.md, `POST /v2/records`). */
 export interface IngestResult {
-  /** Null where the payload is so broken that it has none, or was refused before it was looked at. */
+  /** Null if the payload is so broken that it has no id, or if the record was refused before it was read. */
   readonly id: RecordId | null
   readonly status: 'stored' | 'pending' | 'duplicate' | 'superseded' | 'refused' | 'invalid'
-  /** Of a closed set; present for `refused` and `invalid`. */
+  /** From a closed set; present for `refused` and `invalid`. */
   readonly code?: string
   /** For people: what is wrong and what to do. */
   readonly message?: string
-  /** Present for `refused`: whether offering it again later can help. */
+  /** Present for `refused`: whether sending it again later can succeed. */
   readonly retry?: boolean
 }
 
 export interface Ingest {
   /**
-   * The only door for records. Resolves when every accepted record is on disk (fsync), with one result per record in order.
+   * Submits records. Resolves when every accepted record is on disk (fsync), with one result for each record, in order.
    *
    * @param records payload bytes, and 64-byte signatures (65 with v are taken where `origin` is `http` or `import`)
    * @param options.source the host that sends them: hosts take turns, and each has a share of the queue. Default: all

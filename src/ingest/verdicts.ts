@@ -1,4 +1,4 @@
-/** What senders are told of each record: codes of a closed set, and words that say what to do. */
+/** The results that senders get for records: codes from a closed set, and messages that say what to do. */
 import { yieldToEventLoop } from '../platform/yield.ts'
 import { RecordError, type RecordErrorCode } from '../record/errors.ts'
 import { recordId } from '../record/id.ts'
@@ -25,17 +25,17 @@ const REFUSALS: Readonly<Record<Exclude<RefusalCode, QuotaCode>, string>> = {
     'This avatar has 16 snapshots here that lack parts. Send those parts first, then this snapshot again.',
 }
 
-/** Faults of records whose payload is sound, so that they have an id all the same. */
+/** Faults of records whose payload is valid, so they have an id. */
 const SIGNATURE_FAULTS: ReadonlySet<RecordErrorCode> = new Set(['invalid_signature', 'high_s', 'wrong_recovery'])
 
 /**
- * Payload bytes hashed between turns for others: an id costs about 0.1 ms a KiB here, where a stranger can have 16 MiB of
- * invalid records named at once.
+ * Payload bytes hashed before yielding to the event loop. An id costs about 0.1 ms for each KiB here, and a stranger can send
+ * 16 MiB of invalid records at once.
  */
 const HASHED_BEFORE_PAUSE_BYTES = 131_072
 
 /**
- * Verdicts on the invalid records among `records`; nothing for the others.
+ * Results for the invalid records among `records`; undefined for the others.
  *
  * @param checked what verification said of each, in order
  */
@@ -79,7 +79,7 @@ export function explainCommit(id: RecordId, result: CommitResult): IngestResult 
   if (status !== 'superseded') return { id, status }
   const message =
     'A snapshot with a greater counter has taken the place of this part of the history. ' +
-    'Read the avatar anew and sign the change on its current tips.'
+    'Read the avatar again and sign the change on its current tips.'
   return { id, status, message }
 }
 

@@ -1,7 +1,7 @@
-/** What one source waits for, in order. */
+/** The waiting items of one source, in order. */
 interface Lane<T> {
   readonly items: T[]
-  /** Items before this place were taken. */
+  /** Items before this index were taken. */
   next: number
 }
 
@@ -9,10 +9,10 @@ interface Lane<T> {
 const TURN = { count: 32, bytes: 16_384 }
 
 /**
- * Runs batches one after the other: while one is worked on, all that arrives gathers for the next.
+ * Runs batches one after the other. Items that arrive during a batch gather for the next one.
  *
- * Fair between sources: each has a lane, and a batch takes from the lanes in turn, about the same number of bytes from each. So a
- * source waits for the batch under way and for as much of the others as it brings itself, however much they bring.
+ * Fair between sources: each has a lane, and a batch takes from the lanes in turn, about the same number of bytes from each. A
+ * source waits for the current batch and for about as many bytes of each other source as it sends itself.
  */
 export class WorkQueue<T extends object | number> {
   /** In the order of turns. A lane without items is removed. */

@@ -2,10 +2,10 @@ import type { ComponentLogger, Logger as Libp2pLogger } from '@libp2p/interface'
 
 import type { Logger, Metrics } from './types.ts'
 
-/** Longest line made of libp2p's arguments, in characters: part of them comes from strangers. */
+/** Longest line made of libp2p's arguments, in characters. Strangers control part of them. */
 const MAX_LINE_CHARACTERS = 2000
 
-/** A fault of a program, not of the network. Bytes of a peer can cause one in a parser of libp2p. */
+/** Whether an error is a bug rather than a network error. Bytes of a peer can cause one in a parser of libp2p. */
 const PROGRAM_ERRORS: readonly (abstract new (...args: never[]) => Error)[] = [TypeError, ReferenceError, SyntaxError]
 
 /**
@@ -80,7 +80,7 @@ function textOf(value: unknown): string {
     : String(value)
 }
 
-/** With the stack only where it tells something: the path of a network error is always the same. */
+/** With the stack only for bugs: the stack of a network error is always the same. */
 function errorText(error: Error): string {
   return isProgramError(error) ? (error.stack ?? error.message) : `${error.name}: ${error.message}`
 }

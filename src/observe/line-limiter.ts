@@ -1,20 +1,20 @@
-/** Lines of one kind that may come at once, and one more after each `refillMs`. */
+/** `burst` lines of one kind may come at once, and one more after each `refillMs`. */
 interface LineRate {
   readonly burst: number
   readonly refillMs: number
 }
 
-/** From this level of pino on (`info`) the first rate counts; below it an operator has asked for detail. */
+/** From this level of pino on (`info`), `RATE` applies. Below it the operator has asked for detail. */
 const INFO_LEVEL = 30
-/** Of this level and above (`fatal`) every line is written: the process ends with it. */
+/** From this level on (`fatal`), every line is written: the process ends with it. */
 const FATAL_LEVEL = 60
 const RATE: LineRate = { burst: 20, refillMs: 1_000 }
 const DETAIL_RATE: LineRate = { burst: 1_000, refillMs: 10 }
 
-/** Kinds that are told apart. Further ones share one rate, so that texts of strangers cannot make room for themselves. */
+/** Kinds with a rate of their own. Further kinds share one rate, so that text from strangers cannot create new rates. */
 const MAX_KINDS = 256
 const MAX_KIND_CHARACTERS = 80
-/** What was left out is told this often, in ms. */
+/** Interval at which the number of omitted lines is logged, in ms. */
 const TELL_EVERY_MS = 10_000
 
 interface Kind {
@@ -23,15 +23,15 @@ interface Kind {
 }
 
 export interface LineLimiter {
-  /** Whether a line may be written now; otherwise it is counted. */
+  /** Whether a line may be written now; if not, it is counted. */
   admits(level: number, kind: string): boolean
-  /** Lines that were left out since the last call, by kind, if it is time to tell of them. */
+  /** Omitted lines since the last call, by kind, if it is time to log them. */
   due(): Record<string, number> | undefined
 }
 
 /**
- * Bounds what the log takes. Lines that strangers can cause are not told apart from others: every kind of line has a rate,
- * and how many lines were left out is told with one of the next lines of any kind.
+ * Bounds the size of the log. Every kind of line has a rate, because strangers can cause many of them. The number of omitted
+ * lines is logged with one of the next lines.
  *
  * @param now milliseconds of any clock
  */
@@ -67,7 +67,7 @@ export function createLineLimiter(now: () => number): LineLimiter {
     },
     due() {
       const at = now()
-      // A clock that was set back must not keep the counts for ever.
+      // If the clock was set back, the counts must still be logged some time.
       if (leftOut.size === 0 || Math.abs(at - toldMs) < TELL_EVERY_MS) return undefined
       toldMs = at
       const counts = Object.fromEntries(leftOut)

@@ -18,18 +18,18 @@ export interface LoggerOptions {
 const TIME_FORMAT = 'SYS:HH:MM:ss.l'
 
 /**
- * The logger of a process. One line an event on standard output, where service managers and containers collect it:
+ * The logger of a process. It writes one line for each event to standard output, where service managers and containers read it:
  * `{"level":"info","time":"<ISO 8601, UTC>",…,"msg":"…"}`, or coloured text.
  *
- * Lines are written synchronously, so that none is lost when the process ends at once. Each kind of line has a rate
- * (`createLineLimiter`); a line `lines left out` says how many of which kind were not written.
+ * Lines are written synchronously, so that none is lost when the process ends suddenly. Each kind of line has a rate
+ * (`createLineLimiter`); a line `lines left out` says how many of each kind were omitted.
  *
  * @param destination where lines go instead of standard output
  */
 export function createLogger(options: LoggerOptions, destination?: DestinationStream): Logger {
   const settings = {
     level: options.level,
-    // Process id and host name are the collector's business and only lengthen every line.
+    // The log collector adds process id and host name; here they would only lengthen every line.
     base: null,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
@@ -50,7 +50,7 @@ function limitLines(limiter: LineLimiter): NonNullable<NonNullable<PinoOptions['
   }
 }
 
-/** A component of libp2p, whose texts hold what strangers sent, or the constant text of a line up to a colon. */
+/** The kind of a line: the component for libp2p, whose texts contain input from strangers; otherwise the text up to a colon. */
 function kindOf([first, second]: readonly unknown[]): string {
   if (typeof first === 'object' && first !== null && 'component' in first) return String(first.component)
   const text = typeof first === 'string' ? first : typeof second === 'string' ? second : 'no text'

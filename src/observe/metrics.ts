@@ -4,18 +4,18 @@ import type { Metrics } from './types.ts'
 
 const PREFIX = 'avatar_kv_'
 
-/** From a memory hit to a stalled disk or a client that waits for its timeout. */
+/** From a hit in memory to a stalled disk, or a client that waits for its timeout. */
 const SECONDS_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
-/** A commit takes one record from a lone writer, and up to a full batch under load. */
+/** A commit has one record from a lone writer, and up to a full batch under load. */
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 
 /** From one small record to the 1 MiB bound of a gossip message. */
 const BYTES_BUCKETS = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576]
 
 /**
- * Metrics of one node in a registry of its own, so that several nodes can live in one process. Names begin with
- * `avatar_kv_`; those of the process itself have the names that Prometheus clients agree on (`process_…`, `nodejs_…`).
+ * The metrics of one node in a registry of its own, so that several nodes can run in one process. Names begin with
+ * `avatar_kv_`; metrics of the process have the usual names of Prometheus clients (`process_…`, `nodejs_…`).
  */
 export function createMetrics(): Metrics {
   const registry = new Registry()
@@ -24,7 +24,7 @@ export function createMetrics(): Metrics {
 
   const records = new Counter({
     name: `${PREFIX}records_total`,
-    help: 'Verdicts on records, by where they came from and what became of them.',
+    help: 'Records submitted, by origin and result.',
     labelNames: ['origin', 'status'],
     registers,
   })
@@ -67,13 +67,13 @@ export function createMetrics(): Metrics {
   })
   const answersCut = new Counter({
     name: `${PREFIX}http_answers_cut_total`,
-    help: 'HTTP answers broken off because their reader took them too slowly, by reason.',
+    help: 'HTTP answers cut off because their reader was too slow, by reason.',
     labelNames: ['reason'],
     registers,
   })
   const strangers = new Counter({
     name: `${PREFIX}strangers_total`,
-    help: 'What strangers broke off, sent malformed or too slowly, and limits that they met.',
+    help: 'Requests and messages of strangers that were cut off, malformed, too slow or over a limit, by part and kind.',
     labelNames: ['part', 'kind'],
     registers,
   })

@@ -5,9 +5,9 @@ export type Logger = PinoLogger
 
 export type GossipVerdict = 'accept' | 'ignore' | 'reject'
 
-/** What the parts report; `observe/metrics.ts` keeps it for `GET /metrics`. Durations in seconds. */
+/** The metrics that the parts report; `observe/metrics.ts` collects them for `GET /metrics`. Durations are in seconds. */
 export interface Metrics {
-  /** Verdicts on records, by origin (`http`, `gossip`, …) and status (`stored`, `invalid`, …). */
+  /** Counts records by origin (`http`, `gossip`, …) and result (`stored`, `invalid`, …). */
   records(origin: string, status: string, count: number): void
   /** One durable commit. */
   commit(seconds: number, records: number): void
@@ -18,14 +18,14 @@ export interface Metrics {
   /** One HTTP answer; `route` is the pattern, not the address. */
   http(route: string, method: string, statusCode: number, seconds: number): void
   /**
-   * An answer broken off because its reader stalled, took too long, or was too slow while others needed its place
-   * (`made_room`); or because a member did not fit into the room for answers (`too_large`).
+   * An answer that was cut off because its reader stalled, took too long, or was too slow while others needed its place
+   * (`made_room`), or because a member did not fit into the memory for answers (`too_large`).
    */
   answerCut(reason: 'stalled' | 'too_long' | 'made_room' | 'too_large'): void
   /**
-   * What strangers caused: a request broken off, bytes that are no HTTP, a limit that was met, a broken rule of sync.
+   * Something that a stranger caused: an aborted request, bytes that are not HTTP, a limit reached, a broken rule of sync.
    *
-   * @param kind one of a closed set of the part that reports it, such as `body_aborted`
+   * @param kind from a closed set of the reporting part, such as `body_aborted`
    */
   stranger(part: 'http' | 'network' | 'sync', kind: string): void
   /** The constant facts of this build, as labels of `avatar_kv_build_info`. */

@@ -1,12 +1,12 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
-/** Groups of 16 bits that name a network: 64 bits are what one customer gets at least (RFC 6177), and can use at will. */
+/** Groups of 16 bits that identify a network: one customer gets at least 64 bits (RFC 6177) and can use all addresses in them. */
 const NETWORK_GROUPS = 4
 const MAPPED_IPV4 = [0, 0, 0, 0, 0, 0xffff]
 
 /**
  * The host behind an IP address, as the key of a share: an IPv4 address (also one written into an IPv6 address), or the
- * IPv6 network of 64 bits, such as `2001:db8:0:1::/64`. IPv6 loopback stays `::1`. Text that is no address stays as it is.
+ * IPv6 network of 64 bits, such as `2001:db8:0:1::/64`. IPv6 loopback stays `::1`. Text that is not an address is returned unchanged.
  */
 export function hostOf(address: string): string {
   if (isIPv4(address)) return address

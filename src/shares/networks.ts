@@ -16,7 +16,7 @@ export function createNetworkList(networks: readonly string[]): (address: string
   return (address) => (isIPv4(address) ? list.check(address, 'ipv4') : isIPv6(address) && list.check(address, 'ipv6'))
 }
 
-/** Why a text cannot stand in a list of networks; undefined if it can. */
+/** Why a text is not valid in a list of networks; undefined if it is. */
 export function networkProblem(text: string, networks: readonly string[]): string | undefined {
   if (text === NONE) return networks.length === 1 ? undefined : `${NONE} must stand alone`
   try {
@@ -27,7 +27,7 @@ export function networkProblem(text: string, networks: readonly string[]): strin
   }
 }
 
-/** @throws an error if the text is no address, network or known word */
+/** @throws an error if the text is not an address, a network or a known word */
 function add(list: BlockList, text: string): void {
   if (text === NONE) return
   if (text === LOOPBACK) {

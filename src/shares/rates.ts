@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../platform/environment.ts'
 import type { Source } from './types.ts'
 
-/** Events that may come at once, and one more after each `refillMs`. */
+/** `burst` events may come at once, and one more after each `refillMs`. */
 export interface Rate {
   readonly burst: number
   readonly refillMs: number
@@ -21,7 +21,7 @@ export interface RateLimits {
 /** Keys remembered, about 200 bytes each. A forgotten one starts with a full burst. */
 const MAX_KEYS = 10_000
 
-/** Divides a rate between hosts. A key behind which many may stand is bounded by the rate of all, less the reserve. */
+/** Divides a rate between hosts. A shared key (a proxy) is bounded by the total rate, less the reserve. */
 export class Rates {
   readonly #limits: RateLimits
   readonly #clock: Clock
@@ -34,7 +34,7 @@ export class Rates {
     this.#total = new Bucket(limits.total, clock)
   }
 
-  /** Takes one event; returns 0, or the whole seconds to wait until there is one. */
+  /** Takes one event and returns 0, or returns the whole seconds until one is available. */
   take({ key, isShared = false }: Source): number {
     const { perKey, reserve } = this.#limits
     if (isShared) return this.#total.take(reserve)
@@ -63,13 +63,13 @@ class Bucket {
 
   left(): number {
     const now = this.#clock.now()
-    // A clock that was set back gives nothing, for a moment.
+    // If the clock was set back, no tokens are added for a moment.
     this.#tokens = Math.min(this.#rate.burst, this.#tokens + Math.max(0, now - this.#atMs) / this.#rate.refillMs)
     this.#atMs = now
     return this.#tokens
   }
 
-  /** Whole seconds until there is one beyond `kept`; 0 if there is one now. */
+  /** Whole seconds until there are more than `kept` tokens; 0 if there are now. */
   wait(kept: number): number {
     const missing = kept + 1 - this.left()
     return missing <= 0 ? 0 : Math.max(1, Math.ceil((missing * this.#rate.refillMs) / 1_000))

@@ -1,10 +1,10 @@
 import type { Activity, Hold, Refusal, ShareLimits, Source } from './types.ts'
 
-/** All that one key holds. The sets are in order of last progress, oldest first; those without a member may be missing. */
+/** The holds of one key. Each set is in order of last progress, oldest first; an empty set may be missing. */
 interface Host {
   readonly key: string
   readonly most: number
-  /** What a refusal at its own bound says: a key that may have nearly everything meets the bound of all. */
+  /** The refusal at this key's own bound. For a shared key, whose bound is nearly the total, it is that of the total. */
   readonly bound: Refusal
   used: number
   /** Open holds, pinned ones included. */
@@ -13,7 +13,7 @@ interface Host {
   busy: Set<Held> | undefined
 }
 
-/** What a hold asks of the shares that it belongs to. */
+/** The operations of a hold on the shares that it belongs to. */
 interface Pool {
   grow(held: Held, units: number): Refusal | undefined
   place(held: Held, activity: Activity): void
@@ -23,16 +23,16 @@ interface Pool {
 /**
  * Divides a limited resource (places, bytes) between hosts.
  *
- * Guarantees: all holds together never exceed `total`, one key never exceeds its share, and a key that holds little finds
- * room as long as another key holds a greater part of its own share: that key loses its idle holds first, then the hold
- * without progress for the longest time. Holds without `evict` are never evicted; for those `reserve` keeps room for others.
+ * Guarantees: all holds together never exceed `total`, and one key never exceeds its share. A key that holds little gets room
+ * as long as another key holds a greater part of its own share: that key loses its idle holds first, then the hold that has
+ * made no progress for the longest time. Holds without `evict` are never evicted; for them, `reserve` keeps room for others.
  *
  * Not guaranteed: a fair division between parties that hold many keys each.
  */
 export class Shares {
   readonly #limits: ShareLimits
   readonly #hosts = new Map<string, Host>()
-  /** One for all holds: every request takes several, and functions of their own would cost each a few µs. */
+  /** Shared by all holds: every request takes several, and closures for each would cost a few µs. */
   readonly #pool: Pool = {
     grow: (held, units) => this.#grow(held, units),
     place: (held, activity) => this.#place(held, activity),
@@ -67,16 +67,16 @@ export class Shares {
   }
 
   /**
-   * Takes units for a new holder, which is `busy`.
+   * Takes units for a new holder, which starts as `busy`.
    *
    * @param units at least 1: evicting a hold must free something
-   * @param evict ends the holder, at once and without an error; its units are given back without its help
+   * @param evict ends the holder, at once and without an error; its units are released for it
    */
   take({ key, isShared = false }: Source, units: number, evict?: () => void): Hold | Refusal {
     const host = this.#hosts.get(key) ?? this.#newHost(key, isShared)
     const refusal = this.#makeRoom(host, units)
     if (refusal !== undefined) return refusal
-    // New, or forgotten as it made room for itself.
+    // The key is new, or was removed when it evicted its own last hold.
     if (host.holds === 0) this.#hosts.set(key, host)
     host.used += units
     host.holds += 1
@@ -121,7 +121,7 @@ export class Shares {
     return undefined
   }
 
-  /** The hold to evict for a host that would then hold `part` of its share; none where no other host holds more. */
+  /** The hold to evict for a host that would then hold `part` of its share; undefined if no other host holds more. */
   #victim(host: Host, part: number): Held | undefined {
     let idlest: Host | undefined
     let busiest: Host | undefined
@@ -167,7 +167,7 @@ export class Shares {
 class Held implements Hold {
   units: number
   isOver = false
-  /** The set of its host that it is in. */
+  /** The set of its host that contains this hold. */
   among: Set<Held> | undefined
   readonly host: Host
   readonly evict: (() => void) | undefined

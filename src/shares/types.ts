@@ -1,33 +1,33 @@
-/** The party that a share is counted for. */
+/** The party whose share counts. */
 export interface Source {
-  /** One key per host: see `hostOf`. */
+  /** One key for each host: see `hostOf`. */
   readonly key: string
   /**
-   * Many parties may stand behind the key, as behind a reverse proxy that does not name its clients: the key may have
-   * everything except the reserve.
+   * Many parties may share the key, as behind a reverse proxy that does not name its clients. Such a key may have everything
+   * except the reserve.
    */
   readonly isShared?: boolean
 }
 
 export interface ShareLimits {
-  /** Units in all: places, or bytes. */
+  /** All units: places, or bytes. */
   readonly total: number
   /** Units that one key may have. */
   readonly perKey: number
   /** The last units of `total`: only keys that hold at most `small` units afterwards may take them. */
   readonly reserve: number
-  /** What a modest host needs, in units. Above 0, else the reserve serves nobody. */
+  /** Units that a modest host needs. Must be above 0, or no host could use the reserve. */
   readonly small: number
-  /** Instead of being refused a key loses its own longest idle hold. Default: false. */
+  /** At its bound, a key loses its own longest idle hold instead of being refused. Default: false. */
   readonly replacesIdle?: boolean
 }
 
-/** Why nothing was given: the key has its share, or all units are taken by keys that hold no more than this one. */
+/** Why units were refused: the key has its whole share, or all units belong to keys that hold no more than this one. */
 export type Refusal = 'key_full' | 'full'
 
 /**
- * What the holder does at the moment. `idle` holds are evicted first, then `busy` ones; a `pinned` one never is, because
- * the node itself works on it and will finish.
+ * The current state of a holder. `idle` holds are evicted first, then `busy` ones. A `pinned` hold is never evicted, because
+ * the node itself is working on it and will finish.
  */
 export type Activity = 'idle' | 'busy' | 'pinned'
 
@@ -36,8 +36,8 @@ export interface Hold {
   readonly units: number
   /** Takes more units. On a refusal nothing changes. */
   grow(units: number): Refusal | undefined
-  /** Says what the holder does now. Also counts as progress: of equal holds the one without progress is evicted first. */
+  /** Sets the state of the holder. Counts as progress: of equal holds, the one without progress is evicted first. */
   mark(activity: Activity): void
-  /** Gives all units back. Further calls do nothing. */
+  /** Releases all units. Further calls do nothing. */
   release(): void
 }

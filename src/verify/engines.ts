@@ -1,5 +1,5 @@
 /**
- * The engines that need native code or WASM. Each is loaded only when asked for, and its loader rejects where it cannot run.
+ * The engines that need native code or WASM. Each is loaded on demand; its loader rejects if the engine cannot run here.
  */
 import { nobleEngine } from '../record/engine.ts'
 import type { SignatureEngine } from '../record/engine.ts'

@@ -1,6 +1,6 @@
 export type VerifyErrorCode = 'closed' | 'no_engine'
 
-/** The verification service cannot work; says nothing about any record. */
+/** The verification service cannot work. This error is not about any record. */
 export class VerifyError extends Error {
   override readonly name = 'VerifyError'
   readonly code: VerifyErrorCode

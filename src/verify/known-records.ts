@@ -1,9 +1,9 @@
 /**
- * Records that need no second verification: those that were verified a moment ago, and those that the store has.
+ * Records that need no second verification: records that were verified a moment ago, and records in the store.
  *
  * Guaranteed: a record counts as known only with the payload bytes and the signature bytes that were verified. A payload is
  * compared by its id, which is a keccak-256 of all its bytes. The same payload with another signature is verified.
- * Not guaranteed: that a repeated record is recognised. It then costs a verification, and its verdict is the same.
+ * Not guaranteed: that a repeated record is recognised. If not, it is verified again, with the same result.
  */
 import { yieldToEventLoop } from '../platform/yield.ts'
 import { idText, recordDigest } from '../record/id.ts'
@@ -18,14 +18,14 @@ import { latin1, RecentMap } from './recent-map.ts'
 const DEFAULT_CAPACITY = 32_768
 /** While few records are repeated, one record in so many is looked up in the store: to hash it costs a tenth of a verification. */
 const SAMPLED = 16
-/** Share of repeated records from which on each record is looked for. */
+/** From this share of repeated records on, every record is looked up. */
 const COMMON_SHARE = 1 / SAMPLED
 /** Look-ups over which that share is averaged. */
 const AVERAGED = 32
 /** Payload bytes hashed in one go on the calling thread: about 1.5 ms. */
 const HASHED_BYTES = 131_072
 
-/** The stored records among some ids (32 bytes each), in any order; others are left out. */
+/** Returns the stored records among some ids (32 bytes each), in any order. */
 export type ReadStored = (ids: readonly Uint8Array[]) => Promise<readonly SignedRecord[]>
 
 export class KnownRecords {
@@ -43,7 +43,7 @@ export class KnownRecords {
   }
 
   /**
-   * In the order of `records`: the record where it is known, else undefined.
+   * Returns each known record, and undefined for unknown ones, in the order of `records`.
    *
    * @param recoveryByte as for `verifyRecord`: a signature of 65 bytes is known only where one may be given
    */
@@ -87,7 +87,7 @@ export class KnownRecords {
     sought: readonly { readonly at: number; readonly digest: Uint8Array }[],
     found: (VerifiedRecord | undefined)[],
   ): Promise<void> {
-    // A store that cannot be read now makes no record invalid: what is not found is verified.
+    // If the store cannot be read now, its records are simply verified.
     const stored = await this.#readStored?.(sought.map(({ digest }) => digest)).catch(() => [])
     const payloads = new Map((stored ?? []).map(({ payload, signature }) => [latin1(signature), payload]))
     for (const { at, digest } of sought) {

@@ -1,6 +1,6 @@
 /**
- * What the service and its workers tell each other. Records cross the thread boundary packed into one buffer that is
- * transferred: that is several times as fast as cloning them one by one.
+ * The messages between the service and its workers. Records cross the thread boundary packed into one transferred buffer, which
+ * is several times as fast as cloning them one by one.
  */
 import type { EngineName } from '../record/engine.ts'
 import type { RecordErrorCode } from '../record/errors.ts'
@@ -22,9 +22,9 @@ export interface VerifyRequest {
 
 export interface VerifyReply {
   readonly job: number
-  /** 32 bytes a record, in order; zeros for one that is not good. */
+  /** 32 bytes for each record, in order; zeros for an invalid one. */
   readonly ids: ArrayBuffer
-  /** Records that are not good, ascending by place. */
+  /** The invalid records, ascending by index. */
   readonly faults: readonly Fault[]
 }
 

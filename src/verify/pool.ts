@@ -6,11 +6,11 @@ import type { Logger } from '../observe/types.ts'
 import { packRecords } from './messages.ts'
 import type { VerifyReply, VerifyRequest, WorkerSettings } from './messages.ts'
 
-/** Crashes in a row, without one answer between, after which workers are given up: something is wrong with them. */
+/** After this many crashes in a row, without an answer in between, the node verifies without workers. */
 const MAX_CRASHES = 5
 
 export interface WorkerPool {
-  /** Has records verified by the worker with the least to do. Null when it could not: verify them here. */
+  /** Has records verified by the worker with the least work. Null if that failed: the caller must verify them. */
   run(records: readonly SignedRecord[], options: VerifyOptions): Promise<VerifyReply | null>
   close(): Promise<void>
 }
@@ -29,7 +29,7 @@ interface Job {
 }
 
 /**
- * Threads that verify. They keep the process alive only while they have something to answer.
+ * Threads that verify. They keep the process alive only while they have work.
  *
  * @param options.url the worker's script
  * @param options.size how many threads

@@ -12,9 +12,9 @@ const LOADERS: readonly { name: EngineName; load: () => Promise<SignatureEngine>
 ]
 
 /**
- * The fastest engine that loads here and passes the self test. Its `name` says which it is: the caller logs it.
+ * Returns the fastest engine that loads here and passes the self test. The caller logs its `name`.
  *
- * @param preferred where to begin; slower ones follow if it does not work
+ * @param preferred the first engine to try; slower ones follow if it does not work
  * @throws VerifyError `no_engine` if none works
  */
 export async function selectEngine(preferred: EngineName = 'libsecp256k1'): Promise<SignatureEngine> {
@@ -43,12 +43,12 @@ const SIGNATURE = hexToBytes(
   '03925438bf9bdfed9cb8d9d9467f8fc624f389846f0db71f4f5c84b483077da62ca68cb1027ace392bc6a84fe0ba29288aa07942f571f56201dd33c009ee3886',
 )
 const RECOVERY_ID = 1
-/** The same with n − s: good to lax implementations. */
+/** The same with n − s, which lax implementations accept. */
 const HIGH_S = hexToBytes(
   '03925438bf9bdfed9cb8d9d9467f8fc624f389846f0db71f4f5c84b483077da6d359734efd8531c6d43957b01f45d6d6300e63a3b9d6aad9bdf52accc64808bb',
 )
 
-/** Known answers: what an engine must accept, and the nearest that it must not. */
+/** Known answers: what an engine must accept, and the nearest inputs that it must reject. */
 export function passesSelfTest(engine: SignatureEngine): boolean {
   const otherDigest = engine.keccak256(Uint8Array.of(0))
   const otherKey = Uint8Array.from(KEY)

@@ -3,17 +3,17 @@ import type { RecordError } from '../record/errors.ts'
 import type { SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { VerifyOptions } from '../record/verify.ts'
 
-/** Verifies records for one network: a few at once where it is called, many in worker threads. */
+/** Verifies records of one network: a few at once on the calling thread, many in worker threads. */
 export interface VerifyService {
   /** The engine in use, for logs and `GET /v2/status`. */
   readonly engine: EngineName
   /**
-   * Verifies records. Their bytes must not change until it resolves. It does not bound what waits; its caller does.
+   * Verifies records. Their bytes must not change until it resolves. The caller bounds how many records wait.
    *
-   * @returns one result a record, in order
+   * @returns one result for each record, in order
    * @throws VerifyError `closed` after `close`
    */
   verify(records: readonly SignedRecord[], options: VerifyOptions): Promise<(VerifiedRecord | RecordError)[]>
-  /** Answers what was asked, then ends the workers. */
+  /** Finishes the records that were submitted, then ends the workers. */
   close(): Promise<void>
 }

@@ -21,19 +21,19 @@ import type { VerifyService } from './types.ts'
 type Result = VerifiedRecord | RecordError
 
 /**
- * Records verified in one go on the calling thread, so that it is held up for about 2.5 ms at most; more than that go to
- * the workers, which take about 1 ms to answer however few there are.
+ * Records verified at once on the calling thread, which blocks it for about 2.5 ms at most. More records go to the workers,
+ * which take about 1 ms to answer even for one record.
  */
 const INLINE_RECORDS: Readonly<Record<EngineName, number>> = { libsecp256k1: 32, 'libsecp256k1-wasm': 8, noble: 1 }
 
-/** Payload bytes verified in one go on the calling thread: about 2 ms of decoding and hashing. A record may exceed it. */
+/** Payload bytes verified at once on the calling thread: about 2 ms of decoding and hashing. One record may exceed it. */
 const INLINE_BYTES = 65_536
 
-/** Records a message to a worker: 64 reach 95 % of the rate of 256, and larger ones gain nothing. */
+/** Records in a message to a worker. 64 reach 95 % of the rate of 256; larger messages gain nothing. */
 const CHUNK_RECORDS = 256
 /** Below this, splitting a batch over the workers costs more than it saves. */
 const MIN_CHUNK_RECORDS = 16
-/** Payload bytes a message, so that no message takes long to copy and several workers share a batch of large records. */
+/** Payload bytes in a message, so that no message takes long to copy and several workers share a batch of large records. */
 const CHUNK_BYTES = 1_048_576
 
 /** More workers than this verify faster than the rest of the node can store. */
@@ -41,9 +41,9 @@ const MAX_DEFAULT_WORKERS = 4
 
 export interface VerifyServiceOptions {
   readonly network: string
-  /** Threads; 0 for none. Default: one a core, at most 4. */
+  /** Threads; 0 for none. Default: one for each core, at most 4. */
   readonly workers?: number
-  /** The worker's script. Default: `worker.js` beside this file, which there is once it is compiled; else no threads. */
+  /** The worker's script. Default: `worker.js` beside this file, which exists in the build; without it, no threads. */
   readonly workerUrl?: URL
 }
 

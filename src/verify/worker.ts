@@ -1,6 +1,6 @@
 /**
- * A verification worker: one thread with its own engine. Records that are not good are its answer; anything else that
- * goes wrong ends it, and the service then verifies what it had itself.
+ * A verification worker: one thread with its own engine. It reports invalid records in its answer. Any other error ends the
+ * worker, and the service then verifies its records on the calling thread.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { RecordError } from '../record/errors.ts'
