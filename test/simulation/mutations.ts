@@ -210,12 +210,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (mode === FINGERPRINT && sameBytes(payload, await this.#fingerprint(this.#begin, end))) {',
     'if (mode === FINGERPRINT) {',
   ),
-  mutation(
-    'never-call-again-after-a-failure',
-    'sync/scheduler.js',
-    'this.#timers.armAbout(peer, delayMs);',
-    '',
-  ),
+  mutation('never-call-again-after-a-failure', 'sync/scheduler.js', 'this.#timers.armAbout(peer, delayMs);', ''),
   mutation(
     'remember-refusals-for-ever',
     'sync/refusals.js',
