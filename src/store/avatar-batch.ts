@@ -2,7 +2,7 @@
 import type { Citation, VerifiedRecord } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
-import { bytesOf, type BatchContext, type Change, type Made } from './batch.ts'
+import { bytesOf, type BatchContext, type Change, type PartialBatch } from './batch.ts'
 import { fromHex } from './bytes.ts'
 import { LiveSum, plus, type Counts } from './counts.ts'
 import { NO_VALUE } from './database.ts'
@@ -141,7 +141,7 @@ export class AvatarBatch {
     this.#settled = base
   }
 
-  async finish(made: Made): Promise<void> {
+  async finish(made: PartialBatch): Promise<void> {
     if (this.#kept.length === 0) return
     await this.settle()
     const entry = this.#entry
@@ -156,11 +156,11 @@ export class AvatarBatch {
       operations.push({ type: 'del', key: keys.orderKey(item.timestamp, keys.idText(item.id)) })
       made.removed.push(item)
     }
-    this.#leaveChores(made)
+    this.#addTasks(made)
     made.summaries.set(entry.avatar, entry.flush(operations))
   }
 
-  #leaveChores(made: Made): void {
+  #addTasks(made: PartialBatch): void {
     const { avatar, counts } = this.#entry
     const { archive, quotas, db } = this.#context
     if (this.#isSyncIndexStale) {

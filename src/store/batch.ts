@@ -48,7 +48,7 @@ export interface BatchContext {
 }
 
 /** What the batches of all avatars add up to. */
-export class Made {
+export class PartialBatch {
   readonly operations: Operation[] = []
   readonly summaries = new Map<Avatar, AvatarSummary>()
   readonly added: Item[] = []

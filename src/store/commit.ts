@@ -7,15 +7,15 @@ import { compareCitations } from '../record/order.ts'
 import type { Avatar, RecordBody, VerifiedRecord } from '../record/types.ts'
 import { AvatarBatch } from './avatar-batch.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
-import { bytesOf, Made, type Batch, type BatchContext, type Change } from './batch.ts'
+import { bytesOf, PartialBatch, type Batch, type BatchContext, type Change } from './batch.ts'
 import { NOTHING, plus, type Counts } from './counts.ts'
 import { fullFor } from './quotas.ts'
 import { pushFeed } from './record-rows.ts'
 import type { CommitResult } from './types.ts'
 
 /** Rows read, and rows written, of a large batch between two pauses: a few milliseconds of the main thread. */
-const READS_A_TURN = 1_000
-const OPERATIONS_A_TURN = 2_000
+const READS_PER_YIELD = 1_000
+const OPERATIONS_PER_YIELD = 2_000
 /** What a record counts for beside what is read for it: for a snapshot thousands of rows. */
 const READS_A_RECORD = 4
 
@@ -35,7 +35,7 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
   for (const at of isTight ? inOrder(records) : records.keys()) {
     const record = records[at] as VerifiedRecord
     const part = parts.get(record.body.avatar) as AvatarBatch
-    if (reads >= READS_A_TURN) {
+    if (reads >= READS_PER_YIELD) {
       reads = 0
       await yieldToEventLoop()
     }
@@ -58,11 +58,11 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     if (refusal?.status === 'duplicate' && part.isSuperseded(record)) return { status: 'superseded' as const }
     return refusal ?? part.outcome(record)
   })
-  const made = new Made()
+  const made = new PartialBatch()
   let unpaused = 0
   for (const part of parts.values()) {
     await part.finish(made)
-    if (made.operations.length - unpaused < OPERATIONS_A_TURN) continue
+    if (made.operations.length - unpaused < OPERATIONS_PER_YIELD) continue
     unpaused = made.operations.length
     await yieldToEventLoop()
   }

@@ -215,8 +215,8 @@ export class Compactor {
   }
 }
 
-async function tasksIn(db: Database, chore: 'u' | 'd'): Promise<Set<Avatar>> {
+async function tasksIn(db: Database, task: 'u' | 'd'): Promise<Set<Avatar>> {
   const avatars = new Set<Avatar>()
-  for await (const [key] of walk(db, keys.tableRange(chore), { keysOnly: true })) avatars.add(keys.avatarInKey(key))
+  for await (const [key] of walk(db, keys.tableRange(task), { keysOnly: true })) avatars.add(keys.avatarInKey(key))
   return avatars
 }

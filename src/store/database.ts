@@ -6,7 +6,7 @@ import { CorruptRowError } from './errors.ts'
 import type { Key, KeyRange } from './keys.ts'
 import type { Database, Operation } from './level.ts'
 import { unseal } from './seal.ts'
-import { assertWhole, setTorn, writeFailed } from './torn-log.ts'
+import { assertWritable, setWriteFailed, writeFailed } from './write-guard.ts'
 
 /**
  * Writes a batch, whole or not at all, and has it on disk (fsync) when it resolves.
@@ -26,13 +26,13 @@ export function writeSoon(db: Database, operations: readonly Operation[]): Promi
 }
 
 /** Rows of a large batch between two pauses: a few milliseconds of the main thread. */
-const OPERATIONS_A_TURN = 4_000
+const OPERATIONS_PER_YIELD = 4_000
 
 async function write(db: Database, operations: readonly Operation[], sync: boolean): Promise<void> {
   // A chained batch takes a tenth of the time on the main thread that `db.batch(operations)` takes.
   const batch = db.batch()
   for (const [at, operation] of operations.entries()) {
-    if (at % OPERATIONS_A_TURN === OPERATIONS_A_TURN - 1) await yieldToEventLoop()
+    if (at % OPERATIONS_PER_YIELD === OPERATIONS_PER_YIELD - 1) await yieldToEventLoop()
     if (operation.type === 'put') batch.put(operation.key, operation.value)
     else batch.del(operation.key)
   }
@@ -47,11 +47,11 @@ export function clearSoon(db: Database, range: KeyRange | { readonly gte: Key; r
 }
 
 async function writing(db: Database, write: () => Promise<void>): Promise<void> {
-  assertWhole(db)
+  assertWritable(db)
   try {
     await write()
   } catch (error) {
-    setTorn(db, true)
+    setWriteFailed(db, true)
     throw writeFailed(error)
   }
 }

@@ -58,9 +58,12 @@ export class CorruptRowError extends Error {
  *
  * @returns the error for the reader; any other error as it is
  */
-export async function afterMending(error: unknown, mend: (error: CorruptRowError) => Promise<void>): Promise<unknown> {
+export async function afterRowRepair(
+  error: unknown,
+  repairRow: (error: CorruptRowError) => Promise<void>,
+): Promise<unknown> {
   if (!(error instanceof CorruptRowError)) return error
-  await mend(error)
+  await repairRow(error)
   const message = `${error.message} The node has rebuilt the avatar from its records. Read it again from the beginning.`
   return new StoreError('unreadable', message, { cause: error })
 }

@@ -1,5 +1,5 @@
 /**
- * The one way to a database and its writer. After a failed write the database is closed and opened again (`torn-log.ts`);
+ * The one way to a database and its writer. After a failed write the database is closed and opened again (`write-guard.ts`);
  * since nothing else holds the database, no read and no write can meet it closed.
  *
  * Guarantees: a read that is short waits for a reopening, and a reopening for reads that have begun; a row that fails its
@@ -16,7 +16,7 @@ import { StoreError } from './errors.ts'
 import * as feed from './feed.ts'
 import type { Listeners } from './listeners.ts'
 import { readSummary } from './reader.ts'
-import { assertRoom, isDamaged, isTorn, noteDamage, setDamaged, setTorn } from './torn-log.ts'
+import { assertRoom, isDamaged, hasFailedWrite, noteDamage, setDamaged, setWriteFailed } from './write-guard.ts'
 import type { AvatarSummary } from './types.ts'
 import type { StoreWriter } from './writer.ts'
 
@@ -93,13 +93,13 @@ export class StoreHandle {
    */
   async read<T>(read: Read<T>): Promise<T> {
     try {
-      return await this.#enter(() => this.#mending(read))
+      return await this.#enter(() => this.#readWithRepair(read))
     } catch (error) {
       // Mending writes, which it cannot do after a write that failed. It can once the database has been opened again.
       const isTemporary = error instanceof StoreError && (error.code === 'write_failed' || error.code === 'damaged')
       if (!isTemporary || this.#isClosed) throw error
       await this.#ready()
-      return this.#enter(() => this.#mending(read))
+      return this.#enter(() => this.#readWithRepair(read))
     }
   }
 
@@ -126,8 +126,8 @@ export class StoreHandle {
   }
 
   /** Mends the avatar that a long read has found damaged. */
-  async mend(error: Parameters<StoreWriter['mend']>[0]): Promise<void> {
-    await (await this.#ready()).mend(error)
+  async repairRow(error: Parameters<StoreWriter['repairRow']>[0]): Promise<void> {
+    await (await this.#ready()).repairRow(error)
   }
 
   /** Closes the database, has its files checked and mended, and opens it again. */
@@ -143,9 +143,9 @@ export class StoreHandle {
     await this.#loaded.writer.close()
   }
 
-  #mending<T>(read: Read<T>): Promise<T> {
+  #readWithRepair<T>(read: Read<T>): Promise<T> {
     const { writer } = this.#loaded
-    return writer.mending(async () => read(this.#parts.db, writer))
+    return writer.readWithRepair(async () => read(this.#parts.db, writer))
   }
 
   /** Runs a read while the database stays open. */
@@ -175,7 +175,7 @@ export class StoreHandle {
 
   /** The writer, after a failed write one that knows what is on disk. */
   async #ready(): Promise<StoreWriter> {
-    if (isTorn(this.#parts.db) && !this.#isClosed) {
+    if (hasFailedWrite(this.#parts.db) && !this.#isClosed) {
       this.#reopening ??= this.#reopen().finally(() => (this.#reopening = undefined))
     }
     await this.#reopening
@@ -193,12 +193,12 @@ export class StoreHandle {
     await this.#loaded.writer.retire()
     if (wasDamaged && !(await check())) this.#checkedInVainMs = environment.clock.now()
     await open()
-    setTorn(db, false)
+    setWriteFailed(db, false)
     try {
       this.#loaded = await load()
       await this.#tellOfWhatWasThere(this.#untold)
     } catch (error) {
-      setTorn(db, true)
+      setWriteFailed(db, true)
       throw error
     }
     this.#untold = undefined
@@ -224,7 +224,7 @@ export class StoreHandle {
     const { writer } = this.#loaded
     const summaryOf = (avatar: Avatar): AvatarSummary | undefined => readSummary(db, avatar)
     for (let from = after; from < writer.totals.lastSequence;) {
-      const events = await writer.mending(() => feed.readFeed(db, from, EVENTS_AT_ONCE))
+      const events = await writer.readWithRepair(() => feed.readFeed(db, from, EVENTS_AT_ONCE))
       listeners.tell(events, summaryOf)
       from = events.at(-1)?.sequence ?? writer.totals.lastSequence
     }

@@ -17,7 +17,7 @@ import { StoreError } from './errors.ts'
 import {
   inspectDirectory,
   isTableWhole,
-  mendDirectory,
+  repairDirectory,
   UnusableDirectoryError,
   type FileDamage,
   type TableFile,
@@ -55,7 +55,7 @@ const NO_MARK: StoreMark = {
   lastSequence: 0,
   records: 0,
   isOpen: true,
-  isMending: false,
+  isRepairing: false,
   damage: undefined,
 }
 
@@ -104,7 +104,7 @@ export class StoreHealth {
 
   /** Whether everything derived must be made again from the records before the store is used. */
   get mustRebuild(): boolean {
-    return this.#mark.isMending
+    return this.#mark.isRepairing
   }
 
   /** The network of the store, where its mark says so. */
@@ -147,12 +147,12 @@ export class StoreHealth {
     const { logger, metrics } = this.#components
     const files = damages.map(({ file, why }) => `${file}: ${why}`)
     // Files that an interrupted repair moved are of this damage too.
-    const isContinued = this.#mark.isMending
+    const isContinued = this.#mark.isRepairing
     for (const { kind } of damages) metrics.corruption(kind)
     // First: once the files are mended, nothing else tells that derived rows are out of date.
-    await this.#write({ isMending: true, isOpen: true, damage: this.#report(files, null) })
+    await this.#write({ isRepairing: true, isOpen: true, damage: this.#report(files, null) })
     const kept = `${this.#location}.damaged`
-    await mendDirectory(this.#location, damages, kept)
+    await repairDirectory(this.#location, damages, kept)
     logger.warn(
       { location: this.#location, files: files.slice(0, MAX_FILES), kept },
       'files of the store are damaged; the node uses what is whole in them and keeps the originals. ' +
@@ -199,17 +199,17 @@ export class StoreHealth {
     const counted = count()
     let { damage } = this.#mark
     if (isShort) metrics.corruption('log')
-    if (isShort || this.#mark.isMending) {
+    if (isShort || this.#mark.isRepairing) {
       const lost = this.#mark.records === 0 ? null : Math.max(0, this.#mark.records - counted.keptRecords)
-      damage = this.#report(this.#mark.isMending ? (damage?.files ?? []) : [], lost)
+      damage = this.#report(this.#mark.isRepairing ? (damage?.files ?? []) : [], lost)
       const facts = { records_lost: lost, records: counted.keptRecords, epoch }
       if (lost === 0)
         logger.warn(facts, 'damage to the store cost no record; what follows from the records was made again')
       else logger.warn(facts, LOST_TEXT)
     }
     this.#count = count
-    const hasLost = isShort || this.#mark.isMending
-    await this.#write({ ...marked(counted), epoch, network, isOpen: true, isMending: false, damage })
+    const hasLost = isShort || this.#mark.isRepairing
+    await this.#write({ ...marked(counted), epoch, network, isOpen: true, isRepairing: false, damage })
     if (hasLost) this.#components.onLoss?.()
   }
 

@@ -2,7 +2,7 @@
 import type { Avatar, Citation } from '../record/types.ts'
 import { openRow, walk, walkSteps, type Moment } from './database.ts'
 import { type Database } from './level.ts'
-import { afterMending, CorruptRowError } from './errors.ts'
+import { afterRowRepair, CorruptRowError } from './errors.ts'
 import type { Step } from './handle.ts'
 import * as keys from './keys.ts'
 import { atMoment, readSummaryAt, withStatus, type FoundRecord } from './reader.ts'
@@ -40,7 +40,7 @@ export function readHistory(
 export function openExportMoment(
   db: Database,
   step: Step,
-  mend: (error: CorruptRowError) => Promise<void>,
+  repairRow: (error: CorruptRowError) => Promise<void>,
 ): ExportMoment {
   const moment = db.snapshot()
 
@@ -61,7 +61,7 @@ export function openExportMoment(
           }
         }
       } catch (error) {
-        throw await afterMending(error, mend)
+        throw await afterRowRepair(error, repairRow)
       }
     },
     async summary(avatar) {
@@ -69,7 +69,7 @@ export function openExportMoment(
         const summary = await step(() => readSummaryAt(db, moment, avatar))
         return summary && { ...summary, avatar }
       } catch (error) {
-        throw await afterMending(error, mend)
+        throw await afterRowRepair(error, repairRow)
       }
     },
     close: () => moment.close(),

@@ -55,7 +55,7 @@ export const historyKey = (avatar: Avatar, place: Citation): Key => placeKey('h'
 export const idKey = (id: RecordId): Key => start('i', 33).hex(id).finish()
 export const orderKey = (createdAt: number, id: RecordId): Key => start('o').u64(createdAt).hex(id).finish()
 export const hostedKey = (avatar: Avatar): Key => start('a').hex(avatar).finish()
-export const taskKey = (chore: Chore, avatar: Avatar): Key => start(chore).hex(avatar).finish()
+export const taskKey = (task: Task, avatar: Avatar): Key => start(task).hex(avatar).finish()
 export const summaryKey = (avatar: Avatar): Key => start('v').hex(avatar).u8(0).finish()
 export const tipKey = (avatar: Avatar, place: Citation): Key => placeKey('k', avatar, place)
 export const pendingKey = (avatar: Avatar, place: Citation): Key => placeKey('p', avatar, place)
@@ -102,10 +102,10 @@ type AvatarTable = 'r' | 'e' | 'h' | 'v' | 't' | 'k' | 'p'
 /** Tables whose rows all follow from the `r` rows, and what is left to be done about those rows. */
 export const DERIVED_TABLES = ['h', 'i', 'o', 'a', 'v', 't', 'k', 'p', 'q', 'u', 'g'] as const
 /** What is left to be done about an avatar: see the table. */
-export type Chore = 'u' | 'g' | 'd'
+export type Task = 'u' | 'g' | 'd'
 
 /** All rows of a table, or those of one avatar. */
-export function tableRange(letter: AvatarTable | Chore | 'f' | 'i' | 'o' | 'a' | 'q' | 'x', avatar?: Avatar): KeyRange {
+export function tableRange(letter: AvatarTable | Task | 'f' | 'i' | 'o' | 'a' | 'q' | 'x', avatar?: Avatar): KeyRange {
   const writer = start(letter)
   if (avatar === undefined) return startingWith(writer.finish())
   return { gte: writer.hex(avatar).finish(), lt: afterAvatar(letter, avatar) }

@@ -23,7 +23,7 @@ import type {
   StoreTotals,
   SyncSource,
 } from './types.ts'
-import { mendable, openContent, openView } from './view.ts'
+import { withRowRepair, openContent, openView } from './view.ts'
 
 /** The reads and writes of a store, of a database that `handle` opens again where it must. */
 export class LevelStore implements RebuildableStore {
@@ -76,7 +76,7 @@ export class LevelStore implements RebuildableStore {
     const moment = await this.#handle.long((db, { compactor }, step) =>
       compactor.isForgetting(avatar) ? undefined : open(db, step),
     )
-    return moment && mendable(moment, (error) => this.#handle.mend(error))
+    return moment && withRowRepair(moment, (error) => this.#handle.repairRow(error))
   }
 
   member(avatar: Avatar, namespace: NamespaceName, key: string): ReturnType<Store['member']> {
@@ -101,7 +101,7 @@ export class LevelStore implements RebuildableStore {
   }
 
   exportMoment(): Promise<ExportMoment> {
-    return this.#handle.long((db, _, step) => openExportMoment(db, step, (error) => this.#handle.mend(error)))
+    return this.#handle.long((db, _, step) => openExportMoment(db, step, (error) => this.#handle.repairRow(error)))
   }
 
   avatars({ after, limit }: { after?: Avatar; limit: number }): Promise<Avatar[]> {
@@ -156,7 +156,7 @@ export class LevelStore implements RebuildableStore {
     return this.#handle.write((writer) => writer.forget(avatar))
   }
 
-  swept(): Promise<void> {
+  tasksDone(): Promise<void> {
     return this.#handle.writer.compactor.idle()
   }
 

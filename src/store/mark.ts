@@ -18,7 +18,7 @@ export interface StoreMark {
   /** Whether a process has the store open, or ended without closing it. */
   readonly isOpen: boolean
   /** Whether damaged files were mended, and the rows that follow from records are still to be made again. */
-  readonly isMending: boolean
+  readonly isRepairing: boolean
   readonly damage: StoreDamage | undefined
 }
 
@@ -62,7 +62,7 @@ async function readMark(location: string): Promise<StoreMark | undefined> {
     lastSequence: countOf(last_sequence),
     records: countOf(records),
     isOpen: open !== false,
-    isMending: mending === true,
+    isRepairing: mending === true,
     damage: damageOf(damage),
   }
 }
@@ -83,8 +83,8 @@ function damageOf(value: unknown): StoreDamage | undefined {
 
 /** Replaces the mark, on disk (fsync) when it resolves. Only by the process that has the lock on the store, one at a time. */
 export async function writeMark(location: string, mark: StoreMark): Promise<void> {
-  const { epoch, network, lastSequence, records, isOpen, isMending, damage } = mark
-  const members = { epoch, network, last_sequence: lastSequence, records, open: isOpen, mending: isMending, damage }
+  const { epoch, network, lastSequence, records, isOpen, isRepairing, damage } = mark
+  const members = { epoch, network, last_sequence: lastSequence, records, open: isOpen, mending: isRepairing, damage }
   await writeMarkFile(markPath(location), { format: FORMAT, ...members })
 }
 

@@ -89,7 +89,7 @@ export async function readMeta(
  * @param known.lastSequence no sequence up to this one is given again
  * @throws StoreError `wrong_network`, `schema_newer`
  */
-export async function mendMeta(
+export async function repairMeta(
   db: Database,
   network: string,
   known: { readonly network: string | undefined; readonly lastSequence: number },
@@ -117,10 +117,10 @@ async function followArchive(db: Database, wanted: boolean | undefined): Promise
   if (before === String(archive)) return archive
   if (!archive) {
     for await (const step of countsOfAll(db)) {
-      const chores = step
+      const operations = step
         .filter(([, counts]) => counts === undefined || counts.keptRecords > counts.records)
         .map(([avatar]): Operation => ({ type: 'put', key: keys.taskKey('g', avatar), value: NO_VALUE }))
-      await writeDurably(db, chores)
+      await writeDurably(db, operations)
     }
   }
   await writeDurably(db, [putText('archive', String(archive))])

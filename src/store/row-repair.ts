@@ -60,7 +60,7 @@ export class RowRepair {
     return { records, quarantined }
   }
 
-  async mend(error: Corruption): Promise<void> {
+  async repairRow(error: Corruption): Promise<void> {
     const { logger, metrics } = this.#parts
     const row = error instanceof CorruptRowError ? error.row : 'location'
     metrics.corruption(row)

@@ -15,9 +15,9 @@ import { type Database } from './level.ts'
 import { StoreHandle, type Loaded } from './handle.ts'
 import { StoreHealth } from './health.ts'
 import { Listeners } from './listeners.ts'
-import { mendMeta, readMeta } from './meta.ts'
+import { repairMeta, readMeta } from './meta.ts'
 import { dropAllDerived } from './rebuild.ts'
-import { watchLog } from './torn-log.ts'
+import { guardWrites } from './write-guard.ts'
 import type { Quotas, RebuildableStore } from './types.ts'
 import { LevelStore } from './level-store.ts'
 import { StoreWriter } from './writer.ts'
@@ -118,7 +118,7 @@ async function openChecked(
     ...(options.openFiles === undefined ? {} : { maxOpenFiles: options.openFiles }),
   })
   await db.open()
-  watchLog(db)
+  guardWrites(db)
   return createStore({ ...components, db, health }, options)
 }
 
@@ -138,13 +138,13 @@ export async function createStore(
     const { network, archive } = options
     const mustRebuild = health?.mustRebuild === true
     if (health !== undefined && mustRebuild) {
-      await mendMeta(db, network, health, environment)
+      await repairMeta(db, network, health, environment)
       await dropAllDerived(db)
     }
     let meta = await readMeta(db, { network, archive, isKnown }, environment)
     const isShort = health?.isShort(meta.epoch, meta) === true
     if (health !== undefined && isShort) {
-      await mendMeta(db, network, health, environment)
+      await repairMeta(db, network, health, environment)
       meta = await readMeta(db, { network, archive, isKnown: true }, environment)
     }
     isKnown = true

@@ -48,7 +48,7 @@ function avatarsMoment(db: Database, avatars: readonly Avatar[]): Promise<SyncMo
     const items: Item[] = []
     const fromOf = liveFrom(db, moment)
     for (const [at, avatar] of [...new Set(avatars)].entries()) {
-      if (at % AVATARS_A_TURN === AVATARS_A_TURN - 1) await yieldToEventLoop()
+      if (at % AVATARS_PER_YIELD === AVATARS_PER_YIELD - 1) await yieldToEventLoop()
       const from = await fromOf(avatar)
       if (from === Infinity) continue
       const range = keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER + 1)
@@ -62,7 +62,7 @@ function avatarsMoment(db: Database, avatars: readonly Avatar[]): Promise<SyncMo
 }
 
 /** Avatars between two pauses that hold few records or none. */
-const AVATARS_A_TURN = 64
+const AVATARS_PER_YIELD = 64
 
 function itemOfHistory(avatar: Avatar, key: keys.Key, row: Uint8Array): Item {
   const { createdAt } = openRow(avatar, 'history', key, row, rows.decodeHistory)

@@ -266,5 +266,5 @@ export interface RebuildableStore extends Store {
    */
   forget(avatar: Avatar): Promise<void>
   /** Resolves when no background work is left: everything superseded is pruned, everything forgotten is gone. */
-  swept(): Promise<void>
+  tasksDone(): Promise<void>
 }

@@ -8,7 +8,7 @@ import type { NamespaceName } from '../state/content.ts'
 import { memberFragment } from './cell-codec.ts'
 import { openRow } from './database.ts'
 import { type Database } from './level.ts'
-import { afterMending, CorruptRowError } from './errors.ts'
+import { afterRowRepair, CorruptRowError } from './errors.ts'
 import type { Step } from './handle.ts'
 import * as keys from './keys.ts'
 import { mustBeUnclaimed, mustBeUnknown } from './reader.ts'
@@ -68,14 +68,17 @@ export async function openContent(
 }
 
 /** The same moment; where a row fails its check while it is read, `mend` is told and the reader gets a StoreError. */
-export function mendable<T extends JsonMoment>(moment: T, mend: (error: CorruptRowError) => Promise<void>): T {
+export function withRowRepair<T extends JsonMoment>(
+  moment: T,
+  repairRow: (error: CorruptRowError) => Promise<void>,
+): T {
   return {
     ...moment,
     async *read() {
       try {
         yield* moment.read()
       } catch (error) {
-        throw await afterMending(error, mend)
+        throw await afterRowRepair(error, repairRow)
       }
     },
   }

@@ -21,13 +21,13 @@ import { readSummary } from './reader.ts'
 import { isCorruption, RowRepair, type Corruption } from './row-repair.ts'
 import { type Rebuilt } from './types.ts'
 import { Compactor } from './compactor.ts'
-import { earlierWriteFailed, noteDamage } from './torn-log.ts'
+import { earlierWriteFailed, noteDamage } from './write-guard.ts'
 import type { CommitResult, Quotas } from './types.ts'
 
 /** Records in a step of background work: others wait for one no longer than for a commit of that many. */
 const STEP_RECORDS = 500
 /** Avatars mended on the way of one commit before the disk is held to be beyond help. */
-const MAX_MENDS = 8
+const MAX_REPAIRS = 8
 
 export interface WriterComponents {
   readonly db: Database
@@ -153,15 +153,15 @@ export class StoreWriter {
    */
   #exclusively<T>(task: () => Promise<T>, avatars: readonly Avatar[]): Promise<T> {
     return this.#inTurn(async () => {
-      for (let mended = 0; ; mended += 1) {
+      for (let repaired = 0; ; repaired += 1) {
         try {
           return await task()
         } catch (error) {
           for (const avatar of avatars) this.#entries.evict(avatar)
           // A sweep has no caller that could note it.
           noteDamage(this.#db, error)
-          if (!isCorruption(error) || mended >= MAX_MENDS) throw error
-          await this.#repair.mend(error)
+          if (!isCorruption(error) || repaired >= MAX_REPAIRS) throw error
+          await this.#repair.repairRow(error)
         }
       }
     })
@@ -265,18 +265,18 @@ export class StoreWriter {
   }
 
   /** Reads; where a row fails its check, mends the avatar and reads once more. */
-  async mending<T>(read: () => Promise<T>): Promise<T> {
+  async readWithRepair<T>(read: () => Promise<T>): Promise<T> {
     try {
       return await read()
     } catch (error) {
       if (!isCorruption(error)) throw error
-      await this.mend(error)
+      await this.repairRow(error)
       return read()
     }
   }
 
-  mend(error: Corruption): Promise<void> {
-    return this.#inTurn(() => this.#repair.mend(error))
+  repairRow(error: Corruption): Promise<void> {
+    return this.#inTurn(() => this.#repair.repairRow(error))
   }
 
   /** Runs a task when all earlier ones have ended. @throws StoreError `write_failed` where it has been retired */

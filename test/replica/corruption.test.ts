@@ -55,8 +55,8 @@ describe.each(DAMAGES)('a row with %s', (_, how) => {
     await damage('r/', 3, how)
 
     const offline = await harness.open()
-    const isMended = offline.info(avatar).damaged === 0
-    if (isMended) {
+    const isRepaired = offline.info(avatar).damaged === 0
+    if (isRepaired) {
       // The check, or what is told of the record, was damaged, and the record itself is sound.
       expect(offline.state(avatar)).toEqual(shown)
     } else {
@@ -66,7 +66,7 @@ describe.each(DAMAGES)('a row with %s', (_, how) => {
     const online = await harness.open({ nodes: [node.url('')] })
     await vi.waitFor(() => expect(online.state(avatar)).toEqual(shown), WAIT)
     // Told once it is on disk.
-    const isFetched = (): boolean => isMended || harness.events.some(({ type }) => type === 'change')
+    const isFetched = (): boolean => isRepaired || harness.events.some(({ type }) => type === 'change')
     await vi.waitFor(() => expect(isFetched()).toBe(true), WAIT)
     const later = await harness.open()
     expect(later.state(avatar)).toEqual(shown)

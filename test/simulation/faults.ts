@@ -85,7 +85,7 @@ function damageRow(world: World): void {
 }
 
 /** What a disk has broken is often mended while it goes on breaking. */
-export function failWhileMending(world: World, node: SimulatedNode): void {
+export function failWhileRepairing(world: World, node: SimulatedNode): void {
   if (world.isHealed || !world.random.chance(0.3)) return
   world.timeline.after(world.random.between(0, MENDING_MS), 'disk fails', () => failDisk(world, node))
 }

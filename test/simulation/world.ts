@@ -8,7 +8,7 @@ import { Author } from './authors.ts'
 import { Checker } from './checker.ts'
 import { converge } from './convergence.ts'
 import { rememberingEngine, rememberingVerifier } from './crypto.ts'
-import { failWhileMending, scheduleFaults } from './faults.ts'
+import { failWhileRepairing, scheduleFaults } from './faults.ts'
 import { HostilePeer } from './hostile.ts'
 import { lieInSync } from './hostile-sync.ts'
 import { Ledger } from './ledger.ts'
@@ -92,7 +92,7 @@ export class SimulatedWorld implements World {
         const message = error instanceof Error ? error.message : String(error)
         this.fail(new Violation('what sync reads cannot be read', `${node.name} ${message}`))
       },
-      onBroken: (node: SimulatedNode) => failWhileMending(this, node),
+      onBroken: (node: SimulatedNode) => failWhileRepairing(this, node),
       onReject: (node: SimulatedNode, from: number, reason: string) => {
         if (from >= this.nodes.length) return
         this.fail(new Violation('an honest node passes on what another rejects', `${from} to ${node.name}: ${reason}`))

@@ -67,7 +67,7 @@ export function expectedView(avatar: Avatar, fold: NaiveFold, held: readonly Ver
  * @param given every record ever committed, in order, repetitions included; none was refused
  */
 export async function expectOracle(store: Store, avatar: Avatar, given: readonly VerifiedRecord[]): Promise<void> {
-  await store.swept()
+  await store.tasksDone()
   const known = new Map<string, VerifiedRecord>()
   for (const record of given) if (!known.has(record.id)) known.set(record.id, record)
   const stored = await allRecords(store, avatar)
@@ -169,7 +169,7 @@ async function commitOne(
   const before = store.lastSequence()
   const results = await store.commit(batch)
   unsubscribe()
-  await store.swept()
+  await store.tasksDone()
   expect(results).toHaveLength(batch.length)
   const fresh = new Set<string>()
   const gone = new Set<string>()
@@ -217,7 +217,7 @@ async function commitOne(
  */
 export async function expectResultsOfNow(store: Store, batch: readonly VerifiedRecord[]): Promise<void> {
   const results = await store.commit(batch)
-  await store.swept()
+  await store.tasksDone()
   for (const [index, { id }] of batch.entries()) {
     const status = results[index]?.status
     if (status === 'duplicate') continue

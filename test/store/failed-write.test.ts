@@ -11,7 +11,7 @@ import * as keys from '../../src/store/keys.ts'
 import { totalsOperation } from '../../src/store/meta.ts'
 import { createStore } from '../../src/store/store.ts'
 import type { JsonMoment } from '../../src/store/types.ts'
-import { watchLog } from '../../src/store/torn-log.ts'
+import { guardWrites } from '../../src/store/write-guard.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
 import { verified, type OpenStore } from './harness.ts'
@@ -36,7 +36,7 @@ beforeEach(async () => {
   location = await mkdtemp(join(tmpdir(), 'avatar-kv-store-'))
   db = new Level(location, { keyEncoding: 'view', valueEncoding: 'view' })
   await db.open()
-  watchLog(db)
+  guardWrites(db)
   next = 'works'
   opened = 0
   db.on('open', () => (opened += 1))

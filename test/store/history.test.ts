@@ -92,7 +92,7 @@ describe.each([
     const moment = await store.exportMoment()
     await commit(one.snapshot([placeOf(inOrder(live).at(-1)!)]), ...new Writer(3).chain(2))
     await store.forget(other.avatar)
-    await store.swept()
+    await store.tasksDone()
     const avatars: string[] = []
     for await (const avatar of moment.avatars()) avatars.push(avatar)
     expect(avatars).toEqual([one.avatar, other.avatar].toSorted())

@@ -40,7 +40,7 @@ test.each([
   for (const record of [...records, ...bystanders]) await store.commit([record])
   await harness.tamper((db) => toFirstLayout(db))
   const opened = await harness.open({ archive })
-  await opened.swept()
+  await opened.tasksDone()
   await expectOracle(opened, one.avatar, records)
   await expectOracle(opened, other.avatar, bystanders)
   const kept = archive ? [...records, ...bystanders] : [records.at(-1)!, records.at(-2)!, ...bystanders]

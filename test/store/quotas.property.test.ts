@@ -69,7 +69,7 @@ test(
         for (const batch of deliver(records, plan).map(verified)) {
           given.push(...batch)
           const results = await store.commit(batch)
-          await store.swept()
+          await store.tasksDone()
           const now = await look(store, key.avatar, given)
           const held = new Set(now.records.map(({ id }) => id))
           results.forEach(({ status }, at) => {
@@ -124,7 +124,7 @@ test('the same batch in any order comes to the same', { timeout: PROPERTY_TIMEOU
           await store.commit(first)
           const batch = verified(deliver(rest, { ...each, withheld: [], again: [], batchSizes: [1_000] })[0] ?? [])
           const results = await store.commit(batch)
-          await store.swept()
+          await store.tasksDone()
           outcomes.push([
             batch.map(({ id }, at) => `${id} ${results[at]?.code ?? results[at]?.status}`).toSorted(),
             store.totals(),

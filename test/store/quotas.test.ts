@@ -75,7 +75,7 @@ describe('what there is no room for', () => {
       const own = await memoryHarness()
       const store = await own.open({ quotas: { ...NONE, avatarRecords: 4, totalRecords: 6 } })
       const told = await results(store, ...order)
-      await store.swept()
+      await store.tasksDone()
       const kept = await Promise.all([one, other].map(({ avatar }) => allRecords(store, avatar)))
       outcomes.add(
         JSON.stringify([
@@ -134,7 +134,7 @@ describe('a snapshot that frees more than it takes', () => {
     expect(await statuses(store, ...parts, waiting)).toEqual(stored(4, 'pending'))
     const above = { counter: 7, id: `0x${'cd'.repeat(32)}` } as const
     expect(await statuses(store, writer.snapshot([above]))).toEqual(['stored'])
-    await store.swept()
+    await store.tasksDone()
     expect(store.totals().records).toBe(1)
   })
 
@@ -242,7 +242,7 @@ describe('a snapshot that frees more than it takes', () => {
       expect((await store.summary(writer.avatar))?.records).toBe(12)
       // A complete one frees all of them once it stands above.
       expect(await statuses(store, writer.snapshot([placeOf(attempts[0]!)]))).toEqual(['stored'])
-      await store.swept()
+      await store.tasksDone()
       expect(store.totals().records).toBe(1)
     })
 
@@ -277,7 +277,7 @@ describe('history and quotas', () => {
     expect(await statuses(store, ...chain, base)).toEqual([...stored(6, 'superseded'), 'stored'])
     const more = writer.chain(4, [base])
     expect(await statuses(store, ...more)).toEqual(stored(4))
-    await store.swept()
+    await store.tasksDone()
     expect((await allRecords(store, writer.avatar)).map(({ id }) => id)).toEqual(
       [...chain.slice(3), base, ...more].map(({ id }) => id),
     )
@@ -285,7 +285,7 @@ describe('history and quotas', () => {
     expect(await store.record(chain[0]!.id)).toBeUndefined()
     const rest = writer.chain(4, [more[3]!])
     expect(await statuses(store, ...rest)).toEqual([...stored(3), 'avatar_quota'])
-    await store.swept()
+    await store.tasksDone()
     expect((await allRecords(store, writer.avatar)).map(({ status }) => status)).toEqual(stored(8))
     await expectOracle(store, writer.avatar, verified([...chain, base, ...more, ...rest.slice(0, 3)]))
   })
@@ -299,7 +299,7 @@ describe('history and quotas', () => {
     }
     const chain = writers[2]!.chain(9)
     expect(await statuses(store, ...chain)).toEqual([...stored(8), 'node_quota'])
-    await store.swept()
+    await store.tasksDone()
     expect(store.totals().records).toBe(10)
     for (const writer of writers) {
       expect((await allRecords(store, writer.avatar)).filter(({ status }) => status === 'superseded')).toEqual([])
@@ -319,7 +319,7 @@ describe('history and quotas', () => {
       const each: string[][] = []
       for (const batch of batches) {
         each.push(await statuses(store, ...batch))
-        await store.swept()
+        await store.tasksDone()
       }
       const summary = await store.summary(writer.avatar)
       told.push([each, summary?.digest, summary?.records, summary?.bytes])

@@ -48,7 +48,7 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
             given.push(...batch)
             await expectSynced(store, key.avatar, given)
           }
-          await store.swept()
+          await store.tasksDone()
           await expectSynced(store, key.avatar, given)
           expect(await harness.corruptions()).toBe(0)
         }),
@@ -78,7 +78,7 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
           for (const [turn, batch] of batches.entries()) {
             await commitBatches(store, key.avatar, [batch])
             if (turn % (every + 1) !== every) continue
-            await store.swept()
+            await store.tasksDone()
             const before = [store.epoch, store.lastSequence(), store.totals(), await viewOf(store, key.avatar)]
             store = await harness.open(opened)
             expect([store.epoch, store.lastSequence(), store.totals(), await viewOf(store, key.avatar)]).toEqual(before)
@@ -97,7 +97,7 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
           let store = await harness.open(opened)
           const batches = deliver(records, plan).map(verified)
           await commitBatches(store, key.avatar, batches)
-          await store.swept()
+          await store.tasksDone()
           const before = await harness.dump()
           store = await harness.open(opened)
           await store.rebuild(...(all ? [] : [key.avatar]))
@@ -141,7 +141,7 @@ export function storeProperties(make: () => Promise<StoreHarness>, standardRuns:
       const arrange = async (store: StoreHarness, { records, key }: History, plan: Delivery, archive: boolean) => {
         const target = await store.open({ ...opened, archive })
         for (const batch of deliver(records, { ...plan, withheld: [] })) await target.commit(verified(batch))
-        await target.swept()
+        await target.tasksDone()
         const view = await viewOf(target, key.avatar)
         if (view === undefined) throw new Error('an avatar with records has a view')
         return { ...comparableView(view), namespaces: view.namespaces, etag: etagOfSummary(view.summary) }

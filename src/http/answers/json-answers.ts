@@ -115,7 +115,7 @@ export function createJsonAnswers(
             if (!(error instanceof HttpError)) logger.warn({ err: error }, 'an answer was broken off')
             return reply
           }
-          if (!isMended(error) || tries >= MAX_TRIES) throw error
+          if (!isRepaired(error) || tries >= MAX_TRIES) throw error
         } finally {
           await chunks.return?.()
           await moment.close()
@@ -265,7 +265,7 @@ function answerUnchanged(response: ServerResponse, tag: string): void {
   response.writeHead(304, [...cacheHeaders(tag), ...CORS_HEADERS]).end()
 }
 
-function isMended(error: unknown): boolean {
+function isRepaired(error: unknown): boolean {
   return error instanceof StoreError && error.code === 'unreadable'
 }
 

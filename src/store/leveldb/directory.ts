@@ -13,7 +13,7 @@ import { readFileWithHoles } from './file-with-holes.ts'
 import { readLog, writeLog } from './log-format.ts'
 import { decodeManifest, type Manifest } from './manifest.ts'
 import { isBlockWhole, TRAILER_BYTES } from './block.ts'
-import { checkTable, FOOTER_BYTES, indexPlace, mendTable } from './table-format.ts'
+import { checkTable, FOOTER_BYTES, indexPlace, repairTable } from './table-format.ts'
 import { decodeBatch } from './write-batch.ts'
 
 export interface FileDamage {
@@ -144,22 +144,22 @@ async function inspectLogs(location: string, names: readonly string[], manifest:
  *
  * @param keepIn the directory for the originals
  */
-export async function mendDirectory(location: string, damages: readonly FileDamage[], keepIn: string): Promise<void> {
+export async function repairDirectory(location: string, damages: readonly FileDamage[], keepIn: string): Promise<void> {
   await mkdir(keepIn, { recursive: true })
   for (const { kind, file, bytes } of damages) {
     const path = join(location, file)
     const content = await readFileWithHoles(path).catch(() => undefined)
     // A log that is lost cannot be mended: LevelDB begins another.
     if (content === undefined) continue
-    const mended =
-      kind === 'log' ? mendLog(content) : mendTable(content, bytes ?? 0, checkTable(content, bytes ?? 0).blocks)
+    const repaired =
+      kind === 'log' ? repairLog(content) : repairTable(content, bytes ?? 0, checkTable(content, bytes ?? 0).blocks)
     await keep(path, join(keepIn, file))
-    await replaceFile(path, mended, join(keepIn, `${file}.new`))
+    await replaceFile(path, repaired, join(keepIn, `${file}.new`))
   }
   await syncDirectory(location)
 }
 
-function mendLog(content: Uint8Array): Uint8Array {
+function repairLog(content: Uint8Array): Uint8Array {
   return writeLog(readLog(content).records.filter((record) => decodeBatch(record) !== undefined))
 }
 

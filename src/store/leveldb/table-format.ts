@@ -130,7 +130,7 @@ export function rowsOf(file: Uint8Array, block: BlockPlace): BlockEntry[] {
  *
  * @param bytes the size that it must have
  */
-export function mendTable(file: Uint8Array, bytes: number, blocks: readonly DataBlock[]): Uint8Array {
+export function repairTable(file: Uint8Array, bytes: number, blocks: readonly DataBlock[]): Uint8Array {
   for (let kept = blocks.length; kept >= 0; kept -= 1) {
     const some = blocks.slice(0, kept)
     const last = some.at(-1)
@@ -140,17 +140,17 @@ export function mendTable(file: Uint8Array, bytes: number, blocks: readonly Data
     const indexAt = dataEnd + filters.length
     // Without a filter there is more room for an index than before; bounds that were looked up may still be longer.
     if (indexAt + index.length + FOOTER_BYTES > bytes) continue
-    const mended = Buffer.alloc(bytes)
-    mended.set(file.subarray(0, dataEnd))
-    mended.set(filters, dataEnd)
-    mended.set(index, indexAt)
+    const repaired = Buffer.alloc(bytes)
+    repaired.set(file.subarray(0, dataEnd))
+    repaired.set(filters, dataEnd)
+    repaired.set(index, indexAt)
     const footer = [
       placeBytes({ offset: dataEnd, length: filters.length - TRAILER_BYTES }),
       placeBytes({ offset: indexAt, length: index.length - TRAILER_BYTES }),
     ]
-    mended.set(Buffer.concat(footer), bytes - FOOTER_BYTES)
-    mended.set(MAGIC, bytes - MAGIC.length)
-    return mended
+    repaired.set(Buffer.concat(footer), bytes - FOOTER_BYTES)
+    repaired.set(MAGIC, bytes - MAGIC.length)
+    return repaired
   }
   throw new RangeError(`A table of ${bytes} bytes has no room for an index.`)
 }

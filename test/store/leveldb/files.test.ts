@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { inspectDirectory } from '../../../src/store/leveldb/directory.ts'
 import { readLog, writeLog } from '../../../src/store/leveldb/log-format.ts'
 import { decodeManifest } from '../../../src/store/leveldb/manifest.ts'
-import { checkTable, mendTable, rowsOf } from '../../../src/store/leveldb/table-format.ts'
+import { checkTable, repairTable, rowsOf } from '../../../src/store/leveldb/table-format.ts'
 import { decodeBatch } from '../../../src/store/leveldb/write-batch.ts'
 import { crc32c } from '../../../src/store/leveldb/crc32c.ts'
 
@@ -117,9 +117,9 @@ test('a mended table has the rows of its whole blocks, for LevelDB too, with ind
     const left = checkTable(at % 3 === 2 ? file.subarray(0, broken.offset + 9) : file, bytes)
     expect(left.isWhole).toBe(false)
     expect(left.blocks).toHaveLength(at % 3 === 0 ? blocks.length - 1 : Math.floor(blocks.length / 2))
-    const mended = mendTable(file, bytes, left.blocks)
-    expect(checkTable(mended, bytes)).toEqual({ isWhole: true, blocks: left.blocks })
-    await writeFile(join(location, name), mended)
+    const repaired = repairTable(file, bytes, left.blocks)
+    expect(checkTable(repaired, bytes)).toEqual({ isWhole: true, blocks: left.blocks })
+    await writeFile(join(location, name), repaired)
   }
   const db = await open()
   const found = new Map(await db.iterator().all())

@@ -10,25 +10,25 @@ import type { Database } from './level.ts'
 import { StoreError } from './errors.ts'
 
 /** What keeps a database from being used as it is; those in memory have no files. */
-const states = new WeakMap<Database, { isTorn: boolean; isDamaged: boolean }>()
+const states = new WeakMap<Database, { hasFailedWrite: boolean; isDamaged: boolean }>()
 /** What LevelDB writes at an opening beside the table that it makes of the log. */
 const SPARE_BYTES = 1_048_576
 
 /** From now on a failed write to this database keeps later ones from it. */
-export function watchLog(db: Database): void {
-  states.set(db, { isTorn: false, isDamaged: false })
+export function guardWrites(db: Database): void {
+  states.set(db, { hasFailedWrite: false, isDamaged: false })
 }
 
-export function isTorn(db: Database): boolean {
-  return states.get(db)?.isTorn === true
+export function hasFailedWrite(db: Database): boolean {
+  return states.get(db)?.hasFailedWrite === true
 }
 
 /** A write has failed, or, with false, the log has been read again and another begun. */
-export function setTorn(db: Database, torn: boolean): void {
+export function setWriteFailed(db: Database, failed: boolean): void {
   const state = states.get(db)
   if (state === undefined) return
-  state.isTorn = torn
-  if (!torn) state.isDamaged = false
+  state.hasFailedWrite = failed
+  if (!failed) state.isDamaged = false
 }
 
 /** Whether the files of the database must be checked before it is opened again. */
@@ -39,7 +39,7 @@ export function isDamaged(db: Database): boolean {
 /** Notes that files of the database are damaged: it is not used before they have been checked. */
 export function setDamaged(db: Database): void {
   const state = states.get(db)
-  if (state !== undefined) state.isTorn = state.isDamaged = true
+  if (state !== undefined) state.hasFailedWrite = state.isDamaged = true
 }
 
 /** Notes an error that LevelDB reports because its files are damaged. @returns whether it is one */
@@ -50,8 +50,8 @@ export function noteDamage(db: Database, error: unknown): boolean {
 }
 
 /** @throws StoreError `write_failed` */
-export function assertWhole(db: Database): void {
-  if (isTorn(db)) throw earlierWriteFailed()
+export function assertWritable(db: Database): void {
+  if (hasFailedWrite(db)) throw earlierWriteFailed()
 }
 
 /** Of a write that was not begun. */
