@@ -73,7 +73,7 @@ export interface CheckOptions extends ReadOptions {
   readonly onProgress?: (records: number) => void
 }
 
-/** What is verified at once. */
+/** What is verified in one call. */
 const BATCH = { records: 512, bytes: 512 * 1024 }
 const MAX_SHOWN = 1_000
 

@@ -1,4 +1,4 @@
-/** What one line of an archive says. Nothing in it is trusted, and nothing deep is parsed. */
+/** Parses one line of an archive. Nothing in it is trusted, and nothing deep is parsed. */
 import { JsonTextError, RecordError } from '../record/errors.ts'
 import { parseExactJson } from '../record/exact-json.ts'
 import { parseSignature } from '../record/signature.ts'
@@ -20,7 +20,7 @@ export type Parsed =
 
 const QUICK_START = '{"payload":"'
 const QUICK_END = /","signature":"(0x[0-9a-f]{128,130})"\}$/
-/** Length of what `QUICK_END` takes at most: it looks at no more of a line. */
+/** The greatest length that `QUICK_END` matches: no more of a line is searched. */
 const QUICK_END_LENGTH = 160
 
 const LONE_SURROGATE = /\p{Surrogate}/u
@@ -54,7 +54,7 @@ export function isTrailer(parsed: Parsed): boolean {
   return parsed.kind === 'trailer' || (parsed.kind === 'fault' && parsed.code === 'wrong_trailer')
 }
 
-/** A record in the very form in which archives are written. */
+/** A record in exactly the form in which archives are written. */
 function quickRecord(text: string): Parsed | undefined {
   if (!text.startsWith(QUICK_START)) return undefined
   const end = QUICK_END.exec(text.slice(-QUICK_END_LENGTH))
@@ -62,7 +62,7 @@ function quickRecord(text: string): Parsed | undefined {
   const [whole, signature = ''] = end
   let payload: unknown
   try {
-    // A string literal alone: what has a quote too many is no JSON.
+    // Only a string literal: with a quote too many it is not JSON.
     payload = JSON.parse(text.slice(QUICK_START.length - 1, text.length - whole.length + 1))
   } catch {
     return undefined
@@ -87,7 +87,7 @@ function parseSlowly(text: string): Parsed {
 }
 
 /**
- * Undefined for text that is no JSON object, or a deep one.
+ * Undefined for text that is not a JSON object, or a deep one.
  *
  * @throws JsonTextError `inexact_number`, `duplicate_key`
  */
@@ -105,7 +105,7 @@ function parseShallow(text: string): Record<string, unknown> | undefined {
 }
 
 function toRecord(payload: string, signature: string): Parsed {
-  // As bytes it would become U+FFFD, which is not what was signed.
+  // As bytes it would become U+FFFD, which was not signed.
   if (LONE_SURROGATE.test(payload)) {
     const message = 'The payload has a lone surrogate, which no UTF-8 text can have.'
     return { kind: 'fault', code: 'bad_record', message, record_code: 'lone_surrogate' }
@@ -140,7 +140,7 @@ function toHeader({ format, created_at, network, avatars }: Record<string, unkno
 
 const CANONICAL_AVATAR = /^0x0[23][0-9a-f]{64}$/
 
-/** Canonical texts alone: that they are on the curve is for records to show. */
+/** Checks the form only. Records prove that an avatar is on the curve. */
 function toAvatars(value: unknown): Avatar[] | undefined {
   if (!Array.isArray(value) || value.length > MAX_NAMED_AVATARS) return undefined
   const texts: readonly unknown[] = value

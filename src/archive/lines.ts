@@ -8,7 +8,7 @@ const LINE_FEED = 0x0a
 export interface Line {
   /** From 1. */
   readonly number: number
-  /** With its line feed, where it has one. */
+  /** With its line feed, if it has one. */
   readonly bytes: Uint8Array
   /**
    * `whole`; `open`: the last one, without line feed; `long`: the beginning of one that is too long; `rest`: more of
@@ -21,10 +21,10 @@ export interface Line {
 export class LineCutter {
   #carried: Uint8Array = new Uint8Array(0)
   #number = 1
-  /** Whether what comes is more of a line that is too long. */
+  /** Whether the next bytes belong to a line that is too long. */
   #skipping = false
 
-  /** Number of the line that comes next. */
+  /** Number of the next line. */
   get number(): number {
     return this.#number
   }
@@ -54,13 +54,13 @@ export class LineCutter {
     }
   }
 
-  /** What is left once there are no more chunks. */
+  /** The last line, once there are no more chunks. */
   *end(): Iterable<Line> {
     if (this.#carried.length > 0) yield { number: this.#number, bytes: this.#carried, kind: 'open' }
     this.#carried = new Uint8Array(0)
   }
 
-  /** What was carried over and a piece. */
+  /** The bytes carried over, and a piece. */
   #take(piece: Uint8Array): Uint8Array {
     if (this.#carried.length === 0) return piece
     const joined = concatBytes(this.#carried, piece)

@@ -1,5 +1,5 @@
 /**
- * `not_a_backup`: the directory is not of this format. `damaged`: a file, or bytes on the way, differ from what was written.
+ * `not_a_backup`: the directory is not of this format. `damaged`: a file, or bytes in transit, differ from what was written.
  * `not_empty`: the target holds other files. `in_use`: another process works on the target. `incomplete`: not everything
  * could be restored. `unwritable`: the disk refuses a write.
  */

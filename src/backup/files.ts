@@ -1,4 +1,4 @@
-/** Files on disk, whole and for sure. */
+/** Files that are on disk, whole and durable. */
 import { codeOf } from '../platform/errors.ts'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -8,7 +8,7 @@ import { fileProblem } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
 import type { BackupFile } from './manifest.ts'
 
-/** Backups hold what others are not to read: hosting lists, and perhaps a key. */
+/** Backups are private: they hold hosting lists, and perhaps a key. */
 const FILE_MODE = 0o600
 
 /** Writes a new file to disk (fsync), readable by its owner alone. */
@@ -32,7 +32,7 @@ export async function writeFileDurably(
   return { bytes, digest: hash.digest('hex') }
 }
 
-/** Size and hash of a file; undefined where there is none. */
+/** Size and hash of a file; undefined if there is none. */
 export async function readFileFacts(path: string): Promise<BackupFile | undefined> {
   const hash = createHash('sha256')
   let bytes = 0
@@ -48,7 +48,7 @@ export async function readFileFacts(path: string): Promise<BackupFile | undefine
   return { bytes, digest: hash.digest('hex') }
 }
 
-/** Makes sure that what was made, renamed or removed in a directory stays so after a loss of power. */
+/** Makes what was created, renamed or removed in a directory survive a loss of power. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r')
   try {
@@ -58,7 +58,7 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Names in a directory; undefined where there is none. */
+/** Names in a directory; undefined if there is none. */
 export async function namesIn(path: string): Promise<string[] | undefined> {
   try {
     return await readdir(path)
@@ -68,7 +68,7 @@ export async function namesIn(path: string): Promise<string[] | undefined> {
   }
 }
 
-/** What the disk refused, in words. */
+/** The error for what the disk refused. */
 export function diskError(what: string, error: unknown): Error {
   if (error instanceof BackupError || !(error instanceof Error) || codeOf(error) === undefined) return error as Error
   return new BackupError('unwritable', `${what}: ${fileProblem(error)}.`, { cause: error })

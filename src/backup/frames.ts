@@ -1,7 +1,7 @@
 /**
- * A backup on its way from a running node: the compressed archive in frames of a 4-byte length (big-endian, from 1) and so
- * many bytes; a length of 0; and the rest, a JSON text of the totals, the store's epoch and the version. What ends
- * anywhere else was cut short.
+ * How a running node sends a backup: the compressed archive in frames, each a length of 4 bytes (big-endian, from 1) and so many
+ * bytes; a length of 0; and at the end a JSON text of the totals, the store's epoch and the version. A backup that ends anywhere
+ * else was cut short.
  */
 import { BackupError } from './errors.ts'
 import { MAX_MANIFEST_BYTES, parseTotals } from './manifest.ts'
@@ -12,7 +12,7 @@ const LENGTH_BYTES = 4
 /** Chunks of archives are far smaller. */
 const MAX_FRAME_BYTES = 1_048_576
 
-/** What is told of the whole after its last byte. */
+/** What the node says of the whole after the last frame. */
 export interface BackupEnd extends BackupTotals {
   readonly epoch: string
   readonly network: string
@@ -38,16 +38,16 @@ export async function* encodeFrames(
 
 /** A backup that is received. */
 export interface ReceivedBackup {
-  /** The compressed archive. To be read once, to its end. */
+  /** The compressed archive. Read it once, to its end. */
   readonly chunks: AsyncIterable<Uint8Array>
-  /** Throws before the end of `chunks`. */
+  /** Throws before `chunks` has ended. */
   end(): BackupEnd
 }
 
 /**
- * Takes the bytes of `encodeFrames` apart, in bounded memory.
+ * Decodes the bytes of `encodeFrames`, in bounded memory.
  *
- * @throws BackupError `damaged` from `chunks`, where the bytes are not such or were cut short
+ * @throws BackupError `damaged` from `chunks` if the bytes are damaged or were cut short
  */
 export function decodeFrames(bytes: AsyncIterable<Uint8Array>): ReceivedBackup {
   let end: BackupEnd | undefined
@@ -102,5 +102,5 @@ function lengthBytes(length: number): Uint8Array {
 }
 
 function damaged(what: string): BackupError {
-  return new BackupError('damaged', `The backup did not come whole from the node: ${what}. Make it anew.`)
+  return new BackupError('damaged', `The node did not send the whole backup: ${what}. Make the backup again.`)
 }

@@ -1,16 +1,16 @@
-/** What a backup is made of (docs/protocol.md, "Backup"). */
+/** The files of a backup (docs/protocol.md, "Backup"). */
 import { BackupError } from './errors.ts'
 
 const BACKUP_FORMAT = 'avatar-kv-backup/1'
 
-/** Every record that is held, in the archive format, compressed. */
+/** Every stored record, in the archive format, compressed. */
 export const RECORDS_FILE = 'records.avatar-kv.ndjson.gz'
 export const MANIFEST_FILE = 'backup.json'
-/** Files that come from the data directory as they are, and go back there. */
+/** Files that are copied from the data directory and back. */
 export const HOSTING_FILE = 'hosting.log'
 export const KEY_FILE = 'peer.key'
 
-/** What the records of a store come to, at one moment. */
+/** Totals of the records of a store at one moment. */
 export interface BackupTotals {
   readonly avatars: number
   /** All records, superseded ones included. */
@@ -19,7 +19,7 @@ export interface BackupTotals {
   readonly live: number
   /**
    * SHA-256 (64 hex digits) over a line `<avatar> <digest> <live records>` and a line feed for each avatar, in ascending
-   * order: equal, if every avatar is.
+   * order. It is equal if every avatar is.
    */
   readonly state: string
 }
@@ -34,18 +34,18 @@ export interface BackupFile {
 export interface Manifest extends BackupTotals {
   /** Unix seconds. */
   readonly created_at: number
-  /** Of the software that made it. */
+  /** Version of the software that made it. */
   readonly version: string
   readonly network: string
-  /** Of the store that was backed up. A restored one has another. */
+  /** Epoch of the store that was backed up. A restored store has another. */
   readonly epoch: string
-  /** Of the node that was backed up; null where it had none yet. */
+  /** Peer id of the node that was backed up; null if it had none yet. */
   readonly peer_id: string | null
-  /** By name: all files but the manifest. */
+  /** All files but the manifest, by name. */
   readonly files: Readonly<Record<string, BackupFile>>
 }
 
-/** More is no manifest. */
+/** A larger file is not a manifest. */
 export const MAX_MANIFEST_BYTES = 65_536
 
 const FILE_NAMES: readonly string[] = [RECORDS_FILE, HOSTING_FILE, KEY_FILE]
@@ -122,5 +122,5 @@ function matching(value: unknown, name: string, pattern: RegExp): string {
 }
 
 function damaged(what: string): BackupError {
-  return new BackupError('damaged', `The manifest of the backup cannot be used: ${what}.`)
+  return new BackupError('damaged', `The manifest of the backup cannot be used: ${what}. Use another backup.`)
 }

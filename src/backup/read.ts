@@ -19,7 +19,7 @@ export async function readBackup(path: string): Promise<Manifest> {
   const manifest = parseManifest(await readManifest(path))
   for (const [name, { bytes, digest }] of Object.entries(manifest.files)) {
     const found = await readFileFacts(join(path, name))
-    if (found === undefined) throw new BackupError('damaged', `The backup ${path} has no ${name}: take another one.`)
+    if (found === undefined) throw new BackupError('damaged', `The backup ${path} has no ${name}. Use another backup.`)
     if (found.bytes !== bytes || found.digest !== digest) {
       throw new BackupError('damaged', `${name} in the backup ${path} is not as it was written: take another one.`)
     }

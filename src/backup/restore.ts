@@ -11,10 +11,10 @@ import type { BackupTotals, Manifest } from './manifest.ts'
 import { totalsOf } from './source.ts'
 
 /**
- * Takes the records of a backup through the door into an empty store, each verified, and checks that the store comes to
- * what was backed up: as many records of as many avatars, and the same state of each.
+ * Sends the records of a backup through the door into an empty store, each verified, and checks that the store then equals
+ * the one that was backed up: as many records of as many avatars, and the same state of each.
  *
- * @param store must keep superseded records, and refuse none for a quota
+ * @param store must keep superseded records, and have no quota
  * @throws BackupError `incomplete`
  */
 export async function restoreRecords(
@@ -58,6 +58,6 @@ function problemOf({ faults, refused, refusals }: ImportReport): string | undefi
 function incomplete(what: string): BackupError {
   return new BackupError(
     'incomplete',
-    `Not everything could be restored: ${what}. No node starts on what is there; restore again, from another backup if need be.`,
+    `Not everything could be restored: ${what}. No node starts on this directory. Run the restore again, with another backup if it fails again.`,
   )
 }

@@ -7,16 +7,16 @@ import type { Avatar } from '../record/types.ts'
 import type { ExportMoment } from '../store/types.ts'
 import type { BackupTotals } from './manifest.ts'
 
-/** A moment of a store on its way into a backup. */
+/** A moment of a store, for a backup. */
 export interface BackupSource {
-  /** The compressed archive of every record, history included. To be read once, to its end. */
+  /** The compressed archive of every record, history included. Read it once, to its end. */
   readonly chunks: AsyncIterable<Uint8Array>
-  /** What all of it comes to. Throws before the end of `chunks`. */
+  /** The totals. Throws before `chunks` has ended. */
   totals(): BackupTotals
 }
 
 /**
- * Reads a moment of a store for a backup: everything, whatever is written meanwhile. Closing it is its owner's.
+ * Reads everything of one moment of a store, whatever is written meanwhile. The caller closes the moment.
  *
  * @param options.createdAt Unix seconds
  */
@@ -49,13 +49,13 @@ export function backupSource(
   return {
     chunks: gzip(writeArchive(nodePlatform, counted, { ...options, history: true })),
     totals() {
-      if (state === undefined) throw new Error('The records have not been read to their end.')
+      if (state === undefined) throw new Error('The records were not read to their end.')
       return { ...counts, state }
     },
   }
 }
 
-/** What a moment of a store comes to. */
+/** The totals of a moment of a store. */
 export async function totalsOf(moment: ExportMoment): Promise<BackupTotals> {
   const hash = createHash('sha256')
   const counts = { avatars: 0, records: 0, live: 0 }

@@ -6,16 +6,16 @@ import { BackupError } from './errors.ts'
 import { diskError, namesIn, syncDirectory, writeFileDurably } from './files.ts'
 import { HOSTING_FILE, KEY_FILE } from './manifest.ts'
 
-/** In a data directory: a restore or a repair is not finished; no node starts on it. */
+/** Marks a data directory in which a restore or a repair is not finished. No node starts on it. */
 const MARK_FILE = 'restoring.json'
 const MARK_TEXT = '{"format":"avatar-kv-restoring/1"}\n'
 const STORE_DIRECTORY = 'store'
-/** The store's mark, of the store that a restore makes. */
+/** The mark of the store that a restore makes. */
 const STORE_MARK_FILE = 'store.mark.json'
 const DIRECTORY_MODE = 0o700
-/** A repair carries it along (`cli/repair.ts`); a restore does not. */
+/** A repair copies it (`cli/repair.ts`); a restore does not. */
 const TOKEN_FILE = 'operator-token'
-/** What a restore or a repair makes; the mark goes last. */
+/** What a restore or a repair makes; the mark is removed last. */
 const NAMES = [STORE_DIRECTORY, STORE_MARK_FILE, `${STORE_MARK_FILE}.new`, HOSTING_FILE, KEY_FILE, TOKEN_FILE]
 
 /** Whether a data directory holds a restore that was not finished. */
@@ -27,8 +27,8 @@ export async function isRestoring(dataDir: string): Promise<boolean> {
 }
 
 /**
- * Makes a data directory ready for a restore or a repair: it is new, empty, or holds what an unfinished one left, which is
- * removed. From then on until `finishTarget` no node starts on it.
+ * Prepares a data directory for a restore or a repair: a new or empty one, or one that an unfinished restore left, whose files
+ * are removed. No node starts on it until `finishTarget`.
  *
  * @param isInUse whether a process has the store in the directory open
  * @throws BackupError `not_empty`, `in_use`, `unwritable`
@@ -51,7 +51,7 @@ export async function beginTarget(dataDir: string, isInUse: (dataDir: string) =>
   }
 }
 
-/** Adds files, and makes the directory that of a node: all of it is on disk before the mark goes. */
+/** Adds files and makes the directory usable by a node. Everything is on disk before the mark is removed. */
 export async function finishTarget(dataDir: string, files: Readonly<Record<string, Uint8Array>>): Promise<void> {
   try {
     for (const [name, bytes] of Object.entries(files)) await writeFileDurably(join(dataDir, name), [bytes])

@@ -11,7 +11,7 @@ import { HOSTING_FILE, KEY_FILE, MANIFEST_FILE, manifestText, RECORDS_FILE } fro
 import type { BackupFile, Manifest } from './manifest.ts'
 
 const DIRECTORY_MODE = 0o700
-/** Of a backup that is not whole yet. */
+/** The name of an unfinished backup ends so. */
 const PART_SUFFIX = '.part'
 const NAMES: ReadonlySet<string> = new Set([RECORDS_FILE, HOSTING_FILE, KEY_FILE, MANIFEST_FILE])
 
@@ -19,18 +19,18 @@ const NAMES: ReadonlySet<string> = new Set([RECORDS_FILE, HOSTING_FILE, KEY_FILE
 export interface BackupContents {
   /** The compressed archive of all records. */
   readonly chunks: AsyncIterable<Uint8Array>
-  /** Known once `chunks` has been read. */
+  /** Known once `chunks` was read. */
   readonly facts: () => Omit<Manifest, 'files'>
   /** Files of the data directory by name, with their bytes. */
   readonly files: Readonly<Record<string, Uint8Array>>
 }
 
 /**
- * Writes a backup by way of `DIR.part`, so that a directory of that name is whole whenever there is one: every file and the
- * directory are on disk (fsync) before it gets its name. What an earlier try left is removed.
+ * Writes a backup as `DIR.part` and renames it, so that a directory of its name is always whole: every file and the directory
+ * are on disk (fsync) before. What an earlier attempt left is removed.
  *
  * @param path absolute; nothing may be there
- * @throws BackupError `not_empty`, `unwritable`, `damaged` where the archive does not come to what it should
+ * @throws BackupError `not_empty`, `unwritable`, `damaged` if what was written differs from what was read
  */
 export async function writeBackup(path: string, contents: BackupContents): Promise<Manifest> {
   try {
@@ -66,7 +66,7 @@ async function write(path: string, contents: BackupContents): Promise<Manifest> 
   }
 }
 
-/** Removes what a backup that was ended left; anything else stays, and is told. */
+/** Removes the files of an unfinished backup. @throws BackupError if there are others, which stay */
 async function clearPart(part: string): Promise<void> {
   const names = await namesIn(part)
   if (names === undefined) return
@@ -79,7 +79,7 @@ async function clearPart(part: string): Promise<void> {
   await rm(part, { recursive: true })
 }
 
-/** Reads back what the disk has taken. */
+/** Reads back what was written. */
 async function checkWritten(part: string, manifest: Manifest): Promise<void> {
   for (const [name, expected] of Object.entries(manifest.files)) {
     const found = await readFileFacts(join(part, name))
@@ -95,5 +95,8 @@ async function checkWritten(part: string, manifest: Manifest): Promise<void> {
 }
 
 function damaged(what: string): BackupError {
-  return new BackupError('damaged', `The backup did not come out whole: ${what}. Make it again.`)
+  return new BackupError(
+    'damaged',
+    `The backup was not written correctly: ${what}. Make it again, on another disk if this repeats.`,
+  )
 }

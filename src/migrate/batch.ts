@@ -2,7 +2,7 @@ import type { StoredRecord } from '../store/types.ts'
 import { POST_BYTES, POST_RECORDS } from './limits.ts'
 import type { CarriedRecord } from './types.ts'
 
-/** Records on their way into one request. */
+/** Collects the records of one request. */
 export class Batch {
   #records: CarriedRecord[] = []
   #bytes = 0
@@ -14,7 +14,7 @@ export class Batch {
     return this.#records.length >= POST_RECORDS || this.#bytes + payload.length * 2 > POST_BYTES
   }
 
-  /** @param record undefined for one that need not be sent */
+  /** @param record undefined if it need not be sent */
   add(record: StoredRecord | undefined, sequence: number): void {
     this.#sequence = sequence
     if (record === undefined) return
@@ -25,7 +25,7 @@ export class Batch {
     })
   }
 
-  /** What was added since the last time, and the sequence that it reaches to. */
+  /** The records added since the last call, and the sequence up to which they reach. */
   take(): { records: readonly CarriedRecord[]; sequence: number } {
     const records = this.#records
     this.#records = []

@@ -1,13 +1,13 @@
 /**
- * Why a migration ended without having moved all.
+ * Why a migration ended before it had moved everything.
  *
- * - `unreachable`: a host did not answer, again and again. `failed`: it answered, and not with what was asked for.
+ * - `unreachable`: a host did not answer, again and again. `failed`: it answered something else than was asked for.
  * - `network_differs`: the hosts are of different networks. `unknown_avatar`: the old host has nothing of the avatar.
  * - `source_unsound`: the old host does not hand out what it shows, or hands out something else.
  * - `target_refuses`: the new host does not take records; `refused` says which codes and how many.
- * - `target_unsound`: the new host has acknowledged records that it does not show.
+ * - `target_unsound`: the new host acknowledged records that it does not show.
  * - `moving`: the avatar is written to faster than it can be moved.
- * - `work_dir`: the folder for what is under way cannot be used. `stopped`: it was told to stop.
+ * - `work_dir`: the folder of the staging store cannot be used. `stopped`: the caller stopped it.
  */
 export type MigrateErrorCode =
   | 'unreachable'
@@ -21,7 +21,7 @@ export type MigrateErrorCode =
   | 'work_dir'
   | 'stopped'
 
-/** Why a migration ended; what was moved until then is sound, stays where it is, and the next run goes on from there. */
+/** Why a migration ended. What was moved until then is sound and stays; the next run resumes from there. */
 export class MigrateError extends Error {
   override readonly name = 'MigrateError'
   readonly code: MigrateErrorCode
@@ -42,9 +42,9 @@ export class MigrateError extends Error {
 /** A call to a host failed. */
 export class HostError extends Error {
   override readonly name = 'HostError'
-  /** Whether the same call may succeed later, and after how many seconds, where the host said so. */
+  /** Whether the same call may succeed later, and after how many seconds if the host said so. */
   readonly retry: { readonly afterSeconds: number | undefined } | null
-  /** Of docs/protocol.md, "Errors", where the host gave one. */
+  /** A code of docs/protocol.md, "Errors", if the host gave one. */
   readonly code: string | undefined
   readonly isUnreachable: boolean
 

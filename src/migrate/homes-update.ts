@@ -11,15 +11,15 @@ import { MigrateError } from './errors.ts'
 import type { Staging } from './staging.ts'
 
 export interface HomesChange {
-  /** The host to be listed, first. */
+  /** The host to list, first. */
   readonly add: string
-  /** A host that is not to be listed any more. */
+  /** The host to remove from the list. */
   readonly remove?: string
 }
 
 /**
- * The avatar's homes as they would be after a change, by what is staged; undefined where nothing changes. Entries that are
- * no homes are kept as they are.
+ * The avatar's homes after a change, from what is staged; undefined if nothing changes. Entries that are not homes stay as they
+ * are.
  */
 export async function changedHomes(staging: Staging, { add, remove }: HomesChange): Promise<JsonValue[] | undefined> {
   const { reader, avatar } = staging
@@ -39,7 +39,7 @@ function nameOf(home: JsonValue): JsonValue {
 /**
  * Signs new homes on top of everything that is staged, and stages the record.
  *
- * @throws MigrateError `failed` where it cannot be written; RecordError `wrong_secret_key`
+ * @throws MigrateError `failed` if it cannot be written; RecordError `wrong_secret_key`
  */
 export async function signHomes(
   staging: Staging,

@@ -1,10 +1,10 @@
 /**
- * A migration: rounds of reading the old host and giving to the new one, until both show the same.
+ * A migration: rounds of reading the old host and sending to the new one, until both show the same.
  *
- * Guaranteed when it resolves: the new host has acknowledged, as being on its disk, every live record that the old one
- * handed out, pending ones included; and it shows what those records make when they are folded on this machine.
- * Not guaranteed: that the old host handed out all that it has. Where it shows more than it hands out, that is an error;
- * what it neither shows nor hands out, nobody can know.
+ * Guaranteed when it resolves: the new host has acknowledged, as being on its disk, every live record that the old one sent,
+ * pending ones included; and it shows the state that those records make when they are folded on this machine.
+ * Not guaranteed: that the old host sent everything that it has. If it shows more than it sends, that is an error. What it
+ * neither shows nor sends cannot be known.
  */
 import type { Environment } from '../platform/environment.ts'
 import { MigrateError } from './errors.ts'
@@ -14,7 +14,7 @@ import { sameStatus, type Staging } from './staging.ts'
 import type { Side, AvatarStatus } from './types.ts'
 import { pause } from './wait.ts'
 
-/** Rounds without a movement before a difference is looked into: someone may have written between two looks. */
+/** Rounds without a movement after which a difference is examined: a write may have come between two looks. */
 const IDLE_ROUNDS = 3
 
 export interface MigrationParts {
@@ -27,12 +27,12 @@ export interface MigrationParts {
 
 export interface Moved {
   /**
-   * `equal`: both hosts show the same. `target_has_more`: the new host has all of the old one, and records beside, which
-   * stay where they are.
+   * `equal`: both hosts show the same. `target_has_more`: the new host has everything of the old one, and further
+   * records, which stay.
    */
   readonly outcome: 'equal' | 'target_has_more'
   readonly rounds: number
-  /** Records that the old host handed out, and that were new here. */
+  /** Records of the old host that were new here. */
   readonly taken: number
   /** Records that were new to the new host. */
   readonly given: number
@@ -43,7 +43,7 @@ export interface Moved {
 }
 
 /**
- * Moves one avatar from a host to another. Can be repeated at any time, and goes on where it was.
+ * Moves one avatar from a host to another. It can be repeated at any time, and resumes where it was.
  *
  * @throws MigrateError
  */
@@ -58,7 +58,7 @@ class Migration {
   #extra = 0
   /** Rounds in a row in which nothing moved. */
   #idle = 0
-  /** Whether all that was staged came from the old host, in this run. */
+  /** Whether everything in the staging store came from the old host in this run. */
   #isFresh = false
   #isReadAgain = false
   #isGivenAgain = false
@@ -79,12 +79,12 @@ class Migration {
     }
     throw new MigrateError(
       'moving',
-      `${staging.avatar} is written to faster than it can be moved. What came until now is at ${this.#parts.to.name}; ` +
-        'run the same again when it is written to less, or with --watch.',
+      `${staging.avatar} is written to faster than it can be moved. What was moved until now is at ${this.#parts.to.name}. ` +
+        'Run the same again when it is written to less, or with --watch.',
     )
   }
 
-  /** Undefined where the next round has something to do. */
+  /** Undefined if another round is needed. */
   async #round(): Promise<Pick<Moved, 'outcome' | 'status'> | undefined> {
     const { staging, from, to } = this.#parts
     const taken = await from.take()
@@ -114,7 +114,7 @@ class Migration {
     return undefined
   }
 
-  /** Nothing moves any more, and yet they differ. */
+  /** Nothing moves any more, and yet the hosts differ. */
   async #lookInto(isThere: boolean, there: AvatarStatus | undefined): Promise<void> {
     const { from, to } = this.#parts
     this.#idle = 0
@@ -130,8 +130,8 @@ class Migration {
       const shows = there === undefined ? 'shows nothing of the avatar' : `shows another state (digest ${there.digest})`
       throw new MigrateError(
         'target_unsound',
-        `${to.name} has acknowledged all records, and ${shows}. ` +
-          'It may not host this avatar, or it is broken: ask its operator, or choose another host.',
+        `${to.name} acknowledged all records, and ${shows}. ` +
+          'It may not host this avatar, or it is broken. Ask its operator, or choose another host.',
       )
     }
     if (!this.#isReadAgain) {
@@ -142,7 +142,7 @@ class Migration {
     throw this.#withheld()
   }
 
-  /** Whether everything that a host shows is staged: its tips and its base stand for all of it. */
+  /** Whether everything that a host shows is staged. Its tips and its base prove it. */
   async #includes({ tips, base }: AvatarStatus): Promise<boolean> {
     const { reader, avatar } = this.#parts.staging
     const summary = await reader.summary(avatar)
@@ -156,7 +156,7 @@ class Migration {
   #nothing(): MigrateError {
     const { from, staging } = this.#parts
     const { count, examples } = from.faults
-    const beside = count === 0 ? '' : ` It handed out ${count} bad records: ${examples.join('; ')}.`
+    const beside = count === 0 ? '' : ` It sent ${count} bad records: ${examples.join('; ')}.`
     return new MigrateError('unknown_avatar', `${from.name} has nothing of ${staging.avatar}.${beside}`)
   }
 
@@ -164,11 +164,11 @@ class Migration {
     const { from, to } = this.#parts
     const { count, examples } = from.faults
     const beside =
-      count === 0 ? '' : ` ${count} records that it handed out are bad and were left out: ${examples.join('; ')}.`
+      count === 0 ? '' : ` ${count} records that it sent are bad and were left out: ${examples.join('; ')}.`
     return new MigrateError(
       'source_unsound',
-      `${from.name} does not hand out all that it shows: its records make another state than it says.${beside} ` +
-        `All that is sound is at ${to.name} now. Ask another host that has the avatar for the rest (--from).`,
+      `${from.name} does not send everything that it shows: its records make another state than it says.${beside} ` +
+        `The sound records are at ${to.name} now. Name another host that has the avatar for the rest (--from).`,
     )
   }
 }

@@ -10,18 +10,18 @@ import { CONNECT_MS } from './limits.ts'
 import type { Staging } from './staging.ts'
 import { throwIfStopped } from './wait.ts'
 
-/** Between two looks whether the peer is there. */
+/** Pause between two checks whether the peer is connected. */
 const LOOK_MS = 50
 
-/** The way to one peer: dialled again whenever it is lost. It listens nowhere, and nobody is served on it. */
+/** A connection to one peer, dialled again whenever it is lost. It listens nowhere and serves nobody. */
 export interface PeerLink {
-  /** Opens a stream of the sync protocol; its peer id comes with it. */
+  /** Opens a stream of the sync protocol, and returns the peer's id with it. */
   open(signal: AbortSignal): Promise<{ readonly peer: string; readonly stream: FrameStream }>
   close(): Promise<void>
 }
 
 /**
- * Connects to whoever answers at a multiaddr, under a peer id that is made for this and forgotten afterwards.
+ * Connects to the node at a multiaddr, under a temporary peer id.
  *
  * @throws NetworkError `invalid_address`
  */
@@ -42,14 +42,14 @@ export async function openPeerLink(
   )
   await network.start()
 
-  /** The peer, once it has said that it speaks the protocol. */
+  /** The peer, once it has announced the protocol. */
   async function connected(signal: AbortSignal): Promise<string> {
     for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
       throwIfStopped(signal)
       const [peer] = network.sync.peers()
       if (peer !== undefined) return peer
       if (waitedMs >= CONNECT_MS) {
-        const why = network.peers().length === 0 ? 'nobody answers' : 'who answers there does not speak avatar-kv sync'
+        const why = network.peers().length === 0 ? 'nothing answers' : 'the node there does not speak avatar-kv sync'
         throw new MigrateError('unreachable', `${address} cannot be reached: ${why} within ${CONNECT_MS / 1_000} s.`)
       }
       await new Promise((resolve) => {

@@ -1,9 +1,9 @@
 /**
- * A host by multiaddr: sessions of the sync protocol about one avatar, between the staging store and the peer. Each moves
- * records both ways, for that is what reconciling is; taking and giving are the same here.
+ * A host by multiaddr: sessions of the sync protocol about one avatar, between the staging store and the peer. Reconciliation
+ * moves records both ways, so taking and giving are the same here.
  *
- * A comparison that ends equal shows that the peer knows the same ids; that it holds the records is shown by asking it for
- * those on which all others rest: the tips and the base. A node that does not host the avatar calls everything equal.
+ * A comparison that ends equal shows that the peer knows the same ids. Asking it for the records on which all others rest, the
+ * tips and the base, shows that it holds them. A node that does not host the avatar calls everything equal.
  */
 import { messageOf } from '../platform/errors.ts'
 import type { Environment } from '../platform/environment.ts'
@@ -24,9 +24,9 @@ import type { Staging } from './staging.ts'
 import type { Given, Progress, Refusal, Side, AvatarStatus, Taken } from './types.ts'
 import { pause, throwIfStopped } from './wait.ts'
 
-/** Ids remembered that the peer refused, or claimed and did not deliver. */
+/** Ids to remember that the peer refused, or claimed and did not deliver. */
 const REFUSALS_CAPACITY = 8_192
-/** Of a peer that holds something else than the staging store. */
+/** The digest of a peer that holds something else than the staging store. */
 const UNKNOWN_DIGEST = 'unknown'
 
 export interface PeerSideComponents {
@@ -79,7 +79,7 @@ class PeerSide implements Side {
     const isDone = this.#last?.sequence === this.#components.staging.reader.lastSequence()
     const { refusedThere } =
       isDone && !fromStart && this.#last !== undefined ? this.#last.report : await this.#reconcile()
-    const message = 'By multiaddr it does not say why; by its URL it would.'
+    const message = 'A peer does not say why. Use the URL of the host to see the reason.'
     const refusal: Refusal = { count: refusedThere, message, retry: true }
     const refused = new Map(refusedThere > 0 ? [['refused', refusal]] : [])
     return { added: this.#gave - before.gave, brought: this.#taken - before.taken, refused }
@@ -92,15 +92,15 @@ class PeerSide implements Side {
     const ids = [...status.tips, ...(status.base === null ? [] : [status.base])].map(({ id }) => id)
     const lacking = ids.length === 0 ? 0 : await this.#lacks(ids)
     if (ids.length > 0 && lacking === ids.length) return undefined
-    // What else it holds, a comparison does not tell.
+    // A comparison does not show what else the peer holds.
     return outcome === 'equal' && lacking === 0 ? status : { ...status, digest: UNKNOWN_DIGEST }
   }
 
   async settled(): Promise<void> {
-    // Every session finds out anew.
+    // Every session compares everything.
   }
 
-  /** Peers tell of nothing to those who do not listen for gossip; they are asked in turns. */
+  /** Peers report changes by gossip only, which this connection does not take part in. They are asked regularly instead. */
   async follow(): Promise<void> {}
 
   async close(): Promise<void> {
@@ -118,17 +118,17 @@ class PeerSide implements Side {
     return report
   }
 
-  /** How many of these the peer does not deliver. */
+  /** How many of these records the peer does not deliver. */
   async #lacks(ids: readonly RecordId[]): Promise<number> {
     const { sync } = this.#components.staging
     const bytes = ids.map((id) => new Uint8Array(Buffer.from(id.slice(2), 'hex')))
-    // What is held here is asked for all the same.
+    // Records that are held here are asked for too.
     const source = { ...sync, held: (all: readonly Uint8Array[]) => Promise.resolve(all.map(() => false)) }
     const { missing } = await this.#session((parts, stream) => runFetch({ ...parts, source }, stream, bytes))
     return missing
   }
 
-  /** Runs a session, again where the peer had no time or the line broke. */
+  /** Runs a session, and repeats it if the peer was busy or the connection broke. */
   async #session<T>(run: (parts: SessionParts, stream: FrameStream) => Promise<T>): Promise<T> {
     const { environment, signal } = this.#components
     let failures = 0
@@ -197,9 +197,9 @@ class PeerSide implements Side {
   }
 }
 
-/** What does not get better by trying again. */
+/** Errors that a repetition does not mend. */
 const FINAL: ReadonlySet<string> = new Set(['wrong_network', 'unsupported_version', 'scope', 'failed'])
-/** What no honest peer does. */
+/** Errors that no honest peer causes. */
 const LIES: ReadonlySet<string> = new Set([
   'malformed_frame',
   'frame_too_large',

@@ -1,6 +1,6 @@
 import { MAX_REPEATED, MAX_USELESS } from './limits.ts'
 
-/** Counts one reading of a host, and sees whether it will ever end. */
+/** Counts one reading of a host, and detects a reading that never ends. */
 export class Reading {
   added = 0
   readonly #held: number
@@ -20,7 +20,7 @@ export class Reading {
     else this.#useless += 1
   }
 
-  /** Since the last call. */
+  /** How many were added since the last call. */
   newlyAdded(): number {
     const more = this.added - this.#noted
     this.#noted = this.added

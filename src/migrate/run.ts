@@ -17,7 +17,7 @@ import { openStaging } from './staging.ts'
 import type { HttpHost, Progress, Side } from './types.ts'
 import { createUrlSide } from './url-side.ts'
 
-/** The network of hosts that are both given by multiaddr, which do not tell theirs. */
+/** The network if both hosts are given by multiaddr, because peers do not tell theirs. */
 const DEFAULT_NETWORK = 'main'
 
 /** A host: by HTTP, or the multiaddr of a peer. */
@@ -27,9 +27,9 @@ export interface MigrationOptions {
   readonly avatar: Avatar
   readonly from: HostAddress
   readonly to: HostAddress
-  /** Default: what the hosts say; `main` where none is given by URL. */
+  /** Default: what the hosts say; `main` if neither is given by URL. */
   readonly network?: string
-  /** Folder that is kept for the next run; a temporary one that is removed in the end where left out. */
+  /** Folder that stays for the next run. Default: a temporary one that is removed at the end. */
   readonly workDir?: string
 }
 
@@ -62,7 +62,7 @@ export async function openMigration(
   const network = await networkOf(options)
   const dir = options.workDir ?? (await mkdtemp(join(tmpdir(), 'avatar-kv-migrate-')))
   const logger = createLogger({ level: 'silent', pretty: false })
-  /** What is open, in the order of opening. */
+  /** Closes what is open, in the order of opening. */
   const open: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
     for (let last = open.pop(); last !== undefined; last = open.pop()) await last().catch(() => undefined)

@@ -2,7 +2,7 @@ import type { Timers } from '../platform/environment.ts'
 import { MigrateError } from './errors.ts'
 
 /**
- * Waits; ends early when `signal` is given.
+ * Waits; throws as soon as `signal` is aborted.
  *
  * @throws MigrateError `stopped`
  */
@@ -15,7 +15,7 @@ export async function pause(timers: Timers, delayMs: number, signal: AbortSignal
       signal.removeEventListener('abort', done)
       resolve()
     }
-    // The environment's timers do not keep the process alive, and there may be nothing else that does.
+    // The environment's timers do not keep the process alive, and nothing else may.
     const alive = setInterval(() => undefined, 60_000)
     const cancel = timers.after(delayMs, done)
     signal.addEventListener('abort', done)
@@ -25,6 +25,5 @@ export async function pause(timers: Timers, delayMs: number, signal: AbortSignal
 
 /** @throws MigrateError `stopped` */
 export function throwIfStopped(signal: AbortSignal): void {
-  if (signal.aborted)
-    throw new MigrateError('stopped', 'The migration was told to stop; the next run goes on from here.')
+  if (signal.aborted) throw new MigrateError('stopped', 'The migration was stopped. The next run resumes from here.')
 }

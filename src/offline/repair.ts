@@ -13,9 +13,9 @@ export interface RepairReport {
   readonly avatars: number
   /** Records in the new store, superseded ones included. */
   readonly records: number
-  /** Records that were read and whose signature does not verify. */
+  /** Records whose signature does not verify. */
   readonly invalid: number
-  /** Records that the new store did not take, by the reason. */
+  /** Records that the new store rejected, by reason. */
   readonly refused: Readonly<Record<string, number>>
   /** Files that cannot be read whole. */
   readonly damagedFiles: readonly string[]
@@ -27,7 +27,7 @@ export interface RepairReport {
 /** Records verified and stored at once. */
 const BATCH_RECORDS = 256
 
-/** The network of a store whose files are damaged: as one of them tells; undefined where none does. */
+/** The network of a store whose files are damaged, from one of its files; undefined if none tells it. */
 export async function networkOfStore(dataDir: string): Promise<string | undefined> {
   for (const path of await filesToSalvage(join(dataDir, 'store'))) {
     const { network } = await salvageFile(path)

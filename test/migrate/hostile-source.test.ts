@@ -57,7 +57,7 @@ describe('an old host that lies', () => {
       }),
     })
     expect(code).toBe(1)
-    expect(err).toContain('does not hand out all that it shows')
+    expect(err).toContain('does not send everything that it shows')
     expect(err).toContain('invalid_signature')
     const ids = await held(target, avatar)
     expect(ids).toHaveLength(249)
@@ -74,7 +74,7 @@ describe('an old host that lies', () => {
       page: (page) => ({ ...page, records: page.records.filter(({ payload }) => !payload.includes('"a70":')) }),
     })
     expect(code).toBe(1)
-    expect(err).toContain('does not hand out all that it shows')
+    expect(err).toContain('does not send everything that it shows')
     expect(await shown(target, avatar)).toMatchObject({ head: 70, missing: { ids: [records[70]?.id] } })
   })
 
@@ -83,7 +83,7 @@ describe('an old host that lies', () => {
       page: (page) => ({ ...page, records: page.records.length === 50 ? page.records.slice(0, 49) : page.records }),
     })
     expect(code).toBe(1)
-    expect(err).toContain('does not hand out all that it shows')
+    expect(err).toContain('does not send everything that it shows')
     expect(await shown(target, avatar)).toMatchObject({ head: 249 })
   })
 
@@ -98,7 +98,7 @@ describe('an old host that lies', () => {
     })
     const { code, err } = await migrate(liar.url, url(target), key.avatar)
     expect(code).toBe(1)
-    expect(err).toContain('does not hand out all that it shows')
+    expect(err).toContain('does not send everything that it shows')
   })
 
   it('cannot exchange signatures', async () => {

@@ -28,7 +28,7 @@ describe('a new host', () => {
 
   it.each([
     ['not_hosted', 'avatar-kv host request'],
-    ['blocked', 'choose another host'],
+    ['blocked', 'Choose another host'],
     ['avatar_quota', 'avatar-kv snapshot'],
     ['node_quota', 'The host is full'],
     ['created_at_ahead', 'clocks'],
@@ -51,7 +51,7 @@ describe('a new host', () => {
     })
     const { code, err } = await migrate(url(source), door.url, key.avatar)
     expect(code).toBe(1)
-    expect(err).toContain('has acknowledged all records, and shows nothing of the avatar')
+    expect(err).toContain('acknowledged all records, and shows nothing of the avatar')
   })
 
   it('of another network is given nothing', async () => {
@@ -115,7 +115,7 @@ describe('an avatar whose document is more than is read', () => {
     })
     const { code, err } = await migrate(from.url, url(target), key.avatar)
     expect(code).toBe(1)
-    expect(err).toContain('does not hand out all that it shows')
+    expect(err).toContain('does not send everything that it shows')
   })
 })
 
