@@ -1,4 +1,4 @@
-/** Answers to whoever asks for a change; nothing was changed. */
+/** Codes of rejected requests for a change; nothing was changed. */
 export type HostingRefusalCode =
   | 'blocked'
   | 'hosting_busy'
@@ -13,12 +13,12 @@ export type HostingRefusalCode =
   | 'wrong_peer'
 
 /**
- * `unreadable`: a file of hosting in the data directory cannot be used. `lost`: it was there before and is gone. `failed`: a
- * change could not be written, or data could not be dropped.
+ * `unreadable`: a hosting file in the data directory cannot be used. `lost`: a hosting file existed before and is missing.
+ * `failed`: a change could not be written, or data could not be deleted.
  */
 export type HostingErrorCode = HostingRefusalCode | 'unreadable' | 'lost' | 'failed'
 
-/** Why hosting was not changed; `message` says it, and what to do, to people. */
+/** Why hosting was not changed; `message` says why and what to do, for people. */
 export class HostingError extends Error {
   override readonly name = 'HostingError'
   readonly code: HostingErrorCode

@@ -16,7 +16,7 @@ interface GrantRuleParts {
 export interface GrantRules {
   /** @throws HostingError `hosting_full` if these avatars do not fit on the list */
   checkRoom(list: ReadonlyMap<Avatar, unknown>, avatars: readonly Avatar[]): void
-  /** The changes that make room for these avatars among those that are gone. @throws HostingError `hosting_full` */
+  /** Returns the changes that make room for these avatars on the list of gone ones. @throws HostingError `hosting_full` */
   makeRoomAmongGone(avatars: readonly Avatar[]): HostingChange[]
   /** @throws HostingError `stale_statement` unless the statement is newer than the last one of the avatar */
   checkOrder(avatar: Avatar, createdAt: number): void
@@ -24,15 +24,18 @@ export interface GrantRules {
   checkGrant(avatar: Avatar, invite: string | undefined): void
 }
 
-/** The rules by which an avatar gets onto the list of hosted avatars, and off it. */
+/** The rules for putting an avatar on the list of hosted avatars and for taking it off. */
 export function createGrantRules({ register, mode, policy, nowS }: GrantRuleParts): GrantRules {
   function checkRoom(list: ReadonlyMap<Avatar, unknown>, avatars: readonly Avatar[]): void {
     const more = avatars.filter((avatar) => !list.has(avatar)).length
     if (list.size + more <= MAX_LISTED) return
-    throw new HostingError('hosting_full', `This node can have ${MAX_LISTED} avatars on a list, and has ${list.size}.`)
+    throw new HostingError(
+      'hosting_full',
+      `A list of this node can have ${MAX_LISTED} avatars and has ${list.size}. Ask its operator, or use another node.`,
+    )
   }
 
-  /** Room among those that are gone: where they are only remembered, the oldest make it. */
+  // In the mode `listed`, entries of gone avatars only serve as a memory, so the oldest ones can be dropped.
   function makeRoomAmongGone(avatars: readonly Avatar[]): HostingChange[] {
     const more = avatars.filter((avatar) => !register.gone.has(avatar)).length
     const excess = register.gone.size + more - MAX_LISTED
@@ -44,31 +47,31 @@ export function createGrantRules({ register, mode, policy, nowS }: GrantRulePart
     return oldest.map(([avatar]) => ({ op: 'drop', avatar }))
   }
 
-  /** @throws HostingError `stale_statement` */
   function checkOrder(avatar: Avatar, createdAt: number): void {
     if (createdAt > register.asked(avatar)) return
     throw new HostingError(
       'stale_statement',
-      'A statement of this avatar that is as new, or newer, has come already: sign a new one.',
+      'This node has already received a statement of this avatar that is as new or newer. Sign a new statement.',
     )
   }
 
-  /** Whether the list is open to an avatar, by policy. */
   function checkGrant(avatar: Avatar, invite: string | undefined): void {
-    // Where everybody is taken, who has left may come back.
+    // A node that hosts every avatar takes back owners who left on their own request.
     if (mode === 'all' && register.gone.get(avatar)?.own === true) return
     if (policy === 'closed') {
       const message =
         mode === 'all'
-          ? 'This node puts nobody on a list; it takes the records of everybody who sends them.'
-          : 'This node puts nobody on its list on request. Ask its operator.'
+          ? 'This node has no list to join: it accepts every avatar that its operator has not blocked or removed. Send your records.'
+          : 'This node does not add avatars to its list on request. Ask its operator.'
       throw new HostingError('hosting_closed', message)
     }
     if (policy === 'invite') {
       if (invite === undefined)
-        throw new HostingError('invite_required', 'This node wants a code. Ask its operator for one.')
+        throw new HostingError('invite_required', 'This node requires an invitation code. Ask its operator for one.')
       if (!register.invites.has(hashInvite(invite))) {
-        throw new HostingError('invite_unknown', 'This node does not know that code, or somebody has used it.')
+        const message =
+          'The invitation code is unknown to this node or was already used. Ask its operator for a new one.'
+        throw new HostingError('invite_unknown', message)
       }
     }
     checkRoom(register.hosted, [avatar])

@@ -1,10 +1,10 @@
 /**
- * Which avatars this node keeps: the operator's lists and the owners' wishes.
+ * Decides which avatars this node hosts, from the operator's lists and the owners' requests.
  *
- * Guaranteed: a change is on disk before it has an effect, and has it at once for every record and every read; what was to
- * be let go of is let go of, though the process ends meanwhile; a code puts one avatar on the list, whoever else shows it
- * at that moment; an older statement of an owner never undoes a newer one.
- * Not guaranteed: that what others have copied is gone.
+ * Guaranteed: a change is on disk before it takes effect, and then applies at once to every write and read; a deletion that
+ * has begun is completed, after a restart if need be; an invitation code puts one avatar on the list, even if several
+ * requests use it at the same time; an older statement of an owner never undoes a newer one.
+ * Not guaranteed: that copies on other nodes are deleted.
  */
 import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
@@ -19,22 +19,22 @@ import { notHosted, refusalOf } from './refusals.ts'
 import type { HostingChange, Register } from './register.ts'
 import type { Hosting, HostingMode, HostingNews, HostingPolicy } from './types.ts'
 
-/** What hosting needs of the store. */
+/** The part of the store that hosting uses. */
 export interface HeldAvatars {
   /** In ascending order, `after` exclusive. */
   avatars(options: { after?: Avatar; limit: number }): Promise<Avatar[]>
   /** Whether any record of the avatar is held. */
   isHeld(avatar: Avatar): Promise<boolean>
-  /** Where the avatar says that it lives. */
+  /** URLs and multiaddrs that the avatar lists as its homes. */
   homes(avatar: Avatar): Promise<readonly string[]>
-  /** Drops all that is held of an avatar. */
+  /** Deletes all records of an avatar. */
   forget(avatar: Avatar): Promise<void>
 }
 
 export interface HostingComponents {
   readonly held: HeldAvatars
   readonly journal: Journal
-  /** What the journal says, taken over from now on. */
+  /** The state that the journal describes; hosting owns it from now on. */
   readonly register: Register
   readonly environment: Pick<Environment, 'clock' | 'random'>
   readonly logger: Logger
@@ -46,10 +46,10 @@ export interface HostingOptions {
   readonly policy: HostingPolicy
 }
 
-/** Avatars read from the store at once. */
+/** Avatars read from the store at a time. */
 const PAGE = 1_000
 
-/** Hosting, and the memory of pulls that an end of the process would cut short. */
+/** Hosting, and the pulls to resume after a restart. */
 export interface HostingWithPulls extends Hosting {
   pulls(): { readonly avatar: Avatar; readonly from: string; readonly at: number }[]
   pulling(avatar: Avatar, from: string): Promise<void>
@@ -65,29 +65,37 @@ export function createHosting(components: HostingComponents, options: HostingOpt
   let scope: readonly Avatar[] | undefined
   let isClosed = false
 
-  metrics.gauge('hosting_hosted', 'Avatars on the list of those to be kept.', () => register.hosted.size)
-  metrics.gauge('hosting_blocked', 'Avatars blocked.', () => register.blocked.size)
-  metrics.gauge('hosting_gone', 'Avatars that were let go and are remembered.', () => register.gone.size)
-  metrics.gauge('hosting_invites', 'Invitation codes that nobody has used.', () => register.invites.size)
-  metrics.gauge('hosting_forgetting', 'Avatars whose records are still to be dropped.', () => register.forgetting.size)
+  metrics.gauge('hosting_hosted_avatars', 'Avatars on the list of hosted avatars.', () => register.hosted.size)
+  metrics.gauge('hosting_blocked_avatars', 'Avatars blocked.', () => register.blocked.size)
+  metrics.gauge(
+    'hosting_gone_avatars',
+    'Avatars that this node no longer hosts and remembers.',
+    () => register.gone.size,
+  )
+  metrics.gauge('hosting_unused_invites', 'Unused invitation codes.', () => register.invites.size)
+  metrics.gauge(
+    'hosting_deleting_avatars',
+    'Avatars whose records are yet to be deleted.',
+    () => register.forgetting.size,
+  )
 
   const nowS = (): number => Math.floor(environment.clock.now() / 1_000)
-  const isKept = (avatar: Avatar): boolean =>
+  const isAccepted = (avatar: Avatar): boolean =>
     mode === 'listed' ? register.hosted.has(avatar) : !register.gone.has(avatar)
   const { checkRoom, makeRoomAmongGone, checkOrder, checkGrant } = createGrantRules({ register, mode, policy, nowS })
-  const hosts = (avatar: Avatar): boolean => !register.blocked.has(avatar) && isKept(avatar)
+  const hosts = (avatar: Avatar): boolean => !register.blocked.has(avatar) && isAccepted(avatar)
 
-  /** Changes one after the other: `decide` sees what all before it have made, and what it returns is on disk when this resolves. */
+  /** Runs changes one at a time: `decide` sees the effect of all earlier ones; its result is on disk when this resolves. */
   function change(decide: () => readonly HostingChange[] | Promise<readonly HostingChange[]>): Promise<void> {
     const run = lastChange.then(async () => {
-      if (isClosed) throw new HostingError('failed', 'The node is stopping.')
+      if (isClosed) throw new HostingError('failed', 'The node is stopping. Try again when it runs.')
       const changes = await decide()
       if (changes.length === 0) return
       await journal.append(changes)
       apply(changes)
       if (journal.lines <= JOURNAL_SLACK_LINES + 2 * register.size) return
       await journal.rewrite(register.changes()).catch((error: unknown) => {
-        logger.warn({ err: error }, 'the hosting file could not be written anew; it grows on')
+        logger.warn({ err: error }, 'the node could not compact the hosting file; the file keeps growing')
       })
     })
     lastChange = run.catch(() => undefined)
@@ -105,7 +113,7 @@ export function createHosting(components: HostingComponents, options: HostingOpt
     for (const each of changes) if (each.op === 'forget') void forget(each.avatar)
   }
 
-  /** Drops what is held of an avatar, once at a time; what fails is tried again at the next start. */
+  /** Deletes the records of an avatar, one run at a time for each; after a failure the next start tries again. */
   function forget(avatar: Avatar): Promise<void> {
     const known = forgetting.get(avatar)
     if (known !== undefined) return known
@@ -113,10 +121,13 @@ export function createHosting(components: HostingComponents, options: HostingOpt
       try {
         await held.forget(avatar)
         await change(() => [{ op: 'forgot', avatar }])
-        logger.info({ avatar }, 'all that was held of an avatar is dropped')
+        logger.info({ avatar }, 'the node deleted all records of an avatar')
       } catch (error) {
         if (!isClosed)
-          logger.error({ err: error, avatar }, 'an avatar could not be dropped; the next start tries again')
+          logger.error(
+            { err: error, avatar },
+            'the node could not delete the records of an avatar; the next start tries again',
+          )
       } finally {
         forgetting.delete(avatar)
       }
@@ -125,8 +136,11 @@ export function createHosting(components: HostingComponents, options: HostingOpt
     return run
   }
 
-  /** A change for avatars of which nothing is being dropped any more, so that what comes next stays. */
-  async function changeWhole(avatars: readonly Avatar[], decide: () => readonly HostingChange[]): Promise<void> {
+  /** Makes a change once no deletion for these avatars is under way, which would delete records that arrive next. */
+  async function changeAfterDeletion(
+    avatars: readonly Avatar[],
+    decide: () => readonly HostingChange[],
+  ): Promise<void> {
     for (let isDone = false; !isDone;) {
       for (const avatar of avatars) if (register.forgetting.has(avatar)) await forgetNow(avatar)
       await change(() => {
@@ -140,7 +154,8 @@ export function createHosting(components: HostingComponents, options: HostingOpt
   async function forgetNow(avatar: Avatar): Promise<void> {
     await forget(avatar)
     if (!register.forgetting.has(avatar) || forgetting.has(avatar)) return
-    throw new HostingError('failed', `What was held of ${avatar} could not be dropped yet; the node's log says why.`)
+    const message = `The node could not delete the earlier records of ${avatar} yet. See its log, then try again.`
+    throw new HostingError('failed', message)
   }
 
   async function removal(avatars: readonly Avatar[], asked?: number): Promise<HostingChange[]> {
@@ -154,13 +169,13 @@ export function createHosting(components: HostingComponents, options: HostingOpt
     return changes
   }
 
-  /** What is held may be broken: that keeps nobody from leaving. */
+  /** Damaged records must not prevent an owner from leaving, so a failure counts as no homes. */
   async function homesOf(avatar: Avatar): Promise<readonly string[]> {
     try {
       const homes = await held.homes(avatar)
       return homes.length > 0 ? homes : (register.gone.get(avatar)?.homes ?? [])
     } catch (error) {
-      logger.warn({ err: error, avatar }, 'the homes of an avatar could not be read')
+      logger.warn({ err: error, avatar }, 'the node could not read the homes of an avatar')
       return []
     }
   }
@@ -173,7 +188,7 @@ export function createHosting(components: HostingComponents, options: HostingOpt
     isListed: (avatar) => register.hosted.has(avatar),
     admit(avatar) {
       if (register.blocked.has(avatar)) return refusalOf('blocked', [])
-      return isKept(avatar) ? undefined : notHosted(mode, register.gone.get(avatar)?.homes ?? [])
+      return isAccepted(avatar) ? undefined : notHosted(mode, register.gone.get(avatar)?.homes ?? [])
     },
     formerHomes: (avatar) => register.gone.get(avatar)?.homes ?? [],
     counts: () => register.counts(),
@@ -189,7 +204,7 @@ export function createHosting(components: HostingComponents, options: HostingOpt
 
     list: (name, page) => register.list(name, page),
     add: (avatars) =>
-      changeWhole(avatars, () => {
+      changeAfterDeletion(avatars, () => {
         checkRoom(register.hosted, avatars)
         return avatars.map((avatar) => ({ op: 'add', avatar, at: nowS() }))
       }),
@@ -203,14 +218,14 @@ export function createHosting(components: HostingComponents, options: HostingOpt
         ])
       }),
     unblock: (avatars) =>
-      changeWhole(avatars, () =>
+      changeAfterDeletion(avatars, () =>
         avatars.flatMap((avatar) => (register.blocked.has(avatar) ? [{ op: 'unblock', avatar } as const] : [])),
       ),
     async invite(count) {
       const codes = Array.from({ length: count }, () => createInvite(environment.random))
       await change(() => {
         if (register.invites.size + count > MAX_INVITES) {
-          const message = `There can be ${MAX_INVITES} unused codes, and there are ${register.invites.size}: revoke them first.`
+          const message = `The limit is ${MAX_INVITES} unused codes, and there are ${register.invites.size}. Revoke them first.`
           throw new HostingError('hosting_full', message)
         }
         return codes.map((code) => ({ op: 'invite', hash: hashInvite(code) }))
@@ -243,10 +258,10 @@ export function createHosting(components: HostingComponents, options: HostingOpt
 
     async grant({ avatar, createdAt, invite }) {
       let wasListed = false
-      await changeWhole([avatar], () => {
+      await changeAfterDeletion([avatar], () => {
         if (register.blocked.has(avatar)) throw new HostingError('blocked', BLOCKED)
         wasListed = register.hosted.has(avatar)
-        // The same once more: the first answer may have been lost.
+        // A repeated request succeeds: the first answer may have been lost.
         if (wasListed && createdAt === register.asked(avatar)) return []
         checkOrder(avatar, createdAt)
         const add = { op: 'add', avatar, at: nowS(), asked: createdAt } as const
@@ -262,7 +277,10 @@ export function createHosting(components: HostingComponents, options: HostingOpt
         if (isGone && createdAt === register.asked(avatar)) return []
         checkOrder(avatar, createdAt)
         if (!register.hosted.has(avatar) && !(await held.isHeld(avatar))) {
-          throw new HostingError('not_hosted', 'This node keeps nothing of this avatar.')
+          throw new HostingError(
+            'not_hosted',
+            'This node does not host this avatar and has no records of it. Nothing needs to be done.',
+          )
         }
         return removal([avatar], createdAt)
       }),

@@ -1,9 +1,8 @@
 /**
- * Changes of hosting on disk: a file that grows by one line for each set of changes, and is written anew once most of it
- * is history.
+ * Stores hosting changes in a file: one line for each set of changes. The file is compacted once most of it is history.
  *
- * Guaranteed: changes are on disk (fsync) once `append` resolved, all of a set or none; a line that an end of the process
- * has cut short is dropped; a line that was damaged later is told, and nothing is started with half of the rules.
+ * Guaranteed: a set of changes is on disk (fsync) once `append` resolved, as a whole or not at all; a last line that a crash
+ * cut short is dropped; any other damaged line is an error, so a node never starts with a part of its rules.
  */
 import { createHash } from 'node:crypto'
 import { open, readFile, rename, rm } from 'node:fs/promises'
@@ -21,25 +20,25 @@ export interface Journal {
   readonly lines: number
   /** Calls must not overlap. */
   append(changes: readonly HostingChange[]): Promise<void>
-  /** Puts what these changes make in the place of all that was. Calls must not overlap. */
+  /** Replaces the content of the file with these changes. Calls must not overlap. */
   rewrite(changes: Iterable<HostingChange>): Promise<void>
   close(): Promise<void>
 }
 
 const FORMAT = '{"format":"avatar-kv-hosting/1"}'
 const FILE_MODE = 0o600
-/** Digits of SHA-256 before each line: enough against accidents. */
+/** Hex digits of SHA-256 before each line: enough to detect accidental damage. */
 const CHECK_DIGITS = 8
-/** As long as the longest mark by which the encoding of a file is known. */
+/** Length of the longest byte order mark. */
 const ENCODING_MARK_BYTES = 3
-/** Changes in one line of a file that is written anew. */
+/** Changes in one line of a compacted file. */
 const CHANGES_PER_LINE = 256
 
 /**
- * Opens a journal. Makes it if it was never made.
+ * Opens a journal, or creates it.
  *
  * @param apply called with every change in the file, in order
- * @param options.lost the error to throw where the file or its content is gone, because the journal was made before
+ * @param options.lost given if the journal was created before: the error to throw if the file is missing or empty
  * @throws HostingError `unreadable`, `lost`
  */
 export async function openJournal(
@@ -56,11 +55,11 @@ export async function openJournal(
     await file?.close()
     if (error instanceof HostingError) throw error
     const why = fileProblem(error)
-    throw new HostingError('unreadable', `The hosting file ${path} cannot be used: ${why}.`, { cause: error })
+    throw new HostingError('unreadable', `Cannot use the hosting file ${path}: ${why}.`, { cause: error })
   }
 }
 
-/** A journal that is gone with the process. */
+/** A journal in memory only. */
 export function memoryJournal(): Journal {
   let lines = 0
   return {
@@ -83,7 +82,7 @@ class FileJournal implements Journal {
   lines = 0
   readonly #path: string
   #file: FileHandle
-  /** Bytes that are sure. */
+  /** Length of the valid part of the file, in bytes. */
   #length = 0
   #isBroken = false
   readonly #lost: HostingError | undefined
@@ -96,15 +95,15 @@ class FileJournal implements Journal {
 
   static async open(path: string, lost: HostingError | undefined): Promise<FileJournal> {
     const file = await openOrMake(path, lost)
-    // Left by a rewrite that was interrupted.
+    // An interrupted `rewrite` leaves this file.
     await rm(`${path}.new`, { force: true })
     return new FileJournal(path, file, lost)
   }
 
-  /** Reads all, and drops what was cut short. */
+  /** Reads all changes and cuts off an incomplete last line. */
   async load(): Promise<HostingChange[]> {
     const bytes = await readFile(this.#path)
-    // Names an encoding that an editor or a tool gave to the file. Damage is found line by line below.
+    // Throws an error that names the encoding, if an editor saved the file as UTF-16. The loop below finds other damage.
     decodeText(bytes.subarray(0, ENCODING_MARK_BYTES))
     const changes: HostingChange[] = []
     let number = 0
@@ -114,11 +113,11 @@ class FileJournal implements Journal {
       const isLast = end < 0 || end === bytes.length - 1
       const found = end < 0 ? undefined : readLine(withoutMark(bytes.toString('utf8', at, end)), number === 1)
       if (found === undefined) {
-        // Whole lines are written and synced one after the other, so that only the last one can be cut short.
+        // Each line is written and synced before the next one, so a crash can cut short only the last one.
         if (isLast && (number > 1 || line(FORMAT).startsWith(bytes.toString('utf8')))) break
         throw new HostingError(
           'unreadable',
-          `Line ${number} of ${this.#path} is damaged. Restore the file from a backup; or remove it, and all lists are empty.`,
+          `Line ${number} of ${this.#path} is damaged. Restore the file from a backup. If you remove it, all lists are empty.`,
         )
       }
       for (const change of found) changes.push(change)
@@ -134,7 +133,7 @@ class FileJournal implements Journal {
 
   async append(changes: readonly HostingChange[]): Promise<void> {
     if (changes.length === 0) return
-    if (this.#isBroken) throw new HostingError('failed', 'The hosting file could not be written; start the node again.')
+    if (this.#isBroken) throw new HostingError('failed', `An earlier write to ${this.#path} failed. Restart the node.`)
     try {
       await this.#write(line(JSON.stringify(changes)))
       this.lines += 1
@@ -142,7 +141,7 @@ class FileJournal implements Journal {
       await this.#file.truncate(this.#length).catch(() => {
         this.#isBroken = true
       })
-      throw new HostingError('failed', `The hosting file cannot be written: ${messageOf(error)}`, { cause: error })
+      throw new HostingError('failed', `Cannot write ${this.#path}: ${messageOf(error)}`, { cause: error })
     }
   }
 
@@ -164,7 +163,7 @@ class FileJournal implements Journal {
       await rename(path, this.#path)
     } catch (error) {
       await file.close()
-      throw new HostingError('failed', `The hosting file cannot be written anew: ${messageOf(error)}`, { cause: error })
+      throw new HostingError('failed', `Cannot compact ${this.#path}: ${messageOf(error)}`, { cause: error })
     }
     const old = this.#file
     this.#file = file
@@ -201,13 +200,13 @@ async function openOrMake(path: string, lost: HostingError | undefined): Promise
   return file
 }
 
-/** So that a new name in a folder outlives a power cut. */
+/** Makes a new or renamed file in its folder survive a power cut. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(dirname(path), 'r')
   try {
     await folder.sync()
   } catch {
-    // Not every system can.
+    // Not every system supports this.
   } finally {
     await folder.close()
   }
@@ -226,7 +225,7 @@ function withoutMark(text: string): string {
   return text.startsWith('\ufeff') ? text.slice(1) : text
 }
 
-/** The changes of a line; undefined where it is damaged. */
+/** Returns the changes of a line; undefined if it is damaged. */
 function readLine(text: string, isFirst: boolean): HostingChange[] | undefined {
   const json = text.slice(CHECK_DIGITS + 1)
   if (text !== `${checkOf(json)} ${json}`) return undefined

@@ -1,12 +1,12 @@
-/** Bounds of hosting. */
+/** Limits of hosting. */
 
-/** Avatars on the list, and as many blocked, and as many that are gone: about 15 MB of memory each. */
+/** Avatars on each of the three lists (hosted, blocked, gone): about 15 MB of memory for a full list. */
 export const MAX_LISTED = 100_000
 /** Unused codes. */
 export const MAX_INVITES = 10_000
 /** How far `created_at` of a statement may be from the node's clock, either way. */
 export const STATEMENT_WINDOW_SECONDS = 600
-/** Homes remembered of an avatar that is gone. */
+/** Homes remembered for an avatar that is gone. */
 export const MAX_REMEMBERED_HOMES = 4
-/** A journal of so many lines beyond twice what it says is written anew. */
+/** A journal is compacted once it has this many lines more than twice its live entries. */
 export const JOURNAL_SLACK_LINES = 1_000

@@ -7,19 +7,19 @@ import type { Randomness } from '../platform/environment.ts'
 import { fileProblem, readTextFile } from '../platform/files.ts'
 import { HostingError } from './errors.ts'
 
-/** In the data directory: a person who can read it is the operator. */
+/** In the data directory. A person who can read it counts as the operator. */
 const FILE_NAME = 'operator-token'
-/** Read and written by its owner alone. */
+/** Only the owner of the file can read and write it. */
 const FILE_MODE = 0o600
-/** Nobody guesses 256 bits. */
+/** 256 bits: cannot be guessed. */
 const TOKEN_BYTES = 32
 const TOKEN = /^[0-9a-f]{64}$/
 
 /**
- * The operator's token: 64 hex digits in `operator-token` in the data directory, file mode 0600; made when absent, whole or
- * not at all. The HTTP interface takes a caller that sends it for the operator.
+ * Returns the operator's token, 64 hex digits, from the file `operator-token` in the data directory (mode 0600). Creates the
+ * file atomically if it is missing. The HTTP interface treats a caller that sends the token as the operator.
  *
- * @throws HostingError `unreadable` where the file is no token, or can be neither read nor made
+ * @throws HostingError `unreadable` if the file holds no token, or can be neither read nor created
  */
 export async function loadOperatorToken(dataDir: string, random: Randomness): Promise<string> {
   const known = await readOperatorToken(dataDir)
@@ -35,22 +35,22 @@ export async function loadOperatorToken(dataDir: string, random: Randomness): Pr
     } finally {
       await file.close()
     }
-    // Unlike rename, link never replaces a token that another process put there meanwhile.
+    // Unlike rename, link never replaces a token that another process created in the meantime.
     await link(temporary, path)
     return token
   } catch (error) {
     const other = await readOperatorToken(dataDir)
     if (other !== undefined) return other
-    throw new HostingError('unreadable', `Cannot make the operator's token ${path}: ${fileProblem(error)}.`)
+    throw new HostingError('unreadable', `Cannot create the operator's token ${path}: ${fileProblem(error)}.`)
   } finally {
     await rm(temporary, { force: true })
   }
 }
 
 /**
- * The token of the node that uses this data directory; undefined where none was made yet.
+ * Returns the token of the node that uses this data directory; undefined if there is none yet.
  *
- * @throws HostingError `unreadable` where the file is no token, or cannot be read
+ * @throws HostingError `unreadable` if the file holds no token or cannot be read
  */
 export async function readOperatorToken(dataDir: string): Promise<string | undefined> {
   const path = join(dataDir, FILE_NAME)
@@ -64,7 +64,7 @@ export async function readOperatorToken(dataDir: string): Promise<string | undef
   if (TOKEN.test(text)) return text
   throw new HostingError(
     'unreadable',
-    `${path} does not hold an operator's token, which is 64 hex digits. Restore it, or remove it and start the node again: ` +
-      'the start makes a new one.',
+    `${path} does not hold an operator's token, which is 64 hex digits. Restore the file, or remove it and restart the ` +
+      'node, which then creates a new token.',
   )
 }

@@ -1,10 +1,9 @@
 /**
- * Fetches from an address that a stranger has named, without becoming his hand in the operator's network (SSRF).
+ * Fetches from a URL that a stranger supplied, protected against server-side request forgery (SSRF).
  *
- * Guaranteed: a connection is made only to an address that was looked at just before, and by exactly that address; every
- * address of a name is looked at, whatever the resolver says later; each redirect is treated as a new address; nothing of
- * the operator's is sent along.
- * Not guaranteed: that a public address does not belong to the operator.
+ * Guaranteed: every address of a host name is checked just before the connection, and the connection goes to a checked
+ * address, whatever the resolver returns later; each redirect is checked like a new URL; requests carry no credentials.
+ * Not guaranteed: that a public address is not one of the operator's machines.
  */
 import { lookup as systemLookup } from 'node:dns'
 import type { LookupAddress } from 'node:dns'
@@ -17,21 +16,21 @@ import type { LookupFunction } from 'node:net'
 import { isPublicAddress } from './address-rules.ts'
 import { HostingError } from './errors.ts'
 
-/** All addresses of a name. */
+/** Returns all addresses of a host name. */
 export type Resolve = (host: string) => Promise<readonly LookupAddress[]>
 
 export interface PullGuardOptions {
-  /** Whether loopback, private and all other special addresses are fine, and every port. */
+  /** Whether to allow loopback, private and all other special addresses, and every port. */
   readonly allowPrivate: boolean
   /** Default: the system's resolver. */
   readonly resolve?: Resolve
-  /** Which addresses are public. Default: `isPublicAddress`. */
+  /** Tells public addresses from others. Default: `isPublicAddress`. */
   readonly isPublic?: (address: string) => boolean
 }
 
 export interface PullGuard {
   /**
-   * Looks at an address without going there: for an early answer.
+   * Checks a URL without connecting to it, to reject a bad one early.
    *
    * @throws HostingError `pull_address_refused`
    */
@@ -39,19 +38,19 @@ export interface PullGuard {
   /**
    * GET, following redirects.
    *
-   * @returns the answer with status 200, its body not read yet
+   * @returns the response, with status 200 and an unread body
    * @throws PullError
    */
   get(url: string, signal: AbortSignal): Promise<IncomingMessage>
 }
 
 /**
- * `address_refused`: an address that must not be asked. `unreachable`: no answer, or none to its end. `bad_answer`: another answer
- * than what was asked for. `incomplete`: records came, but not all of them, or not all were taken.
+ * `address_refused`: the guard does not allow the address. `unreachable`: no answer, or not a whole one in time.
+ * `bad_answer`: the answer is not an archive, or too long. `incomplete`: some records are missing or were not accepted.
  */
 export type PullErrorCode = 'address_refused' | 'unreachable' | 'bad_answer' | 'incomplete'
 
-/** Why a fetch gave nothing. The message tells who asked for it no more of the network than the code does. */
+/** Why a fetch failed. The stranger reads the message, so it tells no more about the operator's network than the code. */
 export class PullError extends Error {
   override readonly name = 'PullError'
   readonly code: PullErrorCode
@@ -62,11 +61,12 @@ export class PullError extends Error {
   }
 }
 
+const UNRESOLVED = 'This node cannot resolve the host name in the URL. Check its spelling.'
 const MAX_REDIRECTS = 3
 const MAX_HEADER_BYTES = 16_384
-/** What a name resolves to beyond this is no honest answer. */
+/** A host name with more addresses is rejected. */
 const MAX_ADDRESSES = 32
-/** Ports below are those of other protocols, some of which could be talked to by way of HTTP. */
+/** Lower ports belong to other protocols, and an HTTP request can act as a command in some of them. */
 const FIRST_FREE_PORT = 1_024
 const WEB_PORTS: ReadonlySet<string> = new Set(['', '80', '443'])
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -76,11 +76,11 @@ export function createPullGuard(options: PullGuardOptions): PullGuard {
 
   function parse(text: string, base?: URL): URL {
     const url = URL.canParse(text, base?.href) ? new URL(text, base?.href) : undefined
-    if (url === undefined || !/^https?:$/.test(url.protocol)) throw refused('it is no http:// or https:// address')
-    if (url.username !== '' || url.password !== '') throw refused('it has a user name or password in it')
+    if (url === undefined || !/^https?:$/.test(url.protocol)) throw refused('it is not an http:// or https:// URL')
+    if (url.username !== '' || url.password !== '') throw refused('it contains a user name or password')
     if (allowPrivate) return url
     if (!WEB_PORTS.has(url.port) && Number(url.port) < FIRST_FREE_PORT) {
-      throw refused(`its port is neither 80, 443, nor one from ${FIRST_FREE_PORT} on`)
+      throw refused(`its port must be 80, 443, or at least ${FIRST_FREE_PORT}`)
     }
     const host = hostOf(url)
     if (isIP(host) !== 0 && !isPublic(host)) throw refused('it is not a public address')
@@ -92,20 +92,23 @@ export function createPullGuard(options: PullGuardOptions): PullGuard {
     try {
       addresses = await resolve(host)
     } catch (error) {
-      throw new PullError('unreachable', 'The name of the address cannot be resolved.', { cause: error })
+      throw new PullError('unreachable', UNRESOLVED, { cause: error })
     }
     const isOdd = addresses.length === 0 || addresses.length > MAX_ADDRESSES
     if (isOdd || addresses.some(({ address }) => isIP(address) === 0)) {
-      throw new PullError('unreachable', 'The name of the address cannot be resolved.')
+      throw new PullError('unreachable', UNRESOLVED)
     }
-    // One that must not be asked spoils all: which one is taken is not for the name's owner to play with.
+    // One forbidden address rejects the name: the owner of the name must not be able to influence which one is used.
     if (!allowPrivate && !addresses.every(({ address }) => isPublic(address))) {
-      throw new PullError('address_refused', 'The name resolves to an address that is not public.')
+      throw new PullError(
+        'address_refused',
+        'The host name in the URL resolves to an address that is not public. Use a public host name.',
+      )
     }
     return addresses
   }
 
-  /** For `net.connect`: hands over the addresses that were looked at, and no others. */
+  /** A resolver for `net.connect` that returns only checked addresses. */
   function lookupOf(): LookupFunction {
     return (host, options, callback) => {
       addressesOf(host).then(
@@ -122,7 +125,7 @@ export function createPullGuard(options: PullGuardOptions): PullGuard {
   async function ask(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
     const options: RequestOptions = {
       method: 'GET',
-      // No pool: a connection that was opened for another name is never taken.
+      // No pool: a connection that was opened for another host name must not be reused.
       agent: false,
       signal,
       lookup: lookupOf(),
@@ -137,7 +140,7 @@ export function createPullGuard(options: PullGuardOptions): PullGuard {
       const request = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options)
       request.once('response', resolve)
       request.once('error', (error) => reject(asPullError(error)))
-      // It may break before there is an answer to read from.
+      // The connection may also fail after the first error; an unhandled `error` event would end the process.
       request.on('error', () => undefined)
       request.end()
     })
@@ -160,13 +163,16 @@ export function createPullGuard(options: PullGuardOptions): PullGuard {
         if (statusCode === 200) return answer
         answer.destroy()
         if (!REDIRECTS.has(statusCode) || headers.location === undefined) {
-          throw new PullError('bad_answer', `The address answered with the status ${statusCode}.`)
+          throw new PullError(
+            'bad_answer',
+            `The server answered with the status ${statusCode} instead of an archive. Check the URL.`,
+          )
         }
         if (redirects >= MAX_REDIRECTS)
-          throw new PullError('bad_answer', `It redirects more than ${MAX_REDIRECTS} times.`)
+          throw new PullError('bad_answer', `The server redirects more than ${MAX_REDIRECTS} times.`)
         const next = parse(headers.location, url)
         if (url.protocol === 'https:' && next.protocol !== 'https:') {
-          throw new PullError('bad_answer', 'It redirects from https to http.')
+          throw new PullError('bad_answer', 'The server redirects from https to http.')
         }
         url = next
       }
@@ -186,10 +192,10 @@ function resolveBySystem(host: string): Promise<readonly LookupAddress[]> {
 }
 
 function refused(why: string): PullError {
-  return new PullError('address_refused', `This node does not fetch from that address: ${why}.`)
+  return new PullError('address_refused', `This node does not fetch from that URL: ${why}.`)
 }
 
 function asPullError(error: Error): PullError {
   if (error instanceof PullError) return error
-  return new PullError('unreachable', 'The address does not answer.', { cause: error })
+  return new PullError('unreachable', 'The server does not answer.', { cause: error })
 }

@@ -1,8 +1,8 @@
 /**
- * Pulls the records of avatars that were taken in from where they lived before.
+ * Pulls the records of newly hosted avatars from their previous nodes.
  *
- * Guaranteed: each is bounded in bytes and time, a few at once, all others wait; records of the avatar alone, through the
- * door; one that the end of the process has cut short begins anew at the next start.
+ * Guaranteed: each pull is bounded in bytes and time; a few run at once and the others wait; only records of the avatar are
+ * accepted, each fully verified; a pull that was interrupted by the end of the process starts again at the next start.
  */
 import { LRUCache } from 'lru-cache'
 
@@ -13,18 +13,18 @@ import { HostingError } from './errors.ts'
 import { PullError, type PullGuard } from './pull-guard.ts'
 import type { PullReport } from './types.ts'
 
-/** What an import has come to. */
+/** Results of an import so far, in records. */
 export interface PulledCounts {
   readonly stored: number
   readonly duplicate: number
-  /** Not taken, for whatever reason. */
+  /** Not accepted, for any reason. */
   readonly refused: number
 }
 
 /**
  * Imports an archive.
  *
- * @returns what became of its records, and in words what keeps them from being all, if something does
+ * @returns the counts, and a `fault` in words if the import is incomplete
  * @throws what `chunks` throws
  */
 export type PullImport = (options: {
@@ -36,7 +36,7 @@ export type PullImport = (options: {
 export interface PullerComponents {
   readonly guard: PullGuard
   readonly importArchive: PullImport
-  /** Remembers what is to be pulled, beyond the end of the process. */
+  /** Stores which pulls are unfinished, across restarts. */
   readonly memory: {
     pulls(): readonly { readonly avatar: Avatar; readonly from: string; readonly at: number }[]
     pulling(avatar: Avatar, from: string): Promise<void>
@@ -52,15 +52,15 @@ export interface PullLimits {
   readonly atOnce: number
   /** Pulls that wait; default 100. */
   readonly waiting: number
-  /** Of one archive, as it comes; default 1 GiB: some two million records. */
+  /** Bytes of one archive as received; default 1 GiB, about two million records. */
   readonly bytes: number
   /** One pull; default 30 min. */
   readonly totalMs: number
-  /** Until the answer begins, then without a byte, and before `bytesPerS` counts; default 30 s. */
+  /** Longest wait for the answer, and for each next byte; also how long `bytesPerS` is not enforced. Default 30 s. */
   readonly stallMs: number
-  /** What the host must keep up while this node waits for it; default 1,024, as for archives that are sent here. */
+  /** Minimum rate of the server while this node waits for it; default 1,024, as for uploaded archives. */
   readonly bytesPerS: number
-  /** Whether superseded records are asked for too; default false. */
+  /** Whether to request superseded records too; default false. */
   readonly history: boolean
 }
 
@@ -75,21 +75,20 @@ const DEFAULT_LIMITS: PullLimits = {
 }
 
 export interface Puller {
-  /** Throws HostingError `pull_address_refused` for an address that will not be asked, `hosting_busy` where too many wait. */
+  /** @throws HostingError `pull_address_refused` for a URL that is not allowed, `hosting_busy` if too many pulls wait */
   check(from: string): void
   /**
-   * Has an avatar pulled, after those that wait. Nothing new where that is under way; from another address, it takes the
-   * place of the one that is.
+   * Queues a pull. Does nothing if the same pull waits or runs; a pull from another URL replaces the earlier one.
    */
   pull(avatar: Avatar, from: string): Promise<void>
-  /** Of the pull that is under way, or else of the last one; undefined where none is remembered. */
+  /** Returns the report of the current pull, or else of the last one; undefined if none is remembered. */
   report(avatar: Avatar): PullReport | undefined
-  /** Goes on with what the end of the process has cut short. */
+  /** Starts pulls again that the end of the process interrupted. */
   resume(): void
   stop(): Promise<void>
 }
 
-/** Pulls that have ended, and are remembered. */
+/** Finished pulls whose reports are remembered. */
 const MAX_REMEMBERED = 1_000
 
 type Draft = { -readonly [key in keyof PullReport]: PullReport[key] }
@@ -97,7 +96,7 @@ type Draft = { -readonly [key in keyof PullReport]: PullReport[key] }
 interface Running {
   readonly draft: Draft
   readonly controller: AbortController
-  /** Where its owner wants it to be pulled from instead. */
+  /** The URL that replaces the current one, if the owner named another. */
   next: string | undefined
   ended: Promise<void>
 }
@@ -111,7 +110,7 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
   const ended = new LRUCache<Avatar, Draft>({ max: MAX_REMEMBERED })
   let isStopped = false
 
-  metrics.gauge('hosting_pulls', 'Pulls of archives that wait or go on.', () => waiting.size + running.size)
+  metrics.gauge('hosting_pulls', 'Pulls of archives that wait or run.', () => waiting.size + running.size)
 
   const nowS = (): number => Math.floor(clock.now() / 1_000)
 
@@ -143,7 +142,12 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
     const { draft, controller } = entry
     draft.state = 'pulling'
     const cancel = timers.after(limits.totalMs, () => {
-      controller.abort(new PullError('unreachable', `It took longer than ${limits.totalMs / 60_000} min.`))
+      controller.abort(
+        new PullError(
+          'unreachable',
+          `The pull took longer than ${limits.totalMs / 60_000} min. Request it again: stored records are kept.`,
+        ),
+      )
     })
     try {
       const body = await answered(
@@ -163,7 +167,9 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
       draft.state = 'failed'
       draft.code = reason instanceof PullError ? reason.code : 'failed'
       draft.message =
-        reason instanceof PullError ? reason.message : "The records could not be taken in; the node's log says why."
+        reason instanceof PullError
+          ? reason.message
+          : 'This node could not store the records; its log says why. Try again later.'
       // The owner names the source, and reads the reason in the answer of `GET /v2/hosting/{avatar}`.
       const level = reason instanceof PullError ? 'debug' : 'warn'
       if (!isStopped)
@@ -173,26 +179,26 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
     }
     draft.finished_at = nowS()
     running.delete(avatar)
-    // What was cut short by the end of the process is to go on at the next start.
+    // The stored entry remains, so that the next start resumes this pull.
     if (isStopped) return
     ended.set(avatar, draft)
     if (entry.next !== undefined) return enqueue(avatar, entry.next, nowS())
-    if (draft.state === 'done') logger.info({ avatar, ...draft }, 'an avatar was pulled')
+    if (draft.state === 'done') logger.info({ avatar, ...draft }, 'the node pulled the records of an avatar')
     await memory.pulled(avatar).catch((error: unknown) => {
-      logger.warn({ err: error, avatar }, 'the end of a pull could not be noted; the next start pulls again')
+      logger.warn({ err: error, avatar }, 'the node could not store that a pull ended; the next start pulls again')
     })
     startNext()
   }
 
-  /** Waits for the head of an answer, redirects among it, no longer than for a byte of the body. */
+  /** Waits for the response, including redirects, for at most `stallMs`. */
   async function answered<T>(answer: Promise<T>, controller: AbortController): Promise<T> {
     const cancel = timers.after(limits.stallMs, () => {
-      controller.abort(new PullError('unreachable', `No answer came for ${limits.stallMs / 1_000} s.`))
+      controller.abort(new PullError('unreachable', `The server did not answer for ${limits.stallMs / 1_000} s.`))
     })
     return await answer.finally(cancel)
   }
 
-  /** The body, no more and no slower than the limits say. */
+  /** Yields the body; throws where it is too long or too slow. */
   async function* bounded(
     body: AsyncIterable<Uint8Array>,
     draft: Draft,
@@ -200,7 +206,7 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
   ): AsyncGenerator<Uint8Array> {
     const watch = (): (() => void) =>
       timers.after(limits.stallMs, () => {
-        controller.abort(new PullError('unreachable', `Nothing came for ${limits.stallMs / 1_000} s.`))
+        controller.abort(new PullError('unreachable', `The server sent nothing for ${limits.stallMs / 1_000} s.`))
       })
     let cancel = watch()
     let waitedMs = 0
@@ -210,18 +216,19 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
         cancel()
         waitedMs += Math.max(0, clock.now() - sinceMs)
         draft.bytes += chunk.byteLength
-        if (draft.bytes > limits.bytes) throw new PullError('bad_answer', `It has more than ${limits.bytes} bytes.`)
+        if (draft.bytes > limits.bytes)
+          throw new PullError('bad_answer', `The archive has more than ${limits.bytes} bytes.`)
         if (waitedMs > limits.stallMs && draft.bytes < (waitedMs / 1_000) * limits.bytesPerS) {
-          throw new PullError('unreachable', `It sends less than ${limits.bytesPerS} bytes a second.`)
+          throw new PullError('unreachable', `The server sends less than ${limits.bytesPerS} bytes a second.`)
         }
-        // Not watched meanwhile: it is this node that takes its time.
+        // No timeout here: this node is the slow side now.
         yield chunk
         sinceMs = clock.now()
         cancel = watch()
       }
     } catch (error) {
       if (error instanceof PullError || controller.signal.aborted) throw error
-      throw new PullError('bad_answer', 'The answer broke off.', { cause: error })
+      throw new PullError('bad_answer', 'The connection ended before the whole archive had arrived.', { cause: error })
     } finally {
       cancel()
     }
@@ -231,19 +238,19 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
     check(from) {
       guard.check(archiveUrl(from, '0x', false))
       if (waiting.size < limits.waiting) return
-      throw new HostingError('hosting_busy', 'Too many avatars wait to be pulled by this node; try again later.')
+      throw new HostingError('hosting_busy', 'Too many pulls already wait at this node. Try again later.')
     },
     async pull(avatar, from) {
       const draft = waiting.get(avatar)
       const entry = running.get(avatar)
       const planned = draft?.from ?? entry?.next ?? entry?.draft.from
       if (planned === from || isStopped) return
-      // Planned before it is noted: a pull that ends meanwhile must not strike out the note of this one.
+      // Queue before storing: otherwise an earlier pull that ends now would remove the stored entry of this one.
       if (draft !== undefined) Object.assign(draft, { from, asked_at: nowS() })
       else if (entry === undefined) enqueue(avatar, from, nowS())
       else {
         entry.next = from
-        entry.controller.abort(new PullError('unreachable', 'Its owner has named another address meanwhile.'))
+        entry.controller.abort(new PullError('unreachable', 'The owner of the avatar named another URL.'))
       }
       await memory.pulling(avatar, from)
     },
@@ -259,7 +266,7 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
   }
 }
 
-/** `GET {from}/v2/archives?avatar=`; a path that a proxy wants is kept. */
+/** `GET {from}/v2/archives?avatar=`; keeps a path in `from`, for nodes behind a reverse proxy. */
 function archiveUrl(from: string, avatar: string, history: boolean): string {
   return `${from.replace(/\/+$/, '')}/v2/archives?avatar=${avatar}${history ? '&history=true' : ''}`
 }

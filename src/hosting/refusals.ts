@@ -1,13 +1,13 @@
 import type { HostingMode, HostingRefusal } from './types.ts'
 
-/** Why an avatar that is on no list, or has left, is not taken. */
+/** The refusal for an avatar that is not on the list or has left. */
 export function notHosted(mode: HostingMode, homes: readonly string[]): HostingRefusal {
   const why =
     mode === 'listed'
-      ? 'This node keeps the avatars on its list alone, and this one is not among them.'
-      : 'This node has let this avatar go, and keeps nothing of it.'
-  const where = homes.length > 0 ? ` It lives at ${homes.join(', ')}.` : ''
-  return refusalOf('not_hosted', homes, `${why}${where} Its owner can ask to be taken in: avatar-kv host request.`)
+      ? 'This node only hosts the avatars on its list, and this avatar is not on it.'
+      : 'This node no longer hosts this avatar and has deleted its records.'
+  const where = homes.length > 0 ? ` The avatar lives at ${homes.join(', ')}.` : ''
+  return refusalOf('not_hosted', homes, `${why}${where} Its owner can ask for hosting with avatar-kv host request.`)
 }
 
 export function refusalOf(

@@ -1,7 +1,7 @@
 import type { Avatar } from '../record/types.ts'
 import type { HostingCounts, HostingEntry, HostingListName } from './types.ts'
 
-/** One change, as the journal keeps it. Times are Unix seconds; `asked` is the `created_at` of the owner's statement. */
+/** One change as the journal stores it. Times are Unix seconds; `asked` is the `created_at` of the owner's statement. */
 export type HostingChange =
   | {
       readonly op: 'add'
@@ -16,7 +16,7 @@ export type HostingChange =
       readonly at: number
       readonly asked?: number
       readonly homes: readonly string[]
-      /** Whether it was the owner's wish. */
+      /** Whether the owner asked for it. */
       readonly own: boolean
     }
   | { readonly op: 'drop'; readonly avatar: Avatar }
@@ -31,7 +31,7 @@ export type HostingChange =
 
 interface Hosted {
   readonly at: number
-  /** `created_at` of the newest statement of its owner; 0 without one. */
+  /** `created_at` of the owner's newest statement; 0 without one. */
   readonly asked: number
 }
 
@@ -40,15 +40,15 @@ interface Gone extends Hosted {
   readonly own: boolean
 }
 
-/** What hosting knows: a pure function of the changes, in their order. */
+/** The state of hosting: a pure function of the changes and their order. */
 export class Register {
   readonly hosted = new Map<Avatar, Hosted>()
   readonly blocked = new Map<Avatar, { readonly at: number }>()
-  /** Those that were let go: in the order in which they went. */
+  /** Avatars that this node no longer hosts, oldest first. */
   readonly gone = new Map<Avatar, Gone>()
   /** Hashes of unused codes. */
   readonly invites = new Set<string>()
-  /** What is held of these is to be let go of. */
+  /** Avatars whose records are yet to be deleted. */
   readonly forgetting = new Set<Avatar>()
   readonly pulls = new Map<Avatar, { readonly from: string; readonly at: number }>()
 
@@ -91,7 +91,7 @@ export class Register {
     }
   }
 
-  /** `created_at` of the newest statement of an avatar's owner that had an effect; 0 without one. */
+  /** `created_at` of the owner's newest statement that had an effect; 0 without one. */
   asked(avatar: Avatar): number {
     return this.hosted.get(avatar)?.asked ?? this.gone.get(avatar)?.asked ?? 0
   }
@@ -100,7 +100,7 @@ export class Register {
     return { hosted: this.hosted.size, blocked: this.blocked.size, gone: this.gone.size, invites: this.invites.size }
   }
 
-  /** Entries that `changes` takes. */
+  /** Number of entries that `changes` yields. */
   get size(): number {
     const lists = this.hosted.size + this.blocked.size + this.gone.size + this.invites.size
     return lists + this.forgetting.size + this.pulls.size
@@ -118,7 +118,7 @@ export class Register {
       })
   }
 
-  /** Changes that make this register of an empty one. */
+  /** Yields the changes that turn an empty register into this one. */
   *changes(): Generator<HostingChange> {
     for (const [avatar, { at, asked }] of this.hosted) yield { op: 'add', avatar, at, asked }
     for (const [avatar, { at, asked, homes, own }] of this.gone) yield { op: 'remove', avatar, at, asked, homes, own }

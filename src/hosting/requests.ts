@@ -1,8 +1,8 @@
 /**
- * What owners ask for by signed statements.
+ * Handles the signed statements by which owners ask to be hosted or to leave.
  *
- * Guaranteed: only the avatar's key is heard, by the node that it names, within ten minutes of its time, and in the order of
- * its times; asking costs little, and strangers are held to a rate.
+ * Guaranteed: a statement counts only if the avatar's key signed it for this node, its time is within ten minutes of this
+ * node's clock, and it is newer than the last one; requests are limited in rate.
  */
 import type { Clock } from '../platform/environment.ts'
 import type { SignatureEngine } from '../record/engine.ts'
@@ -14,7 +14,7 @@ import type { Puller } from './puller.ts'
 import { verifyStatement, type HostingStatement } from './statement.ts'
 import type { OwnerRequests, HostingGrants } from './types.ts'
 
-/** One host may ask 20 times at once, then once a second; all together 100 times at once, then ten times a second. */
+/** One host: 20 requests at once, then one a second. All hosts together: 100 at once, then ten a second. */
 const REQUEST_RATES: RateLimits = {
   perKey: { burst: 20, refillMs: 1_000 },
   total: { burst: 100, refillMs: 100 },
@@ -37,15 +37,16 @@ export function createOwnerRequests(
     if (network !== facts.network) {
       throw new HostingError(
         'wrong_peer',
-        `The statement is for the network "${network}", and this is "${facts.network}".`,
+        `The statement is for the network "${network}", but this node is of "${facts.network}". Sign one for this node.`,
       )
     }
     if (peer_id !== facts.peerId) {
-      throw new HostingError('wrong_peer', `The statement is for the node ${peer_id}, and this is ${facts.peerId}.`)
+      const message = `The statement is for the node ${peer_id}, but this node is ${facts.peerId}. Sign one for this node.`
+      throw new HostingError('wrong_peer', message)
     }
     const offBySeconds = Math.abs(clock.now() / 1_000 - created_at)
     if (offBySeconds <= STATEMENT_WINDOW_SECONDS) return
-    const message = `created_at is more than ${STATEMENT_WINDOW_SECONDS} s from this node's clock: sign a new statement.`
+    const message = `created_at is more than ${STATEMENT_WINDOW_SECONDS} s from this node's clock. Check your clock and sign a new statement.`
     throw new HostingError('stale_statement', message)
   }
 

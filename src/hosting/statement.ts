@@ -1,6 +1,6 @@
 /**
- * What an owner asks a node for: to be taken in, or to be let go (docs/protocol.md, "Asking to be hosted"). Signed as records
- * are, but never one of them: its `type` is none that a record may have, and a record is no statement.
+ * Statements by which an owner asks a node to host or to release an avatar (docs/protocol.md, "Asking to be hosted"). They
+ * are signed like records. No text is both a statement and a record, because a record never has this `type`.
  */
 import { canonicalText } from '../record/canonical.ts'
 import { sign } from '../record/curve.ts'
@@ -16,18 +16,18 @@ export interface HostingStatement {
   readonly avatar: Avatar
   /** Unix seconds. */
   readonly created_at: number
-  /** With `host`: URL of the node where the avatar lives now, to be asked for its records. */
+  /** With `host`: URL of the avatar's current node, to pull its records from. */
   readonly from?: string
-  /** With `host`: a code of the operator's. */
+  /** With `host`: an invitation code. */
   readonly invite?: string
   readonly network: string
-  /** The node that is asked. */
+  /** The node that the statement is for. */
   readonly peer_id: string
   readonly type: 'hosting'
   readonly version: '2'
 }
 
-/** A URL of 256 characters and all other members take half of it. */
+/** A statement with a URL of 256 characters takes half of this. */
 const MAX_STATEMENT_BYTES = 1_024
 const MAX_URL_CHARACTERS = 256
 const MAX_INVITE_CHARACTERS = 64
@@ -36,19 +36,19 @@ const AVATAR = /^0x0[23][0-9a-f]{64}$/
 const NETWORK = /^[a-z0-9-]{1,32}$/
 /** Peer ids as base58btc or as a CID (libp2p peer id specification, "String representation"). */
 const PEER_ID = /^[A-Za-z0-9]{1,128}$/
-/** Printable ASCII, for what else an address has is percent-encoded; no query and no fragment. */
+/** Printable ASCII, since URLs percent-encode everything else; no query and no fragment. */
 const URL_TEXT = /^https?:\/\/[\x21-\x22\x24-\x3e\x40-\x7e]+$/
 const INVITE = /^[A-Za-z0-9-]+$/
 
-/** The text that is signed: canonical JSON (RFC 8785). */
+/** Returns the text to sign: canonical JSON (RFC 8785). */
 export function statementText(statement: HostingStatement): string {
   return canonicalText(statement)
 }
 
 /**
- * Reads a statement and checks that it is its avatar's.
+ * Parses a statement and checks that its avatar signed it.
  *
- * @param text as it was signed
+ * @param text exactly as it was signed
  * @param signature 64 bytes r ‖ s, or 65 with v
  * @throws HostingError `invalid_statement`; RecordError `invalid_signature`, `high_s`, `wrong_recovery`
  */
@@ -58,7 +58,7 @@ export function verifyStatement(
   signature: Uint8Array,
 ): HostingStatement {
   const bytes = new TextEncoder().encode(text)
-  if (bytes.length > MAX_STATEMENT_BYTES) throw invalid(`it may take ${MAX_STATEMENT_BYTES} bytes`)
+  if (bytes.length > MAX_STATEMENT_BYTES) throw invalid(`it has more than ${MAX_STATEMENT_BYTES} bytes`)
   const statement = parse(text)
   const { compact, recoveryId } = splitSignature(signature, true)
   const digest = recordDigest(bytes, (each) => engine.keccak256(each))
@@ -66,7 +66,7 @@ export function verifyStatement(
   const recovered = recoveryId === null ? null : engine.recover(compact, recoveryId, digest)
   const isWrongV = recoveryId !== null && (recovered === null || Buffer.compare(recovered, key) !== 0)
   if (isWrongV || !engine.verify(compact, digest, key)) {
-    throw invalid("the signature is not the avatar's over this text: sign its exact bytes")
+    throw invalid('its signature does not match; sign the exact bytes of the text with the key of the avatar')
   }
   return statement
 }
@@ -90,21 +90,21 @@ function parse(text: string): HostingStatement {
     ['action must be "host" or "leave"', isHost || action === 'leave'],
     ['avatar must be 0x and 66 lower-case hex digits', isText(avatar, AVATAR, 68)],
     ['created_at must be an integer, Unix seconds', Number.isSafeInteger(created_at) && Number(created_at) >= 0],
-    ['network is no name of a network', isText(network, NETWORK, 32)],
-    ['peer_id is no peer id', isText(peer_id, PEER_ID, 128)],
+    ['network must be the name of a network', isText(network, NETWORK, 32)],
+    ['peer_id must be a peer id', isText(peer_id, PEER_ID, 128)],
     [
-      'from must be a URL, of the action host',
+      'from must be a URL, and needs the action "host"',
       from === undefined || (isHost && isText(from, URL_TEXT, MAX_URL_CHARACTERS)),
     ],
     [
-      'invite must be a code, of the action host',
+      'invite must be an invitation code, and needs the action "host"',
       invite === undefined || (isHost && isText(invite, INVITE, MAX_INVITE_CHARACTERS)),
     ],
-    ['it has members that it must not have', Object.keys(rest).length === 0],
+    ['it has unknown members', Object.keys(rest).length === 0],
   ]
   const fault = checks.find(([, holds]) => !holds)
   if (fault !== undefined) throw invalid(fault[0])
-  if (canonicalText(value) !== text) throw invalid('it is not its own RFC 8785 canonical form')
+  if (canonicalText(value) !== text) throw invalid('it is not in RFC 8785 canonical form')
   return value as HostingStatement
 }
 
@@ -113,7 +113,7 @@ function isText(value: unknown, pattern: RegExp, length: number): boolean {
 }
 
 function invalid(why: string): HostingError {
-  return new HostingError('invalid_statement', `This is no hosting statement: ${why}.`)
+  return new HostingError('invalid_statement', `The hosting statement is invalid: ${why}.`)
 }
 
 /**

@@ -2,18 +2,18 @@ import type { Avatar } from '../record/types.ts'
 import type { Source } from '../shares/types.ts'
 import type { Scope } from '../store/types.ts'
 
-/** `all`: everything that is not blocked and has not left. `listed`: just the avatars on the list. */
+/** `all`: host every avatar that is not blocked and has not left. `listed`: host only the avatars on the list. */
 export type HostingMode = 'all' | 'listed'
-/** Who is put on the list when its owner asks: everyone, who shows a code, or nobody. */
+/** Which owners get on the list when they ask: `open`: all; `invite`: those with an invitation code; `closed`: none. */
 export type HostingPolicy = 'open' | 'invite' | 'closed'
 
-/** Why a record is not taken, or an avatar not shown. */
+/** Why a record is not accepted, or an avatar not shown. */
 export interface HostingRefusal {
   readonly code: 'not_hosted' | 'blocked'
   readonly message: string
-  /** Offering the same again helps only after the operator has changed something. */
+  /** A retry helps only after the operator has changed something. */
   readonly retry: false
-  /** Where the avatar lives, as far as it is known: URLs and multiaddrs. */
+  /** Known homes of the avatar: URLs and multiaddrs. */
   readonly homes: readonly string[]
 }
 
@@ -22,9 +22,9 @@ export type HostingListName = 'hosted' | 'blocked' | 'gone'
 /** One avatar on a list. */
 export interface HostingEntry {
   readonly avatar: Avatar
-  /** Unix seconds: since when. */
+  /** When it was put on the list, in Unix seconds. */
   readonly at: number
-  /** Of those that are gone: where they said they live. */
+  /** On the list `gone`: the homes that the avatar named. */
   readonly homes?: readonly string[]
 }
 
@@ -32,55 +32,55 @@ export interface HostingCounts {
   readonly hosted: number
   readonly blocked: number
   readonly gone: number
-  /** Codes that nobody has used yet. */
+  /** Unused invitation codes. */
   readonly invites: number
 }
 
 export interface HostingNews {
-  /** Avatars of which what was read or refused before says nothing any more. */
+  /** Avatars for which earlier answers and refusals are out of date. */
   readonly changed: readonly Avatar[]
-  /** Those of them that are taken now, and were not. */
+  /** Those of `changed` that the node now accepts and did not accept before. */
   readonly admitted: readonly Avatar[]
 }
 
-/** What the other parts ask of hosting. All answers are of memory and cost a look into a table. */
+/** The questions that other parts ask hosting. Every answer is a look-up in memory. */
 export interface HostingRules {
   readonly mode: HostingMode
   readonly policy: HostingPolicy
-  /** Whether this node keeps and shows the avatar. */
+  /** Whether this node stores and shows the avatar. */
   hosts(avatar: Avatar): boolean
   isBlocked(avatar: Avatar): boolean
-  /** Whether the avatar is on the list, which counts in the mode `listed`. */
+  /** Whether the avatar is on the list, which matters in the mode `listed`. */
   isListed(avatar: Avatar): boolean
-  /** Why records of the avatar are refused, and reads of it answered with 404; undefined where they are not. */
+  /** Returns why records of the avatar are refused and reads of it get 404; undefined if the avatar is hosted. */
   admit(avatar: Avatar): HostingRefusal | undefined
-  /** Homes that are remembered of an avatar that is gone. */
+  /** Returns the remembered homes of an avatar that is gone. */
   formerHomes(avatar: Avatar): readonly string[]
   counts(): HostingCounts
-  /** Calls `listener` after every change that matters to others; the returned function ends it. */
+  /** Calls `listener` after every change of what is hosted; the returned function unsubscribes. */
   onChange(listener: (news: HostingNews) => void): () => void
 }
 
-/** The operator's side: changes are on disk when they resolve. */
+/** Operations of the operator. Changes are on disk when their promises resolve. */
 export interface OperatorApi {
-  /** Entries in ascending order of their avatars, `after` exclusive. */
+  /** Returns entries in ascending order of their avatars, `after` exclusive. */
   list(name: HostingListName, options: { readonly after?: Avatar; readonly limit: number }): HostingEntry[]
   /** @throws HostingError `hosting_full`, `failed` */
   add(avatars: readonly Avatar[]): Promise<void>
-  /** Takes avatars off the list, and lets go of what is held of them. */
+  /** Takes avatars off the list and deletes their records. */
   remove(avatars: readonly Avatar[]): Promise<void>
-  /** @param options.forget whether to let go of what is held, too */
+  /** @param options.forget whether to delete the records, too */
   block(avatars: readonly Avatar[], options: { readonly forget: boolean }): Promise<void>
   unblock(avatars: readonly Avatar[]): Promise<void>
-  /** Makes codes that put one avatar each on the list, under the policy `invite`. */
+  /** Creates invitation codes, each for one avatar, for the policy `invite`. */
   invite(count: number): Promise<string[]>
-  /** Makes all unused codes worthless; returns how many there were. */
+  /** Revokes all unused codes; returns how many there were. */
   revokeInvites(): Promise<number>
-  /** Lets go of all that is held and not hosted; returns how many avatars that are. */
+  /** Deletes the records of all avatars that are not hosted; returns the number of avatars. */
   tidy(): Promise<number>
 }
 
-/** What owners ask for, once their statement was verified. */
+/** Grants the requests of owners, once their statements were verified. */
 export interface HostingGrants {
   /**
    * Puts an avatar on the list.
@@ -88,19 +88,19 @@ export interface HostingGrants {
    * @returns whether it was there already
    * @throws HostingError `blocked`, `stale_statement`, `hosting_closed`, `invite_required`, `invite_unknown`, `hosting_full`
    */
-  grant(wish: { readonly avatar: Avatar; readonly createdAt: number; readonly invite?: string }): Promise<boolean>
+  grant(request: { readonly avatar: Avatar; readonly createdAt: number; readonly invite?: string }): Promise<boolean>
   /**
-   * Lets an avatar go.
+   * Takes an avatar off the list at its owner's request and deletes its records.
    *
    * @throws HostingError `not_hosted`, `stale_statement`, `hosting_full`
    */
-  release(wish: { readonly avatar: Avatar; readonly createdAt: number }): Promise<void>
+  release(request: { readonly avatar: Avatar; readonly createdAt: number }): Promise<void>
 }
 
-/** What a pull has come to. */
+/** The state of a pull. */
 export type PullState = 'waiting' | 'pulling' | 'done' | 'failed'
 
-/** A pull of an avatar's records from where it lived before (`GET /v2/hosting/{avatar}`). */
+/** Report on a pull of an avatar's records from its previous node (`GET /v2/hosting/{avatar}`). */
 export interface PullReport {
   readonly state: PullState
   readonly from: string
@@ -109,16 +109,16 @@ export interface PullReport {
   readonly finished_at: number | null
   /** Bytes received. */
   readonly bytes: number
-  /** Records that were new here, held already, and not taken. */
+  /** Records that were new, already stored, and not accepted. */
   readonly stored: number
   readonly duplicate: number
   readonly refused: number
-  /** Set where it failed. */
+  /** Set if the pull failed. */
   readonly code: string | null
   readonly message: string | null
 }
 
-/** What a granted request has come to. */
+/** The answer to a granted request. */
 export interface HostingAnswer {
   readonly status: 'granted'
   readonly action: 'host' | 'leave'
@@ -129,32 +129,32 @@ export interface HostingAnswer {
   readonly pulling: boolean
 }
 
-/** Where owners come with their statements. */
+/** Accepts the signed statements of owners. */
 export interface OwnerRequests {
   /**
-   * Whether one more request of a client may be handled now.
+   * Counts a request against the rate limits of its client.
    *
    * @returns 0, or the seconds to wait
    */
   admits(source: Source): number
   /**
-   * Does what a statement asks for.
+   * Verifies a statement and does what it asks for.
    *
-   * @param text the statement as it was signed
+   * @param text exactly as it was signed
    * @param signature 64 bytes r ‖ s, or 65 with v
-   * @throws HostingError why not; RecordError for a signature that is none
+   * @throws HostingError if the request is rejected; RecordError for a malformed signature
    */
   ask(text: string, signature: Uint8Array): Promise<HostingAnswer>
-  /** The pull of an avatar that is under way, or else the last one that is remembered. */
+  /** Returns the report of the current pull of an avatar, or else of the last one; undefined if none is remembered. */
   pullOf(avatar: Avatar): PullReport | undefined
 }
 
 export interface Hosting extends HostingRules, OperatorApi, HostingGrants {
-  /** What sync is about: everything, or the avatars on the list, newest first. */
+  /** The avatars that sync covers: all, or those on the list, newest first. */
   scope(): Scope
-  /** Goes on with what an end of the process has cut short. */
+  /** Resumes deletions that the end of the process interrupted. */
   resume(): void
-  /** Resolves once nothing is being written or let go of. */
+  /** Resolves once no change is being written and no deletion runs. */
   settled(): Promise<void>
   close(): Promise<void>
 }

@@ -11,7 +11,7 @@ import type { Environment } from '../platform/environment.ts'
 import { fileProblem, makeDirectory } from '../platform/files.ts'
 import { loadOperatorToken } from '../hosting/operator-token.ts'
 import { createOwnerRequests } from '../hosting/requests.ts'
-import { servedReader } from '../hosting/served-reader.ts'
+import { hostedReader } from '../hosting/hosted-reader.ts'
 import { createHttpServer } from '../http/server/server.ts'
 import { createIngest } from '../ingest/ingest.ts'
 import { createNetwork } from '../network/network.ts'
@@ -195,7 +195,7 @@ export async function createNode(
     const ownerRequests = createOwnerRequests({ hosting, puller, engine, clock: environment.clock }, facts)
     const http = await createHttpServer(
       {
-        store: servedReader(store, hosting.hosts, avatarOf),
+        store: hostedReader(store, hosting.hosts, avatarOf),
         kept: store,
         hosting,
         ownerRequests,

@@ -76,7 +76,7 @@ test('a byte order mark changes nothing, another encoding is named', async () =>
 
   const utf16 = Buffer.from(`\ufeff${bytes.toString()}`, 'utf16le')
   await writeFile(path, utf16)
-  await expect(read(path)).rejects.toThrow(/edited cannot be used: it is UTF-16 text\. Save it as UTF-8\.$/)
+  await expect(read(path)).rejects.toThrow(/edited: it is UTF-16 text\. Save it as UTF-8\.$/)
   expect(await readFile(path)).toEqual(utf16)
 })
 

@@ -161,11 +161,11 @@ test('a host that keeps sending, but too little, holds no place for long', async
   const slow = await serve((_, response) => void drip(response))
   const { puller } = await pullerOf({ stallMs: 200, bytesPerS: 100 })
   await puller.pull(avatar(1), slow.url)
-  const message = 'It sends less than 100 bytes a second.'
+  const message = 'The server sends less than 100 bytes a second.'
   expect(await ended(puller, avatar(1))).toMatchObject({ state: 'failed', code: 'unreachable', message })
   const { puller: patient } = await pullerOf({ stallMs: 200, bytesPerS: 1, totalMs: 1_500 })
   await patient.pull(avatar(1), slow.url)
-  expect((await ended(patient, avatar(1)))?.message).toMatch(/^It took longer/)
+  expect((await ended(patient, avatar(1)))?.message).toMatch(/^The pull took longer/)
 })
 
 test.each<[string, (write: (text: string) => void) => void]>([
@@ -183,7 +183,7 @@ test.each<[string, (write: (text: string) => void) => void]>([
   })
   const { puller } = await pullerOf({ stallMs: 200 })
   await puller.pull(avatar(1), host.url)
-  const message = 'No answer came for 0.2 s.'
+  const message = 'The server did not answer for 0.2 s.'
   expect(await ended(puller, avatar(1))).toMatchObject({ state: 'failed', code: 'unreachable', message })
 })
 

@@ -18,7 +18,7 @@ import { openStore } from '../../src/store/store.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
 import { payloadHead } from '../../src/record/payload-head.ts'
-import { servedReader } from '../../src/hosting/served-reader.ts'
+import { hostedReader } from '../../src/hosting/hosted-reader.ts'
 import type { HostingOptions } from '../../src/hosting/hosting.ts'
 import { createVerifyService } from '../../src/verify/verify-service.ts'
 import { openOwnerRequests, openHostingForTest } from '../hosting/open-hosting.ts'
@@ -121,7 +121,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
       {
         ...parts,
         metrics: httpMetrics,
-        store: servedReader(store, hosting.hosts, avatarOf),
+        store: hostedReader(store, hosting.hosts, avatarOf),
         kept: store,
         hosting,
         ownerRequests: openOwnerRequests(hosting, engine, '12D3KooWThisNode', { environment }),

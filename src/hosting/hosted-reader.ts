@@ -1,14 +1,14 @@
 import type { Avatar } from '../record/types.ts'
 import type { ExportMoment, StoreReader } from '../store/types.ts'
 
-/** The avatar of a stored record; the payload was verified before it was stored. */
+/** Returns the avatar of a stored record, whose payload was verified before it was stored. */
 export type AvatarOfPayload = (payload: Uint8Array) => Avatar | undefined
 
 /**
- * The store as others may read it: of avatars that are not hosted nothing is there. What is blocked may still be held, and so
- * may be what a node of another mode has collected.
+ * A view of the store without avatars that this node does not host. The store can still hold records of such avatars: of
+ * blocked ones, and of others that it collected in another mode.
  */
-export function servedReader(
+export function hostedReader(
   store: StoreReader,
   hosts: (avatar: Avatar) => boolean,
   avatarOf: AvatarOfPayload,
@@ -20,13 +20,13 @@ export function servedReader(
       const last = page === 'reset' ? undefined : page.at(-1)
       if (page === 'reset' || last === undefined) return page
       const shown = page.filter(({ avatar }) => hosts(avatar))
-      // An empty page would be taken for the end.
+      // The caller would take an empty page for the end.
       if (shown.length > 0) return shown
       after = last.sequence
     }
   }
 
-  /** A page of hosted avatars: as many as asked for, as long as there are more. */
+  /** Returns a page of hosted avatars; it has `limit` entries unless it is the last one. */
   async function hosted(
     list: (page: { after?: Avatar; limit: number }) => Promise<Avatar[]>,
     { after, limit }: { after?: Avatar; limit: number },
@@ -58,7 +58,7 @@ export function servedReader(
     },
     records: async (avatar, options) => (hosts(avatar) ? await store.records(avatar, options) : undefined),
     history: async (avatar, options) => (hosts(avatar) ? await store.history(avatar, options) : []),
-    exportMoment: async () => servedMoment(await store.exportMoment(), hosts),
+    exportMoment: async () => hostedMoment(await store.exportMoment(), hosts),
     avatars: (options) => hosted((page) => store.avatars(page), options),
     claims: (platform, identity, options) => hosted((page) => store.claims(platform, identity, page), options),
     events,
@@ -66,7 +66,7 @@ export function servedReader(
   }
 }
 
-function servedMoment(moment: ExportMoment, hosts: (avatar: Avatar) => boolean): ExportMoment {
+function hostedMoment(moment: ExportMoment, hosts: (avatar: Avatar) => boolean): ExportMoment {
   return {
     async *avatars() {
       for await (const avatar of moment.avatars()) if (hosts(avatar)) yield avatar

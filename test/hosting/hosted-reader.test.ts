@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Avatar } from '../../src/record/types.ts'
-import { servedReader } from '../../src/hosting/served-reader.ts'
+import { hostedReader } from '../../src/hosting/hosted-reader.ts'
 import { payloadHead } from '../../src/record/payload-head.ts'
 import type { StoreReader } from '../../src/store/types.ts'
 import { openDoor, type Door } from '../ingest/door.ts'
@@ -18,7 +18,7 @@ let reader: StoreReader
 beforeAll(async () => {
   door = await openDoor()
   await door.ingest.submit(records, { origin: 'http' })
-  reader = servedReader(door.store, isShown, (payload) => payloadHead(payload)?.avatar)
+  reader = hostedReader(door.store, isShown, (payload) => payloadHead(payload)?.avatar)
 })
 afterAll(() => door.close())
 
