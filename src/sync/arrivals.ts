@@ -8,14 +8,14 @@ import type { SessionParts } from './session.ts'
 export interface Arrival {
   readonly id: Uint8Array
   readonly record: SignedRecord
-  /** Whether this node has it already; then it need not be verified. */
+  /** Whether this node already has the record; then it need not be verified. */
   readonly isHeld: boolean
 }
 
 /**
- * Names the records of a frame.
+ * Computes the ids of the records in a frame.
  *
- * @param scope the avatars that they may be of; null: any
+ * @param scope the avatars that the records may belong to; null for any
  * @throws SyncError `invalid_record`, `out_of_scope`
  */
 export async function checkArrivals(
@@ -34,11 +34,11 @@ export async function checkArrivals(
 
 function checkScope({ payload }: SignedRecord, scope: ReadonlySet<Avatar>): void {
   const head = payloadHead(payload)
-  if (head === undefined) throw new SyncError('invalid_record', 'The peer sent a payload that is none.')
+  if (head === undefined) throw new SyncError('invalid_record', 'The peer sent bytes that are not a payload.')
   if (!scope.has(head.avatar)) throw new SyncError('out_of_scope', `The peer sent a record of ${head.avatar}, unasked.`)
 }
 
-/** Those of some ids that this node holds, but that no longer count. */
+/** The ids among some that this node holds and that are superseded. */
 export async function supersededOf(
   { source, keccak256 }: Pick<SessionParts, 'source' | 'keccak256'>,
   held: readonly Uint8Array[],

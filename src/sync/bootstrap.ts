@@ -1,13 +1,13 @@
 import type { Timers } from '../platform/environment.ts'
 import type { Bound } from '../negentropy/types.ts'
 
-/** Where a bulk stream that has not ended has come to; kept on disk, a node that is killed goes on from there. */
+/** How far an unfinished bulk stream has come. Stored on disk, so that a killed node resumes there. */
 export interface BootstrapMark {
   read(): Promise<Bound | null>
   write(bound: Bound | null): Promise<void>
 }
 
-/** A mark that a restart forgets. */
+/** A mark in memory; a restart loses it. */
 export function memoryMark(): BootstrapMark {
   let mark: Bound | null = null
   return {
@@ -22,23 +22,23 @@ export function memoryMark(): BootstrapMark {
 const START: Bound = { timestamp: 0, id: new Uint8Array(0) }
 
 /**
- * A peer with so many times as many records is streamed from, not reconciled with: what is sent twice, at most an eighth,
- * costs no more than the ids would (64 bytes a record, of about 500).
+ * From a peer with this many times as many records, this node streams everything instead of reconciling. At most an eighth is
+ * then sent twice, which costs no more than the ids would (64 bytes for each record of about 500).
  */
 const MUCH_MORE = 8
-/** Fewer records are reconciled in two or three round trips. */
+/** Below this number of records, reconciling takes two or three round trips. */
 const MANY_RECORDS = 1_024
 
 function lacksMuch(ours: number, theirs: number): boolean {
   return theirs - ours >= MANY_RECORDS && theirs >= ours * MUCH_MORE
 }
 
-/** Whether this node, when a peer wants to reconcile, should rather open a session itself, to bootstrap. */
+/** Whether this node should refuse a peer that wants to reconcile, and open a session itself, to bootstrap. */
 export function wantsBulk(ours: number, theirs: number, mark: Bound | null): boolean {
   return lacksMuch(ours, theirs) || (mark !== null && theirs - ours >= MANY_RECORDS)
 }
 
-/** Live records of both sides: all, and those below the mark, where there is one. */
+/** Numbers of live records on both sides: in total, and below the mark if there is one. */
 export interface Counts {
   readonly ours: number
   readonly theirs: number
@@ -48,8 +48,8 @@ export interface Counts {
 }
 
 /**
- * From where to stream, or null to reconcile. A mark is only a hint, for the peer may be another one: it counts if this
- * node has nearly all below it and lacks much above it. What is wrong with it the reconciliation finds afterwards.
+ * Where to start streaming, or null to reconcile. A mark is only a hint, because the peer may be another one: it is used if
+ * this node has nearly all records below it and lacks many above it. If the mark is wrong, a later reconciliation repairs that.
  */
 export function bulkStart({ ours, theirs, mark, oursBelow, theirsBelow }: Counts): Bound | null {
   if (ours === 0) return theirs > 0 ? START : null
@@ -60,11 +60,11 @@ export function bulkStart({ ours, theirs, mark, oursBelow, theirsBelow }: Counts
   return lacksMuch(ours, theirs) ? START : null
 }
 
-/** New bytes in each window that keep others out: less is no more than a second stream would bring. */
+/** New bytes in each window that keep the lease. With fewer, a second stream would be as fast. */
 const LEASE_WINDOW_MS = 5_000
 const LEASE_WINDOW_BYTES = 65_536
 
-/** The right to bootstrap, which one peer's session has at a time, as long as it brings something new. */
+/** The right to bootstrap. One session has it at a time, as long as it brings new records. */
 export class BulkLease {
   readonly #timers: Timers
   #holder: string | undefined
@@ -87,7 +87,7 @@ export class BulkLease {
     return true
   }
 
-  /** Bytes that were new came from this peer. */
+  /** Counts new bytes from this peer. */
   brought(peer: string, bytes: number): void {
     if (this.#holder === peer) this.#bytes += bytes
   }

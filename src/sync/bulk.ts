@@ -8,20 +8,20 @@ import type { Bound } from '../negentropy/types.ts'
 import { payloadHead } from '../record/payload-head.ts'
 import { unexpected, type SessionParts } from './session.ts'
 
-/** Frames between two writes of the mark: so much is asked for again after a kill, about 1 MiB. */
+/** Frames between two writes of the mark, about 1 MiB: after a kill, this much is requested again. */
 const FRAMES_PER_MARK = 4
-/** Records in a row that were held: what goes on like this is better reconciled. */
+/** After this many known records in a row, reconciling is better than streaming. */
 const MAX_HELD_IN_A_ROW = 16_384
 
 /**
- * Asks for all records from a bound on and takes them as they come, noting how far it has got.
+ * Requests all records from a bound on, stores them as they arrive, and updates the mark.
  *
  * @returns how many records were new
  * @throws SyncError
  */
 export async function receiveBulk(parts: SessionParts, channel: Channel, intake: Intake, from: Bound): Promise<number> {
   if (!parts.lease.take(parts.peer)) {
-    throw new SyncError('elsewhere', 'This node bootstraps from another peer just now.')
+    throw new SyncError('elsewhere', 'This node is bootstrapping from another peer.')
   }
   const stream = new BulkStream(parts, channel, intake)
   try {
@@ -43,7 +43,7 @@ class BulkStream {
   #lastCreatedAt: number
   #heldInARow = 0
   #frames = 0
-  /** The last record that is on disk with all before it. */
+  /** The last record that is on disk together with all records before it. */
   #last: SignedRecord | undefined
 
   constructor(parts: SessionParts, channel: Channel, intake: Intake) {
@@ -80,7 +80,7 @@ class BulkStream {
   #checkOrder(records: readonly SignedRecord[]): void {
     for (const { payload } of records) {
       const head = payloadHead(payload)
-      if (head === undefined) throw new SyncError('invalid_record', 'The peer sent a payload that is none.')
+      if (head === undefined) throw new SyncError('invalid_record', 'The peer sent bytes that are not a payload.')
       if (head.createdAt < this.#lastCreatedAt) {
         throw new SyncError('unasked_record', 'The peer streams records in another order than that of their time.')
       }
@@ -116,7 +116,7 @@ class BulkStream {
     if (this.#frames % FRAMES_PER_MARK === 0) await this.markLast()
   }
 
-  /** Notes how far it has got. The last record itself will be sent again. */
+  /** Writes the mark. The last record itself will be sent again. */
   async markLast(): Promise<void> {
     if (this.#last === undefined) return
     const { payload } = this.#last

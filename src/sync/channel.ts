@@ -10,13 +10,13 @@ export interface ChannelOptions {
   readonly timers: Timers
   /** Longest wait for the peer, in milliseconds. */
   readonly stallMs: number
-  /** Told of the bytes of every frame. */
+  /** Called with the bytes of every frame. */
   readonly count: (direction: 'in' | 'out', bytes: number) => void
 }
 
 /**
- * Frames of one session over a stream. Sends leave in the order of their calls, one at a time. A wait for the peer that
- * takes too long breaks the stream, and so does `fail`; from then on every call rejects, the ones under way included.
+ * The frames of one session over a stream. Frames are sent in the order of the calls, one at a time. If the peer takes too
+ * long, or after `fail`, the stream is aborted and every call rejects, pending ones included.
  */
 export class Channel {
   readonly #stream: FrameStream
@@ -38,7 +38,7 @@ export class Channel {
   send(frame: Frame): Promise<void> {
     const bytes = encodeFrame(frame)
     const sending = this.#sent.then(() => this.#guard(() => this.#stream.send(bytes), this.#options.stallMs, never))
-    // Whoever sent it hears of its failure; the next in line hears of it by its own attempt.
+    // The caller of this send gets its error. The next send finds the error by itself.
     this.#sent = sending.catch(() => {})
     this.#options.count('out', bytes.length)
     return sending
@@ -47,7 +47,7 @@ export class Channel {
   /**
    * The next frame; null once the peer has ended its side.
    *
-   * @param isExcused whether it is this node that the peer waits for; then it may take as long again
+   * @param isExcused whether the peer is waiting for this node; then it gets the same time again
    */
   async receive(waitMs: number = this.#options.stallMs, isExcused: () => boolean = never): Promise<Frame | null> {
     const bytes = await this.#guard(() => this.#stream.receive(), waitMs, isExcused)
@@ -56,7 +56,7 @@ export class Channel {
     return decodeFrame(bytes)
   }
 
-  /** The next frame where there must be one. */
+  /** The next frame; the end of the stream is an error here. */
   async expect(waitMs?: number): Promise<Frame> {
     const frame = await this.receive(waitMs)
     if (frame === null) throw new SyncError('broken', 'The peer ended the session in the middle.')
@@ -67,7 +67,7 @@ export class Channel {
     return this.#guard(() => this.#stream.close(), this.#options.stallMs, never)
   }
 
-  /** Breaks the stream; the first reason counts. */
+  /** Aborts the stream; the first reason counts. */
   fail(reason: SyncError): void {
     if (this.#failure !== undefined) return
     this.#failure = reason
@@ -81,7 +81,7 @@ export class Channel {
       const watch = (): (() => void) => this.#options.timers.after(waitMs, late)
       const late = (): void => {
         if (isExcused()) cancel = watch()
-        else this.fail(new SyncError('stalled', `The peer was waited for ${Math.round(waitMs / 1_000)} s in vain.`))
+        else this.fail(new SyncError('stalled', `The peer did not answer within ${Math.round(waitMs / 1_000)} s.`))
       }
       let cancel = watch()
       const over = (): void => {

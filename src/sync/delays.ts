@@ -6,12 +6,12 @@ export function fraction(random: Randomness): number {
   return (a * 65_536 + b * 256 + c) / 2 ** 24
 }
 
-/** A delay at random between two, so that nodes do not call one another in step. */
+/** A random delay between two bounds, so that nodes do not call each other in lockstep. */
 export function between(random: Randomness, leastMs: number, mostMs: number): number {
   return leastMs + fraction(random) * (mostMs - leastMs)
 }
 
-/** A quarter more or less. */
+/** A random delay within a quarter of the given one. */
 export function jittered(random: Randomness, delayMs: number): number {
   return between(random, delayMs * 0.75, delayMs * 1.25)
 }

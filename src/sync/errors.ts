@@ -2,16 +2,16 @@ import { messageOf } from '../platform/errors.ts'
 /**
  * Why a session ended early.
  *
- * - `malformed_frame`, `frame_too_large`, `unexpected_frame`: the peer does not speak the protocol (frames.ts).
- * - `negentropy`: its reconciliation is malformed or passes a bound.
+ * - `malformed_frame`, `frame_too_large`, `unexpected_frame`: the peer breaks the protocol (frame-decoder.ts).
+ * - `negentropy`: its reconciliation messages are malformed or exceed a bound.
  * - `invalid_record`, `unasked_record`, `out_of_scope`: it sent a record that no honest node sends, or that was not asked for.
- * - `withheld`: again and again it claims records that it does not deliver.
- * - `stalled`: it was waited for in vain. `out_of_time`: the session took longer than one may.
- * - `refused`: it does not want this session; `refusal` says why.
- * - `useless_bulk`: a bulk stream of records that are all held.
- * - `elsewhere`: this node bootstraps from another peer just now.
- * - `broken`: the stream ended or broke. `stopped`: this node stops.
- * - `busy`, `failed`: this node cannot take records now, or failed itself.
+ * - `withheld`: it repeatedly claims records that it does not deliver.
+ * - `stalled`: it did not answer in time. `out_of_time`: the session took longer than allowed.
+ * - `refused`: it refused the session; `refusal` says why.
+ * - `useless_bulk`: a bulk stream had only records that this node holds.
+ * - `elsewhere`: this node is bootstrapping from another peer.
+ * - `broken`: the stream ended or broke. `stopped`: this node is stopping.
+ * - `busy`, `failed`: this node cannot accept records now, or failed itself.
  */
 export type SyncErrorCode =
   | 'malformed_frame'
@@ -35,7 +35,7 @@ export type SyncErrorCode =
 /** Why a peer refuses or ends a session (sync.proto, `Refusal.Code`). */
 export type RefusalCode = 'wrong_network' | 'unsupported_version' | 'busy' | 'full' | 'reversed' | 'stopping' | 'scope'
 
-/** What no honest peer does. */
+/** Codes of errors that no honest peer causes. */
 const PEERS_FAULT: ReadonlySet<SyncErrorCode> = new Set([
   'malformed_frame',
   'frame_too_large',
@@ -49,16 +49,16 @@ const PEERS_FAULT: ReadonlySet<SyncErrorCode> = new Set([
 
 export interface SyncErrorOptions extends ErrorOptions {
   readonly refusal?: RefusalCode
-  /** Whether the peer is to blame, where the code alone does not tell. */
+  /** Whether the peer caused the error, if the code alone does not say. */
   readonly blame?: boolean
 }
 
 export class SyncError extends Error {
   override readonly name = 'SyncError'
   readonly code: SyncErrorCode
-  /** Set where the code is `refused`. */
+  /** Set if the code is `refused`. */
   readonly refusal: RefusalCode | undefined
-  /** Whether the peer is to be told of to the transport. */
+  /** Whether the transport must hear of it as an offence of the peer. */
   readonly blame: boolean
 
   constructor(code: SyncErrorCode, message: string, options: SyncErrorOptions = {}) {
@@ -69,7 +69,7 @@ export class SyncError extends Error {
   }
 }
 
-/** Any error as a `SyncError`: what is not one is this node's own failure. */
+/** Any error as a `SyncError`. An error of another class is this node's own failure. */
 export function asSyncError(error: unknown): SyncError {
   if (error instanceof SyncError) return error
   const message = messageOf(error)

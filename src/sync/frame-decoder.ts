@@ -15,7 +15,7 @@ import {
 } from './limits.ts'
 
 /**
- * The frame of these bytes.
+ * Decodes a frame.
  *
  * @returns views of `bytes`
  * @throws SyncError `malformed_frame`, `frame_too_large`
@@ -103,7 +103,7 @@ class Fields {
     readFields(
       bytes,
       (field, value) => {
-        // What sync.proto does not name is ignored, and takes no memory.
+        // Fields that sync.proto does not define are ignored and take no memory.
         if (field < 8) this.#values.set(field, value)
       },
       malformed,
@@ -130,7 +130,7 @@ class Fields {
 }
 
 function text(bytes: Uint8Array): string {
-  // Only compared: broken UTF-8 becomes U+FFFD, which is in no network's name.
+  // The text is only compared: broken UTF-8 becomes U+FFFD, which no network's name contains.
   return new TextDecoder().decode(bytes)
 }
 

@@ -1,4 +1,4 @@
-/** The frames of a session, as sync.proto says, which also tells when each is sent. */
+/** The frames of a session, as defined in sync.proto, which also says when each is sent. */
 import type { Bound } from '../negentropy/types.ts'
 import type { SignedRecord } from '../record/types.ts'
 import type { RefusalCode } from './errors.ts'
@@ -64,7 +64,7 @@ export const KINDS = [
   'taken',
 ] as const satisfies readonly Frame['kind'][]
 
-/** Numbers of `Refusal.Code` are places in this list. */
+/** The numbers of `Refusal.Code` are indices of this list. */
 export const REFUSALS = [
   'unknown',
   'wrong_network',
@@ -76,7 +76,7 @@ export const REFUSALS = [
   'scope',
 ] as const satisfies readonly (RefusalCode | 'unknown')[]
 
-/** The parts of a Welcome that tells nothing of what is held. */
+/** The members of a Welcome that says nothing about the records held. */
 export const NOTHING_KNOWN = {
   count: 0,
   below: 0,

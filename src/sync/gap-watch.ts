@@ -3,18 +3,18 @@ import type { Timers } from '../platform/environment.ts'
 import type { Avatar, RecordId } from '../record/types.ts'
 import type { StoreReader } from '../store/types.ts'
 
-/** After a commit, so that what the next ones bring is not told of. */
+/** Delay after a commit: the next commits may bring the missing records. */
 const DELAY_MS = 100
-/** Avatars that are told of together; what more of them lack is left to sync's timer. */
+/** Most avatars in one report. Sync's timer handles the others. */
 const MAX_AVATARS = 1_024
-/** Avatars of which it is remembered what they lack: about 7 KB each at most. */
+/** Avatars whose missing ids are remembered, about 7 KB each at most. */
 const MAX_KNOWN = 1_024
 
 /**
- * Follows what avatars lack after commits, and tells of ids that they newly lack.
+ * Watches which records avatars lack after commits, and reports ids that newly went missing.
  *
- * @param newlyMissing told of ids that were not missing before; of at most 100 an avatar
- * @returns ends it
+ * @param newlyMissing called with ids that were not missing before; at most 100 for each avatar
+ * @returns a function that stops watching
  */
 export function watchGaps(
   {
@@ -26,7 +26,7 @@ export function watchGaps(
   },
   newlyMissing: (ids: readonly RecordId[]) => void,
 ): () => void {
-  /** What avatars with gaps lack since the last look. */
+  /** The ids that avatars with gaps lacked at the last check. */
   const lacking = new Map<Avatar, readonly RecordId[]>()
   const known = new LRUCache<Avatar, ReadonlySet<RecordId>>({ max: MAX_KNOWN })
   let cancel: (() => void) | null = null

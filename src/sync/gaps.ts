@@ -7,13 +7,13 @@ import type { PeerState } from './peers.ts'
 import type { Refusals } from './refusals.ts'
 import type { SyncSource } from '../store/types.ts'
 
-/** Missing ids asked for once; which they are is forgotten after so many others. */
+/** Missing ids that are remembered as asked for; older ones are forgotten. */
 const MAX_ASKED = 65_536
-/** Missing ids that wait to be asked for; more are left to the timer. */
+/** Most missing ids that wait to be requested. The timer handles more. */
 const MAX_WAITING = 4_096
-/** Peers that are asked for one id. */
+/** Most peers that are asked for one id. */
 const MAX_PEERS = 3
-/** Times that asking is put off while a session brings records, or no peer is free. */
+/** How often a request is postponed while a session brings records, or no peer is free. */
 const MAX_POSTPONED = 10
 
 export interface GapComponents {
@@ -29,13 +29,13 @@ export interface GapComponents {
 }
 
 /**
- * Asks for ids that newly go missing, once: of one peer, then of two others if it has not got them. What still lacks then
- * is for the next session on the timer.
+ * Requests ids that newly went missing, once: from one peer, then from two others if it does not have them. The next session on
+ * the timer handles the rest.
  */
 export class Gaps {
   readonly #components: GapComponents
   readonly #delayMs: number
-  /** Made when something goes missing: it takes the room for all it may hold at once. */
+  /** Created when something goes missing, because it reserves the memory for all of its entries at once. */
   #asked: LRUCache<string, true> | undefined
   readonly #waiting = new Map<string, Uint8Array>()
   readonly #tried = new Set<PeerState>()
@@ -92,7 +92,7 @@ export class Gaps {
     this.#postponed = 0
     await this.#drop()
     if (this.#waiting.size === 0) this.#tried.clear()
-    // Ids that came to wait meanwhile may be given up with them: the timer sees to those.
+    // Ids that were added meanwhile may be dropped too; the timer handles those.
     if (this.#tried.size >= MAX_PEERS) this.#rest()
     this.#arm()
   }
@@ -103,7 +103,7 @@ export class Gaps {
     this.#postponed = 0
   }
 
-  /** Drops ids that arrived in the meantime, or that would be refused. */
+  /** Removes ids that arrived in the meantime, or that would be refused. */
   async #drop(): Promise<void> {
     const { source, refusals } = this.#components
     const waiting = [...this.#waiting]

@@ -3,36 +3,36 @@ import type { SessionProgress, SyncOutcome, SyncPhase } from './session.ts'
 
 export type SyncRole = 'initiator' | 'responder'
 
-/** How sync with one peer stands, as `GET /v2/peers` shows it. Counts are over all sessions since this node started. */
+/** The status of sync with one peer, as `GET /v2/peers` shows it. Counts are over all sessions since this node started. */
 export interface PeerSyncHealth {
   readonly peer_id: string
-  /** What a session does just now; `waiting`: for a place; `backing_off`: after failures. */
+  /** What the current session does; `waiting`: for a free session; `backing_off`: after failures. */
   readonly state: SyncPhase | 'idle' | 'waiting' | 'backing_off'
-  /** Of the session under way. */
+  /** The role in the current session. */
   readonly role: SyncRole | null
-  /** Records moved by the session under way, of `total` where that is known. */
+  /** Records that the current session has transferred; `total` if known. */
   readonly progress: { readonly done: number; readonly total: number | null } | null
   /**
-   * The last reconciliation that ran to its end, as this node saw it. One that the peer opened is here only if both were
-   * equal in the end, for otherwise just the peer knows how it ended.
+   * The last completed reconciliation, as this node saw it. A reconciliation that the peer opened is here only if both were equal
+   * at the end; otherwise only the peer knows how it ended.
    */
   readonly last: {
     /** Unix seconds. */
     readonly finished_at: number
     readonly role: SyncRole
     readonly outcome: SyncOutcome
-    /** Ids that one side had and the other had not, when it began; as the responder: records that it took or gave. */
+    /** Ids that only one side had at the beginning; for a responder: records that it received or sent. */
     readonly differences: number
     /** Ids that still differed because this node refused them. */
     readonly refused_here: number
-    /** Ids that still differed because the peer refused them, by its own account. */
+    /** Ids that still differed because the peer says that it refused them. */
     readonly refused_there: number
   } | null
-  /** Sessions that ran to their end. */
+  /** Completed sessions. */
   readonly sessions: number
-  /** Failures since then. */
+  /** Failures since the last completed session. */
   readonly failures: number
-  /** Code of the last failure, until a session runs to its end. */
+  /** Code of the last failure, until a session completes. */
   readonly error: string | null
   readonly records_in: number
   readonly records_out: number
@@ -43,7 +43,7 @@ export interface PeerSyncHealth {
 const COUNTS = ['recordsIn', 'recordsOut', 'bytesIn', 'bytesOut'] as const
 type Counts = Record<(typeof COUNTS)[number], number>
 
-/** Keeps the health of one peer. */
+/** Tracks the sync status of one peer. */
 export class HealthKeeper {
   readonly #clock: Clock
   readonly #running = new Map<SessionProgress, SyncRole>()
@@ -80,7 +80,7 @@ export class HealthKeeper {
     this.#last = { finished_at: Math.floor(this.#clock.now() / 1_000), ...last }
   }
 
-  /** @param isSevere false where the session got somewhere before it failed */
+  /** @param isSevere false if the session made progress before it failed */
   failed(code: string, isSevere: boolean): void {
     this.#error = code
     if (isSevere) this.#failures += 1

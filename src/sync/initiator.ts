@@ -16,17 +16,17 @@ import type { SyncMoment } from '../store/types.ts'
 import type { FrameStream } from './types.ts'
 
 /**
- * Passes about the same avatars. Two suffice where nobody writes meanwhile; a chain of records that came in a bad order, and
- * is longer than what may be pending, takes more.
+ * Most passes about the same avatars. Two are enough if no one writes meanwhile. A chain of records that arrived in a bad order
+ * and is longer than the limit of pending records takes more.
  */
 const MAX_PASSES = 16
-/** Passes of one session, as many as are served. */
+/** Most passes of one session; a responder serves as many. */
 const MAX_SESSION_PASSES = 64
-/** Groups that the avatars of one session are in at most: each has four passes then. */
+/** Most groups of avatars in one session, so that each group has at least four passes. */
 const MAX_GROUPS = 16
 
 /**
- * Reconciles with a peer on a stream opened to it, and moves what differs.
+ * Reconciles with a peer on a stream that this node opened, and transfers the differences.
  *
  * @throws SyncError
  */
@@ -37,7 +37,7 @@ export function runInitiator(parts: SessionParts, stream: FrameStream): Promise<
 }
 
 /**
- * Asks a peer for some records.
+ * Requests some records from a peer.
  *
  * @returns how many of the ids the peer did not have
  * @throws SyncError
@@ -88,14 +88,14 @@ function welcomeOf(frame: Awaited<ReturnType<Channel['expect']>>): WelcomeFrame 
   return frame
 }
 
-/** The avatars that a session is about, where it is not about everything. */
+/** The avatars of a session with a list. */
 interface Listed {
   readonly avatars: readonly Avatar[]
-  /** Bits: those of which both sides hold different records. */
+  /** Bits of the avatars of which both sides hold different records. */
   readonly differing: Uint8Array
 }
 
-/** Some of them, that passes are about. */
+/** A group of these avatars that one pass handles. */
 interface Group {
   readonly avatars: Set<Avatar>
   /** Their bits. */
@@ -176,7 +176,7 @@ class Initiator {
     return this.#passes({ avatars, differing }, undefined)
   }
 
-  /** Passes until nothing more is found to move. */
+  /** Runs passes until one finds nothing more to transfer. */
   async #passes(listed: Listed | undefined, first: PassTotals | undefined): Promise<SessionReport> {
     this.#parts.progress.phase = 'reconciling'
     const groups = listed === undefined ? [null] : await this.#groupsOf(listed)
@@ -193,7 +193,7 @@ class Initiator {
     }
   }
 
-  /** The avatars that differ, in groups that one pass each is about: a pass has the records of all of its group in memory. */
+  /** Divides the avatars that differ into groups, one for each pass. A pass has the records of its whole group in memory. */
   async #groupsOf({ avatars, differing }: Listed): Promise<Group[]> {
     const sums = await this.#parts.source.avatarSums(choose(avatars, differing))
     const records = sums.reduce((sum, { count }) => sum + count, 0)
@@ -215,10 +215,10 @@ class Initiator {
   }
 
   /**
-   * Passes about a group, or about everything, until one finds nothing more to move.
+   * Runs passes about a group, or about everything, until one finds nothing more to transfer.
    *
-   * @param last the pass that has run already
-   * @returns what the last one found
+   * @param last the pass that has already run
+   * @returns the totals of the last pass
    */
   async #repeat(group: Group | null, maxPasses: number, last: PassTotals | undefined): Promise<PassTotals> {
     for (let left = maxPasses; last === undefined || (last.moved > 0 && left > 0); left -= 1) {
@@ -232,7 +232,7 @@ class Initiator {
       } finally {
         await moment.close()
       }
-      // What the later ones find is new.
+      // Differences that later passes find are new.
       if (isFirst) this.#differences += last.found
     }
     return last

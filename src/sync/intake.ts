@@ -11,17 +11,17 @@ import { payloadHead } from '../record/payload-head.ts'
 import type { Refusals } from './refusals.ts'
 
 /**
- * Frames of records on their way to disk at once, so that some are verified while others are committed, and commits are
- * large: about 4,000 small records, half of what may wait at the door.
+ * Most frames of records submitted at once, so that some are verified while others are committed, and commits are large: about
+ * 4,000 small records, half of what may wait at ingest.
  */
 const MAX_UNDER_WAY = 8
-/** Records refused for now that one session holds, to offer them again: about 16,000 small ones. */
+/** Bytes of records refused for now that one session keeps, to submit them again: about 16,000 small records. */
 const RETRY_LIMITS = { maxRecords: 65_536, maxBytes: 8 * 1_024 * 1_024 }
-/** Ids that are remembered of records for which there was no room: as many as are remembered of refused ones. */
+/** Most remembered ids of records that did not fit into that memory; as many as refused ids. */
 const MAX_DROPPED = 65_536
-/** Such a record had no second try, so it waits no longer than this the next time. */
+/** Such a record had no second attempt, so it waits at most this long the next time. */
 const DROPPED_MS = 60_000
-/** Attempts at a busy door, a second apart: together less than what a peer waits for us. */
+/** Attempts while ingest is busy, one second apart; together less than a peer waits for an answer. */
 const MAX_BUSY_ATTEMPTS = 20
 /** A record whose created_at is further ahead than this of the node's clock is refused until then (docs/protocol.md). */
 const MAX_AHEAD_MS = 3_600_000
@@ -30,11 +30,11 @@ export interface IntakeComponents {
   readonly ingest: Pick<Ingest, 'submit'>
   readonly environment: Pick<Environment, 'timers'>
   readonly refusals: Refusals
-  /** The host that the peer counts for. */
+  /** The host of the peer. */
   readonly host: Source
 }
 
-/** What became of all records of one session. */
+/** The results of all records of one session. */
 export interface IntakeTotals {
   /** New to this node, and on disk. */
   accepted: number
@@ -53,14 +53,14 @@ interface UnderWay {
 type Told = (results: readonly IngestResult[]) => void | Promise<void>
 
 /**
- * The way of one session's records through the ingest door: a few frames under way at once, the next one waits, which holds
- * the sender back. What was refused is remembered, and what is only too early is offered again.
+ * Submits the records of one session to ingest: a few frames at once; the next one waits, which slows down the sender. Refused
+ * records are remembered, and records that came before what they cite are submitted again.
  */
 export class Intake {
   readonly totals: IntakeTotals = { accepted: 0, duplicates: 0, superseded: 0, refused: 0 }
   readonly #components: IntakeComponents
   readonly #condition = new Condition()
-  /** Of submissions that found the door busy. */
+  /** Submissions that found ingest busy. */
   readonly #pauses = new Set<Condition>()
   readonly #refusedForNow: RetryBuffer<{ readonly record: SignedRecord; readonly key: string }>
   /** Keys of refused records for which there was no room. */
@@ -79,16 +79,15 @@ export class Intake {
     this.#failed = failed
   }
 
-  /** Whether something is under way. */
+  /** Whether a submission is in progress. */
   get isBusy(): boolean {
     return this.#underWay > 0
   }
 
   /**
-   * Takes records as soon as there is room for them; `told` is called once they are on disk or refused, in the order of
-   * the calls.
+   * Submits records as soon as there is room. `told` is called once they are on disk or refused, in the order of the calls.
    *
-   * @throws SyncError what an earlier call has come to: `invalid_record`, `busy`, `failed`
+   * @throws SyncError the error of an earlier call: `invalid_record`, `busy`, `failed`
    */
   async add(records: readonly SignedRecord[], told?: Told): Promise<void> {
     while (this.#underWay >= MAX_UNDER_WAY && this.#end === undefined) await this.#condition.wait()
@@ -96,12 +95,12 @@ export class Intake {
     this.#underWay += 1
     const { generation } = this.#components.refusals
     const submitted = this.#submit(records)
-    // Its failure is noticed below, in its turn.
+    // A failure is handled below, in the order of the calls.
     submitted.catch(() => {})
     this.#inOrder = this.#finish(this.#inOrder, { records, generation, submitted }, told)
   }
 
-  /** Notes what became of records, after those before them. */
+  /** Counts the results of records, after those of earlier records. */
   async #finish(
     before: Promise<void>,
     { records, generation, submitted }: UnderWay,
@@ -124,8 +123,8 @@ export class Intake {
   }
 
   /**
-   * Resolves once everything is on disk or refused for now. Peers send in the order of created_at, in which a record may come
-   * long before what it cites. Offered again in the order of counters, the first of them never waits for another.
+   * Resolves once everything is on disk or refused for now. Peers send in the order of created_at, so a record may come long
+   * before the records that it cites. Submitted again in the order of counters, a record comes after what it cites.
    */
   async drain(): Promise<void> {
     await this.settled()
@@ -141,12 +140,12 @@ export class Intake {
     if (this.#end !== undefined) throw this.#end
   }
 
-  /** Resolves once nothing is under way, well or badly. */
+  /** Resolves once no submission is in progress, whatever its result. */
   async settled(): Promise<void> {
     while (this.#underWay > 0) await this.#condition.wait()
   }
 
-  /** What is under way still gets to disk, and is told of; nothing else is taken. */
+  /** Stops: submissions in progress still reach the disk and are reported; no others begin. */
   stop(reason: SyncError): void {
     this.#stopped ??= reason
     this.#wake()
@@ -163,7 +162,7 @@ export class Intake {
 
   async #submit(records: readonly SignedRecord[]): Promise<IngestResult[]> {
     if (records.length === 0) return []
-    // A session holds its peer back itself, so it may have all of the door except the reserve.
+    // A session slows down its peer by itself, so it may use all of ingest except the reserve.
     const source = { key: this.#components.host.key, isShared: true }
     return await submitWithRetry(
       () => this.#components.ingest.submit(records, { origin: 'sync', source }),
@@ -177,7 +176,7 @@ export class Intake {
     )
   }
 
-  /** Ends early when something under way here has ended. */
+  /** Ends early when one of the submissions here has ended. */
   async #pause(delayMs: number): Promise<void> {
     const pause = new Condition()
     const cancel = this.#components.environment.timers.after(delayMs, () => pause.notify())
@@ -187,7 +186,7 @@ export class Intake {
     cancel()
   }
 
-  /** @param isOfNow whether the policy is still the one by which they were judged */
+  /** @param isOfNow whether the policy is the same as when the records were judged */
   #note(records: readonly SignedRecord[], results: readonly IngestResult[], isOfNow: boolean): void {
     for (const [at, result] of results.entries()) {
       const record = records[at]
@@ -235,7 +234,7 @@ export class Intake {
     if (this.#dropped.size < MAX_DROPPED) this.#dropped.add(key)
   }
 
-  /** Dropped records may be asked for again at once: those that had room were taken, so they can be next. */
+  /** Dropped records may be requested again at once: the records that had room are stored, so these can be next. */
   #forgetDropped(): void {
     for (const key of this.#dropped) this.#components.refusals.forget(key)
     this.#dropped.clear()

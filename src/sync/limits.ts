@@ -1,14 +1,14 @@
 import type { ShareLimits } from '../shares/types.ts'
-/** Numbers of the session protocol, that both sides agree on (sync.proto). */
+/** Numbers of the session protocol that both sides agree on (sync.proto). */
 
 /** Revision of the session protocol. */
 export const SYNC_VERSION = 2
-/** Greatest frame. */
+/** Largest frame. */
 export const MAX_FRAME_BYTES = 1_048_576
 /**
- * Greatest Negentropy message, made or taken: about 2,000 ids. Measured on 80,000 differences among 120,000 ids: 85 round
- * trips with 16 KiB, 22 with 64 KiB, 7 with 256 KiB, 1.29 MB of messages each time. Beyond 64 KiB the records, that stream
- * meanwhile, take longer than the round trips, and an answer would bring more ids than wait for a place.
+ * Largest Negentropy message, sent or accepted: about 2,000 ids. Measured on 80,000 differences among 120,000 ids: 85 round
+ * trips with 16 KiB, 22 with 64 KiB, 7 with 256 KiB, and 1.29 MB of messages each time. Above 64 KiB the records that stream
+ * meanwhile take longer than the round trips, and an answer would bring more ids than may wait.
  */
 export const MAX_NEGENTROPY_BYTES = 65_536
 /** Avatars in a list. With a fingerprint each they fill half a frame. */
@@ -22,17 +22,17 @@ export const RECORDS_FRAME_BYTES = 262_144
 /** Records in one frame of a bulk stream. */
 export const BULK_FRAME_RECORDS = 1_024
 
-/** What one node keeps to, whatever the others do. */
+/** Limits of one node, independent of its peers. */
 export interface SyncLimits {
-  /** Waiting for a peer's next frame, or for room to send one. Default 30 s. */
+  /** Longest wait for a peer's next frame, or for room to send one. Default 30 s. */
   readonly stallMs: number
-  /** One session; what is left is done by the next. Default 10 min: a million records at 2,000 a second. */
+  /** Longest session; the next one does the rest. Default 10 min: a million records at 2,000 a second. */
   readonly sessionMs: number
   /** A session that this node opened may be ended after this time for others that wait. Default 30 s. */
   readonly turnMs: number
-  /** Opening a stream, and the first frame on one. Default 10 s. */
+  /** Longest wait for a stream to open, and for its first frame. Default 10 s. */
   readonly openMs: number
-  /** Between two sessions with a peer that owe nothing to an event, a quarter more or less. Default 30 s. */
+  /** Interval of sessions with a peer on the timer, within a quarter. Default 30 s. */
   readonly intervalMs: number
   /** Sessions at once that this node opened. Default 8. */
   readonly outbound: number

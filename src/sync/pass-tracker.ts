@@ -4,20 +4,20 @@ import type { RefusedEntry } from './frame-types.ts'
 import { idKey } from './ids.ts'
 import type { SessionParts } from './session.ts'
 
-/** Claims that a peer may fail to keep in one session: a snapshot may drop many records at once, but rarely so many. */
+/** Undelivered claims in one session before the peer is penalised. A snapshot may drop many records at once, but rarely this many. */
 const MAX_UNDELIVERED = 4_096
-/** Ids found held, though a moment ago they were not. */
+/** Most remembered ids that were needed and then found held. */
 const MAX_SEEN_HELD = 65_536
-/** Times that one id may be claimed and not delivered, minutes apart, before it is a lie. */
+/** Undelivered claims of one id, minutes apart, before the peer is penalised. */
 const PATIENCE = 3
-/** Longest time that a peer can keep a record from being offered again, if it is not for good. */
+/** Longest time for which a peer can postpone a record, unless it refuses the record for good. */
 const MAX_RETRY_S = 86_400
 
-/** What one look at both sides found, and what became of it. */
+/** What one pass found, and the results. */
 export interface PassTotals {
-  /** Ids that one side has and the other has not. */
+  /** Ids that only one side has. */
   found: number
-  /** Of those, settled now: taken by this node or by the peer, or gone. */
+  /** Of those, settled now: stored by this node or by the peer, or gone. */
   moved: number
   /** Refused by this node, now or before. */
   refusedHere: number
@@ -27,12 +27,12 @@ export interface PassTotals {
   undelivered: number
 }
 
-/** What passes of one session share. */
+/** State that the passes of one session share. */
 export interface PassMemory {
   /** Keys of ids that were needed and yet held. */
   readonly seenHeld: Set<string>
   undelivered: number
-  /** Whether the peer claims one id again and again. */
+  /** Whether the peer repeatedly claims an id that it does not deliver. */
   isWithholding: boolean
 }
 
@@ -40,7 +40,7 @@ export function newPassMemory(): PassMemory {
   return { seenHeld: new Set(), undelivered: 0, isWithholding: false }
 }
 
-/** Keeps the books of one pass: which ids are worth moving, and what became of those that were. */
+/** Tracks the ids of one pass: which ones to transfer, and the results of those. */
 export class PassTracker {
   readonly totals: PassTotals = { found: 0, moved: 0, refusedHere: 0, refusedThere: 0, undelivered: 0 }
   readonly #parts: SessionParts
@@ -51,7 +51,7 @@ export class PassTracker {
     this.#memory = memory
   }
 
-  /** Of the ids that the peer claims: those to ask for. */
+  /** The ids to request, of those that the peer claims. */
   async wanted(need: readonly Uint8Array[]): Promise<Uint8Array[]> {
     const { refusals, memory } = this.#parts
     this.totals.found += need.length
@@ -65,7 +65,7 @@ export class PassTracker {
     })
   }
 
-  /** Of the ids that the peer lacks: those to send. */
+  /** The ids to send, of those that the peer lacks. */
   offered(have: readonly Uint8Array[]): Uint8Array[] {
     this.totals.found += have.length
     return have.filter((id) => {
@@ -75,7 +75,7 @@ export class PassTracker {
     })
   }
 
-  /** Of these ids those that are not held. */
+  /** The ids among these that are not held. */
   async lacking(ids: readonly Uint8Array[]): Promise<Uint8Array[]> {
     const held = await this.#parts.source.held(ids)
     return ids.filter((id, at) => {
@@ -84,7 +84,7 @@ export class PassTracker {
     })
   }
 
-  /** An id that is needed and yet held: once, gossip was quicker; again, it is superseded here. */
+  /** An id was needed and is already held. The first time, gossip was faster; the second time, it is superseded here. */
   #noteHeld(key: string): void {
     const { seenHeld } = this.#memory
     const { refusals } = this.#parts
@@ -99,7 +99,7 @@ export class PassTracker {
     }
   }
 
-  /** Records that were asked for have gone through the door. */
+  /** Counts the results of requested records. */
   taken(results: readonly IngestResult[]): void {
     for (const { status } of results) {
       if (status === 'refused' || status === 'superseded') this.totals.refusedHere += 1
@@ -108,7 +108,7 @@ export class PassTracker {
   }
 
   /**
-   * Ids that were asked for and did not come.
+   * Counts ids that were requested and did not come.
    *
    * @param isClaimed whether the peer said that it has them
    * @throws SyncError `withheld`
@@ -128,7 +128,7 @@ export class PassTracker {
   }
 
   /**
-   * What the peer made of records that were sent to it.
+   * Counts the peer's results for records that were sent to it.
    *
    * @param pushed their keys
    * @throws SyncError `unexpected_frame`

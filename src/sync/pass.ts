@@ -14,29 +14,29 @@ import { RecordReader } from './record-reader.ts'
 import { fromNegentropy, negentropyOptions, unexpected, type SessionParts } from './session.ts'
 import type { SyncMoment } from '../store/types.ts'
 
-/** Ids that wait to be moved before the next Negentropy message is sent; its answer may bring 10,000 more. */
+/** With fewer ids waiting than this, the next Negentropy message is sent; its answer may bring 10,000 more. */
 const MAX_WAITING_IDS = 8_192
-/** Requests, and frames of records, that the peer has not answered yet: enough to keep a distant one busy. */
+/** Most unanswered requests, and frames of records: enough to keep a distant peer busy. */
 const MAX_REQUESTS = 3
 const MAX_PUSHES = 4
 interface Reconciling {
   readonly number: number
   readonly moment: SyncMoment
-  /** The first message to send, with the avatars that it is about; or the answer to one that was sent. */
+  /** The first message to send, with its avatars; or the answer to a message that was sent. */
   readonly begin: { readonly opening: Uint8Array; readonly subset: Uint8Array } | { readonly answer: Uint8Array }
 }
 
 export interface PassPlan {
-  /** Null where ids to be fetched are known already. */
+  /** Null if the ids to fetch are already known. */
   readonly reconciling: Reconciling | null
   readonly fetch?: readonly Uint8Array[]
-  /** The avatars that it is about; null: all. */
+  /** The avatars of the pass; null for all. */
   readonly avatars: ReadonlySet<Avatar> | null
 }
 
 /**
- * One pass of the initiator: finds what differs between two moments, and meanwhile requests what this side lacks and sends
- * what the other lacks. Two loops, one that reads and one that writes: the peer may not read before this side has.
+ * One pass of the initiator: finds the differences between two moments, and meanwhile requests what this side lacks and sends
+ * what the other side lacks. One loop reads and one writes, because the peer may not read before this side does.
  */
 export class Pass {
   readonly #parts: SessionParts
@@ -82,7 +82,7 @@ export class Pass {
     await this.#intake.drain()
     const after = this.#intake.totals
     const { totals } = this.#tracker
-    // What was held back, and then taken, was counted as refused.
+    // Records that were kept back and then stored were counted as refused.
     totals.moved += after.accepted + after.duplicates - before.accepted - before.duplicates
     totals.refusedHere += after.refused + after.superseded - before.refused - before.superseded
     totals.moved += this.#reader.missing.length
@@ -90,7 +90,7 @@ export class Pass {
     return totals
   }
 
-  /** The first failure breaks the stream, which ends the other loop. */
+  /** The first failure aborts the stream, which ends the other loop. */
   async #guard(loop: Promise<void>): Promise<void> {
     try {
       await loop
@@ -114,7 +114,7 @@ export class Pass {
     }
   }
 
-  /** False if there is nothing to write now. */
+  /** Writes one frame; false if there is nothing to write now. */
   async #writeNext(): Promise<boolean> {
     const message = this.#message
     if (message !== null && this.#need.length + this.#have.length <= MAX_WAITING_IDS) {
@@ -187,14 +187,14 @@ export class Pass {
     }
   }
 
-  /** Takes a Negentropy answer. */
+  /** Handles a Negentropy answer. */
   async #compare(answer: Uint8Array): Promise<void> {
     const { reconciling } = this.#plan
     if (reconciling === null) return
     try {
       if (this.#negentropy === undefined) {
         this.#negentropy = new Negentropy(reconciling.moment, negentropyOptions(this.#parts))
-        // Asks about everything, as the opening did that the peer has answered.
+        // This asks about everything, like the opening message that the peer has answered.
         if (answer.length === 1 && answer[0] === VERSION) {
           await reconciling.moment.close()
           this.#awaitsAnswer = false
@@ -207,7 +207,7 @@ export class Pass {
       append(this.#have, this.#tracker.offered(have))
       if (message === null) await reconciling.moment.close()
       this.#message = message
-      // Last: until then the pass is not idle, whatever the writing loop finds to do.
+      // Must be last: until then the pass is not idle, whatever the writing loop finds.
       this.#awaitsAnswer = false
       this.#parts.progress.total = (this.#parts.progress.total ?? 0) + have.length + need.length
     } catch (error) {
@@ -259,12 +259,12 @@ export class Pass {
   }
 }
 
-/** What the peer's refusal is to this side. */
+/** The error for a refusal by the peer. */
 export function refusedBy(code: RefusalCode | 'unknown', what: string): SyncError {
   return new SyncError('refused', `${what}: ${code}.`, code === 'unknown' ? {} : { refusal: code })
 }
 
-/** Not by `push(...)`, whose arguments stand on the stack. */
+/** Appends without `push(...)`, whose arguments would go on the stack. */
 function append<T>(to: T[], more: readonly T[]): void {
   for (const each of more) to.push(each)
 }

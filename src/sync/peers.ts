@@ -3,23 +3,23 @@ import { HealthKeeper } from './health.ts'
 import { createRefusals } from './refusals.ts'
 import type { PeerMemory, SessionProgress } from './session.ts'
 
-/** Peers that are gone and still remembered. */
+/** Most disconnected peers that are remembered. */
 const MAX_GONE = 256
-/** Ids remembered of one peer. */
+/** Most ids remembered for one peer. */
 const PEER_REFUSALS = 8_192
-/** Sessions that a peer may open in quick succession, and how long each takes to come back. */
+/** Sessions that a peer may open in quick succession, and the time after which one more is allowed. */
 const INBOUND_BURST = 8
 const INBOUND_REFILL_MS = 1_000
 
-/** A session under way. */
+/** A current session. */
 export interface Running {
   readonly controller: AbortController
   readonly progress: SessionProgress
-  /** Whether it has had its turn, and must make room for others that wait. */
+  /** Whether the session has had its turn and must make room for waiting ones. */
   isLong: boolean
 }
 
-/** What the scheduler knows of a peer. */
+/** What the scheduler knows about a peer. */
 export class PeerState {
   readonly id: string
   readonly memory: PeerMemory
@@ -58,7 +58,7 @@ export class PeerState {
   /** Whether the peer may open one more session now. */
   mayCall(): boolean {
     const now = this.#clock.now()
-    // A clock that was set back gives nothing, for a moment.
+    // If the clock was set back, no sessions are added for a moment.
     this.#tokens = Math.min(INBOUND_BURST, this.#tokens + Math.max(0, now - this.#tokensAtMs) / INBOUND_REFILL_MS)
     this.#tokensAtMs = now
     if (this.#tokens < 1) return false
@@ -67,7 +67,7 @@ export class PeerState {
   }
 }
 
-/** The peers that are connected, and some of those that were. In the order in which they came. */
+/** The connected peers and some disconnected ones, in the order in which they connected. */
 export class PeerTable {
   readonly #peers = new Map<string, PeerState>()
   readonly #clock: Clock

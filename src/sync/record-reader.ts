@@ -5,7 +5,7 @@ import { idKey } from './ids.ts'
 import { RECORDS_FRAME_BYTES } from './limits.ts'
 import type { SyncSource } from '../store/types.ts'
 
-/** Records read from the store at a time: so many of the greatest size are 16 MiB. */
+/** Records read from the store at once; this many of the largest size are 16 MiB. */
 const IDS_PER_READ = 64
 
 export interface ReadRecord {
@@ -15,14 +15,14 @@ export interface ReadRecord {
 
 /** Reads records by their ids and packs them into frames. */
 export class RecordReader {
-  /** How many of the ids taken were not held or not live. */
+  /** How many of the ids were not held or not live. */
   missing: Uint8Array[] = []
   readonly #source: Pick<SyncSource, 'signed'>
   readonly #keccak256: Keccak256
   readonly #take: (count: number) => readonly Uint8Array[]
   readonly #ready: ReadRecord[] = []
 
-  /** @param take the next ids to read, at most as many as asked for; none at the end */
+  /** @param take returns the next ids to read, at most as many as asked for; none at the end */
   constructor(
     source: Pick<SyncSource, 'signed'>,
     keccak256: Keccak256,
@@ -33,12 +33,12 @@ export class RecordReader {
     this.#take = take
   }
 
-  /** Whether records are read that were in no frame yet. */
+  /** Whether records were read that are in no frame yet. */
   get hasReady(): boolean {
     return this.#ready.length > 0
   }
 
-  /** The records of the next frame, none at the end. */
+  /** The records of the next frame; none at the end. */
   async next(): Promise<ReadRecord[]> {
     const frame: ReadRecord[] = []
     let bytes = 0

@@ -12,32 +12,32 @@ interface Entry {
   readonly times: number
   /** By the node's clock. */
   readonly untilMs: number
-  /** Whoever has longer to wait than this has seen the clock set back: it is over then. */
+  /** Longest possible wait. A longer one means that the clock was set back; then the wait is over. */
   readonly mostMs: number
 }
 
 /**
- * Ids that are not to be asked for, or offered, until some moment; bounded: the ones unused for longest are forgotten
- * first. In memory alone, so a restart asks once more.
+ * Ids that must not be requested or offered before some time. The number is bounded; the least recently used are removed first.
+ * They are in memory only, so a restart asks once more.
  */
 export interface Refusals {
   readonly size: number
-  /** Whether an id is to be left alone now. Keys are those of `idKey`. */
+  /** Whether an id is blocked now. Keys are those of `idKey`. */
   blocks(key: string): boolean
-  /** For good, as far as memory goes. */
+  /** Blocks for good, as long as it is remembered. */
   forever(key: string): void
-  /** Until a moment of the node's clock, in milliseconds. */
+  /** Blocks until a time of the node's clock, in milliseconds. */
   until(key: string, untilMs: number): void
-  /** For so many milliseconds, which counts as no try. */
+  /** Blocks for some milliseconds, without counting an attempt. */
   during(key: string, delayMs: number): void
-  /** For a minute, and twice as long each time, up to ten minutes. Returns how many times that makes. */
+  /** Blocks for a minute, twice as long each time, up to ten minutes. Returns how many times it was blocked. */
   forAWhile(key: string): number
   /** When to try again, in whole seconds from now and at least 1; 0: never; undefined: now. */
   retrySeconds(key: string): number | undefined
   forget(key: string): void
-  /** Forgets all: for when the node's policy has changed. */
+  /** Removes all, because the node's policy has changed. */
   clear(): void
-  /** How often that was: what was judged before it says nothing of what would be refused now. */
+  /** How often `clear` was called. A result from before the last call says nothing about the current policy. */
   readonly generation: number
 }
 

@@ -17,25 +17,25 @@ import { fromNegentropy, negentropyOptions, unexpected, withChannel, type Sessio
 import type { SyncMoment } from '../store/types.ts'
 import type { FrameStream } from './types.ts'
 
-/** What the side that was called knows at the end. */
+/** What the responder knows at the end of a session. */
 export interface ServedReport {
   readonly purpose: 'reconcile' | 'fetch'
-  /** Whether both were compared in all that both care for, if that is anything, and last found equal. */
+  /** Whether all avatars in both scopes (at least one) were compared and finally found equal. */
   readonly isEqual: boolean
-  /** Set if this side refused the session, or went no further with it. */
+  /** Set if this side refused the session or ended it early. */
   readonly refused: RefusalCode | null
 }
 
-/** Records that come though they were held when the pass began: an honest peer sends none. */
+/** Most records that were already held when the pass began. An honest peer sends none. */
 const MAX_NOT_LACKING = 64
-/** Records that come when others have just brought them: so many of a session's are no waste. */
+/** Records of a session that others have just brought and that do not count as waste. */
 const FREE_DUPLICATES = 65_536
 /** Passes that an honest initiator may need, with room. */
 const MAX_SERVED_PASSES = 64
 const ONLY_VERSION = Uint8Array.of(VERSION)
 
 /**
- * Serves a session that a peer opened: answers one frame after the other until the peer ends its side.
+ * Serves a session that a peer opened: answers frame after frame until the peer ends its side.
  *
  * @throws SyncError
  */
@@ -50,12 +50,12 @@ export function runResponder(parts: SessionParts, stream: FrameStream): Promise<
   })
 }
 
-/** What a session that is not about everything is about. */
+/** The avatars of a session with a list. */
 interface ServedList {
   readonly avatars: readonly Avatar[]
-  /** Those in both scopes, which a pass may be about. */
+  /** The avatars in both scopes; a pass may be about these. */
   readonly common: ReadonlySet<Avatar>
-  /** Those of them that were not found equal, when they were last compared. */
+  /** The avatars that differed when they were last compared. */
   readonly differing: Set<Avatar>
 }
 
@@ -68,7 +68,7 @@ class Responder {
   #pass = 0
   #isEqual = false
   #list: ServedList | null = null
-  /** Of the list, those that the pass is about. */
+  /** The avatars of the current pass. */
   #chosen: readonly Avatar[] = []
   #duplicates = 0
   #notLacking = 0
@@ -120,7 +120,7 @@ class Responder {
     return this.#list.common.size > 0 && this.#list.differing.size === 0
   }
 
-  /** Lets go of everything, however the session ended. */
+  /** Releases everything, however the session ended. */
   async end(): Promise<void> {
     this.#intake.stop(new SyncError('stopped', 'The session is over.'))
     await this.#intake.settled()
@@ -138,7 +138,7 @@ class Responder {
     return { purpose: hello.purpose, isEqual: false, refused: code }
   }
 
-  /** Answers a Hello that is about everything, or says why not. */
+  /** Answers a Hello about everything, or refuses it. */
   async #welcome(hello: HelloFrame): Promise<RefusalCode | undefined> {
     const { source, scope, memory, lease, mark, peer } = this.#parts
     if (scope !== 'all') {
@@ -166,7 +166,7 @@ class Responder {
       case 'reconcile':
         return this.#continue(frame.pass, frame.message, frame.subset)
       case 'bulk':
-        // A stream takes long, and the next pass reads again what is held.
+        // A bulk stream takes long, so the next pass reads the held records again.
         await this.#moment?.close()
         this.#moment = undefined
         return sendBulk(this.#parts, this.#channel, frame.from)
@@ -191,7 +191,7 @@ class Responder {
     await this.#channel.send({ kind: 'reconciled', pass, message: answer })
   }
 
-  /** Looks anew at what is held. */
+  /** Opens a new moment of the held records. */
   async #look(subset: Uint8Array = new Uint8Array(0)): Promise<SyncMoment> {
     await this.#moment?.close()
     this.#moment = undefined
@@ -220,7 +220,7 @@ class Responder {
     }
   }
 
-  /** What the first message of a pass tells. */
+  /** Whether the first message of a pass shows that both sides are equal. */
   #noteEqual(isEqual: boolean): void {
     this.#isEqual = isEqual
     for (const avatar of this.#chosen) {
@@ -229,7 +229,7 @@ class Responder {
     }
   }
 
-  /** Takes records that the peer sends because this node lacks them. */
+  /** Accepts records that the peer sends because this node lacks them. */
   async #take(records: readonly SignedRecord[]): Promise<void> {
     if (this.#pass === 0) throw new SyncError('unasked_record', 'Records came before anything was reconciled.')
     const { progress } = this.#parts
@@ -247,7 +247,7 @@ class Responder {
     )
   }
 
-  /** @throws SyncError `unasked_record` where too many records come that are held */
+  /** @throws SyncError `unasked_record` if too many of the records are already held */
   async #judgeDuplicates(held: readonly Arrival[]): Promise<void> {
     for (const { id, record } of held) {
       if (await this.#wasHeld(id, record)) this.#notLacking += 1
@@ -261,7 +261,7 @@ class Responder {
     throw new SyncError('unasked_record', message, { blame: false })
   }
 
-  /** Whether a record counted when the pass began. */
+  /** Whether a record was live when the pass began. */
   async #wasHeld(id: Uint8Array, { payload }: SignedRecord): Promise<boolean> {
     const moment = this.#moment
     const timestamp = payloadHead(payload)?.createdAt
@@ -272,7 +272,7 @@ class Responder {
     return false
   }
 
-  /** Tells the peer what became of its records. */
+  /** Sends the peer the results for its records. */
   async #told(
     arrivals: readonly Arrival[],
     results: readonly IngestResult[],

@@ -1,13 +1,13 @@
 /**
  * When nodes sync, and with whom: on connect, on a jittered timer, when records went missing, after gossip was held up.
  *
- * Guaranteed: with every connected peer sessions go on, however they end; at most one at a time with each, and a bounded
- * number with all, of which those that others open never take the place of this node's own; a peer that breaks the rules
- * is told of to the transport, and delays no session with another.
- * Not guaranteed: that a peer tells the truth. Who hides records is found out only by those who have them.
+ * Guaranteed: this node keeps having sessions with every connected peer, however they end: one at a time with each, and a bounded
+ * number in total. Sessions that others open never take a place from this node's own. A peer that breaks the rules is reported
+ * to the transport and delays no session with another peer.
+ * Not guaranteed: that a peer tells the truth. Only peers that have the records can expose a peer that hides them.
  *
- * Where two nodes open a session with each other at once, that of the smaller peer id (as text) goes on; the other one is
- * refused as `busy`, which is no failure.
+ * If two nodes open a session with each other at once, the session of the smaller peer id (as text) continues. The other one is
+ * refused as `busy`, which does not count as a failure.
  */
 import { backOffMs } from '../platform/back-off.ts'
 import type { RecordId } from '../record/types.ts'

@@ -6,20 +6,20 @@ import { MAX_LISTED_AVATARS } from './limits.ts'
 import { fingerprint, FINGERPRINT, FINGERPRINT_BYTES, VERSION } from '../negentropy/wire.ts'
 import type { AvatarSum, Scope, SyncMoment, SyncSource } from '../store/types.ts'
 
-/** A list of avatars as it stands in a frame, with what this node knows of it. */
+/** A list of avatars from a frame, with what this node knows about it. */
 export interface KnownList {
   readonly avatars: readonly Avatar[]
   readonly frame: FrameList
 }
 
-/** Avatars that every list begins with, where not all fit: the ones newest in the scope, which lack most. */
+/** If not all avatars fit, every list begins with this many of the newest ones in the scope, which lack most. */
 const NEWEST_AVATARS = 1_000
 
 /**
- * The list that a node's scope is, with fingerprints of what the node holds. Where a scope has more avatars than a list, each
- * session with a peer has the first ones of it and others in turn, so that some sessions together are about all.
+ * The list of a node's scope, with fingerprints of the records that the node holds. If the scope has more avatars than a list may,
+ * each session with a peer has the newest ones and others in turn, so that several sessions together cover all.
  *
- * @param turn where the last list for this peer ended; moved on
+ * @param turn where the last list for this peer ended; updated
  */
 export async function ownList(
   source: SyncSource,
@@ -79,7 +79,7 @@ function fingerprintOf({ sum, count }: AvatarSum): Uint8Array {
   return fingerprint(sum, count)
 }
 
-/** The first message of a reconciliation, as sync.proto has it: one range up to infinity with a fingerprint. */
+/** The first message of a reconciliation (sync.proto): one range up to infinity with a fingerprint. */
 export async function openingOf(moment: SyncMoment): Promise<Uint8Array> {
   const size = moment.size()
   const digest = fingerprint(await moment.sum(0, size), size)
@@ -97,7 +97,7 @@ function hasBit(bits: Uint8Array, at: number): boolean {
 }
 
 /**
- * The elements that bits choose.
+ * The elements whose bits are set.
  *
  * @throws SyncError `malformed_frame` if there are not as many bits as elements
  */

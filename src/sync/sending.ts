@@ -29,7 +29,7 @@ export async function sendBulk(parts: SessionParts, channel: Channel, from: Boun
   let next: Bound | null = from
   let sent: Promise<void> = Promise.resolve()
   while (next !== null) {
-    // The next frame is read while the last one leaves.
+    // Read the next frame while the last one is being sent.
     const [part]: [Awaited<ReturnType<typeof source.from>>, void] = await Promise.all([source.from(next, limits), sent])
     if (part.records.length === 0) break
     next = part.next

@@ -23,7 +23,7 @@ export interface RunnerComponents {
   readonly keccak256: Keccak256
 }
 
-/** How a session ended: with a result or with an error. */
+/** The end of a session: a result or an error. */
 export interface Ended<T> {
   readonly result?: T
   readonly error?: SyncError
@@ -32,7 +32,7 @@ export interface Ended<T> {
 
 export type SessionRun<T> = (parts: SessionParts, stream: FrameStream) => Promise<T>
 
-/** Runs sessions: opens streams, and keeps counts, log lines and what is under way with each peer. Never throws. */
+/** Runs sessions: opens streams, counts, logs, and tracks the current session with each peer. Never throws. */
 export class SessionRunner {
   readonly #components: RunnerComponents
   readonly #options: { readonly network: string; readonly scope: () => Scope; readonly limits: SyncLimits }
@@ -90,7 +90,7 @@ export class SessionRunner {
     return ended
   }
 
-  /** Refuses a session without a look at it. */
+  /** Refuses a session without reading it. */
   async refuse(stream: FrameStream, code: RefusalCode): Promise<void> {
     const { timers } = this.#components.environment
     const channel = new Channel(stream, { timers, stallMs: this.#options.limits.openMs, count: () => {} })
@@ -155,7 +155,7 @@ export class SessionRunner {
     }
   }
 
-  /** Log lines of a session that takes long. */
+  /** Logs the progress of a long session. */
   #log(peer: PeerState, progress: SessionProgress, role: SyncRole): () => void {
     const { logger, environment, transport } = this.#components
     const { progressMs } = this.#options.limits

@@ -2,12 +2,12 @@ import type { Environment } from '../platform/environment.ts'
 import { between, jittered } from './delays.ts'
 import type { PeerState } from './peers.ts'
 
-/** The side with the smaller id calls at once; the other leaves it some time. */
+/** The side with the smaller id calls at once; the other side waits a little. */
 export const CONNECT_MS = { first: [0, 50], second: [1_000, 1_500] } as const
 /** After a peer that has a session just now, or too many with others. */
 export const BUSY_MS = [1_000, 3_000] as const
 export const FULL_MS = [4_000, 8_000] as const
-/** After gossip was held up: what it lost may be many messages, so not at each. */
+/** Delay after gossip lost messages: it may lose many, and one session is enough for all. */
 export const NUDGE_MS = [500, 1_500] as const
 /** When a session of another kind has ended, during which this node's own became due. */
 export const AFTER_OTHER_MS = [500, 1_500] as const
@@ -28,7 +28,7 @@ export class SessionTimers {
     this.#onDue = onDue
   }
 
-  /** A session is due after `delayMs`, whatever was arranged before. Peers that are not connected are left alone. */
+  /** Sets the next session to `delayMs` from now, whatever was set before. Ignores peers that are not connected. */
   arm(peer: PeerState, delayMs: number): void {
     if (!peer.isConnected) return
     this.cancel(peer)

@@ -13,13 +13,13 @@ import type { Refusals } from './refusals.ts'
 import type { Scope, SyncSource } from '../store/types.ts'
 import type { FrameStream } from './types.ts'
 
-/** What a finished session says of both sides (docs/protocol.md, "Sync"). */
+/** The result of a finished session for both sides (docs/protocol.md, "Sync"). */
 export type SyncOutcome = 'equal' | 'equal_except_refused' | 'different'
 
-/** What a session does just now. */
+/** The current activity of a session. */
 export type SyncPhase = 'opening' | 'reconciling' | 'bootstrapping' | 'fetching' | 'serving'
 
-/** A session as it goes; the session writes, others read. */
+/** The progress of a session. The session writes it, others read it. */
 export interface SessionProgress {
   phase: SyncPhase
   /** Records moved in both directions, of `total` where that is known. */
@@ -37,7 +37,7 @@ export function newProgress(): SessionProgress {
   return { phase: 'opening', done: 0, total: null, recordsIn: 0, recordsOut: 0, bytesIn: 0, bytesOut: 0, accepted: 0 }
 }
 
-/** What is remembered of one peer between sessions, bounded. */
+/** State that is kept for one peer between sessions; bounded. */
 export interface PeerMemory {
   /** Ids that the peer refused. */
   readonly refusedThere: Refusals
@@ -47,14 +47,14 @@ export interface PeerMemory {
   withheld: number
   /** Whether a bulk stream from it has run to its end. */
   bulkDone: boolean
-  /** Where the last list for it ended, of a scope that has more avatars than a list. */
+  /** Where the last list for this peer ended, if the scope has more avatars than a list may. */
   listedUpTo: number
 }
 
-/** What one session works with. */
+/** The parts that a session uses. */
 export interface SessionParts {
   readonly peer: string
-  /** The host that the peer counts for. */
+  /** The host of the peer. */
   readonly host: Source
   readonly source: SyncSource
   readonly ingest: Pick<Ingest, 'submit'>
@@ -74,10 +74,10 @@ export interface SessionParts {
   readonly signal: AbortSignal
 }
 
-/** What came of a session that ran to its end. */
+/** The totals of a completed session. */
 export interface SessionReport {
   readonly outcome: SyncOutcome
-  /** Ids that one side had and the other had not, when the session began. */
+  /** Ids that only one side had when the session began. */
   readonly differences: number
   /** Ids that still differ because this node refused them, or the peer did. */
   readonly refusedHere: number
@@ -86,7 +86,7 @@ export interface SessionReport {
 
 /** Ids of this node's that are named at once; more are asked for again. */
 const MAX_HAVE_PER_MESSAGE = 8_192
-/** Messages of one pass: with the greatest ones about 16 million ids. */
+/** Most messages in one pass; with the largest ones about 16 million ids. */
 const MAX_ROUNDS = 8_192
 
 export function negentropyOptions({ environment }: Pick<SessionParts, 'environment'>): NegentropyOptions {
@@ -100,9 +100,9 @@ export function negentropyOptions({ environment }: Pick<SessionParts, 'environme
 }
 
 /**
- * Runs one side of a session on a stream: bounded in time, and with the stream broken if it fails.
+ * Runs one side of a session on a stream, bounded in time. Aborts the stream if the session fails.
  *
- * @throws SyncError whatever goes wrong
+ * @throws SyncError for every failure
  */
 export async function withChannel<T>(
   parts: SessionParts,

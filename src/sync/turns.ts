@@ -65,7 +65,7 @@ class Turns {
     this.#environment = environment
   }
 
-  /** @throws SyncError `refused` with `full` where none comes free in time */
+  /** @throws SyncError `refused` with `full` if no turn is free in time */
   async begin(host: string): Promise<Turn> {
     if (this.#running.size < TURNS) return this.#start(host)
     const began = this.#wait(host)

@@ -235,7 +235,7 @@ export function createOutputBudget(
 
 function busy(): HttpError {
   const message =
-    'The node is sending as many large answers as it can, and your request has waited for its turn in vain. ' +
+    'The node is sending as many large answers as it can, and your request waited too long for its turn. ' +
     `Read the answers that you have asked for, and try again in ${BUSY_RETRY_S} s.`
   return new HttpError(503, 'busy', message, { 'retry-after': BUSY_RETRY_S })
 }
