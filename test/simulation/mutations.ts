@@ -316,7 +316,12 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (!isTight)\n            return undefined;',
     'return undefined;',
   ),
-  mutation('list-that-takes-all', 'hosting/hosting.js', 'return isAccepted(avatar) ? undefined', 'return true ? undefined'),
+  mutation(
+    'list-that-takes-all',
+    'hosting/hosting.js',
+    'return isAccepted(avatar) ? undefined',
+    'return true ? undefined',
+  ),
   mutation(
     'block-nobody',
     'hosting/hosting.js',
