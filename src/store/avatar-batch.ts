@@ -1,4 +1,4 @@
-/** What one batch does to one avatar. */
+/** The changes that one batch makes to one avatar. */
 import type { Citation, VerifiedRecord } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
@@ -16,10 +16,10 @@ import type { CommitResult } from './types.ts'
 
 /** Pending records that an avatar may have (docs/protocol.md, "From records to state"). */
 const MAX_PENDING = 1_024
-/** Incomplete snapshots that an avatar may have: each may name 3,500 parts, and all of them are kept in memory. */
+/** Incomplete snapshots that an avatar may have. Each may name 3,500 parts, and all of them stay in memory. */
 const MAX_INCOMPLETE = 16
 
-/** A record in this batch that was kept, as the indexes need it. */
+/** A record of this batch that is stored, with the fields that the indexes need. */
 interface Kept {
   readonly record: VerifiedRecord
   readonly sequence: number
@@ -34,7 +34,7 @@ export class AvatarBatch {
   readonly #removed: Item[] = []
   readonly #before: Counts
   readonly #baseBefore: number
-  /** The base up to which it is known what is live. */
+  /** Counter of the base up to which the live records are known. */
   #settled: number
   #isSyncIndexStale = false
 
@@ -46,12 +46,12 @@ export class AvatarBatch {
     this.#settled = this.#baseBefore
   }
 
-  /** What this batch has changed so far. */
+  /** The change of the avatar's counts by this batch so far. */
   change(): Counts {
     return plus(this.#entry.counts, this.#before, -1)
   }
 
-  /** Takes in a record that is not refused. */
+  /** Adds a record that `refuse` did not reject. */
   async add(record: VerifiedRecord, lastSequence: number): Promise<Change[]> {
     const entry = this.#entry
     if (entry.state.wouldRebase(record)) await entry.preload()
@@ -72,7 +72,7 @@ export class AvatarBatch {
     return changed
   }
 
-  /** Look-ups on the main thread since this was asked last. */
+  /** Returns the look-ups on the main thread since the last call. */
   takeReads(): number {
     return this.#entry.takeReads()
   }
@@ -85,7 +85,7 @@ export class AvatarBatch {
     return body.counter < (this.#entry.state.base?.counter ?? 0)
   }
 
-  /** What becomes of a record that is not kept; undefined for one that is. */
+  /** Returns the result of a record that is not stored; undefined if the record is to be stored. */
   async refuse(record: VerifiedRecord, isTight: boolean, node: () => Counts): Promise<CommitResult | undefined> {
     const { id, body } = record
     const { state, counts, quotaExceptions, additions } = this.#entry
@@ -113,7 +113,7 @@ export class AvatarBatch {
     return isLet ? undefined : refusedFor(first)
   }
 
-  /** Counts out what a new base has superseded. */
+  /** Subtracts the records that a new base has superseded from the counts. */
   async settle(): Promise<void> {
     const { state, avatar, quotaExceptions } = this.#entry
     const base = state.base?.counter ?? 0
@@ -166,7 +166,7 @@ export class AvatarBatch {
     if (this.#isSyncIndexStale) {
       made.staleInSyncIndex.push(avatar)
       const key = keys.taskKey('u', avatar)
-      // What is left of an earlier base lies before this one's, and is still to be done.
+      // A row of an earlier base stays: its records come first and are still to be removed.
       if (db.getSync(key) === undefined) {
         made.operations.push({ type: 'put', key, value: seal(key, rows.encodePlace(lastBelow(this.#baseBefore))) })
       }
@@ -179,7 +179,7 @@ export class AvatarBatch {
   }
 }
 
-/** The last place below a counter. */
+/** The greatest possible position below a counter. */
 function lastBelow(counter: number): Citation {
   return { counter: Math.max(0, counter - 1), id: `0x${'ff'.repeat(32)}` }
 }

@@ -1,6 +1,6 @@
 /**
- * One avatar in memory: its state as the state core keeps it, reading what it needs from the store's rows, and the
- * rows that must be written for what changed.
+ * One avatar in memory: the state of the state core, which reads from the store's rows on demand, and the rows to write for
+ * its changes.
  */
 import { hash as hashOnce } from 'node:crypto'
 import { compareCitations } from '../record/order.ts'
@@ -25,22 +25,22 @@ import * as rows from './rows.ts'
 import { seal } from './seal.ts'
 import type { AvatarSummary } from './types.ts'
 
-/** Tips that the summary itself holds, which are the ones ready to be cited (docs/protocol.md, `tips`). */
+/** Tips in the summary: those that a new record may cite (docs/protocol.md, `tips`). */
 const SUMMARY_TIPS = 16
-/** Missing ids that the summary lists (docs/protocol.md, `missing`). */
+/** Missing ids listed in the summary (docs/protocol.md, `missing`). */
 const SUMMARY_MISSING = 100
 /**
  * Bytes of memory that an avatar takes without its content. Measured: the weights are within 20 % of the heap from two
  * records (4.9 KB) to members of 3 MB, and 50,000 avatars of two records stay within the 96 MiB of the cache (95 MB of heap).
  */
 const ENTRY_BYTES = 2_990
-/** Bytes of memory that a name costs for which a record waits (measured: 368), and a tip (147). */
+/** Bytes of memory of an id that a pending record names (measured: 368). A tip takes less (147). */
 const NAME_BYTES = 370
 const TIP_BYTES = 150
 
 const hash = (bytes: Uint8Array): Uint8Array => hashOnce('sha256', bytes, 'buffer')
 
-/** What is read of an avatar of which something is stored. */
+/** The stored data of a known avatar. */
 interface Stored {
   readonly summary: rows.SummaryRow
   readonly state: StoredState
@@ -50,9 +50,9 @@ interface Stored {
 export class AvatarEntry implements StateSource {
   readonly avatar: Avatar
   readonly state: AvatarState
-  /** What its snapshots may take beyond a quota. */
+  /** Decides which snapshots and parts are accepted beyond a quota. */
   readonly quotaExceptions: QuotaExceptions
-  /** Changes whenever a record was added: what was counted before may have grown. */
+  /** Number of records added. A sum that was computed at another number may be too low. */
   additions = 0
   #live = new LiveSum()
   #keptRecords = 0
@@ -64,14 +64,14 @@ export class AvatarEntry implements StateSource {
   readonly #content: ContentRows
   #storedTips: readonly Citation[] = []
   #storedPending = new Map<RecordId, Citation>()
-  /** While the state is made: what is held of all that waiting records name. */
+  /** During construction of the state: locations of the stored records among those that pending records name. */
   #named: ReadonlyMap<RecordId, RecordLocation> | undefined
 
   private constructor(db: Database, avatar: Avatar, stored?: Stored) {
     this.#db = db
     this.avatar = avatar
     this.quotaExceptions = new QuotaExceptions(db, avatar)
-    // Before the state is made: it asks at once what is held of all that waiting records name.
+    // Set before the state is created: its constructor looks up every id that pending records name.
     this.#content = new ContentRows(db, avatar, stored?.summary)
     this.#named = stored?.named
     this.state = new AvatarState(avatar, this, stored?.state)
@@ -84,7 +84,7 @@ export class AvatarEntry implements StateSource {
     for (const pending of this.state.pendingRecords()) this.#storedPending.set(pending.id, pending)
   }
 
-  /** An avatar of which nothing is stored. */
+  /** An avatar without stored data. */
   static empty(db: Database, avatar: Avatar): AvatarEntry {
     return new AvatarEntry(db, avatar)
   }
@@ -93,20 +93,20 @@ export class AvatarEntry implements StateSource {
     return this.#content.isNew
   }
 
-  /** About how many bytes of memory this takes. */
+  /** Approximate memory in bytes. */
   get weight(): number {
     const { namesWaiting, tips } = this.state
     return ENTRY_BYTES + this.#content.weight + namesWaiting * NAME_BYTES + tips.length * TIP_BYTES
   }
 
-  /** Look-ups for the state since this was asked last, each on the main thread, most of them of a row. */
+  /** Returns the look-ups for the state since the last call. Each runs on the main thread; most read one row. */
   takeReads(): number {
     const reads = this.#reads + this.#content.reads
     this.#reads = this.#content.reads = 0
     return reads
   }
 
-  /** Reads an avatar's standing; its content follows when it is needed. */
+  /** Reads an avatar's summary, tips and pending records. The content is read on demand. */
   static async load(db: Database, avatar: Avatar): Promise<AvatarEntry> {
     const summary = readSummary(db, avatar)
     if (summary === undefined) return new AvatarEntry(db, avatar)
@@ -114,7 +114,7 @@ export class AvatarEntry implements StateSource {
     if (summary.tipsTotal <= SUMMARY_TIPS) tips.push(...summary.tips)
     else for await (const [key] of walk(db, keys.tableRange('k', avatar))) tips.push(keys.placeInKey(key))
     if (avatarDigest(summary.base, tips, hash) !== summary.digest) {
-      throw new CorruptRowError(avatar, 'tips', 'they do not make the digest')
+      throw new CorruptRowError(avatar, 'tips', 'they do not add up to the digest')
     }
     const pendingRecords: PendingRecord[] = []
     if (summary.pending + summary.incomplete > 0) {
@@ -125,13 +125,13 @@ export class AvatarEntry implements StateSource {
       }
     }
     if (pendingRecords.length !== summary.pending + summary.incomplete) {
-      throw new CorruptRowError(avatar, 'pending', 'one is not there')
+      throw new CorruptRowError(avatar, 'pending', 'one is missing')
     }
     const named = await readLocations(db, new Set(pendingRecords.flatMap(({ names }) => names.map(({ id }) => id))))
     return new AvatarEntry(db, avatar, { summary, state: { base: summary.base, tips, pendingRecords }, named })
   }
 
-  /** Reads all content, as a new base needs it. */
+  /** Reads all content. A new base needs it. */
   preload(): Promise<void> {
     return this.#content.preload(this.state.content)
   }
@@ -149,7 +149,7 @@ export class AvatarEntry implements StateSource {
     return { records, bytes, keptRecords: this.#keptRecords, keptBytes: this.#keptBytes }
   }
 
-  /** Counts a record that is kept now, live or as history. */
+  /** Counts a record that is stored now, live or as history. */
   keep(id: RecordId, bytes: number, isLive: boolean): void {
     this.#keptRecords += 1
     this.#keptBytes += bytes
@@ -157,23 +157,23 @@ export class AvatarEntry implements StateSource {
     if (isLive) this.#live.add(fromHex(id), bytes)
   }
 
-  /** Counts records that are live no longer. */
+  /** Counts records that are no longer live. */
   supersede(gone: LiveSum): void {
     this.#live.subtract(gone)
   }
 
-  /** Says which records are still live. */
+  /** Sets the live records to those in `left`. */
   keepLive(left: LiveSum): void {
     this.#live = left
   }
 
-  /** Counts a superseded record that is kept no longer. */
+  /** Counts a superseded record that was deleted. */
   prune(bytes: number): void {
     this.#keptRecords -= 1
     this.#keptBytes -= bytes
   }
 
-  /** Makes a record known as held, before `state.add`. */
+  /** Registers a record as stored. Call before `state.add`. */
   hold(id: RecordId, body: RecordBody): void {
     this.#uncommitted.set(id, body)
   }
@@ -192,14 +192,14 @@ export class AvatarEntry implements StateSource {
     if (body !== undefined) return body
     this.#reads += 2
     const history = readRow(this.#db, this.avatar, 'history', keys.historyKey(this.avatar, place), rows.decodeHistory)
-    if (history === undefined) throw new CorruptRowError(this.avatar, 'history', `${place.id} is not there`)
+    if (history === undefined) throw new CorruptRowError(this.avatar, 'history', `${place.id} is missing`)
     const key = keys.recordKey(this.avatar, history.sequence)
     const record = readRow(this.#db, this.avatar, 'record', key, rows.decodeRecord)
-    if (record === undefined) throw new CorruptRowError(this.avatar, 'record', `${place.id} is not there`)
+    if (record === undefined) throw new CorruptRowError(this.avatar, 'record', `${place.id} is missing`)
     return JSON.parse(bytesText(record.payload)) as RecordBody
   }
 
-  /** The summary as it would be stored now. */
+  /** The current summary. */
   summary(): AvatarSummary & rows.SummaryRow {
     const { state } = this
     return {
@@ -218,7 +218,7 @@ export class AvatarEntry implements StateSource {
     }
   }
 
-  /** Counted again only once what waits has changed: up to 56,000 ids may be missing. */
+  /** Cached until the pending records change: up to 56,000 ids may be missing. */
   #missingNow(): AvatarSummary['missing'] {
     const { missingChanges: at, base } = this.state
     const from = base?.counter ?? 0
@@ -228,7 +228,7 @@ export class AvatarEntry implements StateSource {
     return this.#missing.value
   }
 
-  /** Writes the rows of all that changed since the last time, and forgets that it changed. */
+  /** Adds the rows of all changes since the last call to `operations`. */
   flush(operations: Operation[]): AvatarSummary {
     for (const change of this.state.content.takeChanges()) this.#content.flush(change, operations)
     if (this.isNew) put(operations, keys.hostedKey(this.avatar), NO_VALUE)
@@ -242,12 +242,12 @@ export class AvatarEntry implements StateSource {
     return summary
   }
 
-  /** Tips beyond the summary's are rows of their own, so that one more costs one row and not all of them. */
+  /** Tips beyond those in the summary have one row each, so one more tip writes one row. */
   #flushTips(operations: Operation[]): void {
     const tips = this.state.tips.length > SUMMARY_TIPS ? this.state.tips : []
     const before = this.#storedTips.values()
     let stored = before.next().value
-    // Both are in order: 50,000 tips are gone through side by side in 2 ms.
+    // Both lists are sorted, so one merge pass is enough: 2 ms for 50,000 tips.
     for (const tip of tips) {
       for (; stored !== undefined && compareCitations(stored, tip) < 0; stored = before.next().value) {
         del(operations, keys.tipKey(this.avatar, stored))
@@ -273,7 +273,7 @@ export class AvatarEntry implements StateSource {
   }
 }
 
-/** The least `limit` ids in order, and how many there are, without sorting them all. */
+/** The smallest `limit` ids in order, and the total number, without sorting all of them. */
 function leastOf(ids: Iterable<RecordId>, limit: number): { total: number; ids: RecordId[] } {
   let least: RecordId[] = []
   let total = 0

@@ -1,6 +1,6 @@
 /**
- * Background tasks of the store, in steps that are short enough for writers to run in between. Each step is one batch, so
- * the rows are consistent whenever the node ends, and the rest is done after the next start.
+ * Background tasks of the store, in short steps so that writers can run in between. Each step is one batch: the rows are
+ * consistent whenever the node stops, and the next start resumes the task.
  */
 import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
@@ -15,10 +15,10 @@ import { seal, unseal } from './seal.ts'
 
 export interface Step {
   readonly operations: Operation[]
-  /** Records whose `o` rows go. */
+  /** Records whose `o` rows are removed. */
   readonly removed: readonly Item[]
   readonly isLast: boolean
-  /** Where the next step begins. Starting over would walk over the rows that earlier steps deleted, which gets slower each time. */
+  /** Where the next step begins. A step from the start of the range would walk over all tombstones of earlier steps. */
   readonly next?: keys.Key | undefined
 }
 
@@ -32,7 +32,7 @@ export async function syncIndexStep(db: Database, avatar: Avatar, base: number |
   const marker = keys.taskKey('u', avatar)
   const row = await db.get(marker)
   const content = row && unseal(marker, row)
-  // A marker that is lost to the disk costs a walk from the beginning.
+  // Without a readable marker the walk starts from the beginning.
   const after: Citation = content === undefined ? { counter: 0, id: NO_ID } : rows.decodePlace(content)
   const all = base === 'all' ? keys.tableRange('h', avatar) : keys.historyRange(avatar, 0, base)
   const items: Item[] = []
@@ -70,10 +70,10 @@ async function listed(db: Database, items: readonly Item[]): Promise<{ operation
 }
 
 /**
- * Removes superseded records, the oldest first, as long as `isTooMuch`. None of them may be in the sync index.
+ * Removes superseded records, oldest first, while `isTooMuch` returns true. None of them may be in the sync index.
  *
- * @param from `next` of the step before; such a step is never the last, because older records may have come meanwhile
- * @param entry changed along with the step; evict it from the cache if the step cannot be written
+ * @param from `next` of the previous step. A step with `from` is never the last: older records may have arrived since
+ * @param entry changed by the step. Evict it from the cache if the step cannot be written
  * @throws CorruptRowError
  */
 export async function pruneStep(
@@ -108,7 +108,7 @@ export async function pruneStep(
 /**
  * Removes rows of an avatar that is no longer hosted. Damaged rows are removed too.
  *
- * @param from `next` of the step before
+ * @param from `next` of the previous step
  */
 export async function forgetStep(db: Database, avatar: Avatar, limit: number, from?: keys.Key): Promise<Step> {
   const operations: Operation[] = []
@@ -151,7 +151,7 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
   return { operations, removed: [], isLast: true }
 }
 
-/** The entry that a record without a history row would have in the sync index. */
+/** The sync index entry for the record in an `r` row, for records without a history row. */
 function itemOf(key: keys.Key, row: Uint8Array): Item[] {
   const content = unseal(key, row)
   if (content === undefined) return []
@@ -160,7 +160,7 @@ function itemOf(key: keys.Key, row: Uint8Array): Item[] {
   return [{ timestamp, id: fromHex(id) }]
 }
 
-/** The rows that let an avatar go from one moment to the next; background work removes the rest of its rows. */
+/** Operations that make an avatar unknown in one batch. Background tasks remove its other rows. */
 export function forgetOperations(avatar: Avatar): Operation[] {
   const task = keys.taskKey('u', avatar)
   const all = rows.encodePlace({ counter: 0, id: `0x${'00'.repeat(32)}` })

@@ -1,4 +1,4 @@
-/** What a batch of records is made into. */
+/** The result of building a batch from records. */
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
@@ -7,7 +7,7 @@ import type { Database, Operation } from './level.ts'
 import type { FeedRow } from './rows.ts'
 import type { AvatarSummary, CommitResult, Quotas } from './types.ts'
 
-/** One change, its avatar's head and digest still to be filled in. */
+/** One change without its avatar's head and digest, which `toEvents` adds. */
 export interface Change extends FeedRow {
   readonly sequence: number
 }
@@ -19,15 +19,15 @@ export interface Batch {
   readonly summaries: Map<Avatar, AvatarSummary>
   readonly lastSequence: number
   readonly newAvatars: number
-  /** What all avatars hold once the batch is in. */
+  /** Counts of all avatars after the batch. */
   readonly counts: Counts
-  /** Records that are live now and were not. */
+  /** Records that become live. */
   readonly added: readonly Item[]
-  /** Records that are live no longer and whose `o` rows this batch removes. */
+  /** Records that stop being live and whose `o` rows this batch removes. */
   readonly removed: readonly Item[]
-  /** Avatars of which others have to be removed later. */
+  /** Avatars with superseded records that a background task removes from the sync index. */
   readonly staleInSyncIndex: readonly Avatar[]
-  /** Whether there is history to be pruned. */
+  /** Whether there is history to prune. */
   readonly hasGarbage: boolean
   /** Whether an avatar of the batch has history. */
   readonly hasHistory: boolean
@@ -37,17 +37,17 @@ export interface BatchContext {
   readonly db: Database
   /** The newest sequence committed. */
   readonly lastSequence: number
-  /** What all avatars hold. */
+  /** Counts of all avatars before the batch. */
   readonly counts: Counts
   readonly archive: boolean
   readonly quotas: Quotas
-  /** Superseded records whose `o` rows are removed at once. */
+  /** Most superseded records whose `o` rows one batch removes itself. */
   readonly stepRecords: number
-  /** The entry of an avatar, the same for every call in one batch. */
+  /** Returns the entry of an avatar, the same one for every call during a batch. */
   readonly entryOf: (avatar: Avatar) => Promise<AvatarEntry>
 }
 
-/** What the batches of all avatars add up to. */
+/** The batch while avatars add to it, one after the other. */
 export class PartialBatch {
   readonly operations: Operation[] = []
   readonly summaries = new Map<Avatar, AvatarSummary>()
@@ -59,5 +59,5 @@ export class PartialBatch {
   hasHistory = false
 }
 
-/** What a record counts for in quotas and totals. */
+/** The bytes of a record in quotas and totals. */
 export const bytesOf = ({ payload, signature }: VerifiedRecord): number => payload.length + signature.length

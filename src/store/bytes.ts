@@ -1,6 +1,6 @@
 /** Reading and writing of rows: big-endian integers, variable-length integers (LEB128), text and hex. */
 
-/** UTF-8 bytes that a UTF-16 code unit can take. */
+/** Most UTF-8 bytes of one UTF-16 code unit. */
 const MAX_UTF8_BYTES_A_UNIT = 3
 
 const encoder = new TextEncoder()
@@ -19,9 +19,9 @@ export function fromHex(text: string): Uint8Array {
   return Buffer.from(text.slice(2), 'hex')
 }
 
-/** The last text of each length, and its bytes: an avatar and an id are written into a dozen rows, one after the other. */
+/** The last text of each length, with its bytes. One avatar and one id are written into a dozen rows in succession. */
 const lastOfLength = new Map<number, { readonly text: string; readonly bytes: Uint8Array }>()
-/** Avatars and ids have two lengths. */
+/** Bounds the map. Avatars and ids have two lengths. */
 const MAX_KNOWN_LENGTHS = 8
 
 function knownBytes(text: string): Uint8Array {
@@ -45,12 +45,12 @@ export class ByteWriter {
     return this.#length
   }
 
-  /** What was written; the writer must not be used any more. */
+  /** Returns the bytes written. The writer must not be used afterwards. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length)
   }
 
-  /** Leaves room for what is filled in later. */
+  /** Leaves `length` bytes to be filled in later. */
   skip(length: number): this {
     this.#reserve(length)
     this.#length += length
@@ -70,7 +70,7 @@ export class ByteWriter {
     return this
   }
 
-  /** An integer up to 2^53 − 1 in 8 bytes, so that byte order is number order. */
+  /** An integer up to 2^53 − 1 in 8 bytes, big-endian: byte order is number order. */
   u64(value: number): this {
     this.#reserve(8)
     this.#bytes.writeUInt32BE(Math.floor(value / 2 ** 32), this.#length)
@@ -99,7 +99,7 @@ export class ByteWriter {
     return this.bytes(knownBytes(value))
   }
 
-  /** UTF-8, without its length. */
+  /** UTF-8 without a length prefix. */
   utf8(value: string): this {
     this.#reserve(value.length * MAX_UTF8_BYTES_A_UNIT)
     this.#length += this.#bytes.write(value, this.#length, 'utf8')

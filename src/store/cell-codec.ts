@@ -1,6 +1,6 @@
 /**
- * A member's row: its JSON as `"key":value`, ready to be joined into an answer (empty where it was deleted), then the
- * stamps that say when each part of it was written.
+ * A member's row: its JSON text `"key":value`, ready to be joined into an answer (empty if the member was deleted), then the
+ * stamps that say which record wrote each part.
  */
 import canonicalize from 'canonicalize'
 import type { JsonValue } from '../record/types.ts'
@@ -18,7 +18,7 @@ const REPLACED = 2
 const MERGED = 4
 const HAS_VALUE = 8
 
-/** @returns the row, yet to be sealed, and whether there is a value (if not, the member was deleted) */
+/** Encodes a member. @returns the unsealed row, and whether it has a value (false: the member was deleted) */
 export function encodeMember(key: string, cell: Cell): { row: Uint8Array; hasValue: boolean } {
   const value = cellValue(cell)
   const fragment = value === undefined ? '' : `${JSON.stringify(key)}:${canonicalize(value)}`
@@ -33,13 +33,13 @@ export function encodeMember(key: string, cell: Cell): { row: Uint8Array; hasVal
   return { row: writer.finish(), hasValue: value !== undefined }
 }
 
-/** The `"key":value` text of a member's row, without decoding the rest; empty where it was deleted. */
+/** The `"key":value` text of a member's row, without decoding the rest; empty if the member was deleted. */
 export function memberFragment(row: Uint8Array): Uint8Array {
   const reader = new ByteReader(row)
   return reader.bytes(reader.varint())
 }
 
-/** Decodes a member's row into its key and its cell. Throws RangeError or SyntaxError on a row that no one encoded. */
+/** Decodes a member's row into its key and its cell. @throws RangeError or SyntaxError if the row is malformed */
 export function decodeMember(row: Uint8Array): { key: string; cell: Cell } {
   const reader = new ByteReader(row)
   const fragment = reader.bytes(reader.varint())
@@ -100,7 +100,7 @@ function writeNode(writer: ByteWriter, cell: Cell, stamps: StampTable): void {
   if (cell.replaced !== null) writer.varint(stamps.indexOf(cell.replaced))
   if (cell.merged === null) return
   writer.varint(stamps.indexOf(cell.merged)).varint(cell.children?.size ?? 0)
-  // Sorted, so that the row does not tell in which order its writes arrived.
+  // Sorted, so that equal cells give equal rows, whatever the order of arrival.
   for (const key of [...(cell.children?.keys() ?? [])].sort()) {
     writer.text(key)
     writeNode(writer, cell.children?.get(key) as Cell, stamps)
@@ -134,7 +134,7 @@ function readNode(reader: ByteReader, value: JsonValue | undefined, stamps: read
   return cell
 }
 
-/** The one stamp of a cell that a single write made and nothing else touched; null otherwise. */
+/** The stamp of a cell that one single write made; null if several writes contributed. */
 function uniformStamp(cell: Cell): Stamp | null {
   if (cell.merged === null) return cell.value === undefined ? null : cell.replaced
   if (cell.replaced !== null) return null

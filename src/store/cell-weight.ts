@@ -1,18 +1,18 @@
 /**
- * What cells take in memory, in bytes on the heap of a 64-bit V8 without pointer compression, as Node.js has it. The
- * numbers are sizes of V8's objects, and were measured (test/store/avatar-weight.test.ts).
+ * Memory of cells: bytes on the heap of a 64-bit V8 without pointer compression, as in Node.js. The numbers are sizes of V8
+ * objects and were measured (test/store/avatar-weight.test.ts).
  *
- * The bytes of a stored row say nothing of it: an array of empty objects takes 3 bytes each there, and 64 here.
+ * The size of a stored row is no measure: an empty object in an array takes 3 bytes in a row and 64 bytes on the heap.
  */
 import type { JsonValue } from '../record/types.ts'
 import type { Cell } from '../state/cell.ts'
 import type { Stamp } from '../state/order.ts'
 
 const CELL_BYTES = 56
-/** A map of up to four entries, and one more entry of a larger one, its key aside. */
+/** A map of up to four entries, and each further entry without its key. */
 const MAP_BYTES = 195
 const MAP_ENTRY_BYTES = 37
-/** Entries that a map of the least size has room for. */
+/** Entries in a map of minimal size. */
 const SMALL_MAP_ENTRIES = 4
 /** A stamp and its id of 66 characters. */
 const STAMP_BYTES = 136
@@ -21,20 +21,20 @@ const ARRAY_BYTES = 48
 const EMPTY_ARRAY_BYTES = 32
 const SLOT_BYTES = 8
 const OBJECT_BYTES = 24
-/** An object without members has room for four. */
+/** An object without members; V8 reserves room for four. */
 const EMPTY_OBJECT_BYTES = 56
 /**
- * An object with a key that no other object has: V8 gives such objects a table of their own. Counted for each object with a
- * key that is new to the member, which is too much where few such keys are used again and again in new combinations.
+ * An object with a key that no other object has: V8 gives such an object its own table. Counted for each object with a key
+ * that is new to the member, which is too much if objects combine few such keys in new ways.
  */
 const OWN_TABLE_BYTES = 200
-/** A number that is no integer of 32 bits. */
+/** A number that is not a 32-bit integer. */
 const BOXED_NUMBER_BYTES = 16
 
 /**
- * About how many bytes a cell takes.
+ * Approximate memory of a cell in bytes.
  *
- * @param counted stamps that are counted elsewhere: cells that one record wrote share its stamp; those met here are added
+ * @param counted stamps already counted, as cells that one record wrote share its stamp; this call adds the new ones
  */
 export function cellWeight(cell: Cell, counted: Set<Stamp>): number {
   let bytes = CELL_BYTES + stampWeight(cell.replaced, counted) + stampWeight(cell.merged, counted)
@@ -55,17 +55,17 @@ function stampWeight(stamp: Stamp | null, counted: Set<Stamp>): number {
   return STAMP_BYTES
 }
 
-/** A string of characters up to U+00FF takes one byte each, any other two. */
+/** V8 stores one byte a character if all are at most U+00FF, otherwise two. */
 export function textWeight(text: string): number {
   return aligned(STRING_BYTES + text.length * (/[^\0-\xff]/.test(text) ? 2 : 1))
 }
 
-/** The key of a member; V8 has one copy of each short key, whatever uses it. */
+/** The key of a member. V8 shares one copy of each short key. */
 function keyWeight(key: string): number {
   return key.length <= 2 ? 0 : textWeight(key)
 }
 
-/** @param known keys of objects that were met before */
+/** @param known keys of objects seen before */
 function valueWeight(value: JsonValue, known: Set<string>): number {
   if (typeof value === 'string') return textWeight(value)
   if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) < 2 ** 31 ? 0 : BOXED_NUMBER_BYTES

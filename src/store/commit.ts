@@ -1,6 +1,6 @@
 /**
- * Makes one batch out of records: works out what becomes of each, and lists every row that changes. Nothing is written
- * here; if the caller cannot write the batch, it must forget the entries that took part.
+ * Builds one batch from records: decides the result of each record and lists every row that changes. Writes nothing. A caller
+ * that cannot write the batch must evict the entries that took part.
  */
 import { yieldToEventLoop } from '../platform/yield.ts'
 import { compareCitations } from '../record/order.ts'
@@ -13,10 +13,10 @@ import { fullFor } from './quotas.ts'
 import { pushFeed } from './record-rows.ts'
 import type { CommitResult } from './types.ts'
 
-/** Rows read, and rows written, of a large batch between two pauses: a few milliseconds of the main thread. */
+/** Rows read, and rows written, before a large batch yields to the event loop: a few milliseconds. */
 const READS_PER_YIELD = 1_000
 const OPERATIONS_PER_YIELD = 2_000
-/** What a record counts for beside what is read for it: for a snapshot thousands of rows. */
+/** Cost of a record in reads, besides the rows read for it (thousands for a snapshot). */
 const READS_A_RECORD = 4
 
 /** @throws CorruptRowError, CorruptLocationError */
@@ -50,11 +50,11 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     }
     reads += READS_A_RECORD + part.takeReads()
   }
-  // What a record is told is how it stands once the whole batch is in.
+  // A result says how the record stands after the whole batch.
   const results = records.map((record, at) => {
     const part = parts.get(record.body.avatar) as AvatarBatch
     const refusal = refusals.get(at)
-    // Held or not, whoever sends it must know that it has no effect any more.
+    // Stored or not, the sender must learn that the record has no effect any more.
     if (refusal?.status === 'duplicate' && part.isSuperseded(record)) return { status: 'superseded' as const }
     return refusal ?? part.outcome(record)
   })
@@ -70,7 +70,7 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
   return { ...made, results, changes, lastSequence: sequence, counts: node() }
 }
 
-/** Whether a quota could be exceeded, if all of the records were kept. */
+/** Whether storing all of the records could exceed a quota. */
 function mayExceed(
   { quotas, counts }: BatchContext,
   entries: ReadonlyMap<Avatar, AvatarEntry>,
@@ -95,8 +95,8 @@ function mayExceed(
 const RANKS: Readonly<Record<RecordBody['type'], number>> = { snapshot: 0, part: 1, patch: 2 }
 
 /**
- * The order in which records are taken where there may not be room for all, so that it does not depend on how they were
- * sent: snapshots, for they make room, then their parts, then patches from the oldest on.
+ * The order in which records are added if there may not be room for all, so that the result does not depend on the order of
+ * the submission: first snapshots, which free space, then their parts, then patches, oldest first.
  */
 function inOrder(records: readonly VerifiedRecord[]): number[] {
   const placeOf = (at: number): { rank: number; counter: number; id: VerifiedRecord['id'] } => {

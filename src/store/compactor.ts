@@ -27,10 +27,10 @@ export interface CompactorParts {
   readonly stepRecords: number
   /** Runs a task between commits. If a row fails its check, repairs it and runs the task again. */
   readonly exclusively: <T>(task: () => Promise<T>) => Promise<T>
-  /** Takes the entry of an avatar out of the cache until `putEntry`. */
+  /** Removes the entry of an avatar from the cache until `putEntry`. */
   readonly takeEntry: (avatar: Avatar) => Promise<AvatarEntry>
   readonly putEntry: (entry: AvatarEntry) => void
-  /** Totals over all avatars. */
+  /** Counts of all avatars. */
   readonly counts: () => Counts
   /** Writes a step and the change of the totals. */
   readonly write: (step: Step, change: Counts) => Promise<void>
@@ -42,9 +42,9 @@ export class Compactor {
   readonly #staleInSyncIndex: Set<Avatar>
   readonly #forgetting: Set<Avatar>
   #hasGarbage: boolean
-  /** Where the step before ended. */
+  /** Where the previous step ended. */
   #cursor: { readonly avatar: Avatar; readonly next: Key } | undefined
-  /** Whether no history is left that could make room for live records. */
+  /** Whether no history is left to delete in favour of live records. */
   #isTrimmed = false
   #isAsked = false
   #isStopped = false
@@ -64,7 +64,7 @@ export class Compactor {
     this.#hasGarbage = true
   }
 
-  /** Whether the sync index (`o` rows) has the live records and nothing else. */
+  /** Whether the sync index (`o` rows) has exactly the live records. */
   get isSyncIndexExact(): boolean {
     return this.#staleInSyncIndex.size === 0
   }
@@ -77,7 +77,7 @@ export class Compactor {
     return this.#forgetting.size > 0
   }
 
-  /** Adds tasks. Call this before their rows are written, so that no reader sees the rows and not the task. */
+  /** Adds tasks. Call this before their rows are written, so that no reader sees the rows without the task. */
   note({
     staleInSyncIndex = [],
     forget = [],
@@ -89,17 +89,17 @@ export class Compactor {
     for (const avatar of forget) this.#forgetting.add(avatar)
   }
 
-  /** All rows of an avatar were built again, so its sync index is exact. */
+  /** Notes that all rows of an avatar were rebuilt, so its sync index is exact. */
   rebuilt(avatar: Avatar): void {
     this.#staleInSyncIndex.delete(avatar)
   }
 
-  /** Cancels the deletion of an avatar: its task could not be written. */
+  /** Cancels the deletion of an avatar whose task could not be written. */
   keeps(avatar: Avatar): void {
     this.#forgetting.delete(avatar)
   }
 
-  /** After a commit: starts if the commit left work, or if live records need the room of history. */
+  /** After a commit: starts if the commit left tasks, or if live records need the space of history. */
   follow({
     staleInSyncIndex,
     hasGarbage,
@@ -111,7 +111,7 @@ export class Compactor {
     if (hasGarbage || staleInSyncIndex.length > 0 || needsRoom) this.wake()
   }
 
-  /** Starts, or makes a running pass look once more. */
+  /** Starts a pass, or makes the running pass check for tasks again. */
   wake(): void {
     if (this.#isStopped) return
     this.#hasGarbage = true
@@ -119,7 +119,7 @@ export class Compactor {
     this.#running ??= this.#run()
   }
 
-  /** Resolves when nothing is left to do, or it cannot be done now. */
+  /** Resolves when no task is left, or the tasks left cannot be done now. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running
   }
@@ -136,12 +136,13 @@ export class Compactor {
         while (await exclusively(async () => !this.#isStopped && this.#step()));
       }
     } catch (error) {
-      if (!this.#isStopped) logger.warn({ err: error }, 'background work of the store failed; it is tried again later')
+      if (!this.#isStopped)
+        logger.warn({ err: error }, 'a background task of the store failed; the store retries it later')
     }
     this.#running = undefined
   }
 
-  /** Does one step of the most urgent task; returns whether there was one. */
+  /** Does one step of the most urgent task. Returns whether there was one. */
   async #step(): Promise<boolean> {
     if (!this.isSyncIndexExact) await this.removeFromSyncIndex()
     else if (this.isForgettingSome) await this.#forget(this.#forgetting.values().next().value as Avatar)
@@ -199,7 +200,7 @@ export class Compactor {
     this.#cursor = next === undefined ? undefined : { avatar, next }
   }
 
-  /** With `archive`, removes history when live records need its room, beginning with the first avatars that have some. */
+  /** With `archive`: deletes history when live records need its space, in the order of avatars. */
   async #makeRoom(): Promise<boolean> {
     const { db, archive, quotas, counts } = this.#parts
     if (!archive || this.#isTrimmed || isNodeWithin(quotas, counts())) return false

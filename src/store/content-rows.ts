@@ -1,4 +1,4 @@
-/** The rows of one avatar's content: read where the state asks for them, written for what changed. */
+/** The rows of one avatar's content: read when the state needs them, written for its changes. */
 import type { Avatar } from '../record/types.ts'
 import { isVoid, type Cell } from '../state/cell.ts'
 import type { Content, NamespaceChange, NamespaceMarks, NamespaceName } from '../state/content.ts'
@@ -14,7 +14,7 @@ import { mustBeUnclaimed } from './reader.ts'
 import * as rows from './rows.ts'
 import { seal, sealOf } from './seal.ts'
 
-/** Bytes of memory that a namespace takes, and a member beside its cell (measured). */
+/** Bytes of memory of a namespace, and of a member without its cell (measured). */
 const NAMESPACE_BYTES = 270
 const MEMBER_BYTES = 130
 
@@ -22,7 +22,7 @@ const NO_MEMBERS: rows.NamespaceRow = { lastPatch: 0, inBase: false, live: 0, de
 
 type StoredMember = 'live' | 'deleted'
 
-/** What is known of the row of a member in memory. */
+/** Facts about the row of a member in memory. */
 interface MemberRow {
   readonly place: StoredMember
   readonly check: number
@@ -31,17 +31,17 @@ interface MemberRow {
 }
 
 export class ContentRows {
-  /** Namespaces that are stored. */
+  /** Number of stored namespaces. */
   namespaces: number
-  /** Rows looked up, each on the main thread. */
+  /** Number of rows looked up, each on the main thread. */
   reads = 0
-  /** True until the first rows are written: nothing needs to be read. */
+  /** True until the first rows are written: there is nothing to read. */
   isNew: boolean
   readonly #db: Database
   readonly #avatar: Avatar
   readonly #namespaceRows = new Map<string, rows.NamespaceRow>()
   readonly #memberRows = new WeakMap<Cell, MemberRow>()
-  /** About how many bytes of memory the members read so far take. */
+  /** Approximate memory of the members read so far. */
   #memberBytes = 0
   #isPreloaded = false
 
@@ -52,12 +52,12 @@ export class ContentRows {
     this.namespaces = stored?.namespaces ?? 0
   }
 
-  /** About how many bytes of memory the content takes. */
+  /** Approximate memory of the content in bytes. */
   get weight(): number {
     return this.#namespaceRows.size * NAMESPACE_BYTES + this.#memberBytes
   }
 
-  /** Reads all content, as a new base needs it. */
+  /** Reads all content. A new base needs it. */
   async preload(content: Content): Promise<void> {
     if (this.#isPreloaded || this.isNew) return
     for (const letter of ['v', 't'] as const) {
@@ -66,7 +66,8 @@ export class ContentRows {
         if (kind === 'summary') continue
         const name = keys.namespaceInKey(key)
         const marks = this.marks(name)
-        if (marks === undefined) throw new CorruptRowError(this.#avatar, 'namespace', 'its members have none')
+        if (marks === undefined)
+          throw new CorruptRowError(this.#avatar, 'namespace', 'it is missing, but its members are stored')
         const members: [string, Cell][] = kind === 'member' ? [this.#openMember(key, row, letter)] : []
         content.preload(name, marks, members)
       }
@@ -178,7 +179,7 @@ export class ContentRows {
   }
 }
 
-/** About how many bytes of memory a member takes. @param stamps as `cellWeight` has them */
+/** Approximate memory of a member in bytes. @param stamps as `counted` of `cellWeight` */
 function memberWeight(member: string, cell: Cell, stamps: Set<Stamp>): number {
   return MEMBER_BYTES + textWeight(member) + cellWeight(cell, stamps)
 }

@@ -10,8 +10,8 @@ import { unseal } from './seal.ts'
 const STEP_AVATARS = 256
 
 /**
- * Goes through all hosted avatars with what their summaries count; undefined where a summary cannot be read, which is
- * mended when somebody asks for it.
+ * Yields all hosted avatars with the counts of their summaries. The counts are undefined if the summary is damaged; the next
+ * read of the avatar repairs it.
  */
 export async function* countsOfAll(db: Database): AsyncGenerator<readonly (readonly [Avatar, Counts | undefined])[]> {
   let avatars: Avatar[] = []
@@ -36,7 +36,7 @@ async function countsOf(db: Database, avatars: readonly Avatar[]): Promise<[Avat
   })
 }
 
-/** What all avatars hold together, counted. */
+/** Sums up the counts of all avatars. */
 export async function countAll(db: Database): Promise<Counts & { readonly avatars: number }> {
   let avatars = 0
   let counts = NOTHING

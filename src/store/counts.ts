@@ -1,18 +1,18 @@
-/** How much is held: of an avatar, or of all. Bytes are those of payloads and signatures. */
+/** Counts of records and bytes, of one avatar or of all. Bytes are those of payloads and signatures. */
 import { addBytes, differenceBytes, LIMBS } from '../negentropy/id-sum.ts'
 
 export interface Counts {
   /** Live records. */
   readonly records: number
   readonly bytes: number
-  /** All records that are kept: the live ones and history. */
+  /** All stored records: live records and history. */
   readonly keptRecords: number
   readonly keptBytes: number
 }
 
 export const NOTHING: Counts = { records: 0, bytes: 0, keptRecords: 0, keptBytes: 0 }
 
-/** `a`, and `times` what `b` counts. */
+/** `a` + `times` × `b`. */
 export function plus(a: Counts, b: Counts, times = 1): Counts {
   return {
     records: a.records + times * b.records,
@@ -22,7 +22,7 @@ export function plus(a: Counts, b: Counts, times = 1): Counts {
   }
 }
 
-/** A set of live records: how many, their bytes, and the sum of their ids modulo 2^256 (see `id-sum.ts`). */
+/** Sums over a set of live records: number, bytes, and ids modulo 2^256 (see `id-sum.ts`). */
 export class LiveSum {
   records = 0
   bytes = 0

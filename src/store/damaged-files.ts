@@ -2,22 +2,22 @@ import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /**
- * Bounds of the originals that a store keeps of damaged files, a table having 2 MiB. Those of the last damage stay beyond
- * them. `avatar-kv repair` finds records in an original only where its mended file lost some.
+ * Bounds of the originals of damaged files that a store keeps; a table has 2 MiB. The originals of the last damage stay even
+ * beyond the bounds. `avatar-kv repair` finds records in an original only if the repaired file lost some.
  */
 const MAX_BYTES = 268_435_456
 const MAX_FILES = 256
 
 export interface DroppedFiles {
-  /** Names, the newest first. */
+  /** Names, newest first. */
   readonly files: readonly string[]
   readonly bytes: number
 }
 
 /**
- * Deletes the oldest files of a directory that keeps the originals of damaged files, until it is within its bounds.
+ * Deletes the oldest originals of damaged files in a directory until it is within its bounds.
  *
- * @param last names of the files of the last damage, which stay even where they alone are beyond the bounds
+ * @param last names of the files of the last damage. They stay, even if they alone exceed the bounds
  */
 export async function dropOldOriginals(directory: string, last: ReadonlySet<string>): Promise<DroppedFiles> {
   const found = await Promise.all(
@@ -26,8 +26,8 @@ export async function dropOldOriginals(directory: string, last: ReadonlySet<stri
       return { name, bytes: Number(size), keptAt: ctimeNs }
     }),
   )
-  // The time of the last change of the inode: a file comes here by a link, which changes it, and keeps its own dates.
-  // Its clock is coarse; the later of two files has the greater number.
+  // By ctime: the file arrives here by a hard link, which updates ctime and keeps mtime. The clock of ctime is coarse; of
+  // two files with equal times the one with the greater number is newer.
   const newestFirst = (a: (typeof found)[number], b: (typeof found)[number]): number =>
     Number(last.has(b.name)) - Number(last.has(a.name)) || Number(b.keptAt - a.keptAt) || (a.name < b.name ? 1 : -1)
   found.sort(newestFirst)

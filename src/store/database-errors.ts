@@ -1,10 +1,10 @@
-/** What LevelDB's own errors mean, and what to do about each: the one place that recognises them. */
+/** Translates LevelDB's errors into StoreErrors with advice. No other file inspects LevelDB's errors. */
 import { messageOf } from '../platform/errors.ts'
 import { MISSING_TABLES } from '../platform/level-files.ts'
 import { StoreError } from './errors.ts'
 import { incomplete } from './mark.ts'
 
-/** Errors of the system that say nothing about the data. */
+/** Errors of the operating system that do not indicate damage. */
 const SYSTEM_ERRORS: readonly (readonly [pattern: RegExp, advice: string])[] = [
   [/Too many open files/i, 'Raise the limit of open files (ulimit -n), and start again.'],
   [/Permission denied|Read-only file system/i, 'Check its owner and mode, and start again.'],
@@ -13,7 +13,7 @@ const SYSTEM_ERRORS: readonly (readonly [pattern: RegExp, advice: string])[] = [
 
 type LevelCode = 'LEVEL_CORRUPTION' | 'LEVEL_IO_ERROR' | 'LEVEL_LOCKED'
 
-/** The code that classic-level gives to an error of LevelDB; `getSync` gives none to an error of the system. */
+/** The code that classic-level sets on an error of LevelDB. `getSync` sets none on an error of the operating system. */
 function levelCode(error: unknown): LevelCode | undefined {
   for (let each = error; each instanceof Error; each = each.cause) {
     const code = 'code' in each ? each.code : undefined
@@ -23,14 +23,14 @@ function levelCode(error: unknown): LevelCode | undefined {
   return undefined
 }
 
-/** Whether LevelDB cannot read or write its files because they are damaged: to be checked and mended. */
+/** Whether an error means that LevelDB's files are damaged and must be checked and repaired. */
 export function isDamage(error: unknown): boolean {
   const code = levelCode(error)
   if (code === 'LEVEL_CORRUPTION') return true
   return code === 'LEVEL_IO_ERROR' && !SYSTEM_ERRORS.some(([pattern]) => pattern.test(detailOf(error)))
 }
 
-/** The error that tells what LevelDB could not do with a directory, and what to do next. */
+/** The error for a database directory that LevelDB cannot open, with advice. */
 export function databaseError(error: unknown, location: string): StoreError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   if (levelCode(error) === 'LEVEL_LOCKED') {
@@ -47,21 +47,21 @@ export function databaseError(error: unknown, location: string): StoreError {
   return new StoreError('unreadable', `Cannot open the store in ${location}: ${detail}. ${advice}`, { cause })
 }
 
-/** The error of a read or a write that met damage. The files are checked and mended before the next one. */
+/** The error for a read or a write that found damage. The node checks and repairs the files before the next one. */
 export function damaged(error: unknown): StoreError {
   return new StoreError(
     'damaged',
-    `The store met damage on its disk: ${detailOf(error)}. The node checks its files and mends them now: try again.`,
+    `The store found damage on its disk: ${detailOf(error)}. The node is checking and repairing its files. Try again.`,
     { cause: error },
   )
 }
 
-/** Errors of LevelDB as StoreErrors; others as they are. */
+/** Converts an error of LevelDB to a StoreError; returns other errors unchanged. */
 export function toStoreError(error: unknown, location: string): unknown {
   return levelCode(error) === undefined ? error : databaseError(error, location)
 }
 
-/** The error for a store that neither LevelDB nor this node can mend in its place. */
+/** The error for a store that neither LevelDB nor the node can repair in place. */
 export function unusable(location: string, detail: string, options?: ErrorOptions): StoreError {
   return new StoreError(
     'unreadable',
@@ -71,7 +71,7 @@ export function unusable(location: string, detail: string, options?: ErrorOption
   )
 }
 
-/** What the innermost error says: LevelDB's own words, where there are any. */
+/** The message of the innermost error: LevelDB's own text if there is one. */
 export function detailOf(error: unknown): string {
   let inner = error
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause

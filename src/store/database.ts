@@ -9,39 +9,39 @@ import { unseal } from './seal.ts'
 import { assertWritable, setWriteFailed, writeFailed } from './write-guard.ts'
 
 /**
- * Writes a batch, whole or not at all, and has it on disk (fsync) when it resolves.
+ * Writes a batch atomically. It is on disk (fsync) when the promise resolves.
  *
- * @throws StoreError `write_failed` if it fails, and after one that failed until the database has been opened again
+ * @throws StoreError `write_failed` if this write fails, or an earlier one failed and the database was not reopened since
  */
 export function writeDurably(db: Database, operations: readonly Operation[]): Promise<void> {
   return write(db, operations, true)
 }
 
 /**
- * Writes a batch, whole or not at all. A power loss may undo it, and then all that was written after it as well: for steps
- * that are simply done again.
+ * Writes a batch atomically, without fsync: a power loss may undo it and all later writes without fsync. For steps that can be
+ * repeated.
  */
 export function writeSoon(db: Database, operations: readonly Operation[]): Promise<void> {
   return write(db, operations, false)
 }
 
-/** Rows of a large batch between two pauses: a few milliseconds of the main thread. */
+/** Rows of a large batch before it yields to the event loop: a few milliseconds. */
 const OPERATIONS_PER_YIELD = 4_000
 
 async function write(db: Database, operations: readonly Operation[], sync: boolean): Promise<void> {
-  // A chained batch takes a tenth of the time on the main thread that `db.batch(operations)` takes.
+  // A chained batch takes a tenth of the main thread time of `db.batch(operations)`.
   const batch = db.batch()
   for (const [at, operation] of operations.entries()) {
     if (at % OPERATIONS_PER_YIELD === OPERATIONS_PER_YIELD - 1) await yieldToEventLoop()
     if (operation.type === 'put') batch.put(operation.key, operation.value)
     else batch.del(operation.key)
   }
-  // `sync` is LevelDB's; stores in memory take no notice of it.
+  // `sync` is an option of LevelDB. Databases in memory ignore it.
   const options: BatchOptions<Uint8Array, Uint8Array> = { sync }
   await writing(db, () => batch.write(options))
 }
 
-/** Removes a range of rows, soon: not one moment, and not on disk when it resolves. @throws StoreError as `writeDurably` */
+/** Removes a range of rows, neither atomically nor durably. @throws StoreError as `writeDurably` */
 export function clearSoon(db: Database, range: KeyRange | { readonly gte: Key; readonly lte: Key }): Promise<void> {
   return writing(db, () => db.clear(range))
 }
@@ -58,7 +58,7 @@ async function writing(db: Database, write: () => Promise<void>): Promise<void> 
 
 export const NO_VALUE = new Uint8Array(0)
 
-/** One moment of the database, for reads that must agree. */
+/** The database as of one moment, for reads that must be consistent with each other. */
 export type Moment = ReturnType<Database['snapshot']>
 
 /**
@@ -74,7 +74,7 @@ export function openRow<T>(
   decode: (content: Uint8Array) => T,
 ): T {
   const content = unseal(key, row)
-  if (content === undefined) throw new CorruptRowError(avatar, kind, 'the checksum does not fit')
+  if (content === undefined) throw new CorruptRowError(avatar, kind, 'the checksum does not match')
   try {
     return decode(content)
   } catch (error) {
@@ -94,17 +94,17 @@ export function readRow<T>(
   return row === undefined ? undefined : openRow(avatar, kind, key, row, decode)
 }
 
-/** How many rows an iterator hands over at a time: bounds memory, and the time that the event loop is held. */
+/** Rows per step of an iterator. Bounds memory and the time for which the event loop is blocked. */
 const ROWS_A_STEP = 256
 
-/** Keys are handed over at once so many: three times as fast as 256, and the event loop is held for 2 ms. */
+/** Keys per step: three times as fast as 256, and blocks the event loop for 2 ms. */
 const KEYS_A_STEP = 1_000
-/** LevelDB's 16 KiB would end a step sooner. */
+/** The default of classic-level, 16 KiB, would end a step sooner. */
 const KEYS_A_STEP_BYTES = 65_536
 
 /** Walks the keys of a long range, in bounded steps. */
 export async function* walkKeys(db: Database, range: KeyRange): AsyncGenerator<readonly Key[]> {
-  // Of classic-level; others take no notice.
+  // Options of classic-level. Other databases ignore them.
   const options = { ...range, highWaterMarkBytes: KEYS_A_STEP_BYTES, fillCache: false }
   const iterator = db.keys(options)
   try {

@@ -3,12 +3,12 @@ import type { Avatar } from '../record/types.ts'
 import { AvatarEntry } from './avatar-entry.ts'
 import type { Database } from './level.ts'
 
-/** Avatars in memory that were written to last, by their weight. */
+/** Least-recently-used cache of avatars that were written to, bounded by their weight in bytes. */
 export class EntryCache {
   readonly #db: Database
   readonly #entries: LRUCache<Avatar, AvatarEntry>
 
-  /** @param maxAvatars how many at most; default: as many as there is room for */
+  /** @param maxAvatars default: bounded by `maxBytes` alone */
   constructor(db: Database, maxBytes: number, maxAvatars?: number) {
     this.#db = db
     this.#entries = new LRUCache({
@@ -25,7 +25,7 @@ export class EntryCache {
   }
 
   keep(entry: AvatarEntry): void {
-    // Deleted first: the cache does not weigh an entry again that it holds already.
+    // Deleted first: the cache does not recompute the weight of an entry that it holds.
     this.#entries.delete(entry.avatar)
     this.#entries.set(entry.avatar, entry)
   }

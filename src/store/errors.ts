@@ -12,7 +12,7 @@ export type StoreErrorCode =
   | 'damaged'
   | 'reopened'
 
-/** The store cannot be opened, read or written to; the message says what to do. */
+/** The store cannot be opened, read or written. The message says what to do. */
 export class StoreError extends Error {
   override readonly name = 'StoreError'
   readonly code: StoreErrorCode
@@ -23,27 +23,27 @@ export class StoreError extends Error {
   }
 }
 
-/** A row that says where a record is fails its check; it can be of any avatar. */
+/** A location row fails its check. The avatar of its record is unknown. */
 export class CorruptLocationError extends Error {
   override readonly name = 'CorruptLocationError'
   readonly id: RecordId
 
   constructor(id: RecordId) {
-    super(`The stored row that says where ${id} is fails its check.`)
+    super(`The stored location row of record ${id} fails its check.`)
     this.id = id
   }
 }
 
-/** A row of one avatar is not what was written: it is never served, the avatar is rebuilt from its records. */
+/** A row of one avatar fails its check. It is never served; the store rebuilds the avatar from its records. */
 export class CorruptRowError extends Error {
   override readonly name = 'CorruptRowError'
   readonly avatar: Avatar
-  /** The kind of row, as the key table names it. */
+  /** The kind of row. */
   readonly row: string
-  /** The namespace that the avatar claims without having it: either its row is lost, or the claim should be gone. */
+  /** A namespace that the avatar claims but does not have: its row is lost, or the claim is stale. */
   readonly claim: NamespaceName | undefined
 
-  /** @param avatar the one that is read, of which the row should be */
+  /** @param avatar the avatar being read */
   constructor(avatar: Avatar, row: string, detail: string, claim?: NamespaceName) {
     super(`A stored ${row} row of ${avatar} fails its check: ${detail}.`)
     this.avatar = avatar
@@ -53,10 +53,10 @@ export class CorruptRowError extends Error {
 }
 
 /**
- * Mends the avatar whose row failed its check while a moment was read. That moment stays damaged, so the reader must begin
- * again with a new one.
+ * Repairs the avatar whose row failed its check during a long read. The moment that was read stays damaged, so the reader must
+ * start again with a new one.
  *
- * @returns the error for the reader; any other error as it is
+ * @returns the error for the reader; any other error unchanged
  */
 export async function afterRowRepair(
   error: unknown,

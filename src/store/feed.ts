@@ -1,4 +1,4 @@
-/** The change feed: what was appended or superseded, in the order of this node. */
+/** The change feed: appended and superseded records in the node's order of arrival. */
 import type { Avatar } from '../record/types.ts'
 import { clearSoon, openRow, walk } from './database.ts'
 import { type Database } from './level.ts'
@@ -9,27 +9,27 @@ import { unseal } from './seal.ts'
 import type { Change } from './batch.ts'
 import type { AvatarSummary, ChangeEvent } from './types.ts'
 
-/** Entries that the feed keeps. A reader further behind starts again, which costs it less than a million events. */
+/** Entries that the feed keeps. A reader further behind starts over, which costs less than reading a million events. */
 const FEED_ENTRIES = 1_000_000
-/** Entries above the limit that pile up before the feed is trimmed, so that one range delete covers many commits. */
+/** Entries above the limit before the feed is trimmed, so that one range delete covers many commits. */
 const TRIM_ENTRIES = 10_000
 
-/** Fills in where the avatars stand now. */
+/** Adds the current head and digest of the avatars to their changes. */
 export function toEvents(
   changes: readonly Change[],
   standing: (avatar: Avatar) => AvatarSummary | undefined,
 ): ChangeEvent[] {
   return changes.flatMap(({ sequence, kind, avatar, id, counter }) => {
     const summary = standing(avatar)
-    // An avatar all of whose records went into quarantine stands nowhere.
+    // If all records of an avatar are in quarantine, it has no summary.
     if (summary === undefined) return []
     return [{ sequence, kind, avatar, id, counter, head: summary.head, digest: summary.digest }]
   })
 }
 
 /**
- * Entries of all avatars after a sequence, without those that say nothing any more: of avatars that are not there, and
- * broken ones. At least one, unless there is none.
+ * Entries of all avatars after a sequence, without damaged entries and those of unknown avatars. At least one entry, unless
+ * none is left.
  */
 export async function readFeed(db: Database, after: number, limit: number): Promise<ChangeEvent[]> {
   for (let from = after; ;) {
@@ -46,7 +46,7 @@ export async function readFeed(db: Database, after: number, limit: number): Prom
   }
 }
 
-/** Entries of one avatar after a sequence: its records and what was superseded, merged. */
+/** Entries of one avatar after a sequence: records and `superseded` entries, merged. */
 export async function readAvatarFeed(
   db: Database,
   avatar: Avatar,
@@ -70,13 +70,13 @@ export async function readAvatarFeed(
   return toEvents(changes.sort((a, b) => a.sequence - b.sequence).slice(0, limit), summaries(db))
 }
 
-/** A broken entry is passed over: nothing can make it anew, and who follows the feed sees the avatar's next one. */
+/** Skips a damaged entry: it cannot be rebuilt, and readers of the feed get the avatar's next entry. */
 function decodeEntry(key: keys.Key, row: Uint8Array): Change[] {
   const content = unseal(key, row)
   return content === undefined ? [] : [{ ...rows.decodeFeed(content), sequence: keys.sequenceInKey(key) }]
 }
 
-/** Reads each avatar's standing once. */
+/** Returns a function that reads the summary of each avatar once. */
 function summaries(db: Database): (avatar: Avatar) => AvatarSummary | undefined {
   const known = new Map<Avatar, AvatarSummary | undefined>()
   return (avatar) => {
@@ -85,13 +85,13 @@ function summaries(db: Database): (avatar: Avatar) => AvatarSummary | undefined 
   }
 }
 
-/** The feed's limit: old entries are dropped in steps. */
+/** Enforces the feed's limit by deleting old entries in steps. */
 export class FeedLimit {
-  /** The sequence before the oldest entry that the feed still has for certain. */
+  /** The feed has every entry after this sequence. */
   floor: number
   readonly #db: Database
   readonly #entries: number
-  /** Whether entries up to the floor may still be there. */
+  /** Whether entries up to the floor may still exist. */
   #isTrimDue = false
 
   private constructor(db: Database, entries: number, floor: number) {
@@ -107,11 +107,11 @@ export class FeedLimit {
     return new FeedLimit(db, entries, lastSequence)
   }
 
-  /** Drops entries beyond the limit, once enough have piled up. If it rejects, call it again after the next commit. */
+  /** Deletes entries beyond the limit once there are enough. If it rejects, call it again after the next commit. */
   async trim(lastSequence: number): Promise<void> {
     const isFull = lastSequence - this.floor > this.#entries + TRIM_ENTRIES
     if (!isFull && !this.#isTrimDue) return
-    // Raised first: a reader must not take entries that are partly gone for all there were.
+    // Raised first: a reader must not mistake partly deleted entries for all entries.
     if (isFull) this.floor = lastSequence - this.#entries
     this.#isTrimDue = true
     await clearSoon(this.#db, { gte: keys.feedKey(0), lte: keys.feedKey(this.floor) })

@@ -1,11 +1,12 @@
 /**
- * The one way to a database and its writer. After a failed write the database is closed and opened again (`write-guard.ts`);
- * since nothing else holds the database, no read and no write can meet it closed.
+ * The only access to a database and its writer. After a failed write the handle closes the database and opens it again
+ * (`write-guard.ts`). Nothing else holds the database, so no read or write finds it closed.
  *
- * Guarantees: a read that is short waits for a reopening, and a reopening for reads that have begun; a row that fails its
- * check is mended and read again, for which the database is opened again if need be. Where LevelDB itself reports damage,
- * its files are checked and mended while it is closed. A long read, of a moment, ends with
- * `reopened` where its moment is gone: it never goes on with another one.
+ * Guarantees:
+ * - A short read waits for a reopening, and a reopening waits for short reads under way.
+ * - A row that fails its check is repaired and read again, after a reopening if needed.
+ * - If LevelDB reports damage, its files are checked and repaired while it is closed.
+ * - A long read of one moment fails with `reopened` if its moment is gone. It never continues with another one.
  */
 import type { Environment } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
@@ -20,7 +21,7 @@ import { assertRoom, isDamaged, hasFailedWrite, noteDamage, setDamaged, setWrite
 import type { AvatarSummary } from './types.ts'
 import type { StoreWriter } from './writer.ts'
 
-/** What is remembered of what is on disk. */
+/** State in memory that was loaded from disk. */
 export interface Loaded {
   readonly writer: StoreWriter
   readonly epoch: string
@@ -31,13 +32,13 @@ export interface HandleParts {
   readonly logger: Logger
   readonly environment: Pick<Environment, 'clock' | 'timers'>
   readonly listeners: Listeners
-  /** Reads what is on disk, of a database that is open. */
+  /** Loads the state from the open database. */
   readonly load: () => Promise<Loaded>
   /** @throws StoreError where the database does not open */
   readonly open: () => Promise<void>
-  /** Checks and mends the files of the database, which is closed. Tells whether there was damage. */
+  /** Checks and repairs the files of the closed database. Returns whether there was damage. */
   readonly check: () => Promise<boolean>
-  /** Undefined where it is in memory. */
+  /** Directory; undefined for a database in memory. */
   readonly location: string | undefined
 }
 
@@ -46,30 +47,30 @@ type Read<T> = (db: Database, writer: StoreWriter) => T | Promise<T>
 /** A step of a long read. */
 export type Step = <T>(read: () => Promise<T>) => Promise<T>
 
-/** After a check that found nothing, none for so long: else each read of a disk that fails would close the database. */
+/** Pause after a check that found no damage. Otherwise each read from a failing disk would close the database. */
 const CHECK_PAUSE_MS = 60_000
-/** Events that listeners are told of at once after a failed write: more than a commit has. */
+/** Events that listeners get at once after a failed write: more than a commit has. */
 const EVENTS_AT_ONCE = 10_000
-/** How long a reopening waits for reads that have begun. A short read takes milliseconds; what is stuck fails instead. */
+/** How long a reopening waits for reads under way. A short read takes milliseconds; a stuck read fails. */
 const DRAIN_MS = 10_000
 
 const WRITE_FAILED_TEXT =
-  'A write to the disk had failed. The node has opened its data again and accepts writes. Check the disk if this comes again.'
+  'A write to the disk failed. The node has opened its data again and accepts writes. Check the disk if this happens again.'
 const DAMAGED_TEXT =
-  'The database reported damage. The node has checked its files and opened its data again. Check the disk if this comes again.'
+  'The database reported damage. The node has checked its files and opened its data again. Check the disk if this happens again.'
 
 export class StoreHandle {
   readonly #parts: HandleParts
   #loaded: Loaded
   #reopening: Promise<void> | undefined
   #isClosed = false
-  /** Reads that have begun. */
+  /** Reads under way. */
   #reading = 0
   #drained: (() => void) | undefined
   #checkedInVainMs = -Infinity
-  /** Changes with each reopening. */
+  /** Number of reopenings. */
   #life = 0
-  /** The sequence after which listeners may not have been told of events; undefined where they were told of all. */
+  /** Listeners may have missed events after this sequence; undefined if they missed none. */
   #untold: number | undefined
 
   constructor(parts: HandleParts, loaded: Loaded) {
@@ -81,21 +82,21 @@ export class StoreHandle {
     return this.#loaded.epoch
   }
 
-  /** For what is in memory. What reads or writes the database goes through `read`, `long` or `write`. */
+  /** The writer's state in memory. Reads and writes of the database go through `read`, `long` or `write`. */
   get writer(): Pick<StoreWriter, 'totals' | 'feedFloor' | 'compactor'> {
     return this.#loaded.writer
   }
 
   /**
-   * A short read. It must not call `read` itself, nor wait for anything but the database.
+   * Runs a short read. It must not call `read` itself, and must wait for nothing but the database.
    *
-   * @throws StoreError `disk_full`, `unreadable` where the database cannot be opened again
+   * @throws StoreError `disk_full`; `unreadable` if the database cannot be opened again
    */
   async read<T>(read: Read<T>): Promise<T> {
     try {
       return await this.#enter(() => this.#readWithRepair(read))
     } catch (error) {
-      // Mending writes, which it cannot do after a write that failed. It can once the database has been opened again.
+      // A repair writes, so it fails after a failed write until the database has been opened again.
       const isTemporary = error instanceof StoreError && (error.code === 'write_failed' || error.code === 'damaged')
       if (!isTemporary || this.#isClosed) throw error
       await this.#ready()
@@ -104,9 +105,9 @@ export class StoreHandle {
   }
 
   /**
-   * Begins a long read. Whatever it makes must read in steps, each of them short.
+   * Starts a long read. The result of `begin` must read the database in short steps.
    *
-   * @param begin gets the way to take a step, which throws StoreError `reopened` where the moment is gone
+   * @param begin gets a function that runs one step and throws StoreError `reopened` if the moment is gone
    */
   async long<T>(begin: (db: Database, writer: StoreWriter, step: Step) => T | Promise<T>): Promise<T> {
     return this.read((db, writer) => {
@@ -125,12 +126,12 @@ export class StoreHandle {
     }
   }
 
-  /** Mends the avatar that a long read has found damaged. */
+  /** Repairs an avatar in which a long read found a damaged row. */
   async repairRow(error: Parameters<StoreWriter['repairRow']>[0]): Promise<void> {
     await (await this.#ready()).repairRow(error)
   }
 
-  /** Closes the database, has its files checked and mended, and opens it again. */
+  /** Closes the database, checks and repairs its files, and opens it again. */
   async checkFiles(): Promise<void> {
     if (this.#isClosed) return
     setDamaged(this.#parts.db)
@@ -148,11 +149,11 @@ export class StoreHandle {
     return writer.readWithRepair(async () => read(this.#parts.db, writer))
   }
 
-  /** Runs a read while the database stays open. */
+  /** Runs a read and keeps the database open meanwhile. */
   async #enter<T>(read: () => Promise<T>, life?: number): Promise<T> {
     while (this.#reopening !== undefined) await this.#reopening.catch(() => undefined)
     if (life !== undefined && life !== this.#life) throw reopened()
-    // A reopening that failed has left it closed.
+    // A failed reopening leaves the database closed.
     if ((this.#parts.db.status !== 'open' || isDamaged(this.#parts.db)) && !this.#isClosed) await this.#ready()
     this.#reading += 1
     try {
@@ -165,7 +166,7 @@ export class StoreHandle {
     }
   }
 
-  /** An error that a read or a write met; from now on the files are to be checked if it tells of damage. */
+  /** Converts the error of a read or write. If it means damage, the files are checked before the next access. */
   #met(error: unknown): unknown {
     const { db, environment, location = '' } = this.#parts
     if (!isDamage(error)) return error instanceof StoreError ? error : toStoreError(error, location)
@@ -173,7 +174,7 @@ export class StoreHandle {
     return noteDamage(db, error) ? damaged(error) : error
   }
 
-  /** The writer, after a failed write one that knows what is on disk. */
+  /** Returns the writer; after a failed write, a new one whose state is loaded from disk. */
   async #ready(): Promise<StoreWriter> {
     if (hasFailedWrite(this.#parts.db) && !this.#isClosed) {
       this.#reopening ??= this.#reopen().finally(() => (this.#reopening = undefined))
@@ -182,7 +183,7 @@ export class StoreHandle {
     return this.#loaded.writer
   }
 
-  /** Opens the database again: reads what the failed write left of the log, and loads everything in memory from that. */
+  /** Closes and opens the database, and loads the state in memory from it. */
   async #reopen(): Promise<void> {
     const { db, location = '', load, open, check, environment, logger } = this.#parts
     const wasDamaged = isDamaged(db)
@@ -205,7 +206,7 @@ export class StoreHandle {
     logger.warn({ location }, wasDamaged ? DAMAGED_TEXT : WRITE_FAILED_TEXT)
   }
 
-  /** Resolves when no read is under way, or after a while. */
+  /** Resolves when no read is under way, or after `DRAIN_MS`. */
   async #drain(): Promise<void> {
     if (this.#reading === 0) return
     await new Promise<void>((resolve) => {
@@ -218,7 +219,7 @@ export class StoreHandle {
     this.#drained = undefined
   }
 
-  /** A write that failed may be on disk after all: then nobody has been told of it. */
+  /** Tells listeners of events that a failed write has put on disk after all. */
   async #tellOfWhatWasThere(after: number): Promise<void> {
     const { db, listeners } = this.#parts
     const { writer } = this.#loaded
@@ -234,6 +235,6 @@ export class StoreHandle {
 function reopened(): StoreError {
   return new StoreError(
     'reopened',
-    'The node opened its data again after a failed write, so this read of an earlier moment cannot go on. Start it again.',
+    'The node opened its data again after a failed write, so this read cannot continue. Start it again.',
   )
 }

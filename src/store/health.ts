@@ -1,12 +1,14 @@
 /**
- * Whether a store on disk is all that it was: checked before LevelDB opens it, since LevelDB hides damage.
- * What tells of a loss:
- * - Checksums, sizes and numbers of LevelDB's own files (`leveldb/directory.ts`): any damage in a table, and any in a log that
- *   is followed by something whole; a lost log; a damaged manifest. After a clean end, tables beyond 128 MiB are checked
- *   only for their size and index at first, and their blocks in the background, once the store is open.
- * - The mark: fewer sequences than were on disk. It is exact after a clean end, else up to a second old.
- * What nothing tells: after a kill or a power loss, that a log lost rows of its last second. They look like a write that was under
- * way. Peers have these records, or their authors send them again.
+ * Checks whether a store on disk is complete, before LevelDB opens it: LevelDB hides damage.
+ *
+ * Found:
+ * - By checksums, sizes and numbers of LevelDB's files (`leveldb/directory.ts`): damage in a table; damage in a log before its
+ *   end; a lost log; a damaged manifest. After a clean stop, tables beyond 128 MiB are checked only for size and index before
+ *   the opening; their blocks are checked in the background.
+ * - By the mark: fewer sequences than were on disk. The mark is exact after a clean stop, otherwise up to a second old.
+ *
+ * Not found: after a kill or a power loss, rows of the last second that a log lost. They look like a write that was under way.
+ * Peers have these records, or their authors send them again.
  */
 import { Level } from 'level'
 import type { Environment } from '../platform/environment.ts'
@@ -26,11 +28,11 @@ import { findStore, writeMark, type StoreMark } from './mark.ts'
 import type { Totals } from './meta.ts'
 import type { StoreDamage } from './types.ts'
 
-/** Tables checked whole before each opening, at 2 s of CPU a GiB. After an end that was not clean, all of them are. */
+/** Bytes of tables that are checked completely before an opening, at 2 s of CPU a GiB. After an unclean stop all are. */
 const CLEAN_DEEP_BYTES = 134_217_728
-/** Between two tables of 2 MiB that are checked in the background: at most 20 MiB a second, 1.5 % of a core. */
+/** Pause between background checks of two tables of 2 MiB: at most 20 MiB/s, 1.5 % of a core. */
 const SCRUB_PAUSE_MS = 100
-/** The mark is written so long after a commit: a write and an fsync a second, which no commit waits for. */
+/** Delay of the mark after a commit: one write and fsync a second. No commit waits for it. */
 const MARK_MS = 1_000
 /** Files named in a report. */
 const MAX_FILES = 20
@@ -46,7 +48,7 @@ const LOST_TEXT =
   'the store has lost records that were acknowledged. Sync asks all peers for them. Check the disk, and restore a backup ' +
   '(avatar-kv restore) if no peer has them'
 
-/** What the mark counts. */
+/** The counts in the mark. */
 type Counted = Pick<Totals, 'lastSequence' | 'keptRecords'>
 
 const NO_MARK: StoreMark = {
@@ -66,7 +68,7 @@ export class StoreHealth {
   /** Whether there is a store, and whether its mark says so. */
   readonly isThere: boolean
   readonly isMarked: boolean
-  /** Tables whose blocks are still to be checked, in the background. */
+  /** Tables whose blocks are still to be checked in the background. */
   #unchecked: TableFile[] = []
   #cancelScrub: (() => void) | undefined
   #count: (() => Counted) | undefined
@@ -74,7 +76,7 @@ export class StoreHealth {
   #writing: Promise<void> = Promise.resolve()
 
   /**
-   * Checks the store in a directory before LevelDB opens it, and mends damaged files.
+   * Checks the store in a directory before LevelDB opens it, and repairs damaged files.
    *
    * @throws StoreError `incomplete`, `unreadable`, `locked`
    */
@@ -102,28 +104,28 @@ export class StoreHealth {
     return this.#mark.damage
   }
 
-  /** Whether everything derived must be made again from the records before the store is used. */
+  /** Whether all derived rows must be rebuilt from the records before the store is used. */
   get mustRebuild(): boolean {
     return this.#mark.isRepairing
   }
 
-  /** The network of the store, where its mark says so. */
+  /** The network of the store; undefined if the mark does not have it. */
   get network(): string | undefined {
     return this.#mark.network
   }
 
-  /** A sequence that was on disk. */
+  /** A sequence that was on disk when the mark was written. */
   get lastSequence(): number {
     return this.#mark.lastSequence
   }
 
-  /** Checks everything once more, with the database closed. @returns whether damage was found */
+  /** Checks all files again. The database must be closed. @returns whether there was damage */
   async checkAgain(): Promise<boolean> {
     await this.#settle()
     return this.#check(Infinity)
   }
 
-  /** @param deepBytes of tables that are checked whole; Infinity also where the database may be open elsewhere */
+  /** @param deepBytes bytes of tables to check completely; Infinity also if the database may be open elsewhere */
   async #check(deepBytes: number): Promise<boolean> {
     const location = this.#location
     this.#unchecked = []
@@ -146,16 +148,16 @@ export class StoreHealth {
   async #mend(damages: readonly FileDamage[]): Promise<void> {
     const { logger, metrics } = this.#components
     const files = damages.map(({ file, why }) => `${file}: ${why}`)
-    // Files that an interrupted repair moved are of this damage too.
+    // Originals that an interrupted repair moved belong to this damage too.
     const isContinued = this.#mark.isRepairing
     for (const { kind } of damages) metrics.corruption(kind)
-    // First: once the files are mended, nothing else tells that derived rows are out of date.
+    // First: after the repair of the files only the mark tells that derived rows are out of date.
     await this.#write({ isRepairing: true, isOpen: true, damage: this.#report(files, null) })
     const kept = `${this.#location}.damaged`
     await repairDirectory(this.#location, damages, kept)
     logger.warn(
       { location: this.#location, files: files.slice(0, MAX_FILES), kept },
-      'files of the store are damaged; the node uses what is whole in them and keeps the originals. ' +
+      'files of the store are damaged; the node uses their undamaged parts and keeps the originals. ' +
         'Check the disk. Lost records come back from peers, or from a backup (avatar-kv restore)',
     )
     if (!isContinued) await this.#dropOldOriginals(kept, damages)
@@ -168,7 +170,7 @@ export class StoreHealth {
       if (files.length === 0) return
       logger.warn(
         { kept, deleted: files.length, bytes, files: files.slice(0, MAX_FILES) },
-        'the node deleted the oldest originals of damaged files, to bound the space that they take',
+        'the node deleted the oldest originals of damaged files to limit their disk space',
       )
     } catch (error) {
       logger.warn({ err: error, kept }, 'old originals of damaged files cannot be deleted; delete them to free space')
@@ -180,15 +182,15 @@ export class StoreHealth {
     return { foundAt, files: files.slice(0, MAX_FILES), recordsLost }
   }
 
-  /** Whether a store that was just opened has less than the mark says. Another store is not held against it. */
+  /** Whether a store that was just opened has less than the mark says. The mark of another store is ignored. */
   isShort(epoch: string, { lastSequence }: Counted): boolean {
     return this.#mark.epoch === epoch && lastSequence < this.#mark.lastSequence
   }
 
   /**
-   * Notes that the store is open, and whole as far as it can be.
+   * Notes that the store is open and repaired.
    *
-   * @param isShort whether it has lost rows that no file tells of
+   * @param isShort whether the store has lost rows without a damaged file
    */
   async opened(
     { epoch, network }: { readonly epoch: string; readonly network: string },
@@ -203,8 +205,7 @@ export class StoreHealth {
       const lost = this.#mark.records === 0 ? null : Math.max(0, this.#mark.records - counted.keptRecords)
       damage = this.#report(this.#mark.isRepairing ? (damage?.files ?? []) : [], lost)
       const facts = { records_lost: lost, records: counted.keptRecords, epoch }
-      if (lost === 0)
-        logger.warn(facts, 'damage to the store cost no record; what follows from the records was made again')
+      if (lost === 0) logger.warn(facts, 'the damage to the store lost no records; the node rebuilt the derived rows')
       else logger.warn(facts, LOST_TEXT)
     }
     this.#count = count
@@ -214,9 +215,9 @@ export class StoreHealth {
   }
 
   /**
-   * Checks the tables that the opening left out, one after the other, while the store is in use.
+   * Checks the tables that were not checked before the opening, one after the other, while the store is in use.
    *
-   * @param found called at the first that is damaged; the check ends there, since all files are checked then
+   * @param found called at the first damaged table. The check ends there: the caller then checks all files
    */
   scrub(found: () => void): void {
     const table = this.#unchecked.shift()
@@ -228,12 +229,12 @@ export class StoreHealth {
           else this.scrub(found)
         },
         (error: unknown) =>
-          this.#components.logger.warn({ err: error, ...table }, 'a table of the store cannot be read'),
+          this.#components.logger.warn({ err: error, ...table }, 'a table of the store cannot be read; check the disk'),
       )
     })
   }
 
-  /** Notes that more is on disk. Costs nothing: the mark is written later. */
+  /** Notes that more is on disk. The mark is written later. */
   touch(): void {
     this.#cancel ??= this.#components.environment.timers.after(MARK_MS, () => {
       this.#cancel = undefined
@@ -241,7 +242,7 @@ export class StoreHealth {
     })
   }
 
-  /** Notes that the database was closed, and that all that was counted is in it. */
+  /** Notes that the database was closed with all counted records in it. */
   async closed(): Promise<void> {
     this.#unchecked = []
     this.#cancelScrub?.()
@@ -265,9 +266,12 @@ export class StoreHealth {
     return this.#writing
   }
 
-  /** A mark that is older than need be tells of fewer losses. No write fails for that. */
+  /** Logs only: an outdated mark detects fewer losses, but no write needs it. */
   #failed(error: unknown): void {
-    this.#components.logger.warn({ err: error, location: this.#location }, 'the mark of the store was not written')
+    this.#components.logger.warn(
+      { err: error, location: this.#location },
+      'the mark of the store was not written; until it is, a loss of the newest records may stay unnoticed',
+    )
   }
 }
 
@@ -275,7 +279,7 @@ function marked({ lastSequence, keptRecords }: Counted): Pick<StoreMark, 'lastSe
   return { lastSequence, records: keptRecords }
 }
 
-/** @throws StoreError `locked`: what another process writes meanwhile would look like damage */
+/** @throws StoreError `locked` if another process has the store open: its writes would look like damage */
 async function mustBeFree(location: string): Promise<void> {
   const problem = await openProblem(location)
   if (problem?.code === 'locked') throw problem
@@ -287,7 +291,7 @@ export async function isDatabaseOpen(location: string): Promise<boolean> {
 }
 
 async function openProblem(location: string): Promise<StoreError | undefined> {
-  // LevelDB takes the lock before it looks whether there is a database, and gives it back when it refuses.
+  // LevelDB takes the lock before it checks whether a database exists, and releases it when it fails.
   const db = new Level(location, { createIfMissing: false, errorIfExists: true })
   try {
     await db.open()

@@ -1,4 +1,4 @@
-/** Records of one avatar in order of (counter, id), read in steps that are bounded in count and bytes. */
+/** Reads records of one avatar in order of (counter, id), in steps that are bounded in number and bytes. */
 import type { Avatar, Citation } from '../record/types.ts'
 import { openRow, walk, walkSteps, type Moment } from './database.ts'
 import { type Database } from './level.ts'
@@ -9,9 +9,9 @@ import { atMoment, readSummaryAt, withStatus, type FoundRecord } from './reader.
 import * as rows from './rows.ts'
 import type { ExportedRecord, ExportMoment, StoredRecord } from './types.ts'
 
-/** Records read at once. */
+/** Records per step. */
 const STEP_RECORDS = 256
-/** Bytes of records read at once; one record may exceed it. */
+/** Bytes of records per step. One record may exceed it. */
 const STEP_BYTES = 4 * 1_024 * 1_024
 
 /** A page of `StoreReader.history`. */
@@ -32,10 +32,10 @@ export function readHistory(
 }
 
 /**
- * Everything, as it is now.
+ * Opens an export of everything as of now.
  *
  * @param step runs each read of the database
- * @param mend told of a row that failed its check
+ * @param repairRow called with the error of a row that failed its check
  */
 export function openExportMoment(
   db: Database,
@@ -76,7 +76,7 @@ export function openExportMoment(
   }
 }
 
-/** Takes each step of a walk through `step`. */
+/** Runs each step of a walk through `step`. */
 async function* inSteps<T>(walk: AsyncGenerator<T>, step: Step): AsyncGenerator<T> {
   try {
     for (let next = await step(() => walk.next()); next.done !== true; next = await step(() => walk.next())) {
@@ -87,14 +87,14 @@ async function* inSteps<T>(walk: AsyncGenerator<T>, step: Step): AsyncGenerator<
   }
 }
 
-/** History rows from a counter on, and after a place. */
+/** The range of history rows from a counter on, after a position. */
 function rangeOf(avatar: Avatar, from: number, after?: Citation): keys.KeyRange {
   const { gte, lt } = keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER + 1)
   if (after === undefined || after.counter < from) return { gte, lt }
   return { gte: keys.historyKeyAfter(avatar, after), lt }
 }
 
-/** Reads the records of history rows step by step, `limit` in all; each step holds at least one. */
+/** Reads the records of history rows in steps of at least one, `limit` in total. */
 async function* steps(
   db: Database,
   moment: Moment,
@@ -127,9 +127,9 @@ async function readAll(
   const found = await db.getMany(recordKeys, { snapshot: moment })
   return found.map((row, at) => {
     const { id, sequence } = places[at] as Citation & { sequence: number }
-    if (row === undefined) throw new CorruptRowError(avatar, 'record', `${id} is not there`)
+    if (row === undefined) throw new CorruptRowError(avatar, 'record', `${id} is missing`)
     const record = openRow(avatar, 'record', recordKeys[at] as keys.Key, row, rows.decodeRecord)
-    if (record.id !== id) throw new CorruptRowError(avatar, 'record', `${id} is not there`)
+    if (record.id !== id) throw new CorruptRowError(avatar, 'record', `${id} is missing`)
     return { ...record, sequence }
   })
 }

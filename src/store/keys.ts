@@ -1,6 +1,6 @@
 /**
- * The key table. A key is one letter and the parts named; numbers are 8 bytes big-endian, avatars 33 bytes, ids 32
- * bytes, `name` is platform, 0x00, identity, 0x00 (neither can hold a 0x00).
+ * The key table. A key is one letter and the parts in the table. Numbers have 8 bytes, big-endian; avatars 33 bytes; ids 32
+ * bytes. `name` is platform, 0x00, identity, 0x00 (neither can contain 0x00).
  *
  * | letter | key                          | row                                                        | derived |
  * | ------ | ---------------------------- | ---------------------------------------------------------- | ------- |
@@ -9,22 +9,22 @@
  * | f      | sequence                     | change feed: kind, avatar, counter, id                     |         |
  * | e      | avatar sequence              | change feed, `superseded` entries of one avatar            |         |
  * | x      | time, original key           | quarantine: a row that failed its check, as it was         |         |
- * | h      | avatar counter id            | history in order: sequence, created_at, bytes, type        | yes     |
- * | i      | id                           | where a record is: avatar, counter, type, sequence         | yes     |
+ * | h      | avatar counter id            | a record in order: sequence, created_at, bytes, type       | yes     |
+ * | i      | id                           | location of a record: avatar, counter, type, sequence      | yes     |
  * | o      | created_at id                | live records in the order of sync: avatar, sequence        | yes     |
  * | a      | avatar                       | hosted avatars                                             | yes     |
  * | v      | avatar 0x00                  | summary                                                    | yes     |
  * | v      | avatar 0x01 name             | a namespace                                                | yes     |
  * | v      | avatar 0x01 name 0x01 member | a member of its content (`member`: see `memberKey`)        | yes     |
- * | t      | avatar 0x01 name 0x01 member | a member that was deleted, for records yet to come         | yes     |
- * | k      | avatar counter id            | tips, where there are more than the summary holds          | yes     |
- * | p      | avatar counter id            | pending patches and incomplete snapshots: what they name   | yes     |
- * | q      | name avatar                  | who claims a namespace                                     | yes     |
- * | u      | avatar                       | to do: `o` rows of superseded records, after this place    |         |
- * | g      | avatar                       | to do: history to be pruned                                |         |
- * | d      | avatar                       | to do: an avatar to be forgotten                           |         |
+ * | t      | avatar 0x01 name 0x01 member | a deleted member, for records that arrive later            | yes     |
+ * | k      | avatar counter id            | tips beyond those in the summary                           | yes     |
+ * | p      | avatar counter id            | pending patch or incomplete snapshot: the ids it names     | yes     |
+ * | q      | name avatar                  | avatars that claim a namespace                             | yes     |
+ * | u      | avatar                       | task: remove superseded `o` rows after this position       |         |
+ * | g      | avatar                       | task: prune history                                        |         |
+ * | d      | avatar                       | task: delete the avatar                                    |         |
  *
- * Everything derived follows from the `r` rows of the avatar alone.
+ * All derived rows follow from the `r` rows of the avatar.
  */
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { Avatar, Citation, RecordId } from '../record/types.ts'
@@ -38,9 +38,9 @@ const AVATAR_BYTES = 33
 const ID_BYTES = 32
 /** The time in an `x` key, before the original key. */
 const TIME_BYTES = 8
-/** Where the id begins in an `o` key: after the letter and the time. */
+/** Offset of the id in an `o` key: after the letter and the time. */
 const ORDER_ID_AT = 9
-/** Members with longer keys are filed under a hash, so that no key of the database grows with a stranger's text. */
+/** A longer member key is stored as a hash, so that a record's text cannot make keys of the database long. */
 const MAX_MEMBER_KEY_BYTES = 128
 
 const start = (letter: string, capacity = 96): ByteWriter => new ByteWriter(capacity).u8(letter.charCodeAt(0))
@@ -69,7 +69,7 @@ const name = (writer: ByteWriter, { platform, identity }: NamespaceName): ByteWr
 export const namespaceKey = (avatar: Avatar, namespace: NamespaceName): Key =>
   name(start('v', 160).hex(avatar).u8(1), namespace).finish()
 
-/** A member's key: itself after 0x00, or, where it is long, its SHA-256 after 0x01. */
+/** A member's key: 0x00 and its text, or, if it is long, 0x01 and its SHA-256. */
 export function memberKey(avatar: Avatar, namespace: NamespaceName, member: string, deleted: boolean): Key {
   const writer = name(
     start(deleted ? 't' : 'v', 256)
@@ -99,9 +99,9 @@ function startingWith(prefix: Uint8Array): KeyRange {
 }
 
 type AvatarTable = 'r' | 'e' | 'h' | 'v' | 't' | 'k' | 'p'
-/** Tables whose rows all follow from the `r` rows, and what is left to be done about those rows. */
+/** Tables whose rows follow from the `r` rows, and the tasks on those rows. */
 export const DERIVED_TABLES = ['h', 'i', 'o', 'a', 'v', 't', 'k', 'p', 'q', 'u', 'g'] as const
-/** What is left to be done about an avatar: see the table. */
+/** Tables of background tasks: see the table above. */
 export type Task = 'u' | 'g' | 'd'
 
 /** All rows of a table, or those of one avatar. */
@@ -111,7 +111,7 @@ export function tableRange(letter: AvatarTable | Task | 'f' | 'i' | 'o' | 'a' | 
   return { gte: writer.hex(avatar).finish(), lt: afterAvatar(letter, avatar) }
 }
 
-/** The least key of a table beyond all of one avatar's. */
+/** The smallest key of a table after all keys of one avatar. */
 function afterAvatar(letter: string, avatar: Avatar): Key {
   const bytes = start(letter).hex(avatar).finish()
   for (let at = bytes.length - 1; ; at -= 1) {
@@ -133,24 +133,24 @@ export function identityRange(namespace: NamespaceName, after?: Avatar): KeyRang
   return after === undefined ? { gte, lt } : { gte: new Uint8Array([...identityKey(namespace, after), 0]), lt }
 }
 
-/** History rows with a counter from `from` up to but not including `to`. */
+/** History rows with a counter from `from` (inclusive) to `to` (exclusive). */
 export function historyRange(avatar: Avatar, from: number, to: number): KeyRange {
   return { gte: start('h').hex(avatar).u64(from).finish(), lt: start('h').hex(avatar).u64(to).finish() }
 }
 
-/** The least key after a history row's. */
+/** The smallest key after that of a history row. */
 export function historyKeyAfter(avatar: Avatar, place: Citation): Key {
   return start('h').hex(avatar).u64(place.counter).hex(place.id).u8(0).finish()
 }
 
-/** The place in the key of an `h`, `k` or `p` row. */
+/** The position in the key of an `h`, `k` or `p` row. */
 export function placeInKey(key: Key): Citation {
   const reader = new ByteReader(key, 1 + AVATAR_BYTES)
   const counter = reader.u64()
   return { counter, id: reader.hex(ID_BYTES) }
 }
 
-/** Live records in the order of sync, from a bound up to but not including another; null is the end. */
+/** Live records in the order of sync, from a bound (inclusive) to another (exclusive); null is the end. */
 export function orderRange(from: Bound, to: Bound | null): KeyRange {
   return { gte: boundKey(from), lt: to === null || to.timestamp === Infinity ? tableRange('o').lt : boundKey(to) }
 }
@@ -160,12 +160,12 @@ function boundKey({ timestamp, id }: Bound): Key {
   return start('o').u64(timestamp).bytes(id).finish()
 }
 
-/** The record that an `o` key is of. The id is a copy, so that it does not hold the row in memory. */
+/** The timestamp and id in an `o` key. The id is a copy, so that it does not keep the row in memory. */
 export function itemInKey(key: Key): Item {
   return { timestamp: new ByteReader(key, 1).u64(), id: Uint8Array.prototype.slice.call(key, ORDER_ID_AT) }
 }
 
-/** The id in an `o` key. */
+/** A view of the id in an `o` key. */
 export function idViewInOrderKey(key: Key): DataView {
   return new DataView(key.buffer, key.byteOffset + ORDER_ID_AT, ID_BYTES)
 }
@@ -182,7 +182,7 @@ export function avatarInKey(key: Key): Avatar {
   return new ByteReader(key, 1).hex(AVATAR_BYTES)
 }
 
-/** The avatar of the record that an `x` key says was broken. */
+/** The avatar of the quarantined record in an `x` key. */
 export function avatarInQuarantineKey(key: Key): Avatar {
   return new ByteReader(key, 1 + TIME_BYTES + 1).hex(AVATAR_BYTES)
 }
@@ -192,14 +192,14 @@ export function avatarAtEnd(key: Key): Avatar {
   return new ByteReader(key, key.length - AVATAR_BYTES).hex(AVATAR_BYTES)
 }
 
-/** What a `v` key is of: the summary, a namespace, or a member of the namespace before it. */
+/** The kind of row of a `v` key: the summary, a namespace, or a member of the namespace before it. */
 export function kindOfViewKey(key: Key): 'summary' | 'namespace' | 'member' {
   if (key[1 + AVATAR_BYTES] === 0) return 'summary'
   const identityEnd = key.indexOf(0, key.indexOf(0, 2 + AVATAR_BYTES) + 1)
   return identityEnd === key.length - 1 ? 'namespace' : 'member'
 }
 
-/** The namespace in a `v` key of a namespace or member. */
+/** The namespace in the `v` key of a namespace or member. */
 export function namespaceInKey(key: Key): NamespaceName {
   const platformStart = 2 + AVATAR_BYTES
   const platformEnd = key.indexOf(0, platformStart)

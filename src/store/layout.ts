@@ -1,6 +1,6 @@
 /**
- * Brings data of older layouts into the one of now. Layout 2: summaries count history too. Layout 3: what is missing follows
- * the rule of protocol.md that a superseded record never counts as held.
+ * Converts data of older layouts to the current one. Layout 2: summaries count history too. Layout 3: `missing` follows the
+ * rule of protocol.md that a superseded record never counts as held.
  */
 import type { Avatar } from '../record/types.ts'
 import { ByteWriter } from './bytes.ts'
@@ -13,12 +13,12 @@ import * as keys from './keys.ts'
 import * as rows from './rows.ts'
 import { seal, startRow, unseal } from './seal.ts'
 
-/** Summaries written at once. */
+/** Summaries per batch. */
 const STEP_SUMMARIES = 256
 
 /**
- * Can be repeated, from wherever it ended: a summary that counts history already is left as it is. So is one that fails
- * its check: it is mended when it is read.
+ * Adds history to the counts of all summaries. Can be repeated after an interruption: it skips summaries that count history
+ * already. It also skips damaged summaries; the next read of the avatar repairs them.
  */
 export async function countHistory(db: Database): Promise<void> {
   let operations: Operation[] = []
@@ -39,8 +39,8 @@ export async function countHistory(db: Database): Promise<void> {
 }
 
 /**
- * Writes the summaries of avatars with waiting records again, since only these miss anything. Can be repeated. An avatar whose
- * rows fail their check is left for its next read, which rebuilds it.
+ * Rewrites the summaries of avatars with pending records: only these have missing ids. Can be repeated. It skips avatars with
+ * damaged rows; the next read rebuilds them.
  */
 export async function recountMissing(db: Database): Promise<void> {
   for await (const [hosted] of walk(db, keys.tableRange('a'), { keysOnly: true })) {

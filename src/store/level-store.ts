@@ -25,12 +25,12 @@ import type {
 } from './types.ts'
 import { withRowRepair, openContent, openView } from './view.ts'
 
-/** The reads and writes of a store, of a database that `handle` opens again where it must. */
+/** A store on a database. `handle` reopens the database when needed. */
 export class LevelStore implements RebuildableStore {
   readonly sync: SyncSource
   readonly #handle: StoreHandle
   readonly #listeners: Listeners
-  /** Undefined where the database is in memory. */
+  /** Undefined for a database in memory. */
   readonly #health: StoreHealth | undefined
 
   constructor(handle: StoreHandle, listeners: Listeners, health: StoreHealth | undefined) {
@@ -95,7 +95,7 @@ export class LevelStore implements RebuildableStore {
     return this.#readOf(avatar, [], (db) => readHistory(db, avatar, options))
   }
 
-  /** Reads one avatar; `unknown` if it is being forgotten, whatever rows are still there. */
+  /** Reads one avatar. Returns `unknown` while the avatar is being deleted, even if some of its rows still exist. */
   #readOf<T>(avatar: Avatar, unknown: T, read: (db: Database) => T | Promise<T>): Promise<T> {
     return this.#handle.read((db, { compactor }) => (compactor.isForgetting(avatar) ? unknown : read(db)))
   }

@@ -1,7 +1,7 @@
 import type { AbstractLevel } from 'abstract-level'
 import type { Key } from './keys.ts'
 
-/** LevelDB, or anything of the `abstract-level` family that reads synchronously, with bytes for keys and values. */
+/** LevelDB, or another `abstract-level` database with synchronous reads. Keys and values are bytes. */
 export type Database = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
 
 export type Operation =

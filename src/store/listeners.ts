@@ -4,7 +4,7 @@ import type { Batch } from './batch.ts'
 import { toEvents } from './feed.ts'
 import type { AvatarSummary, ChangeEvent, CommitListener } from './types.ts'
 
-/** Those that are told of commits. One that throws harms no other. */
+/** Listeners to commits. If one throws, the others are still called. */
 export class Listeners {
   readonly #all = new Set<CommitListener>()
   readonly #logger: Logger
@@ -13,7 +13,7 @@ export class Listeners {
     this.#logger = logger
   }
 
-  /** @returns how to remove it */
+  /** @returns a function that removes the listener */
   add(listener: CommitListener): () => void {
     this.#all.add(listener)
     return () => this.#all.delete(listener)
@@ -30,7 +30,7 @@ export class Listeners {
       try {
         listener(events, summaryOf)
       } catch (error) {
-        this.#logger.error({ err: error }, 'A listener to commits failed. Other listeners were told.')
+        this.#logger.error({ err: error }, 'A listener to commits failed. The other listeners were called.')
       }
     }
   }

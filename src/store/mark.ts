@@ -1,23 +1,23 @@
 /**
- * The mark of a store: a file beside the LevelDB directory that says that a store was made there (`level-files.ts`). A store
- * is created only where there is neither a mark nor a file of LevelDB.
+ * The mark of a store: a file beside the LevelDB directory that says that a store was created there (`level-files.ts`). A new
+ * store is created only if there is neither a mark nor a file of LevelDB.
  */
 import { inspectLevelFiles, readMarkFile, writeMarkFile } from '../platform/level-files.ts'
 import { fileProblem } from '../platform/files.ts'
 import { StoreError } from './errors.ts'
 import type { StoreDamage } from './types.ts'
 
-/** What the mark says of the store. Where a member is damaged, as little as can be said. */
+/** The contents of the mark. A damaged member has its most cautious value. */
 export interface StoreMark {
-  /** The epoch of the store that it stands for; undefined where it is not known. Another one: the directory was replaced. */
+  /** Epoch of the store; undefined if unknown. If the store has another epoch, the directory was replaced. */
   readonly epoch: string | undefined
   readonly network: string | undefined
-  /** A sequence that was on disk when the mark was written, and the records kept then. */
+  /** A sequence that was on disk when the mark was written, and the number of records stored then. */
   readonly lastSequence: number
   readonly records: number
-  /** Whether a process has the store open, or ended without closing it. */
+  /** Whether a process has the store open, or stopped without closing it. */
   readonly isOpen: boolean
-  /** Whether damaged files were mended, and the rows that follow from records are still to be made again. */
+  /** Whether damaged files were repaired and the derived rows are still to be rebuilt. */
   readonly isRepairing: boolean
   readonly damage: StoreDamage | undefined
 }
@@ -32,16 +32,16 @@ export function markPath(location: string): string {
 /**
  * Whether there is a store in a directory. Changes nothing.
  *
- * @throws StoreError `incomplete` where there was one and files of it are gone, `unreadable`
+ * @throws StoreError `incomplete` if files of a store are missing; `unreadable`
  */
 export async function hasStore(location: string): Promise<boolean> {
   return (await findStore(location)).isThere
 }
 
 /**
- * What there is of a store in a directory. Changes nothing.
+ * Looks for a store and its mark in a directory. Changes nothing.
  *
- * @throws StoreError `incomplete` where there was one and files of it are gone, `unreadable`
+ * @throws StoreError `incomplete` if files of a store are missing; `unreadable`
  */
 export async function findStore(location: string): Promise<{ isThere: boolean; mark: StoreMark | undefined }> {
   const [mark, files] = await Promise.all([readMark(location), inspectLevelFiles(location)]).catch((error: unknown) => {
@@ -81,18 +81,18 @@ function damageOf(value: unknown): StoreDamage | undefined {
   return { foundAt, files: files.map(String), recordsLost: typeof recordsLost === 'number' ? recordsLost : null }
 }
 
-/** Replaces the mark, on disk (fsync) when it resolves. Only by the process that has the lock on the store, one at a time. */
+/** Replaces the mark; on disk (fsync) when it resolves. Requires the lock on the store. Calls must not overlap. */
 export async function writeMark(location: string, mark: StoreMark): Promise<void> {
   const { epoch, network, lastSequence, records, isOpen, isRepairing, damage } = mark
   const members = { epoch, network, last_sequence: lastSequence, records, open: isOpen, mending: isRepairing, damage }
   await writeMarkFile(markPath(location), { format: FORMAT, ...members })
 }
 
-/** @param missing what is gone, with its article */
+/** The error for a store with lost files. @param missing noun phrase for the lost files */
 export function incomplete(location: string, missing: string, options?: ErrorOptions): StoreError {
   return new StoreError(
     'incomplete',
-    `The store in ${location} has lost ${missing}, so it was not opened and no record in it was changed. Restore a backup to ` +
+    `The store in ${location} has lost ${missing}, so the node did not open it and changed no record. Restore a backup to ` +
       'a new data directory (avatar-kv restore), or save the records that are left (avatar-kv repair). To begin with an ' +
       `empty store and fetch the records from peers, move ${location} and ${markPath(location)} away.`,
     options,

@@ -9,9 +9,9 @@ import { atMoment } from './reader.ts'
 import { openContent } from './view.ts'
 
 /**
- * One member of a content with the stamps of all that wrote to it, whether it is there or was deleted.
+ * Reads one member of a content, present or deleted, with the stamps of all records that wrote to it.
  *
- * @returns null where nobody has written the member, undefined where the namespace does not exist
+ * @returns null if no record has written the member, undefined if the namespace does not exist
  * @throws CorruptRowError
  */
 export async function readMember(
@@ -31,7 +31,7 @@ export async function readMember(
   return found ?? (await confirmAbsence(db, avatar, namespace))
 }
 
-/** Reads the whole namespace, whose own row tells whether a member's row was lost. */
+/** Reads the whole namespace: its own row tells whether a member's row was lost. */
 async function confirmAbsence(db: Database, avatar: Avatar, namespace: NamespaceName): Promise<null | undefined> {
   const content = await openContent(db, avatar, namespace, (read) => read())
   if (content === undefined) return undefined

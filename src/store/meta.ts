@@ -1,4 +1,4 @@
-/** What the store says of itself, and whether this version may open it. */
+/** The store's own metadata, and whether this version may open the store. */
 import type { Randomness } from '../platform/environment.ts'
 import { ByteReader, bytesText, textBytes, toHex } from './bytes.ts'
 import { NOTHING, type Counts } from './counts.ts'
@@ -11,8 +11,8 @@ import { countHistory, recountMissing } from './layout.ts'
 import { seal, startRow, unseal } from './seal.ts'
 
 /**
- * The layout of `keys.ts` and `rows.ts`. Layout 1 did not count history, and kept all of it. Layout 2 stored what is missing by an
- * older rule.
+ * The layout of `keys.ts` and `rows.ts`. Layout 1 did not count history, and kept all of it. Layout 2 computed `missing` by an
+ * older rule (`layout.ts`).
  */
 const SCHEMA = 3
 const EPOCH_BYTES = 8
@@ -40,14 +40,14 @@ export function totalsOperation(totals: Totals): Operation {
 
 export interface MetaOptions {
   readonly network: string
-  /** Whether superseded records are to be kept; undefined: as before. If no longer, they are noted down to be pruned. */
+  /** Whether to keep superseded records; undefined: as before. On a change to false, tasks to prune them are added. */
   readonly archive: boolean | undefined
-  /** Whether there is a store for certain: one that says nothing of itself is then damaged, and not a new one. */
+  /** Whether a store certainly exists. Missing metadata then means damage, not a new store. */
   readonly isKnown: boolean
 }
 
 /**
- * Reads what an existing store says of itself, or begins a new one in an empty database. Converts data of an older layout.
+ * Reads the metadata of a store, or creates a store in an empty database. Converts data of an older layout.
  *
  * @throws StoreError `schema_newer`, `wrong_network`, `unreadable`
  */
@@ -82,11 +82,11 @@ export async function readMeta(
 }
 
 /**
- * Writes what the store says of itself again, where rows of any kind may be lost or out of date: the same store, of a new
- * epoch, as sequences of the old one may mean other records now. Its totals must be counted afterwards.
+ * Rewrites the metadata of a store in which any row may be lost or out of date. The store gets a new epoch, because a sequence
+ * of the old one may now belong to another record. The totals must be counted afterwards.
  *
- * @param known.network the network, where something else than the store tells it
- * @param known.lastSequence no sequence up to this one is given again
+ * @param known.network the network of the store, if known from elsewhere
+ * @param known.lastSequence sequences up to this one are not assigned again
  * @throws StoreError `wrong_network`, `schema_newer`
  */
 export async function repairMeta(
@@ -109,10 +109,10 @@ export async function repairMeta(
   ])
 }
 
-/** Leaves word to prune all history where it was kept so far. */
+/** Applies a change of `archive`: adds a task to prune each avatar with history if history is no longer kept. */
 async function followArchive(db: Database, wanted: boolean | undefined): Promise<boolean> {
   const before = await readText(db, 'archive').catch(() => undefined)
-  // What cannot be told is not pruned unasked.
+  // If the stored value is unreadable, nothing is pruned without an explicit request.
   const archive = wanted ?? before !== 'false'
   if (before === String(archive)) return archive
   if (!archive) {
@@ -159,7 +159,7 @@ async function readText(db: Database, name: TextName): Promise<string> {
 function damaged(what: string): StoreError {
   return new StoreError(
     'unreadable',
-    `The store no longer says what its ${what} is, because the disk lost or damaged that row. Restore a backup ` +
+    `The ${what} row of the store is lost or damaged. Check the disk. Then restore a backup ` +
       '(avatar-kv restore), save the records that are left (avatar-kv repair), or start with another --data-dir and let ' +
       'peers send the records again.',
   )
@@ -176,7 +176,7 @@ function schemaNewer(layout: string): StoreError {
 function wrongNetwork(stored: string, wanted: string): StoreError {
   return new StoreError(
     'wrong_network',
-    `This data is of the network "${stored}", not of "${wanted}". ` +
+    `This data belongs to the network "${stored}", not to "${wanted}". ` +
       'Start with that --network, or choose another directory with --data-dir.',
   )
 }
@@ -189,7 +189,7 @@ async function isEmpty(db: Database): Promise<boolean> {
   return (await db.keys({ limit: 1 }).all()).length === 0
 }
 
-/** The totals as stored, or, where that row fails its check, counted and stored anew. */
+/** Reads the totals. If their row fails its check, counts and stores them again. */
 async function readTotals(db: Database): Promise<Totals> {
   const key = keys.metaKey('totals')
   const row = await db.get(key)
@@ -205,7 +205,7 @@ async function readTotals(db: Database): Promise<Totals> {
   return totals
 }
 
-/** The greatest sequence that a record or an entry of the feed has. */
+/** The greatest sequence of a record or feed entry. */
 async function greatestSequence(db: Database): Promise<number> {
   let greatest = 0
   for await (const step of walkKeys(db, keys.tableRange('r'))) {

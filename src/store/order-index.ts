@@ -1,8 +1,8 @@
 /**
- * The live records in (created_at, id) order, as sync needs them: pages of up to 512 with count and sum of ids in memory,
- * the records' places in the `o` rows. A sum over any range reads two pages at most. About 2 bytes of memory a record.
+ * The sync index: live records in (created_at, id) order. Memory holds pages of up to 512 records with count and sum of ids,
+ * about 2 bytes a record; the `o` rows hold the records' positions. A sum over any range reads at most two pages.
  *
- * The pages are counted anew when the store opens, beside everything else, so that no row can contradict them.
+ * The pages are computed again at each opening, so that damaged rows cannot contradict them. Other work need not wait.
  */
 import { addBytes, addLimbs, differenceBytes, LIMBS } from '../negentropy/id-sum.ts'
 import { compareBounds } from '../negentropy/order.ts'
@@ -13,18 +13,18 @@ import { type Database } from './level.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
 
-/** Records in a page before it is divided: what a range that begins or ends inside it must read. */
+/** Records in a page before it is divided. A range that begins or ends inside a page reads the whole page. */
 const MAX_PAGE_RECORDS = 512
-/** Records in a page that a division makes. */
+/** Records in a page after a division. */
 const PAGE_RECORDS = 256
-/** Pages of one moment kept in memory once read. */
+/** Pages of one moment whose items stay in memory after a read. */
 const READ_PAGES = 32
 
 const LEAST: Bound = { timestamp: 0, id: new Uint8Array(0) }
 
-/** Never changed once made: a moment keeps the pages that it began with. */
+/** Immutable, because moments share pages. */
 interface Page {
-  /** No record of the page is below it; those of earlier pages are. */
+  /** Lower bound (inclusive) of the page's records, and upper bound (exclusive) of earlier pages. */
   readonly from: Bound
   readonly count: number
   /** Sum of the ids modulo 2^256: see `id-sum.ts`. */
@@ -33,20 +33,20 @@ interface Page {
 
 export class OrderIndex {
   readonly #db: Database
-  /** Null until all was counted. */
+  /** Null until all pages are computed. */
   #pages: readonly Page[] | null = null
 
   constructor(db: Database) {
     this.#db = db
   }
 
-  /** Counts all pages anew from the `o` rows. */
+  /** Computes all pages from the `o` rows. */
   async load(): Promise<void> {
     this.#pages = null
     this.#pages = await this.#paginate(LEAST, null)
   }
 
-  /** The index as it is now; `moment` must be of the same commit, and is closed with it. */
+  /** Returns the current index. `moment` must be of the same commit; closing the index closes it. */
   async at(moment: Moment): Promise<SyncMoment> {
     if (this.#pages === null) await this.load()
     return new IndexMoment(this.#db, moment, this.#pages ?? [], () => {
@@ -55,10 +55,10 @@ export class OrderIndex {
   }
 
   /**
-   * Follows a commit that is already in the database; none may follow until this resolves. It does not reject: where
-   * the rows cannot be read now, all is counted anew when it is next asked for.
+   * Applies a commit that is already in the database. The next commit must wait until it resolves. Never rejects: if the rows
+   * cannot be read now, the next call of `at` computes all pages.
    *
-   * @param added live records that are new
+   * @param added new live records
    * @param removed records that are no longer live
    */
   async apply(added: readonly Item[], removed: readonly Item[]): Promise<void> {
@@ -108,7 +108,7 @@ export class OrderIndex {
   }
 }
 
-/** The last page that does not begin above a place. */
+/** The last page that begins at or below a position. */
 function pageOf(pages: readonly Page[], place: Bound): number {
   let low = 0
   let high = pages.length
@@ -133,7 +133,7 @@ function withId(sum: Uint32Array, id: Uint8Array, sign: 1 | -1): Uint32Array {
   return rest
 }
 
-/** Joins neighbours that have become small, so that memory follows the records. */
+/** Merges small neighbours, so that memory shrinks with the number of records. */
 function merged(pages: readonly Page[]): Page[] {
   const result: Page[] = []
   for (const page of pages) {
@@ -153,13 +153,13 @@ class IndexMoment implements SyncMoment {
   readonly #db: Database
   readonly #moment: Moment
   readonly #pages: readonly Page[]
-  /** Records, and the sum of their ids, before each page and after all. */
+  /** Number of records before each page, and in total; below, the sums of their ids. */
   readonly #countBefore: Float64Array
   readonly #sumBefore: Uint32Array
   readonly #read = new Map<number, readonly Item[]>()
   readonly #misfit: () => void
 
-  /** @param misfit told that pages and rows contradict each other, so that all is counted anew */
+  /** @param misfit called if pages and rows contradict each other, so that all pages are computed again */
   constructor(db: Database, moment: Moment, pages: readonly Page[], misfit: () => void) {
     this.#db = db
     this.#moment = moment
@@ -225,7 +225,7 @@ class IndexMoment implements SyncMoment {
     return sum
   }
 
-  /** The page that holds a rank; past the last record the number of pages. */
+  /** The page that holds a rank; after the last record, the number of pages. */
   #pageAtRank(rank: number): number {
     if (rank >= this.size()) return this.#pages.length
     let low = 0
@@ -249,7 +249,10 @@ class IndexMoment implements SyncMoment {
     }
     if (items.length !== page.count) {
       this.#misfit()
-      throw new StoreError('unreadable', 'The rows of the order of sync are not those that were counted; try again.')
+      throw new StoreError(
+        'unreadable',
+        'The rows of the sync index do not match its pages. The node computes the pages again. Try again.',
+      )
     }
     if (this.#read.size >= READ_PAGES) this.#read.delete(this.#read.keys().next().value as number)
     this.#read.set(at, items)

@@ -26,7 +26,7 @@ interface Amount {
 /** The avatar as it is in the middle of a batch. */
 export interface BatchView {
   readonly state: AvatarState
-  /** Changes whenever a record is added. */
+  /** Number of records added. */
   readonly additions: number
   /** Live records of this batch, which are not stored yet. */
   readonly unstored: readonly { readonly record: VerifiedRecord; readonly bytes: number }[]
@@ -42,7 +42,7 @@ export class QuotaExceptions {
     this.#avatar = avatar
   }
 
-  /** Forgets what snapshots free: there is a new base. */
+  /** Discards the cached sums. Call it after a new base. */
   clear(): void {
     this.#incomplete.clear()
   }
@@ -84,7 +84,7 @@ export class QuotaExceptions {
     return false
   }
 
-  /** Bytes of an incomplete snapshot and of its parts that are held. */
+  /** Bytes of an incomplete snapshot and of its stored parts. */
   #takenBy({ id, counter, names }: ReturnType<AvatarState['awaiting']>[number], { unstored }: BatchView): number {
     const bytesOf = new Map(unstored.map(({ record, bytes }) => [record.id, bytes]))
     let taken = 0
@@ -96,7 +96,7 @@ export class QuotaExceptions {
   }
 }
 
-/** What a snapshot will free: the live records below it. Read only as far as needed to know that it is enough. */
+/** Space that a snapshot will free: the live records below it. Reads rows only until the space is enough. */
 class ReclaimableSpace {
   readonly #db: Database
   readonly #avatar: Avatar
@@ -115,7 +115,7 @@ class ReclaimableSpace {
     this.#what = what
   }
 
-  /** Whether more is freed than taken, in every unit in which a quota is full. */
+  /** Whether the snapshot frees more than it takes, in every unit in which a quota is full. */
   async exceeds(takes: Amount, full: readonly FullQuota[], now: BatchView): Promise<boolean> {
     const units = new Set(full.map(({ use }) => use.unit))
     const unstored = this.#unstored(now)
@@ -123,7 +123,7 @@ class ReclaimableSpace {
       (!units.has('bytes') || this.#bytes + unstored.bytes > takes.bytes) &&
       (!units.has('records') || this.#records + unstored.records > takes.records)
     if (isEnough()) return true
-    // It was read to the end before, and records came since, perhaps behind the place where reading stopped.
+    // All rows were read before, but records added since may be before the position where reading stopped.
     if (this.#isRead && this.#readAt !== now.additions) this.#restart()
     if (this.#isRead) return false
     this.#readAt = this.#from === undefined ? now.additions : this.#readAt

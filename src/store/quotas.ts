@@ -1,4 +1,4 @@
-/** What there is room for. Only live records count: history makes room for them. */
+/** Quota checks. Only live records count, because the store deletes history in their favour. */
 import type { Counts } from './counts.ts'
 import type { CommitResult, Quotas, QuotaUse } from './types.ts'
 
@@ -14,7 +14,7 @@ export function refusedFor({ code, use }: FullQuota): CommitResult {
   return { status: 'refused', code, quota: use }
 }
 
-/** The quotas, those of the avatar first, that some live records would exceed. */
+/** Returns the quotas that additional live records would exceed; those of the avatar first. */
 export function fullFor(
   quotas: Quotas,
   avatar: Counts,
@@ -32,7 +32,7 @@ export function fullFor(
     .map(([code, unit, limit, used]) => ({ code, use: { unit, used, limit } }))
 }
 
-/** Whether what is kept, history included, stays within the quotas of an avatar with `bytes` and `records` more. */
+/** Whether an avatar, history included, stays within its quotas after adding `records` and `bytes`. */
 export function isAvatarWithin(quotas: Quotas, avatar: Counts, records = 0, bytes = 0): boolean {
   return (
     isWithin(quotas.avatarBytes, avatar.keptBytes + bytes) &&

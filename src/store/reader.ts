@@ -1,4 +1,4 @@
-/** Reads of one avatar. Every row is checked; what fails throws CorruptRowError and is never handed on. */
+/** Reads of one avatar. Every row is checked; a damaged row throws CorruptRowError and is never returned. */
 import type { Avatar, Citation, RecordId, SnapshotBody } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import { bytesText } from './bytes.ts'
@@ -16,28 +16,28 @@ export function readSummary(db: Database, avatar: Avatar): (AvatarSummary & rows
   return summary && { ...summary, avatar }
 }
 
-/** @throws CorruptRowError where the avatar is known here, so that its summary must have been lost */
+/** @throws CorruptRowError if the avatar is known, which means that its summary is lost */
 export function mustBeUnknown(db: Database, avatar: Avatar): void {
-  // Both as of now: the avatar may have come since the moment that is read.
+  // Both rows as of now: the avatar may be newer than the moment that is read.
   const isLost = db.getSync(keys.hostedKey(avatar)) !== undefined && db.getSync(keys.summaryKey(avatar)) === undefined
-  if (isLost) throw new CorruptRowError(avatar, 'summary', 'it is not there')
+  if (isLost) throw new CorruptRowError(avatar, 'summary', 'it is missing')
 }
 
-/** @throws CorruptRowError where the avatar claims the namespace, so that its row must have been lost */
+/** @throws CorruptRowError if the avatar claims the namespace, which means that the namespace's row is lost */
 export function mustBeUnclaimed(db: Database, avatar: Avatar, name: NamespaceName): void {
   const isClaimed = db.getSync(keys.identityKey(name, avatar)) !== undefined
   if (isClaimed && db.getSync(keys.namespaceKey(avatar, name)) === undefined)
-    throw new CorruptRowError(avatar, 'namespace', 'it is not there', name)
+    throw new CorruptRowError(avatar, 'namespace', 'it is missing', name)
 }
 
-/** Where a record is, and its avatar. */
+/** The avatar and position of a record, and its sequence. */
 export interface RecordLocation extends rows.LocationRow, Citation {}
 
-/** Ids looked up at a time: holds the event loop for 6 ms. */
+/** Ids per look-up: blocks the event loop for 6 ms. */
 const IDS_A_STEP = 1_000
 
 /**
- * Reads where a record is.
+ * Reads the location of a record; undefined if the record is not stored.
  *
  * @throws CorruptLocationError
  */
@@ -48,7 +48,7 @@ export function readLocation(db: Database, id: RecordId, moment?: Moment): Recor
 }
 
 /**
- * Where those records are that there are: many at once, and off the main thread.
+ * Reads the locations of the stored records among `ids`, off the main thread.
  *
  * @throws CorruptLocationError
  */
@@ -75,7 +75,7 @@ function openLocation(id: RecordId, row: Uint8Array): RecordLocation {
   return { ...rows.decodeLocation(content), id }
 }
 
-/** Records in order of arrival, with the digest of the same moment. */
+/** Reads records in order of arrival, and the digest of the same moment. */
 export async function readRecords(
   db: Database,
   avatar: Avatar,
@@ -97,7 +97,7 @@ export async function readRecords(
   })
 }
 
-/** Reads that must agree: all of one moment, which is closed when they are done. */
+/** Runs reads that must be consistent on one moment, and closes it afterwards. */
 export async function atMoment<T>(db: Database, read: (moment: Moment) => Promise<T>): Promise<T> {
   const moment = db.snapshot()
   try {
@@ -119,7 +119,7 @@ export async function readSummaryAt(
 
 export type FoundRecord = rows.RecordRow & { readonly sequence: number }
 
-/** Says of records how they stand at a moment. */
+/** Adds the status as of a moment to records. */
 export async function withStatus(
   db: Database,
   moment: Moment,
@@ -135,7 +135,7 @@ export async function withStatus(
   })
 }
 
-/** Tells which of some live records count now: neither waiting, nor a part that the base does not name. */
+/** Returns a function that tells whether a live record counts now: it is not pending, and no part that the base omits. */
 async function readCounted(
   db: Database,
   moment: Moment,
@@ -147,7 +147,7 @@ async function readCounted(
   if (summary.pending + summary.incomplete > 0) {
     for await (const [key] of walk(db, keys.tableRange('p', avatar), { moment })) not.add(keys.placeInKey(key).id)
     if (not.size !== summary.pending + summary.incomplete)
-      throw new CorruptRowError(avatar, 'pending', 'one is not there')
+      throw new CorruptRowError(avatar, 'pending', 'one is missing')
   }
   const parts = found.filter(({ type }) => type === 'part')
   if (parts.length > 0) {
@@ -166,7 +166,7 @@ async function readBaseParts(
   const history = await readAt(db, moment, avatar, 'history', keys.historyKey(avatar, base), rows.decodeHistory)
   const key = history && keys.recordKey(avatar, history.sequence)
   const record = key && (await readAt(db, moment, avatar, 'record', key, rows.decodeRecord))
-  if (record === undefined) throw new CorruptRowError(avatar, 'record', `the base ${base.id} is not there`)
+  if (record === undefined) throw new CorruptRowError(avatar, 'record', `the base ${base.id} is missing`)
   return (JSON.parse(bytesText(record.payload)) as SnapshotBody).parts
 }
 
@@ -183,7 +183,7 @@ async function readAt<T>(
 }
 
 /**
- * One record by its id.
+ * Reads one record by its id; undefined if it is not stored.
  *
  * @throws CorruptLocationError, CorruptRowError
  */
@@ -195,7 +195,7 @@ export function readRecord(db: Database, id: RecordId): Promise<StoredRecord | u
     const summary = await readSummaryAt(db, moment, avatar)
     if (summary === undefined) return undefined
     const row = await readAt(db, moment, avatar, 'record', keys.recordKey(avatar, sequence), rows.decodeRecord)
-    if (row?.id !== id) throw new CorruptRowError(avatar, 'record', `${id} is not there`)
+    if (row?.id !== id) throw new CorruptRowError(avatar, 'record', `${id} is missing`)
     return (await withStatus(db, moment, avatar, summary, [{ ...row, sequence }]))[0]
   })
 }

@@ -1,6 +1,6 @@
 /**
- * Makes everything derived of an avatar anew from its records, each of which is verified again. A record that fails, or
- * a row that cannot be read, is moved to quarantine: it is never served, and sync can bring it again.
+ * Rebuilds the derived rows of an avatar from its records, and verifies each record again. A row that is damaged or fails
+ * verification moves to quarantine: it is never served, and sync can fetch the record again.
  */
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
@@ -14,24 +14,24 @@ import { unseal } from './seal.ts'
 
 export interface Rebuilt {
   readonly operations: Operation[]
-  /** Records kept. */
+  /** Number of records that remain. */
   readonly records: number
-  /** Rows moved to quarantine. */
+  /** Number of rows moved to quarantine. */
   readonly quarantined: number
-  /** Whether some of the records kept are superseded. */
+  /** Whether some of the remaining records are superseded. */
   readonly hasHistory: boolean
 }
 
 export interface RebuildOptions {
-  /** Mints a record again, or throws. */
+  /** Verifies a record, or throws. */
   readonly verify: (record: SignedRecord) => VerifiedRecord
-  /** When this happens, for the quarantine. */
+  /** Current time, for the keys of quarantined rows. */
   readonly nowMs: number
-  /** A claim in doubt: it goes unless the records make that namespace. Claims are found by namespace alone. */
+  /** A claim in doubt. It is deleted unless the records create that namespace. Claims cannot be found by avatar. */
   readonly claim?: NamespaceName | undefined
 }
 
-/** Removes everything derived, of all avatars: rows that are out of date fit their checksums. */
+/** Removes the derived rows of all avatars: outdated rows have valid checksums. */
 export async function dropAllDerived(db: Database): Promise<void> {
   for (const table of keys.DERIVED_TABLES) await clearSoon(db, keys.tableRange(table))
 }
@@ -88,7 +88,7 @@ function reverify(
   }
 }
 
-/** Lists the deletion of every derived row of an avatar, found without trust in what rows say. */
+/** Adds the deletion of every derived row of an avatar to `operations`, without relying on the rows' contents. */
 async function dropDerived(db: Database, avatar: Avatar, operations: Operation[]): Promise<void> {
   const drop = (key: keys.Key): number => operations.push({ type: 'del', key })
   drop(keys.hostedKey(avatar))

@@ -1,4 +1,4 @@
-/** The rows that a record, or a change, is kept in (see `keys.ts`). */
+/** Builds the rows that store a record or a change (see `keys.ts`). */
 import type { VerifiedRecord } from '../record/types.ts'
 import type { Change } from './batch.ts'
 import type { Operation } from './level.ts'
@@ -13,7 +13,7 @@ export function pushRecord(operations: Operation[], record: VerifiedRecord, sequ
   operations.push({ type: 'put', key, value: seal(key, row) })
 }
 
-/** Lists the index rows of a record that is kept. */
+/** Adds the index rows of a stored record to `operations`. */
 export function pushIndexes(
   operations: Operation[],
   record: VerifiedRecord,

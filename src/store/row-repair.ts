@@ -1,4 +1,4 @@
-/** Repairs rows that fail their check: an avatar's derived rows are made again from its records. */
+/** Repairs rows that fail their check by rebuilding an avatar's derived rows from its records. */
 import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
@@ -35,7 +35,7 @@ interface RowRepairParts {
   readonly reindex: () => Promise<void>
 }
 
-/** Its methods must run while nothing else writes. */
+/** Its methods must not run at the same time as another write. */
 export class RowRepair {
   readonly #parts: RowRepairParts
 
@@ -43,7 +43,7 @@ export class RowRepair {
     this.#parts = parts
   }
 
-  /** Makes the rows of one avatar, or of all, again. */
+  /** Rebuilds the derived rows of one avatar, or of all. */
   async rebuild(avatar?: Avatar): Promise<Rebuilt> {
     const avatars = avatar === undefined ? await this.#everyAvatar() : [avatar]
     let records = 0
@@ -66,14 +66,17 @@ export class RowRepair {
     metrics.corruption(row)
     const avatar = error instanceof CorruptRowError ? error.avatar : await this.#ownerOf(error.id)
     if (avatar === undefined) {
-      logger.warn({ row, err: error }, 'a stored row of no record failed its check and was dropped')
+      logger.warn(
+        { row, err: error },
+        'a stored location row failed its check and was deleted: no avatar has its record',
+      )
       return
     }
     const claim = error instanceof CorruptRowError ? error.claim : undefined
     const { records, quarantined } = await this.#rebuildOne(avatar, claim)
     logger.warn(
       { avatar, row, records, quarantined, err: error },
-      'a stored row failed its check; the avatar was rebuilt from its records',
+      'a stored row failed its check; the node rebuilt the avatar from its records',
     )
   }
 
@@ -86,7 +89,7 @@ export class RowRepair {
     return undefined
   }
 
-  /** Avatars that have a record, found without trust in anything derived. */
+  /** Finds all avatars with records, without using derived rows. */
   async #everyAvatar(): Promise<Avatar[]> {
     const avatars: Avatar[] = []
     for (let range = keys.tableRange('r'); ;) {
@@ -104,7 +107,7 @@ export class RowRepair {
     return rebuilt
   }
 
-  /** Makes the rows of an avatar again. The totals and the order of sync must be counted again afterwards. */
+  /** Rebuilds the rows of an avatar. The totals and the sync index must be computed again afterwards. */
   async #remake(avatar: Avatar, claim?: NamespaceName): Promise<Rebuilt> {
     if (this.#parts.compactor.isForgetting(avatar)) return { records: 0, quarantined: 0 }
     const { engine, environment, network } = this.#parts
@@ -117,7 +120,7 @@ export class RowRepair {
     const operations: Operation[] = [...rebuilt.operations, { type: 'del', key: keys.taskKey('u', avatar) }]
     const hasGarbage = rebuilt.hasHistory && !this.#parts.archive
     if (hasGarbage) operations.push({ type: 'put', key: keys.taskKey('g', avatar), value: NO_VALUE })
-    // Without totals until they are counted again: the next opening counts them if this process ends before.
+    // No stored totals until they are counted again: if the process stops before, the next opening counts them.
     await writeDurably(this.#parts.db, [...operations, { type: 'del', key: keys.metaKey('totals') }])
     this.#parts.compactor.rebuilt(avatar)
     if (hasGarbage) this.#parts.compactor.wake()

@@ -1,4 +1,4 @@
-/** What the rows hold (see `keys.ts`), after their checksum (`seal.ts`). */
+/** Contents of the rows (see `keys.ts`), after the checksum (`seal.ts`). */
 import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
 import type { NamespaceMarks } from '../state/content.ts'
 import type { PendingRecord } from '../state/waiting.ts'
@@ -13,7 +13,7 @@ const ID_BYTES = 32
 const TYPES: readonly RecordBody['type'][] = ['patch', 'snapshot', 'part']
 const KINDS: readonly ChangeEvent['kind'][] = ['record', 'superseded']
 
-/** An `r` row: place and type, so that a reader need not parse what was signed, then signature and payload. */
+/** An `r` row: position and type, so that a reader need not parse the payload; then signature and payload. */
 export interface RecordRow extends Citation {
   readonly type: RecordBody['type']
   readonly signature: Uint8Array
@@ -39,7 +39,7 @@ export function decodeRecord(content: Uint8Array): RecordRow {
   }
 }
 
-/** An `h` row. `bytes` are those of payload and signature. */
+/** An `h` row. `bytes` counts payload and signature. */
 export interface HistoryRow {
   readonly sequence: number
   readonly createdAt: number
@@ -107,7 +107,7 @@ export function decodeFeed(content: Uint8Array): FeedRow {
   return { kind, avatar: reader.hex(AVATAR_BYTES), counter: reader.u64(), id: reader.hex(ID_BYTES) }
 }
 
-/** A namespace's `v` row: marks, and what guards its members against loss: how many, and the XOR of their checksums. */
+/** A namespace's `v` row: marks; number of members and XOR of their checksums, which reveal a lost member row. */
 export interface NamespaceRow extends NamespaceMarks {
   readonly live: number
   readonly deleted: number
@@ -151,7 +151,7 @@ export function decodePendingRecord(place: Citation, content: Uint8Array): Pendi
   return { counter: place.counter, id: place.id, type, names }
 }
 
-/** A `u` row: the place after which superseded records may still have `o` rows. */
+/** A `u` row: the position after which superseded records may still have `o` rows. */
 export function encodePlace({ counter, id }: Citation): Uint8Array {
   return startRow(40).u64(counter).hex(id).finish()
 }
@@ -161,7 +161,7 @@ export function decodePlace(content: Uint8Array): Citation {
   return { counter: reader.u64(), id: reader.hex(ID_BYTES) }
 }
 
-/** The summary as stored: `AvatarSummary`, and what only the store and sync need. */
+/** The stored summary: `AvatarSummary`, and fields that only the store and sync need. */
 export interface SummaryRow extends Omit<AvatarSummary, 'avatar'>, Counts {
   /** Sum of the ids of the live records modulo 2^256, little-endian, 32 bytes. */
   readonly idSum: Uint8Array

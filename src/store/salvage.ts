@@ -1,7 +1,7 @@
 /**
- * Reads the records that are left in the files of a store, without LevelDB and without changing anything: of tables and logs
- * alike, whether or not the store still counts them as its own. What is read has passed its row's checksum and nothing
- * else; only a signature tells that it is a record.
+ * Reads the remaining records in the files of a store, without LevelDB and without changes: from all tables and logs, even
+ * those that the store no longer uses. Each record passed the checksum of its row and nothing else; the caller must verify its
+ * signature.
  */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,16 +16,16 @@ import { decodeBatch } from './leveldb/write-batch.ts'
 import * as rows from './rows.ts'
 import { unseal } from './seal.ts'
 
-/** What one file holds. */
+/** The records of one file. */
 export interface SalvagedFile {
   readonly path: string
   /** Bytes read. */
   readonly bytes: number
-  /** In the order of arrival. */
+  /** In order of arrival. */
   readonly records: readonly SignedRecord[]
-  /** Whether something in the file cannot be read, or failed its check. */
+  /** Whether a part of the file is unreadable or failed its check. */
   readonly isDamaged: boolean
-  /** The network of the store, where the file tells it. */
+  /** The network of the store, if the file has it. */
   readonly network: string | undefined
 }
 
@@ -33,7 +33,7 @@ type Row = readonly [key: Uint8Array, value: Uint8Array]
 
 const RECORD = 'r'.charCodeAt(0)
 
-/** The data files of a store: its own, then the originals of those that were mended. */
+/** The data files of a store, then the originals of repaired files. */
 export async function filesToSalvage(location: string): Promise<string[]> {
   const paths: string[] = []
   for (const directory of [location, `${location}.damaged`]) {
@@ -45,7 +45,7 @@ export async function filesToSalvage(location: string): Promise<string[]> {
   return paths
 }
 
-/** Reads one data file. A file that the system cannot read at all is a damaged one without records. */
+/** Reads one data file. A file that the operating system cannot read counts as damaged, without records. */
 export async function salvageFile(path: string): Promise<SalvagedFile> {
   const content = await readFileWithHoles(path).catch(() => new Uint8Array(0))
   const { rows: all, isDamaged } = path.endsWith('.log') ? logRows(content) : tableRows(content)

@@ -1,11 +1,11 @@
-/** Every row that has a value begins with a CRC-32 of its key and the rest. */
+/** Every row with a value begins with a CRC-32 of its key and its content. */
 import { crc32 } from 'node:zlib'
 import { ByteWriter } from './bytes.ts'
 import type { Key } from './keys.ts'
 
 const CRC_BYTES = 4
 
-/** A writer for a row's content, with room for the checksum before it. */
+/** A writer for a row's content that reserves the checksum before it. */
 export function startRow(capacity: number): ByteWriter {
   return new ByteWriter(CRC_BYTES + capacity).skip(CRC_BYTES)
 }
@@ -16,7 +16,7 @@ export function seal(key: Key, row: Uint8Array): Uint8Array {
   return row
 }
 
-/** The content of a sealed row; undefined if the checksum does not fit. */
+/** The content of a sealed row; undefined if the checksum does not match. */
 export function unseal(key: Key, row: Uint8Array): Uint8Array | undefined {
   if (row.length < CRC_BYTES) return undefined
   const content = row.subarray(CRC_BYTES)

@@ -1,10 +1,13 @@
 /**
- * The store: LevelDB, one atomic and fsynced batch a commit.
+ * The store: LevelDB, with one atomic, fsynced batch per commit.
  *
- * Guarantees: a commit is whole or absent, and durable once it resolved; reads see committed moments only and never fold;
- * a row that fails its check is never served: the avatar is rebuilt from its records, and the read is tried again.
- * After a write that failed nothing is written before the database has been opened again (`handle.ts`).
- * Not guaranteed: that a record lost to a failing disk comes back by itself; that is what sync is for.
+ * Guarantees:
+ * - A commit is complete or absent, and durable once it resolves.
+ * - Reads see committed data only and never fold records.
+ * - A row that fails its check is never served: the store rebuilds the avatar from its records and repeats the read.
+ * - After a failed write the store writes nothing until it has reopened the database (`handle.ts`).
+ *
+ * Not guaranteed: that a record lost to a failing disk comes back. Sync does that.
  */
 import { Level } from 'level'
 import type { Environment } from '../platform/environment.ts'
@@ -23,20 +26,20 @@ import { LevelStore } from './level-store.ts'
 import { StoreWriter } from './writer.ts'
 
 const MIB = 1_024 * 1_024
-/** A node's caches. */
+/** All caches of a node together. */
 const CACHE_BYTES = 176 * MIB
-/** What commands need that pass over everything once, avatar by avatar. */
+/** Cache sizes for commands that read everything once, avatar by avatar. */
 export const ONE_PASS_CACHES = {
   cacheBytes: 44 * MIB,
   blockCacheBytes: 4 * MIB,
   cachedAvatars: 16,
   openFiles: 200,
 } as const satisfies Partial<StoreOptions>
-/** Share of LevelDB's block cache. LevelDB's own 8 MiB are less than the indexes of 100,000 records. */
+/** Share of LevelDB's block cache. LevelDB's default, 8 MiB, is less than the indexes of 100,000 records. */
 const BLOCKS_SHARE = 4 / 11
-/** Share of LevelDB's memory table: larger ones make fewer, larger files at level 0. */
+/** Share of LevelDB's memory table. A larger one makes fewer, larger files at level 0. */
 const WRITE_BUFFER_SHARE = 1 / 11
-/** Share of avatars that are written to: 20,000 of two records (4.9 KB each, measured), 400 of 1,000 members. */
+/** Share of the avatar cache: room for 20,000 avatars of two records (4.9 KB each, measured) or 400 of 1,000 members. */
 const AVATARS_SHARE = 6 / 11
 
 export interface StoreComponents {
@@ -45,7 +48,7 @@ export interface StoreComponents {
   readonly metrics: Metrics
   /** Verifies records again when an avatar is rebuilt. */
   readonly engine: SignatureEngine
-  /** Called when the store has lost records while it is in use, and is usable again. */
+  /** Called after the store lost records while in use and has been repaired. */
   readonly onLoss?: () => void
 }
 
@@ -54,48 +57,48 @@ export interface StoreOptions {
   /** Entries that the change feed keeps. Default 1,000,000. */
   readonly feedEntries?: number
   /**
-   * Whether superseded records are kept, as far as quotas have room for them; if not, they are pruned. Default: as it was
-   * when the data was opened before, and false for new data.
+   * Whether to keep superseded records as far as quotas allow; otherwise they are pruned. Default: as at the last opening of
+   * the data; false for new data.
    */
   readonly archive?: boolean
-  /** What is kept at most. Default: no limit. */
+  /** Default: no limits. */
   readonly quotas?: Quotas
-  /** Records in one step of background work: commits get their turn between two steps. Default 500. */
+  /** Records per step of a background task. Commits run between steps. Default 500. */
   readonly stepRecords?: number
-  /** Memory that all caches together may take, roughly. Default 176 MiB. */
+  /** Approximate memory of all caches together. Default 176 MiB. */
   readonly cacheBytes?: number
-  /** LevelDB's block cache. Default: its share of `cacheBytes`. What is read once need not be kept. */
+  /** Size of LevelDB's block cache. Default: its share of `cacheBytes`. Useless for data that is read once. */
   readonly blockCacheBytes?: number
-  /** Avatars kept in memory after they were written to, at most. Default: as many as there is room for. */
+  /** Most avatars in the avatar cache. Default: bounded by bytes alone. */
   readonly cachedAvatars?: number
   /**
-   * Table files that LevelDB keeps open: the index and the filter of each are in memory, some 50 KiB of 2 MiB, and several
-   * times that where values compress well. Default 1,000, which is LevelDB's.
+   * Table files that LevelDB keeps open. The index and filter of each stay in memory: about 50 KiB for a table of 2 MiB, and
+   * several times that if values compress well. Default 1,000, as in LevelDB.
    */
   readonly openFiles?: number
   /**
-   * Bytes of LevelDB's tables that are checked whole before an opening that follows a clean end; the others are checked in the
+   * Bytes of tables that are checked completely before an opening after a clean stop. The other tables are checked in the
    * background. Default 128 MiB.
    */
   readonly checkedBytes?: number
 }
 
 /**
- * Opens the store in a directory, or creates it where there never was one (`mark.ts`).
+ * Opens the store in a directory, or creates one if the directory never had a store (`mark.ts`).
  *
- * @throws StoreError `locked` if another process has it open, `incomplete` if files of it are gone, `schema_newer`,
+ * @throws StoreError `locked` if another process has it open, `incomplete` if files are missing, `schema_newer`,
  *   `wrong_network`, `unreadable`
  */
 export async function openStore(
   components: StoreComponents,
   options: StoreOptions & { readonly location: string },
 ): Promise<RebuildableStore> {
-  // First: a `Level` opens by itself once it is made.
+  // First: the constructor of `Level` starts opening the database.
   const health = await StoreHealth.check(options.location, components, options.checkedBytes)
   try {
     return await openChecked(components, options, health)
   } catch (error) {
-    // Damage that the check before a clean opening does not see.
+    // Damage that the partial check after a clean stop does not find.
     if (!isDamage(error) || !(await health.checkAgain())) throw toStoreError(error, options.location)
     return await openChecked(components, options, health).catch((again: unknown) => {
       throw toStoreError(again, options.location)
@@ -123,9 +126,9 @@ async function openChecked(
 }
 
 /**
- * Makes a store of an open database, which it then owns.
+ * Creates a store on an open database. The store owns the database from then on.
  *
- * @param components.health of a database on disk
+ * @param components.health required for a database on disk
  */
 export async function createStore(
   components: StoreComponents & { readonly db: Database; readonly health?: StoreHealth },
@@ -175,7 +178,9 @@ export async function createStore(
     const parts = { db, logger, environment, listeners, load, open, check, location: options.location }
     const handle = new StoreHandle(parts, loaded)
     health?.scrub(() => {
-      handle.checkFiles().catch((error: unknown) => logger.error({ err: error }, 'the data could not be opened again'))
+      handle
+        .checkFiles()
+        .catch((error: unknown) => logger.error({ err: error }, 'the node cannot open its data again; check the disk'))
     })
     return new LevelStore(handle, listeners, health)
   } catch (error) {

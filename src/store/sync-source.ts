@@ -1,4 +1,4 @@
-/** What sync reads from the store. */
+/** The reads of the store for sync. */
 import { yieldToEventLoop } from '../platform/yield.ts'
 import { LIMBS } from '../negentropy/id-sum.ts'
 import { createMemoryIndex } from '../negentropy/memory-index.ts'
@@ -15,7 +15,7 @@ import { atMoment, readSummary, readSummaryAt, readLocation } from './reader.ts'
 import * as rows from './rows.ts'
 import { unseal } from './seal.ts'
 
-/** Reads for sync, each through the handle. */
+/** Creates the reads for sync. Each goes through the handle. */
 export function syncSource(handle: StoreHandle): SyncSource {
   return {
     moment: (scope) =>
@@ -30,7 +30,7 @@ export function syncSource(handle: StoreHandle): SyncSource {
   }
 }
 
-/** A moment that reads from the database only in steps. */
+/** Wraps a moment so that each of its reads is a step of the handle. */
 function inSteps(moment: SyncMoment, step: Step): SyncMoment {
   return {
     size: () => moment.size(),
@@ -41,9 +41,9 @@ function inSteps(moment: SyncMoment, step: Step): SyncMoment {
   }
 }
 
-/** The live records of some avatars, read at once. */
+/** The live records of some avatars, loaded into memory. */
 function avatarsMoment(db: Database, avatars: readonly Avatar[]): Promise<SyncMoment> {
-  // A commit is in the database whole or not at all: no writer need wait while all is read as it was at one moment.
+  // Commits are atomic, so writers need not wait while all rows are read as of one moment.
   return atMoment(db, async (moment) => {
     const items: Item[] = []
     const fromOf = liveFrom(db, moment)
@@ -61,12 +61,12 @@ function avatarsMoment(db: Database, avatars: readonly Avatar[]): Promise<SyncMo
   })
 }
 
-/** Avatars between two pauses that hold few records or none. */
+/** Avatars before a yield to the event loop, if they have few records. */
 const AVATARS_PER_YIELD = 64
 
 function itemOfHistory(avatar: Avatar, key: keys.Key, row: Uint8Array): Item {
   const { createdAt } = openRow(avatar, 'history', key, row, rows.decodeHistory)
-  // The key ends with the id. A copy, so that it does not hold the row in memory.
+  // The key ends with the id. A copy, so that it does not keep the row in memory.
   return { timestamp: createdAt, id: Uint8Array.prototype.slice.call(key, -ID_BYTES) }
 }
 
@@ -77,15 +77,15 @@ function avatarSums(db: Database, avatars: readonly Avatar[]): AvatarSum[] {
   })
 }
 
-/** What sync must know of rows that are still there although their records are not live, or their avatar is gone. */
+/** Facts about leftover rows: of records that are no longer live, and of deleted avatars. */
 interface Leftovers {
-  /** Whether the `o` rows are those of the live records, no more. */
+  /** Whether the `o` rows are exactly those of the live records. */
   readonly isSyncIndexExact: boolean
   readonly isForgettingSome: boolean
   isForgetting(avatar: Avatar): boolean
 }
 
-/** Which of some ids are held, superseded ones included. */
+/** Which ids belong to stored records, superseded ones included. */
 function heldOf(db: Database, ids: readonly Uint8Array[], leftovers: Leftovers): boolean[] {
   return ids.map((id) => {
     const key = keys.idKey(keys.idText(id))
@@ -96,13 +96,13 @@ function heldOf(db: Database, ids: readonly Uint8Array[], leftovers: Leftovers):
   })
 }
 
-/** A record to be read: which avatar's, and its place in the order of arrival. */
+/** A record to read: its avatar and its sequence. */
 interface Wanted {
   readonly avatar: Avatar
   readonly sequence: number
 }
 
-/** Tells, of one moment, from which counter on an avatar's records are live; Infinity for an unknown avatar. */
+/** Returns a function: the counter from which on an avatar's records are live; Infinity for an unknown avatar. */
 function liveFrom(db: Database, moment: Moment): (avatar: Avatar) => Promise<number> {
   const known = new Map<Avatar, number>()
   return async (avatar) => {
@@ -116,9 +116,9 @@ function liveFrom(db: Database, moment: Moment): (avatar: Avatar) => Promise<num
   }
 }
 
-/** The live records among some ids, in their order. */
+/** Reads the live records among `ids`, in the order of `ids`. */
 async function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<SignedRecord[]> {
-  // Most ids that ingest asks for are new: a moment, and the reads in it, would cost more than a verification.
+  // Fast path: most ids that ingest asks for are new, and reads of a moment cost more than a verification.
   if (ids.every((id) => db.getSync(keys.idKey(keys.idText(id))) === undefined)) return []
   return atMoment(db, async (moment) => {
     const fromOf = liveFrom(db, moment)
@@ -132,17 +132,17 @@ async function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<Signe
   })
 }
 
-/** Records read at a time for a frame: so many more than it has room for are read in vain at most. */
+/** Records per step for a frame. At most this many are read in vain when the frame is full. */
 const STEP_RECORDS = 128
 
-/** Live records from a bound on, in the order of sync. */
+/** Reads live records from a bound on, in the order of sync. */
 function signedFrom(
   db: Database,
   bound: Bound,
   { records: maxRecords, bytes: maxBytes }: { readonly records: number; readonly bytes: number },
   leftovers: Leftovers,
 ): Promise<{ records: SignedRecord[]; next: Bound | null }> {
-  // As it is at that moment: what is still listed then may be gone a little later.
+  // Read before the moment begins: leftover rows of the moment may be removed a little later.
   const { isSyncIndexExact } = leftovers
   return atMoment(db, async (moment) => {
     const fromOf = liveFrom(db, moment)
@@ -165,7 +165,7 @@ function signedFrom(
   })
 }
 
-/** Some records in the order of sync, and the place of the one after them. */
+/** Reads one step of the sync index; `next` is the position of the following record. */
 async function stepFrom(
   db: Database,
   moment: Moment,
@@ -185,7 +185,7 @@ async function stepFrom(
     }
     // The damaged row does not say its avatar; the `i` row of the id does. A row without a record is skipped.
     const where = readLocation(db, keys.idText(place.id), moment)
-    if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not fit')
+    if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not match')
   }
   return { wanted, seen, next: null }
 }
@@ -199,7 +199,7 @@ async function readSigned(
   const found = await db.getMany(recordKeys, { snapshot: moment })
   return found.map((row, at) => {
     const { avatar } = wanted[at] as Wanted
-    if (row === undefined) throw new CorruptRowError(avatar, 'record', 'it is not there')
+    if (row === undefined) throw new CorruptRowError(avatar, 'record', 'it is missing')
     return openRow(avatar, 'record', recordKeys[at] as keys.Key, row, rows.decodeRecord)
   })
 }

@@ -3,17 +3,17 @@ import type { Avatar, Citation, RecordId, SignedRecord, VerifiedRecord } from '.
 import type { Cell } from '../state/cell.ts'
 import type { NamespaceName } from '../state/content.ts'
 
-/** The ids that an avatar lacks: how many, and the first 100 in order. */
+/** The missing ids of an avatar: their number, and the first 100 in order. */
 export interface Missing {
   readonly total: number
   readonly ids: readonly RecordId[]
 }
 
-/** What a node knows of an avatar without its content (docs/protocol.md, "From records to state"). */
+/** Facts about an avatar without its content (docs/protocol.md, "From records to state"). */
 export interface AvatarSummary {
   readonly avatar: Avatar
   readonly head: number
-  /** The greatest 16 in order of (counter, id), ready to be cited. */
+  /** The greatest 16 in order of (counter, id): a new record may cite them. */
   readonly tips: readonly Citation[]
   readonly tipsTotal: number
   readonly base: Citation | null
@@ -21,40 +21,40 @@ export interface AvatarSummary {
   readonly digest: string
   readonly pending: number
   readonly missing: Missing
-  /** Live records held. */
+  /** Number of live records. */
   readonly records: number
   /** Payload and signature bytes of the live records. */
   readonly bytes: number
 }
 
 /**
- * JSON text of one committed moment, whatever is written meanwhile. Must be closed: until then the database keeps what is
- * deleted.
+ * JSON text of one committed moment, unaffected by later writes. Must be closed: until then the database keeps deleted rows on
+ * disk.
  */
 export interface JsonMoment {
   /**
-   * The text as UTF-8, from its beginning each time: chunks of about 64 KiB, or a member that is larger. One reader at a
-   * time.
+   * The text as UTF-8, from the start at each call, in chunks of about 64 KiB or one larger member. One reader at a time.
    *
-   * @throws StoreError `unreadable` where a row fails its check: the avatar has been mended, and a new moment can be read
+   * @throws StoreError `unreadable` if a row fails its check. The avatar is repaired by then: read a new moment
    */
   read(): AsyncIterable<Uint8Array>
   close(): Promise<void>
 }
 
-/** What is visible of an avatar: `read` gives an array of `{platform, identity, content}`, sorted as a snapshot's `state`. */
+/** The visible content of an avatar: `read` gives an array of `{platform, identity, content}`, sorted as a snapshot's `state`. */
 export interface ViewMoment extends JsonMoment {
   readonly summary: AvatarSummary
 }
 
 /**
- * `stored`: it counts now (a visible patch; a complete live snapshot; a part that the base names). `pending`: live and kept,
- * but something that it needs is not there. `superseded`: below the base, kept as history.
+ * - `stored`: the record counts (a visible patch; a complete live snapshot; a part that the base names).
+ * - `pending`: live and stored, but a record that it needs is missing.
+ * - `superseded`: below the base, kept as history.
  */
 export type RecordStatus = 'stored' | 'pending' | 'superseded'
 
 export interface StoredRecord {
-  /** Place in the order of arrival at this node; unique in the store, ascending. */
+  /** Position in the node's order of arrival: ascending, unique in the store. */
   readonly sequence: number
   readonly id: RecordId
   readonly payload: Uint8Array
@@ -62,7 +62,7 @@ export interface StoredRecord {
   readonly status: RecordStatus
 }
 
-/** What a node keeps at most; 0 is no limit. Bytes are those of payloads and signatures. */
+/** Most that a node stores; 0 means no limit. Bytes are those of payloads and signatures. */
 export interface Quotas {
   /** Of one avatar. */
   readonly avatarBytes: number
@@ -72,7 +72,7 @@ export interface Quotas {
   readonly totalRecords: number
 }
 
-/** A quota that is full: what is used of it, and what it allows. */
+/** A full quota: its use and its limit. */
 export interface QuotaUse {
   readonly unit: 'bytes' | 'records'
   readonly used: number
@@ -80,14 +80,14 @@ export interface QuotaUse {
 }
 
 /**
- * What became of one record given to `Store.commit`. A `superseded` one was kept only by a store with `archive`; it is never
- * called a `duplicate`, so that its author learns that it has no effect.
+ * The result of one record given to `Store.commit`. A `superseded` record is stored only with `archive`. It is never reported
+ * as a `duplicate`, so that its author learns that it has no effect.
  */
 export interface CommitResult {
   readonly status: RecordStatus | 'duplicate' | 'refused'
-  /** Set when refused. */
+  /** Set if the record was rejected. */
   readonly code?: 'too_many_pending' | 'too_many_incomplete' | 'avatar_quota' | 'node_quota'
-  /** Set where a quota refused it. */
+  /** Set if a quota is the reason. */
   readonly quota?: QuotaUse
 }
 
@@ -104,43 +104,43 @@ export interface ChangeEvent {
 
 export type CommitListener = (
   events: readonly ChangeEvent[],
-  /** Of an avatar among the events, as the commit left it. */
+  /** Returns the summary of an avatar among the events, as of the commit. */
   summaryOf: (avatar: Avatar) => AvatarSummary | undefined,
 ) => void
 
 export interface StoreTotals {
   readonly avatars: number
-  /** Live records. */
+  /** Number of live records. */
   readonly records: number
-  /** Payload and signature bytes of all records kept, history included. */
+  /** Payload and signature bytes of all stored records, history included. */
   readonly bytes: number
 }
 
-/** Damage that the store found in its files, and what was done about it. */
+/** Damage that the store found in its files. */
 export interface StoreDamage {
   /** Unix seconds. */
   readonly foundAt: number
-  /** What was found, file by file; the first 20. Empty where records are missing and no file is damaged. */
+  /** The first 20 damaged files, each with the reason. Empty if records are lost but no file is damaged. */
   readonly files: readonly string[]
-  /** How many records were lost, at least; null where that is not known. */
+  /** Least number of lost records; null if unknown. */
   readonly recordsLost: number | null
 }
 
-/** A record as an archive has it. */
+/** A record for an archive. */
 export interface ExportedRecord extends Citation {
   readonly payload: Uint8Array
   readonly signature: Uint8Array
 }
 
-/** All that the store holds, as it was at one committed moment, whatever is written meanwhile. Must be closed. */
+/** The whole store as of one committed moment, unaffected by later writes. Must be closed. */
 export interface ExportMoment {
   /** Hosted avatars in ascending order. */
   avatars(): AsyncIterable<Avatar>
   /**
-   * Records of an avatar in order of (counter, id): the live ones, with `history` the superseded ones that are kept too.
-   * None of an unknown avatar. Memory stays bounded, whatever is read.
+   * Records of an avatar in order of (counter, id): the live ones and, with `history`, the stored superseded ones. None for
+   * an unknown avatar. Memory is bounded.
    *
-   * @throws StoreError `unreadable` where a row fails its check: the avatar has been mended, a new moment can be read
+   * @throws StoreError `unreadable` if a row fails its check. The avatar is repaired by then: read a new moment
    */
   records(avatar: Avatar, options: { readonly history: boolean }): AsyncIterable<ExportedRecord>
   /** @throws StoreError as `records` */
@@ -148,57 +148,56 @@ export interface ExportMoment {
   close(): Promise<void>
 }
 
-/** Reading: every answer is of one committed moment and was checked against its checksum. */
+/** Reads. Every answer is of one committed moment, and all of its rows passed their checksums. */
 export interface StoreReader {
-  /** Names this store's life; sequences of another epoch mean nothing here. 16 hex digits. */
+  /** Sequences of another epoch are not comparable. 16 hex digits. */
   readonly epoch: string
   /** The newest sequence committed; 0 in an empty store. */
   lastSequence(): number
   totals(): StoreTotals
-  /** The last damage that was found in the files of this store; undefined for none. */
+  /** The last damage found in the store's files; undefined if there was none. */
   damage(): StoreDamage | undefined
   summary(avatar: Avatar): Promise<AvatarSummary | undefined>
-  /** What is visible of an avatar, to be read step by step. */
+  /** The visible content of an avatar, for reading in steps; undefined for an unknown avatar. */
   openView(avatar: Avatar): Promise<ViewMoment | undefined>
-  /** The content of one namespace, to be read step by step; undefined where it does not exist. */
+  /** The content of one namespace, for reading in steps; undefined if it does not exist. */
   openContent(avatar: Avatar, platform: string, identity: string): Promise<JsonMoment | undefined>
   /**
-   * A member of a content with the stamps of all that wrote to it, deleted ones included; null where nobody has written
-   * it, undefined where the namespace does not exist.
+   * A member of a content, present or deleted, with the stamps of all records that wrote to it; null if no record has written
+   * it, undefined if the namespace does not exist.
    */
   member(avatar: Avatar, namespace: NamespaceName, key: string): Promise<Cell | null | undefined>
   record(id: RecordId): Promise<StoredRecord | undefined>
   /**
    * Records of one avatar in order of arrival, `after` exclusive, and the digest of the same moment.
    *
-   * @param options.stepBytes ends the page with the record whose payload reaches so many bytes; default: no bound
+   * @param options.stepBytes the page ends when its payloads reach this many bytes; default: no bound
    */
   records(
     avatar: Avatar,
     options: { after: number; limit: number; stepBytes?: number },
   ): Promise<{ records: StoredRecord[]; digest: string } | undefined>
   /**
-   * Records of one avatar in order of (counter, id), `after` exclusive: the live ones, with `superseded` the history that
-   * is kept too. A page may have fewer than `limit`; the end, and an unknown avatar, is an empty one.
+   * Records of one avatar in order of (counter, id), `after` exclusive: the live ones and, with `superseded`, the stored
+   * history. A page may have fewer than `limit` records. It is empty at the end, and for an unknown avatar.
    */
   history(
     avatar: Avatar,
     options: { readonly after?: Citation; readonly limit: number; readonly superseded: boolean },
   ): Promise<StoredRecord[]>
-  /** Everything, as of now. Must be closed: until then what is deleted takes room on disk. */
+  /** The whole store as of now. Must be closed: until then deleted rows stay on disk. */
   exportMoment(): Promise<ExportMoment>
   /** Hosted avatars in ascending order, `after` exclusive. */
   avatars(options: { after?: Avatar; limit: number }): Promise<Avatar[]>
   /** Avatars that claim a namespace, in ascending order, `after` exclusive. */
   claims(platform: string, identity: string, options: { after?: Avatar; limit: number }): Promise<Avatar[]>
   /**
-   * Entries of the change feed after a sequence, of one avatar or of all, ascending. `reset`: the sequence is older than
-   * what the feed still has, or newer than anything written.
+   * Entries of the change feed after a sequence, of one avatar or of all, ascending. `reset`: the sequence is older than the
+   * feed, or newer than the newest sequence.
    */
   events(options: { after: number; avatar?: Avatar; limit: number }): Promise<ChangeEvent[] | 'reset'>
   /**
-   * Calls `listener` after every commit that changed something, in order, with a way to the summaries that the commit has
-   * made; the returned function ends it.
+   * Calls `listener` after every commit that changed something, in order. The returned function removes the listener.
    */
   onCommit(listener: CommitListener): () => void
 }
@@ -212,15 +211,15 @@ export interface Store extends StoreReader {
   close(): Promise<void>
 }
 
-/** What a session is about: everything, or some avatars (docs/protocol.md, "Scope"). */
+/** The scope of a sync session: all records, or those of some avatars (docs/protocol.md, "Scope"). */
 export type Scope = 'all' | readonly Avatar[]
 
-/** The live records in a scope, in (created_at, id) order, as they were at one moment. Must be closed. */
+/** The live records in a scope, in (created_at, id) order, as of one moment. Must be closed. */
 export interface SyncMoment extends RangeIndex {
   close(): Promise<void>
 }
 
-/** Count and sum of the ids of an avatar's live records: what its fingerprint is made of. */
+/** Count and sum of ids of an avatar's live records: the input of its fingerprint. */
 export interface AvatarSum {
   readonly avatar: Avatar
   readonly count: number
@@ -228,18 +227,18 @@ export interface AvatarSum {
   readonly sum: Uint8Array
 }
 
-/** What sync reads from a store. */
+/** The reads of a store for sync. */
 export interface SyncSource {
   moment(scope: Scope): Promise<SyncMoment>
-  /** Of the avatars asked for, one entry each in the order asked; an unknown avatar has count 0. */
+  /** One entry for each avatar, in the same order. An unknown avatar has count 0. */
   avatarSums(avatars: readonly Avatar[]): Promise<AvatarSum[]>
-  /** Which of these ids are held, superseded ones included. */
+  /** Which ids belong to stored records, superseded ones included. */
   held(ids: readonly Uint8Array[]): Promise<boolean[]>
-  /** The live records among these ids, in their order; what is not held or not live is left out. */
+  /** The live records among these ids, in the same order. */
   signed(ids: readonly Uint8Array[]): Promise<SignedRecord[]>
   /**
-   * Live records of everything in (created_at, id) order from a bound on, at most `bytes` of payload but at least one;
-   * `next` is the bound to go on from, null at the end.
+   * Live records of all avatars in (created_at, id) order from a bound on: at most `bytes` of payload, but at least one.
+   * `next` is the bound to continue from; null at the end.
    */
   from(
     bound: Bound,
@@ -255,16 +254,16 @@ export interface Rebuilt {
   readonly quarantined: number
 }
 
-/** A store as the node holds it: it can be mended on demand, and sync reads from it. */
+/** The store of a node: it can be rebuilt on demand, and sync reads from it. */
 export interface RebuildableStore extends Store {
   readonly sync: SyncSource
-  /** Makes everything derived anew, of one avatar or of all, and verifies every record on the way. */
+  /** Verifies every record of one avatar, or of all, and rebuilds the derived rows. */
   rebuild(avatar?: Avatar): Promise<Rebuilt>
   /**
-   * Drops everything of an avatar. It is gone from the first moment on; its rows go step by step, and if the node ends
-   * meanwhile, after its next start. A record of it that is committed later is the first of its avatar.
+   * Deletes an avatar. It is unknown from the first batch on; background tasks delete its rows, and resume after a restart.
+   * A record of the avatar that is committed later starts it from nothing.
    */
   forget(avatar: Avatar): Promise<void>
-  /** Resolves when no background work is left: everything superseded is pruned, everything forgotten is gone. */
+  /** Resolves when no background task is left: superseded records are pruned, deleted avatars are removed. */
   tasksDone(): Promise<void>
 }

@@ -1,7 +1,6 @@
 /**
- * The visible content of an avatar as JSON text, read step by step from one moment, so that memory stays bounded however
- * large the content is. Every row is checked before it is handed over, and each namespace is checked for lost members at
- * its end.
+ * The visible content of an avatar as JSON text, read in steps from one moment, with bounded memory for content of any size.
+ * Every row is checked before it is returned. At its end, each namespace is checked for lost members.
  */
 import type { Avatar } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
@@ -16,18 +15,18 @@ import * as rows from './rows.ts'
 import { sealOf } from './seal.ts'
 import type { AvatarSummary, JsonMoment, ViewMoment } from './types.ts'
 
-/** Rows read at a time, at most; LevelDB ends a step at 16 KiB and one row. */
+/** Most rows per step. LevelDB also ends a step after the row that passes 16 KiB. */
 const ROWS_A_STEP = 256
-/** Small rows are joined to chunks of this size, larger ones are handed over without a copy. */
+/** Small rows are joined into chunks of this size. Larger rows are returned without a copy. */
 const CHUNK_BYTES = 64 * 1_024
 
 type Row = readonly [keys.Key, Uint8Array]
 
 /**
- * An avatar as it is now; undefined for an unknown one.
+ * Opens the current content of an avatar; undefined for an unknown one.
  *
- * @param step runs each read of the database that comes later
- * @throws CorruptRowError, also while it is read
+ * @param step runs each later read of the database
+ * @throws CorruptRowError, also during the later reads
  */
 export async function openView(db: Database, avatar: Avatar, step: Step): Promise<ViewMoment | undefined> {
   const source = await openRows(db, keys.tableRange('v', avatar), step)
@@ -39,7 +38,7 @@ export async function openView(db: Database, avatar: Avatar, step: Step): Promis
       return undefined
     }
     const [key, row] = first
-    if (keys.kindOfViewKey(key) !== 'summary') throw new CorruptRowError(avatar, 'summary', 'it is not there')
+    if (keys.kindOfViewKey(key) !== 'summary') throw new CorruptRowError(avatar, 'summary', 'it is missing')
     const decoded = openRow(avatar, 'summary', key, row, rows.decodeSummary)
     const summary: AvatarSummary = { ...decoded, avatar }
     return {
@@ -53,7 +52,7 @@ export async function openView(db: Database, avatar: Avatar, step: Step): Promis
   }
 }
 
-/** The content of one namespace as it is now; undefined where there is none. @throws CorruptRowError as `openView` */
+/** Opens the current content of one namespace; undefined if it does not exist. @throws CorruptRowError as `openView` */
 export async function openContent(
   db: Database,
   avatar: Avatar,
@@ -67,7 +66,7 @@ export async function openContent(
   return undefined
 }
 
-/** The same moment; where a row fails its check while it is read, `mend` is told and the reader gets a StoreError. */
+/** Wraps a moment: if a row fails its check during a read, `repairRow` is called and the reader gets a StoreError. */
 export function withRowRepair<T extends JsonMoment>(
   moment: T,
   repairRow: (error: CorruptRowError) => Promise<void>,
@@ -84,9 +83,9 @@ export function withRowRepair<T extends JsonMoment>(
   }
 }
 
-/** Rows of a range, all of one moment, which can be read several times. */
+/** The rows of a range as of one moment. They can be read several times. */
 interface RowSource {
-  /** The first rows of the range; empty where it is. */
+  /** The first rows of the range; empty if the range is. */
   readonly first: readonly Row[]
   steps(): AsyncIterable<readonly Row[]>
   readonly close: () => Promise<void>
@@ -144,14 +143,14 @@ async function* readNamespaces(
         const { platform, identity } = open.name
         joined.text(`{"platform":${JSON.stringify(platform)},"identity":${JSON.stringify(identity)},"content":`)
       } else if (open === undefined) {
-        throw new CorruptRowError(avatar, 'namespace', 'its members have none')
+        throw new CorruptRowError(avatar, 'namespace', 'it is missing, but its members are stored')
       } else {
         yield* joined.add(open.add(key, row))
       }
     }
   }
   joined.text(open === undefined ? ']' : `${open.close()}}]`)
-  if (found !== expected) throw new CorruptRowError(avatar, 'namespace', 'one is not there')
+  if (found !== expected) throw new CorruptRowError(avatar, 'namespace', 'one is missing')
   yield joined.take()
 }
 
@@ -169,7 +168,7 @@ async function* readMembers(avatar: Avatar, steps: AsyncIterable<readonly Row[]>
   yield joined.take()
 }
 
-/** Pieces of text that are handed over together. */
+/** Joins small pieces of text into chunks. */
 class Joiner {
   #pieces: Uint8Array[] = []
   #bytes = 0
@@ -178,7 +177,7 @@ class Joiner {
     this.#push(Buffer.from(text))
   }
 
-  /** @returns what is to be handed over now */
+  /** @returns the chunks that are complete */
   *add({ before, fragment }: { before: string; fragment: Uint8Array }): Generator<Uint8Array> {
     this.text(before)
     if (this.#bytes + fragment.length < CHUNK_BYTES) return this.#push(fragment)
@@ -201,7 +200,7 @@ class Joiner {
   }
 }
 
-/** Opens a namespace's members one by one, and checks against its row that none is lost. */
+/** Decodes a namespace's members one by one, and checks by the namespace's row that none is lost. */
 class OpenNamespace {
   readonly name: NamespaceName
   readonly #avatar: Avatar
@@ -211,12 +210,12 @@ class OpenNamespace {
 
   constructor(avatar: Avatar, key: keys.Key, row: Uint8Array) {
     this.#avatar = avatar
-    if (keys.kindOfViewKey(key) !== 'namespace') throw new CorruptRowError(avatar, 'namespace', 'it is not there')
+    if (keys.kindOfViewKey(key) !== 'namespace') throw new CorruptRowError(avatar, 'namespace', 'it is missing')
     this.name = keys.namespaceInKey(key)
     this.#expected = openRow(avatar, 'namespace', key, row, rows.decodeNamespace)
   }
 
-  /** The `"key":value` text of a member, and what stands before it. */
+  /** The `"key":value` text of a member, and the punctuation before it. */
   add(key: keys.Key, row: Uint8Array): { before: string; fragment: Uint8Array } {
     const fragment = openRow(this.#avatar, 'member', key, row, memberFragment)
     this.#check ^= sealOf(row)
@@ -228,7 +227,7 @@ class OpenNamespace {
   close(): string {
     const { live, check } = this.#expected
     if (this.#live !== live || this.#check >>> 0 !== check) {
-      throw new CorruptRowError(this.#avatar, 'member', 'one is not there')
+      throw new CorruptRowError(this.#avatar, 'member', 'one is missing')
     }
     return live === 0 ? '{}' : '}'
   }

@@ -1,7 +1,7 @@
 /**
- * LevelDB goes on after an append to its log has failed, a full disk's for one. But what it appends behind a torn record is
- * thrown away when the log is read again, with fsync or not: so nothing is written then until the database has been closed
- * and opened anew, which reads the log as far as it is whole, and begins another.
+ * Blocks writes after a failed write. LevelDB itself continues after a failed append to its log (for example on a full disk),
+ * but it drops every record after a torn one when it reads the log again, even if it was fsynced. So nothing is written until
+ * the database has been closed and opened again, which reads the intact part of the log and starts a new one.
  */
 import { readdir, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,12 +9,12 @@ import { detailOf, isDamage } from './database-errors.ts'
 import type { Database } from './level.ts'
 import { StoreError } from './errors.ts'
 
-/** What keeps a database from being used as it is; those in memory have no files. */
+/** State of each guarded database. Databases in memory are not guarded: they have no files. */
 const states = new WeakMap<Database, { hasFailedWrite: boolean; isDamaged: boolean }>()
-/** What LevelDB writes at an opening beside the table that it makes of the log. */
+/** Bytes that an opening of LevelDB writes besides the table for the log. */
 const SPARE_BYTES = 1_048_576
 
-/** From now on a failed write to this database keeps later ones from it. */
+/** Guards a database: from now on a failed write blocks later writes. */
 export function guardWrites(db: Database): void {
   states.set(db, { hasFailedWrite: false, isDamaged: false })
 }
@@ -23,7 +23,7 @@ export function hasFailedWrite(db: Database): boolean {
   return states.get(db)?.hasFailedWrite === true
 }
 
-/** A write has failed, or, with false, the log has been read again and another begun. */
+/** Notes that a write has failed, or, with `failed` false, that the database has been opened again. */
 export function setWriteFailed(db: Database, failed: boolean): void {
   const state = states.get(db)
   if (state === undefined) return
@@ -36,13 +36,13 @@ export function isDamaged(db: Database): boolean {
   return states.get(db)?.isDamaged === true
 }
 
-/** Notes that files of the database are damaged: it is not used before they have been checked. */
+/** Notes that files of the database are damaged. It is not used until they have been checked. */
 export function setDamaged(db: Database): void {
   const state = states.get(db)
   if (state !== undefined) state.hasFailedWrite = state.isDamaged = true
 }
 
-/** Notes an error that LevelDB reports because its files are damaged. @returns whether it is one */
+/** Notes damage if `error` is one by which LevelDB reports damaged files. @returns whether it is */
 export function noteDamage(db: Database, error: unknown): boolean {
   if (!states.has(db) || !isDamage(error)) return false
   setDamaged(db)
@@ -54,25 +54,25 @@ export function assertWritable(db: Database): void {
   if (hasFailedWrite(db)) throw earlierWriteFailed()
 }
 
-/** Of a write that was not begun. */
+/** The error for a write that was not started. */
 export function earlierWriteFailed(): StoreError {
   return new StoreError(
     'write_failed',
-    'An earlier write to the store failed. The node opens its data again before the next one. Try again.',
+    'An earlier write to the store failed. The node opens its data again before the next write. Try again.',
   )
 }
 
-/** Of a write that failed: LevelDB does not say whether it is on disk. */
+/** The error for a write that failed. LevelDB does not say whether it is on disk. */
 export function writeFailed(error: unknown): StoreError {
   return new StoreError(
     'write_failed',
-    `A write to the store failed: ${detailOf(error)}. It may be on disk or not. Make the same change again.`,
+    `A write to the store failed: ${detailOf(error)}. It may or may not be on disk. Make the same change again.`,
     { cause: error },
   )
 }
 
 /**
- * Whether a database can be closed and opened again: without room for that, closing it would end all reads.
+ * Checks that the disk has room to open the database again. Without it, closing the database would end all reads.
  *
  * @throws StoreError `disk_full`
  */
@@ -86,6 +86,6 @@ export async function assertRoom(location: string): Promise<void> {
   if (bavail * bsize >= needed) return
   throw new StoreError(
     'disk_full',
-    `The disk of ${location} is full: nothing is written until it has ${Math.ceil(needed / 1_000_000)} MB of room.`,
+    `The disk of ${location} is full. The node writes nothing until ${Math.ceil(needed / 1_000_000)} MB are free. Free space.`,
   )
 }

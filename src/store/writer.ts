@@ -1,4 +1,4 @@
-/** The store's side that writes: one thing at a time, each in a batch that is whole or absent. */
+/** The writing side of the store: one task at a time, each in one atomic batch. */
 import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
@@ -24,9 +24,9 @@ import { Compactor } from './compactor.ts'
 import { earlierWriteFailed, noteDamage } from './write-guard.ts'
 import type { CommitResult, Quotas } from './types.ts'
 
-/** Records in a step of background work: others wait for one no longer than for a commit of that many. */
+/** Records per step of a background task. A step blocks others no longer than a commit of as many records. */
 const STEP_RECORDS = 500
-/** Avatars mended on the way of one commit before the disk is held to be beyond help. */
+/** Most rows repaired during one commit. With more, the disk is considered broken. */
 const MAX_REPAIRS = 8
 
 export interface WriterComponents {
@@ -36,7 +36,7 @@ export interface WriterComponents {
   readonly metrics: Pick<Metrics, 'commit' | 'corruption'>
   /** Verifies records again when an avatar is rebuilt. */
   readonly engine: SignatureEngine
-  /** Told of every commit that changed something. */
+  /** Called after every commit that changed something. */
   readonly announce: (batch: Batch) => void
 }
 
@@ -46,9 +46,9 @@ export interface WriterOptions {
   readonly archive: boolean
   readonly quotas?: Quotas
   readonly stepRecords?: number
-  /** Memory for avatars that are written to. */
+  /** Memory of the avatar cache in bytes. */
   readonly avatarCacheBytes: number
-  /** How many of them at most. Default: as many as there is room for. */
+  /** Most avatars in the cache. Default: bounded by `avatarCacheBytes` alone. */
   readonly cachedAvatars?: number
 }
 
@@ -63,7 +63,7 @@ export class StoreWriter {
   readonly #repair: RowRepair
   #totals: Totals
   readonly #feedLimit: FeedLimit
-  /** Whether another takes its place: what it remembers may not be what is on disk. */
+  /** True once another writer has replaced this one. Its state in memory may differ from disk. */
   #isRetired = false
 
   static async open(components: WriterComponents, options: WriterOptions, meta: Meta): Promise<StoreWriter> {
@@ -123,7 +123,7 @@ export class StoreWriter {
       },
       reindex: () => this.#order.load(),
     })
-    // Commits wait for it, reads do not. What fails here fails again, and is told, when the index is asked for.
+    // Commits wait for it, reads do not. A failure here is reported by the next use of the index, which loads it again.
     this.#writing.run(() => this.#order.load()).catch(() => undefined)
   }
 
@@ -131,7 +131,7 @@ export class StoreWriter {
     return this.#totals
   }
 
-  /** The sequence before the oldest entry that the feed still has for certain. */
+  /** The feed has every entry after this sequence. */
   get feedFloor(): number {
     return this.#feedLimit.floor
   }
@@ -147,9 +147,9 @@ export class StoreWriter {
   }
 
   /**
-   * Runs a task when all earlier ones have ended. Where a row fails its check, mends the avatar and runs it again.
+   * Runs a task when all earlier ones have ended. If a row fails its check, repairs the avatar and runs the task again.
    *
-   * @param avatars whose entries the task may leave halfway when it fails
+   * @param avatars avatars whose cached entries a failed task may leave inconsistent
    */
   #exclusively<T>(task: () => Promise<T>, avatars: readonly Avatar[]): Promise<T> {
     return this.#inTurn(async () => {
@@ -158,7 +158,7 @@ export class StoreWriter {
           return await task()
         } catch (error) {
           for (const avatar of avatars) this.#entries.evict(avatar)
-          // A sweep has no caller that could note it.
+          // Noted here because background tasks have no caller that does it.
           noteDamage(this.#db, error)
           if (!isCorruption(error) || repaired >= MAX_REPAIRS) throw error
           await this.#repair.repairRow(error)
@@ -188,7 +188,7 @@ export class StoreWriter {
       const avatars = this.#totals.avatars + batch.newAvatars
       await this.#write(operations, { lastSequence: batch.lastSequence, avatars, ...counts }, added, removed)
     }
-    // The batch is durable. Nothing below may keep that from listeners or from the caller.
+    // The batch is durable. No failure below may prevent listeners and the caller from learning that.
     this.#components.announce(batch)
     for (const entry of entries.values()) {
       await this.#afterCommit('caching an avatar', () => this.#entries.keep(entry))
@@ -196,7 +196,7 @@ export class StoreWriter {
     await this.#afterCommit('a metric', () => {
       metrics.commit((environment.clock.now() - startedMs) / 1_000, records.length)
     })
-    await this.#afterCommit('waking background work', () => this.compactor.follow(batch))
+    await this.#afterCommit('starting background tasks', () => this.compactor.follow(batch))
     await this.#afterCommit('trimming the change feed', () => this.#feedLimit.trim(this.#totals.lastSequence))
     return batch.results
   }
@@ -224,7 +224,7 @@ export class StoreWriter {
     await this.#order.apply(added, removed)
   }
 
-  /** The live records in the order of sync, of one moment between commits. */
+  /** The sync index as of one moment between commits. */
   async orderMoment(): Promise<SyncMoment> {
     for (;;) {
       const moment = await this.#inTurn(async () => {
@@ -243,7 +243,7 @@ export class StoreWriter {
     }
   }
 
-  /** Lets an avatar go from one moment to the next; its rows follow. */
+  /** Makes an avatar unknown in one batch. Background tasks delete its rows. */
   async #beginToForget(avatar: Avatar): Promise<void> {
     if (this.compactor.isForgetting(avatar)) return
     const summary = readSummary(this.#db, avatar)
@@ -264,7 +264,7 @@ export class StoreWriter {
     return this.#inTurn(() => this.#repair.rebuild(avatar))
   }
 
-  /** Reads; where a row fails its check, mends the avatar and reads once more. */
+  /** Runs a read. If a row fails its check, repairs the avatar and runs the read once more. */
   async readWithRepair<T>(read: () => Promise<T>): Promise<T> {
     try {
       return await read()
@@ -279,7 +279,7 @@ export class StoreWriter {
     return this.#inTurn(() => this.#repair.repairRow(error))
   }
 
-  /** Runs a task when all earlier ones have ended. @throws StoreError `write_failed` where it has been retired */
+  /** Runs a task when all earlier ones have ended. @throws StoreError `write_failed` if the writer is retired */
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
     return this.#writing.run(() => {
       if (this.#isRetired) throw earlierWriteFailed()
@@ -292,7 +292,7 @@ export class StoreWriter {
     await this.#writing.run(() => this.#db.close())
   }
 
-  /** Closes the database, for another to take its place: what was asked for and has not begun fails. */
+  /** Closes the database, so that another writer can replace this one. Tasks that have not started fail. */
   async retire(): Promise<void> {
     this.#isRetired = true
     await this.close()

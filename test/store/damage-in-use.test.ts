@@ -51,7 +51,7 @@ test('a write that meets damage fails once and says so; the next one is taken', 
   const store = await open(folder)
   await overwriteTables(folder)
   const outcome = await store.commit(house.records).catch((error: unknown) => error)
-  expect(outcome).toMatchObject({ code: 'damaged', message: expect.stringMatching(/met damage.*try again/) })
+  expect(outcome).toMatchObject({ code: 'damaged', message: expect.stringMatching(/found damage.*Try again/) })
   expect((await store.commit(house.records)).map(({ status }) => status)).toContain('stored')
   expect(store.totals().records).toBe(house.records.length)
   await store.close()

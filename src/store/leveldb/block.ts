@@ -1,15 +1,15 @@
-/** LevelDB's blocks: entries with shared prefixes, then a kind and a checksum. */
+/** LevelDB's block format: entries with shared prefixes, then a compression type and a checksum. */
 import { ByteCursor, varintBytes } from './byte-cursor.ts'
 import { crc32c, masked, nextCrc } from './crc32c.ts'
 import { snappyOpen } from './snappy.ts'
 
-/** Kind (one byte) and checksum after a block. */
+/** Bytes after a block: compression type (one byte) and checksum. */
 export const TRAILER_BYTES = 5
 const [PLAIN, SNAPPY] = [0, 1] as const
-/** Entries between two that spell out their key. */
+/** Entries per restart point, at which a key is stored in full. */
 const RESTART_ENTRIES = 16
 
-/** A block's place in its file, without its trailer. */
+/** Position of a block in its file, without the trailer. */
 export interface BlockPlace {
   readonly offset: number
   readonly length: number
@@ -17,14 +17,14 @@ export interface BlockPlace {
 
 export type BlockEntry = readonly [key: Uint8Array, value: Uint8Array]
 
-/** Whether a block is there and its checksum fits. */
+/** Whether a block exists and its checksum matches. */
 export function isBlockWhole(file: Uint8Array, { offset, length }: BlockPlace): boolean {
   const end = offset + length
   if (end + TRAILER_BYTES > file.length) return false
   return masked(crc32c(file, offset, end + 1)) === checksumAt(file, end + 1)
 }
 
-/** Finds where a block ends whose length is not known: the first place where a checksum fits. Undefined for none. */
+/** Finds the end of a block of unknown length: the first position with a matching checksum. Undefined if there is none. */
 export function findBlock(file: Uint8Array, offset: number): BlockPlace | undefined {
   let crc = -1
   for (let end = offset; end + TRAILER_BYTES <= file.length; end += 1) {
@@ -40,24 +40,24 @@ function checksumAt(file: Uint8Array, at: number): number {
 }
 
 /**
- * The entries of a block, in order.
+ * Decodes the entries of a block, in order.
  *
- * @throws RangeError where it is not a block of entries
+ * @throws RangeError if the block is malformed
  */
 export function readBlock(file: Uint8Array, { offset, length }: BlockPlace): BlockEntry[] {
   const kind = file[offset + length]
   const raw = file.subarray(offset, offset + length)
-  if (kind !== PLAIN && kind !== SNAPPY) throw new RangeError(`A block is of the unknown kind ${kind}.`)
+  if (kind !== PLAIN && kind !== SNAPPY) throw new RangeError(`A block has the unknown compression type ${kind}.`)
   const block = kind === SNAPPY ? snappyOpen(raw) : raw
   const restarts = new ByteCursor(block.subarray(-4)).u32()
   const end = block.length - 4 * (restarts + 1)
-  if (restarts === 0 || end < 0) throw new RangeError('A block has no place for its restarts.')
+  if (restarts === 0 || end < 0) throw new RangeError('A block has no room for its restart points.')
   const cursor = new ByteCursor(block.subarray(0, end))
   const entries: BlockEntry[] = []
   let key = new Uint8Array(0)
   while (!cursor.isAtEnd) {
     const [shared, own, valueBytes] = [cursor.varint(), cursor.varint(), cursor.varint()]
-    if (shared > key.length) throw new RangeError('A key shares more than there is.')
+    if (shared > key.length) throw new RangeError('A key shares more bytes than the previous key has.')
     const next = new Uint8Array(shared + own)
     next.set(key.subarray(0, shared))
     next.set(cursor.take(own), shared)
@@ -67,7 +67,7 @@ export function readBlock(file: Uint8Array, { offset, length }: BlockPlace): Blo
   return entries
 }
 
-/** A block of entries with its trailer. */
+/** Encodes a block of entries with its trailer. */
 export function buildBlock(entries: readonly BlockEntry[]): Uint8Array {
   const parts: Uint8Array[] = []
   const restarts = [0]

@@ -11,7 +11,7 @@ export class ByteCursor {
     return this.#at >= this.#bytes.length
   }
 
-  /** The place of the next byte. */
+  /** Position of the next byte. */
   get at(): number {
     return this.#at
   }
@@ -42,7 +42,7 @@ export class ByteCursor {
     throw new RangeError('An integer has no end.')
   }
 
-  /** @throws RangeError where fewer bytes are left */
+  /** @throws RangeError if fewer bytes are left */
   take(length: number): Uint8Array {
     const end = this.#at + length
     if (end > this.#bytes.length) throw new RangeError(`${length} bytes should follow byte ${this.#at}.`)
@@ -61,7 +61,7 @@ function safe(value: number): number {
   return value
 }
 
-/** The bytes of an unsigned integer as a LEB128 varint. */
+/** Encodes an unsigned integer as a LEB128 varint. */
 export function varintBytes(value: number): number[] {
   const bytes: number[] = []
   let rest = value

@@ -2,7 +2,7 @@
 const SLICES = 8
 /** The Castagnoli polynomial, bits reversed. */
 const POLYNOMIAL = 0x82f63b78
-/** LevelDB rotates a stored checksum and adds this, so that data which hold checksums do not disturb their own. */
+/** LevelDB rotates a checksum and adds this before storing it: CRCs of data that contain CRCs are problematic. */
 const MASK_DELTA = 0xa282ead8
 
 const tables = makeTables()
@@ -23,7 +23,7 @@ function makeTables(): Int32Array {
 
 const look = (at: number): number => tables[at] as number
 
-/** The checksum of `bytes` from `start` up to but not including `end`. */
+/** The checksum of `bytes` from `start` (inclusive) to `end` (exclusive). */
 export function crc32c(bytes: Uint8Array, start: number, end: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let crc = -1
@@ -45,7 +45,7 @@ export function crc32c(bytes: Uint8Array, start: number, end: number): number {
   return ~crc >>> 0
 }
 
-/** Continues a raw checksum, which begins with -1 and is inverted at the end, by one byte. */
+/** Adds one byte to a raw checksum, which starts at -1 and is inverted at the end. */
 export function nextCrc(crc: number, byte: number): number {
   return (tables[(crc ^ byte) & 255] as number) ^ (crc >>> 8)
 }

@@ -1,10 +1,9 @@
 /**
- * Checks a LevelDB directory before LevelDB opens it, and mends files so that LevelDB reads what is whole.
+ * Checks a LevelDB directory before LevelDB opens it, and repairs files so that LevelDB reads their undamaged parts.
  *
- * LevelDB hides damage: what it cannot read of a log it drops, and tells only its own LOG file; of a table it checks no
- * checksum. Found here: a log that is damaged, lost, or has a gap; a table that is cut off or damaged; a manifest that is
- * damaged. Not found here: the loss of the last rows of the last log, where it was cut off between two rows. Only a mark
- * outside the directory tells of that (`mark.ts`).
+ * LevelDB hides damage. It drops unreadable parts of a log and notes that only in its own LOG file, and it checks no checksums
+ * of tables. Found here: a log that is damaged, lost or has a gap; a table that is truncated or damaged; a damaged manifest.
+ * Not found here: a last log that was truncated between two rows. Only a mark outside the directory reveals that (`mark.ts`).
  */
 import { copyFile, link, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -25,19 +24,19 @@ export interface FileDamage {
   readonly bytes?: number
 }
 
-/** A directory that LevelDB must not open: it would delete what can still be saved. */
+/** LevelDB must not open the directory: it would delete data that can still be saved. */
 export class UnusableDirectoryError extends Error {
   override readonly name = 'UnusableDirectoryError'
 }
 
 export interface InspectOptions {
-  /** Bytes of tables that are checked whole; of the others only that they are complete and their index fits. */
+  /** Bytes of tables to check completely. The other tables are checked only for size and index. */
   readonly deepBytes: number
-  /** Told of each table that was not checked whole. */
+  /** Called for each table that was not checked completely. */
   readonly onShallow?: (table: TableFile) => void
 }
 
-/** A table as the manifest has it. */
+/** A table in the manifest. */
 export interface TableFile {
   readonly file: string
   readonly bytes: number
@@ -46,7 +45,7 @@ export interface TableFile {
 /**
  * Looks for damage. Changes nothing. A database that is open elsewhere may seem damaged.
  *
- * @throws UnusableDirectoryError where the manifest is damaged, or does not fit the files
+ * @throws UnusableDirectoryError if the manifest is damaged or does not match the files
  */
 export async function inspectDirectory(
   location: string,
@@ -58,7 +57,7 @@ export async function inspectDirectory(
   let left = deepBytes
   for (const [number, { bytes }] of manifest.tables) {
     const file = fileName(number, 'ldb')
-    // LevelDB reports a lost table itself, and changes nothing then.
+    // LevelDB itself reports a lost table, without changing anything.
     if (!names.includes(file)) continue
     left -= bytes
     const path = join(location, file)
@@ -69,13 +68,13 @@ export async function inspectDirectory(
     const content = await readFileWithHoles(path)
     const { isWhole, blocks } = checkTable(content, bytes)
     if (isWhole) continue
-    const why = content.length < bytes ? `it has ${content.length} of ${bytes} bytes` : 'its checksums do not fit'
-    damages.push({ kind: 'table', file, why: `${why}; ${blocks.length} blocks are whole`, bytes })
+    const why = content.length < bytes ? `it has ${content.length} of ${bytes} bytes` : 'its checksums do not match'
+    damages.push({ kind: 'table', file, why: `${why}; ${blocks.length} blocks are undamaged`, bytes })
   }
   return damages
 }
 
-/** Whether every block of a table is whole; undefined if LevelDB has deleted the table, as it does after a compaction. */
+/** Whether every block of a table is undamaged; undefined if LevelDB has deleted the table after a compaction. */
 export async function isTableWhole(location: string, { file, bytes }: TableFile): Promise<boolean | undefined> {
   try {
     return checkTable(await readFileWithHoles(join(location, file)), bytes).isWhole
@@ -85,7 +84,7 @@ export async function isTableWhole(location: string, { file, bytes }: TableFile)
   }
 }
 
-/** Whether a table has its size and an index whose checksum fits: what can be told without reading all of it. */
+/** Whether a table has its size and an undamaged index: a check that does not read the whole table. */
 async function hasIndex(path: string, bytes: number): Promise<boolean> {
   const file = await open(path, 'r')
   try {
@@ -118,20 +117,20 @@ async function inspectLogs(location: string, names: readonly string[], manifest:
   const logs = numbersOf(names, 'log').filter((number) => number >= logNumber)
   if (logNumber > 0 && logs[0] !== logNumber) {
     const file = fileName(logNumber, 'log')
-    // A manifest that lost its end names an old log, and not the tables that were made since.
+    // A truncated manifest names an old log, and omits the tables created since.
     const isOld = numbersOf(names, 'ldb').some((number) => number > logNumber && !tables.has(number))
-    if (isOld) throw new UnusableDirectoryError(`${file} is lost, and there are tables that the manifest does not name`)
+    if (isOld) throw new UnusableDirectoryError(`${file} is lost, and there are tables that the manifest does not list`)
     damaged(file, 'it is lost')
   }
   let next: number | undefined
   for (const number of logs) {
     const file = fileName(number, 'log')
     const { records, damage } = readLog(await readFileWithHoles(join(location, file)))
-    let why = damage === 'none' ? undefined : 'its checksums do not fit'
+    let why = damage === 'none' ? undefined : 'its checksums do not match'
     for (const record of records) {
       const batch = decodeBatch(record)
-      if (batch === undefined) why ??= 'it has a batch of rows that does not decode'
-      else if (batch.sequence > (next ?? lastSequence + 1)) why ??= 'rows are missing in it, or before it'
+      if (batch === undefined) why ??= 'it has a malformed batch of rows'
+      else if (batch.sequence > (next ?? lastSequence + 1)) why ??= 'rows in it or before it are missing'
       if (batch !== undefined) next = batch.sequence + batch.count
     }
     if (why !== undefined) damaged(file, why)
@@ -140,16 +139,16 @@ async function inspectLogs(location: string, names: readonly string[], manifest:
 }
 
 /**
- * Replaces damaged files by what is whole of them. The originals are kept beside.
+ * Replaces damaged files by their undamaged parts. Keeps the originals.
  *
- * @param keepIn the directory for the originals
+ * @param keepIn directory for the originals
  */
 export async function repairDirectory(location: string, damages: readonly FileDamage[], keepIn: string): Promise<void> {
   await mkdir(keepIn, { recursive: true })
   for (const { kind, file, bytes } of damages) {
     const path = join(location, file)
     const content = await readFileWithHoles(path).catch(() => undefined)
-    // A log that is lost cannot be mended: LevelDB begins another.
+    // A lost log cannot be repaired: LevelDB starts a new one.
     if (content === undefined) continue
     const repaired =
       kind === 'log' ? repairLog(content) : repairTable(content, bytes ?? 0, checkTable(content, bytes ?? 0).blocks)
@@ -164,7 +163,7 @@ function repairLog(content: Uint8Array): Uint8Array {
 }
 
 async function keep(path: string, kept: string): Promise<void> {
-  // An original of an earlier attempt stays: the file may be mended by now.
+  // An original of an earlier attempt stays: the current file may be a repaired one.
   await link(path, kept).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') await copyFile(path, kept).catch(() => undefined)
   })
@@ -183,12 +182,12 @@ async function replaceFile(path: string, content: Uint8Array, temporary: string)
 
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r')
-  // Not every file system can.
+  // Not every file system can sync a directory.
   await directory.sync().catch(() => undefined)
   await directory.close()
 }
 
-/** The numbers of files with an ending, ascending. */
+/** The numbers of files with an extension, ascending. */
 export function numbersOf(names: readonly string[], ending: 'log' | 'ldb'): number[] {
   return names
     .filter((name) => /^[0-9]+\.[a-z]+$/.test(name) && name.endsWith(`.${ending}`))

@@ -1,10 +1,10 @@
 import { open, readFile } from 'node:fs/promises'
 import { codeOf } from '../../platform/errors.ts'
 
-/** Read at a time where a disk fails: the pages that fail are zeros, and the rest of the file is saved. */
+/** Bytes per read after a disk error: a failed page becomes zeros, and the other pages are saved. */
 const PAGE_BYTES = 4_096
 
-/** Reads a file. Where the disk cannot read a page (EIO) there are zeros, which no checksum fits. */
+/** Reads a file. A page that the disk cannot read (EIO) becomes zeros, which match no checksum. */
 export async function readFileWithHoles(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)

@@ -1,8 +1,8 @@
 /**
  * LevelDB's log format, of NNN.log and MANIFEST-NNN: blocks of 32 KiB, each with pieces of records that have a checksum.
  *
- * LevelDB itself drops the rest of a block after a piece whose checksum is wrong, and does not tell its caller. This reader
- * tells, and drops that piece alone.
+ * After a piece with a wrong checksum LevelDB silently drops the rest of the block. This reader reports the damage and drops
+ * only that piece.
  */
 import { crc32c, masked } from './crc32c.ts'
 
@@ -10,15 +10,15 @@ const BLOCK_BYTES = 32_768
 /** Checksum, length, type. */
 const HEADER_BYTES = 7
 const [FULL, FIRST, MIDDLE, LAST] = [1, 2, 3, 4] as const
-/** A disk writes at least so much or nothing: a file whose last sector is empty was never written to its end. */
+/** A disk writes a sector completely or not at all: a file with an empty last sector was never written to its end. */
 const SECTOR_BYTES = 512
 
 export interface LogContents {
   /** The payloads of whole records, in order. */
   readonly records: readonly Uint8Array[]
   /**
-   * `none`: whole, or the writer was killed while it appended the last record, which nobody was told of.
-   * `damaged`: a record that was written is no longer there.
+   * `none`: the file is complete, or the writer was killed during the append of the last record, which it never acknowledged.
+   * `damaged`: a record that was written is missing.
    */
   readonly damage: 'none' | 'damaged'
 }
@@ -52,7 +52,7 @@ export function readLog(bytes: Uint8Array): LogContents {
     const { type, payload } = piece
     at = piece.end
     const isStart = type === FULL || type === FIRST
-    // A record that began earlier has no end, or this is the end of one that did not begin.
+    // An earlier record has no end, or this piece continues a record without a beginning.
     if (isStart ? (pieces?.length ?? 0) > 0 : pieces === undefined) isDamaged = true
     if (isStart) pieces = [payload]
     else pieces?.push(payload)
@@ -63,7 +63,7 @@ export function readLog(bytes: Uint8Array): LogContents {
   return { records, damage: isDamaged ? 'damaged' : 'none' }
 }
 
-/** The piece at a place, if there is one and its checksum fits. */
+/** The piece at a position, if there is one and its checksum matches. */
 function pieceAt(bytes: Uint8Array, at: number, blockEnd: number): Piece | undefined {
   if (at + HEADER_BYTES > blockEnd) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, HEADER_BYTES)
@@ -74,7 +74,7 @@ function pieceAt(bytes: Uint8Array, at: number, blockEnd: number): Piece | undef
   return { type, payload: bytes.subarray(at + HEADER_BYTES, end), end }
 }
 
-/** Where the next piece of a block begins, after one that is damaged. */
+/** The start of the next piece of a block after a damaged one. */
 function nextPiece(bytes: Uint8Array, damagedAt: number, blockEnd: number): number | undefined {
   for (let at = damagedAt + 1; at + HEADER_BYTES <= blockEnd; at += 1) {
     if (pieceAt(bytes, at, blockEnd) !== undefined) return at
@@ -83,8 +83,8 @@ function nextPiece(bytes: Uint8Array, damagedAt: number, blockEnd: number): numb
 }
 
 /**
- * Whether the writer was killed, or lost its power, while it appended the last piece of a file: there is less of it than it
- * says, or its last sector was never written. A piece that is all there was written, and is damaged.
+ * Whether a kill or power loss interrupted the append of the last piece of a file: the piece is shorter than its length says,
+ * or its last sector was never written. A piece of full length was written, so it is damaged.
  */
 function isCutOff(bytes: Uint8Array, at: number, blockEnd: number): boolean {
   if (blockEnd < bytes.length) return isBlank(bytes, at)
@@ -100,7 +100,7 @@ function isBlank(bytes: Uint8Array, from: number): boolean {
   return true
 }
 
-/** The bytes of a log file that has these records. */
+/** Encodes a log file with these records. */
 export function writeLog(records: Iterable<Uint8Array>): Uint8Array {
   const parts: Uint8Array[] = []
   let room = BLOCK_BYTES
@@ -121,7 +121,7 @@ export function writeLog(records: Iterable<Uint8Array>): Uint8Array {
       bytes.writeUInt32LE(masked(crc32c(bytes, 6, bytes.length)), 0)
       parts.push(bytes)
       room -= bytes.length
-      // A piece of no bytes at the end of a block makes the next one begin in a new block.
+      // After an empty piece at the end of a block, the next piece starts in a new block.
       if (piece.length === 0 && !isLast) room = 0
     }
   }

@@ -1,4 +1,4 @@
-/** LevelDB's MANIFEST: which table files make the database, and from which log on there are rows in no table. */
+/** LevelDB's MANIFEST: the table files of the database, and the oldest log with rows that are in no table. */
 import { ByteCursor } from './byte-cursor.ts'
 import { readLog } from './log-format.ts'
 
@@ -8,15 +8,15 @@ const [COMPARATOR, LOG_NUMBER, NEXT_FILE, LAST_SEQUENCE, COMPACT_POINTER, DELETE
 ] as const
 
 export interface Manifest {
-  /** Tables by file number, with the size that each must have. */
+  /** Tables by file number, with the expected size. */
   readonly tables: ReadonlyMap<number, { readonly bytes: number }>
   /** The oldest log whose rows are in no table. */
   readonly logNumber: number
-  /** LevelDB's last number when the manifest was written; there may be later ones in the logs. */
+  /** LevelDB's last sequence when the manifest was written. The logs may have later ones. */
   readonly lastSequence: number
 }
 
-/** The manifest in a file; undefined where it is damaged. */
+/** Decodes a manifest file; undefined if it is damaged. */
 export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
   const { records, damage } = readLog(bytes)
   if (damage !== 'none' || records.length === 0) return undefined

@@ -1,10 +1,10 @@
-/** Opens Snappy blocks (github.com/google/snappy, `format_description.txt`). */
+/** Decompresses Snappy blocks (github.com/google/snappy, `format_description.txt`). */
 import { ByteCursor } from './byte-cursor.ts'
 
-/** A block holds one row beyond 4 KiB at most, and no row of the store is as large. */
+/** A block exceeds 4 KiB by at most one row, and no row of the store is as large as this. */
 const MAX_BYTES = 64 * 1_024 * 1_024
 
-/** @throws RangeError where the block is damaged */
+/** Decompresses a block. @throws RangeError if it is damaged */
 export function snappyOpen(block: Uint8Array): Uint8Array {
   const cursor = new ByteCursor(block)
   const length = cursor.varint()
@@ -21,15 +21,15 @@ export function snappyOpen(block: Uint8Array): Uint8Array {
       continue
     }
     const [copied, offset] = copyOf(tag, cursor)
-    if (offset === 0 || offset > at || at + copied > length) throw new RangeError('A copy leaves its block.')
-    // A copy may overlap what it makes.
+    if (offset === 0 || offset > at || at + copied > length) throw new RangeError('A copy reaches outside its block.')
+    // Byte by byte: source and target may overlap.
     for (const end = at + copied; at < end; at += 1) out[at] = out[at - offset] as number
   }
   if (at !== length) throw new RangeError('A block is shorter than it says.')
   return out
 }
 
-/** Up to 60 the tag has the length; beyond it says how many bytes of length follow. */
+/** Length of a literal: a code up to 60 is the length; a larger one says how many length bytes follow. */
 function literalBytes(code: number, cursor: ByteCursor): number {
   return (code < 60 ? code : littleEndian(cursor, code - 59)) + 1
 }

@@ -1,9 +1,9 @@
 /**
- * LevelDB's table files, NNN.ldb: which of their blocks are whole, the rows in those, and a table of those alone.
+ * LevelDB's table files, NNN.ldb: finds their undamaged blocks, reads the rows, and builds a table of these blocks alone.
  *
- * LevelDB checks no checksum when it reads or compacts. A flipped bit in a key then ends the process by an assertion
- * ("Compare(key, Slice(r->last_key)) > 0"), and `ClassicLevel.repair` ends the same way. So tables are checked before
- * LevelDB opens them.
+ * LevelDB checks no checksums when it reads or compacts. A flipped bit in a key can then abort the process by an assertion
+ * ("Compare(key, Slice(r->last_key)) > 0"), and `ClassicLevel.repair` aborts too. So tables are checked before LevelDB opens
+ * them.
  */
 import { buildBlock, findBlock, isBlockWhole, readBlock, TRAILER_BYTES } from './block.ts'
 import type { BlockEntry, BlockPlace } from './block.ts'
@@ -11,26 +11,26 @@ import { ByteCursor, varintBytes } from './byte-cursor.ts'
 
 /** The last 8 bytes of a table. */
 const MAGIC = Buffer.from('57fb808b247547db', 'hex')
-/** After the user's key in a table: LevelDB's number of the row and whether it is a deletion. */
+/** Bytes after the user's key in a table: LevelDB's sequence, and whether the row is a deletion. */
 const SUFFIX_BYTES = 8
 const VALUE = 1
 
 interface DataBlock extends BlockPlace {
-  /** No key of the block is above it, and none of a later block is below it. */
+  /** At least every key of this block, and at most every key of later blocks. */
   readonly bound: Uint8Array
 }
 
 export interface TableContents {
-  /** True if every block is there and every checksum fits. */
+  /** True if every block exists and every checksum matches. */
   readonly isWhole: boolean
-  /** The blocks of rows that are whole, in order. */
+  /** The undamaged blocks of rows, in order. */
   readonly blocks: readonly DataBlock[]
 }
 
-/** Bytes at the end of a table that say where its index is. */
+/** Bytes of the footer, which says where the index of the table is. */
 export const FOOTER_BYTES = 48
 
-/** Where the index of a table begins and ends, as its footer says; undefined where that is damaged. */
+/** Position of a table's index by its footer; undefined if the footer is damaged. */
 export function indexPlace(footer: Uint8Array): BlockPlace | undefined {
   if (footer.length < FOOTER_BYTES || !MAGIC.equals(footer.subarray(-MAGIC.length))) return undefined
   try {
@@ -45,8 +45,8 @@ export function indexPlace(footer: Uint8Array): BlockPlace | undefined {
 /**
  * Checks a table.
  *
- * @param file what is left of it
- * @param bytes the size that it should have
+ * @param file the file's contents, possibly truncated
+ * @param bytes the expected size
  */
 export function checkTable(file: Uint8Array, bytes: number): TableContents {
   const index = file.length >= bytes ? readIndex(file.subarray(0, bytes)) : undefined
@@ -68,7 +68,7 @@ function readIndex(file: Uint8Array): { blocks: DataBlock[]; filters: BlockPlace
   }
 }
 
-/** A filter that is damaged hides rows that are there. */
+/** Checks the filter: a damaged one hides rows. */
 function isFilterWhole(file: Uint8Array, filters: BlockPlace): boolean {
   if (!isBlockWhole(file, filters)) return false
   try {
@@ -82,7 +82,7 @@ function placeAt(cursor: ByteCursor): BlockPlace {
   return { offset: cursor.varint(), length: cursor.varint() }
 }
 
-/** Finds blocks without an index: up to the first that is damaged, or that holds no rows. */
+/** Finds blocks without an index, up to the first block that is damaged or has no rows. */
 function scanBlocks(file: Uint8Array): DataBlock[] {
   const blocks: DataBlock[] = []
   for (let at = 0; ;) {
@@ -105,7 +105,7 @@ function lastKey(file: Uint8Array, place: BlockPlace): Uint8Array | undefined {
   }
 }
 
-/** Keys of the index of filters have text at their end, not a number and a kind. */
+/** Whether the end of a key is a sequence and a row type. Keys in the index of filters end with text. */
 function isSuffix(suffix: Uint8Array): boolean {
   return (suffix[0] as number) <= VALUE
 }
@@ -114,7 +114,7 @@ function userKey(key: Uint8Array): Uint8Array {
   return key.subarray(0, -SUFFIX_BYTES)
 }
 
-/** The rows of a block that put a value; deletions are left out. None of a block that does not decode. */
+/** The rows of a block, without deletions. None if the block is malformed. */
 export function rowsOf(file: Uint8Array, block: BlockPlace): BlockEntry[] {
   try {
     return readBlock(file, block)
@@ -126,9 +126,9 @@ export function rowsOf(file: Uint8Array, block: BlockPlace): BlockEntry[] {
 }
 
 /**
- * A table of the same size with the whole blocks alone, each where it was. The manifest then needs no change.
+ * Builds a table of the same size with only the undamaged blocks, at their old positions, so the manifest stays valid.
  *
- * @param bytes the size that it must have
+ * @param bytes the expected size
  */
 export function repairTable(file: Uint8Array, bytes: number, blocks: readonly DataBlock[]): Uint8Array {
   for (let kept = blocks.length; kept >= 0; kept -= 1) {
@@ -138,7 +138,7 @@ export function repairTable(file: Uint8Array, bytes: number, blocks: readonly Da
     const filters = buildBlock([])
     const index = buildBlock(some.map(({ bound, ...place }) => [bound, placeBytes(place)]))
     const indexAt = dataEnd + filters.length
-    // Without a filter there is more room for an index than before; bounds that were looked up may still be longer.
+    // The empty filter leaves room for the index, which can still be too large: bounds taken from keys may be longer.
     if (indexAt + index.length + FOOTER_BYTES > bytes) continue
     const repaired = Buffer.alloc(bytes)
     repaired.set(file.subarray(0, dataEnd))

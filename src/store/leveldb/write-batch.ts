@@ -4,14 +4,14 @@ import { ByteCursor } from './byte-cursor.ts'
 const [DELETION, VALUE] = [0, 1] as const
 
 export interface WriteBatch {
-  /** LevelDB's number of the first row; each row has the next number. Nothing to do with the store's own sequence. */
+  /** LevelDB's sequence of the first row; each further row has the next one. Unrelated to the store's own sequence. */
   readonly sequence: number
   readonly count: number
-  /** Rows that the batch puts. */
+  /** The rows without deletions. */
   readonly puts: readonly (readonly [key: Uint8Array, value: Uint8Array])[]
 }
 
-/** The batch in a log record; undefined where the record is none. */
+/** Decodes the batch in a log record; undefined if the record is malformed. */
 export function decodeBatch(record: Uint8Array): WriteBatch | undefined {
   const cursor = new ByteCursor(record)
   try {
