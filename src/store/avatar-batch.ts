@@ -60,7 +60,7 @@ export class AvatarBatch {
     const bytes = bytesOf(record)
     const isLive = counter >= (entry.state.base?.counter ?? 0)
     entry.hold(id, body)
-    if (body.type === 'part') entry.quotaExceptions.took(entry.state, id, bytes)
+    if (body.type === 'part') entry.quotaExceptions.countPart(entry.state, id, bytes)
     let sequence = lastSequence + 1
     this.#kept.push({ record, sequence, bytes, isLive })
     entry.keep(id, bytes, isLive)
@@ -92,16 +92,16 @@ export class AvatarBatch {
     if (state.mayBeHeld(record) && this.#entry.held(id) !== undefined) return { status: 'duplicate' }
     const { archive, quotas } = this.#context
     const bytes = bytesOf(record)
-    const standing = state.judge(body)
-    if (standing === 'superseded') {
+    const status = state.judge(body)
+    if (status === 'superseded') {
       const hasRoom = isAvatarWithin(quotas, counts, 1, bytes) && isNodeWithin(quotas, node(), 1, bytes)
       return archive && hasRoom ? undefined : { status: 'superseded' }
     }
     const isPatch = body.type === 'patch'
-    if (standing === 'pending' && isPatch && state.pending >= MAX_PENDING) {
+    if (status === 'pending' && isPatch && state.pending >= MAX_PENDING) {
       return { status: 'refused', code: 'too_many_pending' }
     }
-    if (standing === 'pending' && body.type === 'snapshot' && state.incompleteSnapshots >= MAX_INCOMPLETE) {
+    if (status === 'pending' && body.type === 'snapshot' && state.incompleteSnapshots >= MAX_INCOMPLETE) {
       return { status: 'refused', code: 'too_many_incomplete' }
     }
     if (!isTight) return undefined

@@ -95,7 +95,7 @@ export class Compactor {
   }
 
   /** Cancels the deletion of an avatar whose task could not be written. */
-  keeps(avatar: Avatar): void {
+  cancelForget(avatar: Avatar): void {
     this.#forgetting.delete(avatar)
   }
 

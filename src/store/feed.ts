@@ -17,10 +17,10 @@ const TRIM_ENTRIES = 10_000
 /** Adds the current head and digest of the avatars to their changes. */
 export function toEvents(
   changes: readonly Change[],
-  standing: (avatar: Avatar) => AvatarSummary | undefined,
+  summaryOf: (avatar: Avatar) => AvatarSummary | undefined,
 ): ChangeEvent[] {
   return changes.flatMap(({ sequence, kind, avatar, id, counter }) => {
-    const summary = standing(avatar)
+    const summary = summaryOf(avatar)
     // If all records of an avatar are in quarantine, it has no summary.
     if (summary === undefined) return []
     return [{ sequence, kind, avatar, id, counter, head: summary.head, digest: summary.digest }]

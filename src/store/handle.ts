@@ -67,9 +67,9 @@ export class StoreHandle {
   /** Reads under way. */
   #reading = 0
   #drained: (() => void) | undefined
-  #checkedInVainMs = -Infinity
+  #cleanCheckAtMs = -Infinity
   /** Number of reopenings. */
-  #life = 0
+  #generation = 0
   /** Listeners may have missed events after this sequence; undefined if they missed none. */
   #untold: number | undefined
 
@@ -111,8 +111,8 @@ export class StoreHandle {
    */
   async long<T>(begin: (db: Database, writer: StoreWriter, step: Step) => T | Promise<T>): Promise<T> {
     return this.read((db, writer) => {
-      const life = this.#life
-      return begin(db, writer, (read) => this.#enter(read, life))
+      const generation = this.#generation
+      return begin(db, writer, (read) => this.#enter(read, generation))
     })
   }
 
@@ -122,7 +122,7 @@ export class StoreHandle {
     try {
       return await write(writer)
     } catch (error) {
-      throw this.#met(error)
+      throw this.#noteError(error)
     }
   }
 
@@ -150,16 +150,16 @@ export class StoreHandle {
   }
 
   /** Runs a read and keeps the database open meanwhile. */
-  async #enter<T>(read: () => Promise<T>, life?: number): Promise<T> {
+  async #enter<T>(read: () => Promise<T>, generation?: number): Promise<T> {
     while (this.#reopening !== undefined) await this.#reopening.catch(() => undefined)
-    if (life !== undefined && life !== this.#life) throw reopened()
+    if (generation !== undefined && generation !== this.#generation) throw reopened()
     // A failed reopening leaves the database closed.
     if ((this.#parts.db.status !== 'open' || isDamaged(this.#parts.db)) && !this.#isClosed) await this.#ready()
     this.#reading += 1
     try {
       return await read()
     } catch (error) {
-      throw this.#met(error)
+      throw this.#noteError(error)
     } finally {
       this.#reading -= 1
       if (this.#reading === 0) this.#drained?.()
@@ -167,10 +167,10 @@ export class StoreHandle {
   }
 
   /** Converts the error of a read or write. If it means damage, the files are checked before the next access. */
-  #met(error: unknown): unknown {
+  #noteError(error: unknown): unknown {
     const { db, environment, location = '' } = this.#parts
     if (!isDamage(error)) return error instanceof StoreError ? error : toStoreError(error, location)
-    if (environment.clock.now() - this.#checkedInVainMs < CHECK_PAUSE_MS) return databaseError(error, location)
+    if (environment.clock.now() - this.#cleanCheckAtMs < CHECK_PAUSE_MS) return databaseError(error, location)
     return noteDamage(db, error) ? damaged(error) : error
   }
 
@@ -189,15 +189,15 @@ export class StoreHandle {
     const wasDamaged = isDamaged(db)
     await assertRoom(location)
     await this.#drain()
-    this.#life += 1
+    this.#generation += 1
     this.#untold ??= this.#loaded.writer.totals.lastSequence
     await this.#loaded.writer.retire()
-    if (wasDamaged && !(await check())) this.#checkedInVainMs = environment.clock.now()
+    if (wasDamaged && !(await check())) this.#cleanCheckAtMs = environment.clock.now()
     await open()
     setWriteFailed(db, false)
     try {
       this.#loaded = await load()
-      await this.#tellOfWhatWasThere(this.#untold)
+      await this.#announceUntold(this.#untold)
     } catch (error) {
       setWriteFailed(db, true)
       throw error
@@ -220,7 +220,7 @@ export class StoreHandle {
   }
 
   /** Tells listeners of events that a failed write has put on disk after all. */
-  async #tellOfWhatWasThere(after: number): Promise<void> {
+  async #announceUntold(after: number): Promise<void> {
     const { db, listeners } = this.#parts
     const { writer } = this.#loaded
     const summaryOf = (avatar: Avatar): AvatarSummary | undefined => readSummary(db, avatar)

@@ -137,7 +137,7 @@ export class StoreHealth {
       this.#unchecked = []
       const damages = await inspectDirectory(location, { deepBytes: Infinity })
       if (damages.length === 0) return false
-      await this.#mend(damages)
+      await this.#repair(damages)
       return true
     } catch (error) {
       if (error instanceof UnusableDirectoryError) throw unusable(location, error.message, { cause: error })
@@ -145,7 +145,7 @@ export class StoreHealth {
     }
   }
 
-  async #mend(damages: readonly FileDamage[]): Promise<void> {
+  async #repair(damages: readonly FileDamage[]): Promise<void> {
     const { logger, metrics } = this.#components
     const files = damages.map(({ file, why }) => `${file}: ${why}`)
     // Originals that an interrupted repair moved belong to this damage too.

@@ -157,14 +157,14 @@ class IndexMoment implements SyncMoment {
   readonly #countBefore: Float64Array
   readonly #sumBefore: Uint32Array
   readonly #read = new Map<number, readonly Item[]>()
-  readonly #misfit: () => void
+  readonly #onMismatch: () => void
 
   /** @param misfit called if pages and rows contradict each other, so that all pages are computed again */
-  constructor(db: Database, moment: Moment, pages: readonly Page[], misfit: () => void) {
+  constructor(db: Database, moment: Moment, pages: readonly Page[], onMismatch: () => void) {
     this.#db = db
     this.#moment = moment
     this.#pages = pages
-    this.#misfit = misfit
+    this.#onMismatch = onMismatch
     this.#countBefore = new Float64Array(pages.length + 1)
     this.#sumBefore = new Uint32Array((pages.length + 1) * LIMBS)
     const sum = new Uint32Array(LIMBS)
@@ -248,7 +248,7 @@ class IndexMoment implements SyncMoment {
       items.push(keys.itemInKey(key))
     }
     if (items.length !== page.count) {
-      this.#misfit()
+      this.#onMismatch()
       throw new StoreError(
         'unreadable',
         'The rows of the sync index do not match its pages. The node computes the pages again. Try again.',

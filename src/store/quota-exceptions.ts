@@ -48,7 +48,7 @@ export class QuotaExceptions {
   }
 
   /** Counts a part that was accepted. */
-  took(state: AvatarState, id: RecordId, bytes: number): void {
+  countPart(state: AvatarState, id: RecordId, bytes: number): void {
     if (this.#incomplete.size === 0) return
     for (const snapshot of state.awaiting(id)) {
       const known = this.#incomplete.get(snapshot.id)

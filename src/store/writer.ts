@@ -255,7 +255,7 @@ export class StoreWriter {
       const totals = { lastSequence, avatars: avatars - 1, ...plus(this.#totals, summary, -1) }
       await this.#write(forgetOperations(avatar), totals, [], [])
     } catch (error) {
-      this.compactor.keeps(avatar)
+      this.compactor.cancelForget(avatar)
       throw error
     }
   }
