@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
 import { expect, it } from 'vitest'
 import { privateKeySigner as outside } from '../../src/client/signers.ts'
+import { readPage } from '../docs/blocks.ts'
 
 /** The whole client, minified and gzipped, checks of receipts included. */
 const MOST_BYTES = 42_000
@@ -45,6 +46,11 @@ it('is small, and has nothing of Node in it', async () => {
   for (const part of ['personal_sign', 'text/event-stream', 'avatar-kv-receipt/2']) expect(all).toContain(part)
   expect(all.match(NODE_ONLY)).toBeNull()
   expect(size(all)).toBeLessThan(MOST_BYTES)
+  // The sizes that pages name are those of now, give or take 2 KB.
+  const [, inReadme] =
+    /^\| the client for apps .* \| (\d+) KB, everything included \|$/m.exec(readPage('README.md')) ?? []
+  const [, inPage] = /an ES module of (\d+) KB/.exec(readPage('docs/client.md')) ?? []
+  for (const kb of [inReadme, inPage]) expect(Math.abs(Number(kb) - size(all) / 1_000)).toBeLessThan(2)
 })
 
 it('leaves out what is not used', async () => {

@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
 import { expect, it } from 'vitest'
 import { bundleReplica } from '../browser/replica-page.ts'
+import { readPage } from '../docs/blocks.ts'
 
 /** What an app loads for the replica, the client's parts that it is built on included. */
 const MOST_BYTES = 51_000
@@ -21,6 +22,10 @@ it('is small in a browser, and has nothing of Node in it, nor another database',
   expect(code.match(NODE_ONLY)).toBeNull()
   expect(code).not.toMatch(/classic-level|abstract-level/i)
   expect(bytes).toBeLessThan(MOST_BYTES)
+  // The sizes that pages name are those of now, give or take 2 KB.
+  const [, inReadme] = /^\| the replica .* \| (\d+) KB \|$/m.exec(readPage('README.md')) ?? []
+  const [, inPage] = /it takes (\d+) KB/.exec(readPage('docs/replica.md')) ?? []
+  for (const kb of [inReadme, inPage]) expect(Math.abs(Number(kb) - bytes / 1_000)).toBeLessThan(2)
 })
 
 const run = promisify(execFile)
