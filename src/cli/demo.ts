@@ -5,12 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 
+import type { NodeApi } from '../client/node-api.ts'
+import { readPeers } from '../client/node-info.ts'
 import { avatarOf } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError, EXIT_FAILED } from './lib/errors.ts'
-import { createNodeClient } from './lib/node-client.ts'
-import type { NodeClient } from './lib/node-client.ts'
+import { nodeAt } from './lib/node.ts'
 import type { NodeProcess } from './lib/node-process.ts'
 import { countText, jsonText } from './lib/text.ts'
 
@@ -53,10 +54,10 @@ export function addDemo(program: Command, context: CommandContext): void {
 
 async function play(context: CommandContext, directory: string, nodes: NodeProcess[]): Promise<void> {
   // Loaded here, so that other commands start without the native libraries.
-  const [{ startNodeProcess }, { putPatch }, { checkAvatar }, { selectEngine }] = await Promise.all([
+  const [{ startNodeProcess }, { putPatch }, { checkNode }, { selectEngine }] = await Promise.all([
     import('./lib/node-process.ts'),
     import('./lib/put-patch.ts'),
-    import('./lib/local-check.ts'),
+    import('../client/check-node.ts'),
     import('../verify/select-engine.ts'),
   ])
   const { out } = context
@@ -75,14 +76,14 @@ async function play(context: CommandContext, directory: string, nodes: NodeProce
     nodes.push(node)
     out(`   ${name}  ${node.url}  ${node.addresses[0]}`)
   }
-  const [a, b, c] = nodes.map((node) => createNodeClient(node.url))
+  const [a, b, c] = nodes.map((node) => nodeAt(node.url))
   if (a === undefined || b === undefined || c === undefined) throw new CliError('failed', 'Three nodes were expected.')
-  for (const [client, links] of [
+  for (const [api, links] of [
     [a, 1],
     [b, 2],
     [c, 1],
   ] as const)
-    await waitForLinks(client, links)
+    await waitForLinks(api, links)
 
   out('\n2. Making a key. Its public half is the avatar; nobody is asked for permission.')
   const secretKey = random.bytes(SECRET_KEY_BYTES)
@@ -91,7 +92,7 @@ async function play(context: CommandContext, directory: string, nodes: NodeProce
 
   out('\n3. Signing two patches with it and giving them to A:')
   for (const patch of [{ greeting: 'hello', colour: 'red' }, { colour: 'green' }]) {
-    const result = await putPatch({ node: a.url, clock }, { secretKey, platform: 'nextid', identity: avatar, patch })
+    const result = await putPatch({ api: a, clock }, { secretKey, platform: 'nextid', identity: avatar, patch })
     if (result.status !== 'stored') throw new CliError('refused', `A did not store the patch: ${jsonText(result)}`)
     out(`   ${jsonText(patch)} is stored on disk as record ${result.counter}, ${result.id}`)
   }
@@ -100,30 +101,30 @@ async function play(context: CommandContext, directory: string, nodes: NodeProce
   const began = clock.now()
   await waitForHead(c, avatar, 2)
   out(`   both records were there ${clock.now() - began} ms later, by gossip through B`)
-  const check = await checkAvatar(c, await selectEngine(), avatar)
+  const check = await checkNode(c, await selectEngine(), avatar)
   if (check === undefined || check.differences.length > 0) {
     throw new CliError('unverified', `C shows something else than was signed: ${check?.differences.join('; ')}`)
   }
   out(`   C says ${jsonText(check.fold.namespaces[0]?.content)}`)
   out(
-    `   verified: ${countText(check.checked, 'signature')} checked here, and they say the same (digest ${check.fold.digest})`,
+    `   verified: ${countText(check.records.length, 'signature')} checked here, and they say the same (digest ${check.fold.digest})`,
   )
 
-  const [atA, atC] = await Promise.all([a.avatar(avatar), c.avatar(avatar)])
+  const [atA, atC] = await Promise.all([a.document(avatar), c.document(avatar)])
   if (atA?.digest !== atC?.digest) throw new CliError('failed', 'A and C differ.')
   out('   A and C have the same digest: they hold the same state, to the last byte')
 }
 
-async function waitForLinks(client: NodeClient, links: number): Promise<void> {
+async function waitForLinks(api: NodeApi, links: number): Promise<void> {
   await waitFor(CONNECT_TIMEOUT_MS, 'The nodes did not connect', async () => {
-    const peers = await client.peers()
+    const peers = await readPeers(api.transport)
     return peers.filter((peer) => peer.gossip).length >= links
   })
 }
 
-async function waitForHead(client: NodeClient, avatar: Avatar, head: number): Promise<void> {
+async function waitForHead(api: NodeApi, avatar: Avatar, head: number): Promise<void> {
   await waitFor(ARRIVAL_TIMEOUT_MS, 'The records did not arrive', async () => {
-    const answer = await client.avatar(avatar)
+    const answer = await api.document(avatar)
     return answer !== undefined && answer.head >= head
   })
 }

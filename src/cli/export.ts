@@ -2,18 +2,19 @@ import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 
+import { archivePath, download, MAX_DOWNLOAD_AVATARS } from '../client/download.ts'
+import { readStatus } from '../client/node-info.ts'
 import { archiveName, MAX_NAMED_AVATARS } from '../archive/format.ts'
 import type { ArchiveHeader } from '../archive/format.ts'
 import { limitHeapGrowth } from '../platform/gc.ts'
 import type { Avatar } from '../record/types.ts'
 import { avatarsArgument, jsonOption, nodeOption } from './lib/arguments.ts'
-import { downloadArchive, MAX_DOWNLOAD_AVATARS } from './lib/archive-download.ts'
 import { writeFileWhole, writeOut } from './lib/archive-files.ts'
 import { checkPlace, dataDirConfig, dataDirOption, openPlace } from './lib/archive-place.ts'
 import type { PlaceOptions } from './lib/archive-place.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
-import { createNodeClient } from './lib/node-client.ts'
+import { nodeAt } from './lib/node.ts'
 import { createProgress, sizeText } from './lib/progress.ts'
 import { countText, jsonText, printable } from './lib/text.ts'
 
@@ -211,15 +212,17 @@ async function fromNode(avatars: readonly Avatar[] | undefined, options: ExportO
   if (avatars !== undefined && avatars.length > MAX_DOWNLOAD_AVATARS) {
     throw new CliError('usage', `A node exports at most ${MAX_DOWNLOAD_AVATARS} named avatars at once; say --all.`)
   }
-  const { network } = await createNodeClient(options.node).status()
+  const { transport } = nodeAt(options.node)
+  const { network } = await readStatus(transport)
   const wanted = { avatars, history: options.history === true, gzip: options.gzip === true }
+  const { chunks, close } = await download(transport, archivePath(wanted), 'The archive')
   return {
     network,
-    chunks: await downloadArchive(options.node, wanted),
+    chunks,
     records: () => undefined,
     totalRecords: undefined,
     isForeign: true,
-    close: () => Promise.resolve(),
+    close: () => Promise.resolve(close()),
   }
 }
 

@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
 
+import { checkNode, type NodeCheck } from '../client/check-node.ts'
+import type { NodeApi } from '../client/node-api.ts'
+import type { AvatarDocument } from '../client/types.ts'
 import type { Avatar, StateEntry } from '../record/types.ts'
 import { avatarArgument, jsonOption, nodeOption } from './lib/arguments.ts'
-import type { AvatarAnswer } from './lib/answers.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
-import { createNodeClient } from './lib/node-client.ts'
-import type { NodeClient } from './lib/node-client.ts'
-import type { LocalCheck } from './lib/local-check.ts'
+import { nodeAt } from './lib/node.ts'
 import { countText, jsonText, printable } from './lib/text.ts'
 
 interface GetOptions {
@@ -55,10 +55,10 @@ Examples:
           `Which identity on ${platform}? For example: avatar-kv get ${avatar} ${platform} alice`,
         )
       }
-      const client = createNodeClient(options.node)
+      const api = nodeAt(options.node)
       const namespace = platform === undefined || identity === undefined ? undefined : { platform, identity }
-      if (options.followHomes) await showFollowed(context, client, avatar, namespace, options.json === true)
-      else await (options.verify ? showVerified : show)(context, client, avatar, namespace, options.json === true)
+      if (options.followHomes) await showFollowed(context, api, avatar, namespace, options.json === true)
+      else await (options.verify ? showVerified : show)(context, api, avatar, namespace, options.json === true)
     })
 }
 
@@ -66,42 +66,39 @@ type Namespace = Pick<StateEntry, 'platform' | 'identity'>
 
 async function show(
   context: CommandContext,
-  client: NodeClient,
+  api: NodeApi,
   avatar: Avatar,
   namespace: Namespace | undefined,
   json: boolean,
 ): Promise<void> {
   if (namespace !== undefined) {
-    const content = await client.content(avatar, namespace.platform, namespace.identity)
-    if (content === undefined) throw unknown(client, avatar, namespace)
+    const content = await api.content(avatar, namespace.platform, namespace.identity)
+    if (content === undefined) throw unknown(api, avatar, namespace)
     return context.out(jsonText(content, json ? undefined : 2))
   }
-  const answer = await client.avatar(avatar)
-  if (answer === undefined) throw unknown(client, avatar)
+  const answer = await api.document(avatar)
+  if (answer === undefined) throw unknown(api, avatar)
   context.out(json ? jsonText(answer) : avatarText(answer, answer.namespaces))
 }
 
 async function showVerified(
   context: CommandContext,
-  client: NodeClient,
+  api: NodeApi,
   avatar: Avatar,
   namespace: Namespace | undefined,
   json: boolean,
 ): Promise<void> {
   // Loaded here, so that other commands start without the native libraries.
-  const [{ selectEngine }, { checkAvatar }] = await Promise.all([
-    import('../verify/select-engine.ts'),
-    import('./lib/local-check.ts'),
-  ])
-  const check = await checkAvatar(client, await selectEngine(), avatar)
-  if (check === undefined) throw unknown(client, avatar)
-  if (check.differences.length > 0) throw mismatch(client, check)
-  showCheck(context, client, check, namespace, json)
+  const { selectEngine } = await import('../verify/select-engine.ts')
+  const check = await checkNode(api, await selectEngine(), avatar)
+  if (check === undefined) throw unknown(api, avatar)
+  if (check.differences.length > 0) throw mismatch(api, check)
+  showCheck(context, api, check, namespace, json)
 }
 
 async function showFollowed(
   context: CommandContext,
-  first: NodeClient,
+  first: NodeApi,
   avatar: Avatar,
   namespace: Namespace | undefined,
   json: boolean,
@@ -111,45 +108,45 @@ async function showFollowed(
     import('./lib/follow-homes.ts'),
   ])
   const { clock } = context.environment
-  const { client, check, asked, skipped } = await followHomes(first, await selectEngine(), avatar, () => clock.now())
+  const { api, check, asked, skipped } = await followHomes(first, await selectEngine(), avatar, () => clock.now())
   for (const { node, head, problem } of asked) {
     const found = problem === null ? `verified, head ${head ?? 0}` : printable(problem)
-    context.note(`${node === client.url ? '*' : ' '} ${printable(node)}: ${found}`)
+    context.note(`${node === api.url ? '*' : ' '} ${printable(node)}: ${found}`)
   }
   for (const home of skipped)
     context.note(`  ${printable(home)}: not asked; this command follows up to 15 homes by HTTP`)
-  showCheck(context, client, check, namespace, json, { node: client.url, asked, skipped })
+  showCheck(context, api, check, namespace, json, { node: api.url, asked, skipped })
 }
 
 /** Shows what was verified; `more` goes along in JSON. */
 function showCheck(
   context: CommandContext,
-  client: NodeClient,
-  check: LocalCheck,
+  api: NodeApi,
+  check: NodeCheck,
   namespace: Namespace | undefined,
   json: boolean,
   more: object = {},
 ): void {
-  const { answer, fold } = check
-  const { avatar } = answer
-  const verified = { records: check.checked, digest: fold.digest }
+  const { document, fold } = check
+  const { avatar } = document
+  const verified = { records: check.records.length, digest: fold.digest }
   if (namespace === undefined) {
     context.out(
       json
-        ? jsonText({ ...answer, namespaces: fold.namespaces, verified, ...more })
-        : `${avatarText(answer, fold.namespaces)}\n\n${verifiedText(check)}`,
+        ? jsonText({ ...document, namespaces: fold.namespaces, verified, ...more })
+        : `${avatarText(document, fold.namespaces)}\n\n${verifiedText(check)}`,
     )
     return
   }
   const found = fold.namespaces.find(
     (one) => one.platform === namespace.platform && one.identity === namespace.identity,
   )
-  if (found === undefined) throw unknown(client, avatar, namespace)
+  if (found === undefined) throw unknown(api, avatar, namespace)
   context.out(jsonText(found.content, json ? undefined : 2))
   context.note(verifiedText(check))
 }
 
-function avatarText(answer: AvatarAnswer, namespaces: readonly StateEntry[]): string {
+function avatarText(answer: AvatarDocument, namespaces: readonly StateEntry[]): string {
   const lines = [
     `avatar   ${answer.avatar}`,
     `network  ${printable(answer.network)}`,
@@ -164,7 +161,7 @@ function avatarText(answer: AvatarAnswer, namespaces: readonly StateEntry[]): st
   return lines.join('\n')
 }
 
-function gapLines({ pending, missing }: AvatarAnswer): string[] {
+function gapLines({ pending, missing }: AvatarDocument): string[] {
   const lines: string[] = []
   if (pending > 0)
     lines.push(`pending  ${countText(pending, 'record')} that cannot be shown yet, for others are missing`)
@@ -176,22 +173,23 @@ function gapLines({ pending, missing }: AvatarAnswer): string[] {
   return lines
 }
 
-function verifiedText({ answer, fold, checked }: LocalCheck): string {
-  const gaps = answer.pending > 0 || answer.missing.total > 0 ? ' What is pending or missing is not part of it.' : ''
-  return `verified: ${countText(checked, 'record')} checked here, digest ${fold.digest}.${gaps}`
+function verifiedText({ document, fold, records }: NodeCheck): string {
+  const gaps =
+    document.pending > 0 || document.missing.total > 0 ? ' What is pending or missing is not part of it.' : ''
+  return `verified: ${countText(records.length, 'record')} checked here, digest ${fold.digest}.${gaps}`
 }
 
-function mismatch(client: NodeClient, { checked, differences }: LocalCheck): CliError {
+function mismatch({ url }: NodeApi, { records, differences }: NodeCheck): CliError {
   const shown = differences.slice(0, MAX_LISTED).map((difference) => `\n  ${printable(difference)}`)
   const more = differences.length > MAX_LISTED ? `\n  … and ${differences.length - MAX_LISTED} more` : ''
   return new CliError(
     'unverified',
-    `NOT verified: ${countText(checked, 'record')} checked here, and they do not say what the node at ${client.url} says:` +
+    `NOT verified: ${countText(records.length, 'record')} checked here, and they do not say what the node at ${url} says:` +
       `${shown.join('')}${more}\nDo not trust this answer; ask another node with --node URL.`,
   )
 }
 
-function unknown(client: NodeClient, avatar: Avatar, namespace?: Namespace): CliError {
+function unknown({ url }: NodeApi, avatar: Avatar, namespace?: Namespace): CliError {
   const what = namespace === undefined ? '' : ` in ${printable(namespace.platform)} ${printable(namespace.identity)}`
-  return new CliError('refused', `The node at ${client.url} has nothing of ${avatar}${what}.`)
+  return new CliError('refused', `The node at ${url} has nothing of ${avatar}${what}.`)
 }

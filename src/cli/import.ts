@@ -1,21 +1,23 @@
 import type { Command } from 'commander'
 
+import type { SubmitAnswer } from '../client/answers.ts'
+import { readStatus } from '../client/node-info.ts'
+import { recordText } from '../client/sign-patch.ts'
+import { submitAll } from '../client/submit-records.ts'
 import type { ImportReport } from '../ingest/import-archive.ts'
 import type { Submit } from '../ingest/retry.ts'
 import { limitHeapGrowth } from '../platform/gc.ts'
 import type { IngestResult } from '../ingest/types.ts'
 import type { Avatar } from '../record/types.ts'
 import { avatarsArgument, jsonOption, nodeOption } from './lib/arguments.ts'
-import type { SubmitAnswer } from './lib/answers.ts'
 import { openInput } from './lib/archive-files.ts'
 import { checkPlace, dataDirConfig, dataDirOption, noteAssumed, openPlace } from './lib/archive-place.ts'
 import type { PlaceOptions } from './lib/archive-place.ts'
 import { faultLines, importText, notAnArchive } from './lib/archive-text.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
-import { createNodeClient } from './lib/node-client.ts'
+import { nodeAt } from './lib/node.ts'
 import { createProgress } from './lib/progress.ts'
-import { submitRecords } from './lib/submit.ts'
 import { countText, jsonText } from './lib/text.ts'
 
 interface ImportOptions extends PlaceOptions {
@@ -110,16 +112,12 @@ function checkReport(report: ImportReport): void {
 
 /** `POST /v2/records`: with it every batch is acknowledged, and a busy node can say when to go on. */
 async function nodeDoor(url: string): Promise<Door> {
-  const client = createNodeClient(url)
-  const { network } = await client.status()
+  const api = nodeAt(url)
+  const { network } = await readStatus(api.transport)
   return {
     network,
     async submit(records) {
-      const texts = records.map(({ payload, signature }) => ({
-        payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8'),
-        signature: `0x${Buffer.from(signature).toString('hex')}`,
-      }))
-      const answers = await submitRecords(client, texts)
+      const answers = await submitAll(api, records.map(recordText), { waits: true })
       return answers.map((answer) => resultOf(answer, url))
     },
     close: () => Promise.resolve(),
@@ -136,7 +134,7 @@ const STATUSES: ReadonlySet<string> = new Set<IngestResult['status']>([
 ])
 
 function resultOf(answer: SubmitAnswer, url: string): IngestResult {
-  if (STATUSES.has(answer.status)) return answer as IngestResult
+  if (STATUSES.has(answer.status)) return { id: null, ...answer } as IngestResult
   throw new CliError('refused', `The node at ${url} gave a result that this version does not know.`)
 }
 

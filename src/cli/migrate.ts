@@ -1,12 +1,15 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 
+import { ClientError } from '../client/errors.ts'
+import { readReceipt } from '../receipt/hosts.ts'
 import { avatarOf } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
 import type { Moved } from '../migrate/migrate.ts'
 import type { HostAddress, OpenMigration } from '../migrate/run.ts'
 import type { Receipt } from '../receipt/receipt.ts'
 import { avatarArgument, jsonOption } from './lib/arguments.ts'
+import { toCliError } from './lib/client-error.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './lib/key-file.ts'
@@ -14,7 +17,7 @@ import { updateHomes } from './lib/migrate-homes.ts'
 import { createHttpHost } from './lib/migrate-host.ts'
 import { createMoveProgress, reportText } from './lib/migrate-text.ts'
 import type { MigrateReport, MoveProgress } from './lib/migrate-text.ts'
-import { createNodeClient } from './lib/node-client.ts'
+import { nodeAt } from './lib/node.ts'
 import { jsonText, printable } from './lib/text.ts'
 
 interface MigrateOptions {
@@ -207,10 +210,10 @@ async function runOpen(
 async function receiptOf(to: string, avatar: Avatar, context: CommandContext): Promise<Receipt | null> {
   if (to.startsWith('/')) return null
   try {
-    return (await createNodeClient(to).receipt(avatar)) ?? null
+    return (await nodeAt(to).receipt(avatar, (value) => readReceipt(avatar, value))) ?? null
   } catch (error) {
-    if (!(error instanceof CliError)) throw error
-    context.note(`Warning: there is no receipt of ${to}: ${printable(error.message)}`)
+    if (!(error instanceof ClientError)) throw error
+    context.note(`Warning: there is no receipt of ${to}: ${toCliError(error).message}`)
     return null
   }
 }

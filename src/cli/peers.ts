@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 
+import { readPeers } from '../client/node-info.ts'
 import { jsonOption, nodeOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
-import { createNodeClient } from './lib/node-client.ts'
+import { nodeAt } from './lib/node.ts'
 import { receivedText, syncText } from './lib/sync-text.ts'
 import { jsonText, printable, table, timeText } from './lib/text.ts'
 
@@ -19,7 +20,7 @@ export function addPeers(program: Command, context: CommandContext): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ avatar-kv peers\n  $ avatar-kv peers --json')
     .action(async (options: { node: string; json?: true }) => {
-      const peers = await createNodeClient(options.node).peers()
+      const peers = await readPeers(nodeAt(options.node).transport)
       if (options.json) return context.out(jsonText({ peers }))
       if (peers.length === 0) return context.out('No peers. Name one with: avatar-kv start --peer MULTIADDR')
       const rows = peers.map((peer) => [

@@ -10,7 +10,7 @@ import { avatarArgument, jsonOption, nodeOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './lib/key-file.ts'
-import { createNodeClient, parseUrl } from './lib/node-client.ts'
+import { nodeAt } from './lib/node.ts'
 import { readInput } from './lib/read-input.ts'
 import { jsonText, printable } from './lib/text.ts'
 import { unsignedText, writeUnsignedFile } from './lib/unsigned-file.ts'
@@ -65,7 +65,7 @@ Examples:
       if (options.signed !== undefined) {
         checkAlone(json, options)
         const { putSigned } = await import('./lib/put-signed.ts')
-        return await putSigned(context, createNodeClient(options.node), options.signed, { json: options.json === true })
+        return await putSigned(context, nodeAt(options.node), options.signed, { json: options.json === true })
       }
       if ((options.unsigned === undefined) !== (options.avatar === undefined)) {
         throw new CliError(
@@ -73,7 +73,7 @@ Examples:
           '--unsigned FILE and --avatar AVATAR go together: who is to sign, and where to write.',
         )
       }
-      const place = { node: parseUrl(options.node), clock: context.environment.clock, note: context.note }
+      const place = { api: nodeAt(options.node), clock: context.environment.clock, note: context.note }
       const patch = parsePatch(await readPatch(context, json, options.file))
       const { putPatch, unsignedPatch } = await import('./lib/put-patch.ts')
       if (options.unsigned !== undefined && options.avatar !== undefined) {
@@ -82,7 +82,7 @@ Examples:
         await writeUnsignedFile(context, unsigned, payloads)
         const ids = payloads.map(({ id }) => id)
         if (options.json) context.out(jsonText({ avatar, file: unsigned, ids }))
-        else context.out(unsignedText(unsigned, ids.length, place.node))
+        else context.out(unsignedText(unsigned, ids.length, place.api.url))
         return undefined
       }
       const secretKey = await readKeyFile(context, options.key)

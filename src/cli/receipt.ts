@@ -2,13 +2,13 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 
 import { NODE_VARIABLE } from '../config/environment-variables.ts'
+import { createNodePool } from '../client/node-pool.ts'
 import { findContradictions } from '../receipt/contradictions.ts'
-import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar } from '../record/types.ts'
 import { avatarArgument, jsonOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
-import { createNodeClient, DEFAULT_NODE_URL } from './lib/node-client.ts'
+import { DEFAULT_NODE_URL, transportOptions } from './lib/node.ts'
 import { appendReceipts, readReceipts } from './lib/receipt-files.ts'
 import { contradictionText, hostsText } from './lib/receipt-text.ts'
 import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
@@ -71,15 +71,15 @@ Examples:
 async function compare(context: CommandContext, avatar: Avatar, options: ReceiptOptions): Promise<void> {
   const urls = new Set(options.node ?? [context.env[NODE_VARIABLE] || DEFAULT_NODE_URL])
   if (urls.size > MAX_NODES) throw new CliError('usage', `At most ${MAX_NODES} nodes can be compared at once.`)
-  const clients = [...urls].map((url) => createNodeClient(url))
-  const [{ askHosts, receiptsOf }, { hostAt }] = await Promise.all([
+  const pool = createNodePool([...urls], transportOptions())
+  // Loaded here, so that other commands start without the native libraries.
+  const [{ askHosts, receiptsOf }, { hostsIn }, { selectEngine }] = await Promise.all([
     import('../receipt/hosts.ts'),
-    import('./lib/receipt-hosts.ts'),
+    import('../client/hosts.ts'),
+    import('../verify/select-engine.ts'),
   ])
-  let engine: Promise<SignatureEngine> | undefined
-  const loadEngine = () => (engine ??= import('../verify/select-engine.ts').then((loaded) => loaded.selectEngine()))
   const nowSeconds = () => Math.floor(context.environment.clock.now() / 1000)
-  const hosts = clients.map((client) => hostAt(client, loadEngine, avatar))
+  const hosts = hostsIn({ pool, engine: await selectEngine() }, avatar, { signals: [], signal: undefined })
   const report = await askHosts(avatar, hosts, { now: nowSeconds })
 
   const receipts = receiptsOf(report)
@@ -106,7 +106,7 @@ async function compare(context: CommandContext, avatar: Avatar, options: Receipt
   }
   const wrong = report.hosts.filter(({ state }) => state === 'failed' || state === 'contradictory').length
   if (wrong > 0)
-    throw new CliError('unverified', `${countText(wrong, 'host')} of ${clients.length} gave no sound receipt.`)
+    throw new CliError('unverified', `${countText(wrong, 'host')} of ${pool.all.length} gave no sound receipt.`)
   if (report.contradictions.length > 0) throw new CliError('unverified', 'These receipts contradict each other.')
 }
 

@@ -1,17 +1,17 @@
 import type { Command } from 'commander'
 
+import { checkNode, type NodeCheck } from '../client/check-node.ts'
+import type { NodeApi } from '../client/node-api.ts'
+import type { PlannedSnapshot } from '../client/snapshot-plan.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import { avatarOf } from '../record/keys.ts'
-import type { Avatar, StateEntry } from '../record/types.ts'
+import type { Avatar, StateEntry, VerifiedRecord } from '../record/types.ts'
 import { jsonOption, nodeOption } from './lib/arguments.ts'
 import { askLine, confirm } from './lib/ask.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './lib/key-file.ts'
-import type { CheckedRecord, LocalCheck } from './lib/local-check.ts'
-import { createNodeClient } from './lib/node-client.ts'
-import type { NodeClient } from './lib/node-client.ts'
-import type { PlannedSnapshot } from './lib/snapshot-records.ts'
+import { nodeAt } from './lib/node.ts'
 import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
 
 /** Another device that was offline for less may well have written meanwhile. */
@@ -60,27 +60,26 @@ Examples:
     )
     .action(async (options: SnapshotOptions) => {
       const secretKey = await readKeyFile(context, options.key)
-      const client = createNodeClient(options.node)
-      await snapshot(context, client, secretKey, options)
+      await snapshot(context, nodeAt(options.node), secretKey, options)
     })
 }
 
 async function snapshot(
   context: CommandContext,
-  client: NodeClient,
+  api: NodeApi,
   secretKey: Uint8Array,
   options: SnapshotOptions,
 ): Promise<void> {
   // Loaded here, so that other commands start without the native libraries.
   const [{ selectEngine }, { planOn, signPlan }, { submitSnapshot, meanwhileTexts }] = await Promise.all([
     import('../verify/select-engine.ts'),
-    import('./lib/snapshot-records.ts'),
+    import('../client/snapshot-plan.ts'),
     import('./lib/snapshot-submit.ts'),
   ])
   const erase = options.erase === true
   const avatar = avatarOf(secretKey)
   const engine = await selectEngine()
-  const check = await verified(client, engine, avatar)
+  const check = await verified(api, engine, avatar)
   const before = amountsBefore(check)
   if (isCompact(check, erase)) {
     if (options.json) return context.out(jsonText({ avatar, status: 'unchanged', base: check.fold.base, before }))
@@ -89,7 +88,7 @@ async function snapshot(
 
   const now = Math.floor(context.environment.clock.now() / 1000)
   const namespaces = erase ? [] : check.fold.namespaces
-  const subject = { avatar, network: check.answer.network, namespaces, now, keccak: engine.keccak256, erase }
+  const subject = { avatar, network: check.document.network, namespaces, now, keccak: engine.keccak256, erase }
   const planned = planOn(check, subject)
   const warnings = warningsOf(check, now, planned, erase)
   if (planned.resumed) context.note('An earlier run has begun this snapshot; only what is missing is still to be sent.')
@@ -100,7 +99,7 @@ async function snapshot(
 
   const signed = signPlan(planned, secretKey)
   const held = new Set(check.records.map(({ id }) => id))
-  const outcome = await submitSnapshot({ context, client, engine }, avatar, planned, signed, namespaces, held)
+  const outcome = await submitSnapshot({ context, api, engine }, avatar, planned, signed, namespaces, held)
   for (const text of meanwhileTexts(outcome)) context.note(text)
 
   const { fold } = outcome.check
@@ -140,18 +139,18 @@ async function snapshot(
 }
 
 /** Live records that are at or above a snapshot, and no part of it. */
-function recordsAbove({ records }: LocalCheck, { plan, records: own }: PlannedSnapshot): CheckedRecord[] {
+function recordsAbove({ records }: NodeCheck, { plan, records: own }: PlannedSnapshot): VerifiedRecord[] {
   const ids = new Set(own.map(({ id }) => id))
   return records.filter(({ id, body }) => body.counter >= plan.snapshot.counter && !ids.has(id))
 }
 
 /** Unix seconds at which a counter above all of them is allowed. */
-function timeAbove(records: readonly CheckedRecord[]): number {
+function timeAbove(records: readonly VerifiedRecord[]): number {
   return Math.max(...records.map(({ body }) => body.counter)) + 1
 }
 
 /** What an erasure has left. */
-function leftError(left: readonly CheckedRecord[], now: number): CliError {
+function leftError(left: readonly VerifiedRecord[], now: number): CliError {
   const from = timeAbove(left)
   return new CliError(
     'failed',
@@ -162,17 +161,16 @@ function leftError(left: readonly CheckedRecord[], now: number): CliError {
 }
 
 /** What the node holds, every record verified here. */
-async function verified(client: NodeClient, engine: SignatureEngine, avatar: Avatar): Promise<LocalCheck> {
-  const { checkAvatar } = await import('./lib/local-check.ts')
-  const check = await checkAvatar(client, engine, avatar)
+async function verified(api: NodeApi, engine: SignatureEngine, avatar: Avatar): Promise<NodeCheck> {
+  const check = await checkNode(api, engine, avatar)
   if (check === undefined) {
-    throw new CliError('refused', `The node at ${client.url} has nothing of ${avatar}: there is nothing to snapshot.`)
+    throw new CliError('refused', `The node at ${api.url} has nothing of ${avatar}: there is nothing to snapshot.`)
   }
   const [difference] = check.differences
   if (difference !== undefined) {
     throw new CliError(
       'unverified',
-      `What the node at ${client.url} says is not what its records say, so nothing was signed: ${printable(difference)}\n` +
+      `What the node at ${api.url} says is not what its records say, so nothing was signed: ${printable(difference)}\n` +
         'Ask another node with --node URL.',
     )
   }
@@ -180,7 +178,7 @@ async function verified(client: NodeClient, engine: SignatureEngine, avatar: Ava
 }
 
 /** Whether the avatar is one snapshot and nothing else; to be erased, an empty one. */
-function isCompact({ fold, records }: LocalCheck, erase: boolean): boolean {
+function isCompact({ fold, records }: NodeCheck, erase: boolean): boolean {
   const { base, tips, live } = fold
   if (base === null || tips.length !== 1 || tips[0]?.id !== base.id) return false
   const body = records.find(({ id }) => id === base.id)?.body
@@ -188,9 +186,9 @@ function isCompact({ fold, records }: LocalCheck, erase: boolean): boolean {
   return !erase || fold.namespaces.length === 0
 }
 
-function amountsBefore({ fold, records }: LocalCheck): Amounts {
+function amountsBefore({ fold, records }: NodeCheck): Amounts {
   const live = records.filter(({ body }) => body.counter >= (fold.base?.counter ?? 0))
-  const bytes = live.reduce((sum, record) => sum + record.bytes, 0)
+  const bytes = live.reduce((sum, { payload, signature }) => sum + payload.length + signature.length, 0)
   return { records: live.length, bytes, namespaces: fold.namespaces.length }
 }
 
@@ -212,7 +210,7 @@ const UNSEEN =
 const ERASED_UNSEEN = 'They are erased as well, and what is missing with them.'
 
 /** What may be lost, or may be unknown here. */
-function warningsOf(check: LocalCheck, now: number, planned: PlannedSnapshot, erase: boolean): string[] {
+function warningsOf(check: NodeCheck, now: number, planned: PlannedSnapshot, erase: boolean): string[] {
   const { fold, records } = check
   const warnings: string[] = []
   if (fold.tips.length > CITABLE_TIPS) {
@@ -254,7 +252,7 @@ function warningsOf(check: LocalCheck, now: number, planned: PlannedSnapshot, er
 }
 
 /** @throws CliError where the digits that were typed are not the avatar's */
-async function confirmErasure(context: CommandContext, avatar: Avatar, { fold }: LocalCheck): Promise<void> {
+async function confirmErasure(context: CommandContext, avatar: Avatar, { fold }: NodeCheck): Promise<void> {
   const digits = avatar.slice(2, 2 + TYPED_DIGITS)
   context.note(
     `This erases all that ${avatar} has written, in ${countText(fold.namespaces.length, 'namespace')}. It cannot be undone. ` +

@@ -7,7 +7,7 @@ import type { Started } from '../node/node.ts'
 import type { Logger } from '../observe/types.ts'
 import type { CommandContext } from './lib/context.ts'
 import { EXIT_DONE, EXIT_FAILED } from './lib/errors.ts'
-import { DEFAULT_NODE_URL } from './lib/node-client.ts'
+import { DEFAULT_NODE_URL } from './lib/node.ts'
 
 interface StartOptions {
   readonly config?: string

@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 
+import { readStatus } from '../client/node-info.ts'
 import { jsonOption, nodeOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
-import { createNodeClient } from './lib/node-client.ts'
+import { nodeAt } from './lib/node.ts'
 import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
 
 /** `status`. */
@@ -15,7 +16,7 @@ export function addStatus(program: Command, context: CommandContext): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ avatar-kv status\n  $ avatar-kv status --node http://192.0.2.7:4381 --json')
     .action(async (options: { node: string; json?: true }) => {
-      const status = await createNodeClient(options.node).status()
+      const status = await readStatus(nodeAt(options.node).transport)
       if (options.json) return context.out(jsonText(status))
       const { addresses, damage, ...rest } = status
       const rows = Object.entries(rest).map(([name, value]) => [

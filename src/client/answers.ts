@@ -1,6 +1,6 @@
 /** What nodes answer, checked: nothing is used that has not the shape which docs/protocol.md, "HTTP", gives it. */
 import type { JsonObject, JsonValue, RecordId } from '../record/types.ts'
-import { MAX_CURSOR_CHARACTERS, MAX_NESTING } from './limits.ts'
+import { MAX_CURSOR_CHARACTERS, MAX_HOMES, MAX_NESTING } from './limits.ts'
 import { citation, count, hex, list, nestingOf, object, optional, text } from './shapes.ts'
 import type { AvatarDocument } from './types.ts'
 
@@ -18,6 +18,8 @@ export interface RecordsPage<T = RecordAnswer> {
 }
 
 export interface SubmitAnswer {
+  /** Absent where the node could not read the record. */
+  readonly id?: RecordId
   readonly status: string
   readonly code?: string
   readonly message?: string
@@ -101,8 +103,9 @@ export function parsePage<T>(value: JsonValue, item: (value: JsonValue) => T): R
 }
 
 export function parseResult(value: JsonValue): SubmitAnswer {
-  const { status, code, message, retry } = object(value, 'results')
+  const { id, status, code, message, retry } = object(value, 'results')
   return {
+    ...(id === undefined || id === null ? {} : { id: hex(id, 'id', 64) }),
     status: text(status, 'status'),
     ...(typeof code === 'string' ? { code } : {}),
     ...(typeof message === 'string' ? { message } : {}),
@@ -130,12 +133,20 @@ export function parseEvent(value: JsonValue): EventAnswer {
   }
 }
 
-/** `{code, message}` of an error, as far as it is there. */
-export function parseProblem(body: string): { readonly code: string; readonly message: string } {
+/** What an error answer says, as far as it does. */
+export function parseProblem(body: string): {
+  readonly code: string
+  readonly message: string
+  readonly homes: readonly string[]
+} {
   try {
-    const { code, message } = object(parseJson(body), 'the answer')
-    return { code: text(code, 'code').slice(0, 64), message: text(message, 'message').slice(0, 500) }
+    const { code, message, homes } = object(parseJson(body), 'the answer')
+    return {
+      code: text(code, 'code').slice(0, 64),
+      message: text(message, 'message').slice(0, 500),
+      homes: Array.isArray(homes) ? homes.filter((home) => typeof home === 'string').slice(0, MAX_HOMES) : [],
+    }
   } catch {
-    return { code: '', message: 'it gave no reason' }
+    return { code: '', message: 'it gave no reason', homes: [] }
   }
 }

@@ -41,6 +41,8 @@ export interface ClientErrorDetails {
   readonly nodeCode?: string
   /** How long the node asks to wait, in seconds. */
   readonly retryAfterSeconds?: number
+  /** Where the avatar lives now, as the node says: URLs and multiaddrs, unchecked. */
+  readonly homes?: readonly string[]
   /** Where the fault is, as a JSON Pointer. */
   readonly path?: string
   /** Signed records that were handed in, and of which no node said that it has taken all: handing them in again is safe. */
@@ -56,6 +58,7 @@ export class ClientError extends Error {
   readonly status: number | undefined
   readonly nodeCode: string | undefined
   readonly retryAfterSeconds: number | undefined
+  readonly homes: readonly string[]
   readonly path: string | undefined
   readonly records: readonly RecordText[]
   /** What was written of a batch before it failed, avatar by avatar; the others' writes were not begun. */
@@ -68,6 +71,7 @@ export class ClientError extends Error {
     this.status = details.status
     this.nodeCode = details.nodeCode
     this.retryAfterSeconds = details.retryAfterSeconds
+    this.homes = details.homes ?? []
     this.path = details.path
     this.records = details.records ?? []
   }

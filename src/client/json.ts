@@ -103,3 +103,22 @@ export function sameJson(a: JsonValue, b: JsonValue): boolean {
     keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key] as JsonValue, b[key] as JsonValue))
   )
 }
+
+interface Named {
+  readonly platform: string
+  readonly identity: string
+  readonly content: JsonObject
+}
+
+/** The first namespace in which two sets of contents differ, whatever their order; undefined where they are equal. */
+export function differingNamespace(own: readonly Named[], other: readonly Named[]): Named | undefined {
+  const name = ({ platform, identity }: Named): string => JSON.stringify([platform, identity])
+  const others = new Map(other.map((each) => [name(each), each]))
+  for (const each of own) {
+    const counterpart = others.get(name(each))
+    if (counterpart === undefined || !sameJson(each.content, counterpart.content)) return each
+    others.delete(name(each))
+  }
+  const [more] = others.values()
+  return more
+}

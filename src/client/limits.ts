@@ -20,6 +20,9 @@ export const MAX_SMALL_ANSWER_BYTES = 512 * 1024
 /** Contents nest at most 60 deep (docs/protocol.md, "Payload"), and stand a few levels down in an answer. */
 export const MAX_NESTING = 70
 
+/** Addresses of an avatar's homes that are read from an error: as many as a list of homes may have. */
+export const MAX_HOMES = 16
+
 /** A cursor is opaque; those of nodes have some 30 characters, or are an avatar. */
 export const MAX_CURSOR_CHARACTERS = 256
 
@@ -44,12 +47,16 @@ export const CACHE_BYTES = 64 * 1024 * 1024
 export const MAX_WRITE_TRIES = 4
 /** Pieces of one write, 256 KiB each. */
 export const MAX_PIECES = 1_000
-/** One request of records: nodes take 1,000 and 16 MiB, and quotes double in JSON. */
-export const SUBMIT_RECORDS = 1_000
-export const SUBMIT_BYTES = 6 * 1024 * 1024
-/** Rounds in which a node is given what it lacks of what a write cites, 100 ids each. */
-export const MAX_HEALING_ROUNDS = 50
-/** Given in the first of them; then all that it can lack. */
+/** One request of records: a quarter of the bytes that nodes take, so that it is answered in time on a slow line. */
+export const SUBMIT_RECORDS = 500
+/** Of the records as JSON. */
+export const SUBMIT_BYTES = 4 * 1024 * 1024
+/** Requests with the same records to a busy node. It says when to come back, mostly after a second. */
+export const MAX_BUSY_TRIES = 20
+export const MAX_BUSY_WAIT_S = 30
+/** Rounds in which a node is sent what it lacks of what a write cites, 100 ids each. */
+export const MAX_SENDING_ROUNDS = 50
+/** Records sent in the first round; then all that the node can lack. */
 export const NEAR_RECORDS = 100
 
 /** A frame of an event stream has about 350 bytes. */

@@ -1,6 +1,7 @@
 import { ClientError } from './errors.ts'
 import { MAX_NODES } from './limits.ts'
-import { createNodeApi, type NodeApi, type NodeApiOptions } from './node-api.ts'
+import { createNodeApi, type NodeApi } from './node-api.ts'
+import type { TransportOptions } from './transport.ts'
 import type { NodeStanding } from './types.ts'
 
 /** A node that did not answer is left alone for this long, where there are others. */
@@ -28,8 +29,8 @@ export interface NodePool {
 const RANKS: Readonly<Record<NodeStanding, number>> = { equal: 0, behind: 1, unknown: 2, contradictory: 3, failed: 4 }
 
 /** @throws ClientError `usage` where an address cannot be used */
-export function createNodePool(urls: readonly string[], options: NodeApiOptions): NodePool {
-  const unique = new Set(urls.map(addressOf))
+export function createNodePool(urls: readonly string[], options: TransportOptions): NodePool {
+  const unique = new Set(urls.map(nodeAddress))
   if (unique.size === 0) throw new ClientError('usage', 'Name at least one node, such as https://node.example.')
   if (unique.size > MAX_NODES) throw new ClientError('usage', `Name at most ${MAX_NODES} nodes.`)
   const all = [...unique].map((url) => createNodeApi(url, options))
@@ -80,7 +81,8 @@ export function isNodesFault({ code, status = 0 }: ClientError): boolean {
   return code === 'refused' && status !== 400 && status !== 413
 }
 
-function addressOf(text: string): string {
+/** The address of a node without a slash at its end. @throws ClientError `usage` where it cannot be used */
+export function nodeAddress(text: string): string {
   if (!URL.canParse(text)) throw unusable(text)
   const { protocol, username, search, hash, href } = new URL(text)
   if (!/^https?:$/.test(protocol) || username !== '' || search !== '' || hash !== '') throw unusable(text)
@@ -88,5 +90,8 @@ function addressOf(text: string): string {
 }
 
 function unusable(text: string): ClientError {
-  return new ClientError('usage', `"${text.slice(0, 200)}" is not the address of a node, such as https://node.example.`)
+  return new ClientError(
+    'usage',
+    `"${text.slice(0, 200)}" is not the address of a node. Give http://HOST:PORT, or https://node.example.`,
+  )
 }

@@ -5,6 +5,7 @@ import { verifyRecord } from '../record/verify.ts'
 import { throwIfAborted } from './deadline.ts'
 import { ClientError } from './errors.ts'
 import { replay, type HistoryEntry } from './history.ts'
+import type { LocalAvatar } from './local-avatar.ts'
 import type { NodePool } from './node-pool.ts'
 import { readPages } from './read-node.ts'
 import type { VerifiedReader } from './verified-reader.ts'
@@ -55,8 +56,11 @@ export async function readHistory(
     }
   }
   if (failure !== undefined && records.size === 0) throw failure
-  const counter = local.base?.counter ?? 0
-  const statusOf = (record: VerifiedRecord): HistoryEntry['status'] =>
-    record.body.counter < counter || local.get(record.id) === undefined ? 'superseded' : local.standing(record)
-  return replay(records.values(), statusOf, local.base)
+  return replay(records.values(), (record) => statusIn(local, record), local.base)
+}
+
+/** Whether a record counts in the state that the verified records make. */
+export function statusIn(local: LocalAvatar, record: VerifiedRecord): HistoryEntry['status'] {
+  const isOld = record.body.counter < (local.base?.counter ?? 0)
+  return isOld || local.get(record.id) === undefined ? 'superseded' : local.standing(record)
 }

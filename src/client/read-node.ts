@@ -89,7 +89,7 @@ export interface Pages {
 /** Pages of records, decoded; their signatures are not checked. */
 export async function readPages(
   api: NodeApi,
-  local: LocalAvatar,
+  local: Pick<LocalAvatar, 'avatar' | 'network'>,
   start: string | null,
   options: ReadOptions,
   report: (code: ProblemCode, message: string) => void,
@@ -107,7 +107,7 @@ export async function readPages(
     if (page === undefined) return 'unknown'
     if (page === 'expired') {
       if (++restarts > limits.MAX_RESTARTS) {
-        report('endless', 'it begins its history anew again and again')
+        report('endless', 'it begins its history again and again')
         return broken()
       }
       records = []
@@ -119,7 +119,7 @@ export async function readPages(
     // As long as one answer may take for each full page's worth, so that pages of little cannot go on for ever.
     const worth = 1 + seen.size / limits.PAGE_RECORDS + characters / limits.PAGE_CHARACTERS
     if (performance.now() - begun > api.patienceMs * worth) {
-      report('endless', 'it takes all too long to send its records')
+      report('endless', 'it takes too long to send its records')
       return broken()
     }
     if (page.records.length === 0) return { records, faults, digest: page.digest, cursor: page.cursor, fromStart }

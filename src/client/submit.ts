@@ -1,11 +1,13 @@
 import type { VerifiedRecord } from '../record/types.ts'
 import type { SubmitAnswer } from './answers.ts'
+import { STORED_STATUSES } from './delivery.ts'
 import { ClientError } from './errors.ts'
-import { heal, submitAll } from './hand-in.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { NodeApi } from './node-api.ts'
 import type { NodePool } from './node-pool.ts'
+import { sendMissing } from './send-missing.ts'
 import { recordText } from './sign-patch.ts'
+import { submitAll } from './submit-records.ts'
 
 /** What became of records that were handed in. */
 export type Submission =
@@ -37,21 +39,21 @@ export async function submitToFirst(
   for (const api of pool.order()) {
     const results: SubmitAnswer[] = []
     try {
-      await submitAll(api, texts, signal, results)
+      await submitAll(api, texts, { signal, results })
       const at = results.findIndex(({ status }) => status === 'superseded')
       const superseded = records[at]
       if (superseded !== undefined && (await isSuperseded(api, superseded))) return { status: 'superseded', first: at }
-      const refused = results.find(({ status }) => !TAKEN.has(status))
+      const refused = results.find(({ status }) => !STORED_STATUSES.has(status))
       if (refused === undefined) {
         const isWaiting = results.some(({ status }) => status === 'pending')
-        const status = isWaiting && !(await heal(api, local, signal)) ? 'pending' : 'stored'
+        const status = isWaiting && !(await sendMissing(api, local, signal)) ? 'pending' : 'stored'
         return { status, api }
       }
       throw refusedBy(api, refused)
     } catch (error) {
       if (!(error instanceof ClientError)) throw error
       if (error.code === 'aborted') throw new ClientError('aborted', error.message, { records: texts, cause: error })
-      if (isRefusal(error) && !results.some(({ status }) => TAKEN.has(status))) refusal ??= error
+      if (isRefusal(error) && !results.some(({ status }) => STORED_STATUSES.has(status))) refusal ??= error
       else {
         doubt ??= error
         if (!isRefusal(error)) pool.stood(api, 'failed')
@@ -93,17 +95,15 @@ export async function submitTo(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   try {
-    const results = await submitAll(api, records.map(recordText), signal)
-    if (results.some(({ status }) => status === 'pending')) await heal(api, local, signal)
-    return results.every(({ status }) => TAKEN.has(status))
+    const results = await submitAll(api, records.map(recordText), { signal })
+    if (results.some(({ status }) => status === 'pending')) await sendMissing(api, local, signal)
+    return results.every(({ status }) => STORED_STATUSES.has(status))
   } catch (error) {
     // An end by the caller's signal too: the first node has it all.
     if (error instanceof ClientError) return false
     throw error
   }
 }
-
-const TAKEN: ReadonlySet<string> = new Set(['stored', 'pending', 'duplicate'])
 
 function refusedBy(api: NodeApi, { status, code, message, retry }: SubmitAnswer): ClientError {
   const why = [code, message].filter((part) => part !== undefined).join(': ') || 'it gave no reason'

@@ -37,7 +37,8 @@ export function decodeAnswer(
       return { code: 'foreign_record', message: `it hands out a record of another avatar, ${body.avatar}` }
     }
     const id = recordId(payload, engine.keccak256)
-    if (id !== answer.id) return { code: 'wrong_id', message: `it calls the record ${id} ${answer.id}` }
+    if (id !== answer.id)
+      return { code: 'wrong_id', message: `it hands out a record that is not valid, ${answer.id}: its id is ${id}` }
     return { id, body, payload, signature: parseSignature(answer.signature) }
   } catch (error) {
     return invalid(answer.id, error)

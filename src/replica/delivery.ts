@@ -6,7 +6,7 @@ import { messageOf } from '../platform/errors.ts'
 import type { PatchBody } from '../record/types.ts'
 import { fatesOf, nextBatch, sendBatch, type DeliveryAnswer, type OutgoingRecord } from '../client/delivery.ts'
 import { ClientError } from '../client/errors.ts'
-import { heal as healWith } from '../client/hand-in.ts'
+import { sendMissing } from '../client/send-missing.ts'
 import type { NodeApi } from '../client/node-api.ts'
 import { isNodesFault, type NodePool } from '../client/node-pool.ts'
 import { recordText } from '../client/sign-patch.ts'
@@ -146,7 +146,7 @@ function isAhead(entry: QueuedWrite, now: number): boolean {
 /** Sends a node the records that it lacks of those that own writes cite. Following the node shows whether it took them. */
 async function heal(api: NodeApi, replica: AvatarReplica, signal: AbortSignal): Promise<void> {
   try {
-    await healWith(api, replica.shown, signal)
+    await sendMissing(api, replica.shown, signal)
   } catch (error) {
     if (!(error instanceof ClientError) || error.code === 'aborted') throw error
   }

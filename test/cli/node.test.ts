@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { startNodeProcess } from '../../src/cli/lib/node-process.ts'
 import type { NodeProcess } from '../../src/cli/lib/node-process.ts'
-import { createNodeClient } from '../../src/cli/lib/node-client.ts'
+import { nodeAt } from '../../src/cli/lib/node.ts'
 import { buildPatch } from '../../src/record/build.ts'
 import { avatarOf } from '../../src/record/keys.ts'
 import { signRecord } from '../../src/record/sign.ts'
@@ -129,11 +129,9 @@ describe('put, get, log', () => {
 })
 
 describe('records in unusual order', () => {
-  const client = () => createNodeClient(node.url)
-
   async function submit(body: RecordBody, secretKey: Uint8Array): Promise<string | undefined> {
     const { payload, signature } = signRecord(body, secretKey)
-    const [result] = await client().submit([
+    const [result] = await nodeAt(node.url).submit([
       { payload: new TextDecoder().decode(payload), signature: `0x${Buffer.from(signature).toString('hex')}` },
     ])
     return result?.status

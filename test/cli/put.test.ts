@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
+import { nodeAt } from '../../src/cli/lib/node.ts'
 import { putPatch } from '../../src/cli/lib/put-patch.ts'
 import { buildSnapshot } from '../../src/record/build.ts'
 import { avatarOf, parseSecretKey } from '../../src/record/keys.ts'
@@ -122,12 +123,12 @@ describe('a node that lies', () => {
 
 it('signs a patch again that a snapshot superseded on its way', async () => {
   const { clock } = systemEnvironment()
-  const place = { node: url, clock }
+  const place = { api: nodeAt(url), clock }
   const patch = { secretKey, platform: 'nextid', identity: avatar }
   let count = 0
   before = async (path) => {
     if (path !== '/v2/records' || count++ > 0) return
-    const between = await putPatch({ node: node.url(''), clock }, { ...patch, patch: { between: true } })
+    const between = await putPatch({ api: nodeAt(node.url('')), clock }, { ...patch, patch: { between: true } })
     const prev = [{ counter: between.counter, id: between.id }]
     const createdAt = Math.floor(clock.now() / 1000)
     const body = buildSnapshot({ avatar, network: 'main', prev, createdAt, uuid: randomUUID(), state: [], parts: [] })

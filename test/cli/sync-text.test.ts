@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { parsePeersAnswer } from '../../src/cli/lib/answers.ts'
-import type { PeerSyncAnswer } from '../../src/cli/lib/answers.ts'
+import { parsePeers, type PeerSyncAnswer } from '../../src/client/node-info.ts'
 import { receivedText, syncText } from '../../src/cli/lib/sync-text.ts'
 
 const LAST = { finished_at: 1_790_000_000, outcome: 'equal', differences: 0, refused_here: 0, refused_there: 0 }
@@ -60,14 +59,14 @@ describe('the answer of a node', () => {
   it('tells how many records a peer delivered, by gossip and by sync, as far as the node tells', () => {
     const sync = { state: 'idle', records_in: 7 }
     const texts = [PEER, { ...PEER, sync }, { ...PEER, gossip_records_in: 5, sync }].map((peer) =>
-      receivedText(parsePeersAnswer({ peers: [peer] })[0]!),
+      receivedText(parsePeers({ peers: [peer] })[0]!),
     )
     expect(texts).toEqual(['unknown', '7 by sync', '5 by gossip, 7 by sync'])
   })
 
   it('may say nothing of sync', () => {
-    expect(parsePeersAnswer({ peers: [PEER] })[0]?.sync).toBe(null)
-    expect(parsePeersAnswer({ peers: [{ ...PEER, sync: null }] })[0]?.sync).toBe(null)
+    expect(parsePeers({ peers: [PEER] })[0]?.sync).toBe(null)
+    expect(parsePeers({ peers: [{ ...PEER, sync: null }] })[0]?.sync).toBe(null)
   })
 
   it('is kept whole, for programs', () => {
@@ -79,7 +78,7 @@ describe('the answer of a node', () => {
       error: null,
       records_in: 7,
     }
-    expect(parsePeersAnswer({ peers: [{ ...PEER, sync }] })[0]?.sync).toEqual(sync)
+    expect(parsePeers({ peers: [{ ...PEER, sync }] })[0]?.sync).toEqual(sync)
   })
 
   it.each([
@@ -88,6 +87,6 @@ describe('the answer of a node', () => {
     ['a count that is none', { state: 'idle', progress: { done: -1 } }, /sync\.progress\.done is not a whole number/],
     ['no outcome', { state: 'idle', last: { finished_at: 1 } }, /sync\.last\.outcome is not a text/],
   ])('with %s is refused, and the member named', (_, sync, message) => {
-    expect(() => parsePeersAnswer({ peers: [{ ...PEER, sync }] })).toThrow(message)
+    expect(() => parsePeers({ peers: [{ ...PEER, sync }] })).toThrow(message)
   })
 })

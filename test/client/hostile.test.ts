@@ -139,7 +139,7 @@ const LIES: [string, Lie, { state: string; problem: string | null; n: number | n
     { state: 'throws', problem: 'bad_answer', n: null },
   ],
   [
-    'begins its history anew again and again',
+    'begins its history again and again',
     ({ path }) => (path === records ? { status: 410, body: '{"code":"cursor_expired","message":"x"}' } : undefined),
     { state: 'throws', problem: 'bad_answer', n: null },
   ],

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { nobleEngine } from '../../src/record/engine.ts'
 import { avatarOf, parseSecretKey } from '../../src/record/keys.ts'
 import type { Citation, JsonObject, RecordId } from '../../src/record/types.ts'
-import { checkAvatar } from '../../src/cli/lib/local-check.ts'
-import { createNodeClient } from '../../src/cli/lib/node-client.ts'
+import { nodeAt } from '../../src/cli/lib/node.ts'
 import { startNodeProcess } from '../../src/cli/lib/node-process.ts'
-import { planOn, signPlan } from '../../src/cli/lib/snapshot-records.ts'
+import { checkNode } from '../../src/client/check-node.ts'
+import { planOn, signPlan } from '../../src/client/snapshot-plan.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createApi } from './api.ts'
@@ -141,10 +141,10 @@ describe('a long history', () => {
     async () => {
       const who = owner('cut')
       await writeMuch(who, 1200)
-      const client = createNodeClient(node.url)
+      const client = nodeAt(node.url)
       const secretKey = parseSecretKey(readFileSync(join(who.cwd, 'avatar.key'), 'utf8'))
       expect(avatarOf(secretKey)).toBe(who.avatar)
-      const check = (await checkAvatar(client, nobleEngine, who.avatar))!
+      const check = (await checkNode(client, nobleEngine, who.avatar))!
       const { keccak256: keccak } = nobleEngine
       const now = Math.floor(Date.now() / 1000) - 60
       const subject = { avatar: who.avatar, network: 'main', namespaces: check.fold.namespaces, now, keccak }
@@ -172,9 +172,9 @@ describe('a long history', () => {
     async () => {
       const who = owner('cut and gone on')
       await writeMuch(who, 1000)
-      const client = createNodeClient(node.url)
+      const client = nodeAt(node.url)
       const secretKey = parseSecretKey(readFileSync(join(who.cwd, 'avatar.key'), 'utf8'))
-      const check = (await checkAvatar(client, nobleEngine, who.avatar))!
+      const check = (await checkNode(client, nobleEngine, who.avatar))!
       const { keccak256: keccak } = nobleEngine
       const now = Math.floor(Date.now() / 1000) - 60
       const subject = { avatar: who.avatar, network: 'main', namespaces: check.fold.namespaces, now, keccak }

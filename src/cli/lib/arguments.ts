@@ -5,7 +5,7 @@ import type { EnvironmentVariables } from '../../config/environment-variables.ts
 import { NODE_VARIABLE } from '../../config/environment-variables.ts'
 import { parseAvatar } from '../../record/keys.ts'
 import type { Avatar } from '../../record/types.ts'
-import { DEFAULT_NODE_URL } from './node-client.ts'
+import { DEFAULT_NODE_URL } from './node.ts'
 
 /** An avatar in any form that people type. */
 export function avatarArgument(text: string): Avatar {

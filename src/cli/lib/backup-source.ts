@@ -3,7 +3,10 @@ import { join } from 'node:path'
 
 import { privateKeyFromProtobuf } from '@libp2p/crypto/keys'
 
-import { codeOf, messageOf } from '../../platform/errors.ts'
+import { codeOf } from '../../platform/errors.ts'
+import { download } from '../../client/download.ts'
+import { nodeAddress } from '../../client/node-pool.ts'
+import { createOperatorApi } from '../../client/operator-api.ts'
 import { decodeFrames } from '../../backup/frames.ts'
 import type { BackupEnd } from '../../backup/frames.ts'
 import { HOSTING_FILE, KEY_FILE } from '../../backup/manifest.ts'
@@ -16,8 +19,8 @@ import { readOperatorToken } from '../../hosting/operator-token.ts'
 import { mustBeFinished } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
-import { parseUrl, readBounded } from './node-client.ts'
-import { printable } from './text.ts'
+import { transportOptions } from './node.ts'
+import { ownNodeError } from './operator.ts'
 
 /** Everything that a node holds, on its way into a backup. */
 export interface BackupStream {
@@ -26,11 +29,6 @@ export interface BackupStream {
   end(): BackupEnd
   close(): Promise<void>
 }
-
-/** A node that sends nothing for so long is gone. */
-const STALL_MS = 60_000
-const MAX_ERROR_BYTES = 64 * 1024
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/
 
 /**
  * The files of a data directory that go into a backup.
@@ -104,80 +102,16 @@ export async function openBackupStream(context: CommandContext, config: Config, 
 
 /** `GET /v2/operator/backup`. */
 async function openRunning(url: string, dataDir: string): Promise<BackupStream> {
-  const base = parseUrl(url)
-  const { protocol, hostname } = new URL(base)
-  if (protocol === 'http:' && !LOOPBACK.test(hostname)) {
-    throw new CliError('usage', `The operator's token is not sent in the clear to ${hostname}. Use https, or a tunnel.`)
-  }
   const token = await readOperatorToken(dataDir)
   if (token === undefined) throw new CliError('failed', `A node runs on ${dataDir}, and its operator's token is gone.`)
-  const control = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const alive = (): void => {
-    clearTimeout(timer)
-    timer = setTimeout(() => control.abort(new Error(`it sent nothing for ${STALL_MS / 1000} s`)), STALL_MS)
-  }
-  const lost = (error: unknown): CliError => {
-    const cause: unknown = error instanceof Error && error.cause !== undefined ? error.cause : error
-    const why = printable(messageOf(cause))
-    return new CliError(
-      'unreachable',
-      `The node on ${dataDir} does not give its backup at ${url} (${why}). Name its HTTP address with --node URL.`,
-    )
-  }
-
-  alive()
-  let response: Response
   try {
-    // The token is for this address alone.
-    const init: RequestInit = { redirect: 'error', headers: { authorization: `Bearer ${token}` } }
-    response = await fetch(`${base}/v2/operator/backup`, { ...init, signal: control.signal })
-    if (response.status !== 200)
-      throw refusal(url, dataDir, response.status, await readBounded(response, MAX_ERROR_BYTES))
+    const { transport } = createOperatorApi(nodeAddress(url), token, transportOptions())
+    const { chunks: bytes, close } = await download(transport, '/v2/operator/backup', 'The backup')
+    const { chunks, end } = decodeFrames(bytes)
+    return { chunks, end, close: () => Promise.resolve(close()) }
   } catch (error) {
-    throw error instanceof CliError ? error : lost(error)
-  } finally {
-    clearTimeout(timer)
+    throw ownNodeError(error, url, dataDir)
   }
-  const { body } = response
-  async function* bytes(): AsyncGenerator<Uint8Array> {
-    try {
-      alive()
-      for await (const chunk of body ?? []) {
-        clearTimeout(timer)
-        yield chunk as Uint8Array
-        alive()
-      }
-    } catch (error) {
-      throw lost(error)
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-  const { chunks, end } = decodeFrames(bytes())
-  return {
-    chunks,
-    end,
-    close() {
-      control.abort()
-      return Promise.resolve()
-    },
-  }
-}
-
-function refusal(url: string, dataDir: string, status: number, text: string): CliError {
-  if (status === 401 || status === 404) {
-    const what = `The node at ${url} is not the one whose data is in ${dataDir}.`
-    return new CliError('refused', `${what} Name the right ones with --node URL and --data-dir DIR.`)
-  }
-  let said = 'without a reason'
-  try {
-    const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown }
-    said = `${String(code)}: ${String(message)}`
-  } catch {
-    // The status alone has to say it.
-  }
-  return new CliError('refused', `The node at ${url} answered with ${status}: ${printable(said)}`)
 }
 
 async function readIfThere(path: string): Promise<Uint8Array | undefined> {

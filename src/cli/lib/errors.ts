@@ -5,29 +5,14 @@
  */
 export type CliErrorCode = 'usage' | 'unreachable' | 'refused' | 'unverified' | 'failed'
 
-/** How a node answered that refused. */
-export interface NodeRefusal {
-  /** The HTTP status. */
-  readonly status: number
-  /** Of docs/protocol.md, "Errors"; undefined where the answer had none. */
-  readonly code: string | undefined
-  /** Seconds after which to ask again, where the node said so. */
-  readonly retryAfterSeconds: number | undefined
-  /** Where the avatar lives, as far as the node knows (docs/protocol.md, "Homes"). */
-  readonly homes?: readonly string[]
-}
-
 /** Why a command ended without doing its work; the message is for the person at the terminal. */
 export class CliError extends Error {
   override readonly name = 'CliError'
   readonly code: CliErrorCode
-  /** Set where a node answered with an error. */
-  readonly refusal: NodeRefusal | undefined
 
-  constructor(code: CliErrorCode, message: string, refusal?: NodeRefusal, options?: ErrorOptions) {
+  constructor(code: CliErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
-    this.refusal = refusal
   }
 }
 

@@ -1,13 +1,14 @@
 import { messageOf } from '../../platform/errors.ts'
-import { homesOfNamespaces, isUrlHome, normalHome } from '../../homes/homes.ts'
+import { checkNode, type NodeCheck } from '../../client/check-node.ts'
+import { ClientError } from '../../client/errors.ts'
+import type { NodeApi } from '../../client/node-api.ts'
+import { homesIn, homesOfNamespaces, isUrlHome, normalHome } from '../../homes/homes.ts'
 import type { SignatureEngine } from '../../record/engine.ts'
 import { compareCitations } from '../../record/order.ts'
 import type { Avatar } from '../../record/types.ts'
+import { toCliError } from './client-error.ts'
 import { CliError } from './errors.ts'
-import { checkAvatar } from './local-check.ts'
-import type { LocalCheck } from './local-check.ts'
-import { createNodeClient } from './node-client.ts'
-import type { NodeClient } from './node-client.ts'
+import { nodeAt } from './node.ts'
 
 /** Homes that homes name are followed this far: an avatar that moved twice while a list was cached somewhere. */
 const MAX_HOPS = 3
@@ -30,8 +31,8 @@ export interface AskedNode {
 
 export interface Followed {
   /** The node with the greatest verified state, and its check. */
-  readonly client: NodeClient
-  readonly check: LocalCheck
+  readonly api: NodeApi
+  readonly check: NodeCheck
   /** In the order in which they were asked. */
   readonly asked: readonly AskedNode[]
   /** Homes that were not asked, for they are multiaddrs or too many. */
@@ -51,7 +52,7 @@ interface Stop {
  * @throws CliError `refused` where none has anything that can be verified; its message tells what each said
  */
 export async function followHomes(
-  first: NodeClient,
+  first: NodeApi,
   engine: SignatureEngine,
   avatar: Avatar,
   nowMs: () => number,
@@ -61,7 +62,7 @@ export async function followHomes(
   const known = new Set([normalHome(first.url) ?? first.url])
   const asked: AskedNode[] = []
   const skipped: string[] = []
-  let best: { client: NodeClient; check: LocalCheck } | undefined
+  let best: { api: NodeApi; check: NodeCheck } | undefined
 
   function add(homes: readonly string[], hops: number): void {
     for (const home of homes) {
@@ -78,12 +79,12 @@ export async function followHomes(
       skipped.push(url)
       continue
     }
-    const client = hops === 0 ? first : homeClient(url)
-    const result = await ask(client, engine, avatar)
+    const api = hops === 0 ? first : homeAt(url)
+    const result = await ask(api, engine, avatar)
     asked.push({ node: url, head: result.check?.fold.head ?? null, problem: result.problem ?? null })
     add(result.homes, hops + 1)
     if (result.check !== undefined && (best === undefined || isAhead(result.check, best.check))) {
-      best = { client, check: result.check }
+      best = { api, check: result.check }
     }
   }
   if (best !== undefined) return { ...best, asked, skipped }
@@ -91,32 +92,34 @@ export async function followHomes(
   throw new CliError('refused', `No node that was asked has anything of ${avatar} that can be verified:${said}`)
 }
 
-function homeClient(url: string): NodeClient {
-  return createNodeClient(url, { timeoutMs: HOME_TIMEOUT_MS, signal: AbortSignal.timeout(HOME_TOTAL_MS) })
+function homeAt(url: string): NodeApi {
+  return nodeAt(url, { timeoutMs: HOME_TIMEOUT_MS, signal: AbortSignal.timeout(HOME_TOTAL_MS) })
 }
 
 interface Answer {
-  readonly check?: LocalCheck
+  readonly check?: NodeCheck
   readonly problem?: string
   readonly homes: readonly string[]
 }
 
-async function ask(client: NodeClient, engine: SignatureEngine, avatar: Avatar): Promise<Answer> {
+async function ask(api: NodeApi, engine: SignatureEngine, avatar: Avatar): Promise<Answer> {
   try {
-    const check = await checkAvatar(client, engine, avatar)
+    const check = await checkNode(api, engine, avatar)
     if (check === undefined) return { problem: 'it has nothing of this avatar', homes: [] }
     const [difference] = check.differences
     // Its signed records are good for their list of homes, though its answer is good for nothing.
     const homes = homesOfNamespaces(avatar, check.fold.namespaces)
     return difference === undefined ? { check, homes } : { problem: `not verified: ${difference}`, homes }
   } catch (error) {
-    const homes = error instanceof CliError ? (error.refusal?.homes ?? []) : []
-    return { problem: messageOf(error), homes }
+    if (!(error instanceof ClientError)) return { problem: messageOf(error), homes: [] }
+    const isSlow = error.code === 'aborted'
+    const problem = isSlow ? `it took longer than ${HOME_TOTAL_MS / 1000} s` : toCliError(error).message
+    return { problem, homes: homesIn(error.homes) }
   }
 }
 
 /** Whether the greatest visible record of one comes after that of the other. */
-function isAhead(one: LocalCheck, other: LocalCheck): boolean {
+function isAhead(one: NodeCheck, other: NodeCheck): boolean {
   const [a, b] = [one.fold.tips.at(-1), other.fold.tips.at(-1)]
   if (a === undefined || b === undefined) return a !== undefined && b === undefined
   return compareCitations(a, b) > 0

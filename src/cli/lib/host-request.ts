@@ -2,6 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Command } from 'commander'
 
+import { ClientError } from '../../client/errors.ts'
+import { askHosting, readHosted, type HostingAnswer, type PullAnswer } from '../../client/hosting-api.ts'
+import { readStatus } from '../../client/node-info.ts'
+import type { Transport } from '../../client/transport.ts'
 import { signStatement, statementText, type HostingStatement } from '../../hosting/statement.ts'
 import { avatarOf } from '../../record/keys.ts'
 import type { Avatar } from '../../record/types.ts'
@@ -9,10 +13,8 @@ import { avatarArgument, jsonOption, nodeOption } from './arguments.ts'
 import { confirm } from './ask.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
-import type { HostedAnswer, HostingAnswer } from './hosting-answers.ts'
 import { DEFAULT_KEY_FILE, readKeyFile } from './key-file.ts'
-import { createNodeClient } from './node-client.ts'
-import type { NodeClient } from './node-client.ts'
+import { nodeAt } from './node.ts'
 import { countText, jsonText, printable } from './text.ts'
 
 interface RequestOptions {
@@ -67,14 +69,14 @@ Examples:
     )
     .action(async (options: RequestOptions) => {
       checkOptions(options)
-      const client = createNodeClient(options.node)
+      const { transport } = nodeAt(options.node)
       if (options.unsigned !== undefined) {
-        const statement = await statementFor(context, client, options.unsigned, options)
+        const statement = await statementFor(context, transport, options.unsigned, options)
         return context.out(statementText(statement))
       }
-      const answer = await askHosting(context, client, options)
+      const answer = await sendRequest(context, transport, options)
       if (answer.pulling && options.wait) {
-        const pull = await untilPulled(context, client, answer.avatar)
+        const pull = await untilPulled(context, transport, answer.avatar)
         if (options.json) context.out(jsonText({ ...answer, pull }))
         else context.out(`taken in  ${answer.avatar}`)
         return report(context, pull)
@@ -92,7 +94,7 @@ Examples:
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
     .action(async (avatar: Avatar, options: { node: string; json?: true }) => {
-      const answer = await createNodeClient(options.node).hosted(avatar)
+      const answer = await readHosted(nodeAt(options.node).transport, avatar)
       if (options.json) return context.out(jsonText(answer))
       context.out(`${answer.hosted ? 'kept' : 'not kept'}${answer.listed ? ', on the list' : ''}  ${avatar}`)
       for (const home of answer.homes) context.out(`lives at  ${printable(home)}`)
@@ -119,16 +121,16 @@ function checkOptions(options: RequestOptions): void {
  */
 async function statementFor(
   context: CommandContext,
-  client: NodeClient,
+  transport: Transport,
   avatar: Avatar,
   { leave, from, invite, peerId, unsigned, json }: RequestOptions,
 ): Promise<HostingStatement> {
-  const { peer_id, network } = await client.status()
+  const { peer_id, network } = await readStatus(transport)
   const stated = printable(peer_id)
   if (peerId !== undefined && peerId !== peer_id) {
     throw new CliError(
       'refused',
-      `wrong peer id: the node at ${client.url} states ${stated}, and --peer-id is ${printable(peerId)}. Nothing was signed. ` +
+      `wrong peer id: the node at ${transport.url} states ${stated}, and --peer-id is ${printable(peerId)}. Nothing was signed. ` +
         'Check the address with --node URL, or ask the operator for the peer id.',
     )
   }
@@ -150,20 +152,21 @@ async function statementFor(
 }
 
 /** Sends the request of an owner. A statement that is no later than one before it is signed again, once, a second later. */
-async function askHosting(
+async function sendRequest(
   context: CommandContext,
-  client: NodeClient,
+  transport: Transport,
   options: RequestOptions,
 ): Promise<HostingAnswer> {
   const { signed, signature, key } = options
-  if (signed !== undefined && signature !== undefined) return await client.askHosting({ statement: signed, signature })
+  if (signed !== undefined && signature !== undefined)
+    return await askHosting(transport, { statement: signed, signature })
   const secretKey = await readKeyFile(context, key)
-  const statement = await statementFor(context, client, avatarOf(secretKey), options)
-  const ask = async (created_at: number) => await client.askHosting(sign({ ...statement, created_at }, secretKey))
+  const statement = await statementFor(context, transport, avatarOf(secretKey), options)
+  const ask = async (created_at: number) => await askHosting(transport, sign({ ...statement, created_at }, secretKey))
   try {
     return await ask(statement.created_at)
   } catch (error) {
-    if (!(error instanceof CliError) || error.refusal?.code !== 'stale_statement') throw error
+    if (!(error instanceof ClientError) || error.nodeCode !== 'stale_statement') throw error
     await sleep(NEXT_SECOND_MS)
     return await ask(now(context))
   }
@@ -179,26 +182,24 @@ function now(context: CommandContext): number {
   return Math.floor(context.environment.clock.now() / 1_000)
 }
 
-type Pull = NonNullable<HostedAnswer['pull']>
-
-async function untilPulled(context: CommandContext, client: NodeClient, avatar: Avatar): Promise<Pull> {
+async function untilPulled(context: CommandContext, transport: Transport, avatar: Avatar): Promise<PullAnswer> {
   context.note('The node fetches what is there …')
   for (;;) {
-    const { pull } = await client.hosted(avatar)
-    if (pull === null) throw new CliError('refused', `The node at ${client.url} says nothing of the fetching.`)
+    const { pull } = await readHosted(transport, avatar)
+    if (pull === null) throw new CliError('refused', `The node at ${transport.url} says nothing of the fetching.`)
     if (pull.state === 'done' || pull.state === 'failed') return pull
     await sleep(POLL_MS)
   }
 }
 
-function report(context: CommandContext, pull: Pull): void {
+function report(context: CommandContext, pull: PullAnswer): void {
   if (pull.state === 'failed') {
     throw new CliError('refused', `The avatar is taken in, but its records are not all there. ${pullText(pull)}`)
   }
   context.note(pullText(pull))
 }
 
-function pullText({ state, from, stored, duplicate, refused, message }: Pull): string {
+function pullText({ state, from, stored, duplicate, refused, message }: PullAnswer): string {
   const counts = `${countText(stored, 'record')} new, ${duplicate} there already, ${refused} not taken`
   const why = message === null ? '' : `: ${printable(message)}`
   return `fetching from ${printable(from)}: ${printable(state)}${why} (${counts})`

@@ -1,5 +1,5 @@
-import type { RecordBody } from '../../record/types.ts'
-import type { RecordAnswer } from './answers.ts'
+import type { RecordBody, VerifiedRecord } from '../../record/types.ts'
+import type { RecordStatus } from '../../state/avatar-state.ts'
 import { countText, printable, timeText } from './text.ts'
 
 /** Changed keys that a line of text names one by one. */
@@ -24,13 +24,13 @@ export interface LogEntry {
   readonly namespaces?: number
   readonly parts?: number
   readonly id: string
-  readonly status: string
+  readonly status: RecordStatus
 }
 
 /** Heads of the columns of `rowOf`. */
 export const COLUMNS = ['COUNTER', 'TIME', 'NAMESPACE', 'CHANGES', 'STATUS', 'ID']
 
-export function entryOf({ id, status }: RecordAnswer, body: RecordBody): LogEntry {
+export function entryOf({ id, body }: VerifiedRecord, status: RecordStatus): LogEntry {
   const common = { counter: body.counter, created_at: body.created_at, type: body.type }
   if (body.type !== 'patch') {
     const parts = body.type === 'snapshot' ? { parts: body.parts.length } : {}
@@ -61,7 +61,7 @@ export function rowOf(entry: LogEntry): string[] {
   const { platform = '', identity = '', set = [], deleted = [], keys = 0 } = entry
   const changes = [...set, ...deleted.map((key) => `-${key}`)].slice(0, MAX_SHOWN_KEYS).map((key) => brief(key))
   if (keys > changes.length) changes.push(`… (${keys})`)
-  // The avatar's own namespace has the avatar as its identity, which everybody who reads this has just typed.
+  // The avatar's own namespace has the avatar as its identity, which the reader has just typed.
   const namespace = platform === 'nextid' ? platform : `${platform} ${brief(identity)}`
   return [...start, namespace, changes.join(' '), ...end]
 }

@@ -1,66 +1,33 @@
-import { messageOf } from '../../platform/errors.ts'
-import type { Avatar, Citation, RecordBody, RecordId } from '../../record/types.ts'
-import { foldRecords } from '../../state/fold.ts'
-import { selectEngine } from '../../verify/select-engine.ts'
-import type { RecordAnswer } from './answers.ts'
+import { recordText } from '../../client/sign-patch.ts'
+import type { Avatar, Citation, VerifiedRecord } from '../../record/types.ts'
+import { findForks, type Fork } from '../../state/forks.ts'
 import type { CommandContext } from './context.ts'
-import { CliError } from './errors.ts'
-import { findForks } from './forks.ts'
-import type { Fork } from './forks.ts'
-import { checkRecord } from './local-check.ts'
 import { COLUMNS, entryOf, rowOf } from './log-entry.ts'
-import type { NodeClient } from './node-client.ts'
-import { readRecords } from './records-reader.ts'
-import { countText, jsonText, printable, table } from './text.ts'
-
-interface Held extends RecordAnswer {
-  readonly body: RecordBody
-}
+import type { AvatarLog } from './read-log.ts'
+import { countText, jsonText, table } from './text.ts'
 
 /**
- * `log --forks`: the visible records that were written concurrently, newest fork first. What is concurrent is found on this
- * machine, from verified records; a fork is shown with as many of its records as the limit leaves, its newest.
+ * `log --forks`: the visible records that were written concurrently, newest fork first, found from verified records. A fork
+ * is shown with as many of its newest records as the limit leaves.
  *
  * @param options.limit records shown in all
  */
-export async function showForks(
+export function showForks(
   context: CommandContext,
-  client: NodeClient,
   avatar: Avatar,
+  log: AvatarLog,
   options: { readonly limit: number; readonly json?: true },
-): Promise<void> {
-  const [engine, view] = await Promise.all([selectEngine(), client.avatar(avatar)])
-  if (view === undefined) throw new CliError('refused', `The node at ${client.url} has nothing of ${avatar}.`)
-  let held = new Map<RecordId, Held>()
-  let invalid: string[] = []
-  await readRecords(client, avatar, () => {
-    held = new Map()
-    invalid = []
-    return (record) => {
-      try {
-        held.set(record.id, { ...record, body: checkRecord(engine, view.network, avatar, record).body })
-      } catch (error) {
-        invalid.push(`${record.id}: ${printable(messageOf(error))}`)
-      }
-    }
-  })
-  const { base } = foldRecords(avatar, held.values())
-  const forks = findForks(held, base).toReversed()
+): void {
+  const records = new Map([...log.local.records].map((record) => [record.id, record]))
+  const forks = findForks(records, log.local.base).toReversed()
   const shown = limited(forks, options.limit)
-  if (options.json)
-    context.out(jsonText({ avatar, total: forks.length, forks: shown.map((each) => forkJson(each, held)) }))
-  else if (forks.length === 0) context.out('Nothing was written concurrently: its visible history is one line.')
-  else {
-    context.out(shown.map((each) => forkText(each, held)).join('\n\n'))
-    const left = forks.reduce((sum, { records }) => sum + records.length, 0) - options.limit
-    if (left > 0) context.note(`${countText(left, 'older record')} in forks not shown; use --limit to see more.`)
+  if (options.json) {
+    return context.out(jsonText({ avatar, total: forks.length, forks: shown.map((each) => forkJson(each, log)) }))
   }
-  if (invalid.length > 0) {
-    throw new CliError(
-      'unverified',
-      `The node sent ${countText(invalid.length, 'invalid record')}:\n${invalid.join('\n')}`,
-    )
-  }
+  if (forks.length === 0) return context.out('Nothing was written concurrently: its visible history is one line.')
+  context.out(shown.map((each) => forkText(each, log)).join('\n\n'))
+  const left = forks.reduce((sum, { records }) => sum + records.length, 0) - options.limit
+  if (left > 0) context.note(`${countText(left, 'older record')} in forks not shown; use --limit to see more.`)
 }
 
 /** A fork, and those of its records that are shown, newest first. */
@@ -79,30 +46,32 @@ function limited(forks: readonly Fork[], limit: number): ShownFork[] {
   })
 }
 
-function forkJson({ fork: { open, records, ends }, shown }: ShownFork, held: ReadonlyMap<RecordId, Held>) {
+function forkJson({ fork: { open, records, ends }, shown }: ShownFork, log: AvatarLog) {
   return {
     open,
     total: records.length,
     ends: ends.map(({ counter, id }) => ({ counter, id })),
-    records: shown.flatMap(({ id }) => {
-      const record = held.get(id)
-      return record === undefined
-        ? []
-        : [{ ...entryOf(record, record.body), payload: record.payload, signature: record.signature }]
-    }),
+    records: recordsOf(shown, log).map((record) => ({
+      ...entryOf(record, log.statusOf(record)),
+      ...recordText(record),
+    })),
   }
 }
 
-function forkText({ fork: { open, records, ends }, shown }: ShownFork, held: ReadonlyMap<RecordId, Held>): string {
+function forkText({ fork: { open, records, ends }, shown }: ShownFork, log: AvatarLog): string {
   const isEnd = new Set(ends.map(({ id }) => id))
-  const rows = shown.flatMap(({ id }) => {
-    const record = held.get(id)
-    return record === undefined ? [] : [[isEnd.has(id) ? '*' : '', ...rowOf(entryOf(record, record.body))]]
-  })
+  const rows = recordsOf(shown, log).map((record) => [
+    isEnd.has(record.id) ? '*' : '',
+    ...rowOf(entryOf(record, log.statusOf(record))),
+  ])
   const [first, last] = [records[0]?.counter ?? 0, records.at(-1)?.counter ?? 0]
   const joined = open ? 'open: no write has joined its ends yet' : 'joined by what came after'
   return (
     `fork of ${countText(records.length, 'record')}, counters ${first} to ${last}, ${countText(ends.length, 'end')} (*); ${joined}\n` +
     table([['', ...COLUMNS], ...rows])
   )
+}
+
+function recordsOf(places: readonly Citation[], { local }: AvatarLog): VerifiedRecord[] {
+  return places.flatMap(({ id }) => local.get(id) ?? [])
 }

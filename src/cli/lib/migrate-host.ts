@@ -1,36 +1,44 @@
 import { messageOf } from '../../platform/errors.ts'
+import { createDeadline } from '../../client/deadline.ts'
+import { ClientError } from '../../client/errors.ts'
+import { framesOf } from '../../client/event-stream.ts'
+import type { NodeApi } from '../../client/node-api.ts'
+import { readStatus } from '../../client/node-info.ts'
 import { HostError } from '../../migrate/errors.ts'
-import type { HttpHost, AvatarStatus } from '../../migrate/types.ts'
+import type { AvatarStatus, HttpHost } from '../../migrate/types.ts'
+import { readReceipt } from '../../receipt/hosts.ts'
 import type { Avatar } from '../../record/types.ts'
-import { CliError } from './errors.ts'
-import { createNodeClient } from './node-client.ts'
+import { toCliError } from './client-error.ts'
+import { nodeAt } from './node.ts'
 
 /** A request with 500 records on a busy node; a page with the greatest records on a slow line. */
 const TIMEOUT_MS = 60_000
 /** An event stream is silent for 15 s at most (docs/protocol.md, "Events"). */
 const SILENCE_MS = 45_000
+/** Codes of a document that is too large, or cannot be read. */
+const UNREADABLE: ReadonlySet<string> = new Set(['bad_answer', 'answer_too_large'])
 /** Statuses with which a node asks for patience. */
 const BUSY_STATUSES: ReadonlySet<number> = new Set([408, 429, 503])
 
 /**
- * A host of a migration, by the node client.
+ * A host of a migration, by the client.
  *
- * @throws CliError `usage` where the URL cannot be used
+ * @throws ClientError `usage` where the URL cannot be used
  */
 export function createHttpHost(url: string): HttpHost {
-  const client = createNodeClient(url, { timeoutMs: TIMEOUT_MS })
+  const api = nodeAt(url, { timeoutMs: TIMEOUT_MS })
   /** Whether the document of an avatar was more than is read: then its receipt tells enough. */
   let isLarge = false
 
   async function avatarStatus(avatar: Avatar): Promise<AvatarStatus | undefined> {
     if (isLarge) return receiptStatus(avatar)
     try {
-      const answer = await client.avatar(avatar)
+      const answer = await api.document(avatar)
       if (answer === undefined) return undefined
       const { head, digest, pending, missing, tips, base } = answer
       return { head, digest, records: null, gaps: { pending, ...missing }, tips, base }
     } catch (error) {
-      const isAnswer = error instanceof CliError && error.code === 'refused' && error.refusal === undefined
+      const isAnswer = error instanceof ClientError && UNREADABLE.has(error.code)
       const short = isAnswer ? await receiptStatus(avatar).catch(() => undefined) : undefined
       if (short === undefined) throw error
       isLarge = true
@@ -39,7 +47,7 @@ export function createHttpHost(url: string): HttpHost {
   }
 
   async function receiptStatus(avatar: Avatar): Promise<AvatarStatus | undefined> {
-    const receipt = await client.receipt(avatar)
+    const receipt = await api.receipt(avatar, (value) => readReceipt(avatar, value))
     if (receipt === undefined) return undefined
     const { head, id, digest, records } = receipt
     return { head, digest, records, gaps: null, tips: id === null ? [] : [{ counter: head, id }], base: null }
@@ -49,14 +57,14 @@ export function createHttpHost(url: string): HttpHost {
     url,
     status: () =>
       told(async () => {
-        const { network, epoch } = await client.status()
+        const { network, epoch } = await readStatus(api.transport)
         return { network, epoch: typeof epoch === 'string' ? epoch : '' }
       }),
     avatarStatus: (avatar) => told(() => avatarStatus(avatar)),
-    records: (avatar, cursor) => told(() => client.records(avatar, cursor)),
-    submit: (records) => told(() => client.submit(records)),
-    follow: (avatar, changed, signal) =>
-      follow(`${url.replace(/\/+$/, '')}/v2/events?avatar=${avatar}`, changed, signal),
+    records: (avatar, cursor) =>
+      told(async () => (await api.records(avatar, cursor)) ?? { records: [], digest: '', cursor: null }),
+    submit: (records) => told(() => api.submit(records)),
+    follow: (avatar, changed, signal) => follow(api, avatar, changed, signal),
   }
 }
 
@@ -65,37 +73,29 @@ async function told<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call()
   } catch (error) {
-    if (!(error instanceof CliError)) throw error
-    const { refusal } = error
-    const isBusy = refusal !== undefined && BUSY_STATUSES.has(refusal.status)
-    throw new HostError(error.message, {
-      code: refusal?.code,
+    if (!(error instanceof ClientError)) throw error
+    const isBusy = BUSY_STATUSES.has(error.status ?? 0)
+    throw new HostError(toCliError(error).message, {
+      code: error.nodeCode,
       isUnreachable: error.code === 'unreachable',
-      ...(isBusy ? { retry: { afterSeconds: refusal.retryAfterSeconds } } : {}),
+      ...(isBusy ? { retry: { afterSeconds: error.retryAfterSeconds } } : {}),
     })
   }
 }
 
 /** Listens to server-sent events; what they say is not needed, only that there are some. */
-async function follow(address: string, changed: () => void, signal: AbortSignal): Promise<void> {
-  const silence = new AbortController()
-  const end = (): void => silence.abort()
-  let timer = setTimeout(end, SILENCE_MS)
-  signal.addEventListener('abort', end)
+async function follow(api: NodeApi, avatar: Avatar, changed: () => void, signal: AbortSignal): Promise<void> {
+  const deadline = createDeadline([signal], SILENCE_MS)
   try {
-    const response = await fetch(address, { signal: silence.signal, headers: { accept: 'text/event-stream' } })
-    if (!response.ok) return await response.body?.cancel()
-    for await (const chunk of response.body ?? []) {
-      clearTimeout(timer)
-      timer = setTimeout(end, SILENCE_MS)
-      if (Buffer.from(chunk).includes('event:')) changed()
+    for await (const frames of framesOf(await api.events(avatar, null, deadline), deadline)) {
+      if (frames.some(({ event }) => event !== '')) changed()
     }
   } catch (error) {
-    if (silence.signal.aborted) return
+    if (deadline.signal.aborted) return
+    // A node without such a stream is looked at from time to time.
+    if (error instanceof ClientError && (error.code === 'refused' || error.code === 'bad_answer')) return
     throw new HostError(messageOf(error), { isUnreachable: true })
   } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', end)
-    silence.abort()
+    deadline.abort()
   }
 }

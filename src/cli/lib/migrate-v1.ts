@@ -1,15 +1,16 @@
+import { checkNode, type NodeCheck } from '../../client/check-node.ts'
+import { differingNamespace } from '../../client/json.ts'
+import type { NodeApi } from '../../client/node-api.ts'
+import { readStatus } from '../../client/node-info.ts'
+import type { PlannedSnapshot } from '../../client/snapshot-plan.ts'
 import type { SignatureEngine } from '../../record/engine.ts'
 import { avatarOf } from '../../record/keys.ts'
 import type { Avatar, StateEntry } from '../../record/types.ts'
 import { confirm } from './ask.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
-import { differingNamespace } from './json-equal.ts'
 import { readKeyFile } from './key-file.ts'
-import type { LocalCheck } from './local-check.ts'
-import { createNodeClient } from './node-client.ts'
-import type { NodeClient } from './node-client.ts'
-import type { PlannedSnapshot } from './snapshot-records.ts'
+import { nodeAt } from './node.ts'
 import { countText, jsonText, printable, table } from './text.ts'
 import { unsignedText, writeUnsignedFile } from './unsigned-file.ts'
 import { contentsOf, sayable } from './v1-contents.ts'
@@ -46,20 +47,19 @@ const MAX_LISTED = 20
 export async function migrateFromV1(options: MigrateV1Options, context: CommandContext): Promise<void> {
   const { avatar, fromV1, to } = options
   const secretKey = await keyOf(options, context)
-  const client = createNodeClient(to)
-  const [{ selectEngine }, { checkAvatar }, { planOn }] = await Promise.all([
+  const api = nodeAt(to)
+  const [{ selectEngine }, { planOn }] = await Promise.all([
     import('../../verify/select-engine.ts'),
-    import('./local-check.ts'),
-    import('./snapshot-records.ts'),
+    import('../../client/snapshot-plan.ts'),
   ])
   const engine = await selectEngine()
   const read = contentsOf(avatar, await readV1(fromV1, avatar))
   if (read.namespaces.length + read.problems.length === 0) {
     throw new CliError('refused', `${fromV1} has nothing of ${avatar}.`)
   }
-  const check = await checkAvatar(client, engine, avatar)
-  checkSound(client, check)
-  const network = check?.answer.network ?? (await client.status()).network
+  const check = await checkNode(api, engine, avatar)
+  checkSound(api, check)
+  const network = check?.document.network ?? (await readStatus(api.transport)).network
   const now = Math.floor(context.environment.clock.now() / 1000)
   const uuid = '00000000-0000-4000-8000-000000000000'
   const prev = check?.fold.tips ?? []
@@ -73,16 +73,16 @@ export async function migrateFromV1(options: MigrateV1Options, context: CommandC
     if (differing === undefined) {
       if (options.json)
         context.out(jsonText({ ...report(options, contents), status: 'unchanged', digest: check.fold.digest }))
-      else context.out(`${client.url} holds just that already; there is nothing to do.`)
+      else context.out(`${api.url} holds just that already; there is nothing to do.`)
       return
     }
-    await checkReplace(context, client, options, check, differing)
+    await checkReplace(context, api, options, check, differing)
   }
 
   const planned = planOn(check, { avatar, network, namespaces, now, keccak: engine.keccak256 })
   if (planned.resumed) context.note('An earlier run has begun this snapshot; only what is missing is still to be sent.')
-  if (secretKey === undefined) return await writeUnsigned(context, client, options, contents, planned)
-  await move(context, { client, engine }, options, { contents, planned, check, secretKey })
+  if (secretKey === undefined) return await writeUnsigned(context, api, options, contents, planned)
+  await move(context, { api, engine }, options, { contents, planned, check, secretKey })
 }
 
 async function keyOf(options: MigrateV1Options, context: CommandContext): Promise<Uint8Array | undefined> {
@@ -102,12 +102,12 @@ async function keyOf(options: MigrateV1Options, context: CommandContext): Promis
 }
 
 /** @throws CliError where the new node does not show what its records say */
-function checkSound(client: NodeClient, check: LocalCheck | undefined): void {
+function checkSound(api: NodeApi, check: NodeCheck | undefined): void {
   const [difference] = check?.differences ?? []
   if (difference === undefined) return
   throw new CliError(
     'unverified',
-    `What the node at ${client.url} says of the avatar is not what its records say; nothing was signed: ${printable(difference)}`,
+    `What the node at ${api.url} says of the avatar is not what its records say; nothing was signed: ${printable(difference)}`,
   )
 }
 
@@ -137,14 +137,14 @@ function checkProblems({ namespaces, problems }: V1Contents, skip: boolean): voi
 
 async function checkReplace(
   context: CommandContext,
-  client: NodeClient,
+  api: NodeApi,
   options: MigrateV1Options,
-  check: LocalCheck,
+  check: NodeCheck,
   differing: Pick<StateEntry, 'platform' | 'identity'>,
 ): Promise<void> {
   const where = printable(`${differing.platform} ${differing.identity}`)
   const what =
-    `${client.url} shows something else of this avatar already (${countText(check.fold.namespaces.length, 'namespace')}, ` +
+    `${api.url} shows something else of this avatar already (${countText(check.fold.namespaces.length, 'namespace')}, ` +
     `different in ${where}), and a snapshot takes the place of all of it.`
   if (options.replace !== true) {
     throw new CliError('failed', `${what} Nothing was signed. To replace it by what ${options.fromV1} says: --replace`)
@@ -154,7 +154,7 @@ async function checkReplace(
 
 async function writeUnsigned(
   context: CommandContext,
-  client: NodeClient,
+  api: NodeApi,
   options: MigrateV1Options,
   contents: V1Contents,
   planned: PlannedSnapshot,
@@ -163,23 +163,23 @@ async function writeUnsigned(
   await writeUnsignedFile(context, file, planned.records)
   const ids = planned.records.map(({ id }) => id)
   if (options.json) return context.out(jsonText({ ...report(options, contents), status: 'unsigned', file, ids }))
-  context.out(unsignedText(file, ids.length, client.url))
+  context.out(unsignedText(file, ids.length, api.url))
   return context.note('Then run this command once more: it says whether the new node holds what the old one says.')
 }
 
 async function move(
   context: CommandContext,
-  { client, engine }: { readonly client: NodeClient; readonly engine: SignatureEngine },
+  { api, engine }: { readonly api: NodeApi; readonly engine: SignatureEngine },
   options: MigrateV1Options,
   what: {
     readonly contents: V1Contents
     readonly planned: PlannedSnapshot
-    readonly check: LocalCheck | undefined
+    readonly check: NodeCheck | undefined
     readonly secretKey: Uint8Array
   },
 ): Promise<void> {
   const [{ signPlan }, { submitSnapshot, meanwhileTexts }] = await Promise.all([
-    import('./snapshot-records.ts'),
+    import('../../client/snapshot-plan.ts'),
     import('./snapshot-submit.ts'),
   ])
   const { avatar, fromV1, to } = options
@@ -187,7 +187,7 @@ async function move(
   const { namespaces } = contents
   const before = new Set(check?.records.map(({ id }) => id))
   const signed = signPlan(planned, secretKey)
-  const outcome = await submitSnapshot({ context, client, engine }, avatar, planned, signed, namespaces, before)
+  const outcome = await submitSnapshot({ context, api, engine }, avatar, planned, signed, namespaces, before)
   for (const text of meanwhileTexts(outcome)) context.note(text)
   if (outcome.concurrent === 0) await compareAnswers(context, options, contents)
 

@@ -1,4 +1,7 @@
 import { codeOf, messageOf } from '../../platform/errors.ts'
+import { ClientError } from '../../client/errors.ts'
+import { nodeAddress } from '../../client/node-pool.ts'
+import { createOperatorApi } from '../../client/operator-api.ts'
 import type { Config } from '../../config/load.ts'
 import { readOperatorToken } from '../../hosting/operator-token.ts'
 import type { HostingCounts, HostingEntry, HostingListName, HostingMode, HostingPolicy } from '../../hosting/types.ts'
@@ -6,8 +9,7 @@ import type { Avatar } from '../../record/types.ts'
 import { dataDirConfig, noteAssumed, openPlace } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
-import { connectionProblem, notANode, parseUrl, readBounded } from './node-client.ts'
-import { printable } from './text.ts'
+import { transportOptions } from './node.ts'
 
 export interface HostingPage {
   readonly entries: readonly HostingEntry[]
@@ -44,11 +46,8 @@ export interface OperatorOptions {
 
 /** Dropping what is held of a thousand avatars takes a while. */
 const TIMEOUT_MS = 120_000
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024
-/** Avatars in one request, and entries in one answer. */
-const AVATARS_PER_REQUEST = 250
+/** Entries in one answer. */
 const PAGE = 1_000
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/
 
 /**
  * Gets at a node's hosting as its operator: by the token in its data directory where it runs, else in the directory itself.
@@ -99,71 +98,24 @@ async function openStopped(context: CommandContext, config: Config, url: string)
 }
 
 function createRunning(url: string, token: string, dataDir: string): Omit<Operator, 'mode' | 'policy'> {
-  const base = parseUrl(url)
-  const { protocol, hostname } = new URL(base)
-  if (protocol === 'http:' && !LOOPBACK.test(hostname)) {
-    throw new CliError('usage', `The operator's token is not sent in the clear to ${hostname}. Use https, or a tunnel.`)
-  }
-
-  async function call<T>(path: string, body?: unknown): Promise<T> {
-    let response: Response
-    let text: string
-    try {
-      response = await fetch(`${base}/v2/operator/${path}`, {
-        method: body === undefined ? 'GET' : 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        // The token is for this address alone.
-        redirect: 'error',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      })
-      text = await readBounded(response, MAX_ANSWER_BYTES)
-    } catch (error) {
-      if (error instanceof CliError) throw error
-      throw new CliError(
-        'unreachable',
-        `Cannot reach the node at ${url}: ${connectionProblem(error)}. Name another with --node URL.`,
-      )
-    }
-    if (response.status === 401) {
-      const what = `The node at ${url} is not the one whose data is in ${dataDir}.`
-      throw new CliError('refused', `${what} Name the right ones with --node URL and --data-dir DIR.`)
-    }
-    if (response.status !== 200)
-      throw new CliError('refused', `The node at ${url} refuses: ${printable(problemOf(text))}`)
-    try {
-      return JSON.parse(text) as T
-    } catch {
-      throw new CliError('refused', notANode(url, 'it is not JSON'))
-    }
-  }
-
+  const api = createOperatorApi(nodeAddress(url), token, transportOptions({ timeoutMs: TIMEOUT_MS }))
+  const told = async <T>(work: Promise<T>): Promise<T> =>
+    await work.catch((error: unknown) => {
+      throw ownNodeError(error, url, dataDir)
+    })
   return {
-    list(name, after) {
-      const query = new URLSearchParams({
-        list: name,
-        limit: String(PAGE),
-        ...(after === null ? {} : { cursor: after }),
-      })
-      return call(`hosting?${query}`)
-    },
-    async change(action, avatars, forget) {
-      for (let at = 0; at < avatars.length; at += AVATARS_PER_REQUEST) {
-        await call('hosting', { action, forget, avatars: avatars.slice(at, at + AVATARS_PER_REQUEST) })
-      }
-    },
-    tidy: async () => (await call<{ dropped: number }>('hosting/tidy', {})).dropped,
-    invite: async (count) => (await call<{ codes: string[] }>('invites', { count })).codes,
-    revokeInvites: async () => (await call<{ revoked: number }>('invites/revoke', {})).revoked,
+    list: (name, after) => told(api.list(name, after, PAGE)),
+    change: (action, avatars, forget) => told(api.change(action, avatars, forget)),
+    tidy: () => told(api.tidy()),
+    invite: (count) => told(api.invite(count)),
+    revokeInvites: () => told(api.revokeInvites()),
     close: () => Promise.resolve(),
   }
 }
 
-function problemOf(text: string): string {
-  try {
-    const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown }
-    return `${String(code)}: ${String(message)}`
-  } catch {
-    return 'without a reason'
-  }
+/** The error to throw where a node does not take the token of a data directory. */
+export function ownNodeError(error: unknown, url: string, dataDir: string): unknown {
+  if (!(error instanceof ClientError) || (error.status !== 401 && error.status !== 404)) return error
+  const what = `The node at ${url} is not the one whose data is in ${dataDir}.`
+  return new CliError('refused', `${what} Name the right ones with --node URL and --data-dir DIR.`)
 }

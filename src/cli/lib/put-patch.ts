@@ -6,6 +6,8 @@ import { randomUUID } from 'node:crypto'
 
 import { createClient, ClientError, privateKeySigner } from '../../client/index.ts'
 import type { Client, Progress, VerifiedAvatar } from '../../client/index.ts'
+import type { NodeApi } from '../../client/node-api.ts'
+import { readStatus } from '../../client/node-info.ts'
 import { splitPatch } from '../../client/split-patch.ts'
 import type { Target } from '../../client/split-patch.ts'
 import type { Clock } from '../../platform/environment.ts'
@@ -16,15 +18,13 @@ import { MAX_PREV } from '../../record/limits.ts'
 import { compareCitations } from '../../record/order.ts'
 import { encodePayload } from '../../record/payload.ts'
 import type { Avatar, Citation, JsonObject, RecordId } from '../../record/types.ts'
+import { toCliError } from './client-error.ts'
 import { CliError } from './errors.ts'
-import type { CliErrorCode } from './errors.ts'
-import { createNodeClient } from './node-client.ts'
 import { printable } from './text.ts'
 
 /** Where to write, and when it is. */
 export interface PutPlace {
-  /** Address of the node. */
-  readonly node: string
+  readonly api: NodeApi
   readonly clock: Clock
   /** Called with words on the work, where it takes long. */
   readonly note?: (text: string) => void
@@ -56,20 +56,18 @@ const LIES: ReadonlySet<string> = new Set(['invalid_record', 'foreign_record', '
 /**
  * Signs a patch on the verified tips of its avatar, and gives it to a node; again, where a snapshot superseded it meanwhile.
  *
- * @throws CliError where the node cannot be used or the patch breaks a rule of the protocol
+ * @throws CliError, ClientError where the node cannot be used or the patch breaks a rule of the protocol
  */
 export async function putPatch(
   place: PutPlace,
   { secretKey, ...patch }: Patch & { readonly secretKey: Uint8Array },
 ): Promise<PutDone> {
-  return await asCliError(async () => {
-    const { client } = await verified(place, avatarOf(secretKey))
-    const { avatar, status, records } = await client.put({ signer: privateKeySigner(secretKey), ...patch })
-    const places = records.map(({ id, counter }) => ({ counter, id }))
-    const last = places.at(-1)
-    if (last === undefined || status === 'unchanged') throw new CliError('failed', 'There was nothing to write.')
-    return { status, avatar, records: places, ...last }
-  })
+  const { client } = await verified(place, avatarOf(secretKey))
+  const { avatar, status, records } = await client.put({ signer: privateKeySigner(secretKey), ...patch })
+  const places = records.map(({ id, counter }) => ({ counter, id }))
+  const last = places.at(-1)
+  if (last === undefined || status === 'unchanged') throw new CliError('failed', 'There was nothing to write.')
+  return { status, avatar, records: places, ...last }
 }
 
 /** A payload that is still to be signed. */
@@ -84,39 +82,39 @@ export interface UnsignedPayload {
  * @throws CliError as `putPatch`
  */
 export async function unsignedPatch(place: PutPlace, avatar: Avatar, patch: Patch): Promise<UnsignedPayload[]> {
-  return await asCliError(async () => {
-    const { known } = await verified(place, avatar)
-    const { platform, identity } = patch
-    const target: Target = { avatar, network: known.network, platform, identity }
-    const createdAt = Math.floor(place.clock.now() / 1000)
-    let open = [...known.tips]
-    return splitPatch(target, patch.patch).map((piece) => {
-      const body = buildPatch({ ...target, patch: piece, prev: open, createdAt, uuid: randomUUID() })
-      const payload = encodePayload(body)
-      const id = recordId(payload)
-      // Tips beyond those that fit are cited by the payloads that follow.
-      open = [...open.slice(0, -MAX_PREV), { counter: body.counter, id }].sort(compareCitations)
-      return { id, payload: new TextDecoder().decode(payload) }
-    })
+  const { known } = await verified(place, avatar)
+  const { platform, identity } = patch
+  const target: Target = { avatar, network: known.network, platform, identity }
+  const createdAt = Math.floor(place.clock.now() / 1000)
+  let open = [...known.tips]
+  return splitPatch(target, patch.patch).map((piece) => {
+    const body = buildPatch({ ...target, patch: piece, prev: open, createdAt, uuid: randomUUID() })
+    const payload = encodePayload(body)
+    const id = recordId(payload)
+    // Tips beyond those that fit are cited by the payloads that follow.
+    open = [...open.slice(0, -MAX_PREV), { counter: body.counter, id }].sort(compareCitations)
+    return { id, payload: new TextDecoder().decode(payload) }
   })
 }
 
-/** @throws CliError `unverified` where the node's records are not what it says; ClientError where it cannot be read */
+/** @throws CliError where the node cannot be read; `unverified` where its records are not what it says */
 async function verified(
-  { node, clock, note }: PutPlace,
+  { api, clock, note }: PutPlace,
   avatar: Avatar,
 ): Promise<{ client: Client; known: VerifiedAvatar }> {
   // Loaded here, so that other commands start without the native libraries.
   const { selectEngine } = await import('../../verify/select-engine.ts')
-  const { network } = await createNodeClient(node).status()
-  const client = createClient({ nodes: [node], network, engine: await selectEngine(), now: () => clock.now() })
+  const { network } = await readStatus(api.transport)
+  const client = createClient({ nodes: [api.url], network, engine: await selectEngine(), now: () => clock.now() })
   let isNoted = false
   const onProgress = ({ total }: Progress): void => {
     if (isNoted || total < QUIET_RECORDS) return
     isNoted = true
     note?.(`Verifying ${total} records of the avatar first …`)
   }
-  const known = await asCliError(() => client.getVerified(avatar, { onProgress }), 'Nothing was signed. ')
+  const known = await client.getVerified(avatar, { onProgress }).catch((error: unknown) => {
+    throw error instanceof ClientError ? toCliError(error, 'Nothing was signed. ') : error
+  })
   const lie = known.problems.find(({ code }) => LIES.has(code))
   if (lie !== undefined) {
     throw new CliError('unverified', `Nothing was signed. ${printable(lie.message)} Ask another node with --node URL.`)
@@ -126,25 +124,4 @@ async function verified(
     throw new CliError('unreachable', `Nothing was signed. ${printable(failed?.message ?? 'No node answered.')}`)
   }
   return { client, known }
-}
-
-const CODES: Readonly<Partial<Record<ClientError['code'], CliErrorCode>>> = {
-  usage: 'usage',
-  unreachable: 'unreachable',
-  bad_answer: 'refused',
-  answer_too_large: 'refused',
-  refused: 'refused',
-  superseded: 'refused',
-  unconfirmed: 'refused',
-}
-
-/** @param prefix begins the message */
-async function asCliError<T>(work: () => Promise<T>, prefix = ''): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof ClientError)
-      throw new CliError(CODES[error.code] ?? 'failed', prefix + printable(error.message))
-    throw error
-  }
 }

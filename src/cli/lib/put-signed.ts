@@ -1,15 +1,18 @@
 import { messageOf } from '../../platform/errors.ts'
+import type { SubmitAnswer } from '../../client/answers.ts'
+import type { NodeApi } from '../../client/node-api.ts'
+import { readStatus } from '../../client/node-info.ts'
+import { STORED_STATUSES } from '../../client/delivery.ts'
+import { submitAll } from '../../client/submit-records.ts'
+import type { RecordText } from '../../client/types.ts'
 import { JsonTextError } from '../../record/errors.ts'
 import { parseExactJson } from '../../record/exact-json.ts'
 import { parseSignature } from '../../record/signature.ts'
 import type { JsonValue, RecordId } from '../../record/types.ts'
-import type { SubmitAnswer } from './answers.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
-import type { NodeClient } from './node-client.ts'
 import { inputName, readInput } from './read-input.ts'
-import { isKept, refusalsText, submitRecords } from './submit.ts'
-import type { TextRecord } from './submit.ts'
+import { refusalsText } from './refusals-text.ts'
 import { countText, jsonText, printable } from './text.ts'
 
 /** A snapshot of some hundred parts fits; an archive of more is for `import`, which streams. */
@@ -24,30 +27,29 @@ const MAX_INPUT_BYTES = 128 * 1024 * 1024
  */
 export async function putSigned(
   context: CommandContext,
-  client: NodeClient,
+  api: NodeApi,
   file: string,
   options: { readonly json: boolean },
 ): Promise<void> {
   const longer = 'For more there is "avatar-kv import"'
   const text = await readInput(context, { what: 'signed records', file, maxBytes: MAX_INPUT_BYTES, longer })
   const records = parseSigned(text, inputName(file))
-  const { network } = await client.status()
+  const { network } = await readStatus(api.transport)
   const ids = await verifyAll(records, network)
 
-  const answers = await submitRecords(client, records, (sent) =>
-    context.note(`${sent} of ${records.length} records sent …`),
-  )
+  const onSent = (sent: number): void => context.note(`${sent} of ${records.length} records sent …`)
+  const answers = await submitAll(api, records, { waits: true, onSent })
   const results = answers.map((answer, index) => ({ ...answer, id: ids[index] ?? answer.id }))
   if (options.json) context.out(jsonText({ results }))
   else context.out(countsText(answers))
   const refusals = refusalsText(answers)
-  if (refusals !== undefined) throw new CliError('refused', `The node at ${client.url}: ${refusals}`)
+  if (refusals !== undefined) throw new CliError('refused', `The node at ${api.url}: ${refusals}`)
   if (answers.some(({ status }) => status === 'pending')) {
     context.note('What is pending is kept, and shown once the node holds all records that it needs.')
   }
 }
 
-interface Signed extends TextRecord {
+interface Signed extends RecordText {
   /** As the file says. */
   readonly id: string | undefined
 }
@@ -129,7 +131,7 @@ async function verifyAll(records: readonly Signed[], network: string): Promise<R
 function countsText(answers: readonly SubmitAnswer[]): string {
   const counts = new Map<string, number>()
   for (const answer of answers) {
-    const status = isKept(answer) ? answer.status : 'not taken'
+    const status = STORED_STATUSES.has(answer.status) ? answer.status : 'not taken'
     counts.set(status, (counts.get(status) ?? 0) + 1)
   }
   return [...counts].map(([status, count]) => `${printable(status)}: ${countText(count, 'record')}`).join(', ')

@@ -34,7 +34,7 @@ export async function readInput(
   { what, file, maxBytes, longer }: InputOptions,
 ): Promise<string> {
   const failed = (why: string, cause?: unknown): CliError =>
-    new CliError('failed', `Cannot read ${what} from ${inputName(file)}: ${why}.`, undefined, { cause })
+    new CliError('failed', `Cannot read ${what} from ${inputName(file)}: ${why}.`, { cause })
   const chunks: Buffer[] = []
   let bytes = 0
   try {

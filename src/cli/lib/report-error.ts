@@ -1,7 +1,9 @@
 import { CommanderError } from 'commander'
 
+import { ClientError } from '../../client/errors.ts'
 import { codeOf, messageOf } from '../../platform/errors.ts'
 import { fileProblem } from '../../platform/files.ts'
+import { toCliError } from './client-error.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, EXIT_DONE, EXIT_FAILED, EXIT_USAGE } from './errors.ts'
 import { jsonText, printable } from './text.ts'
@@ -11,7 +13,6 @@ const EXPECTED_ERRORS = new Set([
   'ArchiveError',
   'BackupError',
   'CliError',
-  'ClientError',
   'ConfigError',
   'HostingError',
   'MigrateError',
@@ -54,7 +55,8 @@ export function wantsJson(args: readonly string[]): boolean {
  *
  * @returns the exit code
  */
-export function reportError(error: unknown, context: CommandContext, json: boolean): number {
+export function reportError(thrown: unknown, context: CommandContext, json: boolean): number {
+  const error = thrown instanceof ClientError ? toCliError(thrown) : thrown
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT_DONE
     // Commander has written the text already.

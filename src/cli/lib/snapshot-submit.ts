@@ -1,24 +1,24 @@
 /** Hands a signed snapshot to a node, and checks what has become of it there. */
+import { checkNode, type NodeCheck } from '../../client/check-node.ts'
+import { differingNamespace } from '../../client/json.ts'
+import type { NodeApi } from '../../client/node-api.ts'
+import type { PlannedSnapshot } from '../../client/snapshot-plan.ts'
+import { submitAll } from '../../client/submit-records.ts'
+import type { RecordText } from '../../client/types.ts'
 import type { SignatureEngine } from '../../record/engine.ts'
 import type { Avatar, RecordId, StateEntry } from '../../record/types.ts'
 import { foldRecords } from '../../state/fold.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
-import { differingNamespace } from './json-equal.ts'
-import { checkAvatar } from './local-check.ts'
-import type { LocalCheck } from './local-check.ts'
-import type { NodeClient } from './node-client.ts'
-import type { PlannedSnapshot } from './snapshot-records.ts'
-import { refusalsText, submitRecords } from './submit.ts'
-import type { TextRecord } from './submit.ts'
+import { refusalsText } from './refusals-text.ts'
 import { countText, printable } from './text.ts'
 
 /** What a snapshot has become. */
 export interface Outcome {
-  readonly check: LocalCheck
+  readonly check: NodeCheck
   /** Patches that others wrote meanwhile, and that stand on top of the snapshot. */
   readonly concurrent: number
-  /** Patches that came meanwhile and that the snapshot superseded: their authors must sign them anew. */
+  /** Patches that came meanwhile and that the snapshot superseded: their authors must sign them again. */
   readonly superseded: readonly RecordId[]
 }
 
@@ -30,16 +30,15 @@ export interface Outcome {
  * @throws CliError where the node did not take all, or does not show what was signed
  */
 export async function submitSnapshot(
-  { context, client, engine }: { context: CommandContext; client: NodeClient; engine: SignatureEngine },
+  { context, api, engine }: { context: CommandContext; api: NodeApi; engine: SignatureEngine },
   avatar: Avatar,
   planned: PlannedSnapshot,
-  signed: readonly TextRecord[],
+  signed: readonly RecordText[],
   namespaces: readonly StateEntry[],
   before: ReadonlySet<RecordId>,
 ): Promise<Outcome> {
-  const answers = await submitRecords(client, signed, (sent) =>
-    context.note(`${sent} of ${signed.length} records sent …`),
-  )
+  const onSent = (sent: number): void => context.note(`${sent} of ${signed.length} records sent …`)
+  const answers = await submitAll(api, signed, { waits: true, onSent })
   if (answers[0]?.status === 'superseded') {
     throw new CliError(
       'refused',
@@ -50,35 +49,35 @@ export async function submitSnapshot(
   if (refusals !== undefined) {
     throw new CliError(
       'refused',
-      `The node at ${client.url} did not take the whole snapshot, so that it has no effect yet. ${refusals}\n` +
+      `The node at ${api.url} did not take the whole snapshot, so that it has no effect yet. ${refusals}\n` +
         'Run the same command again: it goes on with what is missing.',
     )
   }
 
-  const check = await checkAvatar(client, engine, avatar)
+  const check = await checkNode(api, engine, avatar)
   if (check === undefined || check.differences.length > 0) {
     throw new CliError(
       'unverified',
-      `The node at ${client.url} took the snapshot, but what it shows is not what its records say: ` +
+      `The node at ${api.url} took the snapshot, but what it shows is not what its records say: ` +
         `${printable(check?.differences[0] ?? 'it has nothing of the avatar')}`,
     )
   }
-  return judge(client, avatar, planned, namespaces, before, check)
+  return judge(api, avatar, planned, namespaces, before, check)
 }
 
 function judge(
-  client: NodeClient,
+  api: NodeApi,
   avatar: Avatar,
   planned: PlannedSnapshot,
   namespaces: readonly StateEntry[],
   before: ReadonlySet<RecordId>,
-  check: LocalCheck,
+  check: NodeCheck,
 ): Outcome {
   const ours = new Set(planned.records.map(({ id }) => id))
   const { counter } = planned.plan.snapshot
   const { base } = check.fold
   if (base === null || (base.id !== planned.records[0]?.id && base.counter < counter)) {
-    throw new CliError('unverified', `The node at ${client.url} took all of the snapshot, but does not build on it.`)
+    throw new CliError('unverified', `The node at ${api.url} took all of the snapshot, but does not build on it.`)
   }
   if (base.id !== planned.records[0]?.id) {
     throw new CliError(
@@ -116,7 +115,7 @@ export function meanwhileTexts({ concurrent, superseded }: Pick<Outcome, 'concur
   }
   if (superseded.length > 0) {
     texts.push(
-      `${countText(superseded.length, 'write')} came meanwhile that the snapshot has superseded; sign anew what they said:` +
+      `${countText(superseded.length, 'write')} came meanwhile that the snapshot has superseded; sign again what they said:` +
         superseded.map((id) => `\n  ${id}`).join(''),
     )
   }

@@ -1,4 +1,4 @@
-import type { PeerAnswer, PeerSyncAnswer } from './answers.ts'
+import type { PeerAnswer, PeerSyncAnswer } from '../../client/node-info.ts'
 import { countText, printable, timeText } from './text.ts'
 
 /** What a session does, in words; a state that is not known here is shown as it is. */

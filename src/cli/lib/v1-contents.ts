@@ -1,5 +1,6 @@
 /** What a service of version 1 holds, as the contents of namespaces; and what of it no record can say. */
 import { messageOf } from '../../platform/errors.ts'
+import { sameJson } from '../../client/json.ts'
 import { buildPart } from '../../record/build.ts'
 import { parseAvatar } from '../../record/keys.ts'
 import { OWN_PLATFORM } from '../../record/members.ts'
@@ -10,7 +11,6 @@ import { snapshotFaults } from '../../snapshot/plan.ts'
 import type { SnapshotRequest } from '../../snapshot/plan.ts'
 import { isJsonObject } from '../../state/merge-patch.ts'
 import { CliError } from './errors.ts'
-import { sameJson } from './json-equal.ts'
 import { MAX_PROBLEMS } from './v1-reader.ts'
 import type { V1Proof } from './v1-reader.ts'
 

@@ -1,19 +1,20 @@
 import { messageOf } from '../../platform/errors.ts'
+import { nodeAddress } from '../../client/node-pool.ts'
 import { nestingOf } from '../../client/shapes.ts'
+import { createTransport } from '../../client/transport.ts'
 import { lossesOf, lossText } from '../../record/exact-json.ts'
 import type { JsonLoss } from '../../record/exact-json.ts'
 import { parseAvatar, uncompressedAvatar } from '../../record/keys.ts'
 import type { Avatar, JsonObject, JsonValue } from '../../record/types.ts'
 import { isJsonObject } from '../../state/merge-patch.ts'
 import { CliError } from './errors.ts'
-import { parseUrl, readBounded } from './node-client.ts'
+import { transportOptions } from './node.ts'
 import { printable } from './text.ts'
 
 /** A service far away, that looks everything up before it begins to answer. */
 const TIMEOUT_MS = 60_000
 /** All that an avatar has written, in one answer. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
-const MAX_ERROR_BYTES = 64 * 1024
 /** What is nested deeper than a content may be is named below; this keeps the walk there from overflowing the stack. */
 const MAX_NESTING = 1_000
 const MAX_PROOFS = 100_000
@@ -32,14 +33,18 @@ export interface V1Proof {
 /**
  * What a service of version 1 says that an avatar has written. Services before `avatar` call it `persona`.
  *
- * @throws CliError `usage` where the URL cannot be used; `unreachable` or `refused` where the answer is none, of somebody
- * else, or not what version 1 answers
+ * @throws ClientError where the service cannot be asked; CliError `refused` where its answer is about another avatar, or not what
+ * version 1 answers
  */
 export async function readV1(url: string, avatar: Avatar): Promise<V1Proof[]> {
-  const base = parseUrl(url)
+  const transport = createTransport(nodeAddress(url), transportOptions({ timeoutMs: TIMEOUT_MS }))
   const key = uncompressedAvatar(avatar)
-  const first = await get(`${base}/v1/kv?avatar=${key}`, url)
-  const answer = first.status === 400 ? await get(`${base}/v1/kv?persona=${key}`, url) : first
+  const get = async (name: string): Promise<{ status: number; text: string }> => {
+    const { response, text } = await transport.text({ path: `/v1/kv?${name}=${key}`, maxBytes: MAX_ANSWER_BYTES })
+    return { status: response.status, text }
+  }
+  const first = await get('avatar')
+  const answer = first.status === 400 ? await get('persona') : first
   // The interface's own page says 404 for an avatar that never wrote; the service answers 200 without proofs.
   if (answer.status === 404 && isJson(answer.text)) return []
   if (answer.status !== 200) {
@@ -54,27 +59,6 @@ export async function readV1(url: string, avatar: Avatar): Promise<V1Proof[]> {
       'refused',
       `What ${url} answered is not what version 1 answers: ${printable(messageOf(error))}. Is the address right?`,
     )
-  }
-}
-
-async function get(address: string, url: string): Promise<{ status: number; text: string }> {
-  try {
-    const response = await fetch(address, {
-      headers: { accept: 'application/json' },
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    })
-    return {
-      status: response.status,
-      text: await readBounded(response, response.ok ? MAX_ANSWER_BYTES : MAX_ERROR_BYTES),
-    }
-  } catch (error) {
-    if (error instanceof CliError) throw error
-    if (error instanceof Error && error.name === 'TimeoutError') {
-      throw new CliError('unreachable', `${url} did not answer within ${TIMEOUT_MS / 1000} s.`)
-    }
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-    const why = cause instanceof AggregateError ? cause.errors.map(messageOf).join('; ') : messageOf(cause)
-    throw new CliError('unreachable', `Cannot reach ${url} (${why}).`)
   }
 }
 

@@ -1,17 +1,19 @@
-/** Snapshots as the commands make them: planned on what a node was found to hold, signed here or written out to be. */
-import { createHash } from 'node:crypto'
+/** Snapshots planned on what a node was found to hold, to be signed here or elsewhere. */
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 
-import type { Keccak256 } from '../../record/id.ts'
-import { recordId } from '../../record/id.ts'
-import { compareCitations } from '../../record/order.ts'
-import { encodePayload } from '../../record/payload.ts'
-import { signRecord } from '../../record/sign.ts'
-import { SIGNATURE_BYTES } from '../../record/signature.ts'
-import type { Avatar, Citation, RecordId, SnapshotBody, StateEntry } from '../../record/types.ts'
-import { planSnapshot } from '../../snapshot/plan.ts'
-import type { SnapshotPlan } from '../../snapshot/plan.ts'
-import type { CheckedRecord, LocalCheck } from './local-check.ts'
-import type { TextRecord } from './submit.ts'
+import type { Keccak256 } from '../record/id.ts'
+import { recordId } from '../record/id.ts'
+import { compareCitations } from '../record/order.ts'
+import { encodePayload } from '../record/payload.ts'
+import { signRecord } from '../record/sign.ts'
+import { SIGNATURE_BYTES } from '../record/signature.ts'
+import type { Avatar, Citation, RecordId, SnapshotBody, StateEntry, VerifiedRecord } from '../record/types.ts'
+import { planSnapshot } from '../snapshot/plan.ts'
+import type { SnapshotPlan } from '../snapshot/plan.ts'
+import type { NodeCheck } from './check-node.ts'
+import { recordText } from './sign-patch.ts'
+import type { RecordText } from './types.ts'
 
 /** Incomplete snapshots for which it is tried whether they are what is to be said now. */
 const MAX_RESUMABLE = 2
@@ -46,7 +48,7 @@ export interface PlannedSnapshot {
  * @throws SnapshotError, RecordError as `planSnapshot`
  */
 export function planOn(
-  check: Pick<LocalCheck, 'fold' | 'records'> | undefined,
+  check: Pick<NodeCheck, 'fold' | 'records'> | undefined,
   subject: SnapshotSubject,
 ): PlannedSnapshot {
   const { avatar, network, namespaces, now, keccak } = subject
@@ -70,11 +72,8 @@ export function planOn(
 }
 
 /** Signs all records of a plan; the order is kept. */
-export function signPlan({ plan }: PlannedSnapshot, secretKey: Uint8Array): TextRecord[] {
-  return [plan.snapshot, ...plan.parts].map((body) => {
-    const { payload, signature } = signRecord(body, secretKey)
-    return { payload: new TextDecoder().decode(payload), signature: `0x${Buffer.from(signature).toString('hex')}` }
-  })
+export function signPlan({ plan }: PlannedSnapshot, secretKey: Uint8Array): RecordText[] {
+  return [plan.snapshot, ...plan.parts].map((body) => recordText(signRecord(body, secretKey)))
 }
 
 function withRecords(plan: SnapshotPlan, resumed: boolean, keccak: Keccak256): PlannedSnapshot {
@@ -88,7 +87,7 @@ function withRecords(plan: SnapshotPlan, resumed: boolean, keccak: Keccak256): P
 }
 
 /** Live snapshots that lack parts, in order. */
-function incompleteSnapshots({ fold, records }: Pick<LocalCheck, 'fold' | 'records'>): CheckedSnapshot[] {
+function incompleteSnapshots({ fold, records }: Pick<NodeCheck, 'fold' | 'records'>): CheckedSnapshot[] {
   const parts = new Map<RecordId, number>()
   for (const { id, body } of records) if (body.type === 'part') parts.set(id, body.counter)
   const isHeld = (body: SnapshotBody): boolean => body.parts.every((id) => parts.get(id) === body.counter)
@@ -102,7 +101,7 @@ function incompleteSnapshots({ fold, records }: Pick<LocalCheck, 'fold' | 'recor
  * What is above all else with a counter below `before` that is live and waits: pending patches that no other one cites, and
  * of the parts without a snapshot the greatest.
  */
-function waitingEnds({ fold, records }: Pick<LocalCheck, 'fold' | 'records'>, before: number): CheckedRecord[] {
+function waitingEnds({ fold, records }: Pick<NodeCheck, 'fold' | 'records'>, before: number): VerifiedRecord[] {
   const live = records.filter(({ body }) => body.counter >= (fold.base?.counter ?? 0) && body.counter < before)
   // A citation may name a counter that is not the record's; only one that does stands above it.
   const key = ({ counter, id }: Citation): string => `${counter} ${id}`
@@ -116,21 +115,21 @@ function waitingEnds({ fold, records }: Pick<LocalCheck, 'fold' | 'records'>, be
   return [...patches, ...strays.slice(-1)]
 }
 
-type CheckedSnapshot = CheckedRecord & { readonly body: SnapshotBody }
+type CheckedSnapshot = VerifiedRecord & { readonly body: SnapshotBody }
 
-function isSnapshot(record: CheckedRecord): record is CheckedSnapshot {
+function isSnapshot(record: VerifiedRecord): record is CheckedSnapshot {
   return record.body.type === 'snapshot'
 }
 
-function placeOf({ id, body }: CheckedRecord): Citation {
+function placeOf({ id, body }: VerifiedRecord): Citation {
   return { counter: body.counter, id }
 }
 
-/** Uuids that follow from avatar, time and index, so that a run that was cut can be made again to the byte. */
+/** Uuids that follow from avatar, time and index, so that a run that was cut short is repeated to the byte. */
 function uuidsOf(avatar: Avatar, createdAt: number): (index: number) => string {
   return (index) => {
-    const hex = createHash('sha256').update(`avatar-kv snapshot ${avatar} ${createdAt} ${index}`).digest('hex')
-    // Version 8, which RFC 9562 (section 5.8) leaves to whoever makes it, and its variant.
+    const hex = bytesToHex(sha256(utf8ToBytes(`avatar-kv snapshot ${avatar} ${createdAt} ${index}`)))
+    // Version 8, which RFC 9562 (section 5.8) leaves to applications, and its variant.
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
   }
 }

@@ -1,27 +1,10 @@
-/** What nodes answer to commands: what the client reads of it, and more. */
-import { parsePage, parseRecord, parseResult, parseResults } from '../../client/answers.ts'
-import type { RecordAnswer as ClientRecord, RecordsPage, SubmitAnswer as ClientResult } from '../../client/answers.ts'
-import type { AvatarDocument } from '../../client/types.ts'
-import { count, hex, list, object, optional, text } from '../../client/shapes.ts'
-import type { PeerInfo } from '../../network/types.ts'
-import type { JsonObject, JsonValue, RecordId } from '../../record/types.ts'
+/** What a node says of itself and its peers (`GET /v2/status`, `/v2/peers`), checked. */
+import type { JsonObject, JsonValue } from '../record/types.ts'
+import { MAX_PAGE_BYTES, MAX_SMALL_ANSWER_BYTES } from './limits.ts'
+import { count, list, object, optional, text } from './shapes.ts'
+import type { Transport } from './transport.ts'
 
-/** `GET /v2/avatars/{avatar}`. */
-export type AvatarAnswer = AvatarDocument
-
-/** One record in `GET /v2/avatars/{avatar}/records`. */
-export interface RecordAnswer extends ClientRecord {
-  readonly status: string
-}
-
-export type RecordsAnswer = RecordsPage<RecordAnswer>
-
-/** One result of `POST /v2/records`. */
-export interface SubmitAnswer extends ClientResult {
-  readonly id: RecordId | null
-}
-
-/** `GET /v2/status`; nodes may say more than this. */
+/** Nodes may say more than this. */
 export interface StatusAnswer {
   readonly version: string
   readonly network: string
@@ -48,29 +31,38 @@ export interface PeerSyncAnswer {
   readonly records_in: number | null
 }
 
-/** One peer in `GET /v2/peers`. */
-export interface PeerAnswer extends Omit<PeerInfo, 'gossip_records_in'> {
+/** One peer of a node. */
+export interface PeerAnswer {
+  readonly peer_id: string
+  /** Multiaddrs. */
+  readonly addresses: readonly string[]
+  readonly direction: 'inbound' | 'outbound'
+  readonly gossip: boolean
+  /** Unix seconds. */
+  readonly connected_at: number
+  readonly agent: string | null
   /** Null where the node does not tell. */
   readonly gossip_records_in: number | null
   /** Null where the peer does not speak sync, or the node does not tell. */
   readonly sync: PeerSyncAnswer | null
 }
 
-export function parseRecordsAnswer(value: JsonValue): RecordsAnswer {
-  return parsePage(value, (item) => ({
-    ...parseRecord(item),
-    status: text(object(item, 'records')['status'], 'status'),
-  }))
+/** @throws ClientError */
+export async function readStatus(transport: Transport): Promise<StatusAnswer & JsonObject> {
+  const request = { path: '/v2/status', maxBytes: MAX_SMALL_ANSWER_BYTES }
+  const { value } = await transport.ask(request, parseStatus)
+  if (value === undefined) throw transport.badAnswer('it is no status')
+  return value
 }
 
-export function parseSubmitAnswer(value: JsonValue): SubmitAnswer[] {
-  return parseResults(value, (item) => ({
-    id: optional(object(item, 'results')['id'], (id) => hex(id, 'id', 64)),
-    ...parseResult(item),
-  }))
+/** @throws ClientError */
+export async function readPeers(transport: Transport): Promise<PeerAnswer[]> {
+  const { value } = await transport.ask({ path: '/v2/peers', maxBytes: MAX_PAGE_BYTES }, parsePeers)
+  if (value === undefined) throw transport.badAnswer('it is no list of peers')
+  return value
 }
 
-export function parseStatusAnswer(value: JsonValue): StatusAnswer & JsonObject {
+function parseStatus(value: JsonValue): StatusAnswer & JsonObject {
   const answer = object(value, 'the answer')
   return {
     ...answer,
@@ -84,7 +76,8 @@ export function parseStatusAnswer(value: JsonValue): StatusAnswer & JsonObject {
   }
 }
 
-export function parsePeersAnswer(value: JsonValue): PeerAnswer[] {
+/** @throws TypeError */
+export function parsePeers(value: JsonValue): PeerAnswer[] {
   return list(object(value, 'the answer')['peers'], 'peers', (item) => {
     const peer = object(item, 'peers')
     return {

@@ -1,6 +1,6 @@
-import { MAX_PREV } from '../../record/limits.ts'
-import { compareCitations } from '../../record/order.ts'
-import type { Citation, RecordBody, RecordId } from '../../record/types.ts'
+import { MAX_PREV } from '../record/limits.ts'
+import { compareCitations } from '../record/order.ts'
+import type { Citation, RecordBody, RecordId } from '../record/types.ts'
 
 /** A record that may be concurrent with others: its place, and what it cites. */
 interface Node {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
-import { findForks } from '../../src/cli/lib/forks.ts'
+import { findForks } from '../../src/state/forks.ts'
 import { compareCitations } from '../../src/record/order.ts'
 import type { Citation, RecordBody, RecordId } from '../../src/record/types.ts'
 import { foldRecords } from '../../src/state/fold.ts'

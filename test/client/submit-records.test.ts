@@ -4,10 +4,14 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { createNodeClient } from '../../src/cli/lib/node-client.ts'
-import { refusalsText, submitRecords } from '../../src/cli/lib/submit.ts'
+import { createNodeApi } from '../../src/client/node-api.ts'
+import { fetchFor } from '../../src/client/platform.ts'
+import { submitAll } from '../../src/client/submit-records.ts'
 
 const MIB = 1024 * 1024
+const nodeAt = (url: string) => createNodeApi(url, { ...fetchFor(undefined), timeoutMs: 15_000, signal: undefined })
+
+const ONE = [{ payload: 'a', signature: '0x' }]
 
 let server: Server | undefined
 afterEach(() => {
@@ -36,7 +40,7 @@ async function startNode(busy: number): Promise<{ url: string; requests: string[
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests }
 }
 
-describe('submitRecords', () => {
+describe('submitAll', () => {
   it('sends records in their order, in requests of at most 500 and 4 MiB', async () => {
     const { url, requests } = await startNode(0)
     const small = Array.from({ length: 1100 }, (_, index) => ({ payload: `s${index}`, signature: '0x' }))
@@ -46,7 +50,7 @@ describe('submitRecords', () => {
       signature: '0x',
     }))
     const sent: number[] = []
-    const answers = await submitRecords(createNodeClient(url), [...small, ...large], (count) => sent.push(count))
+    const answers = await submitAll(nodeAt(url), [...small, ...large], { onSent: (count) => sent.push(count) })
     expect(answers).toHaveLength(1105)
     expect(requests.flat()).toEqual([...small, ...large].map(({ payload }) => payload.slice(0, 10)))
     expect(requests.map((each) => each.length)).toEqual([500, 500, 103, 2])
@@ -55,25 +59,17 @@ describe('submitRecords', () => {
 
   it('waits for a busy node, but not for ever', async () => {
     const { url, requests } = await startNode(19)
-    await submitRecords(createNodeClient(url), [{ payload: 'a', signature: '0x' }])
+    await submitAll(nodeAt(url), ONE, { waits: true })
     expect(requests).toEqual([['a']])
     server?.close()
     const always = await startNode(20)
-    await expect(submitRecords(createNodeClient(always.url), [{ payload: 'a', signature: '0x' }])).rejects.toThrow(
-      'busy',
-    )
+    await expect(submitAll(nodeAt(always.url), ONE, { waits: true })).rejects.toThrow('busy')
     expect(always.requests).toEqual([])
   })
-})
 
-describe('refusalsText', () => {
-  it('says what was not taken and why, and nothing where all was', () => {
-    const stored = { id: null, status: 'stored' }
-    expect(refusalsText([stored, { id: null, status: 'pending' }, { id: null, status: 'duplicate' }])).toBeUndefined()
-    const refused = { id: null, status: 'refused', code: 'avatar_quota', message: 'full\u001b', retry: true }
-    const text = refusalsText([stored, refused, ...Array.from({ length: 6 }, () => refused)])
-    expect(text).toContain('7 of 8 records not taken')
-    expect(text).toContain('record 2: refused, avatar_quota: full\\u001b (it may later)')
-    expect(text).toContain('and 2 more')
+  it('leaves it to the caller to wait, where it does not ask for it', async () => {
+    const { url, requests } = await startNode(1)
+    await expect(submitAll(nodeAt(url), ONE)).rejects.toMatchObject({ code: 'refused', status: 503 })
+    expect(requests).toEqual([])
   })
 })
