@@ -114,6 +114,11 @@ const RESTRICTED_PACKAGES = [
   { name: /^elliptic(\/|$)/, by: [], why: 'it accepts high-S signatures' },
   { name: /^secp256k1$/, by: [], why: "its index falls back to elliptic silently; import 'secp256k1/bindings.js'" },
   { name: /^(secp256k1\/|tiny-secp256k1(\/|$))/, by: ['verify'], why: 'native engines belong to verify/' },
+  {
+    name: /^(node:)?(https?|http2)$/,
+    by: ['http', 'hosting'],
+    why: 'requests go through src/client/transport.ts; servers belong to http/, and the guard of pulls to hosting/',
+  },
   { name: /^(node:)?process$/, by: [], why: 'use the global; process.env is read in config/ only' },
   {
     name: /^(classic-level|level|abstract-level)(\/|$)/,
@@ -239,4 +244,32 @@ function namesOf(specifiers, key) {
   return specifiers.flatMap((each) => (each[key] ? [each[key].name ?? each[key].value] : []))
 }
 
-export default { meta: { name: 'layers' }, rules: { imports } }
+/** Files that may use the platform's `fetch`; every other file calls the client, or takes a `fetch` from its caller. */
+const FETCH_FILES = ['explorer/data/node-facts.ts']
+
+const fetchInClient = {
+  create(context) {
+    const here = place(context.cwd, context.filename)
+    if (here === undefined || here.area === 'client' || FETCH_FILES.includes(here.path)) return {}
+    return {
+      Program(node) {
+        const scope = context.sourceCode.getScope(node)
+        const references = [...scope.through, ...(scope.set.get('fetch')?.references ?? [])]
+        for (const { identifier, isTypeReference } of references) {
+          if (identifier.name !== 'fetch' || identifier.parent.type === 'TSTypeQuery' || isTypeReference === true)
+            continue
+          context.report({ node: identifier, message: FETCH_MESSAGE })
+        }
+      },
+      MemberExpression(node) {
+        const { object, property } = node
+        if (object.type !== 'Identifier' || !['globalThis', 'window', 'self'].includes(object.name)) return
+        if (property.name === 'fetch' || property.value === 'fetch') context.report({ node, message: FETCH_MESSAGE })
+      },
+    }
+  },
+}
+
+const FETCH_MESSAGE = '`fetch` is for src/client, which bounds answers: use client/node-api.ts or client/transport.ts.'
+
+export default { meta: { name: 'layers' }, rules: { imports, fetch: fetchInClient } }

@@ -54,7 +54,7 @@ export interface Transport {
   badAnswer(why: string): ClientError
 }
 
-export const ABSENT_CODES: ReadonlySet<string> = new Set([
+const ABSENT_CODES: ReadonlySet<string> = new Set([
   'unknown_avatar',
   'unknown_namespace',
   'not_hosted',

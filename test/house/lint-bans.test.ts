@@ -15,6 +15,7 @@ interface Ban {
 }
 
 const LAYERS = 'layers(imports)'
+const FETCH = 'layers(fetch)'
 const GLOBALS = 'eslint(no-restricted-globals)'
 
 /** Each line breaks one rule of the architecture; the linter must name that rule at that file. */
@@ -86,6 +87,27 @@ const BANS: readonly Ban[] = [
     rule: LAYERS,
   },
   { what: 'cli/ imports store/', file: 'cli/x22.ts', code: "import { a } from '../store/a.ts'", rule: LAYERS },
+  { what: 'cli/ calls fetch', file: 'cli/x80.ts', code: "await fetch('http://a.example')", rule: FETCH },
+  { what: 'cli/ hands on the global fetch', file: 'cli/lib/x81.ts', code: 'export const a = { fetch }', rule: FETCH },
+  {
+    what: 'hosting/ calls fetch by way of globalThis',
+    file: 'hosting/x82.ts',
+    code: "export const a = globalThis['fetch']('http://a.example')",
+    rule: FETCH,
+  },
+  { what: 'explorer/ calls fetch', file: 'explorer/x83.ts', code: "fetch('/v2/status')", rule: FETCH },
+  {
+    what: 'cli/ sends requests by node:http',
+    file: 'cli/x84.ts',
+    code: "import { request } from 'node:http'\nexport const a = request",
+    rule: LAYERS,
+  },
+  {
+    what: 'cli/ sends requests by node:https, loaded late',
+    file: 'cli/x85.ts',
+    code: "export const a = await import('node:https')",
+    rule: LAYERS,
+  },
   { what: 'client/ imports ingest/', file: 'client/x23.ts', code: "import { a } from '../ingest/a.ts'", rule: LAYERS },
   {
     what: 'client/ uses Buffer by way of globalThis',
@@ -230,6 +252,10 @@ const ALLOWED: readonly { file: string; code: string }[] = [
   { file: 'node/y10.ts', code: "import { openStore } from '../store/store.ts'\nexport const a = openStore" },
   { file: 'cli/y07.ts', code: "import { a } from '../node/node.ts'\nexport const b = a" },
   { file: 'client/y09.ts', code: 'export const a = [Date.now(), globalThis.crypto, setTimeout(() => {}, 1), fetch]' },
+  {
+    file: 'hosting/y11.ts',
+    code: 'export const a = (fetch: () => Promise<Response>) => fetch()\nexport type A = typeof fetch',
+  },
   { file: 'config/y08.ts', code: "export const a = process.env['HOME']" },
 ]
 

@@ -1,5 +1,5 @@
 import type { RecordBody, VerifiedRecord } from '../../record/types.ts'
-import type { RecordStatus } from '../../state/avatar-state.ts'
+import type { RecordStatus } from '../../state/state-source.ts'
 import { countText, printable, timeText } from './text.ts'
 
 /** Changed keys that a line of text names one by one. */

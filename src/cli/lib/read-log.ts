@@ -4,7 +4,7 @@ import { readAll } from '../../client/read-all.ts'
 import { statusIn } from '../../client/read-history.ts'
 import { compareCitations } from '../../record/order.ts'
 import type { Avatar, VerifiedRecord } from '../../record/types.ts'
-import type { RecordStatus } from '../../state/avatar-state.ts'
+import type { RecordStatus } from '../../state/state-source.ts'
 import { CliError } from './errors.ts'
 import { countText, printable } from './text.ts'
 
