@@ -110,7 +110,9 @@ async function openRunning(url: string, dataDir: string): Promise<BackupStream> 
     const { chunks, end } = decodeFrames(bytes)
     return { chunks, end, close: () => Promise.resolve(close()) }
   } catch (error) {
-    throw ownNodeError(error, url, dataDir)
+    if (codeOf(error) !== 'unreachable') throw ownNodeError(error, url, dataDir)
+    const what = `A node runs on ${dataDir}, but does not answer at ${url}.`
+    throw new CliError('unreachable', `${what} Name its HTTP address with --node URL.`, { cause: error })
   }
 }
 
