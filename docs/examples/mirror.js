@@ -9,7 +9,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createClient, parseAvatar } from 'avatar-kv/client'
+import { createClient, parseAvatar } from '@avatar-kv/client'
 
 const { values } = parseArgs({
   options: {

@@ -2,7 +2,7 @@
  * The client for apps, in browsers and in Node: reads avatars' data and checks it, writes it, follows it, over nodes of
  * which none needs to be trusted (docs/client.md).
  *
- * @module avatar-kv/client
+ * @module @avatar-kv/client
  */
 export { createClient } from './client.ts'
 export type * from './api.ts'

@@ -9,7 +9,7 @@
  * Not guaranteed: that the other side tells the truth. It may name ids that nobody has, or hide some that it has. And a
  * session may miss sets of ids forged to one sum (see `random`); a later one finds them.
  *
- * @module avatar-kv/negentropy
+ * @module @avatar-kv/client/negentropy
  */
 import type { Randomness } from '../platform/environment.ts'
 import { NegentropyError } from './errors.ts'

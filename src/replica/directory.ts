@@ -2,7 +2,7 @@
 import { messageOf } from '../platform/errors.ts'
 import { inspectLevelFiles, MISSING_TABLES, readMarkFile, writeMarkFile } from '../platform/level-files.ts'
 import { ReplicaError } from './errors.ts'
-import { storageError, type LevelDatabase } from './level-disk.ts'
+import { ENCODING, storageError, type LevelDatabase } from './level-disk.ts'
 
 /**
  * The mark that a replica was created here, beside LevelDB's files. It is inside the directory, because the app may not be allowed
@@ -49,15 +49,12 @@ export async function openDirectory(location: string): Promise<Directory> {
 }
 
 async function isEmpty(db: LevelDatabase): Promise<boolean> {
-  // A table that cannot be read is not empty.
-  return (
-    (
-      await db
-        .keys({ limit: 1 })
-        .all()
-        .catch(() => ['?'])
-    ).length === 0
-  )
+  try {
+    return (await db.iterator({ limit: 1, ...ENCODING }).all()).length === 0
+  } catch {
+    // A table that cannot be read is not empty.
+    return false
+  }
 }
 
 async function find(location: string, markPath: string): Promise<{ isThere: boolean; isMarked: boolean }> {

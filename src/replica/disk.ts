@@ -22,6 +22,7 @@ export interface Rows {
   batch(operations: readonly Operation[]): Promise<void>
 }
 
+/** One operation of a batch. */
 export type Operation =
   | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
   | { readonly type: 'del'; readonly key: string }

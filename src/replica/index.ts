@@ -2,7 +2,7 @@
  * The replica: a verified local copy of chosen avatars, in a directory (LevelDB), for one process at a time
  * (docs/replica.md). Bundlers for browsers use `browser.ts` instead.
  *
- * @module avatar-kv/replica
+ * @module @avatar-kv/client/replica
  */
 import { ReplicaError } from './errors.ts'
 import { openDirectory } from './directory.ts'

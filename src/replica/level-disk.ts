@@ -1,17 +1,51 @@
-import type { AbstractLevel } from 'abstract-level'
-import type { BatchOptions } from 'level'
 import { messageOf } from '../platform/errors.ts'
 import { createWriteQueue } from '../client/write-queue.ts'
 import type { Disk, Operation, Rows } from './disk.ts'
 import { ReplicaError } from './errors.ts'
 import { PAGE_ROWS } from './limits.ts'
 
-/** A database of the `abstract-level` family: `level`, `memory-level`, `browser-level`. */
-export type LevelDatabase = AbstractLevel<string | Buffer | Uint8Array, string, string>
+/**
+ * A database of the `abstract-level` family, such as `level`, `memory-level` and `browser-level`: the calls that the replica makes. Written
+ * out, because the types of `abstract-level` need those of Node.js.
+ */
+export interface LevelDatabase {
+  readonly status: string
+  /** Opens the database, or does nothing if it is open. */
+  open(): Promise<void>
+  /** Closes the database. */
+  close(): Promise<void>
+  /** Returns the value of a key. */
+  get(key: string, options: LevelEncoding): Promise<Uint8Array | undefined>
+  /** Returns the values of keys, in their order. */
+  getMany(keys: string[], options: LevelEncoding): Promise<(Uint8Array | undefined)[]>
+  /** Returns rows in the order of their keys. */
+  iterator(range: LevelRange): LevelIterator
+  /** Writes all operations or none. */
+  batch(operations: Operation[], options: LevelEncoding & { readonly sync: boolean }): Promise<void>
+}
 
-const ENCODING = { keyEncoding: 'utf8', valueEncoding: 'view' } as const
+/** Reads rows. */
+export interface LevelIterator {
+  /** Reads all rows of the range, and closes the iterator. */
+  all(): Promise<[string, Uint8Array][]>
+}
+
+/** Keys are texts, values are bytes. */
+export interface LevelEncoding {
+  readonly keyEncoding: 'utf8'
+  readonly valueEncoding: 'view'
+}
+
+/** Rows in order of their keys: those after `gt` and before `lt`, at most `limit`. */
+export interface LevelRange extends LevelEncoding {
+  readonly gt?: string
+  readonly lt?: string
+  readonly limit: number
+}
+
+export const ENCODING: LevelEncoding = { keyEncoding: 'utf8', valueEncoding: 'view' }
 /** `sync`: LevelDB acknowledges a write once it is on disk. Other databases ignore it. */
-const SYNCED: BatchOptions<string, Uint8Array> = { sync: true, ...ENCODING }
+const SYNCED = { sync: true, ...ENCODING }
 
 /**
  * Rows in a database that is open, or opens by itself. Closing the disk closes the database.
@@ -53,14 +87,14 @@ export function levelDisk(db: LevelDatabase): Disk {
   async function openAgain(operations: readonly Operation[]): Promise<void> {
     await db.close()
     await db.open()
-    await db.batch<string, Uint8Array>([...operations], SYNCED)
+    await db.batch([...operations], SYNCED)
     undo = undefined
   }
 
   /** Operations that restore the present values of the keys of `operations`. */
   async function present(operations: readonly Operation[]): Promise<Operation[]> {
     const keys = operations.map(({ key }) => key)
-    const values = await db.getMany<string, Uint8Array>(keys, ENCODING)
+    const values = await db.getMany(keys, ENCODING)
     return keys.map((key, at) => {
       const value = values[at]
       return value === undefined ? { type: 'del', key } : { type: 'put', key, value }
@@ -69,11 +103,11 @@ export function levelDisk(db: LevelDatabase): Disk {
 
   function rowsOf(use: <T>(what: 'read' | 'written', run: () => Promise<T>) => Promise<T>): Rows {
     return {
-      get: (key) => use('read', () => db.get<string, Uint8Array>(key, ENCODING)),
+      get: (key) => use('read', () => db.get(key, ENCODING)),
       async *rows({ after, before }) {
         for (let from = after; ;) {
           const range = { gt: from, lt: before, limit: PAGE_ROWS, ...ENCODING }
-          const page = await use('read', () => db.iterator<string, Uint8Array>(range).all())
+          const page = await use('read', () => db.iterator(range).all())
           yield* page
           const last = page.at(-1)
           if (last === undefined || page.length < PAGE_ROWS) return
@@ -83,7 +117,7 @@ export function levelDisk(db: LevelDatabase): Disk {
       batch: (operations) =>
         use('written', async () => {
           try {
-            await db.batch<string, Uint8Array>([...operations], SYNCED)
+            await db.batch([...operations], SYNCED)
           } catch (error) {
             // A database that cannot be read has not written the batch either.
             undo = await present(operations).catch(() => [])

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -29,11 +29,18 @@ describe('docs/examples/mirror.js', () => {
   let folder: string
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'avatar-kv-mirror-'))
+    await cp(join(EXAMPLES, 'mirror.js'), join(folder, 'mirror.js'))
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}')
+    // The package as it is installed: its manifest, and the modules of the build.
+    const installed = join(folder, 'node_modules/@avatar-kv/client')
+    await mkdir(installed, { recursive: true })
+    await cp('config/client/package.json', join(installed, 'package.json'))
+    await symlink(join(process.cwd(), 'dist'), join(installed, 'dist'))
   })
   afterAll(async () => await rm(folder, { recursive: true }))
 
   it('explains itself without arguments', async () => {
-    const run = promisify(execFile)(process.execPath, [join(EXAMPLES, 'mirror.js')])
+    const run = promisify(execFile)(process.execPath, [join(folder, 'mirror.js')])
     const failure = await run.then(
       () => undefined,
       (error: unknown) => error as { code: number; stderr: string },
@@ -50,7 +57,7 @@ describe('docs/examples/mirror.js', () => {
     await client.put({ signer: bob, patch: { name: 'Bob' } })
     const list = join(folder, 'community.txt')
     await writeFile(list, `# members\n${ada.avatar}\n\n${bob.avatar.toUpperCase().replace('0X', '')} # Bob\n`)
-    const args = [join(EXAMPLES, 'mirror.js'), '--list', list, '--to', join(folder, 'out')]
+    const args = [join(folder, 'mirror.js'), '--list', list, '--to', join(folder, 'out')]
     for (const { url } of nodes) args.push('--node', url)
     const nameIn = async (avatar: string): Promise<unknown> => {
       const kept = JSON.parse(await readFile(join(folder, 'out', `${avatar}.json`), 'utf8')) as {
@@ -90,7 +97,7 @@ describe('docs/examples/profile-page', () => {
       configFile: false,
       logLevel: 'silent',
       cacheDir: join(process.cwd(), '.cache/vite-examples'),
-      resolve: { alias: { 'avatar-kv/client': join(process.cwd(), 'dist/client/index.js') } },
+      resolve: { alias: { '@avatar-kv/client': join(process.cwd(), 'dist/client/index.js') } },
       server: { host: '127.0.0.1', port: 0, hmr: false, fs: { allow: [process.cwd()] } },
     })
     await server.listen()

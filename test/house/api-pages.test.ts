@@ -8,10 +8,12 @@ import { expect, test } from 'vitest'
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 interface Manifest {
+  readonly name: string
   readonly exports: Readonly<Record<string, string | { readonly default: string }>>
   readonly scripts: Readonly<Record<string, string>>
 }
-const { exports, scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
+const { scripts, exports: compatible } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
+const { name: client, exports } = JSON.parse(readFileSync(join(ROOT, 'config/client/package.json'), 'utf8')) as Manifest
 const { entryPoints } = JSON.parse(readFileSync(join(ROOT, 'config/typedoc.json'), 'utf8')) as { entryPoints: string[] }
 
 /** Every page below a folder, by its path in it. */
@@ -34,16 +36,18 @@ test('the pages in docs/api are those of the sources: npm run docs', { timeout: 
   }
 })
 
-test('everything that the package exports has a page', () => {
+test('everything that the package for apps exports has a page', () => {
   const sources = Object.values(exports).flatMap((to) =>
     typeof to === 'string' ? [] : to.default.replace('./dist/', '../src/').replace(/\.js$/, '.ts'),
   )
   expect(sources.length).toBeGreaterThan(1)
+  const ways = (of: Manifest['exports']) => Object.values(of).filter((to) => typeof to !== 'string')
+  expect(ways(compatible)).toEqual(ways(exports))
   expect(entryPoints.toSorted()).toEqual(sources.toSorted())
   expect(scripts['docs']).toBe('typedoc --options config/typedoc.json')
   const pages = pagesIn(join(ROOT, 'docs/api'))
   for (const [name, to] of Object.entries(exports)) {
-    if (typeof to !== 'string') expect([...pages.keys()]).toContain(`${name.replace('.', 'avatar-kv')}.md`)
+    if (typeof to !== 'string') expect([...pages.keys()]).toContain(`${name.replace('.', client)}.md`)
   }
   for (const page of pages.values()) expect(page).not.toContain(ROOT.replace(/\/$/, ''))
 })

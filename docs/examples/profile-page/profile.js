@@ -2,7 +2,7 @@
  * A profile that nobody but its owner can change: read and verified in the page, edited with the wallet that is there.
  * Open it as `?avatar=0x02…&node=https://kv.example.org&node=https://kv.example.net`; without an avatar it becomes yours.
  */
-import { ClientError, createClient, walletSigner } from 'avatar-kv/client'
+import { ClientError, createClient, walletSigner } from '@avatar-kv/client'
 
 /** Each app has a key of its own in an avatar's data, so that none is in another's way. */
 const APP = 'com.example.profile'
