@@ -1,55 +1,163 @@
+/**
+ * Which tests run, how, and in what order. Scopes:
+ *
+ * - quick (`npm test`): unit, conformance, properties with few runs, and a smoke of the rest. Under 5 minutes on two cores.
+ * - rest (`npm run test:rest`): what quick leaves out.
+ * - all (`npm run test:all`, or vitest without a mode): everything, properties with all their runs.
+ *
+ * Test files named on the command line run in every scope. In CI (`CI=true`) quick gives properties all their runs, so that quick and rest are
+ * everything, once.
+ */
+import { existsSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
-/** `npm test` runs all projects; `npm test -- --project unit` runs one, `npm test -- test/record` one folder. */
-export default defineConfig({
-  root: new URL('..', import.meta.url).pathname,
-  test: {
-    reporters: ['default'],
-    projects: [
-      {
-        extends: true,
-        test: {
-          name: 'unit',
-          // Whatever is no other project's, so that no test file is left out.
-          include: ['test/**/*.test.ts'],
-          exclude: ['**/*.property.test.ts', 'test/conformance/**', 'test/integration/**', 'test/browser/**'],
-          testTimeout: 60_000,
+const ROOT = new URL('..', import.meta.url)
+
+/** Files outside integration/ and browser/ that run the built program. They need dist/; no other unit test may. */
+const BUILT = [
+  'test/cli/bad-input.test.ts',
+  'test/cli/completion.test.ts',
+  'test/cli/node.test.ts',
+  'test/cli/old-node.test.ts',
+  'test/cli/repair.test.ts',
+  'test/cli/start.test.ts',
+  'test/cli/usage.test.ts',
+  'test/verify/no-elliptic.test.ts',
+  'test/verify/verify-service.test.ts',
+]
+
+/**
+ * Files of the projects unit and built that are left out of the quick scope: those that took longest. Another file of the same folder is quick, and
+ * test/store/memory.test.ts is the suite of test/store/disk.test.ts.
+ */
+const SLOW = [
+  'test/cli/start.test.ts',
+  'test/client/hostile.test.ts',
+  'test/house/api-pages.test.ts',
+  'test/house/build.test.ts',
+  'test/migrate/hostile-source.test.ts',
+  'test/migrate/target.test.ts',
+  'test/migrate/watch.test.ts',
+  'test/network/peer-places.test.ts',
+  'test/replica/bounds.test.ts',
+  'test/simulation/more-seeds.test.ts',
+  'test/simulation/simulation.test.ts',
+  'test/store/avatar-weight.test.ts',
+  'test/store/disk.test.ts',
+]
+
+/** The files of integration/ and browser/ in the quick scope: one for each thing that only several processes show. */
+const SMOKE = [
+  'test/integration/convergence.test.ts',
+  'test/integration/restart.test.ts',
+  'test/integration/receipts.test.ts',
+  'test/integration/snapshot-put-signed.test.ts',
+  'test/browser/explorer.test.ts',
+]
+
+/** The share of their runs that properties get in the quick scope. */
+const QUICK_PROPERTY_SHARE = 0.1
+
+for (const path of [...BUILT, ...SLOW, ...SMOKE]) {
+  if (!existsSync(new URL(path, ROOT))) {
+    throw new Error(`config/vitest.config.ts lists ${path}, which does not exist. Correct the list.`)
+  }
+}
+
+export default defineConfig(({ mode }) => {
+  const filesNamed = process.argv.some((argument) => /^(\.\/)?test\//.test(argument))
+  const scope = filesNamed || (mode !== 'quick' && mode !== 'rest') ? 'all' : mode
+  const share = scope === 'quick' && !process.env['CI'] ? QUICK_PROPERTY_SHARE : 1
+
+  /** What a project runs in this scope, if it leaves out its `slow` files in the quick one. */
+  const leavingOut = (slow: string[], include: string[], exclude: string[] = []) =>
+    ({
+      all: { include, exclude },
+      quick: { include, exclude: [...exclude, ...slow] },
+      rest: { include: slow, exclude },
+    })[scope]
+  const folder = (name: string) => {
+    const include = [`test/${name}/**/*.test.ts`]
+    const smoke = SMOKE.filter((path) => path.startsWith(`test/${name}/`))
+    return {
+      all: { include },
+      quick: { include: smoke },
+      rest: { include, exclude: smoke },
+    }[scope]
+  }
+  const slowBuilt = SLOW.filter((path) => BUILT.includes(path))
+
+  const always = [
+    {
+      extends: true as const,
+      test: {
+        name: 'property',
+        include: ['test/**/*.property.test.ts'],
+        env: { PROPERTY_SHARE: String(share) },
+        testTimeout: 120_000,
+      },
+    },
+    {
+      extends: true as const,
+      test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'], testTimeout: 120_000 },
+    },
+  ]
+  return {
+    root: ROOT.pathname,
+    test: {
+      reporters: ['default', './test/setup/slowest-reporter.ts'],
+      projects: [
+        {
+          extends: true,
+          test: {
+            name: 'unit',
+            // What no other project runs, so that no test file is left out.
+            ...leavingOut(
+              SLOW.filter((path) => !BUILT.includes(path)),
+              ['test/**/*.test.ts'],
+              ['**/*.property.test.ts', 'test/conformance/**', 'test/integration/**', 'test/browser/**', ...BUILT],
+            ),
+            env: { PROPERTY_SHARE: String(share) },
+            testTimeout: 60_000,
+          },
         },
-      },
-      {
-        extends: true,
-        test: { name: 'property', include: ['test/**/*.property.test.ts'], testTimeout: 120_000 },
-      },
-      {
-        extends: true,
-        test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'], testTimeout: 120_000 },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'integration',
-          include: ['test/integration/**/*.test.ts'],
-          globalSetup: './test/setup/build.ts',
-          testTimeout: 120_000,
-          hookTimeout: 30_000,
-          // Each test starts several node processes: few files at a time, after the others.
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+        {
+          extends: true,
+          test: {
+            name: 'built',
+            ...leavingOut(slowBuilt, BUILT),
+            globalSetup: './test/setup/build.ts',
+            testTimeout: 60_000,
+          },
         },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'browser',
-          include: ['test/browser/**/*.test.ts'],
-          globalSetup: './test/setup/build.ts',
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          // A Chromium and several nodes each.
-          fileParallelism: false,
-          sequence: { groupOrder: 2 },
+        ...(scope === 'rest' ? [] : always),
+        {
+          extends: true,
+          test: {
+            name: 'integration',
+            ...folder('integration'),
+            globalSetup: './test/setup/build.ts',
+            testTimeout: 120_000,
+            hookTimeout: 30_000,
+            // Each test starts several node processes: few files at a time, after the others.
+            maxWorkers: 2,
+            sequence: { groupOrder: 1 },
+          },
         },
-      },
-    ],
-  },
+        {
+          extends: true,
+          test: {
+            name: 'browser',
+            ...folder('browser'),
+            globalSetup: './test/setup/build.ts',
+            testTimeout: 120_000,
+            hookTimeout: 120_000,
+            // A Chromium and several nodes each.
+            fileParallelism: false,
+            sequence: { groupOrder: 2 },
+          },
+        },
+      ],
+    },
+  }
 })

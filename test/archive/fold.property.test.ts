@@ -6,7 +6,7 @@ import { nodePlatform } from '../../src/archive/node.ts'
 import { delivery, deliver } from '../oracle/delivery.ts'
 import { history } from '../oracle/history.ts'
 import { naiveFold } from '../oracle/naive-fold.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 
 const byPlace = (a: TestRecord, b: TestRecord) => a.body.counter - b.body.counter || (a.id < b.id ? -1 : 1)

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { BackupError } from '../../src/backup/errors.ts'
 import { decodeFrames, encodeFrames } from '../../src/backup/frames.ts'
 import type { ReceivedBackup } from '../../src/backup/frames.ts'
+import { propertyRuns } from '../support/runs.ts'
 
 const TOTALS = { avatars: 2, records: 5, live: 4, state: 'ab'.repeat(32) }
 const FACTS = { epoch: '0123456789abcdef', network: 'main', version: '1.2.3', created_at: 1_790_000_000 }
@@ -45,7 +46,7 @@ describe('a backup on its way', () => {
         expect(await read(received)).toEqual(Buffer.concat(chunks))
         expect(received.end()).toEqual({ ...TOTALS, ...FACTS })
       }),
-      { numRuns: 200 },
+      { numRuns: propertyRuns(200) },
     )
   })
 

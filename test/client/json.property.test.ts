@@ -6,7 +6,7 @@ import { applyMergePatch } from '../../src/state/merge-patch.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
 import { jsonObject } from '../oracle/json-values.ts'
 import { naiveMergePatch } from '../oracle/naive-merge-patch.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 
 /** Contents are what patches make, so that they have no null but in arrays. */
 const content = jsonObject.map((patch) => applyMergePatch({}, patch) as JsonObject)

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Register, type HostingChange } from '../../src/hosting/register.ts'
 import type { Avatar } from '../../src/record/types.ts'
+import { propertyRuns } from '../support/runs.ts'
 
 /** Few avatars and codes, so that changes meet each other. */
 const avatar = fc.integer({ min: 0, max: 4 }).map((n): Avatar => `0x02${n.toString(16).padStart(64, '0')}`)
@@ -40,7 +41,7 @@ test('a register is made again of its own changes', () => {
       expect(all(again)).toEqual(all(register))
       expect([...register.changes()]).toHaveLength(register.size)
     }),
-    { numRuns: 500 },
+    { numRuns: propertyRuns(500) },
   )
 })
 
@@ -57,6 +58,6 @@ test('an avatar is never both hosted and gone, and its newest statement is never
         }
       }
     }),
-    { numRuns: 500 },
+    { numRuns: propertyRuns(500) },
   )
 })

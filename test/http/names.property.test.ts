@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { createClient } from '../../src/client/index.ts'
 import { run } from '../cli/run.ts'
+import { propertyRuns } from '../support/runs.ts'
 import { startHttpNode } from './node.ts'
 import type { HttpNode } from './node.ts'
 import { newKey, postRecords, signedPatch } from './writer.ts'
@@ -70,7 +71,7 @@ describe('every name that a record can have', () => {
           expect((await node.json(path)).body).toEqual(content)
         }
       }),
-      { numRuns: 150 },
+      { numRuns: propertyRuns(150) },
     )
     for (const name of ['.', '..', 'a/b', '%2e', '\\', '-x']) {
       const record = signedPatch(key, { platform: name === '..' ? '..' : 'path', identity: name, patch: { name } })

@@ -3,9 +3,10 @@ import { expect, it } from 'vitest'
 
 import { postRecords } from '../http/writer.ts'
 import { history } from '../oracle/history.ts'
+import { propertyRuns } from '../support/runs.ts'
 import { migrate, openNode, shown, url } from './hosts.ts'
 
-const RUNS = 25
+const RUNS = propertyRuns(25)
 const STEPS = 30
 
 it('whatever an avatar has written, all of it is at the new host in the end, and the same', async () => {

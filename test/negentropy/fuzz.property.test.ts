@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 
 import { createMemoryIndex, Negentropy, NegentropyError } from '../../src/negentropy/negentropy.ts'
+import { propertyRuns } from '../support/runs.ts'
 import { numbersFrom, randomFrom, randomItems } from './sets.ts'
 
-const MESSAGES = 100_000
+const MESSAGES = propertyRuns(100_000)
 const FRAME_BYTES = 4096
 const AT_ONCE = 64
 const MAX_ROUNDS = 1000
@@ -54,7 +55,7 @@ function fuzzed(real: readonly Uint8Array[], next: () => number): Uint8Array {
   return bytes
 }
 
-describe('100,000 fuzzed messages', () => {
+describe('fuzzed messages', () => {
   test.each(['responder', 'initiator'] as const)('do no harm to one side: the %s', async (role) => {
     const real = await realMessages()
     const next = numbersFrom(role === 'responder' ? 30 : 31)

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { createMemoryIndex, type Item, type NegentropyOptions } from '../../src/negentropy/negentropy.ts'
+import { propertyRuns } from '../support/runs.ts'
 import { difference, numbersFrom, randomFrom, randomItems, runSession, slowly } from './sets.ts'
 
 /** How timestamps lie: all one, few, as they come, at the very end of the scale. */
@@ -61,7 +62,7 @@ describe('two sides', () => {
         }
         if (p.mine + p.theirs === 0) expect(result.rounds).toBe(1)
       }),
-      { numRuns: 150 },
+      { numRuns: propertyRuns(150) },
     )
   })
 
@@ -80,7 +81,7 @@ describe('two sides', () => {
         expect(result.rounds).toBeLessThanOrEqual(3)
         expect(Math.max(...result.bytes)).toBeLessThan(few * 32 * 40)
       }),
-      { numRuns: 10 },
+      { numRuns: propertyRuns(10) },
     )
   })
 })

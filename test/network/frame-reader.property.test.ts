@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 
 import { NetworkError } from '../../src/network/errors.ts'
 import { FrameReader, withLength } from '../../src/network/frame-reader.ts'
+import { propertyRuns } from '../support/runs.ts'
 
 const MAX_BYTES = 20_000
 
@@ -37,7 +38,7 @@ describe('frames behind their length', () => {
         expect(reader.isWithinFrame).toBe(false)
         expect(reader.waitingBytes).toBe(0)
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     )
   })
 
@@ -51,7 +52,7 @@ describe('frames behind their length', () => {
         expect(frames).toEqual([])
         expect(reader.isWithinFrame).toBe(true)
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     )
   })
 
@@ -65,7 +66,7 @@ describe('frames behind their length', () => {
           expect((error as NetworkError).code).toBe('frame_invalid')
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: propertyRuns(2000) },
     )
   })
 })

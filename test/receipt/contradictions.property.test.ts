@@ -6,7 +6,7 @@ import type { Receipt } from '../../src/receipt/receipt.ts'
 import { deliver, delivery } from '../oracle/delivery.ts'
 import { history } from '../oracle/history.ts'
 import { naiveFold } from '../oracle/naive-fold.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 
 const AVATAR_OF = (records: readonly TestRecord[]) => records[0]!.body.avatar

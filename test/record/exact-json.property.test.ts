@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { lossesOf, parseExactJson } from '../../src/record/exact-json.ts'
+import { propertyRuns } from '../support/runs.ts'
 
 describe('parseExactJson', () => {
   it('reads everything that JavaScript writes, whatever its keys, as JSON.parse does', () => {
@@ -25,7 +26,7 @@ describe('parseExactJson', () => {
         expect([...lossesOf(text)]).toEqual([])
         expect(JSON.stringify(parseExactJson(text))).toBe(JSON.stringify(JSON.parse(text)))
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     )
   })
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { isExactNumber } from '../../src/record/exact-number.ts'
+import { propertyRuns } from '../support/runs.ts'
 
 /** Any double, by its bits. */
 const anyDouble = fc.double({ noNaN: true, noDefaultInfinity: true })
@@ -43,7 +44,7 @@ describe('isExactNumber', () => {
           significant > 0 && significant <= 17 && BigInt(expand(double.toPrecision(significant))) === value
         expect(isExactNumber(text)).toBe(BigInt(double) === value || isWritten)
       }),
-      { numRuns: 5_000 },
+      { numRuns: propertyRuns(5_000) },
     )
   })
 
@@ -56,7 +57,7 @@ describe('isExactNumber', () => {
         const short = double.toExponential(digits)
         if (Number(short) === double) expect(isExactNumber(short)).toBe(true)
       }),
-      { numRuns: 5_000 },
+      { numRuns: propertyRuns(5_000) },
     )
   })
 
@@ -72,7 +73,7 @@ describe('isExactNumber', () => {
         if (exact.replace(/^-|\./g, '').replace(/^0+/, '').length < 17) return
         expect(isExactNumber(`${exact}${exact.includes('.') ? '' : '.'}${'0'.repeat(400)}1`)).toBe(false)
       }),
-      { numRuns: 2_000 },
+      { numRuns: propertyRuns(2_000) },
     )
   })
 
@@ -85,7 +86,7 @@ describe('isExactNumber', () => {
         expect(isExactNumber(`${minus}${text}${'0'.repeat(zeros)}e${exponent - zeros}`)).toBe(plain)
         expect(isExactNumber(`${minus}0.${'0'.repeat(zeros)}${text}e${exponent + zeros + text.length}`)).toBe(plain)
       }),
-      { numRuns: 5_000 },
+      { numRuns: propertyRuns(5_000) },
     )
   })
 

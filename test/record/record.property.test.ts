@@ -12,6 +12,7 @@ import { decodePayload, encodePayload } from '../../src/record/payload.ts'
 import { parseSignature, splitSignature } from '../../src/record/signature.ts'
 import type { JsonObject, RecordBody, RecordId } from '../../src/record/types.ts'
 import { verifyRecord } from '../../src/record/verify.ts'
+import { propertyRuns } from '../support/runs.ts'
 import { AVATAR, NETWORK, PATCH, PART, SNAPSHOT, text, utf8, UUID } from './fixtures.ts'
 
 const INHERITED = [
@@ -101,7 +102,7 @@ describe('payloads', () => {
         expect(canonicalText(decoded)).toBe(canonicalText(built))
         expect(Buffer.from(payload).equals(encodePayload(decoded))).toBe(true)
       }),
-      { numRuns: 500 },
+      { numRuns: propertyRuns(500) },
     )
   })
 
@@ -146,7 +147,7 @@ describe('payloads', () => {
         if (verdict === true) canonical++
         expect(verdict === true).toBe(reference(json))
       }),
-      { numRuns: 5_000 },
+      { numRuns: propertyRuns(5_000) },
     )
     expect(canonical).toBeGreaterThan(total / 10)
     expect(canonical).toBeLessThan(total)
@@ -157,7 +158,7 @@ describe('payloads', () => {
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         expect(typeof outcome(() => decodePayload(bytes, NETWORK))).toBe('string')
       }),
-      { numRuns: 3_000 },
+      { numRuns: propertyRuns(3_000) },
     )
   })
 
@@ -181,7 +182,7 @@ describe('payloads', () => {
           if (typeof result !== 'string') expect(Buffer.from(payload).equals(encodePayload(result))).toBe(true)
         },
       ),
-      { numRuns: 3_000 },
+      { numRuns: propertyRuns(3_000) },
     )
   })
 
@@ -206,7 +207,7 @@ describe('payloads', () => {
         const result = outcome(() => decodePayload(payload, NETWORK))
         if (typeof result !== 'string') expect(Buffer.from(payload).equals(encodePayload(result))).toBe(true)
       }),
-      { numRuns: 3_000 },
+      { numRuns: propertyRuns(3_000) },
     )
   })
 })
@@ -235,7 +236,7 @@ describe('other input', () => {
           }
         },
       ),
-      { numRuns: 3_000 },
+      { numRuns: propertyRuns(3_000) },
     )
   })
 
@@ -250,7 +251,7 @@ describe('other input', () => {
         if (encoded.length > 0) encoded[at % encoded.length] = value
         outcome(() => decodeBatch(encoded))
       }),
-      { numRuns: 2_000 },
+      { numRuns: propertyRuns(2_000) },
     )
   })
 })
@@ -281,7 +282,7 @@ describe('order', () => {
         expect(Math.sign(compareUtf8(a, b))).toBe(Buffer.compare(Buffer.from(a), Buffer.from(b)))
         expect(utf8Length(a)).toBe(Buffer.byteLength(a))
       }),
-      { numRuns: 5_000 },
+      { numRuns: propertyRuns(5_000) },
     )
   })
 })

@@ -9,7 +9,7 @@ import type { AvatarComponents } from '../../src/replica/avatar-rows.ts'
 import type { Tabs } from '../../src/replica/tabs.ts'
 import type { VerifiedRecord } from '../../src/record/types.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import { Writer } from '../store/writer.ts'
 

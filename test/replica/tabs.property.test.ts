@@ -13,7 +13,7 @@ import { startProxy } from '../client/proxy.ts'
 import { startHttpNode } from '../http/node.ts'
 import { writeBody } from '../integration/api.ts'
 import { testKey, type TestRecord } from '../oracle/signing.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 import { Writer } from '../store/writer.ts'
 import { give } from './harness.ts'
 

@@ -7,7 +7,7 @@ import { foldRecords } from '../../src/state/fold.ts'
 import { comparable } from '../oracle/comparable.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
 import { naiveFold } from '../oracle/naive-fold.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 import { signBody, testKey } from '../oracle/signing.ts'
 import { namespaces, smallContent } from './contents.ts'
 

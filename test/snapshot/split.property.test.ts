@@ -8,7 +8,7 @@ import { canonicalText } from '../oracle/canonical-text.ts'
 import { jsonValue } from '../oracle/json-values.ts'
 import { mergeTrees, fromMap, toTree } from '../oracle/naive-merge-patch.ts'
 import type { Tree } from '../oracle/naive-merge-patch.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 import { namespaces, smallContent } from './contents.ts'
 
 /** Object members and array elements, found by walking the value and not by `Measure`. */

@@ -5,7 +5,7 @@ import { comparable } from '../oracle/comparable.ts'
 import { deliver, delivery, shuffled } from '../oracle/delivery.ts'
 import { history } from '../oracle/history.ts'
 import { naiveFold } from '../oracle/naive-fold.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 
 test('any subset, in any order, however often: what the oracle says', { timeout: PROPERTY_TIMEOUT_MS }, () => {
   fc.assert(

@@ -8,7 +8,7 @@ import { foldRecords } from '../../src/state/fold.ts'
 import { deliver, delivery } from '../oracle/delivery.ts'
 import { history } from '../oracle/history.ts'
 import { naiveFold } from '../oracle/naive-fold.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 
 /** The groups of concurrent records, by comparing every two of them. */

@@ -6,7 +6,7 @@ import { applyMergePatch } from '../../src/state/merge-patch.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
 import { jsonValue, tameValue } from '../oracle/json-values.ts'
 import { naiveMergePatch } from '../oracle/naive-merge-patch.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 
 /** The package mutates its arguments, and stops at keys like `constructor`; on copies of other values it is a witness. */
 const witness: { apply(target: JsonValue, patch: JsonValue): JsonValue } = createRequire(import.meta.url)(

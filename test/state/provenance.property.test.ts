@@ -11,7 +11,7 @@ import { deliver, delivery } from '../oracle/delivery.ts'
 import { history } from '../oracle/history.ts'
 import { naiveFold, type NaiveFold } from '../oracle/naive-fold.ts'
 import { naiveMergePatch } from '../oracle/naive-merge-patch.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 
 const engine = await selectEngine()

@@ -5,7 +5,7 @@ import { orderKey, idText } from '../../src/store/keys.ts'
 import { OrderIndex } from '../../src/store/order-index.ts'
 import { createMemoryIndex } from '../../src/negentropy/memory-index.ts'
 import type { Bound, Item, RangeIndex } from '../../src/negentropy/types.ts'
-import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../oracle/runs.ts'
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 
 /** Spreads a number over an id, so that ids are in no order of making. */
 function idOf(seed: number): Uint8Array {

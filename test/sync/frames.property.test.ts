@@ -5,6 +5,7 @@ import { decodeFrame } from '../../src/sync/frame-decoder.ts'
 import { encodeFrame } from '../../src/sync/frame-encoder.ts'
 import type { Frame } from '../../src/sync/frame-types.ts'
 import { MAX_NEGENTROPY_BYTES } from '../../src/sync/limits.ts'
+import { propertyRuns } from '../support/runs.ts'
 
 const bytes = (max: number) => fc.uint8Array({ maxLength: max })
 const id = fc.uint8Array({ minLength: 32, maxLength: 32 })
@@ -79,7 +80,7 @@ describe('frames', () => {
       fc.property(frame, (sent) => {
         expect(plain(decodeFrame(encodeFrame(sent)))).toEqual(plain(sent))
       }),
-      { numRuns: 500 },
+      { numRuns: propertyRuns(500) },
     )
   })
 
@@ -96,7 +97,7 @@ describe('frames', () => {
           expect((error as SyncError).blame).toBe(true)
         }
       }),
-      { numRuns: 3_000 },
+      { numRuns: propertyRuns(3_000) },
     )
   })
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { getPublicKey, sign } from '../../src/record/curve.ts'
 import type { RecoveryId } from '../../src/record/engine.ts'
+import { propertyRuns } from '../support/runs.ts'
 import { allEngines } from './all-engines.ts'
 
 /** The order of secp256k1 and its field's prime. */
@@ -114,7 +115,7 @@ test('all engines give one verdict on 10,000 signatures and mutations of them', 
         })
       },
     ),
-    { numRuns: 1_000 },
+    { numRuns: propertyRuns(1_000) },
   )
   expect(judged).toBeGreaterThanOrEqual(10_000)
   expect(good).toBeLessThan(judged / 4)
@@ -140,6 +141,6 @@ test('all engines hash alike', () => {
       const [first, ...others] = engines.map((engine) => Buffer.from(engine.keccak256(bytes)).toString('hex'))
       expect(others).toEqual([first, first])
     }),
-    { numRuns: 500 },
+    { numRuns: propertyRuns(500) },
   )
 })
