@@ -1,6 +1,7 @@
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
+import { bytesToHex } from '@noble/hashes/utils.js'
 import { getPublicKey, Point } from './curve.ts'
 import { RecordError } from './errors.ts'
+import { hexBytes } from './hex.ts'
 import type { Avatar } from './types.ts'
 
 const COMPRESSED = /^0[23][0-9a-f]{64}$/
@@ -48,7 +49,7 @@ export function uncompressedAvatar(avatar: Avatar): `0x${string}` {
 
 /** The 33 bytes of an avatar in canonical text. */
 export function avatarBytes(avatar: Avatar): Uint8Array {
-  return hexToBytes(avatar.slice(2))
+  return hexBytes(avatar, 2)
 }
 
 /**
@@ -71,7 +72,7 @@ export function avatarOf(secretKey: Uint8Array): Avatar {
 export function parseSecretKey(text: string): Uint8Array {
   const hex = withoutPrefix(text.trim().toLowerCase())
   if (!SECRET_KEY.test(hex)) throw new RecordError('invalid_secret_key', 'A secret key is 64 hex digits.')
-  const bytes = hexToBytes(hex)
+  const bytes = hexBytes(hex, 0)
   checkSecretKey(bytes)
   return bytes
 }

@@ -1,5 +1,5 @@
-import { hexToBytes } from '@noble/hashes/utils.js'
 import { RecordError } from './errors.ts'
+import { hexBytes } from './hex.ts'
 
 /** r ‖ s, 32 bytes each, big-endian. */
 export const SIGNATURE_BYTES = 64
@@ -11,9 +11,9 @@ const HEX = /^0x([0-9a-fA-F]{128}|[0-9a-fA-F]{130})$/
 const BASE64 = /^([A-Za-z0-9+/]{86}(==)?|[A-Za-z0-9+/]{87}=?)$/
 
 /** The order n of secp256k1 (SEC 2, section 2.4.1). */
-const ORDER = hexToBytes('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141')
+const ORDER = hexBytes('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141', 0)
 /** (n − 1) / 2: the greatest s in the lower half. */
-const HALF_ORDER = hexToBytes('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0')
+const HALF_ORDER = hexBytes('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 0)
 
 /**
  * A signature as clients write it: `0x` + hex, or base64.
@@ -24,7 +24,7 @@ const HALF_ORDER = hexToBytes('7fffffffffffffffffffffffffffffff5d576e7357a4501dd
 export function parseSignature(text: string): Uint8Array {
   // No accepted form is longer. The patterns do not backtrack.
   if (text.length <= 132) {
-    if (HEX.test(text)) return hexToBytes(text.slice(2))
+    if (HEX.test(text)) return hexBytes(text, 2)
     if (BASE64.test(text)) return Uint8Array.from(atob(text), (each) => each.charCodeAt(0))
   }
   throw new RecordError('invalid_signature', 'A signature is 64 or 65 bytes, as 0x and hex digits or as base64.')

@@ -1,12 +1,14 @@
 import { sha256 } from '@noble/hashes/sha2.js'
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
+import { hexWriter, writeHexBytes } from '../record/hex.ts'
 import type { Citation, RecordId } from '../record/types.ts'
 
 const ID_BYTES = 32
 
+const DIGEST_TEXT = hexWriter('', 32)
+
 /** Writes an id's 32 bytes into `target` at `offset`. */
 function writeId(target: Uint8Array, offset: number, id: RecordId): void {
-  target.set(hexToBytes(id.slice(2)), offset)
+  writeHexBytes(target, offset, id, 2)
 }
 
 /**
@@ -24,5 +26,5 @@ export function avatarDigest(
   const bytes = new Uint8Array(ID_BYTES * (1 + tips.length))
   if (base !== null) writeId(bytes, 0, base.id)
   tips.forEach((tip, index) => writeId(bytes, ID_BYTES * (1 + index), tip.id))
-  return bytesToHex(hash(bytes))
+  return DIGEST_TEXT(hash(bytes))
 }

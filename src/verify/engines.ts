@@ -5,25 +5,25 @@ import { nobleEngine } from '../record/engine.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import { isStrictSignature } from '../record/signature.ts'
 import { loadKeccak256 } from './keccak.ts'
-import { latin1, RecentMap } from './recent-map.ts'
+import { RecentKeys } from './recent-keys.ts'
 
 /**
  * Public keys kept in the form that needs no square root, each about 300 bytes: 5 of 57 µs of a verification, where an avatar
  * writes again.
  */
 const KEPT_KEYS = 4_096
+const KEY_BYTES = 33
 
 /** libsecp256k1 as a native addon: about 15,000 verifications a second on one core. */
 export async function loadNativeEngine(): Promise<SignatureEngine> {
   const [{ default: bindings }, keccak256] = await Promise.all([import('secp256k1/bindings.js'), loadKeccak256()])
-  const points = new RecentMap<Uint8Array>(KEPT_KEYS / 2)
+  const points = new RecentKeys<Uint8Array>(KEPT_KEYS, KEY_BYTES)
   /** @throws an error if the key is not a point on the curve */
   function pointOf(publicKey: Uint8Array): Uint8Array {
-    const key = latin1(publicKey)
-    const known = points.get(key)
+    const known = points.get(publicKey)
     if (known !== undefined) return known
     const point = bindings.publicKeyConvert(publicKey, false)
-    points.set(key, point)
+    points.set(publicKey, point)
     return point
   }
   return {
@@ -80,5 +80,5 @@ export async function loadWasmEngine(): Promise<SignatureEngine> {
 
 /** Both libraries also take uncompressed and hybrid keys; no avatar is one. */
 function isCompressed(publicKey: Uint8Array): boolean {
-  return publicKey.length === 33 && (publicKey[0] === 2 || publicKey[0] === 3)
+  return publicKey.length === KEY_BYTES && (publicKey[0] === 2 || publicKey[0] === 3)
 }

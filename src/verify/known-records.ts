@@ -12,12 +12,15 @@ import { readVerifiedPayload } from '../record/payload.ts'
 import { RECOVERABLE_SIGNATURE_BYTES, SIGNATURE_BYTES } from '../record/signature.ts'
 import type { RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import { mintVerified } from '../record/verify.ts'
-import { latin1, RecentMap } from './recent-map.ts'
+import { RecentKeys } from './recent-keys.ts'
 
-/** Signatures remembered: about 8 MB. */
+/** Signatures remembered: about 7 MB. */
 const DEFAULT_CAPACITY = 32_768
-/** While few records are repeated, one record in so many is looked up in the store: to hash it costs a tenth of a verification. */
+/** While few records are repeated, one record in so many is looked up in the store: a look-up takes about 90 µs of CPU. */
 const SAMPLED = 16
+/** The same once so many look-ups in a row have found nothing. */
+const SELDOM_SAMPLED = 64
+const SELDOM_AFTER = 64
 /** From this share of repeated records on, every record is looked up. */
 const COMMON_SHARE = 1 / SAMPLED
 /** Look-ups over which that share is averaged. */
@@ -32,14 +35,16 @@ export class KnownRecords {
   readonly #keccak256: Keccak256
   readonly #readStored: ReadStored | undefined
   /** Ids by the bytes of their signature. */
-  readonly #ids: RecentMap<RecordId>
+  readonly #ids: RecentKeys<RecordId>
   #storedShare = 0
   #turn = 0
+  /** Look-ups since the last one that found a record. */
+  #inVain = 0
 
   constructor(keccak256: Keccak256, readStored: ReadStored | undefined, capacity: number = DEFAULT_CAPACITY) {
     this.#keccak256 = keccak256
     this.#readStored = readStored
-    this.#ids = new RecentMap(Math.ceil(capacity / 2))
+    this.#ids = new RecentKeys(capacity, RECOVERABLE_SIGNATURE_BYTES)
   }
 
   /**
@@ -54,7 +59,7 @@ export class KnownRecords {
     for (const [at, record] of records.entries()) {
       const { length } = record.signature
       const isSized = length === SIGNATURE_BYTES || (recoveryByte && length === RECOVERABLE_SIGNATURE_BYTES)
-      const id = isSized ? this.#ids.get(latin1(record.signature)) : undefined
+      const id = isSized ? this.#ids.get(record.signature) : undefined
       const isSought = isSized && id === undefined && this.#mayBeStored()
       const digest = id === undefined && !isSought ? undefined : recordDigest(record.payload, this.#keccak256)
       const isKnown = digest !== undefined && idText(digest) === id
@@ -72,14 +77,17 @@ export class KnownRecords {
 
   /** Remembers what was verified. */
   note({ signature }: SignedRecord, { id, signature: compact }: VerifiedRecord): void {
-    this.#ids.set(latin1(signature), id)
-    if (signature.length !== SIGNATURE_BYTES) this.#ids.set(latin1(compact), id)
+    this.#ids.set(signature, id)
+    if (signature.length !== SIGNATURE_BYTES) this.#ids.set(compact, id)
   }
 
   #mayBeStored(): boolean {
     if (this.#readStored === undefined) return false
-    this.#turn = (this.#turn + 1) % SAMPLED
-    return this.#turn === 0 || this.#storedShare > COMMON_SHARE
+    this.#turn += 1
+    const interval = this.#inVain < SELDOM_AFTER ? SAMPLED : SELDOM_SAMPLED
+    if (this.#turn < interval && this.#storedShare <= COMMON_SHARE) return false
+    this.#turn = 0
+    return true
   }
 
   async #findStored(
@@ -95,6 +103,7 @@ export class KnownRecords {
       const payload = payloads.get(latin1(record.signature))
       const isStored = payload !== undefined && Buffer.compare(payload, record.payload) === 0
       this.#storedShare += (Number(isStored) - this.#storedShare) / AVERAGED
+      this.#inVain = isStored ? 0 : this.#inVain + 1
       if (!isStored) continue
       found[at] = this.#mint(record, idText(digest))
     }
@@ -104,7 +113,12 @@ export class KnownRecords {
     const { payload } = record
     const isCompact = record.signature.length === SIGNATURE_BYTES
     const signature = isCompact ? record.signature : record.signature.slice(0, SIGNATURE_BYTES)
-    this.#ids.set(latin1(record.signature), id)
+    this.#ids.set(record.signature, id)
     return mintVerified({ payload, signature }, id, readVerifiedPayload(payload))
   }
+}
+
+/** Bytes as a key of a map: a character a byte. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }

@@ -115,17 +115,17 @@ describe('a record that was verified', () => {
 
 describe('what is remembered', () => {
   it('is bounded; a record that is used again stays', async () => {
-    const known = new KnownRecords((bytes) => engine.keccak256(bytes), undefined, 6)
-    const records = new Writer(5).chain(5)
+    const known = new KnownRecords((bytes) => engine.keccak256(bytes), undefined, 2)
+    const records = new Writer(5).chain(3)
     const note = (at: number): void => {
       const record = records[at] as SignedRecord
       known.note(record, verifyRecord(engine, NETWORK, record, BETWEEN_NODES))
     }
-    for (const at of [0, 1, 2]) note(at)
+    for (const at of [0, 1]) note(at)
     await known.find([records[0] as SignedRecord], false)
-    for (const at of [3, 4]) note(at)
+    note(2)
     const found = await known.find(records, false)
-    expect(found.map((record) => record !== undefined)).toEqual([true, false, false, true, true])
+    expect(found.map((record) => record !== undefined)).toEqual([true, false, true])
   })
 })
 
@@ -154,6 +154,28 @@ describe('a record that the store has', () => {
     await verifier.verify(records, BETWEEN_NODES)
     expect(checks.count).toBe(records.length)
     expect(looked).toBeLessThanOrEqual(Math.ceil(records.length / 16))
+  })
+
+  it('is looked for less and less where all are new, and soon found again once some are repeated', async () => {
+    let looked = 0
+    const known = new KnownRecords(
+      (bytes) => engine.keccak256(bytes),
+      async (ids) => {
+        looked += ids.length
+        return ids.flatMap((id) => byId.get(idOf(id)) ?? [])
+      },
+    )
+    const unknown = Array.from({ length: 4_096 }, (_, at) => {
+      const signature = new Uint8Array(64)
+      new DataView(signature.buffer).setUint32(0, at)
+      return { payload: Uint8Array.of(at), signature }
+    })
+    for (const record of unknown) expect(await known.find([record], false)).toEqual([undefined])
+    // 64 look-ups in the first 1,024, and one in 64 from then on.
+    expect(looked).toBe(64 + (4_096 - 1_024) / 64)
+    let found = 0
+    for (const record of records) if ((await known.find([record], false))[0] !== undefined) found += 1
+    expect(found).toBeGreaterThan(records.length / 3)
   })
 
   it('is verified where the store cannot be read', async () => {
