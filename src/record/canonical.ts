@@ -36,17 +36,22 @@ export function checkCanonical(text: string, value: unknown): void {
   )
 }
 
-/** Whether the members of every object come in order of their UTF-16 code units (RFC 8785, section 3.2.3). */
+/**
+ * Whether the members of every object come in order of their UTF-16 code units (RFC 8785, section 3.2.3). Not by
+ * `Object.entries`, which makes an array of each member.
+ */
 function isInOrder(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (Array.isArray(value)) {
-    for (const each of value) if (!isInOrder(each)) return false
+    for (const each of value) if (typeof each === 'object' && !isInOrder(each)) return false
     return true
   }
+  const members = value as Readonly<Record<string, unknown>>
   let previous: string | undefined
-  for (const [key, each] of Object.entries(value)) {
+  for (const key of Object.keys(members)) {
     if (previous !== undefined && previous >= key) return false
-    if (typeof each === 'object' && !isInOrder(each)) return false
+    const member = members[key]
+    if (typeof member === 'object' && !isInOrder(member)) return false
     previous = key
   }
   return true

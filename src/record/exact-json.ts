@@ -5,6 +5,7 @@
  * Payloads do not need this: text that is its own canonical form (RFC 8785) has neither.
  */
 import { formatPointer } from '../state/provenance.ts'
+import { endOfString } from './bounds.ts'
 import { JsonTextError } from './errors.ts'
 import { isExactNumber } from './exact-number.ts'
 import type { JsonValue } from './types.ts'
@@ -40,7 +41,6 @@ const ZERO = 0x30
 const NINE = 0x39
 const COLON = 0x3a
 const OPEN_ARRAY = 0x5b
-const BACKSLASH = 0x5c
 const CLOSE_ARRAY = 0x5d
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
@@ -180,21 +180,6 @@ function hasExponent(text: string, start: number, end: number): boolean {
 
 function isE(unit: number): boolean {
   return unit === 0x65 || unit === 0x45
-}
-
-/**
- * Index of the quote that ends the string beginning at `start`, or the length where none does. `indexOf` is twice as fast
- * as looking at each character.
- */
-function endOfString(text: string, start: number): number {
-  for (let end = start; ;) {
-    end = text.indexOf('"', end + 1)
-    if (end < 0) return text.length
-    let before = end - 1
-    while (before > start && text.charCodeAt(before) === BACKSLASH) before--
-    // After an odd number of backslashes a quote is a part of the string.
-    if ((end - before) % 2 === 1) return end
-  }
 }
 
 /** Whether a colon follows the string that ends at `end`. */

@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { RecordError } from '../record/errors.ts'
+import { writeHexBytes } from '../record/hex.ts'
 import { verifyRecord } from '../record/verify.ts'
 import { ID_BYTES, unpackRecords } from './messages.ts'
 import type { Fault, VerifyReply, VerifyRequest, WorkerSettings } from './messages.ts'
@@ -23,7 +24,7 @@ function answer({ job, count, recoveryByte, packed }: VerifyRequest): VerifyRepl
   unpackRecords(packed, count).forEach((record, index) => {
     try {
       const { id } = verifyRecord(engine, settings.network, record, { recoveryByte })
-      ids.set(Buffer.from(id.slice(2), 'hex'), index * ID_BYTES)
+      writeHexBytes(ids, index * ID_BYTES, id, 2)
     } catch (error) {
       if (!(error instanceof RecordError)) throw error
       faults.push({ index, code: error.code, message: error.message })
