@@ -54,12 +54,7 @@ export interface Transport {
   badAnswer(why: string): ClientError
 }
 
-const ABSENT_CODES: ReadonlySet<string> = new Set([
-  'unknown_avatar',
-  'unknown_namespace',
-  'not_hosted',
-  'blocked',
-])
+const ABSENT_CODES: ReadonlySet<string> = new Set(['unknown_avatar', 'unknown_namespace', 'not_hosted', 'blocked'])
 
 /** @throws ClientError from the calls: `unreachable`, `bad_answer`, `answer_too_large`, `refused`, `aborted` */
 export function createTransport(url: string, options: TransportOptions): Transport {

@@ -35,5 +35,9 @@ test('the depth of a JSON text is that of its value', () => {
     list: fc.array(tie('any'), { maxLength: 4 }),
     object: fc.dictionary(fc.string({ unit }), tie('any'), { maxKeys: 4 }),
   })).any
-  fc.assert(fc.property(value, (each) => expect(scanBounds(JSON.stringify(each))).toBe(depthOf(each))))
+  fc.assert(
+    fc.property(value, (each) => {
+      expect(scanBounds(JSON.stringify(each))).toBe(depthOf(each))
+    }),
+  )
 })
