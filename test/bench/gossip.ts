@@ -1,6 +1,6 @@
-import { createCluster } from '../integration/cluster.ts'
-import { sleep, until } from '../integration/until.ts'
-import { createWriter } from '../integration/writer.ts'
+import { createCluster } from '../support/cluster.ts'
+import { sleep, until } from '../support/until.ts'
+import { createWriter } from '../support/writer.ts'
 import { quantile } from './report.ts'
 import type { Bench } from './report.ts'
 

@@ -1,6 +1,6 @@
 import type { SignedRecord } from '../../src/record/types.ts'
-import { writeBody } from '../integration/api.ts'
-import { createCluster } from '../integration/cluster.ts'
+import { writeBody } from '../support/api.ts'
+import { createCluster } from '../support/cluster.ts'
 import { drive, postRequest } from './http-load.ts'
 import { presign } from './presign.ts'
 import { quantile } from './report.ts'

@@ -1,5 +1,5 @@
-import { createWriter } from '../integration/writer.ts'
-import type { Writer } from '../integration/writer.ts'
+import { createWriter } from '../support/writer.ts'
+import type { Writer } from '../support/writer.ts'
 import { median } from './report.ts'
 import type { Bench } from './report.ts'
 import { createStoreFixture } from './store-fixture.ts'

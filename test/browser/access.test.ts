@@ -6,9 +6,9 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
-import { newKey } from '../client/keys.ts'
-import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
-import { cite, createWriter } from '../integration/writer.ts'
+import { newKey } from '../support/keys.ts'
+import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
+import { cite, createWriter } from '../support/writer.ts'
 import { openBrowser, type Pages } from './pages.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')

@@ -3,8 +3,8 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
-import { newKey } from '../client/keys.ts'
-import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
+import { newKey } from '../support/keys.ts'
+import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
 import { openBrowser, type Pages } from './pages.ts'
 
 let cluster: Cluster

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import type { JsonObject, JsonValue } from '../../src/record/types.ts'
-import { newKey } from '../client/keys.ts'
-import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
-import { createWriter } from '../integration/writer.ts'
+import { newKey } from '../support/keys.ts'
+import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
+import { createWriter } from '../support/writer.ts'
 import { openBrowser, type Pages } from './pages.ts'
 
 let cluster: Cluster

@@ -4,9 +4,9 @@ import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner, type Signer } from '../../src/client/signers.ts'
 import type { Client } from '../../src/client/api.ts'
 import { uncompressedAvatar } from '../../src/record/keys.ts'
-import { newKey } from '../client/keys.ts'
-import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
-import { cite, createWriter } from '../integration/writer.ts'
+import { newKey } from '../support/keys.ts'
+import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
+import { cite, createWriter } from '../support/writer.ts'
 import { openBrowser, type Pages } from './pages.ts'
 
 let cluster: Cluster

@@ -5,8 +5,8 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from '../integration/ports.ts'
-import { until } from '../integration/until.ts'
+import { freePort } from '../support/ports.ts'
+import { until } from '../support/until.ts'
 
 /** A reverse proxy that serves a node under a path, `/kv/` for one, and takes the path off before the node sees it. */
 export interface PrefixProxy {

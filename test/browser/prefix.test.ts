@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
-import { newKey } from '../client/keys.ts'
-import { createCluster, type Cluster, type NodeProcess } from '../integration/cluster.ts'
+import { newKey } from '../support/keys.ts'
+import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
 import { openBrowser, type Pages } from './pages.ts'
 import { PROXIES, type PrefixProxy } from './prefix-proxy.ts'
 

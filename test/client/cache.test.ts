@@ -5,7 +5,7 @@ import { privateKeySigner } from '../../src/client/signers.ts'
 import type { CachedAvatar, RecordCache } from '../../src/client/types.ts'
 import type { SignedRecord } from '../../src/record/types.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
-import { newKey } from './keys.ts'
+import { newKey } from '../support/keys.ts'
 
 let node: HttpNode
 beforeAll(async () => void (node = await startHttpNode()))

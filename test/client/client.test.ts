@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
-import { newKey } from './keys.ts'
+import { newKey } from '../support/keys.ts'
 import { startProxy } from './proxy.ts'
 
 let node: HttpNode

@@ -6,7 +6,7 @@ import { signRecord } from '../../src/record/sign.ts'
 import type { Avatar, Citation, JsonObject, VerifiedRecord } from '../../src/record/types.ts'
 import { verifyRecord } from '../../src/record/verify.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
-import { newKey } from './keys.ts'
+import { newKey } from '../support/keys.ts'
 
 const key = newKey()
 const avatar: Avatar = privateKeySigner(key).avatar

@@ -4,7 +4,7 @@ import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import type { Client } from '../../src/client/api.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
-import { newKey } from './keys.ts'
+import { newKey } from '../support/keys.ts'
 import { startProxy, type Lie, type Proxy } from './proxy.ts'
 
 interface Page {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as api from '../../src/client/index.ts'
 import { blocksOf, readPage } from '../docs/blocks.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
-import { newKey } from './keys.ts'
+import { newKey } from '../support/keys.ts'
 
 /** What docs/client.md says, run as it is there, against real nodes. */
 const page = readPage('docs/client.md')

@@ -4,7 +4,7 @@ import { privateKeySigner } from '../../src/client/signers.ts'
 import { openReplica } from '../../src/replica/index.ts'
 import { MemoryLevel } from 'memory-level'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
-import { newKey } from './keys.ts'
+import { newKey } from '../support/keys.ts'
 
 let node: HttpNode
 beforeAll(async () => void (node = await startHttpNode()))

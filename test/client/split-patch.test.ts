@@ -7,7 +7,7 @@ import { MAX_PAYLOAD_BYTES } from '../../src/record/limits.ts'
 import type { JsonObject, JsonValue } from '../../src/record/types.ts'
 import { applyMergePatch } from '../../src/state/merge-patch.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
-import { newKey } from './keys.ts'
+import { newKey } from '../support/keys.ts'
 
 const signer = privateKeySigner(newKey())
 const target = { avatar: signer.avatar, network: 'main', platform: 'nextid', identity: signer.avatar }

@@ -9,7 +9,7 @@ import { addressOf, walletSigner, type Eip1193Provider } from '../../src/client/
 import { avatarOf, parseSecretKey } from '../../src/record/keys.ts'
 import { decodePayload } from '../../src/record/payload.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
-import { newKey } from './keys.ts'
+import { newKey } from '../support/keys.ts'
 
 let node: HttpNode
 beforeAll(async () => void (node = await startHttpNode()))

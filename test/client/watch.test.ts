@@ -11,9 +11,9 @@ import type { WatchEvent } from '../../src/client/watch.ts'
 import { signRecord } from '../../src/record/sign.ts'
 import { buildSnapshot } from '../../src/record/build.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
-import { until } from '../integration/until.ts'
+import { until } from '../support/until.ts'
 import { heapBytes } from './heap.ts'
-import { newKey } from './keys.ts'
+import { newKey } from '../support/keys.ts'
 import { startProxy, type Proxy } from './proxy.ts'
 
 let node: HttpNode

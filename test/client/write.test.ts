@@ -5,7 +5,7 @@ import { buildSnapshot } from '../../src/record/build.ts'
 import { signRecord } from '../../src/record/sign.ts'
 import type { JsonObject } from '../../src/record/types.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
-import { newKey } from './keys.ts'
+import { newKey } from '../support/keys.ts'
 
 let node: HttpNode
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { createPullGuard } from '../../src/hosting/pull-guard.ts'
 import { createPuller, type PullImport, type PullLimits } from '../../src/hosting/puller.ts'
 import type { Avatar } from '../../src/record/types.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
-import { until } from '../integration/until.ts'
+import { until } from '../support/until.ts'
 import { openHostingForTest } from './open-hosting.ts'
 
 const avatar = (n: number): Avatar => `0x02${n.toString(16).padStart(64, '0')}`

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signStatement, statementText, type HostingStatement } from '../../src/hosting/statement.ts'
 import type { Avatar } from '../../src/record/types.ts'
 import { uncompressedAvatar } from '../../src/record/keys.ts'
-import { writeBody } from '../integration/api.ts'
+import { writeBody } from '../support/api.ts'
 import { Writer } from '../store/writer.ts'
 import { NETWORK, OPERATOR_TOKEN, post, startHttpNode, type HttpNode } from './node.ts'
 

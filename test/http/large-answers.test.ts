@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { until } from '../integration/until.ts'
+import { until } from '../support/until.ts'
 import { personalSign, newKey, postRecords, signedPatch } from './writer.ts'
 import { post, startHttpNode } from './node.ts'
 import type { HttpNode } from './node.ts'

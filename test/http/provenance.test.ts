@@ -3,7 +3,7 @@ import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import { planSnapshot } from '../../src/snapshot/plan.ts'
 import { signRecord } from '../../src/record/sign.ts'
-import { newKey } from '../client/keys.ts'
+import { newKey } from '../support/keys.ts'
 import { startHttpNode, type HttpNode } from './node.ts'
 
 let node: HttpNode

@@ -11,9 +11,9 @@ import type { ImportReport } from '../../src/ingest/import-archive.ts'
 import { foldRecords } from '../../src/state/fold.ts'
 import { archiveOf } from '../archive/archives.ts'
 import { Writer } from '../store/writer.ts'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
-import { sleep } from './until.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
+import { sleep } from '../support/until.ts'
 
 const MAIN = join(process.cwd(), 'dist/main.js')
 const KILLS = 5

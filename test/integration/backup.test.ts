@@ -7,11 +7,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import type { Receipt } from '../../src/receipt/receipt.ts'
 import { run } from '../cli/run.ts'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
-import { settled, statuses } from './settle.ts'
-import { sleep, until } from './until.ts'
-import { cite, createWriter } from './writer.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
+import { settled, statuses } from '../support/settle.ts'
+import { sleep, until } from '../support/until.ts'
+import { cite, createWriter } from '../support/writer.ts'
 
 let cluster: Cluster
 let folder: string

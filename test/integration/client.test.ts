@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import type { WatchEvent } from '../../src/client/watch.ts'
-import { newKey } from '../client/keys.ts'
+import { newKey } from '../support/keys.ts'
 import { startProxy } from '../client/proxy.ts'
-import { createCluster, type Cluster, type NodeProcess } from './cluster.ts'
-import { until } from './until.ts'
+import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
+import { until } from '../support/until.ts'
 
 let cluster: Cluster
 let nodes: NodeProcess[]

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
-import { settled, statuses } from './settle.ts'
-import { cite, createWriter } from './writer.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
+import { settled, statuses } from '../support/settle.ts'
+import { cite, createWriter } from '../support/writer.ts'
 
 const AVATARS = 20
 const PATCHES = 20

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 
-import type { NodeProcess } from './cluster.ts'
+import type { NodeProcess } from '../support/cluster.ts'
 
 /** Stands in front of a node, for HTTP and for peers, and passes every byte on. */
 export interface CountingRelay {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Citation, RecordId } from '../../src/record/types.ts'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
-import { sleep } from './until.ts'
-import { cite, createWriter } from './writer.ts'
-import type { Writer } from './writer.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
+import { sleep } from '../support/until.ts'
+import { cite, createWriter } from '../support/writer.ts'
+import type { Writer } from '../support/writer.ts'
 
 const ROUNDS = 50
 const WRITERS = 4

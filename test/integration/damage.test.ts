@@ -1,10 +1,10 @@
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
-import { until } from './until.ts'
-import { cite, createWriter } from './writer.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
+import { until } from '../support/until.ts'
+import { cite, createWriter } from '../support/writer.ts'
 
 interface Status {
   readonly records: number

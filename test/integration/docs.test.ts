@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { blocksOf, PAGES } from '../docs/blocks.ts'
-import { freePort } from './ports.ts'
-import { sleep } from './until.ts'
+import { freePort } from '../support/ports.ts'
+import { sleep } from '../support/until.ts'
 
 /**
  * What the pages tell people to type, run as it is there, page by page and block by block in one shell, with the node of

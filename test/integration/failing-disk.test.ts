@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createCluster, type Cluster } from './cluster.ts'
-import { cite, createWriter, type Written } from './writer.ts'
+import { createCluster, type Cluster } from '../support/cluster.ts'
+import { cite, createWriter, type Written } from '../support/writer.ts'
 
 const RECORDS = 240
 const VALUE_BYTES = 20_000

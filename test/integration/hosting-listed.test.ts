@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Avatar } from '../../src/record/types.ts'
 import { run } from '../cli/run.ts'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
 import { chains, heldBy, load, untilAtRest } from './sync-watch.ts'
-import { until } from './until.ts'
+import { until } from '../support/until.ts'
 
 const OPTIONS = { syncIntervalSeconds: 1 }
 const LISTED = ['--hosting-mode', 'listed']

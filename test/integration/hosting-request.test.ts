@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { run } from '../cli/run.ts'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
 import { heldBy, load } from './sync-watch.ts'
-import { until } from './until.ts'
-import { cite, createWriter } from './writer.ts'
+import { until } from '../support/until.ts'
+import { cite, createWriter } from '../support/writer.ts'
 
 const SLOW_MS = 240_000
 const BY_INVITE = ['--hosting-mode', 'listed', '--hosting-policy', 'invite']

@@ -14,10 +14,10 @@ import type { Avatar, Citation, PatchBody, VerifiedRecord } from '../../src/reco
 import { openStore } from '../../src/store/store.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
-import { sleep, until } from './until.ts'
-import { createWriter } from './writer.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
+import { sleep, until } from '../support/until.ts'
+import { createWriter } from '../support/writer.ts'
 
 const MIB = 1024 * 1024
 /** What one reader of 550 MB may cost in all. Measured: 260 MB. */

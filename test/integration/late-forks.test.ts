@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
-import { settled, statuses } from './settle.ts'
-import { createWriter } from './writer.ts'
-import type { Written } from './writer.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
+import { settled, statuses } from '../support/settle.ts'
+import { createWriter } from '../support/writer.ts'
+import type { Written } from '../support/writer.ts'
 
 const FORKS = 5_000
 const RECORDS_PER_POST = 500

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { createCluster } from './cluster.ts'
-import type { Cluster } from './cluster.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster } from '../support/cluster.ts'
 import { buildHouse, done, inventory, moveIn, writeAsVersion1 } from './migrate-house.ts'
-import { cite } from './writer.ts'
+import { cite } from '../support/writer.ts'
 
 const PATCHES = 3_000
 const WRITTEN_MEANWHILE = 40

@@ -8,9 +8,9 @@ import { expect } from 'vitest'
 import { recordDigest } from '../../src/record/id.ts'
 import { OWN_PLATFORM } from '../../src/record/members.ts'
 import type { Avatar, Citation, RecordId } from '../../src/record/types.ts'
-import type { NodeProcess } from './cluster.ts'
-import { cite, createWriter } from './writer.ts'
-import type { Writer, Written } from './writer.ts'
+import type { NodeProcess } from '../support/cluster.ts'
+import { cite, createWriter } from '../support/writer.ts'
+import type { Writer, Written } from '../support/writer.ts'
 
 const MAIN = join(process.cwd(), 'dist/main.js')
 const RECORDS_PER_POST = 500

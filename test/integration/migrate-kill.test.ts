@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { createRelay } from './counting-relay.ts'
 import type { CountingRelay } from './counting-relay.ts'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
 import { buildHouse, command, done, inventory, moveIn } from './migrate-house.ts'
 import type { House } from './migrate-house.ts'
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { createCluster } from './cluster.ts'
-import type { Cluster } from './cluster.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster } from '../support/cluster.ts'
 import { buildHouse, command, done, moveIn } from './migrate-house.ts'
 import type { House } from './migrate-house.ts'
 

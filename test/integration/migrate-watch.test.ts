@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
 import { buildHouse, command, done, inventory, moveIn } from './migrate-house.ts'
 import type { Command, House } from './migrate-house.ts'
-import { until } from './until.ts'
-import { cite } from './writer.ts'
+import { until } from '../support/until.ts'
+import { cite } from '../support/writer.ts'
 
 const PATCHES = 200
 

@@ -10,10 +10,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Receipt } from '../../src/receipt/receipt.ts'
 import type { JsonObject } from '../../src/record/types.ts'
 import { run } from '../cli/run.ts'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
-import { settled, statuses } from './settle.ts'
-import { cite, createWriter } from './writer.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
+import { settled, statuses } from '../support/settle.ts'
+import { cite, createWriter } from '../support/writer.ts'
 
 let cluster: Cluster
 let cwd: string

@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import { openReplica } from '../../src/replica/index.ts'
-import { newKey } from '../client/keys.ts'
-import { createCluster, type Cluster, type NodeProcess } from './cluster.ts'
+import { newKey } from '../support/keys.ts'
+import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
 
 const ROUNDS = 50
 /** Every so often a round is online: then the process may die while it sends, or notes what was taken. */

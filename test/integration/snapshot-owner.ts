@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import type { JsonObject } from '../../src/record/types.ts'
 import { run } from '../cli/run.ts'
 import type { Outcome } from '../cli/run.ts'
-import { createWriter } from './writer.ts'
-import type { Writer } from './writer.ts'
+import { createWriter } from '../support/writer.ts'
+import type { Writer } from '../support/writer.ts'
 
 /** Someone with a key file, at a command line. */
 export interface Owner extends Writer {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
 import { chains, heldBy, load, untilAtRest, untilEqual } from './sync-watch.ts'
-import { until } from './until.ts'
+import { until } from '../support/until.ts'
 
 const AVATARS = 100
 const PER_AVATAR = 200

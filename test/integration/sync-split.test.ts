@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createCluster } from './cluster.ts'
-import type { Cluster, NodeProcess } from './cluster.ts'
-import { settled, statuses } from './settle.ts'
+import { createCluster } from '../support/cluster.ts'
+import type { Cluster, NodeProcess } from '../support/cluster.ts'
+import { settled, statuses } from '../support/settle.ts'
 import { chains, load, untilAtRest, untilEqual } from './sync-watch.ts'
-import { cite, createWriter } from './writer.ts'
+import { cite, createWriter } from '../support/writer.ts'
 
 const OPTIONS = { syncIntervalSeconds: 2 }
 const SLOW_MS = 240_000

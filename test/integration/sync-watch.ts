@@ -1,10 +1,10 @@
 import { expect } from 'vitest'
 import type { Avatar } from '../../src/record/types.ts'
-import type { NodeProcess } from './cluster.ts'
-import { statuses } from './settle.ts'
-import { until } from './until.ts'
-import { createWriter } from './writer.ts'
-import type { Writer, Written } from './writer.ts'
+import type { NodeProcess } from '../support/cluster.ts'
+import { statuses } from '../support/settle.ts'
+import { until } from '../support/until.ts'
+import { createWriter } from '../support/writer.ts'
+import type { Writer, Written } from '../support/writer.ts'
 
 const RECORDS_PER_POST = 1_000
 const CONVERGE_TIMEOUT_MS = 120_000

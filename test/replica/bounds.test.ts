@@ -14,7 +14,7 @@ import { createReplica } from '../../src/replica/replica.ts'
 import { loneTab, type TabMessage, type Tabs } from '../../src/replica/tabs.ts'
 import { detectResume } from '../../src/replica/resume-detector.ts'
 import { heapBytes } from '../client/heap.ts'
-import { newKey } from '../client/keys.ts'
+import { newKey } from '../support/keys.ts'
 import { Writer } from '../store/writer.ts'
 import { give, replicaHarness, type ReplicaHarness } from './harness.ts'
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { build } from 'vite'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { newKey } from '../client/keys.ts'
+import { newKey } from '../support/keys.ts'
 
 let folder: string
 let program: string

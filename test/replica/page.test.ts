@@ -7,7 +7,7 @@ import { Wallet } from 'ethers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as browser from '../../src/replica/browser.ts'
 import * as api from '../../src/replica/index.ts'
-import { newKey } from '../client/keys.ts'
+import { newKey } from '../support/keys.ts'
 import { blocksOf, readPage } from '../docs/blocks.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
 

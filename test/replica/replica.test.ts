@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { createClient } from '../../src/client/client.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import { openReplica, type Replica, type ReplicaEvent, type ReplicaOptions } from '../../src/replica/index.ts'
-import { newKey } from '../client/keys.ts'
+import { newKey } from '../support/keys.ts'
 import { startProxy, type Proxy } from '../client/proxy.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
 
