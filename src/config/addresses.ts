@@ -6,7 +6,7 @@ export interface HostPort {
   readonly port: number
 }
 
-/** `HOST:PORT` or `[IPv6]:PORT`; undefined where the text is neither. */
+/** Parses `HOST:PORT` or `[IPv6]:PORT`; undefined if the text is neither. */
 export function parseHostPort(text: string): HostPort | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(text)
   const host = match?.[1] ?? match?.[2]
@@ -18,13 +18,13 @@ export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** `http://` address by which this machine reaches what listens there. */
+/** The `http://` URL by which this machine reaches a server that listens at the address. */
 export function urlOf({ host, port }: HostPort): string {
-  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `http://${formatHostPort({ host: reached, port })}/`
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${formatHostPort({ host: reachable, port })}/`
 }
 
-/** What is wrong with a multiaddr, or undefined where it names a TCP address. */
+/** Explains why a text is no TCP multiaddr; undefined if it is one. */
 export function multiaddrProblem(text: string): string | undefined {
   try {
     const names = multiaddr(text)

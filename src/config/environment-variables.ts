@@ -3,7 +3,7 @@ import { defaultConfigText } from './package-files.ts'
 
 export type EnvironmentVariables = Readonly<Record<string, string | undefined>>
 
-/** The variables of this process. Nothing else reads `process.env`; other parts are given what they need from here. */
+/** The environment variables of this process. No other code reads `process.env`. */
 export function environmentVariables(): EnvironmentVariables {
   return process.env
 }
@@ -25,20 +25,20 @@ export function variableOf(key: string): string {
  */
 const SERVICE_VARIABLE =
   /^AVATAR_KV_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/
-/** More than these are counted, so that the line stays readable. */
+/** Most names in the line; further ones are only counted. */
 const MAX_NAMED = 8
 const MAX_NAME_CHARACTERS = 60
 
 /**
- * One line about the variables that have our prefix and mean nothing to this version; undefined where there are none. They
- * never stop a command: platforms set variables with the prefix, too, and newer versions know more.
+ * One line about variables with our prefix that this version does not know; undefined if there are none. They never stop a
+ * command: platforms set variables with the prefix, too, and newer versions know more.
  */
 export function unknownVariablesText(env: EnvironmentVariables): string | undefined {
   const candidates = Object.keys(env).filter((name) => name.startsWith(VARIABLE_PREFIX))
   if (candidates.length === 0) return undefined
   const keys = Object.keys(JSON.parse(defaultConfigText()) as object)
   const known = [...keys.map(variableOf), CONFIG_VARIABLE, NODE_VARIABLE]
-  // Without the prefix: what all names share would make any two of them alike.
+  // Without the prefix: with it any two names would be similar.
   const suffixes = known.map((name) => name.slice(VARIABLE_PREFIX.length))
   const unknown = candidates.filter((name) => !known.includes(name))
   if (unknown.length === 0) return undefined
@@ -49,7 +49,7 @@ export function unknownVariablesText(env: EnvironmentVariables): string | undefi
   })
   const more = unknown.length > MAX_NAMED ? `, and ${unknown.length - MAX_NAMED} more` : ''
   const advice = unknown.some((name) => SERVICE_VARIABLE.test(name))
-    ? 'Kubernetes sets such variables beside a Service named avatar-kv: set enableServiceLinks: false in the pod to be without them.'
-    : 'Correct or unset them; README lists the known ones.'
+    ? 'Kubernetes sets them for a Service named avatar-kv. To avoid them, set enableServiceLinks: false in the pod.'
+    : 'Correct or unset them. README lists the known variables.'
   return `Ignored unknown environment variables: ${named.join(', ')}${more}. ${advice}`
 }

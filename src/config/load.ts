@@ -17,7 +17,7 @@ import { defaultConfigText } from './package-files.ts'
 import { CONFIG_KEYS, configSchema } from './schema.ts'
 import type { ConfigKey, ConfigValues } from './schema.ts'
 
-/** Configuration, checked and ready for use. */
+/** The validated configuration. */
 export interface Config {
   /** Absolute path. */
   readonly dataDir: string
@@ -29,19 +29,19 @@ export interface Config {
   /** Multiaddrs. */
   readonly peers: readonly string[]
   readonly network: string
-  /** Whether records are also passed on as they come, and not by sync alone. */
+  /** Whether records are also forwarded on arrival, not by sync alone. */
   readonly gossip: boolean
-  /** Time between two reconciliations with a peer, about. */
+  /** Approximate time between two reconciliations with a peer. */
   readonly syncIntervalSeconds: number
-  /** Whether everything is kept, or just the avatars on the list. */
+  /** Whether the node hosts all avatars, or only those on the list. */
   readonly hostingMode: ConfigValues['hosting_mode']
-  /** Who is put on the list on request. */
+  /** Which owners can put their avatars on the list. */
   readonly hostingPolicy: ConfigValues['hosting_policy']
-  /** Whether records may be pulled from private and other special addresses that an owner names. */
+  /** Whether the node may fetch records from private and other special addresses that an owner names. */
   readonly hostingPullPrivate: boolean
-  /** Whether superseded records are kept. */
+  /** Whether to keep superseded records. */
   readonly archive: boolean
-  /** What is kept at most; 0 is no limit. */
+  /** 0 means no limit. */
   readonly quotas: {
     readonly avatarBytes: number
     readonly avatarRecords: number
@@ -50,19 +50,19 @@ export interface Config {
   }
   readonly logLevel: ConfigValues['log_level']
   readonly logFormat: ConfigValues['log_format']
-  /** Keys that a flag, a variable or a file has said; the others are as in `config/default.json`. */
+  /** Keys that a flag, a variable or a file sets. The others have their values of `config/default.json`. */
   readonly said: ReadonlySet<ConfigKey>
 }
 
 export interface ConfigSources {
-  /** From the command line, by key; `config` names a file. Keys that are undefined were not given. */
+  /** Command line flags by key; `config` names a file. Undefined keys were not given. */
   readonly flags: { readonly [key in ConfigKey | 'config']?: string | readonly string[] | undefined }
   readonly env: EnvironmentVariables
-  /** Relative paths count from here. */
+  /** Base of relative paths. */
   readonly cwd: string
 }
 
-/** One key's value and where it came from, for error messages. */
+/** A value and its source, for error messages. */
 interface Sourced {
   readonly value: unknown
   readonly source: string
@@ -71,7 +71,7 @@ interface Sourced {
 const DEFAULTS_FILE = 'config/default.json'
 
 const LIST_KEYS: readonly ConfigKey[] = ['http_trusted_proxies', 'listen', 'peers']
-/** What texts stand for, by key, in variables and flags; any other text stays as it is, and is refused. */
+/** Parsers by key for texts of variables and flags. They return an invalid text unchanged; the schema rejects it. */
 const VALUES_OF_TEXT: { readonly [key in ConfigKey]?: (text: string) => unknown } = {
   gossip: readBoolean,
   hosting_pull_private: readBoolean,
@@ -82,15 +82,15 @@ const VALUES_OF_TEXT: { readonly [key in ConfigKey]?: (text: string) => unknown 
   quota_total_bytes: readInteger,
   quota_total_records: readInteger,
 }
-/** Values in error messages are cut here: a whole file may have been given by mistake. */
+/** Most characters of a value in an error message: a user may have passed a whole file by mistake. */
 const MAX_SHOWN_CHARACTERS = 200
 
 /**
- * Reads the configuration. For each key the first of these that has it counts: flags, environment variables, the file
- * named by `--config` or `AVATAR_KV_CONFIG`, `config/default.json`. A variable that is empty counts as not set; one that is
- * unknown counts for nothing (`unknownVariablesText` is about those).
+ * Loads the configuration. The sources by precedence: flags, environment variables, the file named by `--config` or
+ * `AVATAR_KV_CONFIG`, `config/default.json`. Empty and unknown variables are ignored (`unknownVariablesText` reports the
+ * latter).
  *
- * @throws ConfigError on an unknown key, a bad value, or a file that cannot be read
+ * @throws ConfigError for an unknown key, an invalid value, or an unreadable file
  */
 export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
   const values = new Map<string, Sourced>()
@@ -130,7 +130,7 @@ function valueOf(key: string, given: string | readonly string[]): unknown {
   return read === undefined || typeof given !== 'string' ? given : read(given)
 }
 
-/** At most 16 digits: what a double cannot hold is refused by the schema, and not rounded. */
+/** At most 16 digits, so that the schema rejects integers that a double cannot hold, instead of rounding them. */
 function readInteger(text: string): unknown {
   return /^\d{1,16}$/.test(text) ? Number(text) : text
 }
@@ -145,7 +145,7 @@ function readText(path: string): string {
   } catch (error) {
     throw new ConfigError(
       'unreadable_file',
-      `Cannot read the configuration file ${path}: ${fileProblem(error)}. Name another with --config FILE.`,
+      `Cannot read the configuration file ${path}: ${fileProblem(error)}. Correct that, or name another file with --config FILE.`,
     )
   }
 }
@@ -159,7 +159,7 @@ function parseObject(text: string, source: string): object {
     if (isLoss) throw new ConfigError('bad_file', `Cannot use the configuration file ${source}: ${error.message}`)
     throw new ConfigError(
       'bad_file',
-      `The configuration file ${source} is not JSON: ${String((error as Error).message).replaceAll('\n', ' ')}. Correct it there.`,
+      `The configuration file ${source} is not JSON: ${String((error as Error).message).replaceAll('\n', ' ')}. Correct the file.`,
     )
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -188,7 +188,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     const source = values.get(key)?.source ?? DEFAULTS_FILE
     throw new ConfigError(
       'bad_value',
-      `Configuration key "${key}": ${show(value)} from ${source} cannot be used${why}; expected ${expected}.`,
+      `Configuration key "${key}": ${show(value)} from ${source} is invalid${why}; expected ${expected}.`,
     )
   }
 

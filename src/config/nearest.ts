@@ -1,9 +1,9 @@
-/** A name with more edits than this share of its length is another word, not a slip of the finger. */
+/** A name that differs in more than this share of its length is another word, not a typing error. */
 const MAX_EDITED_SHARE = 0.4
-/** Longer names are pasted text; comparing them would cost the product of both lengths. */
+/** Longer texts are not names. A comparison costs the product of both lengths. */
 const MAX_NAME_LENGTH = 64
 
-/** The one of `names` that `typed` most likely means; undefined where none is close. */
+/** Returns the name closest to `typed`; undefined if none is close. */
 export function nearestName(typed: string, names: Iterable<string>): string | undefined {
   if (typed.length > MAX_NAME_LENGTH) return undefined
   let nearest: string | undefined
@@ -17,7 +17,7 @@ export function nearestName(typed: string, names: Iterable<string>): string | un
   return nearest
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b` (optimal string alignment). */
+/** Edit distance: insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, column) => column)

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-/** Both `src/config/` and `dist/config/` lie two levels below the package. */
+/** `src/config/` and `dist/config/` are both two levels below the package. */
 const PACKAGE_ROOT = new URL('../../', import.meta.url)
 
 /** Version of this package, as in its `package.json`. */

@@ -1,42 +1,43 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 
-/** Longest value that a configuration text may have, in characters; PATH_MAX of Linux is 4,096 bytes. */
+/** Most characters of a text value; PATH_MAX of Linux is 4,096 bytes. */
 const MAX_TEXT_LENGTH = 4096
-/** More listen addresses than any host needs; guards against a file pasted into the wrong key. */
+/** More than any host needs. Rejects a list pasted into the wrong key. */
 const MAX_LISTEN_ADDRESSES = 16
-/** Networks of content delivery services come in lists of some dozens. */
+/** Content delivery services publish lists of some dozens of networks. */
 const MAX_TRUSTED_PROXIES = 256
-/** Each configured peer is dialled for ever, so a list is kept to what one node can hold connections to. */
+/** The node keeps dialling each configured peer, so the list is limited to the connections that a node can hold. */
 const MAX_PEERS = 256
 
-/** Below a second two nodes would do little else; above an hour a reader would wait too long for what gossip lost. */
+/** Below a second, nodes would do little else. Above an hour, records that gossip lost would arrive too late. */
 const SYNC_INTERVAL_SECONDS = { minimum: 1, maximum: 3600 }
 
-/** Bytes or records that a node keeps at most. */
+/** The schema of a quota. */
 const quota = (of: string, unit: string) =>
   Type.Integer({
     minimum: 0,
     maximum: Number.MAX_SAFE_INTEGER,
-    description: `how many ${unit} ${of} may take here, a whole number; 0 is no limit`,
+    description: `the most ${unit} that ${of} may use on this node, a whole number; 0 is no limit`,
   })
 
 const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
 
 /**
- * Every configuration key. A description says what is expected and follows "expected" in an error message.
+ * Every configuration key. A description completes the text "expected …" in an error message. Reasons of the defaults:
  *
- * `http` defaults to loopback: version 1 of the API lets a node choose what its clients sign, so it is opened to others
- * on purpose, behind TLS. `http_trusted_proxies` defaults to this machine, where the reverse proxy usually runs: a node that
- * trusted other addresses would let any client claim any address. `listen` defaults to all interfaces: other nodes must be
- * able to dial this one, and every record that they send is verified. `gossip` can be switched off where bandwidth is dear,
- * and by tests: records then travel by sync alone, and arrive later. `hosting_policy` defaults to closed: no owner makes this
- * node fetch from an address unless the operator wants that. `hosting_pull_private` defaults to false: the node fetches from
- * no address in the operator's own network.
- *
- * `archive` defaults to false, so that a snapshot makes room. The quota of an avatar defaults to a gibibyte and a million
- * records: more than the largest state there can be (3,500 parts of 256 KiB), so that nobody needs a larger one, and
- * nobody fills a disk with one key. There is none for all avatars together: only the operator knows the disk.
+ * - `http`: loopback, because a node chooses what clients of version 1 of the API sign. The operator opens it to others
+ *   explicitly, behind TLS.
+ * - `http_trusted_proxies`: this machine, where a reverse proxy usually runs. A node that trusted other addresses would let any
+ *   client claim any address.
+ * - `listen`: all interfaces, because other nodes must be able to dial this one. Every record that they send is verified.
+ * - `gossip`: true. Operators with little bandwidth, and tests, can switch it off; records then arrive later, by sync.
+ * - `hosting_policy`: closed, so that no owner makes the node fetch from an address unless the operator allows that.
+ * - `hosting_pull_private`: false, so that the node fetches from no address in the operator's own network.
+ * - `archive`: false, so that a snapshot frees space.
+ * - `quota_avatar_*`: 1 GiB and a million records, which is more than the largest possible state (3,500 parts of 256 KiB), so no
+ *   owner needs more, and nobody fills a disk with one key.
+ * - `quota_total_*`: no limit, because only the operator knows the disk.
  */
 export const configSchema = Type.Object(
   {
@@ -82,7 +83,7 @@ export const configSchema = Type.Object(
   { additionalProperties: false },
 )
 
-/** The configuration as it is written: in `config/default.json`, in a file, in variables, as flags. */
+/** The configuration as written in `config/default.json`, in a file, in variables and in flags. */
 export type ConfigValues = Static<typeof configSchema>
 export type ConfigKey = keyof ConfigValues
 

@@ -1,9 +1,9 @@
 /**
- * - `truncated`, `bad_varint`, `bad_bound`, `bad_mode`, `bad_id_list`: the message is not of the protocol.
- * - `unsupported_version`: the other side speaks no version that this one does.
- * - `message_too_large`, `too_many_rounds`, `no_progress`, `too_many_ids`: the other side passed a bound of this one.
- * - `wrong_call`: a method was called at a moment that is not its own.
- * - `invalid_option`, `invalid_item`: what this side was made of is wrong.
+ * - `truncated`, `bad_varint`, `bad_bound`, `bad_mode`, `bad_id_list`: the message is malformed.
+ * - `unsupported_version`: the other side speaks another version of the protocol.
+ * - `message_too_large`, `too_many_rounds`, `no_progress`, `too_many_ids`: the other side exceeded a limit of this side.
+ * - `wrong_call`: a method was called in the wrong state of the session.
+ * - `invalid_option`, `invalid_item`: an argument of this side is invalid.
  */
 export type NegentropyErrorCode =
   | 'truncated'
@@ -20,7 +20,7 @@ export type NegentropyErrorCode =
   | 'invalid_option'
   | 'invalid_item'
 
-/** Why a reconciliation cannot go on. `message` says it, and what to do, to people. */
+/** A reconciliation cannot continue. `message` explains the reason. */
 export class NegentropyError extends Error {
   override readonly name = 'NegentropyError'
   readonly code: NegentropyErrorCode

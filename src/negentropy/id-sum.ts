@@ -1,4 +1,4 @@
-/** Numbers modulo 2^256 in eight limbs of 32 bits, the lowest first: `Uint32Array(8)`, or 8 elements of a longer one. */
+/** Numbers modulo 2^256 as eight 32-bit limbs, lowest first: a `Uint32Array(8)`, or 8 elements of a longer one. */
 
 export const LIMBS = 8
 const LIMB = 2 ** 32
@@ -13,7 +13,7 @@ export function addBytes(sum: Uint32Array, bytes: DataView, at: number): void {
   }
 }
 
-/** Adds to `sum`, in place, the number whose limbs begin at `from` in `limbs`. */
+/** Adds the number whose limbs begin at `from` in `limbs` to `sum`, in place. */
 export function addLimbs(sum: Uint32Array, limbs: Uint32Array, from: number): void {
   let carry = 0
   for (let limb = 0; limb < LIMBS; limb += 1) {

@@ -1,6 +1,6 @@
 /**
- * An index in memory: for small scopes, for other programs and for tests. Made once, then it rests. It takes 41 bytes an
- * item; the sum of any range costs two pages of additions at most, a lower bound a binary search.
+ * An immutable index in memory, for small scopes, other programs and tests. It takes 41 bytes an item. The sum of a range costs
+ * additions over at most two pages; a lower bound costs a binary search.
  */
 import { NegentropyError } from './errors.ts'
 import { addBytes, addLimbs, differenceBytes, LIMBS } from './id-sum.ts'
@@ -8,11 +8,11 @@ import { compareBounds } from './order.ts'
 import type { Bound, Item, RangeIndex } from './types.ts'
 import { ID_BYTES } from './wire.ts'
 
-/** Items between two stored sums: one byte of sums an item. */
+/** Items between two stored sums, which costs one byte an item. */
 const PAGE_ITEMS = 32
 
 /**
- * An index of `items`, in whatever order they come; they are copied.
+ * Creates an index of `items`, which may be in any order and are copied.
  *
  * @throws NegentropyError `invalid_item` for a timestamp that is not an integer of 0 … 2^53 − 1, an id that is not 32 bytes
  *   long, or an item given twice
@@ -23,7 +23,7 @@ export function createMemoryIndex(items: Iterable<Item>): RangeIndex {
 
 function checked(item: Item): Item {
   if (!Number.isSafeInteger(item.timestamp) || item.timestamp < 0) {
-    throw new NegentropyError('invalid_item', `The timestamp ${item.timestamp} is not an integer of 0 to 2^53 - 1.`)
+    throw new NegentropyError('invalid_item', `The timestamp ${item.timestamp} is not an integer from 0 to 2^53 - 1.`)
   }
   if (item.id.length !== ID_BYTES) {
     throw new NegentropyError('invalid_item', `An id has ${item.id.length} bytes; it must have ${ID_BYTES}.`)
@@ -47,7 +47,7 @@ class MemoryIndex implements RangeIndex {
     for (const [rank, item] of sorted.entries()) {
       const previous = sorted[rank - 1]
       if (previous !== undefined && compareBounds(previous, item) === 0) {
-        throw new NegentropyError('invalid_item', 'An item was given twice.')
+        throw new NegentropyError('invalid_item', 'The set has an item twice. Pass each item once.')
       }
       this.#ids.set(item.id, rank * ID_BYTES)
       addBytes(sum, this.#view, rank * ID_BYTES)

@@ -3,23 +3,23 @@ import { compareBounds } from './order.ts'
 import type { Bound } from './types.ts'
 import { FINGERPRINT, FINGERPRINT_BYTES, ID_BYTES, ID_LIST, SKIP } from './wire.ts'
 
-/** One range as received. */
+/** One received range. */
 export interface Range {
-  /** Exclusive; the range begins at the upper bound of the one before, the first at timestamp 0. */
+  /** Exclusive. The range begins at the upper bound of the previous range; the first begins at timestamp 0. */
   readonly upper: Bound
   readonly mode: typeof SKIP | typeof FINGERPRINT | typeof ID_LIST
-  /** Views into the message: nothing, a fingerprint of 16 bytes, or ids of 32 bytes one after the other. */
+  /** A view into the message: empty, a fingerprint of 16 bytes, or concatenated ids of 32 bytes. */
   readonly payload: Uint8Array
 }
 
-/** Above it one more digit would pass 2^53. */
+/** With a greater value, one more digit would exceed 2^53. */
 const MAX_BEFORE_LAST_DIGIT = 2 ** 46
 
 /**
- * Reads the ranges of a message, after its version byte, one by one, so that a message of many tiny ranges costs no memory.
+ * Reads the ranges of a message one by one, after its version byte, so that a message of many tiny ranges costs no memory.
  *
- * Two things are taken that the specification does not say: ranges after infinity that are empty themselves (the
- * reference implementation ends a full frame so), and nothing else where a bound does not ascend.
+ * Beyond the specification: accepts empty ranges after infinity, with which the reference implementation ends a full frame, and
+ * rejects every other bound that does not ascend.
  */
 export class MessageReader {
   readonly #bytes: Uint8Array
@@ -43,7 +43,7 @@ export class MessageReader {
       case ID_LIST:
         return { upper, mode, payload: this.#ids() }
       default:
-        throw new NegentropyError('bad_mode', `A range has mode ${mode}; only 0, 1 and 2 are known.`)
+        throw new NegentropyError('bad_mode', `A range has the unknown mode ${mode}; the protocol has 0, 1 and 2.`)
     }
   }
 
@@ -52,14 +52,14 @@ export class MessageReader {
     const timestamp = encoded === 0 ? Infinity : this.#lower.timestamp + (encoded - 1)
     const length = this.#varint()
     if (length > ID_BYTES)
-      throw new NegentropyError('bad_bound', `A bound has ${length} bytes of an id of ${ID_BYTES}.`)
+      throw new NegentropyError('bad_bound', `A bound has ${length} bytes of an id; an id has ${ID_BYTES}.`)
     const upper = { timestamp, id: this.#take(length) }
     if (encoded === 0) {
       if (length > 0) throw new NegentropyError('bad_bound', 'The bound at infinity has bytes of an id.')
     } else if (timestamp > Number.MAX_SAFE_INTEGER) {
-      throw new NegentropyError('bad_bound', 'A bound is above 2^53 - 1, or comes after infinity.')
+      throw new NegentropyError('bad_bound', 'A bound is above 2^53 - 1, or follows infinity.')
     } else if (compareBounds(this.#lower, upper) >= 0) {
-      throw new NegentropyError('bad_bound', 'A bound is not above the one before it.')
+      throw new NegentropyError('bad_bound', 'A bound is not above the previous one.')
     }
     this.#lower = upper
     return upper
@@ -68,12 +68,12 @@ export class MessageReader {
   #ids(): Uint8Array {
     const count = this.#varint()
     if (count * ID_BYTES > this.#bytes.length - this.#at) {
-      throw new NegentropyError('bad_id_list', `A list of ${count} ids is longer than the rest of its message.`)
+      throw new NegentropyError('bad_id_list', `A list of ${count} ids is longer than the rest of the message.`)
     }
     return this.#take(count * ID_BYTES)
   }
 
-  /** At most 8 bytes, at most 2^53, without leading zero digits. */
+  /** Reads a varint of at most 8 bytes and at most 2^53, without leading zero digits. */
   #varint(): number {
     let value = 0
     for (let digits = 0; ; digits += 1) {

@@ -1,7 +1,7 @@
 import type { Bound } from './types.ts'
 import { FINGERPRINT, ID_LIST, MAX_BOUND_BYTES, MAX_VARINT_BYTES, putVarint, SKIP, VERSION } from './wire.ts'
 
-/** A moment in the writing of a message, to come back to. */
+/** A state of a `MessageWriter` to return to. */
 export interface Mark {
   readonly length: number
   readonly timestamp: number
@@ -26,7 +26,7 @@ export class MessageWriter {
     return { length: this.#length, timestamp: this.#timestamp }
   }
 
-  /** Forgets what was written since the mark. */
+  /** Discards everything written since the mark. */
   backTo(mark: Mark): void {
     this.#length = mark.length
     this.#timestamp = mark.timestamp
@@ -49,7 +49,7 @@ export class MessageWriter {
     for (const id of ids) this.#put(id)
   }
 
-  /** A copy of what was written. */
+  /** A copy of the message. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length)
   }
@@ -85,6 +85,6 @@ export class MessageWriter {
   }
 }
 
-/** The longest `Skip`, and the longest list's bytes before its ids. */
+/** Bytes of the longest `Skip`, and of the longest list before its ids. */
 export const MAX_SKIP_BYTES = MAX_BOUND_BYTES + 1
 export const MAX_LIST_HEAD_BYTES = MAX_BOUND_BYTES + 1 + MAX_VARINT_BYTES

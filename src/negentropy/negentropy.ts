@@ -1,13 +1,18 @@
 /**
- * Set reconciliation by the Negentropy protocol, version 1 (hoytech/negentropy, docs/negentropy-protocol-v1.md), message by
- * message: the initiator learns which ids it alone has and which it needs.
+ * Set reconciliation by the Negentropy protocol, version 1 (hoytech/negentropy, docs/negentropy-protocol-v1.md). Over a series of
+ * messages the initiator learns which ids only it has, and which it needs.
  *
- * Guaranteed: two honest sides end with exactly the symmetric difference of two sets that rest meanwhile; a message is
- * checked whole before anything is made of it, and a malformed one changes nothing; no message leads to memory or answers
- * beyond the limits, nor to more reads of the index than it and the answer have ranges and ids; an initiator ends, and names
- * no id of its own twice (but for sets whose differences lie in more than 65,536 separate ranges).
- * Not guaranteed: that the other side tells the truth. It may name ids that nobody has, or hide some that it has. And a
- * session may miss sets of ids forged to one sum (see `random`); a later one finds them.
+ * Guaranteed:
+ * - Two honest sides find exactly the symmetric difference of two sets that do not change meanwhile.
+ * - A message is checked completely before it is processed. A malformed message changes nothing.
+ * - No message causes memory or answers beyond the limits, nor more index reads than the index and the answer have ranges and
+ *   ids.
+ * - An initiator terminates, and reports none of its ids twice (except if the differences lie in more than 65,536 separate
+ *   ranges).
+ *
+ * Not guaranteed:
+ * - That the other side tells the truth. It may claim ids that do not exist, or hide ids that it has.
+ * - That one session finds sets of ids forged to the same sum (see `random`). A later session finds them.
  *
  * @module @avatar-kv/client/negentropy
  */
@@ -24,42 +29,42 @@ export { createMemoryIndex } from './memory-index.ts'
 export { NegentropyError, type NegentropyErrorCode } from './errors.ts'
 export type { Awaitable, Bound, Item, RangeIndex } from './types.ts'
 
-/** What a session may take, and where its randomness comes from. */
+/** Limits of a session, and its source of randomness. */
 export interface NegentropyOptions {
-  /** Greatest message made, in bytes: at least 4,096, or 0 for no limit. Default 1 MiB. */
+  /** Largest message to send, in bytes: at least 4,096, or 0 for no limit. Default 1 MiB. */
   readonly frameSizeLimit?: number
-  /** Greatest message taken, in bytes. Default 16 MiB, about 500,000 ids. */
+  /** Largest message to accept, in bytes. Default 16 MiB, about 500,000 ids. */
   readonly maxMessageBytes?: number
-  /** Messages taken in one session. Default 16,384; a 4,096 byte frame carries about 120 ids. */
+  /** Most messages to accept in one session. Default 16,384. A frame of 4,096 bytes carries about 120 ids. */
   readonly maxRounds?: number
-  /** Ids of `have` in one result, at least 32; the rest is asked for again and comes later. Default 65,536 (about 8 MB). */
+  /** Most ids of `have` in one result, at least 32. Later results have the rest. Default 65,536 (about 8 MB). */
   readonly maxHavePerMessage?: number
-  /** Ids of `have` and `need` in one session. Default 2^24. */
+  /** Most ids of `have` and `need` in one session. Default 2^24. */
   readonly maxIds?: number
   /**
-   * Cryptographically secure. Moves the bounds between ranges, so that sets of ids forged to one sum are found in the end.
-   * Without it bounds follow from the set alone: for tests, and where nobody else chooses ids.
+   * Cryptographically secure randomness. It moves the bounds between ranges, so that repeated sessions find sets of ids that
+   * were forged to the same sum. Without it the bounds depend on the set alone: for tests, and for ids that nobody can forge.
    */
   readonly random?: Pick<Randomness, 'bytes'>
 }
 
-/** What a message of the other side led to. */
+/** The result of a message of the other side. */
 export interface Reconciled {
-  /** To be sent to the other side; null when the initiator is done. */
+  /** The message to send to the other side; null when the initiator is done. */
   readonly message: Uint8Array | null
-  /** Ids that this side has and the other has not, 32 bytes each. Empty for a responder. */
+  /** Ids that only this side has, 32 bytes each. Empty for a responder. */
   readonly have: Uint8Array[]
-  /** Ids that the other side claims to have and this one has not. Empty for a responder. */
+  /** Ids that only the other side claims to have. Empty for a responder. */
   readonly need: Uint8Array[]
 }
 
-/** Room for one split, or one list, of the greatest size; the reference implementation has the same. */
+/** Room for one split, or one list, of maximal size; as in the reference implementation. */
 const MIN_FRAME_SIZE_LIMIT_BYTES = 4096
-/** A list below this is never split further. */
+/** A shorter list is never split. */
 const MIN_HAVE_PER_MESSAGE = 32
 /**
- * Answers in a row that tell an initiator nothing new. The first range that differs is split into 16 at each of its turns,
- * so an honest other side needs at most 14 for 2^53 items.
+ * Consecutive answers without new ids before an initiator gives up. Each of its turns splits the first differing range into 16,
+ * so an honest other side needs at most 14 such answers for 2^53 items.
  */
 const MAX_BARREN_ROUNDS = 64
 const DEFAULTS = {
@@ -96,12 +101,12 @@ export class Negentropy {
   }
 
   /**
-   * The first message. It makes this side the initiator.
+   * Returns the first message and makes this side the initiator.
    *
-   * @throws NegentropyError `wrong_call` if the session has begun; whatever the index throws
+   * @throws NegentropyError `wrong_call` if the session has begun; any error of the index
    */
   async initiate(): Promise<Uint8Array> {
-    if (this.#role !== 'none') throw new NegentropyError('wrong_call', 'This session has begun; make a new one.')
+    if (this.#role !== 'none') throw new NegentropyError('wrong_call', 'This session has begun. Create a new one.')
     this.#role = 'initiator'
     return this.#exclusively(async () => {
       const turn = this.#turn()
@@ -112,14 +117,14 @@ export class Negentropy {
   }
 
   /**
-   * Takes a message of the other side and makes the answer. Without `initiate` before, this side is the responder; one that
-   * is asked in another version of the protocol answers with its own version alone, as the specification says.
+   * Processes a message of the other side and returns the answer. Without an earlier `initiate` this side is the responder. A
+   * responder answers another version of the protocol with its own version byte alone, as the specification says.
    *
    * @param message must not change before the promise resolves
-   * @throws NegentropyError any code but `invalid_option` and `invalid_item`; whatever the index throws
+   * @throws NegentropyError any code except `invalid_option` and `invalid_item`; any error of the index
    */
   async reconcile(message: Uint8Array): Promise<Reconciled> {
-    if (this.#state === 'done') throw new NegentropyError('wrong_call', 'This session is done; make a new one.')
+    if (this.#state === 'done') throw new NegentropyError('wrong_call', 'This session is done. Create a new one.')
     return this.#exclusively(async () => {
       if (this.#rounds >= this.#limits.maxRounds) {
         throw new NegentropyError(
@@ -150,12 +155,12 @@ export class Negentropy {
     })
   }
 
-  /** Checks the form of a whole message. False if it is of another version and that can be answered. */
+  /** Checks the form of a whole message. Returns false for another version that this side can answer. */
   #check(message: Uint8Array): boolean {
     if (message.length > this.#limits.maxMessageBytes) {
       throw new NegentropyError(
         'message_too_large',
-        `A message has ${message.length} bytes; at most ${this.#limits.maxMessageBytes} are taken. Set a frame size limit.`,
+        `A message has ${message.length} bytes; this side accepts at most ${this.#limits.maxMessageBytes}. Set a frame size limit on the other side.`,
       )
     }
     const version = message[0]
@@ -179,12 +184,15 @@ export class Negentropy {
     }
     this.#barren = ids === 0 ? this.#barren + 1 : 0
     if (this.#barren > MAX_BARREN_ROUNDS) {
-      throw new NegentropyError('no_progress', `The other side sent ${this.#barren} answers that tell nothing new.`)
+      throw new NegentropyError(
+        'no_progress',
+        `The other side sent ${this.#barren} consecutive answers without new ids.`,
+      )
     }
   }
 
   async #exclusively<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#state === 'busy') throw new NegentropyError('wrong_call', 'A call is under way; wait for it.')
+    if (this.#state === 'busy') throw new NegentropyError('wrong_call', 'A call is under way. Wait for it.')
     this.#state = 'busy'
     try {
       return await run()

@@ -1,18 +1,18 @@
 import { compareBounds } from './order.ts'
 import type { Bound } from './types.ts'
 
-/** A stretch of the order of items: `lower` inclusive, `upper` exclusive. */
+/** An interval in the order of items: `lower` inclusive, `upper` exclusive. */
 export interface Span {
   readonly lower: Bound
   readonly upper: Bound
 }
 
-/** About 10 MB. Beyond it spans are joined over what lies between them, so that ids there may be named twice. */
+/** About 10 MB. Further spans are joined with the last one, gap included, so ids in the gap may be reported twice. */
 const MAX_SPANS = 65_536
 
 /**
- * What an initiator has asked about and not yet settled. A full message ends with one fingerprint of all that follows, which
- * opens settled ranges again; with this memory they are left out of the answer, and no id is named twice.
+ * The ranges that an initiator has asked about and not settled yet. A full message ends with one fingerprint of all that
+ * follows, which includes settled ranges. With this list the initiator skips them in its answer, and reports no id twice.
  */
 export class OpenRanges {
   readonly #spans: Span[]
@@ -22,7 +22,7 @@ export class OpenRanges {
     this.#spans = spans
   }
 
-  /** Adds a span; they must come in ascending order. */
+  /** Adds a span. Spans must be added in ascending order. */
   add(lower: Bound, upper: Bound): void {
     const last = this.#spans.at(-1)
     if (last !== undefined && (this.#spans.length >= MAX_SPANS || compareBounds(last.upper, lower) === 0)) {
@@ -32,7 +32,7 @@ export class OpenRanges {
     }
   }
 
-  /** The open parts of a stretch in order. Stretches must be asked for in ascending order, too. */
+  /** The open parts of an interval, in order. Calls must be in ascending order, too. */
   within(lower: Bound, upper: Bound): Span[] {
     for (let span = this.#spans[this.#at]; span !== undefined; span = this.#spans[this.#at]) {
       if (compareBounds(span.upper, lower) > 0) break
@@ -51,7 +51,7 @@ export class OpenRanges {
   }
 }
 
-/** Bounds are views into messages, which must not stay in memory for them. */
+/** Copies a bound, which is a view that would keep its message in memory. */
 function copy(bound: Bound): Bound {
   return { timestamp: bound.timestamp, id: bound.id.slice() }
 }

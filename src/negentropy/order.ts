@@ -1,6 +1,6 @@
 import type { Bound, Item } from './types.ts'
 
-/** Order of byte strings as if the shorter one went on with zero bytes: negative, 0 or positive. */
+/** Compares byte strings as if the shorter one were padded with zero bytes: negative, 0 or positive. */
 function comparePadded(a: Uint8Array, b: Uint8Array): number {
   const length = Math.max(a.length, b.length)
   for (let at = 0; at < length; at += 1) {
@@ -10,13 +10,13 @@ function comparePadded(a: Uint8Array, b: Uint8Array): number {
   return 0
 }
 
-/** Order of items and bounds: by timestamp, then by id, a short one going on with zero bytes (specification, "Bound"). */
+/** Compares items and bounds by timestamp, then by id padded with zero bytes (specification, "Bound"). */
 export function compareBounds(a: Bound, b: Bound): number {
   if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp ? -1 : 1
   return comparePadded(a.id, b.id)
 }
 
-/** The shortest bound above `previous` and not above `next`, two neighbours (specification, "Bound"). */
+/** The shortest bound that separates two neighbours: above `previous`, at most `next` (specification, "Bound"). */
 export function boundBetween(previous: Item, next: Item): Bound {
   if (previous.timestamp !== next.timestamp) return { timestamp: next.timestamp, id: next.id.subarray(0, 0) }
   let shared = 0

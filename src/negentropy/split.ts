@@ -2,18 +2,18 @@ import type { Randomness } from '../platform/environment.ts'
 
 /** Parts that a range is split into (16 in the reference implementation: a good balance of bytes and round trips). */
 const BUCKETS = 16
-/** A range of fewer items is told as a list of ids: a split would cost as many bytes and one more round trip. */
+/** A range of fewer items is sent as a list of ids: a split would cost as many bytes and one more round trip. */
 export const MIN_ITEMS_TO_SPLIT = 2 * BUCKETS
 
 /**
- * Ranks that split `begin` … `end` (at least 32 items) into 16 parts of about one size, none of them empty: 15 ranks,
- * ascending, `begin` and `end` themselves left out.
+ * Ranks that split `begin` … `end` (at least 32 items) into 16 non-empty parts of similar size: 15 ranks, ascending, without
+ * `begin` and `end`.
  *
- * Sums of ids can be forged: an author who tries enough ids finds two sets of them (tens of ids each) with one sum, and two
- * nodes that hold one set each take a range that contains it for equal. So with `random` the parts are as wide as a
- * fifteenth, and moved as a whole by a random share of their width: k neighbouring items of n are cut apart with
- * probability of at least min(1, 15 (k − 1) / n) in each session, wherever they lie. Without it the parts are always the
- * same: the first ones have one item more where 16 does not divide the number.
+ * Sums of ids can be forged: an author who tries enough ids finds two sets of them (tens of ids each) with equal sums. Two nodes
+ * that hold one set each then consider a range that contains it equal. Therefore, with `random`, a part is a fifteenth wide, and
+ * all parts are shifted by the same random share of that width: k neighbouring items of n are separated with a probability of
+ * at least min(1, 15 (k − 1) / n) in each session, wherever they are. Without `random` the parts are always the same, and the
+ * first ones have one more item if 16 does not divide the number.
  */
 export function cutPoints(begin: number, end: number, random: Pick<Randomness, 'bytes'> | undefined): number[] {
   const count = end - begin
@@ -32,7 +32,7 @@ export function cutPoints(begin: number, end: number, random: Pick<Randomness, '
   return cuts
 }
 
-/** At random from 0 (inclusive) to 1 (exclusive), in steps of 2^−48. */
+/** A random number from 0 (inclusive) to 1 (exclusive), in steps of 2^−48. */
 function fraction(random: Pick<Randomness, 'bytes'>): number {
   let value = 0
   for (const byte of random.bytes(6)) value = (value + byte) / 0x100

@@ -8,33 +8,32 @@ import { cutPoints, MIN_ITEMS_TO_SPLIT } from './split.ts'
 import type { Bound, Item, RangeIndex } from './types.ts'
 import { fingerprint, FINGERPRINT, FINGERPRINT_BYTES, ID_BYTES, ID_LIST, SKIP } from './wire.ts'
 
-/** Items asked of the index at a time, so that a long list does not stand in memory twice. */
+/** Items per read of the index, so that a long list is not in memory twice. */
 const ITEMS_PER_READ = 1024
 
 const NO_ID = new Uint8Array(0)
 const START: Bound = { timestamp: 0, id: NO_ID }
 const INFINITY: Bound = { timestamp: Infinity, id: NO_ID }
-/** What closes a full message: a `Skip`, and the fingerprint of all that follows (bound at infinity, mode, digest). */
+/** Bytes that close a full message: a `Skip`, and the fingerprint of all that follows (bound at infinity, mode, digest). */
 const REMAINDER_BYTES = MAX_SKIP_BYTES + 3 + FINGERPRINT_BYTES
 
 export interface TurnSettings {
-  /** What this side asked in its last message, if it is the initiator. */
+  /** Ranges that this side asked about in its last message; undefined for a responder. */
   readonly open: OpenRanges | undefined
-  /** 0: none. */
+  /** Bytes; 0 means no limit. */
   readonly frameSizeLimit: number
   readonly maxHavePerMessage: number
   readonly random: Pick<Randomness, 'bytes'> | undefined
 }
 
 /**
- * One turn of a reconciliation: reads a message range by range and writes the answer. Between ranges it holds: the answer
- * covers everything up to `#lower`, of rank `#begin`, except that a `Skip` up to there is still to be written if
- * `#skipping`.
+ * One turn of a reconciliation: reads a message range by range and writes the answer. Invariant between ranges: the answer
+ * covers everything up to `#lower`, whose rank is `#begin`; if `#skipping`, a `Skip` up to `#lower` is still to be written.
  */
 export class Turn {
   readonly have: Uint8Array[] = []
   readonly need: Uint8Array[] = []
-  /** What the answer asks about, and what is still to be asked. */
+  /** The ranges that the answer asks about, and those still to ask about. */
   readonly asked = new OpenRanges()
   readonly #index: RangeIndex
   readonly #size: number
@@ -52,7 +51,7 @@ export class Turn {
     this.#room = settings.frameSizeLimit === 0 ? Infinity : settings.frameSizeLimit - REMAINDER_BYTES
   }
 
-  /** Whether nothing is left to say: the answer is the version byte alone. */
+  /** Whether the answer is the version byte alone: nothing is left to say. */
   get silent(): boolean {
     return this.#writer.length === 1
   }
@@ -67,7 +66,7 @@ export class Turn {
     await this.#ask(INFINITY, this.#size)
   }
 
-  /** Answers a message that is known to be well-formed, and notes differences if this is the initiator. */
+  /** Answers a message that is known to be well-formed. An initiator also collects the differences. */
   async answer(message: Uint8Array): Promise<void> {
     const reader = new MessageReader(message)
     let behind = false
@@ -93,7 +92,7 @@ export class Turn {
     return fingerprint(await this.#index.sum(begin, end), end - begin)
   }
 
-  /** False if the message is full: it then covers what comes before `#lower`. */
+  /** Answers one range. Returns false if the message is full; it then covers everything before `#lower`. */
   async #answerRange(range: Range, end: number): Promise<boolean> {
     const { upper, payload, mode } = range
     const { open, maxHavePerMessage } = this.#settings
@@ -111,7 +110,7 @@ export class Turn {
     return this.#settle(upper, end)
   }
 
-  /** Asks about the open spans of a range of which other parts are settled. */
+  /** Asks about the open spans of a range that is partly settled. */
   async #askAgain(spans: readonly Span[], upper: Bound, end: number): Promise<boolean> {
     for (const span of spans) {
       if (compareBounds(this.#lower, span.lower) < 0) this.#settle(span.lower, await this.#rank(span.lower))
@@ -120,18 +119,18 @@ export class Turn {
     return compareBounds(this.#lower, upper) < 0 ? this.#settle(upper, end) : true
   }
 
-  /** Tells the range up to `upper` in parts. */
+  /** Describes the range up to `upper` in parts. */
   async #ask(upper: Bound, end: number): Promise<boolean> {
     return this.#write(upper, end, () => this.#split(this.#begin, end, upper))
   }
 
-  /** Tells the range up to `upper` by one fingerprint. */
+  /** Describes the range up to `upper` by one fingerprint. */
   async #askWhole(upper: Bound, end: number): Promise<boolean> {
     const digest = await this.#fingerprint(this.#begin, end)
     return this.#write(upper, end, () => this.#writer.fingerprint(upper, digest))
   }
 
-  /** Nothing to say of a range. */
+  /** Marks a range as settled: the answer skips it. */
   #settle(upper: Bound, end: number): true {
     this.#passTo(upper)
     this.#begin = end
@@ -158,7 +157,7 @@ export class Turn {
     return true
   }
 
-  /** The ids of a range, or as many as fit. */
+  /** Lists the ids of a range, or as many as fit. */
   async #list(upper: Bound, end: number): Promise<boolean> {
     const free = this.#room - this.#writer.length - MAX_SKIP_BYTES - MAX_LIST_HEAD_BYTES
     const fitting = Math.min(end - this.#begin, Math.floor(free / ID_BYTES))
@@ -175,7 +174,7 @@ export class Turn {
     return false
   }
 
-  /** Closes a message that has no room for more with the fingerprint of everything from here on. */
+  /** Closes a full message with the fingerprint of everything from here on. */
   async #closeFull(): Promise<void> {
     if (this.#skipping) this.#writer.skip(this.#lower)
     this.#writer.fingerprint(INFINITY, await this.#fingerprint(this.#begin, this.#size))
@@ -183,7 +182,7 @@ export class Turn {
     for (const span of open) this.asked.add(span.lower, span.upper)
   }
 
-  /** Tells a range whose items differ: as a list of ids if it has few, else as fingerprints of its parts. */
+  /** Describes a range that differs: a list of ids if it has few items, else fingerprints of its parts. */
   async #split(begin: number, end: number, upper: Bound): Promise<void> {
     if (end - begin < MIN_ITEMS_TO_SPLIT) return this.#writer.idList(upper, await this.#ids(begin, end))
     const cuts = cutPoints(begin, end, this.#settings.random)
@@ -194,7 +193,7 @@ export class Turn {
     for (const [part, digest] of digests.entries()) this.#writer.fingerprint(uppers[part] ?? upper, digest)
   }
 
-  /** The shortest bound between the items before and at a rank. */
+  /** The shortest bound between the item before a rank and the item at it. */
   async #boundAt(rank: number): Promise<Bound> {
     const [previous, next] = await this.#index.items(rank - 1, rank + 1)
     if (previous === undefined || next === undefined) throw new RangeError(`The index has no item of rank ${rank}.`)
@@ -213,14 +212,15 @@ export class Turn {
     }
   }
 
-  /** Notes what differs between the items of a range and the other side's list of them. */
+  /** Collects the differences between the items of a range and the other side's list. */
   async #compare(list: Uint8Array, end: number): Promise<void> {
     const theirs = new Map<string, Uint8Array>()
     for (let at = 0; at < list.length; at += ID_BYTES) {
       const id = list.subarray(at, at + ID_BYTES)
       theirs.set(keyOf(id), id)
     }
-    if (theirs.size * ID_BYTES !== list.length) throw new NegentropyError('bad_id_list', 'A list has an id twice.')
+    if (theirs.size * ID_BYTES !== list.length)
+      throw new NegentropyError('bad_id_list', 'A list of ids has an id twice.')
     await this.#read(this.#begin, end, (item) => {
       if (!theirs.delete(keyOf(item.id))) this.have.push(item.id)
     })
@@ -228,14 +228,14 @@ export class Turn {
   }
 }
 
-/** Text that names an id in a map, two bytes a character: text is hashed with a secret seed, unlike bytes by our own code. */
+/** An id as a map key, two bytes a character. V8 hashes strings with a secret seed, so nobody can choose colliding ids. */
 function keyOf(id: Uint8Array): string {
   const pairs = []
   for (let at = 0; at < ID_BYTES; at += 2) pairs.push(((id[at] as number) << 8) | (id[at + 1] as number))
   return String.fromCharCode(...pairs)
 }
 
-/** Whether the spans within a stretch are the stretch itself. */
+/** Whether the open spans in an interval are the whole interval. */
 function isWhole(spans: readonly Span[], lower: Bound, upper: Bound): boolean {
   const [span] = spans
   return span !== undefined && compareBounds(span.lower, lower) === 0 && compareBounds(span.upper, upper) === 0

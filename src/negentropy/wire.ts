@@ -1,4 +1,4 @@
-/** Numbers of the Negentropy protocol, version 1 (hoytech/negentropy, docs/negentropy-protocol-v1.md). */
+/** Wire format of the Negentropy protocol, version 1 (hoytech/negentropy, docs/negentropy-protocol-v1.md). */
 import { sha256 } from '@noble/hashes/sha2.js'
 
 /** Version 1; version n would be `VERSION_BASE` + n. */
@@ -13,12 +13,12 @@ export const ID_LIST = 2
 export const ID_BYTES = 32
 export const FINGERPRINT_BYTES = 16
 
-/** Digits of the greatest varint in use: 2^53, a timestamp of 2^53 − 1 plus one. */
+/** Bytes of the greatest varint: 2^53, a timestamp of 2^53 − 1 plus one. */
 export const MAX_VARINT_BYTES = 8
 /** Encoded timestamp, length of the prefix and the prefix. */
 export const MAX_BOUND_BYTES = MAX_VARINT_BYTES + 1 + ID_BYTES
 
-/** Varints take as few bytes as possible, seven bits each. */
+/** Length of a varint: as few bytes as possible, seven bits each. */
 function varintBytes(value: number): number {
   let bytes = 1
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1

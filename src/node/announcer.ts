@@ -2,22 +2,22 @@ import type { Environment } from '../platform/environment.ts'
 import type { Origin } from '../ingest/types.ts'
 import type { SignedRecord } from '../record/types.ts'
 
-/** Records of sync that are passed on by gossip at once, and how many a second more. */
+/** Token bucket for records of sync that are forwarded by gossip: capacity, and tokens per second. */
 const SYNC_BURST = 512
 const SYNC_PER_SECOND = 64
-/** From the first record that was not passed on to the call of the peers. */
+/** Delay from the first record that was not forwarded until the node asks its peers to reconcile. */
 const NUDGE_AFTER_MS = 5_000
 
 /**
- * Tells the other nodes of records that are new here. What came by gossip is passed on by gossip itself, after its verdict.
- * What came by sync is passed on as long as it is a little, so that neighbours need not wait; a node that takes over a whole
- * store would send it all back to where it came from, so then the peers are called to compare instead.
+ * Returns a function that announces new records to other nodes. It skips records from gossip, which gossip forwards itself.
+ * It publishes records from sync up to a rate, so that neighbours need not wait. Beyond that rate it asks the peers to
+ * reconcile: a node that fetches a whole store must not send it all back by gossip.
  */
 export function createAnnouncer(components: {
   readonly environment: Pick<Environment, 'clock' | 'timers'>
-  /** Passes records on by gossip. */
+  /** Publishes records by gossip. */
   readonly publish: (records: readonly SignedRecord[]) => void
-  /** Calls all peers soon, to compare. */
+  /** Starts a reconciliation with all peers soon. */
   readonly nudge: () => void
 }): (records: readonly SignedRecord[], origin: Origin) => void {
   const { environment, publish, nudge } = components

@@ -5,11 +5,11 @@ import type { BootstrapMark } from '../sync/bootstrap.ts'
 import type { Bound } from '../negentropy/types.ts'
 
 /**
- * Keeps in a file how far a bootstrap has come, so that a node that is killed goes on from there. It is a hint: one that is
- * lost or wrong costs records that are sent once more, so nothing here waits for the disk, and no error gets out.
+ * Stores the progress of a bootstrap in a file, so that a killed node resumes there. The mark is a hint: if it is lost or wrong,
+ * some records are sent again. So writes are not fsynced, and errors are ignored.
  */
 export function fileMark(path: string): BootstrapMark {
-  // One after the other, as they were asked for.
+  // Writes run one after the other, in the order of the calls.
   let last: Promise<void> = Promise.resolve()
   let isAbsent = false
 

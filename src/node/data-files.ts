@@ -1,9 +1,9 @@
 /**
- * Remembers which files were made in a data directory, so that a lost file is not taken for one that was never made.
+ * Lists the files created in a data directory, so that a lost file is not mistaken for one that never existed.
  *
- * A name is noted in `data-files.json` once its file is on disk, and before anything in it is acknowledged. A process that is
- * killed in between leaves a file without a note; the next start adds the note. Directories of earlier versions have no notes
- * and get them in the same way. Only the process that has the lock on the store writes here.
+ * `data-files.json` gets the name of a file when the file is on disk, and before anything in the file is acknowledged. A process
+ * that is killed in between leaves an unlisted file; the next start lists it. The same applies to directories of earlier
+ * versions. Only the process that holds the lock on the store writes the list.
  */
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,13 +15,13 @@ export type DataFile = 'hosting.log' | 'operator-token' | 'peer.key'
 
 const FORMAT = 'avatar-kv-data-files/1'
 
-/** What the loss of a file that can be made again means. */
+/** Warnings for lost files that the node can create again. */
 const LOST = {
   'peer.key':
-    'The peer key is lost: the node makes a new one and has a new peer id. Receipts and peer lists that name the old peer id ' +
-    'do not fit. To keep the old identity, stop the node, restore peer.key from a backup and start the node again.',
+    'The peer key is lost. The node creates a new one and gets a new peer id. Receipts and peer lists with the old peer id no ' +
+    'longer match. To keep the old peer id, stop the node, restore peer.key from a backup and start the node again.',
   'operator-token':
-    'The operator token is lost: the node makes a new one. Programs that use the old one are rejected; give them the new one.',
+    'The operator token is lost. The node creates a new one and rejects programs that use the old one. Give them the new one.',
 } as const
 
 /** `data-files.json` in a data directory. */
@@ -29,13 +29,13 @@ export function dataFilesPath(dataDir: string): string {
   return join(dataDir, 'data-files.json')
 }
 
-/** Whether a file was made in this data directory at some time. True where the notes are damaged: that hides no loss. */
+/** Whether a file was ever created in this data directory. True if the list is damaged, so that no loss is hidden. */
 export async function wasMade(dataDir: string, name: DataFile): Promise<boolean> {
   const notes = await readNotes(dataDir)
   return notes === 'damaged' || notes.includes(name)
 }
 
-/** Notes that a file is there, on disk (fsync) when it resolves. Calls must not overlap. */
+/** Adds a file to the list; on disk (fsync) when it resolves. Calls must not overlap. */
 export async function noteMade(dataDir: string, name: DataFile): Promise<void> {
   const notes = await readNotes(dataDir)
   if (notes !== 'damaged' && notes.includes(name)) return
@@ -44,9 +44,9 @@ export async function noteMade(dataDir: string, name: DataFile): Promise<void> {
 }
 
 /**
- * Loads a file that is made when it is absent, and notes it.
+ * Loads a file and adds it to the list. `load` creates the file if it is absent.
  *
- * @param logger warns where the file was made before and is lost
+ * @param logger warns if the file existed before and is lost
  */
 export async function loadNoted<T>(
   { dataDir, logger }: { readonly dataDir: string; readonly logger: Logger },

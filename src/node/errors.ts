@@ -16,7 +16,7 @@ export class NodeError extends Error {
   }
 }
 
-/** The error that a start ends with where the HTTP interface cannot listen. */
+/** The error of a start if the HTTP interface cannot listen. */
 export function httpUnusable(asked: HostPort, error: unknown): NodeError {
   const failed = error instanceof ListenError ? error : { address: asked, cause: error }
   const of = failed.address.host === asked.host ? '' : `, an address of ${asked.host}`

@@ -23,15 +23,15 @@ interface Parts {
   readonly metrics: Metrics
 }
 
-/** In the data directory. */
+/** Name of the file in the data directory. */
 const FILE_NAME = 'hosting.log'
 /** The platform of an avatar's own namespace. */
 const OWN_PLATFORM = 'nextid'
 
 /**
- * Opens the hosting lists of a data directory. The caller has the lock on the store.
+ * Opens the hosting lists of a data directory. The caller must hold the lock on the store.
  *
- * @throws HostingError `unreadable`; `lost` where the directory had lists and they are gone
+ * @throws HostingError `unreadable`; `lost` if the directory had lists and they are missing
  */
 export async function openHosting(
   { store, environment, logger, metrics }: Parts & { readonly store: StoreReader & Pick<RebuildableStore, 'forget'> },
@@ -63,13 +63,13 @@ export async function openHosting(
 function lostLists(dataDir: string): HostingError {
   return new HostingError(
     'lost',
-    `The hosting lists ${join(dataDir, FILE_NAME)} are lost: the file was made before, and it is missing or empty. Restore ` +
-      `${FILE_NAME} from a backup. To begin with empty lists (nobody on the list, nobody blocked), remove ` +
+    `The hosting lists ${join(dataDir, FILE_NAME)} are lost: the file existed before and is now missing or empty. Restore ` +
+      `${FILE_NAME} from a backup. To start with empty lists (no avatar listed, none blocked), remove ` +
       `${dataFilesPath(dataDir)} and run this again.`,
   )
 }
 
-/** What pulls avatars in, by way of the door that all records take. */
+/** Creates the puller, which fetches avatars from other nodes and submits their records to ingest. */
 export function openPuller(
   {
     hosting,

@@ -30,53 +30,53 @@ import { selectEngine } from '../verify/select-engine.ts'
 import { createVerifyService } from '../verify/verify-service.ts'
 
 /**
- * The fields of the log line `started` (level `info`, `"msg":"started"`), one a start: what an operator needs to know,
- * and what a program that starts a node waits for.
+ * The fields of the log line `started` (level `info`, `"msg":"started"`), written once per start. A program that starts a node
+ * waits for this line.
  */
 export interface Started {
-  /** `HOST:PORT` where the HTTP interface listens; the real port where 0 was asked for. Of several, the first. */
+  /** `HOST:PORT` of the HTTP interface; the real port if port 0 was configured. The first one if there are several. */
   readonly http: string
-  /** All of them: a host name such as `localhost` can have several. */
+  /** All addresses of the HTTP interface: a host name such as `localhost` can have several. */
   readonly http_addresses: readonly string[]
-  /** The HTTP interface's address on this machine, to open in a browser. */
+  /** URL of the HTTP interface on this machine, to open in a browser. */
   readonly url: string
-  /** Multiaddrs to dial this node, each with `/p2p/<peer id>`. */
+  /** Multiaddrs for dialling this node, each with `/p2p/<peer id>`. */
   readonly addresses: readonly string[]
   readonly peer_id: string
   readonly network: string
   /** Absolute path. */
   readonly data_dir: string
-  /** Avatars held. */
+  /** Number of avatars. */
   readonly avatars: number
-  /** Live records held. */
+  /** Number of live records. */
   readonly records: number
-  /** What verifies signatures. */
+  /** Name of the signature engine. */
   readonly engine: string
   readonly version: string
 }
 
 export interface RunningNode {
-  /** Listens and dials; resolves when the node can be used, and has logged `started`. Where it fails, all is stopped. */
+  /** Listens and dials. Resolves when the node is ready and has logged `started`. If it rejects, all parts are stopped. */
   start(): Promise<Started>
   /**
-   * Stops all parts in reverse order, within 5 s whatever they do.
+   * Stops all parts in reverse order, within 5 s even if a part hangs.
    *
-   * @returns whether all that was accepted is on disk and the store is closed
+   * @returns whether all accepted records are on disk and the store is closed
    */
   stop(): Promise<boolean>
 }
 
-/** A part that runs, and how it is stopped. */
+/** A running part, and how to stop it. */
 interface Running {
   readonly name: string
   readonly stop: () => Promise<void>
-  /** Together they stay below the 5 s in which a node stops (docs/protocol.md, "Command line"). */
+  /** Most time for the stop. All limits together stay below the 5 s of a node (docs/protocol.md, "Command line"). */
   readonly limitMs: number
-  /** Whether a stop that fails can lose something. */
+  /** Whether a failed stop can lose data. */
   readonly holdsData: boolean
 }
 
-/** Answers under way may take this long to finish when the node stops; event streams end at once. */
+/** Time for HTTP answers under way to finish when the node stops. Event streams end at once. */
 const HTTP_STOP_GRACE_MS = 1000
 
 /** The directory holds the node's private key. */
@@ -86,7 +86,7 @@ const DATA_DIR_MODE = 0o700
  * Builds a node: opens the store (taking the lock on the data directory) and connects the parts. Nothing listens before
  * `start`.
  *
- * @throws NodeError, StoreError or NetworkError where something is in the way; what was opened is closed again
+ * @throws NodeError, StoreError or NetworkError. Everything opened before the error is closed again
  */
 export async function createNode(
   config: Config,
@@ -105,7 +105,7 @@ export async function createNode(
     for (let one = running.pop(); one !== undefined; one = running.pop()) {
       const problem = await stopWithin(environment, one)
       if (problem === undefined) continue
-      logger.warn({ part: one.name, err: problem }, 'a part did not stop cleanly')
+      logger.warn({ part: one.name, err: problem }, 'a part of the node did not stop cleanly')
       if (one.holdsData) clean = false
     }
     return clean
@@ -114,16 +114,20 @@ export async function createNode(
   try {
     await makeDirectory(config.dataDir, DATA_DIR_MODE).catch((error: unknown) => {
       const what = `The data directory ${config.dataDir} cannot be used: ${fileProblem(error)}`
-      throw new NodeError('data_dir_unusable', `${what}. Name another with --data-dir DIR.`, { cause: error })
+      throw new NodeError(
+        'data_dir_unusable',
+        `${what}. Correct that, or choose another directory with --data-dir DIR.`,
+        { cause: error },
+      )
     })
     if (await isRestoring(config.dataDir)) {
       const what = `A restore to ${config.dataDir} was not finished`
-      throw new NodeError('restore_unfinished', `${what}: run it again, or remove the directory.`)
+      throw new NodeError('restore_unfinished', `${what}. Run the restore again, or remove the directory.`)
     }
     const engine = await selectEngine()
-    /** Ingest, network and sync need each other; records that arrive before they are there are announced by nobody. */
+    /** Ingest, network and sync need each other. Records that arrive before they exist are not announced. */
     const link: { network?: Network; sync?: Sync } = {}
-    // A peer may have what the disk lost, and what it was refused before.
+    // After a loss peers may have the lost records, and may offer again what this node refused before.
     const onLoss = (): void => {
       link.sync?.policyChanged()
       link.sync?.nudge()
@@ -138,9 +142,13 @@ export async function createNode(
       },
     )
     running.push({ name: 'store', stop: () => store.close(), limitMs: 800, holdsData: true })
-    metrics.gauge('store_avatars', 'Avatars held.', () => store.totals().avatars)
-    metrics.gauge('store_records', 'Live records held.', () => store.totals().records)
-    metrics.gauge('store_bytes', 'Payloads and signatures of all records kept.', () => store.totals().bytes)
+    metrics.gauge('store_avatars', 'Avatars stored.', () => store.totals().avatars)
+    metrics.gauge('store_records', 'Live records stored.', () => store.totals().records)
+    metrics.gauge(
+      'store_bytes',
+      'Bytes of payloads and signatures of all stored records, history included.',
+      () => store.totals().bytes,
+    )
     const hosting = await openHosting({ ...part('hosting'), store }, config)
     running.push({ name: 'hosting', stop: () => hosting.close(), limitMs: 100, holdsData: true })
     const stored = (ids: readonly Uint8Array[]) => store.sync.signed(ids)
@@ -262,7 +270,7 @@ export async function createNode(
   }
 }
 
-/** The network as the HTTP part shows it: with how sync with each peer stands. */
+/** The network for the HTTP part: peers together with the health of sync with each of them. */
 function withSync(network: Network, sync: Sync) {
   return {
     peerId: network.peerId,
@@ -274,11 +282,11 @@ function withSync(network: Network, sync: Sync) {
   }
 }
 
-/** Resolves with what went wrong, or undefined. */
+/** Stops a part. Resolves with the error, or undefined if it stopped in time. */
 async function stopWithin(environment: Environment, { stop, limitMs }: Running): Promise<unknown> {
   let cancel: (() => void) | undefined
   const late = new Promise<Error>((resolve) => {
-    cancel = environment.timers.after(limitMs, () => resolve(new Error(`it took longer than ${limitMs} ms`)))
+    cancel = environment.timers.after(limitMs, () => resolve(new Error(`The stop took longer than ${limitMs} ms.`)))
   })
   try {
     return await Promise.race([stop().then(() => undefined), late])

@@ -1,10 +1,10 @@
 const UTF8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * The text in bytes that people and programs wrote: files, request bodies. A byte order mark at the beginning, which some
- * editors write, is left out (RFC 8259, section 8.1, allows that).
+ * Decodes UTF-8 text of files and request bodies. Drops a byte order mark at the start, which some editors write (RFC 8259,
+ * section 8.1, allows that).
  *
- * @throws TypeError where the bytes are not UTF-8; its message follows "Cannot read FILE: " and gets a full stop, as that of
+ * @throws TypeError if the bytes are not UTF-8. Its message completes "Cannot read FILE: " and lacks a full stop, as that of
  *   `fileProblem`
  */
 export function decodeText(bytes: Uint8Array): string {

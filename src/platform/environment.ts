@@ -1,5 +1,5 @@
 /**
- * What a node takes from the world around it, handed in so that a network of nodes can also run in a simulation.
+ * Clock, timers and randomness of a node. They are parameters so that a simulation can run a network of nodes.
  */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
@@ -7,11 +7,11 @@ export interface Clock {
 }
 
 export interface Timers {
-  /** Calls `run` once after `delayMs` milliseconds; the returned function cancels it. Does not keep the process alive. */
+  /** Calls `run` once after `delayMs` milliseconds. The returned function cancels it. Does not keep the process alive. */
   after(delayMs: number, run: () => void): () => void
 }
 
-/** Where random bytes come from. */
+/** A source of random bytes. */
 export interface Randomness {
   /** `length` cryptographically secure random bytes. */
   bytes(length: number): Uint8Array

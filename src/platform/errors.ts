@@ -1,4 +1,4 @@
-/** What any thrown value says. Pure: every part may import this file. */
+/** Message and code of any thrown value. Pure: every part may import this file. */
 
 /** The message of a thrown value. */
 export function messageOf(error: unknown): string {

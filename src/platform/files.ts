@@ -4,30 +4,30 @@ import { messageOf } from './errors.ts'
 
 import { decodeText } from './decode-text.ts'
 
-/** Why the operating system refused, and what to do, by error code; each follows "Cannot …: " and gets a full stop. */
+/** Reason and advice by error code. Each text completes "Cannot …: " and lacks a full stop. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or folder',
   EISDIR: 'it is a folder, not a file',
   ENOTDIR: 'a part of this path is a file, not a folder',
-  EEXIST: 'there is something of that name already',
-  EACCES: 'permission denied. Run this as a user that has access, or change owner or mode',
-  EPERM: 'permission denied. Run this as a user that has access, or change owner or mode',
+  EEXIST: 'a file or folder of that name exists already',
+  EACCES: 'permission denied. Run the command as a user with access, or change the owner or mode',
+  EPERM: 'permission denied. Run the command as a user with access, or change the owner or mode',
   ENOSPC: 'the disk is full. Make room and run this again',
   EDQUOT: 'your disk quota is used up. Make room and run this again',
   EROFS: 'the file system is read-only',
-  ELOOP: 'its symbolic links run in a circle',
+  ELOOP: 'its symbolic links form a loop',
   ENAMETOOLONG: 'the name is too long',
   EMFILE: 'too many files are open. Raise the limit (ulimit -n)',
 }
 
-/** Why a file or folder cannot be used, in words; the message of an error that has no words of its own here. */
+/** Explains why a file or folder cannot be used: the text for the error's code, else the error's message. */
 export function fileProblem(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return REASONS[code] ?? messageOf(error)
 }
 
 /**
- * Reads a file that people may edit, or that this software has written, as text.
+ * Reads a text file in UTF-8.
  *
  * @throws the error of the operating system, or that of `decodeText`
  */
@@ -36,12 +36,12 @@ export async function readTextFile(path: string): Promise<string> {
 }
 
 /**
- * Makes a folder and the folders above it, where they are not there yet.
+ * Creates a folder and its missing parent folders.
  *
- * Not `mkdir` with `recursive`: where a folder that is there answers ENOENT, as those below /proc do, Node.js 20 to 24 try
- * again for ever, in a thread that no signal ends.
+ * Does not use `mkdir` with `recursive`: if an existing folder answers ENOENT, as folders in /proc do, Node.js 20 to 24 retry
+ * forever in a thread that no signal ends.
  *
- * @param mode of every folder that is made
+ * @param mode mode of every created folder
  * @throws the error of the operating system
  */
 export async function makeDirectory(path: string, mode: number): Promise<void> {
@@ -52,7 +52,7 @@ export async function makeDirectory(path: string, mode: number): Promise<void> {
     throw Object.assign(new Error(`No such file or folder: ${path}`), { code: 'ENOENT', syscall: 'mkdir', path })
 }
 
-/** Makes a folder if need be; false where the folder above it is said not to be there. */
+/** Creates a folder if it does not exist. Returns false if its parent folder is missing. */
 async function makeOne(path: string, mode: number): Promise<boolean> {
   try {
     await mkdir(path, { mode })

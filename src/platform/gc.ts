@@ -2,23 +2,23 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
 
 const MIB = 1_024 * 1_024
 /**
- * Growth of the old generation, in percent of what was in use, after which V8 collects garbage. Without it V8 lets a small
- * heap grow fourfold, and the bytes outside of it too.
+ * Growth of the old generation, in percent of the memory in use, after which V8 collects garbage. By default V8 lets a small
+ * heap, and the bytes outside of it, grow fourfold.
  */
 const GROWING_PERCENT = 30
-/** Each half of a thread's young generation. V8's default of 16 MiB makes nothing faster here. */
+/** Size of each half of a thread's young generation. V8's default, 16 MiB, is no faster here. */
 const SEMI_SPACE_MIB = 4
 
 /**
- * Keeps the heap of this process close to what is in use, for good. For commands that pass over gigabytes and keep little.
+ * Keeps the heap of this process close to the memory in use, permanently. For commands that stream gigabytes and retain little.
  *
- * @returns to be called now and then, because V8 forgets a part of it whenever a thread starts
+ * @returns a function to call now and then: V8 resets a part of the settings whenever a thread starts
  */
 export function limitHeapGrowth(): () => void {
-  // Read by V8 at each collection, and when the heap of a thread is made: they may be set at any time.
+  // V8 reads these flags at each collection and when it creates a thread's heap, so they take effect at any time.
   setFlagsFromString(`--heap-growing-percent=${GROWING_PERCENT}`)
   setFlagsFromString(`--max-semi-space-size=${SEMI_SPACE_MIB}`)
-  // No growth while modules are loaded, which leaves nothing behind in the young generation.
+  // No growth during the loading of modules, which leaves little in the young generation.
   setFlagsFromString('--semi-space-growth-factor=1')
   return () => {
     const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')

@@ -1,12 +1,12 @@
 /**
- * Tells a LevelDB directory that was never made from one that lost files. LevelDB cannot: where `CURRENT` is lost, it takes
- * the directory for a new one and deletes every table in it.
+ * Distinguishes a LevelDB directory that was never created from one that lost files. LevelDB cannot: if `CURRENT` is lost, it
+ * considers the directory new and deletes every table in it.
  *
- * A mark, a small JSON file of our own outside LevelDB's files, says that a database was made here. It is written once the
- * new database is on disk and before anything is acknowledged, so a process that is killed in between leaves a database
- * without a mark and without data. Databases of earlier versions have no mark either: they get one when they are opened.
+ * A mark says that a database was created here. It is a small JSON file outside of LevelDB's directory, written when the new
+ * database is on disk and before anything is acknowledged. A process that is killed in between leaves a database without a mark
+ * and without data. Databases of earlier versions have no mark: they get one when they are opened.
  *
- * Not seen here: a lost or damaged log, and tables that are damaged. LevelDB itself reports tables that are gone.
+ * Not found here: a lost or damaged log, and damaged tables. LevelDB itself reports missing tables.
  */
 import { open, readdir, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -15,22 +15,22 @@ import { codeOf } from './errors.ts'
 import { decodeText } from './decode-text.ts'
 
 /**
- * What a LevelDB directory holds:
- * - `absent`: no database, at most what a creation leaves that was interrupted;
- * - `present`: `CURRENT`, and the manifest that it names;
- * - `incomplete`: files of a database, without the one that is named.
+ * The state of a LevelDB directory:
+ * - `absent`: no database, at most the leftovers of an interrupted creation;
+ * - `present`: `CURRENT` and the manifest that it names exist;
+ * - `incomplete`: files of a database exist, but the file `missing` does not.
  */
 export type LevelFiles =
   | { readonly state: 'absent' | 'present' }
   | { readonly state: 'incomplete'; readonly missing: string }
 
-/** The manifest of a database that is being made: LevelDB writes it before `CURRENT`. */
+/** The first manifest of a database. LevelDB writes it before `CURRENT`. */
 const FIRST_MANIFEST = 'MANIFEST-000001'
 const MANIFEST = /^MANIFEST-[0-9]+$/
 const DATA_FILE = /^[0-9]+\.(?:log|ldb|sst)$/
 const FILE_MODE = 0o600
 
-/** What LevelDB says where tables are gone that its manifest names. It has changed nothing then. */
+/** LevelDB's error text if tables of its manifest are missing. It has changed nothing then. */
 export const MISSING_TABLES = /\b[0-9]+ missing files\b/
 
 export async function inspectLevelFiles(directory: string): Promise<LevelFiles> {
@@ -44,7 +44,7 @@ export async function inspectLevelFiles(directory: string): Promise<LevelFiles> 
   return names.includes(manifest) ? { state: 'present' } : { state: 'incomplete', missing: manifest }
 }
 
-/** The members of a mark: `{}` where the file is damaged, for it still shows that there was one; undefined without one. */
+/** Reads the members of a mark; undefined if there is no mark, `{}` if the file is damaged, as it still proves a mark. */
 export async function readMarkFile(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
   const bytes = await orNothing(readFile(path))
   if (bytes === undefined) return undefined
@@ -56,7 +56,7 @@ export async function readMarkFile(path: string): Promise<Readonly<Record<string
   }
 }
 
-/** Replaces a mark, whole or not at all, and has it on disk (fsync) when it resolves. Calls must not overlap. */
+/** Replaces a mark atomically; on disk (fsync) when it resolves. Calls must not overlap. */
 export async function writeMarkFile(path: string, members: Readonly<Record<string, unknown>>): Promise<void> {
   const temporary = `${path}.new`
   const file = await open(temporary, 'w', FILE_MODE)
@@ -71,13 +71,13 @@ export async function writeMarkFile(path: string, members: Readonly<Record<strin
   try {
     await directory.sync()
   } catch {
-    // Some file systems cannot sync a directory. The mark is whole there too, only a power cut may undo it.
+    // Some file systems cannot sync a directory. The mark is still complete, but a power loss may undo it.
   } finally {
     await directory.close()
   }
 }
 
-/** What was read; undefined where nothing of that name is there. */
+/** Awaits a read; undefined if the file or folder does not exist. */
 async function orNothing<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading

@@ -1,6 +1,6 @@
 /**
- * `Promise.withResolvers` (ECMAScript 2024) for Node.js 20, which lacks it: libp2p 3 calls it unasked. Import it before
- * anything of libp2p. Does nothing where the engine has it.
+ * Polyfill of `Promise.withResolvers` (ECMAScript 2024) for Node.js 20: libp2p 3 needs it. Import this file before libp2p. Does
+ * nothing if the engine has the method.
  */
 Promise.withResolvers ??= function withResolvers<T>(this: PromiseConstructor): PromiseWithResolvers<T> {
   let resolve!: (value: T | PromiseLike<T>) => void

@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto'
 
 import type { Environment } from './environment.ts'
 
-/** Longest delay that `setTimeout` keeps (2^31 − 1 ms, Node.js "Timers"); a longer one would fire at once. */
+/** Longest delay of `setTimeout` (2^31 − 1 ms, Node.js "Timers"). A longer one would fire at once. */
 const MAX_DELAY_MS = 2_147_483_647
 
 /** The operating system's clock, timers and randomness. */

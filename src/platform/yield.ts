@@ -1,4 +1,4 @@
-/** Lets the event loop handle what else is waiting, in the middle of long work. */
+/** Yields to the event loop during long work, so that other events are handled. */
 export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve)

@@ -1,8 +1,10 @@
 /**
- * `value_too_large`: one array, text or number, with the keys that lead to it, takes more than a record may hold.
- * `null_member`: an object has a `null`, which no content can hold (RFC 7396 deletes by it); inside arrays it may stand.
- * `too_deep`: nests deeper than a content may. `not_json`: no JSON value, a number beyond a double, or half a surrogate pair.
- * `duplicate_namespace`: one namespace is given twice. `too_many_parts`: the whole takes more parts than a snapshot may name.
+ * - `value_too_large`: one array, text or number, with the keys that lead to it, is larger than a record may be.
+ * - `null_member`: an object has a `null`, which no content can contain (RFC 7396 deletes by it). Arrays may contain `null`.
+ * - `too_deep`: the nesting is deeper than a content may have.
+ * - `not_json`: not a JSON value, a number outside the range of a double, or half a surrogate pair.
+ * - `duplicate_namespace`: one namespace is given twice.
+ * - `too_many_parts`: the contents need more parts than a snapshot may name.
  */
 export type SnapshotErrorCode =
   | 'value_too_large'
@@ -12,7 +14,7 @@ export type SnapshotErrorCode =
   | 'duplicate_namespace'
   | 'too_many_parts'
 
-/** Why a content cannot become a snapshot. `message` says where, and what to do, to people. */
+/** A content cannot become a snapshot. `message` names the place and says what to do. */
 export class SnapshotError extends Error {
   override readonly name = 'SnapshotError'
   readonly code: SnapshotErrorCode

@@ -1,5 +1,5 @@
 /**
- * What keeps a content from being said by a snapshot: asked before anything is signed, so that every fault can be named.
+ * Finds the values that a snapshot cannot express, before anything is signed, so that a user sees all faults at once.
  */
 import { MAX_CONTENT_DEPTH } from '../record/limits.ts'
 import type { JsonObject, JsonValue } from '../record/types.ts'
@@ -13,26 +13,26 @@ export interface ContentFault {
   readonly path: readonly string[]
 }
 
-/** With the flag u, pairs are one character, so that only lone ones match. */
+/** With the flag `u` a pair is one character, so only lone surrogates match. */
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 const KEY_SHOWN_CHARACTERS = 40
 const KEYS_SHOWN = 12
 
-/** Faults that are named; whoever removes them asks again. Bounds what a stranger's content can take. */
+/** Most faults in one result. Bounds the memory for a stranger's content; after removing these, a caller asks again. */
 export const MAX_FAULTS = 10_000
 
 /**
- * Everything in a content that no snapshot can say, up to 10,000 values; nothing where all can be said.
+ * Returns the values of a content that no snapshot can express, up to 10,000; empty if there are none.
  *
- * @param room what the members of one namespace's content may take in a part of their own
+ * @param room space for the members of one namespace's content in a part of its own
  */
 export function contentFaults(content: JsonObject, room: Size, measure: Measure = new Measure()): ContentFault[] {
   const faults: ContentFault[] = []
   const path: string[] = []
   const report = (code: ContentFault['code']): void => void faults.push({ code, path: [...path] })
 
-  /** @param used what the keys on the way take of the room */
+  /** @param used space that the keys on the path take */
   const visit = (object: JsonObject, used: Size): void => {
     for (const key of Object.keys(object)) {
       if (faults.length >= MAX_FAULTS) return
@@ -55,9 +55,9 @@ export function contentFaults(content: JsonObject, room: Size, measure: Measure 
 }
 
 /**
- * A fault of a value as a whole; of an object outside of arrays, none of its members'.
+ * The fault of a value. Members of an object are checked by the caller, except inside of arrays.
  *
- * @param depth the level that it has if it is an object or an array
+ * @param depth nesting level of the value, if it is an object or an array
  */
 function faultOf(value: JsonValue, depth: number): ContentFault['code'] | undefined {
   if (value === null) return 'null_member'
@@ -79,7 +79,7 @@ function elementFault(value: JsonValue, depth: number): ContentFault['code'] | u
   return undefined
 }
 
-/** A copy of a content without the values at these paths; parts that have no fault are shared. */
+/** A copy of a content without the values at these paths. Values without a fault are shared. */
 export function withoutFaults(content: JsonObject, faults: readonly Pick<ContentFault, 'path'>[]): JsonObject {
   const below = new Map<string, Pick<ContentFault, 'path'>[]>()
   for (const { path } of faults) {
@@ -98,7 +98,7 @@ export function withoutFaults(content: JsonObject, faults: readonly Pick<Content
   return copy
 }
 
-/** A path as a JSON Pointer (RFC 6901), long keys and long paths cut short. */
+/** A path as a JSON Pointer (RFC 6901). Long keys and long paths are shortened. */
 export function pathText(path: readonly string[]): string {
   const shown = path.slice(0, KEYS_SHOWN).map((key) => {
     const cut = key.length > KEY_SHOWN_CHARACTERS ? `${key.slice(0, KEY_SHOWN_CHARACTERS)}…` : key
@@ -107,11 +107,11 @@ export function pathText(path: readonly string[]): string {
   return shown.join('') + (path.length > KEYS_SHOWN ? '/…' : '')
 }
 
-/** What a fault means, as the end of a sentence that begins with where it is. */
+/** Explains a fault. Each text completes a sentence that begins with the path of the value. */
 export const FAULT_TEXTS: Readonly<Record<ContentFault['code'], string>> = {
   value_too_large:
     'is one value that does not fit into a record: divide the array or text into several members of an object',
   null_member: 'is null, which no content can hold: leave it out',
-  too_deep: `nests deeper than ${MAX_CONTENT_DEPTH} levels`,
+  too_deep: `nests deeper than ${MAX_CONTENT_DEPTH} levels: flatten it`,
   not_json: 'has half a surrogate pair, or is a number outside the range of a double, or no JSON value at all',
 }

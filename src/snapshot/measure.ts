@@ -1,18 +1,18 @@
 /**
- * What JSON takes of a record's limits, without writing it out: RFC 8785 differs from `JSON.stringify` in the order of
- * members alone, so that sizes add up.
+ * Measures the size of JSON values against a record's limits without serialising whole contents: RFC 8785 differs from
+ * `JSON.stringify` only in the order of members, so sizes add up.
  */
 import { utf8Length } from '../record/order.ts'
 import type { JsonObject, JsonValue } from '../record/types.ts'
 import { isJsonObject } from '../state/merge-patch.ts'
 
-/** UTF-8 bytes of the canonical form; object members and array elements at every level. */
+/** UTF-8 bytes of the canonical form, and the number of object members and array elements at every level. */
 export interface Size {
   readonly bytes: number
   readonly members: number
 }
 
-/** Shorter keys are measured sooner than looked up. */
+/** Measuring a shorter key is faster than looking it up. */
 const LONG_KEY_CHARACTERS = 256
 
 /** Bytes of a text as JSON, quotes included. */
@@ -20,7 +20,7 @@ export function textBytes(text: string): number {
   return utf8Length(JSON.stringify(text))
 }
 
-/** Measures values, and remembers what it found of objects: those of a content are asked for again level by level. */
+/** Measures values and caches the sizes of objects, because callers measure a content again level by level. */
 export class Measure {
   readonly #objects = new Map<JsonObject, Size>()
   readonly #keys = new Map<string, number>()
@@ -62,7 +62,7 @@ function sizeOfObject(value: JsonObject, sizeOf: (value: JsonValue) => Size): Si
   return { bytes, members }
 }
 
-/** Arrays are never divided, so that nobody asks for what is inside. */
+/** Sizes inside of arrays are not cached: arrays are never divided. */
 function sizeOfArray(value: readonly JsonValue[]): Size {
   let bytes = 2 + Math.max(0, value.length - 1)
   let members = value.length

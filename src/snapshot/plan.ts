@@ -1,9 +1,9 @@
 /**
- * Plans a snapshot: contents of whatever size become one record, or one record and its parts, each within all limits of
- * the payload (docs/protocol.md, "Payload"). Pure, and deterministic: equal arguments give equal bytes.
+ * Plans a snapshot: contents of any size become one record, or one record and its parts, each within all limits of a payload
+ * (docs/protocol.md, "Payload"). Pure and deterministic: equal arguments give equal bytes.
  *
- * Guarantee: folding the snapshot with its parts gives exactly the contents. Whatever patches can write fits, but for
- * single values within a few bytes, or one member, of the greatest that a patch can hold: a part has less room.
+ * Guarantee: folding the snapshot with its parts gives exactly the contents. Everything that patches can write fits, except
+ * single values within a few bytes, or one member, of the largest that a patch can hold: a part has less space.
  */
 import { buildPart, buildSnapshot } from '../record/build.ts'
 import { recordId, type Keccak256 } from '../record/id.ts'
@@ -19,11 +19,11 @@ import { entryOverhead, splitState, stateSize } from './split.ts'
 export interface SnapshotRequest {
   readonly avatar: Avatar
   readonly network: string
-  /** What the author has seen: the avatar's tips in any order. The greatest 16 are cited. */
+  /** The avatar's tips as the author sees them, in any order. The snapshot cites the greatest 16. */
   readonly prev: readonly Citation[]
   /** Unix seconds. */
   readonly createdAt: number
-  /** The uuid of a record, `8-4-4-4-12` lower-case hex: 0 is the snapshot, 1 its first part, and so on. No two alike. */
+  /** Returns a distinct uuid for each record, `8-4-4-4-12` lower-case hex. 0 is the snapshot, 1 its first part, and so on. */
   readonly uuids: (index: number) => string
   /** In any order; none for an erasure. */
   readonly namespaces: readonly StateEntry[]
@@ -31,7 +31,7 @@ export interface SnapshotRequest {
 
 export interface SnapshotPlan {
   readonly snapshot: SnapshotBody
-  /** In the order in which the snapshot names them; none where it holds everything itself. */
+  /** In the order in which the snapshot names them; empty if the snapshot holds everything itself. */
   readonly parts: readonly PartBody[]
 }
 
@@ -42,11 +42,11 @@ export interface NamespaceFault extends ContentFault {
 }
 
 /**
- * The snapshot that says these contents, and its parts, ready to be signed.
+ * Returns the unsigned snapshot of these contents and its parts.
  *
- * @param options.keccak keccak-256, where the caller has a faster one
- * @throws SnapshotError where contents cannot be said, naming the first place; RecordError where a name, `createdAt` or a
- * uuid breaks a rule of the protocol
+ * @param options.keccak a faster keccak-256, if the caller has one
+ * @throws SnapshotError for the first value that a snapshot cannot express; RecordError if a name, `createdAt` or a uuid
+ *   breaks a rule of the protocol
  */
 export function planSnapshot(request: SnapshotRequest, options: { readonly keccak?: Keccak256 } = {}): SnapshotPlan {
   const { avatar, network, prev, createdAt, uuids } = request
@@ -74,7 +74,7 @@ export function planSnapshot(request: SnapshotRequest, options: { readonly kecca
 }
 
 /**
- * What no snapshot with these members can say of the contents, in order of the namespaces: all of it, or some 10,000 values.
+ * Returns the values of the contents that no snapshot can express, in order of the namespaces: all, or about 10,000.
  *
  * @throws SnapshotError `duplicate_namespace`; RecordError as `planSnapshot`
  */
@@ -90,7 +90,7 @@ export function snapshotFaults(request: SnapshotRequest, measure: Measure = new 
   return faults
 }
 
-/** What a `state` may take in the snapshot without parts, and in a part; and the counter of both. */
+/** Space for `state` in a snapshot without parts, and in a part; and the counter of both. */
 function roomsOf({ avatar, network, prev, createdAt, uuids }: SnapshotRequest) {
   const common = { avatar, network, createdAt, uuid: uuids(0), state: [] }
   const snapshot = buildSnapshot({ ...common, prev, parts: [] })
@@ -110,7 +110,10 @@ function sortedNamespaces(namespaces: readonly StateEntry[]): StateEntry[] {
   for (const [index, { platform, identity }] of sorted.entries()) {
     const before = sorted[index - 1]
     if (before?.platform === platform && before.identity === identity) {
-      throw new SnapshotError('duplicate_namespace', `${platform} ${identity} is given twice: merge its contents.`)
+      throw new SnapshotError(
+        'duplicate_namespace',
+        `The namespace ${platform} ${identity} is given twice. Merge its contents.`,
+      )
     }
   }
   return sorted
@@ -119,6 +122,6 @@ function sortedNamespaces(namespaces: readonly StateEntry[]): StateEntry[] {
 function tooManyParts(): SnapshotError {
   return new SnapshotError(
     'too_many_parts',
-    `The contents take more than the ${MAX_PARTS} parts that one snapshot may name. Delete what is no longer needed first.`,
+    `The contents need more than the ${MAX_PARTS} parts that one snapshot may name. First delete content that you no longer need.`,
   )
 }

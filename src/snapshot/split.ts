@@ -1,22 +1,22 @@
 /**
- * Divides contents into states that each fit into one part. What the parts hold is disjoint, and each is applied by
- * RFC 7396 to what stands, so that an object can be divided anywhere; an array, a text or a number cannot.
+ * Divides contents into states that each fit into one part. The states are disjoint, and each is merged by RFC 7396 into the
+ * content so far. So an object can be divided anywhere; an array, a text or a number cannot.
  */
 import type { JsonObject, JsonValue, StateEntry } from '../record/types.ts'
 import { isJsonObject, setMember } from '../state/merge-patch.ts'
 import { textBytes } from './measure.ts'
 import type { Measure, Size } from './measure.ts'
 
-/** An object of no more than this share of the room moves on whole to the next part, rather than being divided. */
+/** An object up to this share of a part moves to the next part as a whole instead of being divided. */
 const WHOLE_SHARE = 1 / 4
 
-/** Bytes of an entry of `state` beside its content's members, and the members that it counts for. */
+/** Size of an entry of `state` without its content's members. */
 export function entryOverhead({ identity, platform }: Omit<StateEntry, 'content'>): Size {
   const names = textBytes(identity) + textBytes(platform)
   return { bytes: '{"content":{},"identity":,"platform":}'.length + names, members: 1 + 3 }
 }
 
-/** What all of it takes in one `state`, the state's own brackets aside. */
+/** Size of all namespaces in one `state`, without the brackets of `state`. */
 export function stateSize(namespaces: readonly StateEntry[], measure: Measure): Size {
   let bytes = Math.max(0, namespaces.length - 1)
   let members = 0
@@ -30,11 +30,11 @@ export function stateSize(namespaces: readonly StateEntry[], measure: Measure): 
 }
 
 /**
- * Divides contents into as many states as it takes, filled one after the other, in the order of `namespaces`.
+ * Divides contents into states, filled one after the other in the order of `namespaces`.
  *
  * @param namespaces contents without faults (`contentFaults`), no namespace twice
- * @param room what a `state` may take in a part
- * @param maxStates where it would take more, the result is undefined
+ * @param room space for `state` in a part
+ * @returns undefined if more than `maxStates` states are needed
  */
 export function splitState(
   namespaces: readonly StateEntry[],
@@ -69,7 +69,7 @@ class StateFiller {
   #bytes = 0
   #members = 0
   #namespace: Omit<StateEntry, 'content'> = { identity: '', platform: '' }
-  /** In the state that is being filled: the namespace's content, and the objects on the path to where it was filled last. */
+  /** In the current state: the namespace's content, and the objects on the path to the last member added. */
   #open: Container[] = []
 
   constructor(room: Size, measure: Measure, maxStates: number) {
@@ -94,10 +94,10 @@ class StateFiller {
     this.#openPath([])
   }
 
-  /** Puts a member of the object at `path` into the current state, or the next, or divided into both. */
+  /** Adds a member of the object at `path` to the current state, to the next one, or divided to several. */
   place(path: readonly string[], key: string, value: JsonValue): void {
     if (this.isOver) return undefined
-    // Objects beside the path are done with.
+    // Objects beside the path are complete.
     this.#open.length = Math.min(this.#open.length, path.length + 1)
     const size = this.#measure.of(value)
     if (this.#fits(this.#cost(path, key, size))) return this.#put(path, key, value, size)
@@ -131,7 +131,7 @@ class StateFiller {
     }
   }
 
-  /** What is not open yet of the namespace's entry and of the objects on the path. */
+  /** Size of the parts of the namespace's entry and of the path that the current state does not have yet. */
   #costOfPath(path: readonly string[]): Size {
     let bytes = 0
     let members = 0

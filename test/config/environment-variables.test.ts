@@ -42,7 +42,7 @@ describe('variables that avatar-kv does not know', () => {
       'Ignored unknown environment variables: AVATAR_KV_NETWROK (did you mean AVATAR_KV_NETWORK?), ' +
         'AVATAR_KV_PEER (did you mean AVATAR_KV_PEERS?), AVATAR_KV_NODES (did you mean AVATAR_KV_NODE?), ' +
         'AVATAR_KV_QUOTA_AVATAR_BYTE (did you mean AVATAR_KV_QUOTA_AVATAR_BYTES?). ' +
-        'Correct or unset them; README lists the known ones.',
+        'Correct or unset them. README lists the known variables.',
     )
   })
 
@@ -50,7 +50,7 @@ describe('variables that avatar-kv does not know', () => {
     const text = unknownVariablesText(SERVICE)
     expect(text).toContain('AVATAR_KV_PORT, ')
     expect(text).not.toContain('did you mean')
-    expect(text).toContain('Kubernetes sets such variables beside a Service named avatar-kv')
+    expect(text).toContain('Kubernetes sets them for a Service named avatar-kv')
     expect(text).toContain('enableServiceLinks: false')
   })
 

@@ -28,7 +28,7 @@ describe('makeDirectory', () => {
 
   it('fails on a file, be it in the path or at its end', async () => {
     writeFileSync(join(root, 'file'), '')
-    expect(await problem(join(root, 'file'))).toBe('there is something of that name already')
+    expect(await problem(join(root, 'file'))).toBe('a file or folder of that name exists already')
     expect(await problem(join(root, 'file/x'))).toBe('a part of this path is a file, not a folder')
   })
 })
