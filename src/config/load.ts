@@ -145,7 +145,7 @@ function readText(path: string): string {
   } catch (error) {
     throw new ConfigError(
       'unreadable_file',
-      `Cannot read the configuration file ${path}: ${fileProblem(error)}. Correct that, or name another file with --config FILE.`,
+      `Cannot read the configuration file ${path}: ${fileProblem(error)}. Name another file with --config FILE.`,
     )
   }
 }
