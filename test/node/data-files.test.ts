@@ -137,6 +137,6 @@ test('neither a backup nor a repair passes over a lost file', async () => {
   expect(backup.err).toContain('hosting.log are lost, so no backup was made')
   const repair = await call('repair', '--out', 'repaired')
   for (const name of ['hosting.log', 'peer.key', 'operator-token']) {
-    expect(repair.err).toContain(`Warning: ${name} is lost.`)
+    expect(repair.err).toContain(`Warning: ${name} is missing.`)
   }
 })
