@@ -34,7 +34,7 @@ export interface HandleParts {
   readonly listeners: Listeners
   /** Loads the state from the open database. */
   readonly load: () => Promise<Loaded>
-  /** @throws StoreError where the database does not open */
+  /** @throws StoreError if the database cannot be opened */
   readonly open: () => Promise<void>
   /** Checks and repairs the files of the closed database. Returns whether there was damage. */
   readonly check: () => Promise<boolean>

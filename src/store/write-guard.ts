@@ -86,6 +86,6 @@ export async function assertRoom(location: string): Promise<void> {
   if (bavail * bsize >= needed) return
   throw new StoreError(
     'disk_full',
-    `The disk of ${location} is full. The node writes nothing until ${Math.ceil(needed / 1_000_000)} MB are free. Free space.`,
+    `The disk of ${location} is full. The node writes nothing until ${Math.ceil(needed / 1_000_000)} MB are free. Delete files or enlarge the disk.`,
   )
 }

@@ -62,7 +62,7 @@ test('what damage costs a node it says, and gets back from its peer at once', as
   for (const damage of [
     async () => flipMiddle(await largest('.log')),
     async () => flipMiddle(await largest('.ldb')),
-    // Last: a table that was mended is as large as before, and holds less.
+    // Last: a table that was repaired is as large as before, and holds less.
     async () => truncate(await largest('.ldb'), 0),
   ]) {
     const before = await statusOf(node)

@@ -13,7 +13,7 @@ import type { AvatarView } from '../store/read-whole.ts'
 const ALL = 1_000_000
 const SUMMARY_TIPS = 16
 const SUMMARY_MISSING = 100
-/** Times that one look may find broken rows: every look mends one avatar. */
+/** Times that one look may find broken rows: every look repairs one avatar. */
 const MAX_MENDS = 20
 
 interface Expected {
@@ -55,7 +55,7 @@ export class Checker {
     for (const [node, avatars] of this.#dirty) {
       const { process } = node
       if (process === undefined) this.#dirty.delete(node)
-      // What cannot be mended now cannot be looked at.
+      // What cannot be repaired now cannot be looked at.
       const isBroken = node.wasDamaged && node.blockDevice.isFailing
       if (process === undefined || process.disk.isBusy || isBroken) continue
       this.#dirty.delete(node)
@@ -109,7 +109,7 @@ export class Checker {
       if (bodies.size !== records.length) throw new Violation('a record is stored twice', `${node.name} ${avatar}`)
       return { records, bodies, view, expected: this.#expected(avatar, bodies) }
     }
-    throw new Violation('a broken row is never mended', `${node.name} ${avatar}`)
+    throw new Violation('a broken row is never repaired', `${node.name} ${avatar}`)
   }
 
   #expected(avatar: Avatar, bodies: ReadonlyMap<RecordId, RecordBody>): Expected {

@@ -5,7 +5,7 @@ import type { World } from './world-types.ts'
 /** Longest that a fault lasts before its repair. */
 const MAX_FAULT_MS = 25_000
 /** About what it takes to make the rows of an avatar anew. */
-const MENDING_MS = 40
+const REPAIR_MS = 40
 
 /** Lets go wrong, at random times, what the scenario says. */
 export function scheduleFaults(world: World): void {
@@ -84,10 +84,10 @@ function damageRow(world: World): void {
   node.blockDevice.damage(key, isLost ? undefined : flipped(random, value))
 }
 
-/** What a disk has broken is often mended while it goes on breaking. */
+/** What a disk has broken is often repaired while it goes on breaking. */
 export function failWhileRepairing(world: World, node: SimulatedNode): void {
   if (world.isHealed || !world.random.chance(0.3)) return
-  world.timeline.after(world.random.between(0, MENDING_MS), 'disk fails', () => failDisk(world, node))
+  world.timeline.after(world.random.between(0, REPAIR_MS), 'disk fails', () => failDisk(world, node))
 }
 
 function flipped(random: Random, value: Uint8Array): Uint8Array {

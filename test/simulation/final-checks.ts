@@ -205,7 +205,7 @@ async function checkFeed(
 
 /** Derived rows made anew are those that stand there, byte for byte. */
 async function checkRebuild(node: SimulatedNode, { store }: Process): Promise<void> {
-  // Rows that a lying disk has changed and nobody has read since are mended by the first time.
+  // Rows that a lying disk has changed and nobody has read since are repaired by the first time.
   if (node.wasDamaged) await store.rebuild()
   const before = node.blockDevice.current
   await store.rebuild()

@@ -28,7 +28,7 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
   },
   { seed: 497, found: 'what a node let go is offered to it late, by one neighbour after the other' },
   { seed: 1061, found: 'totals after a write that failed and was there after all' },
-  { seed: 1069, found: 'a look at a broken row that cannot be mended now' },
+  { seed: 1069, found: 'a look at a broken row that cannot be repaired now' },
   { seed: 1091, found: 'what a node let go it asks for once, and is offered once' },
   {
     seed: 4204,

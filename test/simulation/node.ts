@@ -55,7 +55,7 @@ interface Surroundings {
   readonly onCommit: (node: SimulatedNode, avatar: Avatar) => void
   /** A read failed that must not. */
   readonly onFault: (node: SimulatedNode, error: unknown) => void
-  /** It has read a row that its disk has changed, and is about to mend it. */
+  /** It has read a row that its disk has changed, and is about to repair it. */
   readonly onBroken: (node: SimulatedNode) => void
   /** A message that this node would punish its sender for. */
   readonly onReject: (node: SimulatedNode, from: number, reason: string) => void
@@ -255,7 +255,7 @@ export class SimulatedNode {
     try {
       return await Promise.race([ask(process), process.death])
     } catch (error) {
-      // Whatever a node says while it goes down, or while it cannot mend what it reads, is no answer.
+      // Whatever a node says while it goes down, or while it cannot repair what it reads, is no answer.
       if (this.#process === process && !this.blockDevice.isFailing) throw error
       if (error instanceof IngestBusyError || error instanceof NodeDownError) throw error
       throw new NodeDownError(`${this.name} gave no answer`, { cause: error })

@@ -63,7 +63,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
 
   describe.each(DAMAGES)('%s', (_title, damage) => {
     test.each(DERIVED_ROWS)(
-      'in derived rows (%s): all reads are right, and rebuilding mends all rows',
+      'in derived rows (%s): all reads are right, and rebuilding repairs all rows',
       async (letter) => {
         for (const [key, value] of some(letter)) {
           await restore([key, damage(Buffer.from(value, 'hex')).toString('hex')])
@@ -268,7 +268,7 @@ async function putAll(db: RawDb, rows: readonly Row[]): Promise<void> {
   )
 }
 
-/** Rows without a value say all by being there: whatever stands in one is nothing to mend. */
+/** Rows without a value say all by being there: whatever stands in one is nothing to repair. */
 function withoutGarbage(rows: readonly Row[]): Row[] {
   const empty = new Set(['a', 'k', 'q'].map((letter) => Buffer.from(letter).toString('hex')))
   return rows.map(([key, value]) => [key, empty.has(key.slice(0, 2)) ? '' : value])

@@ -267,7 +267,7 @@ describe('after a write that failed', () => {
     await synced.close()
   })
 
-  it('a damaged row is mended by a read, for which the data are opened again', async () => {
+  it('a damaged row is repaired by a read, for which the data are opened again', async () => {
     const writer = new Writer(10)
     const records = writer.chain(2)
     await store.commit(verified(records))

@@ -108,7 +108,7 @@ describe.each([
     await later.close()
   })
 
-  test('a row that fails its check is never handed on: it says so, is mended, and the next moment is whole', async () => {
+  test('a row that fails its check is never handed on: it says so, is repaired, and the next moment is whole', async () => {
     const writer = new Writer(1)
     const { old, live } = written(writer)
     await commit(...old, ...live)

@@ -8,7 +8,7 @@ export interface AvatarView {
 }
 
 /**
- * What a moment's `read` gives, as one text. Where the store mends the avatar meanwhile, it is read once more, as the node
+ * What a moment's `read` gives, as one text. Where the store repairs the avatar meanwhile, it is read once more, as the node
  * does.
  */
 async function readWhole<T extends JsonMoment>(

@@ -23,7 +23,7 @@ import { createTurns } from './turns.ts'
 export const WHOLE_BYTES = 64 * 1024
 /** Answers that are read ahead at once, whatever their readers do: each takes up to 2 MB for a moment. */
 const MAX_BEGINNING = 32
-/** Reads of a moment that meet damage: the store mends the avatar, so the second one meets none. */
+/** Tries for a moment whose read finds damage: the store repairs the avatar, so the second read usually succeeds. */
 const MAX_TRIES = 3
 
 export interface JsonAnswer<T extends JsonMoment> {

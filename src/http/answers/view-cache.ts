@@ -36,7 +36,7 @@ const LARGEST_PART = 8
 const ENTRY_OVERHEAD_BYTES = 1024
 /** Documents read at once, at most 1 MiB each. The database reads four rows at a time. */
 const MAX_READING = 32
-/** Reads of a document that meet damage: the store mends the avatar, so the second one meets none. */
+/** Tries for a document whose read finds damage: the store repairs the avatar, so the second read usually succeeds. */
 const MAX_TRIES = 3
 
 /**

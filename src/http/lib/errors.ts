@@ -115,7 +115,7 @@ const HOSTING_STATUS: { readonly [code in HostingError['code']]?: readonly [numb
 const STORE_RETRY_S = 5
 /** The same, where only the operator can change that. */
 const OPERATOR_RETRY_S = 60
-/** The store opens its data again, or mends them, before the next call. */
+/** The store reopens or repairs its data before the next call. */
 const PASSING: ReadonlySet<StoreErrorCode> = new Set(['write_failed', 'damaged', 'reopened'])
 
 /**

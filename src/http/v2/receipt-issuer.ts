@@ -28,7 +28,7 @@ export interface ReceiptIssuer {
 /** Receipts kept, the last one of each avatar; each takes about 1 KB. */
 const MAX_KEPT = 10_000
 
-/** A read takes microseconds; one that crosses a second's end this often in a row is of a row that is being mended. */
+/** A read takes microseconds; one that crosses a second's end this often in a row is of a row that is being repaired. */
 const MAX_READS = 5
 
 /**

@@ -104,7 +104,7 @@ test.each([true, false])('tables and logs have the rows that LevelDB reads (comp
   expect([...found.keys()].sort()).toEqual([...rows.keys()].sort())
 })
 
-test('a mended table has the rows of its whole blocks, for LevelDB too, with index and without', async () => {
+test('a repaired table has the rows of its whole blocks, for LevelDB too, with index and without', async () => {
   await fill(true)
   const state = (await manifest())!
   for (const [at, [number, { bytes }]] of [...state.tables].entries()) {
