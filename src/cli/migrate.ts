@@ -54,7 +54,7 @@ export function addMigrate(program: Command, context: CommandContext): void {
     .option('--to <address>', 'the new host: http://… or a multiaddr')
     .option(
       '--from-v1 <url>',
-      'the old host is a service of version 1: sign anew what it shows, with --key or --unsigned',
+      'the old host is a service of version 1: sign again what it shows, with --key or --unsigned',
     )
     .option(
       '--unsigned <file>',

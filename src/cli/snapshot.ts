@@ -245,7 +245,7 @@ function warningsOf(check: NodeCheck, now: number, planned: PlannedSnapshot, era
   if (recent > 0) {
     warnings.push(
       `${countText(recent, 'write')} of the last ${RECENT_SECONDS / 60} minutes: a device that is still writing, or that ` +
-        'this node has not heard of yet, may have more, which the snapshot would supersede. Its author would have to sign it anew.',
+        'this node has not heard of yet, may have more, which the snapshot would supersede. Its author would have to sign it again.',
     )
   }
   return warnings

@@ -14,7 +14,7 @@ export function onAbort(signal: AbortSignal, call: () => void): () => void {
     calls.set(signal, fresh)
     signal.addEventListener('abort', () => fresh.forEach((each) => each()))
   }
-  // A function of its own, so that one that is handed in twice is called until both have ended it.
+  // A function of its own, so that a callback that is given twice is called until both registrations end.
   const own = (): void => call()
   all.add(own)
   return () => void all.delete(own)
@@ -29,12 +29,12 @@ function onAny(signals: Signals, call: () => void): () => void {
 
 type Signals = readonly (AbortSignal | undefined)[]
 
-/** One signal for a piece of work, ended by the caller's, by silence, or after all too long a time. Must be closed. */
+/** One signal for a piece of work, aborted by the caller's, by silence, or after too long a time. Close it when the work is done. */
 export interface Deadline {
   readonly signal: AbortSignal
   /** Whether it was time that ended it, not the caller. */
   readonly timedOut: boolean
-  /** Something moved: silence begins anew. @param ms how long it may be this once */
+  /** Something arrived: the time of silence starts again. @param ms how long it may be this once */
   touch(ms?: number): void
   /** The work is done. */
   close(): void

@@ -45,7 +45,7 @@ export interface ClientErrorDetails {
   readonly homes?: readonly string[]
   /** Where the fault is, as a JSON Pointer. */
   readonly path?: string
-  /** Signed records that were handed in, and of which no node said that it has taken all: handing them in again is safe. */
+  /** Signed records that were sent, and that no node confirmed completely: sending them again is safe. */
   readonly records?: readonly RecordText[]
   readonly cause?: unknown
 }

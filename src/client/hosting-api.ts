@@ -37,7 +37,7 @@ export interface HostingRequest {
   readonly signature: string
 }
 
-/** Hands in a signed hosting statement. @throws ClientError */
+/** Sends a signed hosting statement. @throws ClientError */
 export async function askHosting(transport: Transport, request: HostingRequest): Promise<HostingAnswer> {
   const body = JSON.stringify(request)
   const sent = { path: '/v2/hosting', maxBytes: MAX_SMALL_ANSWER_BYTES, body }

@@ -1,4 +1,4 @@
-/** JSON that an app hands in, and what turns one content into another. */
+/** JSON of an app, and the patch that turns one content into another. */
 import { MAX_CONTENT_DEPTH } from '../record/limits.ts'
 import type { JsonObject, JsonValue } from '../record/types.ts'
 import { isJsonObject, setMember } from '../state/merge-patch.ts'
@@ -6,7 +6,7 @@ import { formatPointer } from '../state/provenance.ts'
 import { ClientError } from './errors.ts'
 
 /**
- * A copy of a JSON object, so that what is signed later is what was handed in.
+ * A copy of a JSON object, so that what is signed later is what the app gave.
  *
  * @param absent what a member that is undefined means: nothing, or a mistake
  * @throws ClientError `invalid_change`, naming the place

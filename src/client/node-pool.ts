@@ -10,13 +10,13 @@ const COOL_DOWN_MS = 20_000
 /** The nodes of a client, and what is known of how good they are. */
 export interface NodePool {
   readonly all: readonly NodeApi[]
-  /** The better ones first: by how they stood last, then as the caller has ordered them. Never empty. */
+  /** The better ones first: by their last reported status, then in the caller's order. Never empty. */
   order(): NodeApi[]
   /** Whether a node did not answer a moment ago, while others did. */
   isDown(api: NodeApi): boolean
-  stood(api: NodeApi, standing: NodeStanding): void
-  /** Whether another stood better, each the last time that it was asked. */
-  isOutdone(api: NodeApi): boolean
+  reportStatus(api: NodeApi, standing: NodeStanding): void
+  /** Whether the last reported status of another node is better. */
+  hasBetterNode(api: NodeApi): boolean
   /**
    * Calls `ask` with one node after the other until one gives an answer other than undefined.
    *
@@ -43,11 +43,11 @@ export function createNodePool(urls: readonly string[], options: TransportOption
   const pool: NodePool = {
     all,
     order: () => all.toSorted((a, b) => rankOf(a) - rankOf(b)),
-    isOutdone: (api) => all.some((each) => rankOf(each) < rankOf(api)),
+    hasBetterNode: (api) => all.some((each) => rankOf(each) < rankOf(api)),
     isDown: (api) =>
       (downUntil.get(api) ?? 0) > performance.now() &&
       all.some((each) => (downUntil.get(each) ?? 0) <= performance.now()),
-    stood(api, standing) {
+    reportStatus(api, standing) {
       // Of those that failed, the one that did so last comes last.
       ranks.set(api, standing === 'failed' ? RANKS.failed + ++failures : RANKS[standing])
       if (standing === 'failed') downUntil.set(api, performance.now() + COOL_DOWN_MS)
@@ -65,7 +65,7 @@ export function createNodePool(urls: readonly string[], options: TransportOption
           if (!(error instanceof ClientError) || !isNodesFault(error)) throw error
           failure ??= error
           // An honest node cannot send large contents in one answer either.
-          if (error.code !== 'answer_too_large') pool.stood(api, 'failed')
+          if (error.code !== 'answer_too_large') pool.reportStatus(api, 'failed')
         }
       }
       if (!answered && failure !== undefined) throw failure

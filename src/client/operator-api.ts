@@ -59,7 +59,7 @@ export function createOperatorApi(url: string, token: string, options: Transport
     const sent = body === undefined ? {} : { body: JSON.stringify(body) }
     const request = { path: `/v2/operator/${path}`, maxBytes: MAX_ANSWER_BYTES, ...sent }
     const { value } = await transport.ask(request, parse)
-    if (value === undefined) throw transport.badAnswer('it does not know its operator')
+    if (value === undefined) throw transport.badAnswer('it is not an answer to an operator')
     return value
   }
 

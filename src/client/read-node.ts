@@ -30,7 +30,7 @@ export interface ReadOptions {
   readonly signal: AbortSignal | undefined
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /** Whether to begin at the beginning though a cursor is kept. */
-  readonly anew?: boolean
+  readonly fromStart?: boolean
   /** Called once the node has sent all, before it is verified. */
   readonly onSent?: (() => void) | undefined
   /** Records that were verified before, elsewhere. */
@@ -49,7 +49,7 @@ export async function readNode(api: NodeApi, local: LocalAvatar, options: ReadOp
     if (problems.some((each) => each.code === code)) return
     problems.push({ node: api.url, code, message: `The node at ${api.url}: ${message}.` })
   }
-  const start = options.anew === true ? null : (local.cursors.get(api.url) ?? null)
+  const start = options.fromStart === true ? null : (local.cursors.get(api.url) ?? null)
   const nothing = { api, digest: null, ids: new Set<RecordId>(), fromStart: false, added: [], problems }
   let pages: Pages | 'unknown'
   try {

@@ -105,7 +105,7 @@ function checkSignature(
   }
 }
 
-/** A record as text, ready to be handed in. */
+/** A record as text, ready to be sent. */
 export function recordText({ payload, signature }: SignedRecord): RecordText {
   const hex = Array.from(signature, (each) => each.toString(16).padStart(2, '0')).join('')
   return { payload: new TextDecoder().decode(payload), signature: `0x${hex}` }

@@ -5,7 +5,7 @@ import { avatarOf, parseSecretKey } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
 import { ClientError } from './errors.ts'
 
-/** Whoever signs for an avatar: EIP-191 `personal_sign` over a text. */
+/** Signs for an avatar: EIP-191 `personal_sign` over a text. */
 export interface Signer {
   readonly avatar: Avatar
   /** Whether it signs without asking a person. Default false: then it is asked again only where `put` has to. */

@@ -9,7 +9,7 @@ import { sendMissing } from './send-missing.ts'
 import { recordText } from './sign-patch.ts'
 import { submitAll } from './submit-records.ts'
 
-/** What became of records that were handed in. */
+/** What became of records that were sent. */
 export type Submission =
   | { readonly status: 'stored' | 'pending'; readonly api: NodeApi }
   /** The first record that a snapshot has superseded, by its place. */
@@ -56,7 +56,7 @@ export async function submitToFirst(
       if (isRefusal(error) && !results.some(({ status }) => STORED_STATUSES.has(status))) refusal ??= error
       else {
         doubt ??= error
-        if (!isRefusal(error)) pool.stood(api, 'failed')
+        if (!isRefusal(error)) pool.reportStatus(api, 'failed')
       }
     }
   }

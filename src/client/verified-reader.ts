@@ -113,7 +113,7 @@ export function createVerifiedReader(
     await (needsCache ? saved : saved.catch(() => {}))
   }
 
-  /** Asks all nodes at once for what they claim to show; those that dawdle are counted as failed. */
+  /** Asks all nodes at once for what they claim to show; slow nodes count as failed. */
   async function askForClaims(avatar: Avatar, views: readonly NodeView[], signal?: AbortSignal): Promise<void> {
     const enough = new AbortController()
     let done = 0
@@ -146,10 +146,17 @@ export function createVerifiedReader(
     view: NodeView,
     local: LocalAvatar,
     options: VerifyOptions,
-    { anew, onSent }: { readonly anew: boolean; readonly onSent?: () => void },
+    { fromStart, onSent }: { readonly fromStart: boolean; readonly onSent?: () => void },
   ): Promise<NodeRead> {
     const { signal, onProgress } = options
-    const read = await readNode(view.api, local, { engine, signals: [own, signal], signal, onProgress, onSent, anew })
+    const read = await readNode(view.api, local, {
+      engine,
+      signals: [own, signal],
+      signal,
+      onProgress,
+      onSent,
+      fromStart,
+    })
     view.outcome = read.outcome
     if (read.fromStart) view.ids = read.ids
     else if (view.ids !== null) view.ids = new Set([...view.ids, ...read.ids])
@@ -158,12 +165,12 @@ export function createVerifiedReader(
     return read
   }
 
-  /** Reads nodes one after the other until all that was not read shows the same; those that dawdle side by side. */
+  /** Reads nodes one after the other until all that was not read shows the same; slow nodes in parallel. */
   async function readThose(
     todo: readonly NodeView[],
     local: LocalAvatar,
     options: VerifyOptions,
-    isAnew: (view: NodeView) => boolean,
+    isFromStart: (view: NodeView) => boolean,
   ): Promise<VerifiedRecord[]> {
     const added: VerifiedRecord[] = []
     const enough = new AbortController()
@@ -175,7 +182,7 @@ export function createVerifiedReader(
         if (view.claim?.digest === local.digest) continue
         const read = new Promise<void>((resolve, reject) => {
           const within = { ...options, signal: enough.signal }
-          const mine = readInto(view, local, within, { anew: isAnew(view), onSent: resolve }).then(
+          const mine = readInto(view, local, within, { fromStart: isFromStart(view), onSent: resolve }).then(
             (result) => void added.push(...result.added),
             (error: unknown) => {
               throwIfAborted([own, options.signal])
@@ -193,7 +200,7 @@ export function createVerifiedReader(
         // What was sent in time is verified before the next is asked.
         if (!(await isPending(read))) await reading.at(-1)
       }
-      // Who shows all that is known makes the others' dawdling void, whether that had to be read or was known before.
+      // Once one node shows all that is known, slow nodes need not be waited for.
       if (todo.some((view) => isOpen(view) && view.claim?.digest === local.digest)) enough.abort()
       await Promise.all(reading)
       return added
@@ -220,8 +227,8 @@ export function createVerifiedReader(
       const todo = up.filter(isOpen).toSorted((a, b) => (b.claim?.head ?? Infinity) - (a.claim?.head ?? Infinity))
       if (todo.every(isEqual)) break
       // Where it still differs, and nobody else shows this, all that it hands out is held against what it claims.
-      const isAnew = (view: NodeView): boolean => round > 0 && view.ids === null && !up.some(isEqual)
-      const news = await readThose(todo, local, options, isAnew)
+      const isFromStart = (view: NodeView): boolean => round > 0 && view.ids === null && !up.some(isEqual)
+      const news = await readThose(todo, local, options, isFromStart)
       added.push(...news)
       // In the first round those read from a cursor may still have to be read from the beginning.
       if (round > 0 && news.length === 0) break
@@ -237,7 +244,7 @@ export function createVerifiedReader(
     const verified = reportOn(local, views)
     for (const [at, view] of views.entries()) {
       const standing = verified.nodes[at]?.standing
-      if (standing !== undefined && asked.includes(view)) pool.stood(view.api, standing)
+      if (standing !== undefined && asked.includes(view)) pool.reportStatus(view.api, standing)
     }
     return verified
   }
@@ -248,10 +255,10 @@ export function createVerifiedReader(
     keep,
     async readOne(api, local, options = {}) {
       const view: NodeView = { api, outcome: 'asked', claim: null, ids: null, problems: [] }
-      const read = await readInto(view, local, options, { anew: false })
+      const read = await readInto(view, local, options, { fromStart: false })
       const added = [...read.added]
       if (isOpen(view) && view.claim?.digest !== local.digest && view.ids === null) {
-        added.push(...(await readInto(view, local, options, { anew: true })).added)
+        added.push(...(await readInto(view, local, options, { fromStart: true })).added)
       }
       if (added.length > 0) await keep(local, options)
       return {

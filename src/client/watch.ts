@@ -16,7 +16,7 @@ import type { VerifiedReader } from './verified-reader.ts'
 /**
  * `state` comes first, and again where a node could not tell what lies between. `change`: records that were not told of
  * before, verified, and the state with them. `superseded`: a snapshot took the place of a record that its author had not
- * seen; who wrote it may want to write it anew. `connection`: whether a node is being followed.
+ * seen; its author may want to write it again. `connection`: whether a node is being followed.
  */
 export type WatchEvent =
   | { readonly type: 'state'; readonly state: VerifiedAvatar; readonly cursor: string | null }
@@ -46,7 +46,7 @@ export interface WatchComponents {
  * Guarantees: after the first `state` every record that counts is in exactly one `change`, whatever breaks in between: a
  * stream is opened first, and then the node is read, so that nothing falls between the two; and a change is what is new
  * among verified records, never what a node's event says. `superseded` is a node's word.
- * A node that is seen to be outdone by another is left for that one; all are asked now and then, as one that follows a node
+ * Where another node is seen to have more, the watch moves to that node; all are asked now and then, as one that follows a node
  * alone would not know.
  * Not guaranteed: `superseded` events across a change of nodes.
  */
@@ -94,7 +94,7 @@ export async function* watchAvatar(
         }
         surveyOnce()
         // Each node that is left has been found wanting, so that this ends at the best.
-        while (!pool.isOutdone(api)) {
+        while (!pool.hasBetterNode(api)) {
           // Not Promise.race with the survey: each frame would leave a reaction at a promise that waits for very long.
           const come = await new Promise<Awaited<typeof next> | undefined>((resolve, reject) => {
             wake = () => resolve(undefined)
@@ -107,15 +107,15 @@ export async function* watchAvatar(
             failures = 0
             next = read()
           }
-          if (come !== undefined || !pool.isOutdone(api)) yield* follower.take(api, come?.value ?? [])
+          if (come !== undefined || !pool.hasBetterNode(api)) yield* follower.take(api, come?.value ?? [])
         }
         if (isAborted(signals)) return
-        if (pool.isOutdone(api)) {
+        if (pool.hasBetterNode(api)) {
           yield lost(api, 'another shows more')
           continue
         }
         yield lost(api, 'it ended the stream')
-        pool.stood(api, 'failed')
+        pool.reportStatus(api, 'failed')
       } catch (error) {
         if (isAborted(signals)) return
         if (error instanceof ClientError && error.code === 'unsupported') throw error
@@ -123,12 +123,12 @@ export async function* watchAvatar(
         else if (deadline.timedOut) yield lost(api, `nothing came for ${STREAM_SILENCE_MS / 1000} s`)
         else if (isStreamFailure(error)) yield lost(api, messageOf(error))
         else throw error
-        pool.stood(api, 'failed')
+        pool.reportStatus(api, 'failed')
       } finally {
         deadline.abort()
       }
       const longest = backOffMs(failures++, RECONNECT_FIRST_MS, RECONNECT_MOST_MS)
-      // All who lost a node at once shall not come back at once.
+      // Jitter: clients that lost a node at the same moment do not all return at the same moment.
       await pause(longest * (0.5 + Math.random() / 2), signals)
     }
   } finally {
@@ -157,7 +157,7 @@ class Follower {
   /** The node that the cursor is of; those of other nodes mean nothing there. */
   #node = ''
   #cursor: string | null = null
-  /** Whether records that were known before are told of again, as the cursor that was handed in wants it. */
+  /** Whether records that were known before are told of again, as the given cursor asks. */
   readonly #replays: boolean
   readonly #told = new HeldIds(() => this.#local)
   /** Records that were added and not told of yet. */

@@ -74,7 +74,7 @@ export async function deliver(
       isInvalidEverywhere = false
       if (error.code === 'refused') trouble = { kind: 'refused', message: error.message }
       else if (trouble.kind === 'unreachable') trouble = { kind: 'unreachable', message: error.message }
-      if (isNodesFault(error)) pool.stood(api, 'failed')
+      if (isNodesFault(error)) pool.reportStatus(api, 'failed')
       continue
     }
     const end = fatesOf(batch.map(outgoing), results, () => undefined).findIndex((fate) => fate !== 'taken')

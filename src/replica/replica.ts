@@ -209,7 +209,7 @@ const NO_NODES: NodePool = {
   all: [],
   order: () => [],
   isDown: () => false,
-  isOutdone: () => false,
-  stood: () => {},
+  hasBetterNode: () => false,
+  reportStatus: () => {},
   first: () => Promise.resolve(undefined),
 }

@@ -90,7 +90,7 @@ async function keyOf(options: MigrateV1Options, context: CommandContext): Promis
   if ((key === undefined) === (unsigned === undefined)) {
     throw new CliError(
       'usage',
-      'Version 1 has no records to move, so what it shows is signed anew: with --key FILE, or by a wallet, with --unsigned FILE.',
+      'Version 1 has no records to move, so what it shows is signed again. Give --key FILE, or --unsigned FILE for a wallet.',
     )
   }
   if (key === undefined) return undefined

@@ -107,7 +107,7 @@ function lossesByProof(text: string): Map<string, JsonLoss[]> {
   return found
 }
 
-/** Contents of one avatar must never become another's: whoever the answer is about, it says so, and it is the one asked for. */
+/** Contents of one avatar must never become another's: the answer must name its avatar, and it must be the one asked for. */
 function checkSubject(value: JsonObject, avatar: Avatar): void {
   const named = [value['avatar'], value['persona']].filter((each) => each !== undefined && each !== null)
   if (named.length === 0) throw new Error('it does not say whose it is (avatar, persona)')
