@@ -32,7 +32,7 @@ export async function writeFileDurably(
   return { bytes, digest: hash.digest('hex') }
 }
 
-/** Size and hash of a file; undefined if there is none. */
+/** Returns the size and hash of a file; undefined if it is missing. */
 export async function readFileFacts(path: string): Promise<BackupFile | undefined> {
   const hash = createHash('sha256')
   let bytes = 0
@@ -58,7 +58,7 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Names in a directory; undefined if there is none. */
+/** Returns the names in a directory; undefined if it is missing. */
 export async function namesIn(path: string): Promise<string[] | undefined> {
   try {
     return await readdir(path)
@@ -68,7 +68,7 @@ export async function namesIn(path: string): Promise<string[] | undefined> {
   }
 }
 
-/** The error for what the disk refused. */
+/** Turns an error of the file system into a BackupError; returns any other error unchanged. */
 export function diskError(what: string, error: unknown): Error {
   if (error instanceof BackupError || !(error instanceof Error) || codeOf(error) === undefined) return error as Error
   return new BackupError('unwritable', `${what}: ${fileProblem(error)}.`, { cause: error })

@@ -12,7 +12,7 @@ const LENGTH_BYTES = 4
 /** Chunks of archives are far smaller. */
 const MAX_FRAME_BYTES = 1_048_576
 
-/** What the node says of the whole after the last frame. */
+/** Totals and facts that the node sends after the last frame. */
 export interface BackupEnd extends BackupTotals {
   readonly epoch: string
   readonly network: string
@@ -20,7 +20,7 @@ export interface BackupEnd extends BackupTotals {
   readonly created_at: number
 }
 
-/** The bytes of a backup that is sent. */
+/** Yields the bytes of a backup to send. */
 export async function* encodeFrames(
   source: BackupSource,
   facts: Omit<BackupEnd, keyof BackupTotals>,
@@ -91,7 +91,7 @@ function parseEnd(text: string): BackupEnd {
   const totals = parseTotals(value)
   const { epoch, network, version, created_at } = value as Partial<Record<keyof BackupEnd, unknown>>
   const isWhole = typeof epoch === 'string' && typeof network === 'string' && typeof version === 'string'
-  if (!isWhole || !Number.isSafeInteger(created_at)) throw damaged('its end says too little')
+  if (!isWhole || !Number.isSafeInteger(created_at)) throw damaged('its end lacks members')
   return { ...totals, epoch, network, version, created_at: created_at as number }
 }
 

@@ -66,13 +66,13 @@ export function parseManifest(text: string): Manifest {
   if (format !== BACKUP_FORMAT) {
     throw new BackupError(
       'not_a_backup',
-      `${MANIFEST_FILE} is not of the format ${BACKUP_FORMAT}; another version made it.`,
+      `${MANIFEST_FILE} is not of the format ${BACKUP_FORMAT}. Restore with the version of avatar-kv that made the backup.`,
     )
   }
   const files: Record<string, BackupFile> = {}
   for (const [name, file] of Object.entries(record(members['files'], 'files'))) {
     // Names become paths.
-    if (!FILE_NAMES.includes(name)) throw damaged(`it names a file ${JSON.stringify(name.slice(0, 80))}`)
+    if (!FILE_NAMES.includes(name)) throw damaged(`it names an unknown file, ${JSON.stringify(name.slice(0, 80))}`)
     const { bytes, digest } = record(file, `files of ${name}`)
     files[name] = { bytes: count(bytes, 'bytes'), digest: matching(digest, 'digest', DIGEST) }
   }
@@ -117,7 +117,7 @@ function count(value: unknown, name: string): number {
 }
 
 function matching(value: unknown, name: string, pattern: RegExp): string {
-  if (typeof value !== 'string' || !pattern.test(value)) throw damaged(`${name} is not what it should be`)
+  if (typeof value !== 'string' || !pattern.test(value)) throw damaged(`${name} is malformed`)
   return value
 }
 

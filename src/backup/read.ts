@@ -21,7 +21,10 @@ export async function readBackup(path: string): Promise<Manifest> {
     const found = await readFileFacts(join(path, name))
     if (found === undefined) throw new BackupError('damaged', `The backup ${path} has no ${name}. Use another backup.`)
     if (found.bytes !== bytes || found.digest !== digest) {
-      throw new BackupError('damaged', `${name} in the backup ${path} is not as it was written: take another one.`)
+      throw new BackupError(
+        'damaged',
+        `${name} in the backup ${path} differs from what was written. Use another backup.`,
+      )
     }
   }
   return manifest
@@ -39,9 +42,12 @@ async function readManifest(path: string): Promise<string> {
   } catch (error) {
     const why = codeOf(error) === 'ENOENT' ? `it has no ${MANIFEST_FILE}` : fileProblem(error)
     const advice = `Name the directory that avatar-kv backup made; the name of an unfinished one ends in .part.`
-    throw new BackupError('not_a_backup', `${path} is no backup: ${why}. ${advice}`, {
+    throw new BackupError('not_a_backup', `${path} is not a backup: ${why}. ${advice}`, {
       cause: error,
     })
   }
-  throw new BackupError('not_a_backup', `${path} is no backup: its ${MANIFEST_FILE} is too long.`)
+  throw new BackupError(
+    'not_a_backup',
+    `${path} is not a backup: its ${MANIFEST_FILE} is too long. Name the directory of a backup.`,
+  )
 }

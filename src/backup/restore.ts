@@ -39,7 +39,7 @@ export async function restoreRecords(
     const totals = await totalsOf(moment)
     for (const name of ['avatars', 'records', 'live', 'state'] as const satisfies (keyof BackupTotals)[]) {
       if (totals[name] === manifest[name]) continue
-      throw incomplete(`${name} should be ${manifest[name]}, and came to ${totals[name]}`)
+      throw incomplete(`${name} is ${totals[name]} instead of ${manifest[name]}`)
     }
   } finally {
     await moment.close()

@@ -73,7 +73,7 @@ async function addState(
   counts: { avatars: number; live: number },
 ): Promise<void> {
   const summary = await moment.summary(avatar)
-  if (summary === undefined) throw new Error(`A store lists ${avatar}, and has nothing of it.`)
+  if (summary === undefined) throw new Error(`The store lists ${avatar} but has no summary of it.`)
   hash.update(`${avatar} ${summary.digest} ${summary.records}\n`)
   counts.avatars += 1
   counts.live += summary.records

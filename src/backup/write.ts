@@ -36,13 +36,16 @@ export async function writeBackup(path: string, contents: BackupContents): Promi
   try {
     return await write(path, contents)
   } catch (error) {
-    throw diskError(`The backup ${path} cannot be written`, error)
+    throw diskError(`Cannot write the backup ${path}`, error)
   }
 }
 
 async function write(path: string, contents: BackupContents): Promise<Manifest> {
   if ((await namesIn(path)) !== undefined) {
-    throw new BackupError('not_empty', `${path} is there already; choose another directory, backups are not replaced.`)
+    throw new BackupError(
+      'not_empty',
+      `${path} already exists, and backups are never replaced. Name another directory.`,
+    )
   }
   const part = `${path}${PART_SUFFIX}`
   await clearPart(part)
@@ -73,7 +76,7 @@ async function clearPart(part: string): Promise<void> {
   if (!names.every((name) => NAMES.has(name))) {
     throw new BackupError(
       'not_empty',
-      `${part} is there, and no backup left it; move it away, or choose another directory.`,
+      `${part} exists and holds files that no backup made. Move it away, or name another directory.`,
     )
   }
   await rm(part, { recursive: true })
@@ -83,13 +86,13 @@ async function clearPart(part: string): Promise<void> {
 async function checkWritten(part: string, manifest: Manifest): Promise<void> {
   for (const [name, expected] of Object.entries(manifest.files)) {
     const found = await readFileFacts(join(part, name))
-    if (found?.digest !== expected.digest) throw damaged(`${name} reads otherwise than it was written`)
+    if (found?.digest !== expected.digest) throw damaged(`${name} reads back differently`)
   }
   const records = createReadStream(join(part, RECORDS_FILE))
   for await (const event of readArchive(nodePlatform, records, { network: manifest.network })) {
     if (event.kind === 'fault') throw damaged(`line ${event.fault.line}: ${event.fault.message}`)
     if (event.kind === 'end' && event.records !== manifest.records) {
-      throw damaged(`it has ${event.records} records, and should have ${manifest.records}`)
+      throw damaged(`it has ${event.records} records instead of ${manifest.records}`)
     }
   }
 }

@@ -204,7 +204,7 @@ export async function createNode(
     const http = await createHttpServer(
       {
         store: hostedReader(store, hosting.hosts, avatarOf),
-        kept: store,
+        fullStore: store,
         hosting,
         ownerRequests,
         ingest,

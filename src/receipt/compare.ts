@@ -1,4 +1,4 @@
-/** Hosts of one avatar, held against each other by their receipts and the records that they hand out. */
+/** Compares the hosts of one avatar by their receipts and the records that they return. */
 import { compareCitations } from '../record/order.ts'
 import type { Avatar, Citation, RecordId } from '../record/types.ts'
 import { foldRecords } from '../state/fold.ts'
@@ -6,36 +6,36 @@ import type { Fold } from '../state/fold.ts'
 import type { RecordToAdd } from '../state/state-source.ts'
 import type { Receipt } from './receipt.ts'
 
-/** What a host signed, and the verified records that it handed out while it stood by that. */
+/** A host's receipt, and its verified records of the same state. */
 export interface HostRecords {
   readonly receipt: Receipt
   readonly records: readonly RecordToAdd[]
 }
 
 /**
- * `signed_other_state`: the records make another state than the receipt's. `signed_other_count`: there are more or fewer
- * live ones than it says.
+ * `signed_other_state`: the records give another state than the receipt says. `signed_other_count`: there are more or fewer
+ * live records than the receipt says.
  */
 export type HostFault = 'signed_other_state' | 'signed_other_count'
 
-export interface HostStanding {
-  /** Records live among all hosts together that this one did not hand out, in order of (counter, id). */
+export interface HostComparison {
+  /** Records that are live among all hosts together and that this one did not return, in order of (counter, id). */
   readonly lacks: readonly Citation[]
   readonly faults: readonly HostFault[]
-  /** What its records make. */
+  /** The state that its records give. */
   readonly fold: Fold
 }
 
 export interface Comparison {
-  /** What the records of all hosts together make. */
+  /** The state that the records of all hosts together give. */
   readonly together: Fold
-  readonly hosts: readonly HostStanding[]
+  readonly hosts: readonly HostComparison[]
 }
 
 /**
- * Works out what each host lacks of what all of them hold together. Hosts that lack nothing show the same state.
+ * Finds the records that each host lacks of all records together. Hosts that lack nothing show the same state.
  *
- * @param hosts their records verified and of `avatar`, in the same order in the answer
+ * @param hosts with verified records of `avatar`; the result has the same order
  */
 export function compareHosts(avatar: Avatar, hosts: readonly HostRecords[]): Comparison {
   const all = new Map<RecordId, RecordToAdd>()

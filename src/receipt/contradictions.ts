@@ -1,13 +1,14 @@
 /**
- * What receipts show about those who signed them (docs/protocol.md, "Receipts"). The rules follow from the protocol's: a node
- * that keeps an avatar only ever gains records of it, apart from what a newer base supersedes; so the greatest visible
- * record never falls, and a state that was left never comes back.
+ * Finds receipts that contradict each other (docs/protocol.md, "Receipts"). A node that hosts an avatar only gains records of
+ * it, except for records that a newer base supersedes. So its greatest visible record never falls, and an earlier state never
+ * returns.
  */
 import type { Receipt } from './receipt.ts'
 
 /**
- * `digest_of_two_places`: one digest with two heads. `place_fell`: later a lesser head. `records_vanished`: the same digest, and
- * later fewer records. `state_returned`: a digest, another one later, and after that the first again.
+ * `digest_of_two_places`: one digest with two greatest visible records. `place_fell`: a later receipt has a smaller one.
+ * `records_vanished`: a later receipt has the same digest and fewer records. `state_returned`: a digest, later another one,
+ * and then the first one again.
  */
 export type ContradictionRule = 'digest_of_two_places' | 'place_fell' | 'records_vanished' | 'state_returned'
 
@@ -21,29 +22,29 @@ export interface Contradiction {
 }
 
 /**
- * The contradictions among receipts, at most one a rule and receipt, each with the receipts that prove it. Receipts of one
- * second contradict each other only by `digest_of_two_places`: nothing says which came first.
+ * Returns the contradictions among receipts, at most one for each rule and receipt, each with the receipts that prove it.
+ * Receipts of the same second contradict each other only by `digest_of_two_places`, since their order is unknown.
  *
  * @param receipts with good signatures, in any order, of any avatars, networks and peers
  */
 export function findContradictions(receipts: Iterable<Receipt>): Contradiction[] {
   const all = [...receipts].toSorted((a, b) => a.time - b.time)
   return group(all, ({ network, avatar }) => `${network} ${avatar}`).flatMap((ofAvatar) => [
-    ...group(ofAvatar, ({ digest }) => digest).flatMap(placesOfDigest),
-    ...group(ofAvatar, ({ peer_id }) => peer_id).flatMap(course),
+    ...group(ofAvatar, ({ digest }) => digest).flatMap(positionsOfDigest),
+    ...group(ofAvatar, ({ peer_id }) => peer_id).flatMap(contradictionsInTime),
   ])
 }
 
-/** A digest names the tips, and so the greatest visible record; whoever signed it with another signed something false. */
-function placesOfDigest(ofDigest: readonly Receipt[]): Contradiction[] {
+/** A digest determines the tips, and so the greatest visible record. Of two receipts that disagree on it, one is false. */
+function positionsOfDigest(ofDigest: readonly Receipt[]): Contradiction[] {
   const [first] = ofDigest
-  const other = ofDigest.find((each) => first !== undefined && comparePlaces(each, first) !== 0)
+  const other = ofDigest.find((each) => first !== undefined && comparePositions(each, first) !== 0)
   if (first === undefined || other === undefined) return []
   return [{ rule: 'digest_of_two_places', receipts: [first, other], samePeer: first.peer_id === other.peer_id }]
 }
 
-/** Receipts of one peer over one avatar, in order of time. */
-function course(ofPeer: readonly Receipt[]): Contradiction[] {
+/** Returns the contradictions among receipts of one peer for one avatar, given in order of time. */
+function contradictionsInTime(ofPeer: readonly Receipt[]): Contradiction[] {
   const found: Contradiction[] = []
   const say = (rule: ContradictionRule, ...receipts: Receipt[]) => found.push({ rule, receipts, samePeer: true })
   const firstOfDigest = new Map<string, Receipt>()
@@ -56,7 +57,7 @@ function course(ofPeer: readonly Receipt[]): Contradiction[] {
   for (const ofSecond of group(ofPeer, ({ time }) => String(time))) {
     for (const receipt of ofSecond) {
       const { digest } = receipt
-      if (greatest !== undefined && comparePlaces(receipt, greatest) < 0) say('place_fell', greatest, receipt)
+      if (greatest !== undefined && comparePositions(receipt, greatest) < 0) say('place_fell', greatest, receipt)
       const most = mostOfDigest.get(digest)
       if (most !== undefined && receipt.records < most.records) say('records_vanished', most, receipt)
       const first = firstOfDigest.get(digest)
@@ -67,7 +68,7 @@ function course(ofPeer: readonly Receipt[]): Contradiction[] {
     }
     for (const receipt of ofSecond) {
       const { digest } = receipt
-      if (greatest === undefined || comparePlaces(receipt, greatest) > 0) greatest = receipt
+      if (greatest === undefined || comparePositions(receipt, greatest) > 0) greatest = receipt
       if (receipt.records > (mostOfDigest.get(digest)?.records ?? -1)) mostOfDigest.set(digest, receipt)
       if (!firstOfDigest.has(digest)) firstOfDigest.set(digest, receipt)
       if (latest !== undefined && latest.digest !== digest) latestOther = latest
@@ -77,13 +78,13 @@ function course(ofPeer: readonly Receipt[]): Contradiction[] {
   return found
 }
 
-/** Orders receipts by the place of the greatest visible record, (head, id); nothing visible comes first. */
-function comparePlaces(a: Receipt, b: Receipt): number {
+/** Compares receipts by their greatest visible record, (head, id). A receipt without a visible record comes first. */
+function comparePositions(a: Receipt, b: Receipt): number {
   const [x, y] = [a.id ?? '', b.id ?? '']
   return a.head - b.head || (x < y ? -1 : x > y ? 1 : 0)
 }
 
-/** Groups in order of their first members, each in the given order. */
+/** Groups receipts by a key. Groups are in order of their first members, and keep the given order inside. */
 function group(receipts: readonly Receipt[], keyOf: (receipt: Receipt) => string): Receipt[][] {
   const groups = new Map<string, Receipt[]>()
   for (const receipt of receipts) {

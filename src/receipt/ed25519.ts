@@ -5,12 +5,12 @@ const POINT_BYTES = 32
 const SIGNATURE_BYTES = 64
 
 /**
- * Whether an Ed25519 signature is good, by RFC 8032, section 5.1.7, without the cofactor: s below the group's order, and R
- * the very bytes of [s]B − [k]A. So a signature cannot be turned into a second one, and all who check so come to one verdict.
- * A public key that is not the shortest encoding of its point is refused, and so is one of small order, under which a
- * signature can be good for many messages.
+ * Whether an Ed25519 signature is valid by RFC 8032, section 5.1.7, without the cofactor: s must be below the order of the
+ * group, and R must equal the bytes of [s]B − [k]A. So a signature cannot be altered into a second valid one, and all
+ * verifiers with these rules agree. Rejects public keys that are not in canonical encoding, and keys of small order, for
+ * which one signature can be valid for many messages.
  *
- * Not in constant time: nothing here is secret.
+ * Does not run in constant time, because nothing here is secret.
  *
  * @param signature 64 bytes R ‖ s
  * @param publicKey 32 bytes

@@ -1,7 +1,7 @@
-/** `invalid_receipt`: not of a receipt's shape. `invalid_peer_id`: a peer id that names no Ed25519 key. */
+/** `invalid_receipt`: a member is missing or malformed. `invalid_peer_id`: the peer id does not contain an Ed25519 key. */
 export type ReceiptErrorCode = 'invalid_receipt' | 'invalid_peer_id'
 
-/** Why something is no receipt; the message names the member. */
+/** Why a value is not a receipt; the message names the member. */
 export class ReceiptError extends Error {
   override readonly name = 'ReceiptError'
   readonly code: ReceiptErrorCode

@@ -1,56 +1,56 @@
-/** Asks the hosts of an avatar what they hold, and holds what they sign against each other and against their records. */
+/** Requests receipts from the hosts of an avatar and compares them with each other and with the records of the hosts. */
 import type { Avatar, Citation } from '../record/types.ts'
 import type { RecordToAdd } from '../state/state-source.ts'
 import { compareHosts, type HostFault, type HostRecords } from './compare.ts'
 import { findContradictions, type Contradiction } from './contradictions.ts'
 import { parseReceipt, verifyReceipt, type Receipt } from './receipt.ts'
 
-/** Clocks of hosts are seldom off by a minute; a receipt that is older than this was not made for who asked. */
+/** Clocks of hosts are rarely off by a minute. A receipt that is older than this is not an answer to this request. */
 const RECEIPT_SKEW_SECONDS = 600
-/** Writers can move an avatar while it is read; after this many tries it is moving faster than it can be read. */
+/** Attempts to read a state and its records. Writers can change the avatar in between; then the read starts again. */
 const MAX_TRIES = 5
 
-/** A host, as it is asked. What it fails to do is told in words; what is thrown ends the whole comparison. */
+/** A host to compare. It returns its failures as text; an error that it throws ends the whole comparison. */
 export interface Host {
   /** Its address, for people. */
   readonly url: string
-  /** The receipt that it gives now, its shape, avatar and signature checked; undefined where it has nothing of the avatar. */
+  /** Returns a current receipt with verified signature, or a failure; undefined if the host has no records of the avatar. */
   receipt(): Promise<Receipt | string | undefined>
-  /** All records of the avatar that it hands out, every one of them verified to be of `network`. */
+  /** Returns all records of the avatar from the host, each verified for `network`, or a failure. */
   records(network: string): Promise<readonly RecordToAdd[] | string>
 }
 
-/** How one host stands to the others, by its receipt and its records. */
+/** How one host compares with the others, by its receipt and its records. */
 export interface HostReport {
   readonly node: string
   /**
-   * `equal`: lacks nothing that another one has. `behind`: lacks something. `contradictory`: signed something false.
-   * `failed`: gave no receipt that can be used.
+   * `equal`: lacks no record that another host has. `behind`: lacks some. `contradictory`: signed something false. `failed`:
+   * returned no usable receipt.
    */
   readonly state: 'equal' | 'behind' | 'contradictory' | 'failed'
   readonly receipt: Receipt | null
-  /** Records that other hosts have and this one does not hand out, in order. */
+  /** Records that other hosts have and this one does not return, in order. */
   readonly lacks: readonly Citation[]
-  /** What is wrong, in words. */
+  /** Problems, for people. */
   readonly problems: readonly string[]
 }
 
-/** What the hosts of an avatar sign that they hold, held against each other. */
+/** The result of a comparison of the hosts of an avatar. */
 export interface HostsReport {
   /**
-   * `equal`, or: `behind`, some host has all that the others have; `split`, none has; `contradictory`, one signed
-   * something false. Null where no host gave a receipt.
+   * `equal`: all hosts have the same records. `behind`: at least one host has all records, others lack some. `split`: no host
+   * has all records. `contradictory`: a host signed something false. Null if no host returned a usable receipt.
    */
   readonly verdict: 'equal' | 'behind' | 'split' | 'contradictory' | null
   /** The greatest head that a host signed. */
   readonly head: number
   readonly hosts: readonly HostReport[]
-  /** What receipts of one peer, or of two, prove to be false. */
+  /** Receipts that cannot all be true. */
   readonly contradictions: readonly Contradiction[]
 }
 
 export interface HostsOptions {
-  /** Whose receipts count; that of the first host that gives one, where it is not known. */
+  /** The network whose receipts count. Default: the network of the first host that returns a receipt. */
   readonly network?: string
   /** Unix seconds. */
   readonly now: () => number
@@ -65,15 +65,15 @@ interface Asked {
 type Usable = Asked & { readonly receipt: Receipt }
 
 /**
- * Asks all hosts for their receipts, and where those name different states for the signed records: whoever lacks what
- * another one has is behind; whoever does not hand out what it signed for contradicts itself.
+ * Requests receipts from all hosts, and if their states differ, the signed records too. A host that lacks records of another
+ * host is behind; a host whose records do not match its receipt contradicts itself.
  */
 export async function askHosts(avatar: Avatar, hosts: readonly Host[], options: HostsOptions): Promise<HostsReport> {
   const asked = await Promise.all(hosts.map((host) => ask(host)))
   const network = options.network ?? asked.find(({ receipt }) => receipt !== null)?.receipt?.network
   const judged = asked.map((each) => ({ ...each, problem: each.problem ?? faultOf(each.receipt) }))
   const usable = judged.filter((each): each is Usable & typeof each => each.receipt !== null && each.problem === null)
-  /** All that is signed in the course of this. */
+  /** All receipts that the hosts return during the comparison. */
   const signed = usable.map(({ receipt }) => receipt)
   const differ = new Set(signed.map(({ digest }) => digest)).size > 1
   const compared = differ ? await compareRecords() : new Map(usable.map((each) => [each.host, equal(each)]))
@@ -88,33 +88,33 @@ export async function askHosts(avatar: Avatar, hosts: readonly Host[], options: 
 
   async function ask(host: Host): Promise<Asked> {
     const receipt = await host.receipt()
-    if (receipt === undefined) return { host, receipt: null, problem: 'it has nothing of this avatar' }
+    if (receipt === undefined) return { host, receipt: null, problem: 'it has no records of this avatar' }
     return typeof receipt === 'string' ? { host, receipt: null, problem: receipt } : { host, receipt, problem: null }
   }
 
   function faultOf(receipt: Receipt | null): string | null {
     if (receipt === null) return null
-    if (receipt.network !== network) return `it is of the network "${receipt.network}", not of "${network}"`
+    if (receipt.network !== network) return `it belongs to the network "${receipt.network}", not to "${network}"`
     const offSeconds = receipt.time - options.now()
     if (Math.abs(offSeconds) <= RECEIPT_SKEW_SECONDS) return null
     const side = offSeconds < 0 ? 'before' : 'after'
-    return `its receipt is of ${Math.abs(offSeconds)} s ${side} the time here: it is an old one, or a clock is wrong`
+    return `the time of its receipt is ${Math.abs(offSeconds)} s ${side} the time here; the receipt is old, or a clock is wrong`
   }
 
   async function compareRecords(): Promise<Map<Host, HostReport>> {
     const reports = new Map<Host, HostReport>()
     const read: { host: Host; records: HostRecords }[] = []
-    // One after the other, so that only one host at a time fills memory with what it sends.
+    // One host at a time, to bound the memory that their records use.
     for (const each of usable) {
       const records = await readHost(each)
       if (typeof records === 'string') reports.set(each.host, failed(each, records))
       else read.push({ host: each.host, records })
     }
-    const { hosts: standings } = compareHosts(
+    const { hosts: comparisons } = compareHosts(
       avatar,
       read.map(({ records }) => records),
     )
-    for (const [at, { lacks, faults }] of standings.entries()) {
+    for (const [at, { lacks, faults }] of comparisons.entries()) {
       const one = read[at]
       if (one === undefined) continue
       const state = faults.length > 0 ? 'contradictory' : lacks.length > 0 ? 'behind' : 'equal'
@@ -124,47 +124,47 @@ export async function askHosts(avatar: Avatar, hosts: readonly Host[], options: 
     return reports
   }
 
-  /** The host's records and a receipt of the same moment; or in words what is in the way. */
+  /** Returns the host's records and a receipt for the same state, or a problem in words. */
   async function readHost({ host, receipt: first }: Usable): Promise<HostRecords | string> {
     let before = first
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const records = await host.records(before.network)
       if (typeof records === 'string') return records
       const after = await host.receipt()
-      if (after === undefined) return 'it signed a receipt, and a moment later says that it has nothing of this avatar'
+      if (after === undefined)
+        return 'it signed a receipt, and shortly after says that it has no records of this avatar'
       const problem = typeof after === 'string' ? after : faultOf(after)
       if (typeof after === 'string' || problem !== null) return problem ?? ''
       signed.push(after)
       if (after.digest === before.digest && after.records === before.records) return { receipt: after, records }
       before = after
     }
-    return 'the avatar changes faster there than it can be read; try again'
+    return 'the avatar changes faster than its records can be read from there; try again'
   }
 }
 
-/** The receipts to keep: the last of each host, and whatever proves a contradiction. */
+/** Returns the receipts worth storing: the last one of each host, and those that prove a contradiction. */
 export function receiptsOf({ hosts, contradictions }: HostsReport): Receipt[] {
   const last = hosts.flatMap(({ receipt }) => receipt ?? [])
   return [...new Set([...last, ...contradictions.flatMap(({ receipts }) => receipts)])]
 }
 
 /**
- * Reads what a host answered when it was asked for a receipt.
+ * Parses and verifies a host's answer to a request for a receipt.
  *
- * @throws ReceiptError, or TypeError where it is of another avatar or not signed by its peer
+ * @throws ReceiptError if it is malformed; TypeError if it is for another avatar or its signature is wrong
  */
 export function readReceipt(avatar: Avatar, value: unknown): Receipt {
   const receipt = parseReceipt(value)
-  if (receipt.avatar !== avatar) throw new TypeError('its receipt is of another avatar')
+  if (receipt.avatar !== avatar) throw new TypeError('its receipt is for another avatar')
   if (!verifyReceipt(receipt)) throw new TypeError('its receipt is not signed by the peer that it names')
   return receipt
 }
 
 const FAULT_TEXTS: Readonly<Record<HostFault, string>> = {
   signed_other_state:
-    'it signed for another state than that of the records which it hands out: it, or something on the way, keeps records back',
-  signed_other_count:
-    'it signed for another number of records than it hands out: it, or something on the way, keeps records back',
+    'its records do not give the state that it signed: the host, or a proxy on the way, withholds records',
+  signed_other_count: 'its records are not as many as it signed: the host, or a proxy on the way, withholds records',
 }
 
 function equal({ host, receipt }: Usable): HostReport {

@@ -1,4 +1,4 @@
-/** Receipts: what a node says, signed, that it held of an avatar at a time (docs/protocol.md, "Receipts"). */
+/** Receipts: signed statements of a node about its state of an avatar at a time (docs/protocol.md, "Receipts"). */
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 import { canonicalText } from '../record/canonical.ts'
 import type { Avatar, RecordId } from '../record/types.ts'
@@ -6,45 +6,45 @@ import { verifyEd25519 } from './ed25519.ts'
 import { ReceiptError } from './errors.ts'
 import { publicKeyOfPeerId } from './peer-id.ts'
 
-/** Comes before the canonical JSON in what is signed, so that no other signature of the key is one over a receipt. */
+/** Prefix of the signed bytes, so that no other signature of the key can pass as one over a receipt. */
 const DOMAIN = 'avatar-kv-receipt/2\n'
 
-/** What a node states. */
+/** The statement of a receipt. */
 export interface ReceiptFields {
   readonly avatar: Avatar
-  /** Of the avatar's state: 64 hex digits, without `0x`. */
+  /** Digest of the avatar's state: 64 hex digits, without `0x`. */
   readonly digest: string
   readonly head: number
-  /** Id of the greatest visible record, by (counter, id); null where nothing is visible, and then `head` is 0. */
+  /** Id of the greatest visible record, by (counter, id); null if nothing is visible, and then `head` is 0. */
   readonly id: RecordId | null
   readonly network: string
-  /** Who states it: the node's peer id in base58btc, `12D3KooW…`. */
+  /** The peer id of the node that signs, in base58btc, `12D3KooW…`. */
   readonly peer_id: string
-  /** Live records held, pending ones and parts included. */
+  /** Number of live records, pending ones and parts included. */
   readonly records: number
   /** Unix seconds by the node's clock. */
   readonly time: number
 }
 
-/** What a node states, and its signature over it. */
+/** A statement with the node's signature. */
 export interface Receipt extends ReceiptFields {
   /** Ed25519: `0x` + 128 hex digits. */
   readonly signature: `0x${string}`
 }
 
-/** The node's key, as far as receipts need it; a private key of libp2p is one. */
+/** The part of the node's key that receipts use; a libp2p private key fits. */
 export interface ReceiptSigner {
   sign(data: Uint8Array): Uint8Array | Promise<Uint8Array>
 }
 
-/** @param privateKey the Ed25519 key that `fields.peer_id` is made of */
+/** Signs a receipt. @param privateKey the Ed25519 key of `fields.peer_id` */
 export async function signReceipt(fields: ReceiptFields, privateKey: ReceiptSigner): Promise<Receipt> {
   const signature = await privateKey.sign(signedBytes(fields))
   const { avatar, network, head, id, records, digest, time, peer_id } = fields
   return { avatar, network, head, id, records, digest, time, peer_id, signature: `0x${bytesToHex(signature)}` }
 }
 
-/** Whether the key that `peer_id` names signed the receipt. Needs no node. */
+/** Whether the key in `peer_id` signed the receipt. Needs no network. */
 export function verifyReceipt(receipt: Receipt): boolean {
   try {
     const key = publicKeyOfPeerId(receipt.peer_id)
@@ -55,12 +55,13 @@ export function verifyReceipt(receipt: Receipt): boolean {
 }
 
 /**
- * Reads a receipt that was parsed from JSON; other members are dropped. Whether its signature is good, `verifyReceipt` tells.
+ * Checks the form of a receipt that was parsed from JSON and drops unknown members. Does not check the signature; see
+ * `verifyReceipt`.
  *
- * @throws ReceiptError
+ * @throws ReceiptError `invalid_receipt`, `invalid_peer_id`
  */
 export function parseReceipt(value: unknown): Receipt {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong('a receipt', 'a JSON object')
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong('it', 'a JSON object')
   const { avatar, network, head, id, records, digest, time, peer_id, signature } = value as Record<string, unknown>
   const receipt = {
     avatar: matching(avatar, 'avatar', AVATAR, 'an avatar, 0x and 66 hex digits') as Avatar,
@@ -98,7 +99,7 @@ function count(value: unknown, name: string): number {
 }
 
 function wrong(name: string, expected: string): ReceiptError {
-  return new ReceiptError('invalid_receipt', `This is no receipt: ${name} is not ${expected}.`)
+  return new ReceiptError('invalid_receipt', `The receipt is invalid: ${name} must be ${expected}.`)
 }
 
 function signedBytes({ avatar, digest, head, id, network, peer_id, records, time }: ReceiptFields): Uint8Array {

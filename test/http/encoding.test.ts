@@ -31,8 +31,8 @@ describe('a body', () => {
 
   it.each([
     ['is gzip and does not say so', zipped, undefined, 400, 'invalid_json', 'gzip'],
-    ['says gzip and is none', draft, 'gzip', 400, 'invalid_json', 'not whole gzip data'],
-    ['is cut', zipped.subarray(0, -9), 'gzip', 400, 'invalid_json', 'not whole gzip data'],
+    ['says gzip and is none', draft, 'gzip', 400, 'invalid_json', 'not complete gzip data'],
+    ['is cut', zipped.subarray(0, -9), 'gzip', 400, 'invalid_json', 'not complete gzip data'],
     ['is encoded otherwise', draft, 'br', 415, 'unsupported_encoding', 'gzip'],
     ['is UTF-16', Buffer.from('\ufeff{}', 'utf16le'), undefined, 400, 'invalid_json', 'UTF-16'],
     ['becomes too large', gzipSync(Buffer.alloc(64 * 1024 * 1024, ' ')), 'gzip', 413, 'body_too_large', 'less'],

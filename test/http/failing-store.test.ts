@@ -72,7 +72,7 @@ it.each([
     const failed = await send()
     expect(failed).toMatchObject({ status: 503, body: { code: 'store_unavailable' } })
     expect(Number(failed.headers.get('retry-after'))).toBeGreaterThan(0)
-    expect(failed.body.message).toMatch(/may be on disk or not.*same request again/)
+    expect(failed.body.message).toMatch(/may or may not have stored.*same request again/)
     expect(failed.body.message).not.toMatch(/\/|No space|LEVEL/)
   }
   // Reads go on, and the operator is told why.

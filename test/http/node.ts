@@ -122,7 +122,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
         ...parts,
         metrics: httpMetrics,
         store: hostedReader(store, hosting.hosts, avatarOf),
-        kept: store,
+        fullStore: store,
         hosting,
         ownerRequests: openOwnerRequests(hosting, engine, '12D3KooWThisNode', { environment }),
         ingest,

@@ -245,7 +245,7 @@ describe('a version 1 client', () => {
     ] as const) {
       const { status, body } = await write(draft, echo, signature)
       expect([status, body.code]).toEqual([400, 'payload_unknown'])
-      expect(body.message).toContain('Request a new one')
+      expect(body.message).toContain('Request a new payload')
     }
     expect((await node.json(`/v1/kv?avatar=${key.avatar}`)).body.proofs[0].content).toEqual({ first: 1 })
   })

@@ -169,7 +169,7 @@ test('what is in the way is told, and changes nothing', async () => {
   expect(onto).toMatchObject({ code: 1, err: expect.stringContaining('is not empty') })
   expect((await command('restore', own.dataDir, '--data-dir', 'new')).err).toContain('is no backup')
   await writeFile(join(folder, 'whole', 'records.avatar-kv.ndjson.gz'), 'damaged')
-  expect((await command('restore', 'whole', '--data-dir', 'new')).err).toContain('is not as it was written')
+  expect((await command('restore', 'whole', '--data-dir', 'new')).err).toContain('differs from what was written')
   const left = await readdir(folder)
   expect(left.filter((name) => /^(wrong|silent|clear|none|nowhere|new)/.test(name))).toEqual([])
   await Promise.all([own.stop(), other.stop()])

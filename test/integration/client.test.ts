@@ -64,7 +64,7 @@ describe('a client over three nodes', () => {
     })
     expect(await both.hosts(signer.avatar)).toMatchObject({ verdict: 'contradictory' })
     const nobody = await both.hosts(privateKeySigner(newKey()).avatar)
-    expect([nobody.verdict, nobody.hosts[0]?.problems]).toEqual([null, ['it has nothing of this avatar']])
+    expect([nobody.verdict, nobody.hosts[0]?.problems]).toEqual([null, ['it has no records of this avatar']])
     await proxy.close()
   })
 

@@ -135,10 +135,10 @@ test('receipts that were altered, are old or of another avatar are not taken', a
   expect([code, states, report.verdict]).toEqual([1, ['equal', 'failed', 'failed', 'failed'], 'equal'])
   const problems = report.hosts.map((host) => host.problems.join())
   expect(problems[1]).toContain('not signed by the peer')
-  expect(problems[2]).toContain('of another avatar')
+  expect(problems[2]).toContain('for another avatar')
   expect(problems[3]).toContain('Cannot reach')
   const stranger = createWriter('receipts of nobody').avatar
-  expect((await compared(stranger, one.url)).report.hosts[0]!.problems).toEqual(['it has nothing of this avatar'])
+  expect((await compared(stranger, one.url)).report.hosts[0]!.problems).toEqual(['it has no records of this avatar'])
 })
 
 test('a host that denies what it signed is shown up by its own receipts, without any node', async () => {

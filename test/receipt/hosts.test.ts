@@ -64,8 +64,8 @@ describe('hosts', () => {
   })
 
   it.each([
-    [-601, 'its receipt is of 601 s before the time here: it is an old one, or a clock is wrong'],
-    [3600, 'its receipt is of 3600 s after the time here: it is an old one, or a clock is wrong'],
+    [-601, 'the time of its receipt is 601 s before the time here; the receipt is old, or a clock is wrong'],
+    [3600, 'the time of its receipt is 3600 s after the time here; the receipt is old, or a clock is wrong'],
   ])('whose receipt is %i s off have failed', async (offSeconds, problem) => {
     const late = await two({ time: NOW_SECONDS + offSeconds })
     const { verdict, hosts } = await ask([host('a', [await one()]), host('b', [late])])
@@ -81,16 +81,16 @@ describe('hosts', () => {
     const hosts = async () => [host('a', [await one()]), host('b', [await two({ network: 'test' })])]
     const first = await ask(await hosts())
     expect(first.hosts.map(({ state }) => state)).toEqual(['equal', 'failed'])
-    expect(first.hosts[1]?.problems).toEqual(['it is of the network "test", not of "main"'])
+    expect(first.hosts[1]?.problems).toEqual(['it belongs to the network "test", not to "main"'])
     const named = await ask(await hosts(), 'test')
     expect(named.hosts.map(({ state }) => state)).toEqual(['failed', 'equal'])
-    expect(named.hosts[0]?.problems).toEqual(['it is of the network "main", not of "test"'])
+    expect(named.hosts[0]?.problems).toEqual(['it belongs to the network "main", not to "test"'])
   })
 
   it('without a receipt are told of, and without any there is no verdict', async () => {
     const { verdict, head, hosts } = await ask([host('a', ['it is silent']), host('b', [undefined])])
     expect([verdict, head]).toEqual([null, 0])
-    expect(hosts.map(({ problems }) => problems)).toEqual([['it is silent'], ['it has nothing of this avatar']])
+    expect(hosts.map(({ problems }) => problems)).toEqual([['it is silent'], ['it has no records of this avatar']])
     expect((await ask([])).verdict).toBeNull()
   })
 
@@ -98,7 +98,7 @@ describe('hosts', () => {
     const hosts = [host('a', [await one()]), host('b', [await two({ digest: 'bb'.repeat(32), head: 2, id: id('2') })])]
     const { verdict, hosts: reports } = await ask(hosts)
     expect([verdict, ...reports.map(({ state }) => state)]).toEqual(['contradictory', 'contradictory', 'contradictory'])
-    for (const { problems } of reports) expect(problems.join()).toContain('it signed for another state')
+    for (const { problems } of reports) expect(problems.join()).toContain('do not give the state that it signed')
   })
 
   it('that let the avatar go, fail, or move on while they are read have failed', async () => {
@@ -109,8 +109,8 @@ describe('hosts', () => {
     const broken = host('broken', [await one({ digest: 'dd'.repeat(32) }), 'its line is cut'])
     const { hosts } = await ask([racing, gone, broken])
     expect(hosts.map(({ state, problems }) => [state, ...problems])).toEqual([
-      ['failed', 'the avatar changes faster there than it can be read; try again'],
-      ['failed', 'it signed a receipt, and a moment later says that it has nothing of this avatar'],
+      ['failed', 'the avatar changes faster than its records can be read from there; try again'],
+      ['failed', 'it signed a receipt, and shortly after says that it has no records of this avatar'],
       ['failed', 'its line is cut'],
     ])
     expect([racing.reads, gone.reads, broken.reads]).toEqual([5, 1, 1])
@@ -140,7 +140,7 @@ describe('a receipt that a host gave', () => {
     const receipt = await one()
     expect(readReceipt(AVATAR, JSON.parse(JSON.stringify(receipt)))).toEqual(receipt)
     const foreign = await one({ avatar: OTHER })
-    expect(() => readReceipt(AVATAR, foreign)).toThrow('of another avatar')
+    expect(() => readReceipt(AVATAR, foreign)).toThrow('for another avatar')
     expect(() => readReceipt(AVATAR, { ...receipt, head: 2 })).toThrow('not signed by the peer')
   })
 })

@@ -6,27 +6,26 @@ import { waitForDrain } from './drain.ts'
 import { HttpError } from '../lib/errors.ts'
 import type { HttpLimits } from '../lib/limits.ts'
 
-type World = Pick<Environment, 'clock' | 'timers'>
+type ClockAndTimers = Pick<Environment, 'clock' | 'timers'>
 
-/** From here on the pace of a sender counts, in ms of waiting for it. */
-const PATIENCE_MS = 60_000
-/** Bytes a second below which a sender takes a place from others for nothing. */
+/** Waiting time for a sender after which its rate is checked. */
+const GRACE_MS = 60_000
+/** A sender below this rate, in bytes a second, is cut off. */
 const MIN_BYTES_PER_S = 1_024
 
-/** Bytes given to a connection at once: what waits for a reader that takes nothing, however large a chunk is. */
+/** Bytes written to a connection at a time: the most that waits in memory for a stalled reader, whatever the chunk size. */
 const SLICE_BYTES = 64 * 1024
 
 /**
- * Sends chunks as fast as the other side takes them. Where that side stalls or takes too long, its connection is closed
- * and counted.
+ * Sends chunks at the pace of the reader. If the reader stalls or takes too long, closes the connection and counts that.
  *
- * @param onTaken told of the bytes that the other side has taken
- * @returns whether all was sent
+ * @param onTaken called with the number of bytes that the connection accepted
+ * @returns whether everything was sent
  */
 export async function sendChunks(
   response: ServerResponse,
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  { clock, timers, metrics }: World & { readonly metrics: Pick<Metrics, 'answerCut'> },
+  { clock, timers, metrics }: ClockAndTimers & { readonly metrics: Pick<Metrics, 'answerCut'> },
   limits: Pick<HttpLimits, 'drainTimeoutMs' | 'archiveTimeoutMs'>,
   onTaken: (bytes: number) => void = () => undefined,
 ): Promise<boolean> {
@@ -51,13 +50,13 @@ export async function sendChunks(
 }
 
 /**
- * The chunks of a request's body, as fast as they are asked for; whoever asks slowly holds the sender up.
+ * Yields the chunks of a request body. A slow consumer slows down the sender.
  *
- * @throws HttpError `timeout` where the sender is too slow, or the whole takes too long; the error of a broken connection
+ * @throws HttpError `timeout` if the sender is too slow or the transfer takes too long; the error of a broken connection
  */
 export async function* receiveChunks(
   request: IncomingMessage,
-  { clock }: World,
+  { clock }: ClockAndTimers,
   limits: Pick<HttpLimits, 'archiveTimeoutMs'>,
 ): AsyncGenerator<Uint8Array> {
   const deadline = clock.now() + limits.archiveTimeoutMs
@@ -69,15 +68,16 @@ export async function* receiveChunks(
     const now = clock.now()
     waitedMs += now - asked
     bytes += chunk.length
-    if (waitedMs > PATIENCE_MS && bytes < (waitedMs / 1000) * MIN_BYTES_PER_S) {
-      throw new HttpError(408, 'timeout', `An archive must come with at least ${MIN_BYTES_PER_S} bytes a second.`)
+    if (waitedMs > GRACE_MS && bytes < (waitedMs / 1000) * MIN_BYTES_PER_S) {
+      const message = `The archive arrives with less than ${MIN_BYTES_PER_S} bytes a second. Send it again over a faster connection.`
+      throw new HttpError(408, 'timeout', message)
     }
     if (now > deadline) {
       const hours = limits.archiveTimeoutMs / 3_600_000
       throw new HttpError(
         408,
         'timeout',
-        `An archive may take ${hours} h; send the rest again: what is there already is known.`,
+        `The archive took longer than ${hours} h. Send it again: this node already has the records that arrived.`,
       )
     }
     yield chunk

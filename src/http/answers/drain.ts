@@ -3,10 +3,10 @@ import type { Writable } from 'node:stream'
 import type { Timers } from '../../platform/environment.ts'
 
 /**
- * Waits until a stream takes more.
+ * Waits until a stream accepts more data.
  *
- * @param timeoutMs longest wait for the reader to take what was written
- * @returns false where it ended or took nothing for that long
+ * @param timeoutMs longest wait for the reader
+ * @returns false if the stream ended or did not drain in that time
  */
 export function waitForDrain(stream: Writable, timers: Timers, timeoutMs: number): Promise<boolean> {
   if (stream.destroyed || stream.writableEnded) return Promise.resolve(false)

@@ -2,12 +2,12 @@ import { createHash, type Hash } from 'node:crypto'
 
 import type { AvatarSummary } from '../../store/types.ts'
 
-/** Hexadecimal digits kept of a hash: 128 bits, so that no two states meet by chance. */
+/** Hex digits of a hash in a tag: 128 bits, so that two states never share one by chance. */
 const HASH_DIGITS = 32
 
 /**
- * Strong entity tag of an avatar's document: its digest. The digest names what is visible; where records are pending or
- * missing, which the document shows too, those are hashed in.
+ * Strong entity tag of an avatar's document: its digest. The digest covers only visible records; the document also shows
+ * pending and missing ones, so if there are any, their hash follows.
  */
 export function etagOfSummary({ digest, pending, missing }: AvatarSummary): string {
   if (pending === 0 && missing.total === 0) return `"${digest}"`
@@ -19,7 +19,7 @@ export function etagOfHash(text: Hash): string {
   return `"${text.digest('hex').slice(0, HASH_DIGITS)}"`
 }
 
-/** Kept by caches, asked about each time. As `ServerResponse.writeHead` takes them. */
+/** Headers, as `ServerResponse.writeHead` takes them: caches may store the answer but must revalidate it each time. */
 export function cacheHeaders(etag: string): string[] {
   return ['etag', etag, 'cache-control', 'no-cache']
 }

@@ -1,6 +1,6 @@
 /**
- * Answers of any size. What fits into one piece is sent as such; what is larger is streamed from one moment of the store,
- * as fast as its reader takes it and within the output budget.
+ * JSON answers of any size. A small answer is sent in one piece. A larger one is streamed from one snapshot of the store, at
+ * the pace of its reader and within the output budget.
  */
 import { createHash, type Hash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -16,49 +16,49 @@ import { CORS_HEADERS } from '../lib/cross-origin.ts'
 import { HttpError, JSON_TYPE } from '../lib/errors.ts'
 import { cacheHeaders, etagOfHash, matchesEtag } from './etag.ts'
 import type { HttpLimits } from '../lib/limits.ts'
-import type { OutputBudget, Place } from './output-budget.ts'
-import { createTurns } from './turns.ts'
+import type { OutputBudget, Slot } from './output-budget.ts'
+import { createSemaphore } from './semaphore.ts'
 
-/** An answer up to this size is sent in one piece, and needs no place in the output budget. */
+/** An answer up to this size is sent in one piece and needs no slot in the output budget. */
 export const WHOLE_BYTES = 64 * 1024
-/** Answers that are read ahead at once, whatever their readers do: each takes up to 2 MB for a moment. */
+/** Answers that read ahead at the same time; each takes up to 2 MB of memory for a short time. */
 const MAX_BEGINNING = 32
-/** Tries for a moment whose read finds damage: the store repairs the avatar, so the second read usually succeeds. */
+/** Attempts to read an avatar with damaged rows. The store repairs them, so the second attempt usually succeeds. */
 const MAX_TRIES = 3
 
 export interface JsonAnswer<T extends JsonMoment> {
   /** Default 200. */
   readonly status?: 200 | 201
-  /** Bytes of what is sent, where that is known before. */
+  /** Length of the body in bytes, if known in advance. */
   readonly length?: number
-  /** A place that was taken before; `send` gives it back. */
-  readonly place?: Place
-  /** Opens what is sent. An error that it throws is the answer. */
+  /** A slot that was reserved before; `send` releases it. */
+  readonly slot?: Slot
+  /** Opens the snapshot to send. An error that it throws becomes the answer. */
   readonly open: () => Promise<T>
-  /** Entity tag: of the text that is sent, or one that is known before it. Default: none. */
+  /** Entity tag: `text` hashes the body; a function returns a tag without reading it. Default: none. */
   readonly etag?: 'text' | ((moment: T) => string)
 }
 
 export interface JsonAnswers {
-  /** Sends what a moment reads as. @throws HttpError `busy`, `answer_too_large`, and what `open` throws */
+  /** Sends the text of a snapshot. @throws HttpError `busy`, `answer_too_large`, and errors of `open` */
   send<T extends JsonMoment>(request: FastifyRequest, reply: FastifyReply, answer: JsonAnswer<T>): Promise<FastifyReply>
   /**
-   * A place for an answer that must not fail later for want of one.
+   * Reserves a slot for an answer that must not fail later because the budget is used up.
    *
-   * @param bytes most that the answer can have
-   * @returns undefined where an answer of that size needs none
+   * @param bytes upper bound of the answer's size
+   * @returns undefined if an answer of that size needs no slot
    * @throws HttpError `busy`
    */
-  reserve(request: FastifyRequest, bytes: number): Promise<Place | undefined>
-  /** Resolves once no answer reads the store any more. To be called when all connections are closed. */
+  reserve(request: FastifyRequest, bytes: number): Promise<Slot | undefined>
+  /** Resolves once no answer reads the store any more. Call it after all connections are closed. */
   close(): Promise<void>
 }
 
-/** What is read ahead of a moment. */
-interface Ahead {
+/** The beginning of a snapshot's text. */
+interface ReadAhead {
   readonly chunks: Uint8Array[]
   readonly bytes: number
-  /** The rest; undefined where that is all. */
+  /** The remaining text; undefined if there is none. */
   readonly rest: AsyncIterator<Uint8Array> | undefined
 }
 
@@ -73,7 +73,7 @@ export function createJsonAnswers(
 ): JsonAnswers {
   const { budget, environment, metrics, logger } = components
   const running = new Set<Promise<unknown>>()
-  const inTurn = createTurns(MAX_BEGINNING)
+  const withPermit = createSemaphore(MAX_BEGINNING)
 
   async function run<T>(work: Promise<T>): Promise<T> {
     running.add(work)
@@ -87,9 +87,9 @@ export function createJsonAnswers(
   async function stream(
     { raw: response }: FastifyReply,
     chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    place: Place,
+    slot: Slot,
   ): Promise<void> {
-    await sendChunks(response, chunks, { ...environment, metrics }, limits, (bytes) => place.took(bytes))
+    await sendChunks(response, chunks, { ...environment, metrics }, limits, (bytes) => slot.delivered(bytes))
   }
 
   async function send<T extends JsonMoment>(
@@ -97,22 +97,23 @@ export function createJsonAnswers(
     reply: FastifyReply,
     answer: JsonAnswer<T>,
   ): Promise<FastifyReply> {
-    let { place } = answer
+    let { slot } = answer
     try {
       for (let tries = 1; ; tries++) {
-        const opened = await inTurn(() => begin(answer))
+        const opened = await withPermit(() => begin(answer))
         const { moment, chunks } = opened
         try {
           const ahead = await opened.ahead
           if (ahead.rest === undefined && ahead.bytes <= WHOLE_BYTES)
             return sendWhole(request, reply, answer, moment, ahead)
-          place ??= budget.tryTake(request.raw)
-          if (place !== undefined) return await sendLong(request, reply, answer, moment, ahead, place)
+          slot ??= budget.tryTake(request.raw)
+          if (slot !== undefined) return await sendLong(request, reply, answer, moment, ahead, slot)
         } catch (error) {
           if (reply.raw.headersSent) {
-            // Without its end, so that no client takes it for whole.
+            // Break the connection: a regular end would make the client take the answer for complete.
             reply.raw.destroy()
-            if (!(error instanceof HttpError)) logger.warn({ err: error }, 'an answer was broken off')
+            if (!(error instanceof HttpError))
+              logger.warn({ err: error }, 'the node broke off an answer after an error')
             return reply
           }
           if (!isRepaired(error) || tries >= MAX_TRIES) throw error
@@ -120,11 +121,11 @@ export function createJsonAnswers(
           await chunks.return?.()
           await moment.close()
         }
-        // Nothing is held open while the request waits.
-        place ??= await budget.take(request.raw)
+        // The snapshot is closed while the request waits.
+        slot ??= await budget.take(request.raw)
       }
     } finally {
-      place?.leave()
+      slot?.release()
     }
   }
 
@@ -133,7 +134,7 @@ export function createJsonAnswers(
     reply: FastifyReply,
     { status = 200, etag }: JsonAnswer<T>,
     moment: T,
-    { chunks, bytes }: Ahead,
+    { chunks, bytes }: ReadAhead,
   ): FastifyReply {
     const body = Buffer.concat(chunks, bytes)
     const tag = etag === 'text' ? etagOfHash(hashOf(chunks)) : etag?.(moment)
@@ -150,16 +151,16 @@ export function createJsonAnswers(
     reply: FastifyReply,
     { status = 200, etag, length }: JsonAnswer<T>,
     moment: T,
-    ahead: Ahead,
-    place: Place,
+    ahead: ReadAhead,
+    slot: Slot,
   ): Promise<FastifyReply> {
     const { raw } = request
-    let chunks = fitting(resumed(ahead), place)
+    let chunks = fitting(resumed(ahead), slot)
     let tag: string | undefined
     if (etag === 'text') {
-      // The tag stands before the text that it is made of: the text is read twice, from the same moment.
-      tag = await hashAll(chunks, raw, place)
-      chunks = fitting(moment.read(), place)
+      // The tag is sent before the text that it hashes, so the text is read twice, from the same snapshot.
+      tag = await hashAll(chunks, raw, slot)
+      chunks = fitting(moment.read(), slot)
     } else {
       tag = etag?.(moment)
     }
@@ -174,11 +175,11 @@ export function createJsonAnswers(
       reply.raw.writeHead(status, head).end()
     } else {
       const first = chunks[Symbol.asyncIterator]()
-      // Before the head, so that what cannot be sent gets an answer that says so.
+      // Read before the head is written: if the first chunk does not fit, the client still gets an error answer.
       const begun = await first.next()
       reply.hijack()
       reply.raw.writeHead(status, head)
-      await stream(reply, begun.done === true ? [] : resumed({ chunks: [begun.value], bytes: 0, rest: first }), place)
+      await stream(reply, begun.done === true ? [] : resumed({ chunks: [begun.value], bytes: 0, rest: first }), slot)
     }
     return reply
   }
@@ -193,10 +194,10 @@ export function createJsonAnswers(
     },
   }
 
-  /** Chunks, as long as there is room for them. */
-  async function* fitting(chunks: AsyncIterable<Uint8Array>, place: Place): AsyncGenerator<Uint8Array> {
+  /** Yields the chunks; throws at one that the budget has no room for. */
+  async function* fitting(chunks: AsyncIterable<Uint8Array>, slot: Slot): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {
-      if (!place.fits(chunk.length)) {
+      if (!slot.fits(chunk.length)) {
         metrics.answerCut('too_large')
         throw chunk.length > limits.output.perKey / 2 ? tooLarge(chunk.length) : noRoom()
       }
@@ -205,23 +206,23 @@ export function createJsonAnswers(
   }
 }
 
-/** Opens a moment and reads ahead; where the reading fails, `ahead` does. */
+/** Opens a snapshot and starts reading; if that fails, `ahead` rejects. */
 async function begin<T extends JsonMoment>({
   open,
 }: JsonAnswer<T>): Promise<{
   readonly moment: T
   readonly chunks: AsyncIterator<Uint8Array>
-  readonly ahead: Promise<Ahead>
+  readonly ahead: Promise<ReadAhead>
 }> {
   const moment = await open()
   const chunks = moment.read()[Symbol.asyncIterator]()
   const ahead = readAhead(chunks)
-  // The turn lasts until it is read; its error is for the caller, who awaits it.
+  // The permit is held until the read ends. The caller awaits `ahead` and handles its error.
   await ahead.catch(() => undefined)
   return { moment, chunks, ahead }
 }
 
-async function readAhead(iterator: AsyncIterator<Uint8Array>): Promise<Ahead> {
+async function readAhead(iterator: AsyncIterator<Uint8Array>): Promise<ReadAhead> {
   const chunks: Uint8Array[] = []
   for (let bytes = 0; ;) {
     const { done, value } = await iterator.next()
@@ -232,21 +233,21 @@ async function readAhead(iterator: AsyncIterator<Uint8Array>): Promise<Ahead> {
   }
 }
 
-async function* resumed({ chunks, rest }: Ahead): AsyncGenerator<Uint8Array> {
-  // Each is let go as soon as it was handed over.
+async function* resumed({ chunks, rest }: ReadAhead): AsyncGenerator<Uint8Array> {
+  // `shift` frees each chunk as soon as it was sent.
   for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) yield chunk
   if (rest === undefined) return
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
 }
 
-/** The entity tag of a long text, which is not kept. */
-async function hashAll(chunks: AsyncIterable<Uint8Array>, request: IncomingMessage, place: Place): Promise<string> {
+/** Returns the entity tag of a long text without storing the text. */
+async function hashAll(chunks: AsyncIterable<Uint8Array>, request: IncomingMessage, slot: Slot): Promise<string> {
   const hash = createHash('sha256')
   for await (const chunk of chunks) {
     if (request.socket.destroyed)
       throw new HttpError(400, 'bad_request', 'The connection was closed before the answer.')
     hash.update(chunk)
-    place.took(chunk.length)
+    slot.delivered(chunk.length)
   }
   return etagOfHash(hash)
 }
@@ -265,22 +266,23 @@ function answerUnchanged(response: ServerResponse, tag: string): void {
   response.writeHead(304, [...cacheHeaders(tag), ...CORS_HEADERS]).end()
 }
 
+/** Whether the store repairs the damage that the error reports, so that a retry can succeed. */
 function isRepaired(error: unknown): boolean {
   return error instanceof StoreError && error.code === 'unreadable'
 }
 
-const ELSEWHERE =
+const RECORDS_ADVICE =
   'Read the signed records instead, page by page from /v2/avatars/{avatar}/records, or as an archive from ' +
   '/v2/archives?avatar={avatar}.'
 
 function tooLarge(bytes: number): HttpError {
-  const message = `One member of this content takes ${bytes} bytes, more than this node sends in one answer. ${ELSEWHERE}`
+  const message = `One member of this content takes ${bytes} bytes, more than this node sends in one answer. ${RECORDS_ADVICE}`
   return new HttpError(413, 'answer_too_large', message)
 }
 
 function noRoom(): HttpError {
   const message =
-    'One member of this content is larger than the room that is free for answers now. ' +
-    `Try again in 5 s when you have read your other answers. Or do this: ${ELSEWHERE}`
+    'One member of this content is larger than the memory that this node has free for answers now. ' +
+    `Finish reading your other answers and try again in 5 s. Alternatively: ${RECORDS_ADVICE}`
   return new HttpError(503, 'busy', message, { 'retry-after': '5' })
 }

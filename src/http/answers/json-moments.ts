@@ -1,19 +1,19 @@
-/** The texts around what the store reads: a moment of the store as the JSON text of an answer. */
+/** The JSON text of an answer, built around a read snapshot of the store. */
 import type { AvatarSummary, JsonMoment, ViewMoment } from '../../store/types.ts'
 
-/** A moment of an avatar as the JSON text of `GET /v2/avatars/{avatar}`. */
+/** Returns the JSON text of `GET /v2/avatars/{avatar}` for a read snapshot. */
 export function documentOf(view: ViewMoment, network: string): ViewMoment {
   return { summary: view.summary, ...between(aboutOf(view.summary, network), view, '}') }
 }
 
-/** The document up to its namespaces. */
+/** Returns the beginning of the document, up to its namespaces. */
 export function aboutOf(summary: AvatarSummary, network: string): Buffer {
   const { avatar, head, tips, tipsTotal, base, digest, pending, missing } = summary
   const about = JSON.stringify({ avatar, network, head, tips, tips_total: tipsTotal, base, digest, pending, missing })
   return Buffer.from(`${about.slice(0, -1)},"namespaces":`)
 }
 
-/** A moment with text before and after it. */
+/** Returns a snapshot with text before and after it. */
 export function between(before: Uint8Array | string, moment: JsonMoment, after: string): JsonMoment {
   return {
     async *read() {
@@ -32,7 +32,7 @@ export function inMemory(bytes: Uint8Array): JsonMoment {
   })
 }
 
-/** Text that is made while it is read, and holds nothing open by itself. */
+/** Text that is generated while it is read, with no resource to close. */
 export function written(read: () => AsyncGenerator<Uint8Array>): JsonMoment {
   return { read, close: () => Promise.resolve() }
 }

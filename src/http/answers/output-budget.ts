@@ -1,6 +1,6 @@
 /**
- * Answers that wait for their readers: how many bytes of them the node holds, in all and for one host. A reader that takes
- * nothing, or too little, loses its place as soon as another request needs it.
+ * Limits the memory of answers that wait for their readers, in total and for each host. A reader that stalls or is too slow
+ * loses its slot as soon as another request needs it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -12,60 +12,61 @@ import type { Hold, ShareLimits, Source } from '../../shares/types.ts'
 import type { ClientAddresses } from '../lib/client-address.ts'
 import { HttpError } from '../lib/errors.ts'
 
-/** Memory that a streamed answer takes, in bytes. Measured with members of 245 KB: 4.3 MB of resident memory. */
-const PLACE_BYTES = 4 * 1024 * 1024
-/** The part of a share that streamed answers may take: the rest is for answers in one piece. */
+/** Memory counted for a streamed answer. Measured with members of 245 KB: 4.3 MB of resident memory. */
+const SLOT_BYTES = 4 * 1024 * 1024
+/** The part of a share that streamed answers may use; the rest is for answers in one piece. */
 const STREAMED_PART = 3 / 4
-/** From this age on a reader that is too slow can lose its place to another, in ms. */
+/** Age, in ms, from which a slow reader can lose its slot; its rate is measured over this time. */
 const MEASURED_MS = 5_000
-/** The pace below which a reader is too slow while others wait, in bytes a second: 0.5 Mbit/s. */
+/** A reader below this rate, in bytes a second, is too slow while others wait: 0.5 Mbit/s. */
 const MIN_BYTES_PER_S = 64 * 1024
-/** How long a request waits for a place, in ms; longer than `MEASURED_MS`, so that stalled readers make room first. */
+/** How long a request waits for a slot; longer than `MEASURED_MS`, so that stalled readers lose theirs first. */
 const WAIT_MS = 10_000
-/** How often waiting requests look for readers that have become too slow, in ms. */
-const LOOK_MS = 500
-/** Requests that wait for a place; further ones get 503 at once. */
+/** How often waiting requests are retried, since readers may have become too slow by then. */
+const RETRY_MS = 500
+/** Requests that may wait for a slot; further ones get 503 at once. */
 const MAX_WAITING = 1024
-/** When a client may try again, in seconds. */
+/** Seconds after which a client may try again. */
 const BUSY_RETRY_S = '5'
 
-/** The place of one streamed answer. */
-export interface Place {
-  /** The reader took bytes. */
-  took(bytes: number): void
-  /** Takes room for a chunk that is larger than a place has; false where there is none. */
+/** Memory reserved for one streamed answer. */
+export interface Slot {
+  /** Reports that the connection accepted bytes. */
+  delivered(bytes: number): void
+  /** Enlarges the slot for a chunk if need be; false if there is no memory for it, or the slot was lost. */
   fits(bytes: number): boolean
-  leave(): void
+  release(): void
 }
 
 export interface OutputBudget {
-  /** A place, if there is one now. */
-  tryTake(request: IncomingMessage): Place | undefined
-  /** Waits for a place. @throws HttpError `busy` */
-  take(request: IncomingMessage): Promise<Place>
-  /** Counts what is left of an answer that was written in one piece, until its reader has taken it. */
+  /** Returns a slot, if one is free now. */
+  tryTake(request: IncomingMessage): Slot | undefined
+  /** Waits for a slot. @throws HttpError `busy` */
+  take(request: IncomingMessage): Promise<Slot>
+  /** Counts the unsent bytes of an answer that was written in one piece, until they are sent. */
   watch(request: IncomingMessage, response: ServerResponse): void
-  /** Bytes held now. */
+  /** Bytes in use. */
   bytes(): number
-  /** Sends away what waits for a place. */
+  /** Rejects the waiting requests. */
   close(): void
 }
 
-/** A streamed answer, and its pace. */
+/** A streamed answer, and the rate of its reader. */
 interface Streamed {
   readonly source: Source
   readonly socket: Socket
-  /** Start of the time in which the pace is measured, in ms. */
+  /** Start of the measurement. */
   sinceMs: number
-  /** What the reader has taken in that time, in bytes, and when it took something last, in ms. */
-  taken: number
-  tookMs: number
+  /** Bytes delivered since then. */
+  deliveredBytes: number
+  /** When bytes were last delivered. */
+  deliveredMs: number
 }
 
-interface Waiter {
+interface WaitingRequest {
   readonly request: IncomingMessage
   readonly untilMs: number
-  readonly settle: (place: Place | undefined) => void
+  readonly settle: (slot: Slot | undefined) => void
 }
 
 export function createOutputBudget(
@@ -80,10 +81,10 @@ export function createOutputBudget(
   const { clock, timers, metrics, clients } = components
   const shares = new Shares(limits)
   const streamed = new Set<Streamed>()
-  /** What is to be given back when a connection closes: Node tells it of the answer being sent, not of those behind it. */
+  /** Holds to release when a connection closes: Node emits `close` for the current answer but not for those queued behind it. */
   const bySocket = new WeakMap<Socket, Set<() => void>>()
-  const waiting = new Set<Waiter>()
-  let stopLooking: (() => void) | undefined
+  const waiting = new Set<WaitingRequest>()
+  let cancelRetry: (() => void) | undefined
 
   /** Calls `end` once: when the returned function is called, or when the connection closes. */
   function untilClosed(socket: Socket, end: () => void): () => void {
@@ -102,35 +103,35 @@ export function createOutputBudget(
     return once
   }
 
-  /** Closes a connection, whose room is free at once. */
+  /** Closes a connection and releases its memory at once. */
   function cut(socket: Socket): void {
     metrics.answerCut('made_room')
     socket.destroy()
     for (const end of bySocket.get(socket) ?? []) end()
   }
 
-  /** Bytes a second that a reader takes; undefined while it is too young to say. */
-  function paceOf({ tookMs, sinceMs, taken }: Streamed): number | undefined {
+  /** The rate of a reader in bytes a second; undefined while the measurement is too short. */
+  function rateOf({ deliveredMs, sinceMs, deliveredBytes }: Streamed): number | undefined {
     const now = clock.now()
-    if (now - tookMs >= MEASURED_MS) return 0
-    return now - sinceMs < MEASURED_MS ? undefined : (taken / (now - sinceMs)) * 1000
+    if (now - deliveredMs >= MEASURED_MS) return 0
+    return now - sinceMs < MEASURED_MS ? undefined : (deliveredBytes / (now - sinceMs)) * 1000
   }
 
-  /** The slowest of the readers that are too slow, of one host or of all. */
+  /** Returns the slowest reader among those that are too slow, of one host or of all. */
   function slowest(key: string | undefined): Streamed | undefined {
     let found: Streamed | undefined
-    let foundPace = MIN_BYTES_PER_S
+    let foundRate = MIN_BYTES_PER_S
     for (const each of streamed) {
       if (key !== undefined && each.source.key !== key) continue
-      const pace = paceOf(each)
-      if (pace === undefined || pace >= foundPace) continue
+      const rate = rateOf(each)
+      if (rate === undefined || rate >= foundRate) continue
       found = each
-      foundPace = pace
+      foundRate = rate
     }
     return found
   }
 
-  /** Tries `take` until it is not refused, or nobody is left who must make room. */
+  /** Tries `take` and cuts off slow readers until it succeeds or none is left; returns false then. */
   function makingRoom<T extends Hold | undefined>(source: Source, take: () => T | 'full' | 'key_full'): T | false {
     for (;;) {
       const taken = take()
@@ -141,75 +142,75 @@ export function createOutputBudget(
     }
   }
 
-  function tryTake(request: IncomingMessage): Place | undefined {
+  function tryTake(request: IncomingMessage): Slot | undefined {
     const source = clients.ofRequest(request)
     const { socket } = request
     const most = (source.isShared === true ? limits.total - limits.reserve : limits.perKey) * STREAMED_PART
     const hold = makingRoom(source, () =>
-      shares.usedBy(source.key) + PLACE_BYTES > most ? 'key_full' : shares.take(source, PLACE_BYTES, () => cut(socket)),
+      shares.usedBy(source.key) + SLOT_BYTES > most ? 'key_full' : shares.take(source, SLOT_BYTES, () => cut(socket)),
     )
-    return hold === false ? undefined : placeOf(source, socket, hold)
+    return hold === false ? undefined : slotOf(source, socket, hold)
   }
 
-  function placeOf(source: Source, socket: Socket, hold: Hold): Place {
+  function slotOf(source: Source, socket: Socket, hold: Hold): Slot {
     const now = clock.now()
-    const stream: Streamed = { source, socket, sinceMs: now, taken: 0, tookMs: now }
+    const stream: Streamed = { source, socket, sinceMs: now, deliveredBytes: 0, deliveredMs: now }
     streamed.add(stream)
-    const leave = untilClosed(socket, () => {
+    const release = untilClosed(socket, () => {
       streamed.delete(stream)
       hold.release()
-      serve()
+      grantSlots()
     })
     return {
-      took(bytes) {
+      delivered(bytes) {
         hold.mark('busy')
-        // Two windows of measurement, so that a fast start does not excuse a slow rest for long.
+        // After two windows, halve the measurement, so that a fast start does not hide a slow rest for long.
         if (clock.now() - stream.sinceMs >= 2 * MEASURED_MS) {
           stream.sinceMs = clock.now() - MEASURED_MS
-          stream.taken /= 2
+          stream.deliveredBytes /= 2
         }
-        stream.taken += bytes
-        stream.tookMs = clock.now()
+        stream.deliveredBytes += bytes
+        stream.deliveredMs = clock.now()
       },
       fits(bytes) {
         if (bytes <= hold.units) return streamed.has(stream)
         return makingRoom(source, () => hold.grow(bytes - hold.units)) !== false && streamed.has(stream)
       },
-      leave,
+      release,
     }
   }
 
-  /** Gives free places to those that wait, in the order in which they came. */
-  function serve(): void {
-    for (const waiter of waiting) {
-      const isGone = waiter.request.socket.destroyed
-      const place = isGone ? undefined : tryTake(waiter.request)
-      if (place === undefined && !isGone && clock.now() < waiter.untilMs) continue
-      // A reader that was cut for this place may have served the waiter meanwhile.
-      if (waiting.delete(waiter)) waiter.settle(place)
-      else place?.leave()
+  /** Gives free slots to waiting requests, in order of arrival; ends those whose time is over. */
+  function grantSlots(): void {
+    for (const entry of waiting) {
+      const isGone = entry.request.socket.destroyed
+      const slot = isGone ? undefined : tryTake(entry.request)
+      if (slot === undefined && !isGone && clock.now() < entry.untilMs) continue
+      // `tryTake` may cut a reader, whose release calls this function and settles the entry first.
+      if (waiting.delete(entry)) entry.settle(slot)
+      else slot?.release()
     }
   }
 
-  function look(): void {
-    stopLooking = undefined
-    serve()
-    if (waiting.size > 0) stopLooking ??= timers.after(LOOK_MS, look)
+  function retry(): void {
+    cancelRetry = undefined
+    grantSlots()
+    if (waiting.size > 0) cancelRetry ??= timers.after(RETRY_MS, retry)
   }
 
   return {
     tryTake,
     async take(request) {
-      const place =
+      const slot =
         tryTake(request) ??
-        (await new Promise<Place | undefined>((settle) => {
+        (await new Promise<Slot | undefined>((settle) => {
           if (waiting.size >= MAX_WAITING) return settle(undefined)
           waiting.add({ request, untilMs: clock.now() + WAIT_MS, settle })
-          stopLooking ??= timers.after(LOOK_MS, look)
+          cancelRetry ??= timers.after(RETRY_MS, retry)
           return undefined
         }))
-      if (place === undefined) throw busy()
-      return place
+      if (slot === undefined) throw busy()
+      return slot
     },
     watch(request, response) {
       const bytes = response.writableLength
@@ -217,7 +218,7 @@ export function createOutputBudget(
       if (bytes === 0 || socket.destroyed) return
       const source = clients.ofRequest(request)
       const hold = makingRoom(source, () => shares.take(source, bytes, () => cut(socket)))
-      // These bytes are there already: if nobody else must make room, this reader must.
+      // These bytes are already in memory: if no slower reader can be cut off, this one is.
       if (hold === false) return cut(socket)
       response.once(
         'finish',
@@ -227,7 +228,7 @@ export function createOutputBudget(
     },
     bytes: () => shares.used,
     close() {
-      for (const waiter of waiting) waiter.settle(undefined)
+      for (const { settle } of waiting) settle(undefined)
       waiting.clear()
     },
   }
@@ -235,7 +236,7 @@ export function createOutputBudget(
 
 function busy(): HttpError {
   const message =
-    'The node is sending as many large answers as it can, and your request waited too long for its turn. ' +
-    `Read the answers that you have asked for, and try again in ${BUSY_RETRY_S} s.`
+    `The node already sends as many large answers as it can, and none ended within ${WAIT_MS / 1_000} s. ` +
+    `Finish reading your other answers and try again in ${BUSY_RETRY_S} s.`
   return new HttpError(503, 'busy', message, { 'retry-after': BUSY_RETRY_S })
 }

@@ -7,16 +7,16 @@ import { WHOLE_BYTES } from './json-answers.ts'
 import type { OutputBudget } from './output-budget.ts'
 import type { CachedView, ViewCache } from './view-cache.ts'
 
-/** The route's pattern, by which its answers are counted. */
+/** The pattern of the route; metrics use it as a label. */
 export const AVATAR_ROUTE = '/v2/avatars/:avatar'
 
 const AVATAR_PATH = '/v2/avatars/'
 const CANONICAL_AVATAR_LENGTH = 68
 
 /**
- * Answers with an avatar's document, or with 304 where the client has it. `HEAD` gets the head alone.
+ * Answers with an avatar's document, or with 304 if the client has it. `HEAD` gets only the head.
  *
- * @returns false, and nothing is sent, where the document is too large to be sent in one piece
+ * @returns false, with nothing sent, if the document is too large for one piece
  */
 export function answerView(
   request: IncomingMessage,
@@ -35,11 +35,10 @@ export function answerView(
 }
 
 /**
- * The call that everyone makes, `GET /v2/avatars/{avatar}` with a canonical avatar that is in the cache, answered at
- * once: routing, hooks and the rest of the framework would take as long as all that node:http does. Everything else,
- * including every error, is left to the framework.
+ * Answers the most frequent call, `GET /v2/avatars/{avatar}` for a canonical and cached avatar, without the framework, whose
+ * routing and hooks would take as long as the work of node:http. All other calls and all errors are left to the framework.
  *
- * @returns whether it has answered
+ * @returns a function that returns whether it has answered
  */
 export function createViewShortcut(
   views: Pick<ViewCache, 'peek'>,

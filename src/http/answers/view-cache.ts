@@ -7,47 +7,47 @@ import { CORS_HEADERS } from '../lib/cross-origin.ts'
 import { JSON_TYPE } from '../lib/errors.ts'
 import { cacheHeaders, etagOfSummary } from './etag.ts'
 import { aboutOf } from './json-moments.ts'
-import { createTurns } from './turns.ts'
+import { createSemaphore } from './semaphore.ts'
 
-/** An avatar's document, ready to be sent. */
+/** An avatar's document, ready to send. */
 export interface CachedView {
   readonly body: Buffer
   /** The part of the body that is the JSON array of namespaces. */
   readonly namespaces: Buffer
   readonly etag: string
-  /** Of the answer 200, as `ServerResponse.writeHead` takes it. */
+  /** Headers of the answer 200, as `ServerResponse.writeHead` takes them. */
   readonly head: string[]
 }
 
 export interface ViewCache {
-  /** The cached document, if its avatar was read since its last change. Takes canonical text; any other finds nothing. */
+  /** Returns the cached document, if its avatar was read since its last change. Only the canonical text of an avatar matches. */
   peek(avatar: string): CachedView | undefined
-  /** The document as of now; undefined for an unknown avatar, `large` for a document that is to be streamed. */
+  /** Returns the current document; undefined for an unknown avatar, `large` for a document that must be streamed. */
   load(avatar: Avatar): Promise<CachedView | 'large' | undefined>
-  /** Forgets what was read of an avatar. */
+  /** Removes an avatar from the cache. */
   drop(avatar: Avatar): void
   close(): void
 }
 
-/** A document larger than this, or than the given part of the cache, is streamed: it would push out all others. */
+/** A document larger than this, or than one part of `LARGEST_PART` of the cache, is streamed; it would evict too many others. */
 const LARGEST_BYTES = 1024 * 1024
 const LARGEST_PART = 8
-/** What an entry takes beside its body, in bytes (key, head, bookkeeping). */
+/** Memory of an entry besides its body (key, head, bookkeeping). */
 const ENTRY_OVERHEAD_BYTES = 1024
-/** Documents read at once, at most 1 MiB each. The database reads four rows at a time. */
+/** Documents read at the same time, at most 1 MiB each. The database reads four rows at a time. */
 const MAX_READING = 32
-/** Tries for a document whose read finds damage: the store repairs the avatar, so the second read usually succeeds. */
+/** Attempts to read a document with damaged rows. The store repairs them, so the second attempt usually succeeds. */
 const MAX_TRIES = 3
 
 /**
- * Documents of `GET /v2/avatars/{avatar}`, kept as bytes.
+ * Caches documents of `GET /v2/avatars/{avatar}` as bytes.
  *
- * Guarantee: an answer is never older than the last commit announced before it was asked for. A commit drops the cached
- * documents of its avatars; a document that is being read then is still answered, but neither cached nor shared with later
- * requests.
+ * Guarantee: an answer is never older than the last commit announced before the request. A commit evicts the documents of its
+ * avatars. A document whose read began before the commit still answers the requests that wait for it, but is neither cached
+ * nor shared with later requests.
  *
- * @param options.maxBytes of the documents kept
- * @param options.network shown in each document
+ * @param options.maxBytes size of the cache
+ * @param options.network name of the network, part of each document
  */
 export function createViewCache(
   store: Pick<StoreReader, 'openView' | 'onCommit'>,
@@ -59,7 +59,7 @@ export function createViewCache(
     sizeCalculation: ({ body }) => body.length + ENTRY_OVERHEAD_BYTES,
   })
   const reading = new Map<Avatar, Promise<CachedView | 'large' | undefined>>()
-  const inTurn = createTurns(MAX_READING)
+  const withPermit = createSemaphore(MAX_READING)
 
   const unsubscribe = store.onCommit((events) => {
     for (const { avatar } of events) drop(avatar)
@@ -91,7 +91,7 @@ export function createViewCache(
       if (cached !== undefined) return Promise.resolve(cached)
       const shared = reading.get(avatar)
       if (shared !== undefined) return shared
-      const promise = inTurn(() => read(avatar))
+      const promise = withPermit(() => read(avatar))
         .then((view) => {
           if (typeof view === 'object' && reading.get(avatar) === promise) cache.set(avatar, view)
           return view

@@ -5,20 +5,21 @@ import { OWN_PLATFORM } from '../../record/members.ts'
 import type { Avatar } from '../../record/types.ts'
 import type { NamespaceName } from '../../state/content.ts'
 
-/** Reads and writes the forms of an avatar, remembering some: each costs a square root in a finite field, about 0.2 ms. */
+/** Converts between the forms of an avatar and caches results: each costs a square root in a finite field, about 0.2 ms. */
 export interface AvatarNames {
-  /** The avatar that a text names, in any accepted form. Throws RecordError `invalid_avatar`. */
+  /** Parses an avatar in any accepted form. @throws RecordError `invalid_avatar` */
   parse(text: string): Avatar
-  /** `0x04` and the uncompressed key. */
+  /** Returns `0x04` and the uncompressed key. */
   uncompressed(avatar: Avatar): string
   /**
-   * The namespace that a request names: under `nextid` any form of the avatar stands for its canonical text. Throws
-   * RecordError `invalid_avatar`.
+   * Returns the namespace that a request names, with the avatar in canonical form if the platform is `nextid`.
+   *
+   * @throws RecordError `invalid_avatar`
    */
   namespace(name: NamespaceName): NamespaceName
 }
 
-/** Each takes some 400 bytes. */
+/** Entries of each cache, about 400 bytes each. */
 const MAX_REMEMBERED = 20_000
 
 export function createAvatarNames(): AvatarNames {

@@ -5,10 +5,10 @@ import { hostOf } from '../../shares/host.ts'
 import { createNetworkList } from '../../shares/networks.ts'
 import type { Source } from '../../shares/types.ts'
 
-/** Proxies between a client and the node that are looked through; real chains have one to three. */
+/** Proxies between a client and the node that are followed; real chains have one to three. */
 const MAX_HOPS = 16
 
-/** The client that a request or connection comes from. */
+/** The client of a request or connection. */
 export interface Client extends Source {
   /** Its IP address, for log lines. */
   readonly address: string
@@ -16,23 +16,23 @@ export interface Client extends Source {
 
 export interface ClientAddresses {
   /**
-   * The client of a request: the peer of its connection; where that is a trusted proxy, the address that the proxy names.
-   * Of several addresses in `X-Forwarded-For` or `Forwarded` (RFC 7239) it is the rightmost that is no trusted proxy, since
-   * the client can have sent anything to its left.
+   * Returns the client of a request: the peer of the connection or, if that is a trusted proxy, the address that the proxy
+   * names in `X-Forwarded-For` or `Forwarded` (RFC 7239). Of several addresses it is the rightmost that is not a trusted proxy;
+   * the client can forge everything to its left.
    *
    * A proxy sets one of the two headers and passes the other on as the client sent it: by default nginx, Caddy and Traefik
    * pass on `Forwarded`, and HAProxy with `option forwarded` passes on `X-Forwarded-For`. The node cannot tell which one the
-   * proxy set. So where the two name different clients, neither counts: all such requests of a proxy have one host's share.
+   * proxy set. So if the two name different clients, both are ignored, and all such requests of a proxy use one share.
    */
   ofRequest(request: Pick<IncomingMessage, 'socket' | 'headers'>): Client
-  /** The peer of a connection. `isShared` if it is a trusted proxy, because its clients are not known yet. */
+  /** Returns the peer of a connection; `isShared` if it is a trusted proxy, whose clients are not known yet. */
   ofSocket(socket: { readonly remoteAddress?: string | undefined }): Client
 }
 
 /** @param trusted proxies, as `createNetworkList` takes them */
 export function createClientAddresses(trusted: readonly string[]): ClientAddresses {
   const isProxy = createNetworkList(trusted)
-  /** Look-ups in the list took 15 µs of CPU a request: each needs the peer of its connection several times. */
+  /** Cached, because each request needs its peer several times: look-ups in the list took 15 µs of CPU a request. */
   const peers = new WeakMap<object, Client>()
 
   function ofSocket(socket: { readonly remoteAddress?: string | undefined }): Client {
@@ -40,7 +40,7 @@ export function createClientAddresses(trusted: readonly string[]): ClientAddress
     if (known !== undefined) return known
     const address = plainAddress(socket.remoteAddress ?? '')
     const peer = { address, key: hostOf(address), isShared: isProxy(address) }
-    // A connection that is gone has no address any more.
+    // A closed connection has no address.
     if (address !== '') peers.set(socket, peer)
     return peer
   }
@@ -64,7 +64,7 @@ export function createClientAddresses(trusted: readonly string[]): ClientAddress
     let client = peer
     for (const name of names) {
       const address = addressIn(name)
-      // Hidden or unknown (RFC 7239, section 6): the client of the last proxy that is known.
+      // A proxy may hide the address (RFC 7239, section 6); then the last known proxy stands for its client.
       if (address === undefined) return client
       client = { address, key: hostOf(address), isShared: isProxy(address) }
       if (client.isShared !== true) return client
@@ -73,24 +73,24 @@ export function createClientAddresses(trusted: readonly string[]): ClientAddress
   }
 }
 
-/** The last elements of a header's list, the last proxy's first. */
+/** Returns the last elements of a header's list, in reverse order: the nearest proxy first. */
 function elements(list: string): string[] {
   return list.split(',').slice(-MAX_HOPS).toReversed()
 }
 
-/** The value of `for` in one element of `Forwarded`; empty if there is none. */
+/** Returns the value of `for` in one element of `Forwarded`; empty if there is none. */
 function forOf(element: string): string {
   return /(?:^|;)\s*for\s*=\s*"?([^";]*)/i.exec(element)?.[1] ?? ''
 }
 
-/** The IP address in `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`. */
+/** Returns the IP address in `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`. */
 function addressIn(text: string): string | undefined {
   const trimmed = text.trim()
   const address = /^\[([^\]]*)\](?::\d+)?$/.exec(trimmed)?.[1] ?? /^([\d.]+):\d+$/.exec(trimmed)?.[1] ?? trimmed
   return isIPv4(address) || isIPv6(address) ? plainAddress(address) : undefined
 }
 
-/** An IPv4 address that a socket of both families shows as `::ffff:192.0.2.1`, without that. */
+/** Removes the prefix of an IPv4-mapped address, such as `::ffff:192.0.2.1`, as dual-stack sockets show it. */
 function plainAddress(address: string): string {
   const mapped = /^::ffff:([\d.]+)$/i.exec(address)?.[1]
   return mapped !== undefined && isIPv4(mapped) ? mapped : address

@@ -41,7 +41,7 @@ export type HttpErrorCode =
   | 'unknown_avatar'
   | 'unknown_namespace'
 
-/** An answer other than the one asked for: a status, a code for programs, and a message for people. */
+/** An error answer: a status, a code for programs, and a message for people. */
 export class HttpError extends Error {
   override readonly name = 'HttpError'
   readonly statusCode: number
@@ -65,7 +65,7 @@ export class HttpError extends Error {
   }
 }
 
-/** The verdict on a record as the answer to a call; its code is that of the verdict (docs/protocol.md, "HTTP"). */
+/** An error answer with the code of a record or archive error (docs/protocol.md, "HTTP"). */
 export class ResultError extends Error {
   override readonly name = 'ResultError'
   readonly statusCode: number
@@ -96,7 +96,7 @@ export function sendError(reply: FastifyReply, statusCode: number, code: string,
   return reply.code(statusCode).header('content-type', JSON_TYPE).send(errorJson(code, message))
 }
 
-/** Status, and seconds after which to try again, of what hosting refuses. */
+/** Statuses of hosting errors, and the seconds after which to retry. */
 const HOSTING_STATUS: { readonly [code in HostingError['code']]?: readonly [number, number?] } = {
   invalid_statement: [400],
   wrong_peer: [400],
@@ -111,16 +111,16 @@ const HOSTING_STATUS: { readonly [code in HostingError['code']]?: readonly [numb
   hosting_full: [503, 3600],
 }
 
-/** Seconds after which to try again, where the node cannot use its data now. */
+/** Seconds after which to retry if the node cannot use its data. */
 const STORE_RETRY_S = 5
-/** The same, where only the operator can change that. */
+/** The same, if only the operator can repair that. */
 const OPERATOR_RETRY_S = 60
-/** The store reopens or repairs its data before the next call. */
+/** Errors after which the store reopens or repairs its data before the next call. */
 const PASSING: ReadonlySet<StoreErrorCode> = new Set(['write_failed', 'damaged', 'reopened'])
 
 /**
- * The answer where the node cannot read or write its data. Its log has the reason: the store's own message names folders.
- * Undefined for another error.
+ * Returns the answer to a failure of the store; undefined for any other error. The answer does not contain the store's own
+ * message, which names folders of the node; the log has it.
  */
 function storeUnavailable(error: unknown): HttpError | undefined {
   let isPassing = true
@@ -130,7 +130,7 @@ function storeUnavailable(error: unknown): HttpError | undefined {
   const isFull = error instanceof StoreError && error.code === 'disk_full'
   const what = isFull ? "The node's disk is full" : 'The node cannot read or write its data now'
   const message =
-    `${what}; its log says why. A change that you sent may be on disk or not. ` +
+    `${what}; its log says why. The node may or may not have stored the change that you sent. ` +
     `Send the same request again in ${retryS} s, or use another node.`
   return new HttpError(503, 'store_unavailable', message, { 'retry-after': String(retryS) })
 }
@@ -139,25 +139,25 @@ export interface ErrorComponents {
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'stranger'>
   readonly clients: ClientAddresses
-  /** Connections whose fault is counted already. */
+  /** Connections whose fault has been counted. */
   readonly faulty: WeakSet<Socket>
 }
 
-/** Faults of a connection, which its other end can cause at will. */
+/** Errors of a connection, which the other side can cause at will. */
 const CONNECTION_ERRORS: ReadonlySet<unknown> = new Set([
   ...['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT'],
   ...['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_HTTP_REQUEST_TIMEOUT'],
 ])
 const BROKEN_OFF = 'broken_off'
-/** Refusals that are counted: the operator wants to know which limits are met. */
+/** Statuses of refusals that are counted, to show the operator which limits take effect. */
 const COUNTED_STATUSES: ReadonlySet<number> = new Set([401, 403, 408, 429, 503])
 
-/** Whether an error only says that the other end of a connection went away or broke the protocol. */
+/** Whether an error only means that the other side closed the connection or broke the protocol. */
 export function isConnectionError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && CONNECTION_ERRORS.has(error.code)
 }
 
-/** The kind by which an error is counted, if a stranger caused it. */
+/** Returns the label under which an error is counted; undefined if a stranger did not cause it. */
 function strangerOf(error: unknown): string | undefined {
   if (isConnectionError(error)) return BROKEN_OFF
   if (error instanceof IngestBusyError) return error.code
@@ -166,8 +166,8 @@ function strangerOf(error: unknown): string | undefined {
 }
 
 /**
- * Answers every error that a request can meet as JSON. Faults of the node are logged, and the answer says nothing of the
- * inside; what a client causes is counted, and logged for debugging alone.
+ * Answers every error of a request as JSON. Faults of the node are logged, and the answer tells no internals. Errors that a
+ * client causes are counted, and logged only at the level debug.
  */
 export function installErrorHandler(app: FastifyInstance, { logger, metrics, clients, faulty }: ErrorComponents): void {
   app.setErrorHandler((error: FastifyError | Error, request, reply) => {
@@ -177,9 +177,10 @@ export function installErrorHandler(app: FastifyInstance, { logger, metrics, cli
       const { address } = clients.ofRequest(request.raw)
       logger.debug({ address, method: request.method, url: shownUrl(request.url), kind }, 'request refused')
     }
-    if (isConnectionError(error)) return sendError(reply, 400, BROKEN_OFF, 'The connection ended within the request.')
-    // Fastify asks to close the connection when a body is refused. The client would then often see a reset instead of
-    // the answer; the rest of the body is discarded instead, as it comes, within the request's timeout.
+    if (isConnectionError(error))
+      return sendError(reply, 400, BROKEN_OFF, 'The connection closed before the request was complete. Send it again.')
+    // Fastify would close the connection after refusing a body, and the client would often see a reset instead of the
+    // answer. So the connection stays open and the rest of the body is discarded, within the timeout of the request.
     reply.removeHeader('connection')
     if (error instanceof HttpError) {
       const { statusCode, code, message, headers, members } = error
@@ -203,7 +204,12 @@ export function installErrorHandler(app: FastifyInstance, { logger, metrics, cli
       return sendError(reply.header('retry-after', error.retryAfterSeconds), 503, error.code, error.message)
     }
     if ('validation' in error && error.validation !== undefined) {
-      return sendError(reply, 400, 'invalid_request', `${error.message}; see /docs for what is expected here.`)
+      return sendError(
+        reply,
+        400,
+        'invalid_request',
+        `The request is not valid: ${error.message}. /docs describes what this call expects.`,
+      )
     }
     const statusCode = 'statusCode' in error ? (error.statusCode ?? 500) : 500
     if (statusCode >= 400 && statusCode < 500) return sendError(reply, statusCode, 'bad_request', error.message)
@@ -214,11 +220,16 @@ export function installErrorHandler(app: FastifyInstance, { logger, metrics, cli
       const { code, message, headers } = unavailable
       return sendError(reply.headers(headers), unavailable.statusCode, code, message)
     }
-    return sendError(reply, 500, 'internal', 'The node failed to answer; its log says why. Trying again may help.')
+    return sendError(
+      reply,
+      500,
+      'internal',
+      'The node failed to answer because of an internal error; its log says why. Try again, or use another node.',
+    )
   })
 }
 
-/** An address as it stands in a log line. */
+/** Shortens a URL for a log line. */
 function shownUrl(url: string): string {
   return url.slice(0, 200)
 }

@@ -6,33 +6,33 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { createNetworkList } from '../../shares/networks.ts'
 import { HttpError } from './errors.ts'
 
-/** Routes below are the operator's alone: every one of them wants the token. */
+/** Every route below this prefix requires the operator's token. */
 export const OPERATOR_PREFIX = '/v2/operator/'
-/** Open to every program that can reach the node, and closed to pages of other origins. */
+/** Open to every program that can reach the node, but not to web pages of other origins. */
 const UNREADABLE_BY_PAGES: ReadonlySet<string> = new Set(['/v2/peers', '/metrics'])
 
 /** RFC 6750: the scheme in any case, one space or more, the token. */
 const BEARER = /^bearer +(\S+) *$/i
-/** Names that no public DNS zone can hold, so that no page can have one of them point to this machine. */
+/** Names that no public DNS zone can contain, so an attacker cannot point one of them to this machine. */
 const LOCAL_NAME = /^(?:[^.]+|.+\.(?:localhost|local|internal|home\.arpa|test))\.?$/i
 
-/** No private route is written without one of these; nearly all requests end here. */
+/** Every spelling of a private route contains one of these. A quick test that most requests fail. */
 const MAYBE_PRIVATE = /operator|peers|metrics|%/i
 
-/** Of HTTP, where a `Host` names none. */
+/** The port of HTTP if `Host` names none. */
 const DEFAULT_PORT = '80'
 
-/** Times that an escaped address is unescaped at most: `%252e` is `%2e` is `.`. */
+/** How often a path is unescaped at most: `%252e` is `%2e`, which is `.`. */
 const MAX_ESCAPES = 3
 
 /**
- * Guards routes that are not for everybody. The operator's want `Authorization: Bearer <token>` (RFC 6750), looked at before a
- * body is read. They, the peers and the metrics carry no `Access-Control-Allow-Origin` and answer no preflight. A page that
- * had its own name point to this machine (DNS rebinding) would not need those: on a connection from this machine, peers and
- * metrics are shown under an IP address or a local name only, or through a reverse proxy. Call it before cross-origin rules
- * and routes are added.
+ * Protects private routes. Operator routes require `Authorization: Bearer <token>` (RFC 6750), checked before a body is read.
+ * Operator routes, peers and metrics send no `Access-Control-Allow-Origin` and answer no preflight request. That does not stop
+ * a page whose own host name points to this machine (DNS rebinding). So on a connection from this machine, peers and metrics
+ * are shown only under an IP address or a local name, or through a reverse proxy. Call it before cross-origin rules and routes
+ * are added.
  *
- * @param token 64 hex digits; undefined: nobody is the operator
+ * @param token 64 hex digits; if undefined, operator routes reject every request
  */
 export function installPrivateRoutes(app: FastifyInstance, token: string | undefined): void {
   const expected = token === undefined ? undefined : digestOf(token)
@@ -42,14 +42,21 @@ export function installPrivateRoutes(app: FastifyInstance, token: string | undef
     const kind = kindOf(request)
     if (kind === 'public') return done()
     if (request.method === 'OPTIONS') {
-      return done(new HttpError(405, 'method_not_allowed', 'This address is not for pages of other origins.'))
+      return done(
+        new HttpError(
+          405,
+          'method_not_allowed',
+          'Pages of other origins cannot use this address. Use avatar-kv or another program.',
+        ),
+      )
     }
     if (kind === 'no_pages') return done(isRebound(request) ? wrongHost(request) : undefined)
     const given = BEARER.exec(request.headers.authorization ?? '')?.[1]
-    // Digests have one length, whatever was sent, so that the comparison takes one time.
+    // `timingSafeEqual` needs two inputs of the same length; digests have that whatever was sent.
     if (expected !== undefined && given !== undefined && timingSafeEqual(digestOf(given), expected)) return done()
     const message =
-      "This is for the node's operator. Send the content of the file operator-token in its data directory as a bearer token."
+      'Only the operator of this node may use this address. Send the content of the file operator-token in the data ' +
+      'directory of the node as a bearer token.'
     return done(new HttpError(401, 'operator_only', message, { 'www-authenticate': 'Bearer' }))
   })
 
@@ -62,9 +69,9 @@ export function installPrivateRoutes(app: FastifyInstance, token: string | undef
   })
 
   /**
-   * Whether a browser on this machine may have been led here by a name of somebody else. A request through a proxy has the
-   * proxy's header, but a page can send that as well. A page cannot change the port in `Host`, which is this server's then;
-   * behind a proxy it is that of the proxy.
+   * Whether the request may come from a page of a foreign host name that points to this machine. A header of a proxy alone
+   * proves nothing, since a page can send it too. But a page cannot forge the port in `Host`: it is the port of this server
+   * without a proxy, and the port of the proxy behind one.
    */
   function isRebound({ socket, headers }: FastifyRequest): boolean {
     if (!isThisMachine(socket.remoteAddress ?? '')) return false
@@ -77,8 +84,8 @@ export function installPrivateRoutes(app: FastifyInstance, token: string | undef
 }
 
 /**
- * By the route that was found and by the address, however it is written: what a router, a proxy or a page may take for a
- * private route is treated as one.
+ * Classifies a request by its route and by its normalised path, so that no other spelling of a private address, which a
+ * router or a proxy might accept, gets around the checks.
  */
 function kindOf(request: FastifyRequest): 'operator' | 'no_pages' | 'public' {
   if (!MAYBE_PRIVATE.test(request.url)) return 'public'
@@ -89,7 +96,7 @@ function kindOf(request: FastifyRequest): 'operator' | 'no_pages' | 'public' {
   return 'public'
 }
 
-/** The path of an address without escapes, dots, doubled or trailing slashes, in lower case. */
+/** Returns the path of a URL without escapes, dots, doubled or trailing slashes, in lower case. */
 function plainPath(url: string): string {
   let path = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0] ?? ''
   for (let n = 0; n < MAX_ESCAPES && path.includes('%'); n++) path = unescaped(path)
@@ -111,9 +118,9 @@ function wrongHost({ headers, socket, routeOptions }: FastifyRequest): HttpError
   const name = JSON.stringify((headers.host ?? '').slice(0, 100))
   const here = `http://127.0.0.1:${socket.localPort ?? DEFAULT_PORT}${routeOptions.url ?? ''}`
   const message =
-    `The node does not show this to a program on its own machine under the name ${name}: a web page could have that name ` +
-    `point to this machine and read it (DNS rebinding). Use an IP address or localhost, such as ${here}, or read it through a ` +
-    'reverse proxy on another port that sends X-Forwarded-For.'
+    `The node does not answer this request under the host name ${name}: a web page could make that name point to this ` +
+    `machine and read the answer (DNS rebinding). Use an IP address or localhost, such as ${here}, or a reverse proxy on ` +
+    'another port that sends X-Forwarded-For.'
   return new HttpError(403, 'wrong_host', message)
 }
 

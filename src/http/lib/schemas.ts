@@ -11,7 +11,7 @@ const ErrorSchema = Type.Object(
   { title: 'Error' },
 )
 
-/** The answers of a call, for the API description. Any call can meet a busy node, or one whose store fails: 503. */
+/** Returns the answers of a call for the API description, always with 503: any node can be busy or unable to use its store. */
 export function responses(success: Record<string, TSchema>, errors: readonly number[] = []): Record<string, TSchema> {
   const failures = [...errors, 503].map((status) => [
     String(status),
@@ -61,7 +61,7 @@ export const PlatformText = Type.String({
   description: 'For example `twitter`, or `nextid`.',
 })
 
-/** 256 UTF-8 bytes at most; the record core judges the bytes. */
+/** At most 256 UTF-8 bytes; the schema limits characters, `record/` checks the bytes. */
 export const IdentityText = Type.String({
   minLength: 1,
   maxLength: 256,

@@ -17,13 +17,13 @@ import { HttpError } from '../lib/errors.ts'
 
 const gunzip = promisify(gunzipWithCallback)
 
-/** Enough for 1,000 records, and for patches beyond the record limits, so that the record core can name what is wrong. */
+/** Above the limits of 1,000 records, so that a record that exceeds a limit gets the precise error of `record/`. */
 const SHAPE: JsonLimits = { depth: 128, tokens: 40_000 }
 
-/** Seconds after which a client may try again if too many bodies are in memory. */
+/** Seconds after which a client may retry if too many bodies are in memory. */
 const BUSY_RETRY_S = 1
 
-/** The body of one request on its way. Its bytes are given back when the answer is finished or the connection is gone. */
+/** The body of one request. Its share is released when the answer is finished or the connection is closed. */
 interface Reading {
   readonly client: Source
   hold: Hold | undefined
@@ -32,17 +32,16 @@ interface Reading {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Missing where the route takes no body. */
+    /** Undefined if the route takes no body. */
     bodyReading: Reading | undefined
   }
 }
 
 /**
- * Reads every body as JSON, whatever its content type says: Next.ID's clients send JSON as `text/plain;charset=UTF-8`.
- * Each body is bounded by the limit of its route, and all bodies that are being received or handled by `limits`. Call it
- * before any route is added.
+ * Reads every body as JSON, whatever its content type: Next.ID's clients send JSON as `text/plain;charset=UTF-8`. The route
+ * limits each body; `limits` bounds all bodies that are being received or handled. Call it before any route is added.
  *
- * @param limits in bytes; a body that is still being received may be refused to make room for a host that sends less
+ * @param limits in bytes; an incomplete body can be refused to make room for a host that sends less
  */
 export function installBodyParser(
   app: FastifyInstance,
@@ -68,7 +67,7 @@ export function installBodyParser(
   app.addContentTypeParser('*', (request: FastifyRequest, payload: Readable, done) => {
     const reading = request.bodyReading
     if (reading === undefined) {
-      // No route takes a body here: it is discarded, and the answer will say so.
+      // No route takes a body here. It is discarded; the answer is 404 or 405.
       payload.resume()
       done(null, undefined)
       return
@@ -91,7 +90,7 @@ export function installBodyParser(
     return parseInto(done, plain)
   }
 
-  /** Hands over the bytes of a body, or why there are none: once, by a callback, since promises would cost each request some µs. */
+  /** Calls `received` once, with the bytes of the body or an error. A callback, since promises cost each request some µs. */
   function receive(request: FastifyRequest, payload: Readable, reading: Reading, received: Received): void {
     const limit = request.routeOptions.bodyLimit
     const chunks: Buffer[] = []
@@ -103,7 +102,7 @@ export function installBodyParser(
       payload.off('data', take)
       chunks.length = 0
       payload.resume()
-      // Later: an eviction happens while the room for another body is made.
+      // Deferred, because an eviction happens inside `grow` of another body.
       queueMicrotask(() => received(error))
     }
     const evict = () => refuse(tooManyBodies('full'))
@@ -120,7 +119,7 @@ export function installBodyParser(
     payload.on('data', take)
     payload.on('end', () => {
       if (isSettled) return
-      // Its end is its last progress: an error that comes later has nothing to refuse.
+      // The body is complete: ignore later errors.
       isSettled = true
       reading.hold?.mark('pinned')
       const [first] = chunks
@@ -130,12 +129,12 @@ export function installBodyParser(
     return undefined
   }
 
-  /** A body without its `Content-Encoding`. What it becomes is bounded, and counts, as what is sent. */
+  /** Decompresses a body. The limits apply to the decompressed bytes too. */
   async function decoded(request: FastifyRequest, bytes: Buffer, reading: Reading): Promise<Buffer> {
     const encoding = request.headers['content-encoding']?.toLowerCase() ?? 'identity'
     if (encoding === 'identity') return bytes
     if (encoding !== 'gzip' && encoding !== 'x-gzip') {
-      const message = 'The Content-Encoding of a body may be gzip. Send it like that, or without one.'
+      const message = `The Content-Encoding ${JSON.stringify(encoding.slice(0, 40))} is not supported. Use gzip or none.`
       throw new HttpError(415, 'unsupported_encoding', message)
     }
     const limit = request.routeOptions.bodyLimit
@@ -144,7 +143,11 @@ export function installBodyParser(
       whole = await gunzip(bytes, { maxOutputLength: limit })
     } catch (error) {
       if (error instanceof RangeError) throw tooLarge(limit)
-      throw new HttpError(400, 'invalid_json', 'The body is not whole gzip data, though its Content-Encoding says so.')
+      throw new HttpError(
+        400,
+        'invalid_json',
+        'The body is not complete gzip data, although its Content-Encoding is gzip. Send it again.',
+      )
     }
     const refusal = grow(reading, whole.length, () => undefined)
     if (refusal !== undefined) throw tooManyBodies(refusal)
@@ -167,7 +170,7 @@ export function installBodyParser(
 type Received = (error: Error | null, bytes?: Buffer) => void
 type Done = (error: Error | null, body?: unknown) => void
 
-/** Ends a parser with the value of a body, or with what is wrong with it. */
+/** Calls `done` with the parsed body or an error. */
 function parseInto(done: Done, bytes: Buffer): void {
   let value: unknown
   try {
@@ -178,27 +181,31 @@ function parseInto(done: Done, bytes: Buffer): void {
   return done(null, value)
 }
 
-/** Nobody reads this answer, but the request ends like any other. */
+/** The client is gone and does not see this error, but it ends the request. */
 function brokenOff(): HttpError {
-  return new HttpError(400, 'broken_off', 'The connection ended within the body. Send the request again.')
+  return new HttpError(400, 'broken_off', 'The connection closed before the body was complete. Send the request again.')
 }
 
 function tooLarge(limit: number): HttpError {
-  return new HttpError(413, 'body_too_large', `The body may take ${limit} bytes here; send less at a time.`)
+  return new HttpError(
+    413,
+    'body_too_large',
+    `The body is too large: the limit of this call is ${limit} bytes. Send less at a time.`,
+  )
 }
 
 function tooManyBodies(why: Refusal): HttpError {
   const headers = { 'retry-after': String(BUSY_RETRY_S) }
   if (why === 'full') {
-    const message = `The node holds as many request bodies as it can. Try again in ${BUSY_RETRY_S} s.`
+    const message = `The node already receives as many request bodies as it can. Try again in ${BUSY_RETRY_S} s.`
     return new HttpError(503, 'busy', message, headers)
   }
-  const message = `Your address sends as many bytes at once as one address may. Try again in ${BUSY_RETRY_S} s.`
+  const message = `Your address already sends as many bytes at once as one address may. Try again in ${BUSY_RETRY_S} s.`
   return new HttpError(429, 'too_many_requests', message, headers)
 }
 
 function textOf(bytes: Buffer): string {
-  // The common case, at the cost of no second look.
+  // A fast path for the common case: UTF-8 without a byte order mark.
   if (bytes[0] !== 0xef && isUtf8(bytes)) return bytes.toString('utf8')
   try {
     return decodeText(bytes)

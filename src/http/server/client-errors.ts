@@ -4,19 +4,19 @@ import type { HttpErrorCode } from '../lib/errors.ts'
 import { errorJson, isConnectionError, JSON_TYPE } from '../lib/errors.ts'
 
 const ANSWERS: Readonly<Record<string, readonly [status: string, code: HttpErrorCode, message: string]>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'timeout', 'The request did not arrive in time.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'timeout', 'The request did not arrive in time. Send it again.'],
   HPE_HEADER_OVERFLOW: [
     '431 Request Header Fields Too Large',
     'headers_too_large',
-    'The address and headers of a request may take 16 KiB.',
+    'The URL and headers of the request have more than 16 KiB. Shorten them.',
   ],
 }
 const MALFORMED = ['400 Bad Request', 'bad_request', 'This is not a valid HTTP/1.1 request.'] as const
 
 /**
- * Answers on a connection whose bytes Node's HTTP parser refused, and closes it.
+ * Answers a request that Node's HTTP parser rejected, and closes the connection.
  *
- * @returns what happened, for a metric
+ * @returns the code of the error, for a metric
  */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): HttpErrorCode {
   if (isConnectionError(error) && error.code !== 'ERR_HTTP_REQUEST_TIMEOUT') {

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import { OPERATOR_PREFIX } from '../lib/private-routes.ts'
 
-/** Everything that the page of the API description loads is served by this node. */
+/** The page of the API description loads files only from this node. */
 const PAGE_POLICY = {
   'default-src': ["'self'"],
   'img-src': ["'self'", 'data:'],
@@ -14,7 +14,7 @@ const PAGE_POLICY = {
   'frame-ancestors': ["'self'"],
 }
 
-/** Describes all routes added after it: `/openapi.json` (OpenAPI 3.1), and `/docs` for people. */
+/** Adds a description of all routes that are added later: `/openapi.json` (OpenAPI 3.1), and `/docs` for people. */
 export async function installDocs(app: FastifyInstance, version: string): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -23,8 +23,8 @@ export async function installDocs(app: FastifyInstance, version: string): Promis
         title: 'avatar-kv',
         version,
         description:
-          'Signed key-value data of avatars. Version 2 is the native interface; version 1 is that of Next.ID, for its ' +
-          'clients as they are. Errors are JSON: `{"code","message"}`.',
+          'Signed key-value data of avatars. Version 2 is the native interface; version 1 serves unmodified clients of ' +
+          'Next.ID. Errors are JSON: `{"code","message"}`.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       tags: [
@@ -60,21 +60,21 @@ export async function installDocs(app: FastifyInstance, version: string): Promis
   )
 }
 
-/** Where the page of the API description is addressed without its folder, the plugin would answer with absolute links. */
+/** Addresses at which the plugin would answer with absolute links, and relative ones that replace them. */
 const RELATIVE_REDIRECTS: Readonly<Record<string, string>> = { '/docs': 'docs/', '/docs/static/index.html': '../' }
 
-/** Sends the reader to the same page by a relative address, which holds under a path of a reverse proxy. */
+/** Redirects to the same page by a relative address, which also works under a path of a reverse proxy. */
 function relativeRedirect(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
   const target = RELATIVE_REDIRECTS[request.url.split('?', 1)[0] ?? '']
   return target === undefined ? undefined : reply.redirect(target)
 }
 
-/** Relative to where the description was loaded from, so that it holds under a path of a reverse proxy. */
+/** Returns a server address relative to the description itself, which also works under a path of a reverse proxy. */
 function serversAt(url: string) {
   return [{ url, description: 'The node that serves this description' }]
 }
 
-/** `GET /v2/avatars/:avatar/records` is `getAvatarsByAvatarRecords`; version 1 has its number in the name. */
+/** Returns for example `getAvatarsByAvatarRecords` for `GET /v2/avatars/:avatar/records`; version 1 keeps its number. */
 function operationId(method: string | string[], url: string): string {
   const words = url
     .split('/')

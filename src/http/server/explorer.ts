@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import { sendError } from '../lib/errors.ts'
 
-/** What the build makes; a file of another kind is not served. */
+/** The types of the built files; files with other extensions are not served. */
 const TYPES: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',
   js: 'text/javascript; charset=utf-8',
@@ -15,15 +15,15 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 }
 
-/** Names in this folder hold a hash of the content, so that they never change. */
+/** File names in this folder contain a hash of the content, so the files never change. */
 const HASHED_FOLDER = 'assets'
 const IMMUTABLE = 'public, max-age=31536000, immutable'
 const ALWAYS_ASK = 'no-cache'
 
-/** Hosts that a page may compare with; more tell nothing more, and a header has its limits. */
+/** Hosts that a page may compare with, since they become part of a header. */
 const MAX_COMPARED_HOSTS = 8
 const MAX_HOST_LENGTH = 300
-/** Labels of a DNS name, an IPv4 or a bracketed IPv6 address, a port, and a path: nothing that could end a directive. */
+/** A URL of a DNS name, an IPv4 or a bracketed IPv6 address, with port and path, and no character that ends a directive. */
 const HOST =
   /^(?:https?:\/\/(?:[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?)(?:\/[a-z0-9._~%/-]*)?$/i
 
@@ -36,18 +36,23 @@ interface PageFile {
 }
 
 /**
- * Serves the explorer, read from a folder once, at `/`. A page there may run and load only what this node serves, and ask
- * only this node and the hosts that its address names: `/?host=https://other.example`. So a reader can compare this
- * host's answers with those of others, and the page still cannot tell anybody else what is read in it.
+ * Serves the explorer at `/`, from files that are read once. Its content security policy lets the page load scripts only from
+ * this node, and connect only to this node and to the hosts in its URL: `/?host=https://other.example`. So a reader can
+ * compare hosts, and the page cannot send data anywhere else.
  *
- * @param folder where the build put it; undefined, or without an `index.html`: `/` says how to build it
+ * @param folder of the built explorer; if undefined or without `index.html`, `/` answers how to build it
  */
 export function installExplorer(app: FastifyInstance, folder: string | undefined): void {
   const files = folder === undefined ? new Map<string, PageFile>() : readFiles(folder)
   const index = files.get('index.html')
   app.get('/', { schema: { hide: true } }, (request, reply) => {
     if (index === undefined) {
-      return sendError(reply, 404, 'not_found', 'The explorer is not built here: run `npm run build`, then restart.')
+      return sendError(
+        reply,
+        404,
+        'not_found',
+        'The explorer of this node is not built. Run `npm run build` and restart the node.',
+      )
     }
     reply.header('content-security-policy', contentPolicy(comparedHosts(request)))
     return send(request, reply, index)
@@ -58,7 +63,7 @@ export function installExplorer(app: FastifyInstance, folder: string | undefined
   }
 }
 
-/** @param hosts sources as a policy writes them */
+/** @param hosts as sources of a content security policy */
 function contentPolicy(hosts: readonly string[]): string {
   return [
     "default-src 'none'",
@@ -80,7 +85,7 @@ function comparedHosts({ url }: FastifyRequest): string[] {
   return [...new Set(sources)].slice(0, MAX_COMPARED_HOSTS)
 }
 
-/** A host as a source of the policy: below a path, everything under that path. Undefined where the text names no host. */
+/** Returns a host as a source of the policy, with everything below its path; undefined if the text is not a valid host. */
 function sourceOf(host: string): string | undefined {
   if (host.length > MAX_HOST_LENGTH || !HOST.test(host) || !URL.canParse(host)) return undefined
   const { origin, pathname } = new URL(host)
@@ -107,7 +112,7 @@ function readFiles(folder: string): Map<string, PageFile> {
     const type = TYPES[name.slice(name.lastIndexOf('.') + 1)]
     if (type === undefined) continue
     const bytes = readFileSync(join(folder, name))
-    // Weak: the same for the compressed bytes.
+    // Weak, because plain and compressed answers share it.
     const etag = `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
     const cacheControl = name.startsWith(`${HASHED_FOLDER}/`) ? IMMUTABLE : ALWAYS_ASK
     files.set(name, { bytes, gzipped: gzipSync(bytes), type, etag, cacheControl })

@@ -6,12 +6,12 @@ import type { AvatarNames } from '../lib/avatar-names.ts'
 import { HttpError } from '../lib/errors.ts'
 import { AVATAR_ROUTE } from '../answers/view-answer.ts'
 
-/** Routes whose query names avatars. */
+/** Routes with avatars in their query. */
 const QUERIED: ReadonlySet<string> = new Set(['/v2/archives', '/v2/events'])
 
 /**
- * Answers reads of avatars that are not hosted: 404 `not_hosted` or `blocked`, with where they live as far as that is known.
- * To be called before any route is added.
+ * Answers reads of avatars that are not hosted with 404 `not_hosted` or `blocked` and their known homes. Call it before any
+ * route is added.
  */
 export function installHostingGate(
   app: FastifyInstance,

@@ -12,7 +12,7 @@ export interface Listened {
   readonly port: number
 }
 
-/** The addresses of a host name, as `lookup` of `node:dns/promises` returns them with `all`. */
+/** Returns the addresses of a host name, as `lookup` of `node:dns/promises` does with `all`. */
 export type LookupAll = (host: string) => Promise<readonly Pick<LookupAddress, 'address'>[]>
 
 export interface Listening {
@@ -22,7 +22,7 @@ export interface Listening {
   close(): Promise<void>
 }
 
-/** One of the addresses that were asked for cannot be listened on; `cause` is the error of the system. */
+/** The server cannot listen on one of its addresses; `cause` is the error of the system. */
 export class ListenError extends Error {
   override readonly name = 'ListenError'
   readonly address: Listened
@@ -33,18 +33,18 @@ export class ListenError extends Error {
   }
 }
 
-/** Times that another free port is tried, where port 0 was asked for and the port is taken on another address. */
+/** Attempts with port 0: the free port of the first address may be taken on another one. */
 const FREE_PORT_ATTEMPTS = 10
 
 const lookupAll: LookupAll = (host) => systemLookup(host, { all: true })
 
 /**
  * Listens on every address of a host name, on one port: `localhost` is 127.0.0.1 and ::1 on many machines. All connections
- * go to one server, so its limits hold over all addresses. An IP address stands for itself; `::` takes IPv4 too.
+ * go to one server, so its limits apply to all addresses together. `::` accepts IPv4 too.
  *
- * @param port 0: a free one, the same on all addresses
- * @throws ListenError where it cannot listen on one of them; then it listens on none. The error of the look-up, where the
- *   name has no address.
+ * @param port 0 chooses a free port, the same on all addresses
+ * @throws ListenError if it cannot listen on one address; then it listens on none. The error of the look-up if the name has
+ *   no address.
  */
 export async function listenOnAll(
   server: HttpServer,
@@ -69,7 +69,7 @@ export async function listenOnAll(
   }
 }
 
-/** A server whose connections are `server`'s; the options are those of an HTTP server of Node. */
+/** Returns a server that passes its connections to `server`, with the options that Node's HTTP servers use. */
 function forwardingTo(server: HttpServer): Server {
   return createServer({ allowHalfOpen: true, noDelay: true }, (socket) => server.emit('connection', socket))
 }

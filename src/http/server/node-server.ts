@@ -9,14 +9,14 @@ import type { ClientAddresses } from '../lib/client-address.ts'
 import { answerClientError } from './client-errors.ts'
 import type { HttpLimits } from '../lib/limits.ts'
 
-/** How often Node looks for requests that take too long, in ms: how far beyond their timeout they may go. */
+/** How often Node looks for late requests, and so how far they can exceed their timeout. */
 const TIMEOUT_CHECK_MS = 5000
 
 /**
- * The server below the framework, with its bounds on connections and time.
+ * Creates the HTTP server below the framework, with limits on connections and time.
  *
- * @param shortcut sees each request first; where it returns true, it has answered
- * @param longRequests connections whose request may take longer than `requestTimeoutMs`: the code that adds one bounds it
+ * @param shortcut gets each request first; returns true if it has answered
+ * @param longRequests connections whose request may exceed `requestTimeoutMs`; the code that adds one bounds it
  */
 export function createNodeServer(
   handler: RequestListener,
@@ -28,7 +28,7 @@ export function createNodeServer(
     metrics,
   }: {
     readonly longRequests: WeakSet<Socket>
-    /** Filled with connections whose fault is counted. */
+    /** This server adds the connections whose fault it has counted. */
     readonly faulty: WeakSet<Socket>
     readonly clients: Pick<ClientAddresses, 'ofSocket'>
     readonly metrics: Pick<Metrics, 'stranger' | 'counter'>
@@ -48,13 +48,13 @@ export function createNodeServer(
       place?.mark('busy')
       response.on('close', () => place?.mark('idle'))
       if (shortcut(request, response)) return
-      // Bodies are what their route takes, whatever this says; the framework would refuse what is malformed.
+      // The route decides what a body is. The framework would reject a malformed content type.
       if (request.headers['content-type'] !== undefined) request.headers['content-type'] = 'application/octet-stream'
       handler(request, response)
     },
   )
   const connections = new Shares(limits.connections)
-  const help = 'Connections closed because a host with fewer of them needed a place.'
+  const help = 'Idle connections closed to make room for a host that has fewer of them.'
   metrics.counter('http_connections_evicted_total', help, () => connections.evicted)
   server.on('connection', (socket) => {
     const place = connections.take(clients.ofSocket(socket), 1, () => socket.destroy())
@@ -63,7 +63,7 @@ export function createNodeServer(
       socket.destroy()
       return
     }
-    // Until it has sent the headers of a request.
+    // A connection is idle until the headers of a request have arrived.
     place.mark('idle')
     places.set(socket, place)
     socket.once('close', () => place.release())

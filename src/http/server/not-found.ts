@@ -3,15 +3,15 @@ import type { FastifyInstance } from 'fastify'
 import { sendError } from '../lib/errors.ts'
 
 /**
- * Answers what no route takes: 405 with `Allow` where the address exists for other methods (RFC 9110, 15.5.6), else 404.
- * To be called before any route is added.
+ * Answers requests without a route: 405 with `Allow` if the address exists for other methods (RFC 9110, 15.5.6), else 404.
+ * Call it before any route is added.
  */
 export function installNotFound(app: FastifyInstance): void {
   const methodsOf = new Map<string, Set<string>>()
   const patterns: { matches: RegExp; methods: Set<string> }[] = []
 
   app.addHook('onRoute', ({ url, method }) => {
-    // The preflight route of @fastify/cors matches every address and says nothing about what exists.
+    // The preflight route of @fastify/cors matches every address, existing or not.
     if (url === '*' || url === '/*') return
     let methods = methodsOf.get(url)
     if (methods === undefined) {
@@ -26,14 +26,24 @@ export function installNotFound(app: FastifyInstance): void {
     const path = request.url.split('?', 1)[0] ?? ''
     const found = patterns.find(({ matches }) => matches.test(path))
     if (found === undefined || found.methods.has(request.method)) {
-      return sendError(reply, 404, 'not_found', 'There is nothing at this address; /docs lists what there is.')
+      return sendError(
+        reply,
+        404,
+        'not_found',
+        'This node has nothing at this address. /docs lists the calls that exist.',
+      )
     }
     const allow = [...found.methods].toSorted().join(', ')
-    return sendError(reply.header('allow', allow), 405, 'method_not_allowed', `This address takes ${allow}.`)
+    return sendError(
+      reply.header('allow', allow),
+      405,
+      'method_not_allowed',
+      `This address does not accept ${request.method}. Use ${allow}.`,
+    )
   })
 }
 
-/** `/v2/avatars/:avatar` as a regular expression; fastify's own matcher cannot be asked which methods an address has. */
+/** Converts a pattern such as `/v2/avatars/:avatar`; fastify's own router cannot list the methods of an address. */
 function patternOf(url: string): RegExp {
   const source = url
     .split('/')

@@ -5,12 +5,12 @@ import type { ShareLimits } from '../../shares/types.ts'
 import type { ClientAddresses } from '../lib/client-address.ts'
 import { HttpError } from '../lib/errors.ts'
 
-/** Seconds after which a client that found no place may try again. */
+/** Seconds after which a refused client may retry. */
 const BUSY_RETRY_S = '1'
 
 /**
- * Bounds the requests that are handled at the same time, by client: behind a reverse proxy the connections are the proxy's,
- * and so is their share. Call it before routes are added.
+ * Limits the requests that are handled at the same time, for each client. Limits on connections do not do that behind a
+ * reverse proxy, which owns them all. Call it before routes are added.
  */
 export function installRequestShares(
   app: FastifyInstance,
@@ -22,8 +22,12 @@ export function installRequestShares(
     if (typeof place === 'string') {
       const [status, code, message] =
         place === 'full'
-          ? ([503, 'busy', `The node handles as many requests as it can. Try again in ${BUSY_RETRY_S} s.`] as const)
-          : ([429, 'too_many_requests', 'Your address has too many requests open. Wait for their answers.'] as const)
+          ? ([
+              503,
+              'busy',
+              `The node already handles as many requests as it can. Try again in ${BUSY_RETRY_S} s.`,
+            ] as const)
+          : ([429, 'too_many_requests', 'Your address has too many open requests. Wait for their answers.'] as const)
       return done(new HttpError(status, code, message, { 'retry-after': BUSY_RETRY_S }))
     }
     reply.raw.on('close', () => place.release())

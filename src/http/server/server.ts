@@ -47,12 +47,12 @@ import { createViewShortcut } from '../answers/view-answer.ts'
 import { createViewCache } from '../answers/view-cache.ts'
 
 export interface HttpComponents {
-  /** What is held; of it only what is hosted may be shown. */
+  /** The records of hosted avatars. */
   readonly store: StoreReader
-  /** All that is held, hosted or not: for the operator's backup alone. */
-  readonly kept: Pick<StoreReader, 'epoch' | 'exportMoment'>
+  /** All records, of hosted avatars or not: only for the operator's backup. */
+  readonly fullStore: Pick<StoreReader, 'epoch' | 'exportMoment'>
   readonly hosting: HostingRules & OperatorApi
-  /** Where owners ask. */
+  /** Handles the statements of owners. */
   readonly ownerRequests: OwnerRequests
   readonly ingest: Ingest
   readonly network: ShownNetwork
@@ -64,21 +64,21 @@ export interface HttpComponents {
 }
 
 export interface HttpOptions {
-  /** Address to listen on, such as `127.0.0.1` or `::1`, or a host name: then on every address that it has. */
+  /** Address to listen on, such as `127.0.0.1` or `::1`, or a host name, which stands for all its addresses. */
   readonly host: string
-  /** 0 takes any free port. */
+  /** 0 chooses a free port. */
   readonly port: number
   /** Reverse proxies that name their clients, as `createNetworkList` takes them. */
   readonly trustedProxies: readonly string[]
-  /** Name of the network whose records are taken. */
+  /** Name of the network whose records the node accepts. */
   readonly network: string
   /** Version of this software. */
   readonly version: string
   /** Name of the engine that verifies signatures, shown in the status. */
   readonly engine?: string
-  /** What the operator shows to be let in, 64 hex digits. Default: nobody is the operator. */
+  /** The operator's token, 64 hex digits. Default: operator routes reject every request. */
   readonly operatorToken?: string
-  /** Folder of the built explorer. Default: there is none. */
+  /** Folder of the built explorer. Default: no explorer. */
   readonly explorer?: string
   /** Default: `DEFAULT_LIMITS`. */
   readonly limits?: Partial<HttpLimits>
@@ -87,20 +87,20 @@ export interface HttpOptions {
 }
 
 export interface HttpServer {
-  /** Listens on all addresses of `host`. Rejects with a `ListenError` if it cannot listen on one of them. */
+  /** Listens on all addresses of `host`. @throws ListenError if it cannot listen on one of them */
   start(): Promise<void>
-  /** Ends event streams, lets answers under way finish for a moment, closes all connections. */
+  /** Ends event streams, waits up to `stopGraceMs` for unfinished answers, and closes all connections. */
   stop(): Promise<void>
-  /** Where it listens: one address, or all those of a host name. Empty before `start`. */
+  /** The addresses that the server listens on. Empty before `start`. */
   addresses(): readonly Listened[]
 }
 
-/** How often a server that stops looks for connections that have nothing more to say, in ms. */
+/** How often a stopping server closes connections that have become idle. */
 const IDLE_SWEEP_MS = 20
 
-/** The HTTP interface of a node, version 1 and 2 (docs/protocol.md, "HTTP"). */
+/** Creates the HTTP interface of a node, versions 1 and 2 (docs/protocol.md, "HTTP"). */
 export async function createHttpServer(components: HttpComponents, options: HttpOptions): Promise<HttpServer> {
-  const { store, kept, hosting, ownerRequests, ingest, network, signer, environment, metrics } = components
+  const { store, fullStore, hosting, ownerRequests, ingest, network, signer, environment, metrics } = components
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const logger = components.logger.child({ part: 'http' })
   const clients = createClientAddresses(options.trustedProxies)
@@ -111,10 +111,10 @@ export async function createHttpServer(components: HttpComponents, options: Http
   })
   const { clock, timers } = environment
   const budget = createOutputBudget({ clock, timers, metrics, clients }, limits.output)
-  metrics.gauge('http_output_bytes', 'Room held by HTTP answers that wait for their readers.', () => budget.bytes())
+  metrics.gauge('http_output_bytes', 'Memory of HTTP answers that wait for their readers.', () => budget.bytes())
   const answers = createJsonAnswers({ budget, environment, metrics, logger }, limits)
-  const served: Pick<typeof views, 'peek'> = {
-    // Any text: one that is no avatar is in no list and in no cache.
+  const hostedViews: Pick<typeof views, 'peek'> = {
+    // The text may be no avatar at all; then it is neither listed nor cached.
     peek: (text) => (hosting.hosts(text as Avatar) ? views.peek(text) : undefined),
   }
   const streams = createEventStreams({ store, environment, logger }, limits)
@@ -128,15 +128,15 @@ export async function createHttpServer(components: HttpComponents, options: Http
     serverFactory: (handler) =>
       createNodeServer(
         handler,
-        createViewShortcut(served, budget, metrics),
+        createViewShortcut(hostedViews, budget, metrics),
         { longRequests, faulty, clients, metrics },
         limits,
       ),
     return503OnClosing: false,
-    // The server below answers what is no HTTP, and what comes too late.
+    // `createNodeServer` answers requests that are malformed or late.
     clientErrorHandler: () => undefined,
     routerOptions: { maxParamLength: PATH_SEGMENT_LENGTH },
-    // Addresses that cannot be read: they meet no route, and so no hook.
+    // For malformed URLs, which reach no route and so no hook.
     frameworkErrors: (error, _request, reply) => {
       reply.header('access-control-allow-origin', '*').header('x-content-type-options', 'nosniff')
       metrics.stranger('http', 'bad_request')
@@ -144,7 +144,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
     },
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
-  // The response schemas describe; they do not decide what is sent.
+  // The response schemas only describe the answers.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   installNoSniffing(app)
   installRequestShares(app, { clients, limits: limits.requests })
@@ -178,10 +178,13 @@ export async function createHttpServer(components: HttpComponents, options: Http
     { store, ingest, names, environment, metrics, logger, longRequests, clients },
     { network: options.network, limits },
   )
-  metrics.gauge('archive_streams', 'Archives on their way in or out by HTTP.', () => archives.count())
+  metrics.gauge('archive_streams', 'Archives that are being sent or received by HTTP.', () => archives.count())
   await app.register(archives.routes)
   const { network: name, version } = options
-  const backups = createBackupRoutes({ store: kept, environment, metrics, logger }, { network: name, version, limits })
+  const backups = createBackupRoutes(
+    { store: fullStore, environment, metrics, logger },
+    { network: name, version, limits },
+  )
   await app.register(backups.routes)
   await app.register(
     v2NodeRoutes(
@@ -203,7 +206,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
       forgetViews()
       const { timers } = environment
       const cancelGrace = timers.after(limits.stopGraceMs, () => app.server.closeAllConnections())
-      // Connections whose answer was under way become idle only now; Node would keep those open for the next request.
+      // Connections become idle when their last answer ends; Node would keep them open for the next request.
       const sweep = () => {
         app.server.closeIdleConnections()
         cancelSweep = timers.after(IDLE_SWEEP_MS, sweep)
@@ -219,7 +222,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
   }
 }
 
-/** Reports every answer by route, method and status; a stream of events is no answer with a duration. */
+/** Counts every answer by route, method and status, except event streams, whose duration says nothing. */
 function countAnswers(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onRoute', (route) => {
     const { url } = route
@@ -231,14 +234,14 @@ function countAnswers(app: FastifyInstance, metrics: Metrics): void {
   })
 }
 
-/** Answers of the framework from this size on, in bytes, count against the output budget. */
+/** Answers of the framework count against the output budget from this size on. */
 const WATCHED_BYTES = 16 * 1024
 
-/** Counts what readers leave of the answers that the framework sends in one piece. */
+/** Counts the unsent bytes of answers that the framework sends in one piece. */
 function watchAnswers(app: FastifyInstance, budget: Pick<OutputBudget, 'watch'>): void {
   app.addHook('onSend', (request, reply, payload, done) => {
     const isLarge = (typeof payload === 'string' || payload instanceof Buffer) && payload.length >= WATCHED_BYTES
-    // Once it is written.
+    // Fastify writes the answer after this hook.
     if (isLarge) setImmediate(() => budget.watch(request.raw, reply.raw))
     done()
   })

@@ -5,8 +5,8 @@ import { Compile } from 'typebox/compile'
 const INTEGER = /^-?\d{1,15}$/
 
 /**
- * Compiles a TypeBox schema into fastify's check of one part of a request. Bodies are taken as they are; in queries and
- * paths, which are text, a property that the schema calls an integer is read as one.
+ * Compiles a TypeBox schema into a validator of one part of a request. Queries and paths are text, so there a property that
+ * the schema declares as an integer is converted first.
  */
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const check = Compile(schema)

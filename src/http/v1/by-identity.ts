@@ -2,15 +2,15 @@ import type { JsonMoment, StoreReader } from '../../store/types.ts'
 import type { AvatarNames } from '../lib/avatar-names.ts'
 import { BY_IDENTITY_BYTES, BY_IDENTITY_VALUES } from '../lib/limits.ts'
 
-/** A content up to this size is read once and kept; a larger one is read twice, first to know its size. */
-const KEPT_BYTES = 64 * 1024
+/** A content up to this size is buffered; a larger one is read twice, first to measure it. */
+const BUFFERED_BYTES = 64 * 1024
 
 interface Components {
   readonly store: Pick<StoreReader, 'claims' | 'openContent'>
   readonly names: Pick<AvatarNames, 'uncompressed'>
 }
 
-/** The answer of `GET /v1/kv/by_identity` as JSON text. It ends at the first content beyond the bound, which is not read on. */
+/** Yields the answer of `GET /v1/kv/by_identity` as JSON text. Ends before the first content that would exceed its limit. */
 export async function* claimedValues(
   { store, names }: Components,
   platform: string,
@@ -23,13 +23,13 @@ export async function* claimedValues(
     const content = await store.openContent(avatar, platform, identity)
     if (content === undefined) continue
     try {
-      // The first is shown whatever its size is: the answer would be empty.
+      // The first content is always shown, since the answer would be empty without it.
       const room = count === 0 ? Infinity : BY_IDENTITY_BYTES - bytes
       const measured = await measure(content, room)
       if (measured === undefined) break
       yield Buffer.from(`${count === 0 ? '' : ','}{"avatar":${JSON.stringify(names.uncompressed(avatar))},"content":`)
-      if (measured.kept === undefined) yield* content.read()
-      else yield* measured.kept
+      if (measured.buffered === undefined) yield* content.read()
+      else yield* measured.buffered
       yield Buffer.from('}')
       count += 1
       bytes += measured.bytes
@@ -40,18 +40,18 @@ export async function* claimedValues(
   yield Buffer.from(']}')
 }
 
-/** The size of a text, and a small text itself; undefined for one that is larger than `most` bytes. */
+/** Returns the size of a text, and the text itself if it is small; undefined for a text of more than `most` bytes. */
 async function measure(
   content: JsonMoment,
   most: number,
-): Promise<{ readonly bytes: number; readonly kept: readonly Uint8Array[] | undefined } | undefined> {
-  const kept: Uint8Array[] = []
+): Promise<{ readonly bytes: number; readonly buffered: readonly Uint8Array[] | undefined } | undefined> {
+  const buffered: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of content.read()) {
     bytes += chunk.length
     if (bytes > most) return undefined
-    if (bytes <= KEPT_BYTES) kept.push(chunk)
-    else kept.length = 0
+    if (bytes <= BUFFERED_BYTES) buffered.push(chunk)
+    else buffered.length = 0
   }
-  return { bytes, kept: bytes <= KEPT_BYTES ? kept : undefined }
+  return { bytes, buffered: bytes <= BUFFERED_BYTES ? buffered : undefined }
 }

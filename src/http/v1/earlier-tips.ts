@@ -1,40 +1,40 @@
-/** What a record cited that was built here some time ago: found in the store, without a memory of its own. */
+/** Finds in the store which records a payload cites that this node built earlier and no longer remembers. */
 import { compareCitations } from '../../record/order.ts'
 import { readVerifiedPayload } from '../../record/payload.ts'
 import type { Avatar, Citation, RecordId } from '../../record/types.ts'
 import type { StoreReader } from '../../store/types.ts'
 
-/** Records that are looked at for one answer: those that came since, and those beside what they cite. */
+/** Records read for one answer: those that arrived since, and neighbours of the records that they cite. */
 const MAX_RECORDS = 512
-/** Payload bytes that are parsed for one answer: some 20 ms of work, whatever an avatar has stored. */
+/** Payload bytes parsed for one answer: about 20 ms of work, however much an avatar has stored. */
 const MAX_BYTES = 4 * 1024 * 1024
 const PAGE_RECORDS = 64
-/** No id is greater. */
+/** The greatest possible id. */
 const GREATEST_ID: RecordId = `0x${'f'.repeat(64)}`
 
 type Store = Pick<StoreReader, 'summary' | 'history'>
 
-/** Of a stored record what tells tips. */
+/** The facts of a stored record that decide what the tips were. */
 interface Found extends Citation {
   readonly uuid: string
   readonly createdAt: number
-  /** Of a patch. */
+  /** The citations of a patch; empty for other types. */
   readonly prev: readonly Citation[]
   readonly isPatch: boolean
   readonly isVisible: boolean
 }
 
-/** What may still be looked at. */
+/** What may still be read. */
 interface Budget {
   records: number
   bytes: number
 }
 
 /**
- * The citations of a patch: those that it has, where it is stored; else the tips that the avatar had before it got records
- * with this counter or a greater one; else the tips of now.
+ * Returns the citations of a patch. If the patch is stored, those that it has. Otherwise the tips that the avatar had before it
+ * got records with this counter or a greater one; if they cannot be found within the limits, the current tips.
  *
- * @param wanted.counter as its uuid says; one that makes no sense is as good as none
+ * @param wanted.counter the counter in the uuid; an impossible value is ignored
  */
 export async function findCitations(
   store: Store,
@@ -46,24 +46,24 @@ export async function findCitations(
   if (summary === undefined) return []
   if (counter < 1 || counter > createdAt || summary.head < counter) return summary.tips
   const budget: Budget = { records: MAX_RECORDS, bytes: MAX_BYTES }
-  const places: Citation[] = [...summary.tips]
+  const candidates: Citation[] = [...summary.tips]
   for await (const found of recordsFrom(store, avatar, counter, budget)) {
     if (found.isPatch && found.uuid === uuid && found.createdAt === createdAt) return found.prev
-    places.push(...found.prev)
+    candidates.push(...found.prev)
   }
-  const tips = await tipsBelow(store, avatar, counter, places, budget)
+  const tips = await tipsBelow(store, avatar, counter, candidates, budget)
   return budget.records > 0 && budget.bytes > 0 ? tips : summary.tips
 }
 
-/** Of places that may have been tips, those that no visible record below a counter cites. */
+/** Returns those candidates that no visible record below a counter cites. */
 async function tipsBelow(
   store: Store,
   avatar: Avatar,
   counter: number,
-  places: readonly Citation[],
+  candidates: readonly Citation[],
   budget: Budget,
 ): Promise<Citation[]> {
-  const tips = new Map(places.filter((each) => each.counter < counter).map((each) => [each.id, each]))
+  const tips = new Map(candidates.filter((each) => each.counter < counter).map((each) => [each.id, each]))
   const least = Math.min(...[...tips.values()].map((each) => each.counter))
   if (tips.size > 0) {
     for await (const found of recordsFrom(store, avatar, least, budget)) {
@@ -74,7 +74,7 @@ async function tipsBelow(
   return [...tips.values()].sort(compareCitations)
 }
 
-/** Records from one counter on, in order, as long as the budget lasts. */
+/** Yields records from a counter on, in order, until the budget is used up. */
 async function* recordsFrom(store: Store, avatar: Avatar, from: number, budget: Budget): AsyncGenerator<Found> {
   let after: Citation = { counter: from - 1, id: GREATEST_ID }
   for (;;) {

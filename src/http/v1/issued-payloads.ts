@@ -10,7 +10,7 @@ import type { StoreReader } from '../../store/types.ts'
 import { findCitations } from './earlier-tips.ts'
 import { ISSUED_PAYLOAD_MS } from '../lib/limits.ts'
 
-/** What a client asks to sign. */
+/** A write that a client wants to sign. */
 export interface Draft {
   readonly avatar: Avatar
   readonly platform: string
@@ -27,35 +27,37 @@ export interface IssuedPayload {
 
 export interface Recalled {
   readonly payload: Uint8Array
-  /** Whether this node remembers to have issued these very bytes. */
+  /** Whether this node remembers that it issued exactly these bytes. */
   readonly issued: boolean
 }
 
 export interface IssuedPayloads {
-  /** Builds a payload on the tips of the avatar. Nothing is reserved. Throws RecordError where the draft breaks a rule. */
+  /** Builds a payload on the tips of the avatar. Reserves nothing. @throws RecordError if the draft breaks a rule */
   issue(draft: Draft): Promise<IssuedPayload>
   /**
-   * The payload that a client which echoes `uuid` and `createdAt` has signed: the one that this node remembers, or that it has
-   * stored, or else one built on what the avatar's tips were. Throws RecordError as `issue` does.
+   * Returns the payload that a client has signed, from the `uuid` and `createdAt` that it sends back: a remembered or a stored
+   * one, or else one built on the avatar's earlier tips.
+   *
+   * @throws RecordError if the draft breaks a rule
    */
   recall(draft: Draft, uuid: string, createdAt: number): Promise<Recalled>
 }
 
-/** Of the payload only what its client will not send again. */
-interface Memory {
+/** The part of a payload that its client does not send back. */
+interface Remembered {
   readonly avatar: Avatar
   readonly prev: readonly Citation[]
   readonly hash: string
 }
 
-/** What a memory takes, in bytes: its key, hash, bookkeeping, and each citation. Measured generously. */
-const MEMORY_BYTES = 512
+/** Memory of an entry (key, hash, bookkeeping) and of each citation, rounded up. */
+const ENTRY_BYTES = 512
 const CITATION_BYTES = 160
 
 /**
- * Payloads for clients that sign blindly and send back their own part of what they signed (version 1). What such a client does
- * not send back, the citations, is remembered for an hour. After that, or after a restart, it is found in the store: the uuid
- * tells the record's counter (see `makeUuid`).
+ * Issues payloads to version 1 clients, which sign a text that the node builds and send back only their own part of it. The
+ * citations, which they do not send back, are remembered for an hour. After that, or after a restart, they are found in the
+ * store with the help of the counter in the uuid (see `makeUuid`).
  */
 export function createIssuedPayloads(
   {
@@ -64,10 +66,10 @@ export function createIssuedPayloads(
   }: { readonly store: Pick<StoreReader, 'summary' | 'history'>; readonly environment: Environment },
   options: { readonly network: string; readonly maxPayloads: number; readonly maxBytes: number },
 ): IssuedPayloads {
-  const memories = new LRUCache<string, Memory>({
+  const remembered = new LRUCache<string, Remembered>({
     max: options.maxPayloads,
     maxSize: options.maxBytes,
-    sizeCalculation: ({ prev }) => MEMORY_BYTES + prev.length * CITATION_BYTES,
+    sizeCalculation: ({ prev }) => ENTRY_BYTES + prev.length * CITATION_BYTES,
     ttl: ISSUED_PAYLOAD_MS,
     perf: environment.clock,
   })
@@ -82,14 +84,14 @@ export function createIssuedPayloads(
       const uuid = makeUuid(environment, (prev.at(-1)?.counter ?? 0) + 1)
       const createdAt = Math.floor(environment.clock.now() / 1000)
       const payload = build(draft, prev, createdAt, uuid)
-      memories.set(uuid, { avatar: draft.avatar, prev, hash: hash(payload) })
+      remembered.set(uuid, { avatar: draft.avatar, prev, hash: hash(payload) })
       return { uuid, createdAt, payload }
     },
     async recall(draft, uuid, createdAt) {
-      const memory = memories.get(uuid)
+      const memory = remembered.get(uuid)
       if (memory?.avatar === draft.avatar) {
         const payload = build(draft, memory.prev, createdAt, uuid)
-        // Other bytes: the client did not send what it had asked to sign here, and may have asked elsewhere.
+        // Other bytes: the client sent another write than the one issued here; another node may have issued it.
         if (hash(payload) === memory.hash) return { payload, issued: true }
       }
       const prev = await findCitations(store, draft.avatar, { uuid, createdAt, counter: counterOf(uuid) })
@@ -102,10 +104,10 @@ function hash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('base64')
 }
 
-/** Hex digits at the beginning of a uuid that hold the counter: 48 bits, far above any counter, which is at most the time. */
+/** Hex digits at the beginning of a uuid that hold the counter: 48 bits, enough since a counter is at most Unix seconds. */
 const COUNTER_DIGITS = 12
 
-/** A uuid (RFC 9562, version 4) of which the first 48 bits are a record's counter and 74 are random. */
+/** Returns a uuid (RFC 9562, version 4) whose first 48 bits are a record's counter; 74 bits are random. */
 function makeUuid({ random }: Environment, counter: number): string {
   const bytes = Buffer.from(random.bytes(16))
   bytes.writeUIntBE(counter, 0, COUNTER_DIGITS / 2)

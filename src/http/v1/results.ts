@@ -1,10 +1,10 @@
 import type { IngestResult } from '../../ingest/types.ts'
 import { ResultError } from '../lib/errors.ts'
 
-/** When a refused record may be offered again, in seconds: what refuses it changes with the clock or with other records. */
+/** Seconds after which to retry a refused record: the reason passes with time or with other records. */
 const REFUSED_RETRY_S = 60
 
-/** The answer to a call that writes one record, where that record was not stored. */
+/** Returns the answer to a call that writes one record, if the record was not stored. */
 export function errorOfResult({ status, code, message, retry }: IngestResult): ResultError {
   const explained = (fallback: string) => message ?? fallback
   switch (status) {
@@ -14,20 +14,21 @@ export function errorOfResult({ status, code, message, retry }: IngestResult): R
       return new ResultError(
         409,
         'superseded',
-        'A snapshot has replaced what this write was built on. Request a new payload and sign that.',
+        'A snapshot has replaced the records that this write was built on. Request a new payload and sign it.',
       )
     case 'pending':
       return new ResultError(
         409,
         'pending',
-        'The write is kept but not visible: this node lacks records that it was built on, and is looking for them.',
+        'The write is stored but not visible yet: this node lacks records that the write was built on and asks other ' +
+          'nodes for them. Read again later.',
       )
     case 'refused': {
-      const text = explained('This node does not take the record.')
+      const text = explained('This node does not accept the record.')
       if (retry !== true) return new ResultError(403, code ?? 'refused', text)
       return new ResultError(503, code ?? 'refused', text, { 'retry-after': String(REFUSED_RETRY_S) })
     }
     default:
-      throw new Error(`a record with the status ${status} is no error`)
+      throw new Error(`The status ${status} of a record is not an error.`)
   }
 }

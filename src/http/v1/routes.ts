@@ -43,8 +43,8 @@ export interface V1Components {
 }
 
 /**
- * Version 1, the contract of Next.ID's KV server, for its clients as they are (docs/protocol.md, "HTTP"). They send JSON
- * under any content type, call an avatar `persona`, and sign what the node hands them.
+ * Version 1: the API of Next.ID's KV server, for its unmodified clients (docs/protocol.md, "HTTP"). These clients send JSON
+ * with any content type, call an avatar `persona`, and sign a text that the node builds.
  */
 export function v1Routes(
   { store, views, answers, ingest, names, environment, clients }: V1Components,
@@ -64,7 +64,7 @@ export function v1Routes(
     request: FastifyRequest,
     reply: FastifyReply,
     avatar: Avatar,
-    answer: Pick<JsonAnswer<JsonMoment>, 'status' | 'place'> = {},
+    answer: Pick<JsonAnswer<JsonMoment>, 'status' | 'slot'> = {},
   ): Promise<FastifyReply> {
     const key = JSON.stringify(names.uncompressed(avatar))
     const before = `{"persona":${key},"avatar":${key},"proofs":`
@@ -82,11 +82,11 @@ export function v1Routes(
     return { avatar, platform: body.platform, identity, patch: body.patch }
   }
 
-  /** @throws RecordError `invalid_avatar`; HttpError `invalid_request` without any */
+  /** @throws RecordError `invalid_avatar`; HttpError `invalid_request` if both are missing */
   function avatarOf(avatar: string | null | undefined, persona: string | null | undefined): Avatar {
     const text = avatar ?? persona
     if (text === null || text === undefined) {
-      throw new HttpError(400, 'invalid_request', 'Say whose data: avatar (or persona) is required.')
+      throw new HttpError(400, 'invalid_request', 'The member avatar (or persona) is missing. Add it.')
     }
     return names.parse(text)
   }
@@ -164,27 +164,27 @@ export function v1Routes(
         const signature = parseSignature(body.signature)
         const recalled = await issued.recall(draft, body.uuid.toLowerCase(), Number(body.created_at))
         const known = (await store.summary(draft.avatar))?.bytes ?? 0
-        // Before the write: afterwards it would be on disk, and the answer would say that the node was busy.
-        const place = await answers.reserve(request, known + recalled.payload.length)
+        // Reserve before the write: otherwise a stored write could be answered with `busy`.
+        const slot = await answers.reserve(request, known + recalled.payload.length)
         const source = clients.ofRequest(request.raw)
         try {
           const [result] = await ingest.submit([{ payload: recalled.payload, signature }], { origin: 'http', source })
-          if (result === undefined) throw new Error('ingest gave no result')
+          if (result === undefined) throw new Error('Ingest returned no result.')
           if (result.status === 'stored' || (await isVisibleAlready(result))) {
             return await sendKv(request, reply, draft.avatar, {
               status: 201,
-              ...(place === undefined ? {} : { place }),
+              ...(slot === undefined ? {} : { slot }),
             })
           }
           if (result.status === 'invalid' && !recalled.issued) throw payloadUnknown()
           throw errorOfResult(result.status === 'duplicate' ? { ...result, status: 'pending' } : result)
         } finally {
-          place?.leave()
+          slot?.release()
         }
       },
     )
 
-    /** Whether a write is here from before, and does not wait for others. */
+    /** Whether an earlier call stored this write and it is visible. */
     async function isVisibleAlready({ id, status }: IngestResult): Promise<boolean> {
       if (status !== 'duplicate' || id === null) return false
       return (await store.record(id))?.status !== 'pending'
@@ -198,8 +198,8 @@ function payloadUnknown(): HttpError {
   return new HttpError(
     400,
     'payload_unknown',
-    'The signature does not fit what this node knows of the payload: it was issued too long ago or by another node, ' +
-      'or avatar, platform, identity, patch, uuid or created_at are not those it was issued for. ' +
-      'Request a new one with POST /v1/kv/payload, sign its sign_payload as it is, and send the same members again.',
+    'The signature does not match the payload as this node knows it. Either the payload was issued too long ago or by ' +
+      'another node, or avatar, platform, identity, patch, uuid or created_at differ from those it was issued for. ' +
+      'Request a new payload with POST /v1/kv/payload, sign its sign_payload unchanged, and send the same members again.',
   )
 }

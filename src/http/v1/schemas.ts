@@ -3,7 +3,7 @@ import type { Static } from 'typebox'
 
 import { AnyJsonObject, AvatarText, IdentityText, object, PlatformText } from '../lib/schemas.ts'
 
-/** `null` counts as absent, as it did for the servers that these clients were written against. */
+/** `null` counts as missing, as on the original servers of these clients. */
 const OptionalAvatar = Type.Optional(Type.Union([AvatarText, Type.Null()]))
 
 const subject = {

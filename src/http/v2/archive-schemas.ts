@@ -2,7 +2,7 @@ import Type from 'typebox'
 
 import { AvatarText, object } from '../lib/schemas.ts'
 
-/** As many as an address of 16 KiB can hold. */
+/** More do not fit into a URL of 16 KiB. */
 const MAX_AVATARS = 100
 
 const Flag = Type.Enum(['true', 'false'], { default: 'false' })

@@ -12,7 +12,7 @@ import type { Environment } from '../../platform/environment.ts'
 import type { Ingest } from '../../ingest/types.ts'
 import type { Logger, Metrics } from '../../observe/types.ts'
 import type { StoreReader } from '../../store/types.ts'
-import { createPlaces, whileAsked, whileSent } from './archive-places.ts'
+import { createArchiveSlots, whileAsked, whileSent } from './archive-slots.ts'
 import { receiveChunks, sendChunks } from '../answers/archive-streams.ts'
 import type { AvatarNames } from '../lib/avatar-names.ts'
 import type { ClientAddresses } from '../lib/client-address.ts'
@@ -24,15 +24,15 @@ import { ArchiveQuery, ImportAnswer } from './archive-schemas.ts'
 
 export interface ArchiveRoutes {
   readonly routes: FastifyPluginCallbackTypebox
-  /** Archives under way, in either direction. */
+  /** Current transfers, in both directions. */
   count(): number
-  /** Breaks off what is under way; resolves once nothing reads the store any more. */
+  /** Ends all transfers; resolves once none of them reads the store any more. */
   close(): Promise<void>
 }
 
-/** Bytes without a record that a sender may make the node read. */
+/** Bytes without a record that the node reads from a sender. */
 const NOISE_BYTES = 8 * 1024 * 1024
-/** What a sender still sends after the answer is discarded for so long, in ms; then the connection is closed. */
+/** How long the rest of a body is discarded after the answer; then the connection is closed. */
 const LINGER_MS = 5_000
 
 /** `GET` and `POST /v2/archives` (docs/protocol.md, "Archive"). */
@@ -44,7 +44,7 @@ export function createArchiveRoutes(
     readonly environment: Pick<Environment, 'clock' | 'timers'>
     readonly metrics: Pick<Metrics, 'answerCut'>
     readonly logger: Logger
-    /** Connections whose requests may take longer than others. */
+    /** Connections whose request may exceed `requestTimeoutMs`; this code adds and removes its own. */
     readonly longRequests: WeakSet<Socket>
     readonly clients: ClientAddresses
   },
@@ -52,14 +52,17 @@ export function createArchiveRoutes(
 ): ArchiveRoutes {
   const { store, ingest, names, environment, metrics, logger, longRequests, clients } = components
   const { network, limits } = options
-  const exports = createPlaces(limits.exports)
-  const imports = createPlaces(limits.imports)
+  const exports = createArchiveSlots(limits.exports)
+  const imports = createArchiveSlots(limits.imports)
   const running = new Set<{ readonly cut: () => void; readonly done: Promise<unknown> }>()
   let isClosed = false
 
-  /** Runs what `close` can break off, and waits for. */
+  /** Runs a transfer, so that `close` can end it and wait for it. */
   async function run<T>(cut: () => void, work: () => Promise<T>): Promise<T> {
-    if (isClosed) throw new HttpError(503, 'busy', 'The node is stopping; ask it again later.', { 'retry-after': '5' })
+    if (isClosed)
+      throw new HttpError(503, 'busy', 'The node is stopping. Try again later, or use another node.', {
+        'retry-after': '5',
+      })
     const done = work()
     const entry = { cut, done }
     running.add(entry)
@@ -71,7 +74,7 @@ export function createArchiveRoutes(
   }
 
   const routes: FastifyPluginCallbackTypebox = (app, _options, done) => {
-    // The body of an archive is read as it comes.
+    // The body of an archive is streamed, not parsed.
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
 
@@ -93,7 +96,7 @@ export function createArchiveRoutes(
         const { avatar, history, gzip: compressed } = request.query
         const named = avatar === undefined ? {} : { avatars: [avatar].flat().map((each) => names.parse(each)) }
         const response = reply.raw
-        const place = exports.take(clients.ofRequest(request.raw), () => response.destroy())
+        const slot = exports.take(clients.ofRequest(request.raw), () => response.destroy())
         try {
           await run(
             () => response.destroy(),
@@ -118,7 +121,7 @@ export function createArchiveRoutes(
                 ])
                 await sendChunks(
                   response,
-                  whileAsked(isGzip ? gzip(lines) : lines, place),
+                  whileAsked(isGzip ? gzip(lines) : lines, slot),
                   { ...environment, metrics },
                   limits,
                 )
@@ -129,11 +132,11 @@ export function createArchiveRoutes(
           )
         } catch (error) {
           if (!reply.sent) throw error
-          if (!isConnectionError(error)) logger.error({ err: error }, 'an archive was broken off')
-          // Without its end, so that nobody takes it for whole.
+          if (!isConnectionError(error)) logger.error({ err: error }, 'the node broke off an archive after an error')
+          // Break the connection: a regular end would make the client take the archive for complete.
           response.destroy()
         } finally {
-          place.release()
+          slot.release()
         }
         return reply
       },
@@ -154,16 +157,17 @@ export function createArchiveRoutes(
       },
       async ({ body: received, socket, raw }) => {
         const body = received as IncomingMessage | undefined
-        if (body === undefined) throw new HttpError(400, 'bad_request', 'The body must be an archive; there is none.')
+        if (body === undefined)
+          throw new HttpError(400, 'bad_request', 'The request has no body. Send the bytes of an archive.')
         const client = clients.ofRequest(raw)
-        const place = imports.take(client, () => socket.destroy())
+        const slot = imports.take(client, () => socket.destroy())
         longRequests.add(socket)
         try {
           const report = await run(
             () => socket.destroy(),
             () =>
               importArchive({
-                chunks: whileSent(receiveChunks(body, environment, limits), place),
+                chunks: whileSent(receiveChunks(body, environment, limits), slot),
                 submit: importDoor(ingest, environment.timers, client),
                 network,
                 maxNoiseBytes: NOISE_BYTES,
@@ -174,9 +178,9 @@ export function createArchiveRoutes(
           if (worst !== undefined && report.records === 0) throw new ResultError(400, worst.code, worst.message)
           return report
         } finally {
-          place.release()
+          slot.release()
           longRequests.delete(socket)
-          // Closed with bytes unread, the connection would be reset and the answer lost: they are discarded for a while.
+          // Closing a connection with unread bytes resets it, and the client would lose the answer. So discard them first.
           body.resume()
           environment.timers.after(LINGER_MS, () => {
             if (!body.readableEnded) socket.destroy()

@@ -16,7 +16,7 @@ import type { ViewCache } from '../answers/view-cache.ts'
 
 const TAGS = ['Reading']
 
-/** Reading avatars: the whole document, one namespace, and who is hosted (docs/protocol.md, "HTTP"). */
+/** Calls that read avatars: the whole document, one namespace, and the list of avatars (docs/protocol.md, "HTTP"). */
 export function v2AvatarRoutes(
   {
     store,
@@ -108,7 +108,7 @@ export function v2AvatarRoutes(
         async open() {
           const moment = await store.openContent(avatar, platform, identity)
           if (moment !== undefined) return moment
-          const message = 'The avatar has written nothing here that this node knows of.'
+          const message = 'This node has no data of the avatar under this platform and identity. Check both names.'
           throw new HttpError(404, 'unknown_namespace', message)
         },
         etag: 'text',
@@ -137,5 +137,9 @@ export function v2AvatarRoutes(
 }
 
 function unknownAvatar(): HttpError {
-  return new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
+  return new HttpError(
+    404,
+    'unknown_avatar',
+    'This node has no records of this avatar. Check the avatar, or ask another node.',
+  )
 }

@@ -13,11 +13,11 @@ import { responses } from '../lib/schemas.ts'
 
 export interface BackupRoutes {
   readonly routes: FastifyPluginCallbackTypebox
-  /** Breaks off what is under way; resolves once nothing reads the store any more. */
+  /** Ends a running backup; resolves once it no longer reads the store. */
   close(): Promise<void>
 }
 
-/** `GET /v2/operator/backup` (docs/protocol.md, "Backup"): everything that is held, hosted or not, for the operator alone. */
+/** `GET /v2/operator/backup` (docs/protocol.md, "Backup"): all records, of hosted avatars or not, only for the operator. */
 export function createBackupRoutes(
   {
     store,
@@ -51,7 +51,9 @@ export function createBackupRoutes(
       },
       async (_request, reply) => {
         if (isClosed || running !== undefined) {
-          const why = isClosed ? 'The node is stopping.' : 'Another backup is under way; wait for its end.'
+          const why = isClosed
+            ? 'The node is stopping. Try again when it runs.'
+            : 'Another backup is running. Wait until it ends.'
           throw new HttpError(503, 'busy', why, { 'retry-after': '5' })
         }
         const response = reply.raw
@@ -77,8 +79,8 @@ export function createBackupRoutes(
           await done
         } catch (error) {
           if (!reply.sent) throw error
-          if (!isConnectionError(error)) logger.error({ err: error }, 'a backup was broken off')
-          // Without its end, so that nobody takes it for whole.
+          if (!isConnectionError(error)) logger.error({ err: error }, 'the node broke off a backup after an error')
+          // Break the connection: a regular end would make the client take the backup for complete.
           response.destroy()
         } finally {
           running = undefined

@@ -1,4 +1,4 @@
-/** A place in the order of arrival at one store. */
+/** A position in the order of arrival at one store. */
 export interface Cursor {
   readonly epoch: string
   readonly sequence: number
@@ -6,12 +6,12 @@ export interface Cursor {
 
 const CURSOR = /^([0-9a-f]{16})-(0|[1-9]\d{0,15})$/
 
-/** `<epoch>-<sequence>`: opaque to clients. */
+/** Returns `<epoch>-<sequence>`; clients treat it as opaque. */
 export function formatCursor(epoch: string, sequence: number): string {
   return `${epoch}-${sequence}`
 }
 
-/** Undefined where the text is no cursor of any store. */
+/** Returns undefined if the text is not a cursor. */
 export function parseCursor(text: string): Cursor | undefined {
   const match = CURSOR.exec(text)
   const sequence = Number(match?.[2])

@@ -12,53 +12,53 @@ import { waitForDrain } from '../answers/drain.ts'
 import { framesOf, resetFrame } from './event-frames.ts'
 import type { HttpLimits } from '../lib/limits.ts'
 
-/** Where a stream begins: after a sequence of this store, with what comes next, or with a `reset`. */
+/** Where a stream begins: after a sequence of this store, at the next event, or with a `reset`. */
 export type StreamStart = number | 'now' | 'reset'
 
 export interface EventStreams {
-  /** Takes a place for a stream of this client; its connection ends if a client without any needs the place. */
+  /** Takes a slot for a stream. Its connection is closed if a client without a stream needs the slot. */
   admit(source: Source, response: ServerResponse): Hold | Refusal
-  /** Feeds a response whose head is written, until either side ends it. */
-  open(response: ServerResponse, options: { place: Hold; avatar: Avatar | undefined; start: StreamStart }): void
+  /** Sends events to a response whose head is written, until either side ends it. */
+  open(response: ServerResponse, options: { slot: Hold; avatar: Avatar | undefined; start: StreamStart }): void
   count(): number
   /** Ends all streams. */
   close(): void
 }
 
-/** Entries read from the feed at once, about 350 bytes each. */
+/** Entries read from the change feed at a time, about 350 bytes each. */
 const FEED_PAGE = 200
-/** Events kept while the feed is read; more of them are read from it in turn. */
+/** Events buffered while the change feed is read; if there are more, they are read from the feed too. */
 const MAX_HELD = 1000
 /**
- * After a delivery that took a time, the next one waits three times as long, so that streams take a quarter of the time of
- * the node at most, however many there are; and no longer than this, in ms, so that events stay fresh.
+ * After each delivery the next one waits three times as long as the delivery took, so that any number of streams uses at most
+ * a quarter of the node's time; but at most this long, so that events stay fresh.
  */
 const MAX_PAUSE_MS = 250
 const PAUSE_FACTOR = 3
-/** Events that wait for the next delivery, about 500 bytes each; more of them are delivered at once. */
+/** Events that wait for the next delivery, about 500 bytes each; if there are more, they are delivered at once. */
 const MAX_WAITING = 2_000
 
 interface Stream {
   readonly response: ServerResponse
-  readonly place: Hold
+  readonly slot: Hold
   readonly avatar: Avatar | undefined
   /** Sequence of the last event sent. */
   after: number
-  /** While the stream is fed from the store: what was committed meanwhile; null once that was too much. */
+  /** Events committed while the stream reads from the store; null if there were too many. */
   held: ChangeEvent[] | null
   live: boolean
 }
 
 /**
- * Streams of changes.
+ * Sends changes to event streams.
  *
- * Guarantees: every event after the start reaches the reader once and in order, or a `reset` tells it to read again. A
- * stream subscribes first, then reads the stored feed, then goes on with what was committed meanwhile, so there is no
- * gap between the two; a reader slower than the node is fed from the store again, at its own pace, so that unsent bytes
- * stay bounded; and one that takes nothing for a time is cut, to come back with its last cursor.
+ * Guarantees: every event after the start reaches the reader once and in order, or a `reset` tells it to read the state again.
+ * A stream subscribes first, then reads the stored feed, then continues with the events committed meanwhile, so there is no
+ * gap. A slow reader gets its events from the store, at its own pace, so that unsent bytes stay bounded. The stream of a
+ * stalled reader is closed; the reader can resume with its last cursor.
  *
- * Cost: events are framed once for all streams of everything, and once for all streams of an avatar; other streams are not
- * looked at. What is committed while a delivery is paid for goes out with the next one.
+ * Cost: events are serialised once for all streams without a filter, and once for all streams of an avatar. Streams of other
+ * avatars cost nothing. Events that are committed during the pause after a delivery are sent with the next one.
  */
 export function createEventStreams(
   {
@@ -72,10 +72,10 @@ export function createEventStreams(
   },
   limits: HttpLimits,
 ): EventStreams {
-  /** Streams by avatar; under undefined those of everything. */
+  /** Streams by avatar; streams without a filter are under undefined. */
   const streams = new Map<Avatar | undefined, Set<Stream>>()
-  const places = new Shares(limits.streams)
-  /** Committed and not delivered yet. */
+  const slots = new Shares(limits.streams)
+  /** Committed events that are not delivered yet. */
   let waiting: ChangeEvent[] = []
   let cancelDelivery: (() => void) | undefined
   let isDelivering = false
@@ -93,14 +93,14 @@ export function createEventStreams(
     else if (!isDelivering) cancelDelivery ??= timers.after(0, () => void deliver())
   })
 
-  /** Delivers what waits, then pauses; the writer that committed it is answered first. */
+  /** Delivers the waiting events, then pauses. It runs in a later task, so the writer gets its answer first. */
   async function deliver(): Promise<void> {
     cancelDelivery = undefined
     isDelivering = true
     const startMs = clock.now()
     try {
       sendWaiting()
-      // Node hands the bytes to the kernel later in this turn of the event loop.
+      // Node passes the bytes to the kernel later in this turn of the event loop; the measured time includes that.
       await yieldToEventLoop()
     } finally {
       isDelivering = false
@@ -130,12 +130,12 @@ export function createEventStreams(
   }
 
   /**
-   * Sends what is new; once too much is unsent, leaves the rest to the stored feed.
+   * Sends the new ones among the events; with too many unsent bytes, switches the stream to the stored feed instead.
    *
-   * @param frames those of all events, if none of them was sent before
+   * @param frames the serialised events, if none of them was sent before
    */
   function send(stream: Stream, events: readonly ChangeEvent[], frames?: Buffer): void {
-    // Evicted or left, and not forgotten yet.
+    // The connection is closed, but its `close` event has not arrived yet.
     if (stream.response.destroyed) return
     if (stream.response.writableLength > limits.maxBufferedBytes) {
       void catchUp(stream)
@@ -153,7 +153,7 @@ export function createEventStreams(
     else stream.held.push(...events)
   }
 
-  /** Feeds a stream from the store until it has all that there is, then makes it live. */
+  /** Sends events from the store until the stream has caught up, then makes it live. */
   async function catchUp(stream: Stream): Promise<void> {
     const { response, avatar } = stream
     stream.live = false
@@ -171,7 +171,7 @@ export function createEventStreams(
         if (page === 'reset') sendReset(stream)
         else write(stream, page)
         const held: ChangeEvent[] | null = stream.held
-        // A page that is not full may still not be the last: entries that no longer say anything are left out of it.
+        // A page with fewer entries than asked for may not be the last one: the store leaves out obsolete entries.
         if ((page === 'reset' || page.length === 0 || stream.after >= last) && held !== null) {
           stream.held = null
           stream.live = true
@@ -180,7 +180,7 @@ export function createEventStreams(
         }
       }
     } catch (error) {
-      logger.error({ err: error }, 'event stream ended: the change feed could not be read')
+      logger.error({ err: error }, 'the node ended an event stream because it could not read the change feed')
       cut(stream)
     }
   }
@@ -194,7 +194,7 @@ export function createEventStreams(
 
   const isOpen = (stream: Stream): boolean => streams.get(stream.avatar)?.has(stream) === true
 
-  /** What the reader reads after this holds everything up to here, so the stream goes on from here. */
+  /** Sends a `reset`. The state that the reader reads after it includes all events so far, so the stream continues here. */
   function sendReset(stream: Stream): void {
     stream.after = store.lastSequence()
     stream.response.write(resetFrame(store.epoch, stream.after))
@@ -211,12 +211,12 @@ export function createEventStreams(
     const same = streams.get(stream.avatar)
     same?.delete(stream)
     if (same?.size === 0) streams.delete(stream.avatar)
-    stream.place.release()
+    stream.slot.release()
   }
 
   /**
-   * Keeps proxies from closing a silent stream, and moves the reader's cursor past what did not concern it, so that it
-   * does not grow too old.
+   * Prevents proxies from closing a silent stream, and moves the reader's cursor past events of other avatars, so that the
+   * cursor does not expire.
    */
   function heartbeat(): void {
     for (const stream of all()) {
@@ -229,10 +229,10 @@ export function createEventStreams(
   let cancelHeartbeat = timers.after(limits.heartbeatMs, heartbeat)
 
   return {
-    admit: (source, response) => (closed ? 'full' : places.take(source, 1, () => response.destroy())),
-    open(response, { place, avatar, start }) {
+    admit: (source, response) => (closed ? 'full' : slots.take(source, 1, () => response.destroy())),
+    open(response, { slot, avatar, start }) {
       const after = typeof start === 'number' ? start : store.lastSequence()
-      const stream: Stream = { response, place, avatar, after, held: null, live: false }
+      const stream: Stream = { response, slot, avatar, after, held: null, live: false }
       const same = streams.get(avatar)
       if (same === undefined) streams.set(avatar, new Set([stream]))
       else same.add(stream)

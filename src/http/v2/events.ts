@@ -11,15 +11,15 @@ import type { EventStreams, StreamStart } from './event-streams.ts'
 import { responses } from '../lib/schemas.ts'
 import { EventsQuery } from './schemas.ts'
 
-/** When a reader whose connection was lost comes back, in ms. */
+/** How long a reader waits before it reconnects after a lost connection. */
 const RECONNECT_MS = 2000
-/** When a reader that found no place may try again, in seconds. */
+/** Seconds after which a refused reader may retry. */
 const FULL_RETRY_S = '30'
 
 const HEAD = [
   ['content-type', 'text/event-stream; charset=utf-8'],
   ['cache-control', 'no-store'],
-  // Asks nginx not to hold events back.
+  // Tells nginx not to buffer events.
   ['x-accel-buffering', 'no'],
   CORS_HEADERS,
 ].flat()
@@ -37,12 +37,16 @@ export function v2EventRoutes({
   readonly clients: ClientAddresses
 }): FastifyPluginCallbackTypebox {
   function startOf(after: string | undefined, lastEventId: string | undefined): StreamStart {
-    // A reader that comes back repeats its first address, but knows more by then.
+    // A reader that reconnects repeats its first URL; its `Last-Event-ID` is newer than `after`.
     const text = lastEventId ?? after
     if (text === undefined) return 'now'
     const cursor = parseCursor(text)
     if (cursor === undefined && lastEventId === undefined) {
-      throw new HttpError(400, 'invalid_cursor', 'A cursor is taken from an earlier answer, as it is, or left out.')
+      throw new HttpError(
+        400,
+        'invalid_cursor',
+        'The cursor is not valid. Use the cursor of an earlier answer unchanged, or none.',
+      )
     }
     return cursor?.epoch === store.epoch ? cursor.sequence : 'reset'
   }
@@ -69,12 +73,12 @@ export function v2EventRoutes({
         const lastEventId = request.headers['last-event-id']
         const start = startOf(after, typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined)
         const of = avatar === undefined ? undefined : names.parse(avatar)
-        const place = streams.admit(clients.ofRequest(request.raw), reply.raw)
-        if (typeof place === 'string') throw refused(place)
+        const slot = streams.admit(clients.ofRequest(request.raw), reply.raw)
+        if (typeof slot === 'string') throw refused(slot)
         reply.hijack()
         reply.raw.writeHead(200, HEAD)
         reply.raw.write(`retry: ${RECONNECT_MS}\n`)
-        streams.open(reply.raw, { place, avatar: of, start })
+        streams.open(reply.raw, { slot, avatar: of, start })
       },
     )
 
@@ -85,7 +89,10 @@ export function v2EventRoutes({
 function refused(why: Refusal): HttpError {
   const [status, message] =
     why === 'full'
-      ? [503, `The node has as many event streams as it can feed. Try again in ${FULL_RETRY_S} s, or ask another node.`]
-      : [429, 'Your address has as many event streams as one address may have. Close one of them.']
+      ? [
+          503,
+          `The node already has as many event streams as it can. Try again in ${FULL_RETRY_S} s, or use another node.`,
+        ]
+      : [429, 'Your address already has as many event streams as one address may have. Close one of them.']
   return new HttpError(status, 'too_many_subscribers', message, { 'retry-after': FULL_RETRY_S })
 }

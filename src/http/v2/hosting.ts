@@ -12,7 +12,7 @@ import { OPERATOR_PREFIX } from '../lib/private-routes.ts'
 import { AvatarText, object, responses } from '../lib/schemas.ts'
 import { AvatarParams } from './schemas.ts'
 
-/** Avatars in one change, 0.2 ms each to read; more of them are sent in several. */
+/** Avatars in one request, 0.2 ms of CPU each. */
 const AVATARS_PER_CHANGE = 250
 const INVITES_PER_REQUEST = 1_000
 
@@ -104,7 +104,7 @@ export interface HostingRouteComponents {
   readonly clients: ClientAddresses
 }
 
-/** Asking to be hosted, and what the operator says of it (docs/protocol.md, "Asking to be hosted", "The operator"). */
+/** Hosting calls for owners and for the operator (docs/protocol.md, "Asking to be hosted", "The operator"). */
 export function v2HostingRoutes({
   hosting,
   ownerRequests,
@@ -235,6 +235,6 @@ export function v2HostingRoutes({
 
 function tooMany(waitSeconds: number): HttpError | undefined {
   if (waitSeconds === 0) return undefined
-  const message = `Too many requests to be hosted; try again in ${waitSeconds} s.`
+  const message = `This node gets too many hosting requests. Try again in ${waitSeconds} s.`
   return new HttpError(429, 'too_many_requests', message, { 'retry-after': String(waitSeconds) })
 }

@@ -11,7 +11,7 @@ import type { PeerSync } from './schemas.ts'
 
 const TAGS = ['Node']
 
-/** A connected peer, as the network part shows it. */
+/** A connected peer as the network part describes it. */
 export interface ShownPeer {
   readonly peer_id: string
   readonly addresses: readonly string[]
@@ -20,14 +20,14 @@ export interface ShownPeer {
   readonly connected_at: number
   readonly agent: string | null
   readonly gossip_records_in: number
-  /** How sync with it stands; null where it does not speak it. */
+  /** State of sync with the peer; null if the peer does not support sync. */
   readonly sync: ShownSync | null
 }
 
-/** How sync with a peer stands, as the sync part tells. */
+/** State of sync with a peer as the sync part describes it. */
 export type ShownSync = Static<typeof PeerSync>
 
-/** What the HTTP part shows of the network part, which it does not know. */
+/** The part of the network that the HTTP part shows; an interface, because `http/` does not import `network/`. */
 export interface ShownNetwork {
   readonly peerId: string
   addresses(): string[]
@@ -47,11 +47,11 @@ export interface NodeComponents {
 export interface NodeFacts {
   readonly version: string
   readonly network: string
-  /** What verifies signatures, where known. */
+  /** Name of the engine that verifies signatures, if known. */
   readonly engine?: string
 }
 
-/** The node itself: health, status, peers, metrics. */
+/** Calls about the node itself: health, status, peers, metrics. */
 export function v2NodeRoutes(
   { store, hosting, network, clock, metrics, subscribers }: NodeComponents,
   facts: NodeFacts,

@@ -18,9 +18,9 @@ import { HttpError } from '../lib/errors.ts'
 import { IdentityText, object, PlatformText, RecordIdText, responses } from '../lib/schemas.ts'
 import { AvatarParams, NamespaceParams } from './schemas.ts'
 
-/** A base can have 3,500 parts of 256 KiB: no more of them than this, the last ones, are searched for one answer. */
+/** How many parts of a base, from the last one back, are searched for one answer. A base can have 3,500 parts of 256 KiB. */
 const PARTS_SEARCHED = 64
-/** A base that is made meanwhile takes a record away that a member named a moment ago. */
+/** Attempts: a new base can delete a record between the read of a member and the read of the record that it names. */
 const MAX_TRIES = 3
 
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
@@ -47,7 +47,7 @@ const ProvenanceAnswer = object(
 
 type Store = Pick<StoreReader, 'member' | 'record'>
 
-/** Which record set or removed a value (docs/protocol.md, "Provenance"). */
+/** Calls that tell which record set or removed a value (docs/protocol.md, "Provenance"). */
 export function v2ProvenanceRoutes({
   store,
   names,
@@ -99,7 +99,11 @@ async function findProvenance(store: Store, avatar: Avatar, name: NamespaceName,
   const tokens = parsePointer(path)
   const [key, ...rest] = tokens ?? []
   if (tokens === undefined || key === undefined) {
-    throw new HttpError(400, 'invalid_request', 'path is a JSON Pointer to a value in the content, such as /a/b.')
+    throw new HttpError(
+      400,
+      'invalid_request',
+      'path must be a JSON Pointer (RFC 6901) to a value in the content, such as /a/b.',
+    )
   }
   const question = { avatar, platform: name.platform, identity: name.identity, path }
   for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -115,10 +119,12 @@ async function findProvenance(store: Store, avatar: Avatar, name: NamespaceName,
     const at = formatPointer(tokens.slice(0, depth + 1))
     return { ...question, kind, at, id, counter: stamp.counter, created_at: body.created_at, by: body.type }
   }
-  throw new HttpError(503, 'busy', 'The avatar changes faster than it can be read; try again.', { 'retry-after': '1' })
+  throw new HttpError(503, 'busy', 'The avatar changes faster than this node can read it. Try again in 1 s.', {
+    'retry-after': '1',
+  })
 }
 
-/** Who decided what stands at a path in a member. The member itself, which may be large, is not kept. */
+/** Returns which record decided the value at a path in a member, without keeping the member, which may be large. */
 async function traceMember(
   store: Store,
   avatar: Avatar,
@@ -128,7 +134,11 @@ async function traceMember(
 ): Promise<Trace | undefined> {
   const cell = await store.member(avatar, name, key)
   if (cell !== undefined) return cell === null ? undefined : traceCell(cell, tokens)
-  throw new HttpError(404, 'unknown_namespace', 'The avatar has written nothing here that this node knows of.')
+  throw new HttpError(
+    404,
+    'unknown_namespace',
+    'This node has no data of the avatar under this platform and identity. Check both names.',
+  )
 }
 
 async function readBody(store: Store, id: RecordId): Promise<RecordBody | undefined> {
@@ -136,7 +146,7 @@ async function readBody(store: Store, id: RecordId): Promise<RecordBody | undefi
   return record && readVerifiedPayload(record.payload)
 }
 
-/** The record of a base in which a value is: the last of its parts that writes there, or the snapshot itself. */
+/** Returns the record of a base that holds a value: the last of its parts that writes it, or the snapshot itself. */
 async function layerOf(
   store: Store,
   id: RecordId,

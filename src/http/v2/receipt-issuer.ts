@@ -10,33 +10,33 @@ import type { RateLimits } from '../../shares/rates.ts'
 import type { Source } from '../../shares/types.ts'
 import { HttpError } from '../lib/errors.ts'
 
-/** The node's own key and the peer id that it makes. */
+/** The node's key and its peer id. */
 export interface PeerSigner extends ReceiptSigner {
   readonly peerId: string
 }
 
 export interface ReceiptIssuer {
   /**
-   * What the node holds of an avatar now, signed; undefined where it holds nothing.
+   * Returns a signed receipt for the node's current state of an avatar; undefined if it has no records of the avatar.
    *
-   * @param source the caller, whose share of the signatures it takes; an answer that is signed already takes none
+   * @param source the caller, whose rate limit a new signature counts against; a cached receipt does not count
    * @throws HttpError `too_many_requests`, `busy`
    */
   issue(avatar: Avatar, source: Source): Promise<Receipt | undefined>
 }
 
-/** Receipts kept, the last one of each avatar; each takes about 1 KB. */
-const MAX_KEPT = 10_000
+/** Cached receipts, one for each avatar; about 1 KB each. */
+const MAX_CACHED = 10_000
 
-/** A read takes microseconds; one that crosses a second's end this often in a row is of a row that is being repaired. */
+/** Attempts to read within one second. A read takes microseconds, so several failures in a row mean a row under repair. */
 const MAX_READS = 5
 
 /**
  * Signs receipts.
  *
- * Guarantees: a receipt is of one committed moment, which lay in the second that it names. So of two receipts with different
- * times the later one is of the later moment, as the rules of contradiction take for granted; a clock that is set back
- * does not change that while the node runs. The same state is signed once a second at most.
+ * Guarantees: a receipt describes one committed state, which was current in the second that the receipt names. So a receipt
+ * with a later time describes a later state, as the contradiction rules assume; that holds while the node runs, even if its
+ * clock is set back. The same state is signed at most once a second.
  */
 export function createReceiptIssuer(
   {
@@ -46,7 +46,7 @@ export function createReceiptIssuer(
   }: { readonly store: Pick<StoreReader, 'summary'>; readonly clock: Clock; readonly signer: PeerSigner },
   { network, rates: limits }: { readonly network: string; readonly rates: RateLimits },
 ): ReceiptIssuer {
-  const last = new LRUCache<Avatar, { text: string; receipt: Promise<Receipt> }>({ max: MAX_KEPT })
+  const last = new LRUCache<Avatar, { text: string; receipt: Promise<Receipt> }>({ max: MAX_CACHED })
   const rates = new Rates(limits, clock)
   let latest = 0
 
@@ -64,7 +64,7 @@ export function createReceiptIssuer(
       const { head, tips, records, digest } = summary
       return { avatar, network, head, id: tips.at(-1)?.id ?? null, records, digest, time, peer_id: signer.peerId }
     }
-    throw new HttpError(503, 'busy', 'The node is too slow to say when it read this; ask again.', {
+    throw new HttpError(503, 'busy', 'The node is too busy to date the receipt to a second. Try again in 1 s.', {
       'retry-after': '1',
     })
   }
@@ -86,6 +86,6 @@ export function createReceiptIssuer(
 }
 
 function tooMany(waitSeconds: number): HttpError {
-  const message = `Your address, or all together, ask for too many receipts. Try again in ${waitSeconds} s.`
+  const message = `Your address, or all clients together, request too many receipts. Try again in ${waitSeconds} s.`
   return new HttpError(429, 'too_many_requests', message, { 'retry-after': String(waitSeconds) })
 }

@@ -7,7 +7,7 @@ import type { ReceiptIssuer } from './receipt-issuer.ts'
 import { responses } from '../lib/schemas.ts'
 import { AvatarParams, ReceiptAnswer } from './schemas.ts'
 
-/** What the node states, signed, that it holds of an avatar (docs/protocol.md, "Receipts"). */
+/** The call that returns a signed receipt for an avatar (docs/protocol.md, "Receipts"). */
 export function v2ReceiptRoutes({
   receipts,
   names,
@@ -34,7 +34,11 @@ export function v2ReceiptRoutes({
       async (request, reply) => {
         const receipt = await receipts.issue(names.parse(request.params.avatar), clients.ofRequest(request.raw))
         if (receipt === undefined) {
-          throw new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
+          throw new HttpError(
+            404,
+            'unknown_avatar',
+            'This node has no records of this avatar. Check the avatar, or ask another node.',
+          )
         }
         return reply.header('cache-control', 'no-store').send(receipt)
       },

@@ -15,11 +15,11 @@ import { PAGE_BYTES, PAGE_DEFAULT, RECORDS_BODY_BYTES } from '../lib/limits.ts'
 import { responses } from '../lib/schemas.ts'
 import { AvatarParams, PageQuery, RecordsAnswer, RecordsRequest, RecordsResults } from './schemas.ts'
 
-/** Bytes of payloads read from the store at once; the last record may exceed it. */
+/** Bytes of payloads read from the store at a time; the last record may exceed it. */
 const STEP_BYTES = 256 * 1024
 const LONE_SURROGATE = /\p{Surrogate}/u
 
-/** Records themselves, out and in (docs/protocol.md, "HTTP"). */
+/** Calls that read and write signed records (docs/protocol.md, "HTTP"). */
 export function v2RecordRoutes({
   store,
   ingest,
@@ -33,27 +33,40 @@ export function v2RecordRoutes({
   readonly names: AvatarNames
   readonly clients: ClientAddresses
 }): FastifyPluginCallbackTypebox {
-  /** Sequence after which a page begins. */
+  /** Returns the sequence after which a page begins. */
   function startOf(cursor: string | undefined): number {
     if (cursor === undefined) return 0
     const parsed = parseCursor(cursor)
     if (parsed === undefined) {
-      throw new HttpError(400, 'invalid_cursor', 'A cursor is taken from an earlier answer, as it is, or left out.')
+      throw new HttpError(
+        400,
+        'invalid_cursor',
+        'The cursor is not valid. Use the cursor of an earlier answer unchanged, or none.',
+      )
     }
     if (parsed.epoch !== store.epoch || parsed.sequence > store.lastSequence()) {
-      throw new HttpError(410, 'cursor_expired', 'The cursor is of a store that is gone; start again without one.')
+      throw new HttpError(
+        410,
+        'cursor_expired',
+        'The cursor belongs to an earlier store of this node. Start again without a cursor.',
+      )
     }
     return parsed.sequence
   }
 
-  /** A page as JSON text, with the digest of the moment in which its last records were read. */
+  /** Yields a page as JSON text, with the digest of the state from which its last records were read. */
   async function* pageOf(avatar: Avatar, start: number, limit: number): AsyncGenerator<Uint8Array> {
     let count = 0
     let bytes = 0
     let after = start
     for (;;) {
       const read = await store.records(avatar, { after, limit: limit - count, stepBytes: STEP_BYTES })
-      if (read === undefined) throw new HttpError(404, 'unknown_avatar', 'This node has no records of this avatar.')
+      if (read === undefined)
+        throw new HttpError(
+          404,
+          'unknown_avatar',
+          'This node has no records of this avatar. Check the avatar, or ask another node.',
+        )
       const texts = read.records.map((record) => JSON.stringify(shown(record)))
       yield Buffer.from(`${count === 0 ? '{"records":[' : texts.length > 0 ? ',' : ''}${texts.join(',')}`)
       count += texts.length
@@ -103,19 +116,19 @@ export function v2RecordRoutes({
       async ({ body, raw }) => {
         const results: IngestResult[] = []
         const records: SignedRecord[] = []
-        const places: number[] = []
-        for (const [place, { payload, signature }] of body.records.entries()) {
+        const positions: number[] = []
+        for (const [position, { payload, signature }] of body.records.entries()) {
           const record = readRecord(payload, signature)
           if (record instanceof RecordError) {
-            results[place] = { id: null, status: 'invalid', code: record.code, message: record.message }
+            results[position] = { id: null, status: 'invalid', code: record.code, message: record.message }
           } else {
             records.push(record)
-            places.push(place)
+            positions.push(position)
           }
         }
         if (records.length > 0) {
           const verdicts = await ingest.submit(records, { origin: 'http', source: clients.ofRequest(raw) })
-          for (const [at, verdict] of verdicts.entries()) results[places[at] as number] = verdict
+          for (const [at, verdict] of verdicts.entries()) results[positions[at] as number] = verdict
         }
         return { results }
       },
@@ -134,11 +147,14 @@ function shown({ payload, signature, id, status }: StoredRecord) {
   }
 }
 
-/** The record's bytes, or what keeps its text from having any. */
+/** Decodes a record; returns an error for one that cannot be decoded. */
 function readRecord(payload: string, signature: string): SignedRecord | RecordError {
-  // As bytes it would become U+FFFD, which is not what the client has sent.
+  // Encoding a lone surrogate as UTF-8 would replace it by U+FFFD, which the client did not sign.
   if (LONE_SURROGATE.test(payload)) {
-    return new RecordError('lone_surrogate', 'The payload has a lone surrogate, which no UTF-8 text can have.')
+    return new RecordError(
+      'lone_surrogate',
+      'The payload has a lone surrogate, which UTF-8 cannot represent. Remove it and sign again.',
+    )
   }
   try {
     return { payload: Buffer.from(payload, 'utf8'), signature: parseSignature(signature) }

@@ -58,7 +58,7 @@ export const NamespaceParams = object({
   identity: Type.String({ maxLength: 256, description: 'Percent-encoded. Under `nextid`: the avatar, in any form.' }),
 })
 
-/** Names in a query: URL parsers take `.` and `..` in a path for something else, also percent-encoded. */
+/** Names in a query, because URL parsers resolve `.` and `..` in a path, even if percent-encoded. */
 export const NamespaceQuery = object({ platform: PlatformText, identity: IdentityText })
 
 export const PageQuery = object({
@@ -83,7 +83,7 @@ export const RecordsAnswer = object(
   'Records',
 )
 
-/** Its cursor is an avatar: the list is in their order. */
+/** The cursor is an avatar, because the list is in ascending order of avatars. */
 export const AvatarsQuery = object({
   cursor: Type.Optional(AvatarText),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT })),

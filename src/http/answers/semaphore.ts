@@ -1,7 +1,7 @@
-/** Runs at most `most` tasks at once, each in the order in which it was handed in. */
-export function createTurns(most: number): <T>(task: () => Promise<T>) => Promise<T> {
+/** Returns a function that runs tasks, at most `permits` at a time, in order of its calls. */
+export function createSemaphore(permits: number): <T>(task: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = []
-  let free = most
+  let free = permits
   return async (task) => {
     if (free > 0) free -= 1
     else await new Promise<void>((resolve) => void waiting.push(resolve))
