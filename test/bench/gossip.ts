@@ -27,7 +27,7 @@ export const gossip: Bench = {
         const sent = performance.now()
         await first.api.write([record])
         const acknowledged = performance.now()
-        await until(`event of record ${index}`, async () => seen.has(record.id))
+        await until(async () => seen.has(record.id), `event of record ${index}`)
         const at = seen.get(record.id) ?? Number.NaN
         if (index >= WARM_UP) {
           fromSent.push(at - sent)

@@ -39,9 +39,9 @@ export const replica: Bench = {
       const location = join(folder, 'data')
       const started = performance.now()
       local = await openReplica({ location, nodes: [node.url], avatars: [writer.avatar, other.avatar] })
-      await until('all is fetched', async () => local?.state(other.avatar).records === HISTORY, 300_000)
+      await until(async () => local?.state(other.avatar).records === HISTORY, 'all is fetched', 300_000)
       const fetched = (performance.now() - started) / 1_000
-      await until('it is on disk', async () => local?.info(other.avatar).verifiedAt !== null)
+      await until(async () => local?.info(other.avatar).verifiedAt !== null, 'it is on disk')
       if (JSON.stringify(local.get(writer.avatar)) !== expected) throw new Error('They do not show the same.')
 
       const rates: { local: number[]; http: number[] } = { local: [], http: [] }

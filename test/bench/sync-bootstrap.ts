@@ -64,16 +64,16 @@ async function bytesOfEqual(node: NodeProcess): Promise<number> {
     if (!sync) throw new Error('The peer is gone.')
     return { ...sync, bytes: sync.bytes_in + sync.bytes_out }
   }
-  await until('both are equal', async () => {
+  await until(async () => {
     const { last, state } = await look()
     return last?.outcome === 'equal' && last.differences === 0 && state === 'idle'
-  })
+  }, 'both are equal')
   const before = await look()
   let after = before
-  await until('they have compared again', async () => {
+  await until(async () => {
     after = await look()
     return after.state === 'idle' && after.sessions >= before.sessions + EQUAL_SESSIONS
-  })
+  }, 'they have compared again')
   return (after.bytes - before.bytes) / (after.sessions - before.sessions)
 }
 

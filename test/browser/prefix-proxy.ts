@@ -81,11 +81,11 @@ async function startNginx(target: string, prefix: string): Promise<PrefixProxy> 
     stdio: 'ignore',
   })
   const url = `http://127.0.0.1:${port}${prefix}`
-  await until('nginx answers', async () => {
+  await until(async () => {
     if (child.exitCode !== null) throw new Error(`nginx ended with ${child.exitCode}; see ${folder}/error.log`)
     const answer = await fetch(`${url}/healthz`).catch(() => undefined)
     return answer?.ok === true
-  })
+  }, 'nginx answers')
   return {
     url,
     async close() {

@@ -46,7 +46,7 @@ function follow(client: Client, avatar: string, after?: string) {
     events,
     numbers,
     states: () => events.filter((event) => event.type === 'state'),
-    untilTold: (count: number) => until(`${count} changes`, () => Promise.resolve(numbers().length >= count)),
+    untilTold: (count: number) => until(() => Promise.resolve(numbers().length >= count), `${count} changes`),
     async stop() {
       stop.abort()
       await done
@@ -100,7 +100,7 @@ describe('watch', () => {
     const signer = privateKeySigner(newKey())
     const writer = createClient({ nodes: [node.url('')] })
     const watched = follow(createClient({ nodes: [proxy.url] }), signer.avatar)
-    await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+    await until(() => Promise.resolve(watched.states().length > 0), 'the state is there')
     for (const n of upTo(12)) {
       if (n % 4 === 0) proxy.cut()
       await writer.put({ signer, patch: { n } })
@@ -119,7 +119,7 @@ describe('watch', () => {
     const writer = createClient({ nodes: [node.url('')] })
     await writer.put({ signer, patch: { n: 0 } })
     const watched = follow(createClient({ nodes: [proxy.url, node.url('')] }), signer.avatar)
-    await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+    await until(() => Promise.resolve(watched.states().length > 0), 'the state is there')
     await writer.put({ signer, patch: { n: 1 } })
     await watched.untilTold(1)
     proxy.tell(() => ({ status: 503, body: '{"code":"busy","message":"stopping"}' }))
@@ -136,7 +136,7 @@ describe('watch', () => {
     const signer = privateKeySigner(newKey())
     const writer = createClient({ nodes: [node.url('')] })
     const first = follow(createClient({ nodes: [node.url('')] }), signer.avatar)
-    await until('the state is there', () => Promise.resolve(first.states().length > 0))
+    await until(() => Promise.resolve(first.states().length > 0), 'the state is there')
     await writer.put({ signer, patch: { n: 1 } })
     await first.untilTold(1)
     await first.stop()
@@ -163,7 +163,7 @@ describe('watch', () => {
     await client.put({ signer, patch: { n: 1 } })
     const { tips } = await client.getVerified(signer.avatar)
     const watched = follow(client, signer.avatar)
-    await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+    await until(() => Promise.resolve(watched.states().length > 0), 'the state is there')
     const lost = await client.put({ signer, patch: { n: 2 } })
     await watched.untilTold(1)
     // A snapshot whose author has seen more patches than there are, but not the second.
@@ -179,7 +179,7 @@ describe('watch', () => {
     const body = { payload: Buffer.from(payload).toString(), signature: `0x${Buffer.from(signature).toString('hex')}` }
     await node.json('/v2/records', { method: 'POST', body: JSON.stringify({ records: [body] }) })
     await watched.untilTold(2)
-    await until('it is told', () => Promise.resolve(watched.events.some(({ type }) => type === 'superseded')))
+    await until(() => Promise.resolve(watched.events.some(({ type }) => type === 'superseded')), 'it is told')
     await watched.stop()
     expect(watched.numbers()).toEqual([2, 'snapshot'])
     expect(watched.events.filter(({ type }) => type === 'superseded')).toMatchObject([
@@ -208,12 +208,14 @@ describe('watch', () => {
         : undefined,
     )
     const watched = follow(createClient({ nodes: [proxy.url, node.url('')] }), signer.avatar)
-    await until('the other node is followed', () =>
-      Promise.resolve(
-        watched.events.some(
-          (event) => event.type === 'connection' && event.status === 'live' && event.node === node.url(''),
+    await until(
+      () =>
+        Promise.resolve(
+          watched.events.some(
+            (event) => event.type === 'connection' && event.status === 'live' && event.node === node.url(''),
+          ),
         ),
-      ),
+      'the other node is followed',
     )
     await writer.put({ signer, patch: { n: 1 } })
     await watched.untilTold(1)
@@ -253,7 +255,7 @@ describe('watch', () => {
       await freeze(signer.avatar)
       await writer.put({ signer, patch: { n: 2 } })
       const watched = follow(createClient({ nodes: [proxy.url, node.url('')] }), signer.avatar)
-      await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+      await until(() => Promise.resolve(watched.states().length > 0), 'the state is there')
       await writer.put({ signer, patch: { n: 3 } })
       await watched.untilTold(1)
       await watched.stop()
@@ -272,7 +274,7 @@ describe('watch', () => {
       await writer.put({ signer, patch: { n: 1 } })
       await freeze(signer.avatar)
       const watched = follow(createClient({ nodes: [proxy.url, node.url('')] }), signer.avatar)
-      await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+      await until(() => Promise.resolve(watched.states().length > 0), 'the state is there')
       await writer.put({ signer, patch: { n: 2 } })
       await watched.untilTold(1)
       await writer.put({ signer, patch: { n: 3 } })
@@ -295,10 +297,10 @@ describe('watch', () => {
     await client.put({ signer, patch: { n: 1 } })
     holds = true
     const watched = follow(client, signer.avatar)
-    await until('it is saved', () => Promise.resolve(saves.length > 0))
+    await until(() => Promise.resolve(saves.length > 0), 'it is saved')
     await client.put({ signer, patch: { n: 2 } })
     saves[0]?.()
-    await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+    await until(() => Promise.resolve(watched.states().length > 0), 'the state is there')
     await client.put({ signer, patch: { n: 3 } })
     await watched.untilTold(1)
     await watched.stop()
@@ -310,7 +312,7 @@ describe('watch', () => {
     const signer = privateKeySigner(newKey())
     proxy.tell(({ path }) => (path === '/v2/events' ? new Promise(() => {}) : undefined))
     const watched = follow(createClient({ nodes: [proxy.url, node.url('')], timeoutMs: 300 }), signer.avatar)
-    await until('the state is there', () => Promise.resolve(watched.states().length > 0))
+    await until(() => Promise.resolve(watched.states().length > 0), 'the state is there')
     await watched.stop()
     expect(watched.events[0]).toMatchObject({ type: 'connection', status: 'lost', node: proxy.url })
     expect(watched.events[1]).toMatchObject({ type: 'connection', status: 'live', node: node.url('') })
@@ -320,15 +322,15 @@ describe('watch', () => {
     const signer = privateKeySigner(newKey())
     const client = createClient({ nodes: [node.url('')] })
     const status = async (): Promise<number> => (await node.json('/v2/status')).body.subscribers
-    await until('those of before are gone', async () => (await status()) === 0)
+    await until(async () => (await status()) === 0, 'those of before are gone')
     const watched = upTo(5).map(() => follow(client, signer.avatar))
-    await until('five streams', async () => (await status()) === 5)
+    await until(async () => (await status()) === 5, 'five streams')
     await Promise.all(watched.map((each) => each.stop()))
     for await (const event of client.watch(signer.avatar)) if (event.type === 'state') break
-    await until('no stream', async () => (await status()) === 0)
+    await until(async () => (await status()) === 0, 'no stream')
     const own = new AbortController()
     const short = createClient({ nodes: [node.url('')], signal: own.signal })
     for await (const event of short.watch(signer.avatar)) if (event.type === 'state') own.abort()
-    await until('no stream', async () => (await status()) === 0)
+    await until(async () => (await status()) === 0, 'no stream')
   })
 })

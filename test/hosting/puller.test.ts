@@ -60,7 +60,7 @@ async function pullerOf(limits: Partial<PullLimits> = {}, importArchive: PullImp
 }
 
 async function ended(puller: Awaited<ReturnType<typeof pullerOf>>['puller'], each: Avatar) {
-  await until('the pull ends', () => Promise.resolve((puller.report(each)?.finished_at ?? null) !== null))
+  await until(() => Promise.resolve((puller.report(each)?.finished_at ?? null) !== null), 'the pull ends')
   return puller.report(each)
 }
 
@@ -132,7 +132,7 @@ test('only so many wait; one that is under way is not begun twice', async () => 
   const { puller } = await pullerOf({ atOnce: 1, waiting: 2 })
   await Promise.all([1, 1, 2, 3].map((n) => puller.pull(avatar(n), url)))
   expect(() => puller.check('http://127.0.0.1:9999')).toThrow(expect.objectContaining({ code: 'hosting_busy' }))
-  await until('the first is asked', () => Promise.resolve(paths.length > 0))
+  await until(() => Promise.resolve(paths.length > 0), 'the first is asked')
   expect(paths).toHaveLength(1)
   await puller.stop()
 })
@@ -145,11 +145,11 @@ test('an owner who names another address is pulled from there: in the place of w
   await puller.pull(avatar(2), silent.url)
   await puller.pull(avatar(2), good.url)
   expect(puller.report(avatar(2))).toMatchObject({ state: 'waiting', from: good.url })
-  await until('the first is asked', () => Promise.resolve(silent.paths.length === 1))
+  await until(() => Promise.resolve(silent.paths.length === 1), 'the first is asked')
   await puller.pull(avatar(1), good.url)
   await puller.pull(avatar(1), good.url)
   for (const each of [avatar(1), avatar(2)]) {
-    await until('it is pulled', () => Promise.resolve(puller.report(each)?.state === 'done'))
+    await until(() => Promise.resolve(puller.report(each)?.state === 'done'), 'it is pulled')
     expect(puller.report(each)).toMatchObject({ from: good.url, stored: 1, code: null })
   }
   expect([silent.paths.length, good.paths.length]).toEqual([1, 2])
@@ -204,15 +204,16 @@ test('what is asked for while another pull ends is remembered until it has ended
   }
   const puller = make()
   await puller.pull(avatar(1), first.url)
-  await until('the first comes', () => Promise.resolve(puller.report(avatar(1))?.bytes === 1))
+  await until(() => Promise.resolve(puller.report(avatar(1))?.bytes === 1), 'the first comes')
   const asked = puller.pull(avatar(1), second.url)
   finish?.()
-  await until('the first has ended', () =>
-    Promise.resolve(puller.report(avatar(1))?.state !== 'pulling' || second.paths.length === 1),
+  await until(
+    () => Promise.resolve(puller.report(avatar(1))?.state !== 'pulling' || second.paths.length === 1),
+    'the first has ended',
   )
   release?.()
   await asked
-  await until('the second is asked', () => Promise.resolve(second.paths.length === 1))
+  await until(() => Promise.resolve(second.paths.length === 1), 'the second is asked')
   await puller.stop()
   await hosting.settled()
   expect(hosting.pulls()).toMatchObject([{ from: second.url }])
@@ -224,7 +225,7 @@ test('what the end of the process cuts short goes on at the next start', async (
   const { puller, make, hosting } = await pullerOf({ atOnce: 1 })
   await puller.pull(avatar(1), url)
   await puller.pull(avatar(2), url)
-  await until('something has come', () => Promise.resolve((puller.report(avatar(1))?.stored ?? 0) > 0))
+  await until(() => Promise.resolve((puller.report(avatar(1))?.stored ?? 0) > 0), 'something has come')
   await puller.stop()
   expect(hosting.pulls()).toHaveLength(2)
   isReady = true

@@ -1,5 +1,4 @@
 import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 
@@ -9,6 +8,7 @@ import { startHttpNode } from './node.ts'
 import type { HttpNode } from './node.ts'
 import { flood, newKey, postRecords, signedPatch, signedSnapshot } from './writer.ts'
 import type { Written } from './writer.ts'
+import { sleep, until } from '../support/until.ts'
 
 let node: HttpNode
 const open: EventReader[] = []
@@ -25,11 +25,6 @@ async function listen(query = '', headers: Record<string, string> = {}, at: Http
   const reader = await readEvents(at.url(`/v2/events${query}`), headers)
   open.push(reader)
   return reader
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let n = 0; n < 500 && !condition(); n++) await sleep(20)
-  expect(condition()).toBe(true)
 }
 
 const idsOf = (events: readonly { data: { id: string } }[]) => events.map(({ data }) => data.id)
@@ -52,7 +47,7 @@ describe('GET /v2/events', () => {
       'access-control-allow-origin': '*',
       'cache-control': 'no-store',
     })
-    await until(() => reader.lastId() !== '')
+    await until(() => reader.lastId() !== '', 'the stream has begun')
     expect(reader.head()).toContain('retry: ')
     await postRecords(node, [first!])
     await reader.until(1)
@@ -114,7 +109,7 @@ describe('GET /v2/events', () => {
   it('leaves no gap between the stored feed and what happens now, and repeats nothing', async () => {
     const key = newKey()
     const start = await listen(`?avatar=${key.avatar}`)
-    await until(() => start.lastId() !== '')
+    await until(() => start.lastId() !== '', 'the stream has begun')
     const cursor = start.lastId()
     const records = chain(key, 400)
     const readers: EventReader[] = []
@@ -136,7 +131,7 @@ describe('GET /v2/events', () => {
     const reader = await listen(`?avatar=${one.avatar}`)
     await postRecords(node, [signedPatch(other)])
     const sequence = node.store.lastSequence()
-    await until(() => reader.lastId() === `${node.store.epoch}-${sequence}`)
+    await until(() => reader.lastId() === `${node.store.epoch}-${sequence}`, 'the last position arrived')
     expect(reader.events).toEqual([])
     await postRecords(node, [signedPatch(one)])
     const back = await listen(`?avatar=${one.avatar}`, { 'last-event-id': reader.lastId() })
@@ -227,8 +222,7 @@ describe('GET /v2/events', () => {
       stalled.write('GET /v2/events HTTP/1.1\r\nhost: x\r\n\r\n')
       stalled.pause()
       const streams = async () => (await own.json('/v2/status')).body.subscribers
-      for (let n = 0; n < 100 && (await streams()) < 2; n++) await sleep(20)
-      expect(await streams()).toBe(2)
+      await until(async () => (await streams()) === 2, 'both streams are open')
       // More than the kernel's buffers of a loopback connection take.
       let count = 0
       for (let round = 0; round < 60 && (await streams()) === 2; round++) {

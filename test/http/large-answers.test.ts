@@ -102,7 +102,7 @@ describe('an answer of several MiB', () => {
     const { body: claims } = await node.json('/v1/kv/by_identity?platform=twitter&identity=yeiwb')
     expect(claims).toEqual({ values: [{ avatar: key.uncompressed, content }] })
     // All of it is given back.
-    await until('the room is free again', async () => (await metric('http_output_bytes')) === 0)
+    await until(async () => (await metric('http_output_bytes')) === 0, 'the room is free again')
   })
 
   it('is also the answer of a version 1 write, and of its repetition', async () => {
@@ -159,7 +159,7 @@ describe('readers that do not read', () => {
     const key = await largeAvatar(40)
     const path = `/v2/avatars/${key.avatar}`
     for (let n = 0; n < 30; n++) deafClient([path])
-    await until('all places of the address are taken', async () => (await metric('http_output_bytes')) === 12 * MIB)
+    await until(async () => (await metric('http_output_bytes')) === 12 * MIB, 'all places of the address are taken')
     const other = await getFrom('127.0.0.2', path)
     expect(JSON.parse(other).namespaces[0].content).toEqual(contentOf(40))
     expect(await metric('http_answers_cut_total')).toBe(0)
@@ -172,7 +172,7 @@ describe('readers that do not read', () => {
     const key = await largeAvatar(40)
     const path = `/v2/avatars/${key.avatar}`
     for (let n = 0; n < 3; n++) deafClient([path])
-    await until('all places are taken', async () => (await metric('http_output_bytes')) === 12 * MIB)
+    await until(async () => (await metric('http_output_bytes')) === 12 * MIB, 'all places are taken')
     const { body } = await node.json(path)
     expect(body.namespaces[0].content).toEqual(contentOf(40))
     expect(await metric('http_answers_cut_total{reason="made_room"}')).toBeGreaterThan(0)
@@ -183,7 +183,7 @@ describe('readers that do not read', () => {
     const key = await largeAvatar(40)
     const socket = deafClient([`/v2/avatars/${key.avatar}`])
     const closed = new Promise((resolve) => socket.once('close', resolve))
-    await until('it is cut', async () => (await metric('http_answers_cut_total{reason="stalled"}')) === 1)
+    await until(async () => (await metric('http_answers_cut_total{reason="stalled"}')) === 1, 'it is cut')
     expect(await metric('http_output_bytes')).toBe(0)
     socket.resume()
     await closed
@@ -196,7 +196,7 @@ describe('readers that do not read', () => {
     const path = `/v2/avatars/${key.avatar}`
     await node.json(path)
     const socket = deafClient(Array.from({ length: 400 }, () => path))
-    await until('it is cut', async () => (await metric('http_answers_cut_total{reason="made_room"}')) > 0)
+    await until(async () => (await metric('http_answers_cut_total{reason="made_room"}')) > 0, 'it is cut')
     socket.resume()
     expect(await metric('http_output_bytes')).toBe(0)
     expect((await node.json(path)).status).toBe(200)

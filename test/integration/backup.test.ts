@@ -55,11 +55,11 @@ test('a node is backed up while it is written to; restored from it, it catches u
       expect(new Set(statuses(await node.api.write(records)))).toEqual(new Set(['stored']))
     }
   })()
-  await until('something is written', async () => written > 200)
+  await until(async () => written > 200, 'something is written')
   const outcome = await command('backup', 'monday', ...place(node), '--json')
   expect(outcome).toMatchObject({ code: 0, err: '' })
   const manifest = JSON.parse(outcome.out) as { avatars: number; records: number; live: number; epoch: string }
-  await until('more is written', async () => written > manifest.live + 200)
+  await until(async () => written > manifest.live + 200, 'more is written')
   writing = false
   await writes
   expect(manifest).toMatchObject({ avatars: 2, records: manifest.live })
@@ -111,10 +111,10 @@ test('a node is backed up while it is written to; restored from it, it catches u
   expect(after.peer_id).not.toBe(before.peer_id)
   // At rest, in both directions: nothing old is offered to the peer as new.
   const moved = async () => (await again.api.peers()).map(({ sync }) => [sync?.records_in, sync?.records_out])
-  await until('they are equal', async () => {
+  await until(async () => {
     const [shown] = await again.api.peers()
     return shown?.sync?.last?.outcome === 'equal' && shown.sync.last.differences === 0
-  })
+  }, 'they are equal')
   const rest = await moved()
   await sleep(2500)
   expect(await moved()).toEqual(rest)

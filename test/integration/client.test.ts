@@ -24,10 +24,10 @@ describe('a client over three nodes', () => {
     const reader = createClient({ nodes: urls() })
     await writer.put({ signer, patch: { n: 1 } })
     await writer.change({ signer, platform: 'github', identity: 'me', change: () => ({ repos: ['a', 'b'] }) })
-    await until('all nodes show it', async () => {
+    await until(async () => {
       const { nodes: reports } = await reader.getVerified(signer.avatar)
       return reports.every(({ standing }) => standing === 'equal')
-    })
+    }, 'all nodes show it')
     expect(await reader.getVerified(signer.avatar)).toMatchObject({ state: 'verified', head: 2, problems: [] })
     expect(await reader.hosts(signer.avatar)).toMatchObject({ verdict: 'equal', head: 2 })
     expect(await reader.provenance(signer.avatar, 'github', 'me', '/repos/1')).toMatchObject({
@@ -84,7 +84,7 @@ describe('a client over three nodes', () => {
       )
     const writer = createClient({ nodes: urls() })
     // What the first state shows already is told in no change.
-    await until('it follows', () => Promise.resolve(events.some(({ type }) => type === 'state')))
+    await until(() => Promise.resolve(events.some(({ type }) => type === 'state')), 'it follows')
     const count = 12
     for (let n = 1; n <= count; n++) {
       if (n === 4) await nodes[0]?.kill()
@@ -93,13 +93,13 @@ describe('a client over three nodes', () => {
       if (n === 11) await nodes[1]?.restart()
       expect(await writer.put({ signer, patch: { n } })).toMatchObject({ status: 'stored' })
     }
-    await until('everything is told', () => Promise.resolve(told().length >= count), 60_000)
+    await until(() => Promise.resolve(told().length >= count), 'everything is told', 60_000)
     await until(
-      'all nodes show it',
       async () => {
         const { nodes: reports } = await writer.getVerified(signer.avatar)
         return reports.every(({ standing }) => standing === 'equal')
       },
+      'all nodes show it',
       60_000,
     )
     stop.abort()

@@ -58,7 +58,7 @@ test('what damage costs a node it says, and gets back from its peer at once', as
     }
     await node.api.write(chain)
   }
-  await until('the peer has all', async () => (await statusOf(peer)).records === total)
+  await until(async () => (await statusOf(peer)).records === total, 'the peer has all')
   for (const damage of [
     async () => flipMiddle(await largest('.log')),
     async () => flipMiddle(await largest('.ldb')),
@@ -73,7 +73,7 @@ test('what damage costs a node it says, and gets back from its peer at once', as
     const found = (await statusOf(node)).damage
     expect(found?.files.length).toBeGreaterThan(0)
     expect(found?.records_lost).toBeGreaterThan(0)
-    await until('all is back', async () => (await statusOf(node)).records === total)
+    await until(async () => (await statusOf(node)).records === total, 'all is back')
     const after = await statusOf(node)
     expect(after.epoch).not.toBe(before.epoch)
     for (const { avatar } of writers) {
@@ -85,10 +85,10 @@ test('what damage costs a node it says, and gets back from its peer at once', as
   const late = createWriter('damage late')
   const first = late.write({ late: true })
   await node.api.write([first, late.write({ late: 2 }, { prev: cite(first) })])
-  await until('the peer has these too', async () => (await statusOf(peer)).records === total + 2)
+  await until(async () => (await statusOf(peer)).records === total + 2, 'the peer has these too')
   expect(await node.stop()).toBe(0)
   await rm(await largest('.log'))
   await node.restart({ peers: [peer.address], syncIntervalSeconds: 3_600 })
   expect((await statusOf(node)).damage?.records_lost).toBeGreaterThanOrEqual(2)
-  await until('all is back', async () => (await statusOf(node)).records === total + 2)
+  await until(async () => (await statusOf(node)).records === total + 2, 'all is back')
 }, 120_000)

@@ -24,7 +24,7 @@ async function host(node: NodeProcess, ...args: string[]): Promise<string> {
 }
 
 async function untilHeld(node: NodeProcess, records: number): Promise<void> {
-  await until(`${node.name} holds ${records} records`, async () => (await heldBy(node)) === records, 60_000)
+  await until(async () => (await heldBy(node)) === records, `${node.name} holds ${records} records`, 60_000)
 }
 
 /** What a read of an avatar is answered with. */
@@ -125,10 +125,10 @@ test(
     await untilHeld(strict, 10)
     expect(await answerOf(strict, avatar)).toMatchObject({ status: 404, code: 'blocked' })
     await open.api.write([writers[0]!.write({ more: true })])
-    await until('the nodes are equal but for what is refused', async () => {
+    await until(async () => {
       const [peer] = await strict.api.peers()
       return peer?.sync?.last?.outcome === 'equal_except_refused'
-    })
+    }, 'the nodes are equal but for what is refused')
     expect(await heldBy(strict)).toBe(10)
     await host(strict, 'unblock', avatar)
     await untilHeld(strict, 21)

@@ -79,7 +79,7 @@ test(
     expect(await request(host, key, '--leave')).toMatchObject({ code: 0, out: expect.stringContaining('let go') })
     const gone = await fetch(`${host.url}/v2/avatars/${writer.avatar}`)
     expect([gone.status, await gone.json()]).toMatchObject([404, { code: 'not_hosted', homes: [old.url] }])
-    await until('nothing is left', async () => (await heldBy(host)) === 0)
+    await until(async () => (await heldBy(host)) === 0, 'nothing is left')
     const results = await host.api.write(chain.slice(0, 1))
     expect(results).toMatchObject([{ status: 'refused', code: 'not_hosted', retry: false }])
     const v1 = await fetch(`${host.url}/v1/kv?avatar=${writer.avatar}`)

@@ -67,12 +67,12 @@ async function mostDuring(work: () => Promise<void>): Promise<number> {
   let most = 0
   let isOver = false
   const watching = until(
-    'the work is done',
     async () => {
       most = Math.max(most, await rssBytes())
       await sleep(200)
       return isOver
     },
+    'the work is done',
     100_000,
   )
   try {

@@ -49,13 +49,13 @@ test.each(addresses)(
       tips = cite(record)
     }
     const last = await x.api.avatarText(avatar)
-    await until('the new host shows the last write', async () => (await y.api.avatarText(avatar)) === last, 60_000)
+    await until(async () => (await y.api.avatarText(avatar)) === last, 'the new host shows the last write', 60_000)
     const before = await inventory(x, avatar)
     expect(before).toHaveLength(PATCHES + WRITTEN_MEANWHILE)
 
     // Whoever is not there any more is missed, and nothing else.
     await x.kill()
-    await until('the loss of the old host is told', async () => moving.err().includes('Warning:'), 60_000)
+    await until(async () => moving.err().includes('Warning:'), 'the loss of the old host is told', 60_000)
     expect(moving.isRunning()).toBe(true)
     moving.signal('SIGINT')
     expect(await moving.ended()).toBe(0)

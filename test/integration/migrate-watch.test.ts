@@ -43,7 +43,7 @@ test.each(WAYS)(
       folder,
     )
     try {
-      await until('both are watched', async () => watching.err().includes('kept equal'), 60_000)
+      await until(async () => watching.err().includes('kept equal'), 'both are watched', 60_000)
       expect(JSON.parse(watching.out().split('\n')[0] ?? '')).toMatchObject({ outcome: 'equal', pending: 5 })
 
       let tips = house.tips
@@ -75,7 +75,7 @@ test.each(['old', 'new'] as const)(
     await moveIn(x, house.records)
     const watching = command(['migrate', house.avatar, '--from', x.url, '--to', y.url, '--watch'], folder)
     try {
-      await until('both are watched', async () => watching.err().includes('kept equal'), 60_000)
+      await until(async () => watching.err().includes('kept equal'), 'both are watched', 60_000)
       const node = lost === 'old' ? x : y
       const record = house.writer.write({ at: lost }, { prev: house.tips })
       await moveIn(node, [record])
@@ -113,11 +113,11 @@ test('a peer that has nothing of the avatar, and one of another network, are fou
 
 async function untilBothShow(house: House, nodes: readonly NodeProcess[], head: number): Promise<void> {
   await until(
-    `both show head ${head}`,
     async () => {
       const shown = await Promise.all(nodes.map((node) => node.api.avatar(house.avatar)))
       return shown.every((each) => each?.head === head && each.digest === shown[0]?.digest)
     },
+    `both show head ${head}`,
     60_000,
   )
 }

@@ -117,9 +117,9 @@ describe('a long history', () => {
 
       const answer = await node.api.avatar(who.avatar)
       expect(answer).toMatchObject({ base: made.snapshot, tips: [made.snapshot], digest: made.digest, pending: 0 })
-      await until('the other node shows the same', async () => {
+      await until(async () => {
         return (await nodes[1]!.api.avatarText(who.avatar)) === (await node.api.avatarText(who.avatar))
-      })
+      }, 'the other node shows the same')
       const verified = await who.run(['get', who.avatar, '--verify', '--node', nodes[1]!.url])
       expect(verified.code).toBe(0)
 
@@ -269,9 +269,9 @@ describe('snapshot --erase', () => {
     const erased = await who.json(['snapshot', '--erase'], `${who.avatar.slice(2, 12)}\n`)
     expect(erased).toMatchObject({ status: 'erased', parts: 0, after: { records: 1, namespaces: 0 } })
     expect(await node.api.avatar(who.avatar)).toMatchObject({ namespaces: [], base: { counter: 3 } })
-    await until('the other node shows nothing', async () => {
+    await until(async () => {
       return (await nodes[1]!.api.avatarText(who.avatar)) === (await node.api.avatarText(who.avatar))
-    })
+    }, 'the other node shows nothing')
     const again = await who.run(['snapshot', '--erase'], '')
     expect(again).toMatchObject({ code: 0 })
     expect(again.out).toContain('nothing to erase')

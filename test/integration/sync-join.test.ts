@@ -46,7 +46,7 @@ describe(`three nodes that hold ${RECORDS} records`, () => {
       const killed = await cluster.start('killed', options)
       let held = 0
       for (let kill = 1; kill <= KILLS; kill++) {
-        await until('it has taken more', async () => (await heldBy(killed)) > held, 60_000)
+        await until(async () => (await heldBy(killed)) > held, 'it has taken more', 60_000)
         await killed.kill()
         await killed.restart()
         const before = held

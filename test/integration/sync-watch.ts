@@ -34,8 +34,8 @@ export async function untilEqual(
   records: number,
 ): Promise<void> {
   await until(
-    `every node holds ${records} records`,
     async () => (await Promise.all(nodes.map(heldBy))).every((held) => held === records),
+    `every node holds ${records} records`,
     CONVERGE_TIMEOUT_MS,
   )
   for (const avatar of avatars) {
@@ -94,7 +94,6 @@ async function untilAll(
   holds: (sync: PeerSync, key: string) => boolean,
 ): Promise<void> {
   await until(
-    `every node ${what}`,
     async () => {
       const all = await Promise.all(
         nodes.map(async (node) => {
@@ -106,6 +105,7 @@ async function untilAll(
       )
       return all.every(Boolean)
     },
+    `every node ${what}`,
     CONVERGE_TIMEOUT_MS,
   )
 }

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 
 import { IngestBusyError } from '../../src/ingest/errors.ts'
 import { defaultNetworkLimits } from '../../src/network/limits.ts'
-import { addressOf, judged, meshed, record, sleep, startNode, stopAll, testIngest, until } from './nodes.ts'
+import { sleep, until } from '../support/until.ts'
+import { addressOf, judged, meshed, record, startNode, stopAll, testIngest } from './nodes.ts'
 
 afterEach(stopAll)
 

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 
-import { addressOf, meshed, record, sleep, startNode, stopAll, stopNode, until } from './nodes.ts'
+import { sleep, until } from '../support/until.ts'
+import { addressOf, meshed, record, startNode, stopAll, stopNode } from './nodes.ts'
 import type { TestNode } from './nodes.ts'
 
 afterEach(stopAll)
@@ -65,7 +66,7 @@ describe('gossip between nodes in a line', () => {
     const [a, , c] = (await line(3)) as [TestNode, TestNode, TestNode]
     const texts = Array.from({ length: 80 }, (_, index) => `stored:${index}:${'y'.repeat(200_000)}`)
     a.network.publish(texts.map(record))
-    await until(() => c.ingest.payloads.length >= texts.length, 'all have arrived', 15_000)
+    await until(() => c.ingest.payloads.length >= texts.length, 'all have arrived')
     expect(c.ingest.payloads).toEqual(texts)
   })
 

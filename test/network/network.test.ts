@@ -7,7 +7,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { createNetwork } from '../../src/network/network.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
-import { addressOf, meshed, record, silent, sleep, startNode, stopAll, stopNode, testIngest, until } from './nodes.ts'
+import { sleep, until } from '../support/until.ts'
+import { addressOf, meshed, record, silent, startNode, stopAll, stopNode, testIngest } from './nodes.ts'
 
 afterEach(stopAll)
 
@@ -144,7 +145,7 @@ describe('strangers', () => {
     }
     await until(() => closed >= 250, 'most are refused at once')
     const b = await startNode({ peers: [addressOf(a)] })
-    await until(() => a.network.peers().some(({ peer_id }) => peer_id === b.network.peerId), 'b is let in', 15_000)
+    await until(() => a.network.peers().some(({ peer_id }) => peer_id === b.network.peerId), 'b is let in')
   })
 
   test('garbage instead of a handshake is survived', async () => {

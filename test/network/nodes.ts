@@ -10,6 +10,7 @@ import { createMetrics } from '../../src/observe/metrics.ts'
 import type { Logger } from '../../src/observe/types.ts'
 import type { SignedRecord } from '../../src/record/types.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
+import { sleep, until } from '../support/until.ts'
 
 export const silent: Logger = pino({ level: process.env['TEST_LOG'] ?? 'silent' })
 
@@ -115,19 +116,6 @@ export function addressOf(node: { network: Network }): string {
   const [address] = node.network.addresses()
   if (address === undefined) throw new Error('the node does not listen')
   return address
-}
-
-/** Waits until the condition holds. */
-export async function until(condition: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
-  const end = Date.now() + timeoutMs
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`timed out waiting until ${what}`)
-    await sleep(10)
-  }
-}
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /** Waits until both follow the topic by each other's account. */

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest'
 
 import { decodeBatch, encodeBatch } from '../../src/record/codec.ts'
-import { addressOf, judged, meshed, record, sleep, startNode, stopAll, testIngest, until } from './nodes.ts'
+import { sleep, until } from '../support/until.ts'
+import { addressOf, judged, meshed, record, startNode, stopAll, testIngest } from './nodes.ts'
 import { startStranger } from './stranger.ts'
 
 afterEach(stopAll)

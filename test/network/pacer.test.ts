@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
 import { createPacer } from '../../src/network/pacer.ts'
-import { sleep } from './nodes.ts'
+import { sleep } from '../support/until.ts'
 
 /** Time that passes when told; what is due runs in order. */
 function setUp(...loads: number[]) {

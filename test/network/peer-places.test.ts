@@ -9,7 +9,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { defaultNetworkLimits } from '../../src/network/limits.ts'
 import { createPeerPlaces } from '../../src/network/peer-places.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
-import { addressOf, sleep, startNode, stopAll, until, type TestNode } from './nodes.ts'
+import { sleep, until } from '../support/until.ts'
+import { addressOf, startNode, stopAll, type TestNode } from './nodes.ts'
 import { createPeer, getsIn } from './peer.ts'
 
 const sockets: Socket[] = []
@@ -100,7 +101,7 @@ describe('places for peers', () => {
     const silent = await createPeer({ from: '127.0.0.37', speaks: false })
     const good = await createPeer({ from: '127.0.0.37' })
     await connectAll(node, [silent, good])
-    await until(() => connected(node, [silent]) === 0, 'it was cut off', 20_000)
+    await until(() => connected(node, [silent]) === 0, 'it was cut off')
     await sleep(1000)
     expect(await lossesOf(node, 'unproven')).toBe(1)
     expect(connected(node, [good])).toBe(1)

@@ -10,7 +10,8 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 
 import { SYNC_PROTOCOL } from '../../src/network/sync-streams.ts'
-import { addressOf, sleep, stopLater, type TestNode } from './nodes.ts'
+import { sleep } from '../support/until.ts'
+import { addressOf, stopLater, type TestNode } from './nodes.ts'
 
 export interface PeerOptions {
   /** The address of this machine to come from; on Linux all of 127.0.0.0/8 are. */

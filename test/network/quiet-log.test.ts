@@ -5,7 +5,8 @@ import { defaultNetworkLimits } from '../../src/network/limits.ts'
 import { withLength } from '../../src/network/frame-reader.ts'
 import { MAX_SYNC_FRAME_BYTES, SYNC_PROTOCOL } from '../../src/network/sync-streams.ts'
 import { encodeBatch } from '../../src/record/codec.ts'
-import { record, recordingLogger, startNode, stopAll, until } from './nodes.ts'
+import { until } from '../support/until.ts'
+import { record, recordingLogger, startNode, stopAll } from './nodes.ts'
 import { startStranger } from './stranger.ts'
 
 afterEach(stopAll)

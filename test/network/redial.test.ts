@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 
-import { addressOf, meshed, record, recordingLogger, sleep, startNode, stopAll, stopNode, until } from './nodes.ts'
+import { sleep, until } from '../support/until.ts'
+import { addressOf, meshed, record, recordingLogger, startNode, stopAll, stopNode } from './nodes.ts'
 
 afterEach(stopAll)
 

@@ -11,7 +11,8 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 
 import { messageId, recordsTopic } from '../../src/network/gossip-settings.ts'
-import { addressOf, stopLater, until } from './nodes.ts'
+import { until } from '../support/until.ts'
+import { addressOf, stopLater } from './nodes.ts'
 import type { TestNode } from './nodes.ts'
 
 export interface Stranger {

@@ -10,7 +10,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { MAX_SYNC_FRAME_BYTES, SYNC_PROTOCOL } from '../../src/network/sync-streams.ts'
 import { withLength } from '../../src/network/frame-reader.ts'
 import type { FrameStream } from '../../src/sync/types.ts'
-import { addressOf, sleep, startNode, stopAll, stopLater, stopNode, until } from './nodes.ts'
+import { sleep, until } from '../support/until.ts'
+import { addressOf, startNode, stopAll, stopLater, stopNode } from './nodes.ts'
 import type { TestNode } from './nodes.ts'
 
 afterEach(stopAll)

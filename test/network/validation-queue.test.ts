@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createValidationQueue } from '../../src/network/validation-queue.ts'
 import type { ValidationLimits } from '../../src/network/validation-queue.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
-import { sleep } from './nodes.ts'
+import { sleep } from '../support/until.ts'
 
 function setUp(limits: Partial<ValidationLimits> = {}) {
   const calls: string[] = []

@@ -160,10 +160,10 @@ export async function createCluster(): Promise<Cluster> {
 
 /** Resolves once each node of a line gossips with every neighbour. Nothing written before it is sure to be heard. */
 export async function untilLineGossips(nodes: readonly NodeProcess[]): Promise<void> {
-  await until('the line gossips', async () => {
+  await until(async () => {
     const counts = await Promise.all(nodes.map((node) => node.api.gossipPeers()))
     return counts.every((count, index) => count >= (index > 0 ? 1 : 0) + (index < nodes.length - 1 ? 1 : 0))
-  })
+  }, 'the line gossips')
 }
 
 async function untilStarted(name: string, child: ChildProcess): Promise<Started> {

@@ -17,11 +17,11 @@ export async function settled(
   what: string,
 ): Promise<AvatarAnswer> {
   await until(
-    `every node shows ${what}`,
     async () => {
       const answers = await Promise.all(nodes.map((node) => node.api.avatar(avatar)))
       return answers.every((answer) => answer !== undefined && expected(answer) && answer.digest === answers[0]?.digest)
     },
+    `every node shows ${what}`,
     60_000,
   )
   const texts = await Promise.all(nodes.map((node) => node.api.avatarText(avatar)))

@@ -1,9 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export { sleep }
+
 /**
- * Resolves once `condition` holds, asking every 20 ms.
+ * Resolves once `condition` holds, asking every 20 ms. The time is far above what is needed, for machines under load.
  *
  * @throws Error naming `what` after `timeoutMs`, with the last error that `condition` threw as its cause
  */
-export async function until(what: string, condition: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  timeoutMs = 30_000,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs
   let cause: unknown
   for (;;) {
@@ -16,10 +24,4 @@ export async function until(what: string, condition: () => Promise<boolean>, tim
     if (performance.now() > deadline) throw new Error(`Not within ${timeoutMs} ms: ${what}.`, { cause })
     await sleep(20)
   }
-}
-
-export async function sleep(ms: number): Promise<void> {
-  await new Promise((resolve) => {
-    setTimeout(resolve, ms)
-  })
 }

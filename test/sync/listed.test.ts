@@ -10,7 +10,8 @@ import { SyncError } from '../../src/sync/errors.ts'
 import type { Scope, SyncSource } from '../../src/store/types.ts'
 import { Writer } from '../store/writer.ts'
 import { streamPair } from './stream-pair.ts'
-import { SyncNet, until } from './sync-net.ts'
+import { until } from '../support/until.ts'
+import { SyncNet } from './sync-net.ts'
 import { openNode, sync, type SyncNode } from './sync-node.ts'
 
 const EMPTY = new Uint8Array(0)

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { watchGaps } from '../../src/sync/gap-watch.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { Writer } from '../store/writer.ts'
-import { areEqual, SyncNet, until } from './sync-net.ts'
+import { until } from '../support/until.ts'
+import { areEqual, SyncNet } from './sync-net.ts'
 import type { NetNode } from './sync-net.ts'
 
 const net = new SyncNet()

@@ -140,14 +140,6 @@ export class SyncNet {
   }
 }
 
-export async function until(check: () => boolean | Promise<boolean>, what: string, waitMs = 15_000): Promise<void> {
-  const end = Date.now() + waitMs
-  while (!(await check())) {
-    if (Date.now() > end) throw new Error(`not within ${waitMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
 export async function areEqual(...nodes: readonly NetNode[]): Promise<boolean> {
   const [first, ...rest] = await Promise.all(nodes.map(({ node }) => node.ids()))
   return rest.every((ids) => ids.length === first?.length && ids.every((id, at) => id === first[at]))
