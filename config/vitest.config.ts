@@ -27,7 +27,7 @@ const BUILT = [
 ]
 
 /**
- * Files of the projects unit and built that are left out of the quick scope: those that took longest. Another file of the same folder is quick, and
+ * Files of the projects unit, built and property that are left out of the quick scope: those that took longest. Another file of the same folder is quick, and
  * test/store/memory.test.ts is the suite of test/store/disk.test.ts.
  */
 const SLOW = [
@@ -43,6 +43,7 @@ const SLOW = [
   'test/simulation/more-seeds.test.ts',
   'test/simulation/simulation.test.ts',
   'test/store/avatar-weight.test.ts',
+  'test/store/damage.property.test.ts',
   'test/store/disk.test.ts',
 ]
 
@@ -85,23 +86,13 @@ export default defineConfig(({ mode }) => {
       rest: { include, exclude: smoke },
     }[scope]
   }
-  const slowBuilt = SLOW.filter((path) => BUILT.includes(path))
+  const properties = (path: string): boolean => path.endsWith('.property.test.ts')
+  const slowUnit = SLOW.filter((path) => !BUILT.includes(path) && !properties(path))
 
-  const always = [
-    {
-      extends: true as const,
-      test: {
-        name: 'property',
-        include: ['test/**/*.property.test.ts'],
-        env: { PROPERTY_SHARE: String(share) },
-        testTimeout: 120_000,
-      },
-    },
-    {
-      extends: true as const,
-      test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'], testTimeout: 120_000 },
-    },
-  ]
+  const conformance = {
+    extends: true as const,
+    test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'], testTimeout: 120_000 },
+  }
   return {
     root: ROOT.pathname,
     test: {
@@ -113,7 +104,7 @@ export default defineConfig(({ mode }) => {
             name: 'unit',
             // What no other project runs, so that no test file is left out.
             ...leavingOut(
-              SLOW.filter((path) => !BUILT.includes(path)),
+              slowUnit,
               ['test/**/*.test.ts'],
               ['**/*.property.test.ts', 'test/conformance/**', 'test/integration/**', 'test/browser/**', ...BUILT],
             ),
@@ -125,12 +116,24 @@ export default defineConfig(({ mode }) => {
           extends: true,
           test: {
             name: 'built',
-            ...leavingOut(slowBuilt, BUILT),
+            ...leavingOut(
+              SLOW.filter((path) => BUILT.includes(path)),
+              BUILT,
+            ),
             globalSetup: './test/setup/build.ts',
             testTimeout: 60_000,
           },
         },
-        ...(scope === 'rest' ? [] : always),
+        {
+          extends: true,
+          test: {
+            name: 'property',
+            ...leavingOut(SLOW.filter(properties), ['test/**/*.property.test.ts']),
+            env: { PROPERTY_SHARE: String(share) },
+            testTimeout: 120_000,
+          },
+        },
+        ...(scope === 'rest' ? [] : [conformance]),
         {
           extends: true,
           test: {

@@ -82,7 +82,7 @@ test('states hold what was divided, each within its room', { timeout: PROPERTY_T
         if (states.length > 1) divided += 1
       },
     ),
-    { numRuns: propertyRuns(500) },
+    { numRuns: propertyRuns(500, 500) },
   )
   expect(divided).toBeGreaterThan(100)
 })

@@ -66,7 +66,7 @@ test('forks are the groups of records of which neither cites the other', { timeo
       for (const { open, ends } of forks) if (!open) expect(ends.length).toBeGreaterThan(0)
       found += forks.length
     }),
-    { numRuns: propertyRuns(500) },
+    { numRuns: propertyRuns(500, 500) },
   )
   expect(found).toBeGreaterThan(100)
 })

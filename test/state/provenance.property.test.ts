@@ -137,7 +137,7 @@ test('whoever is named is whom a search through the history finds', { timeout: P
         }
       }
     }),
-    { numRuns: propertyRuns(120) },
+    { numRuns: propertyRuns(120, 120) },
   )
   expect([set > MIN_COVERED, removed > MIN_COVERED]).toEqual([true, true])
 })

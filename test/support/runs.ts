@@ -1,13 +1,11 @@
-/** The least that a property runs in the quick scope. */
-const FEWEST_RUNS = 10
-
 /**
  * Returns how often a property runs: `standard` times in a whole run and in CI, a share of that in the quick scope of `npm test`
- * (config/vitest.config.ts sets PROPERTY_SHARE). FAST_CHECK_RUNS raises the number for a deep search.
+ * (config/vitest.config.ts sets PROPERTY_SHARE), but at least `least` times: name it if the test counts what the runs found. FAST_CHECK_RUNS raises
+ * the number for a deep search.
  */
-export function propertyRuns(standard: number): number {
+export function propertyRuns(standard: number, least = 10): number {
   const share = Number(process.env['PROPERTY_SHARE'] ?? 1)
-  const runs = Math.max(Math.round(standard * share), Math.min(standard, FEWEST_RUNS))
+  const runs = Math.max(Math.round(standard * share), Math.min(standard, least))
   return Math.max(runs, Number(process.env['FAST_CHECK_RUNS'] ?? 0))
 }
 
