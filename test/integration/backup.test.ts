@@ -156,7 +156,7 @@ test('what is in the way is told, and changes nothing', async () => {
   const other = await cluster.start('other')
   await own.api.write([createWriter('backup refused').write({ a: 1 })])
   expect((await command('backup', 'whole', ...place(own))).code).toBe(0)
-  expect((await command('backup', 'whole', ...place(own))).err).toContain('is there already')
+  expect((await command('backup', 'whole', ...place(own))).err).toContain('already exists')
   const wrong = await command('backup', 'wrong', '--data-dir', own.dataDir, '--node', other.url)
   expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining('is not the one whose data is in') })
   const silent = await command('backup', 'silent', '--data-dir', own.dataDir, '--node', 'http://127.0.0.1:1')

@@ -118,7 +118,7 @@ test('a host whose records are held back on the way contradicts what it signed',
   )
   const { code, states, report, err } = await compared(writer.avatar, withholding, two.url)
   expect([code, states, report.verdict]).toEqual([1, ['contradictory', 'behind'], 'contradictory'])
-  expect(report.hosts[0]!.problems[0]).toContain('keeps records back')
+  expect(report.hosts[0]!.problems[0]).toContain('withholds records')
   expect(err).toContain('1 host of 2 gave no sound receipt')
 })
 
@@ -184,7 +184,7 @@ test('a host that denies what it signed is shown up by its own receipts, without
   const forged = await receipt('--check', 'forged.json')
   expect(forged.code).toBe(1)
   expect(forged.out).toContain('Receipt 1 in forged.json is not genuine')
-  expect(forged.out).toContain('Receipt 2 in forged.json is not genuine: This is no receipt')
+  expect(forged.out).toContain('Receipt 2 in forged.json is not genuine: The receipt is invalid')
 })
 
 test('files that hold no receipts, and wrong usage, are told', async () => {
