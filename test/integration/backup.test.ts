@@ -167,7 +167,7 @@ test('what is in the way is told, and changes nothing', async () => {
 
   const onto = await command('restore', 'whole', '--data-dir', own.dataDir)
   expect(onto).toMatchObject({ code: 1, err: expect.stringContaining('is not empty') })
-  expect((await command('restore', own.dataDir, '--data-dir', 'new')).err).toContain('is no backup')
+  expect((await command('restore', own.dataDir, '--data-dir', 'new')).err).toContain('is not a backup')
   await writeFile(join(folder, 'whole', 'records.avatar-kv.ndjson.gz'), 'damaged')
   expect((await command('restore', 'whole', '--data-dir', 'new')).err).toContain('differs from what was written')
   const left = await readdir(folder)
