@@ -32,7 +32,7 @@ export const MAX_RECORD_CHARACTERS = 256 * 1024 * 1024
 /** Invalid records after which a node is read no further. */
 export const MAX_INVALID_RECORDS = 16
 /** A store that starts again more often while it is read is broken. */
-export const MAX_RESTARTS = 2
+export const MAX_RESTARTS = 3
 /** Rounds in which nodes that are behind are asked again: writers move avatars while they are read. */
 export const MAX_ROUNDS = 3
 

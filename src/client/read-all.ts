@@ -9,6 +9,10 @@ import type { NodeApi } from './node-api.ts'
 import { readPages, type Pages } from './read-node.ts'
 import { createSlices, nextTask } from './verify-records.ts'
 
+/** A command has more memory than a page: twice what the client takes by default. */
+const MAX_RECORDS = 500_000
+const MAX_CHARACTERS = 512 * 1024 * 1024
+
 /** All records that one node hands out of an avatar. */
 export interface AllRecords {
   /** Verified, superseded ones among them, in order of arrival at the node. */
@@ -41,7 +45,7 @@ export async function readAll(
     api,
     { avatar, network },
     null,
-    { engine, signals, signal },
+    { engine, signals, signal, maxRecords: MAX_RECORDS, maxCharacters: MAX_CHARACTERS },
     (code, why) => {
       if (code === 'endless' || code === 'repeats') {
         endless = new ClientError('bad_answer', `The node at ${api.url}: ${why}.`, { node: api.url, nodeCode: code })

@@ -35,6 +35,10 @@ export interface ReadOptions {
   readonly onSent?: (() => void) | undefined
   /** Records that were verified before, elsewhere. */
   readonly known?: ((id: RecordId) => VerifiedRecord | undefined) | undefined
+  /** Records of the avatar that are read at most. */
+  readonly maxRecords?: number
+  /** Characters of payload that are read at most. */
+  readonly maxCharacters?: number
 }
 
 /**
@@ -94,6 +98,7 @@ export async function readPages(
   options: ReadOptions,
   report: (code: ProblemCode, message: string) => void,
 ): Promise<Pages | 'unknown'> {
+  const { maxRecords = limits.MAX_RECORDS, maxCharacters = limits.MAX_RECORD_CHARACTERS } = options
   let records: DecodedRecord[] = []
   let seen = new Set<RecordId>()
   let cursor = start
@@ -129,7 +134,7 @@ export async function readPages(
       if (seen.has(answer.id)) continue
       seen.add(answer.id)
       characters += answer.payload.length
-      if (seen.size > limits.MAX_RECORDS || characters > limits.MAX_RECORD_CHARACTERS) {
+      if (seen.size > maxRecords || characters > maxCharacters) {
         report('endless', 'it sends more records of this avatar than can be held')
         return broken()
       }
