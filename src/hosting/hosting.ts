@@ -17,19 +17,7 @@ import type { Journal } from './journal.ts'
 import { JOURNAL_SLACK_LINES, MAX_INVITES, MAX_REMEMBERED_HOMES } from './limits.ts'
 import { notHosted, refusalOf } from './refusals.ts'
 import type { HostingChange, Register } from './register.ts'
-import type { Hosting, HostingMode, HostingNews, HostingPolicy } from './types.ts'
-
-/** The part of the store that hosting uses. */
-export interface HeldAvatars {
-  /** In ascending order, `after` exclusive. */
-  avatars(options: { after?: Avatar; limit: number }): Promise<Avatar[]>
-  /** Whether any record of the avatar is held. */
-  isHeld(avatar: Avatar): Promise<boolean>
-  /** URLs and multiaddrs that the avatar lists as its homes. */
-  homes(avatar: Avatar): Promise<readonly string[]>
-  /** Deletes all records of an avatar. */
-  forget(avatar: Avatar): Promise<void>
-}
+import type { HeldAvatars, Hosting, HostingMode, HostingNews, HostingPolicy } from './types.ts'
 
 export interface HostingComponents {
   readonly held: HeldAvatars

@@ -158,3 +158,15 @@ export interface Hosting extends HostingRules, OperatorApi, HostingGrants {
   settled(): Promise<void>
   close(): Promise<void>
 }
+
+/** The part of the store that hosting uses. */
+export interface HeldAvatars {
+  /** In ascending order, `after` exclusive. */
+  avatars(options: { after?: Avatar; limit: number }): Promise<Avatar[]>
+  /** Whether any record of the avatar is held. */
+  isHeld(avatar: Avatar): Promise<boolean>
+  /** URLs and multiaddrs that the avatar lists as its homes. */
+  homes(avatar: Avatar): Promise<readonly string[]>
+  /** Deletes all records of an avatar. */
+  forget(avatar: Avatar): Promise<void>
+}

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { makeDirectory } from '../platform/files.ts'
-import { isDatabaseOpen } from '../store/health.ts'
+import { isDatabaseOpen } from '../store/lock.ts'
 import { hasStore } from '../store/mark.ts'
 import { DATA_DIR_MODE, openOfflineStore, type OfflineComponents, type OfflineStore } from './open.ts'
 

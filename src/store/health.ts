@@ -1,16 +1,13 @@
 /**
  * Checks whether a store on disk is complete, before LevelDB opens it: LevelDB hides damage.
- *
  * Found:
  * - By checksums, sizes and numbers of LevelDB's files (`leveldb/directory.ts`): damage in a table; damage in a log before its
  *   end; a lost log; a damaged manifest. After a clean stop, tables beyond 128 MiB are checked only for size and index before
  *   the opening; their blocks are checked in the background.
  * - By the mark: fewer sequences than were on disk. The mark is exact after a clean stop, otherwise up to a second old.
- *
  * Not found: after a kill or a power loss, rows of the last second that a log lost. They look like a write that was under way.
  * Peers have these records, or their authors send them again.
  */
-import { Level } from 'level'
 import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import { dropOldOriginals } from './damaged-files.ts'
@@ -24,6 +21,7 @@ import {
   type FileDamage,
   type TableFile,
 } from './leveldb/directory.ts'
+import { mustBeFree } from './lock.ts'
 import { findStore, writeMark, type StoreMark } from './mark.ts'
 import type { Totals } from './meta.ts'
 import type { StoreDamage } from './types.ts'
@@ -277,28 +275,4 @@ export class StoreHealth {
 
 function marked({ lastSequence, keptRecords }: Counted): Pick<StoreMark, 'lastSequence' | 'records'> {
   return { lastSequence, records: keptRecords }
-}
-
-/** @throws StoreError `locked` if another process has the store open: its writes would look like damage */
-async function mustBeFree(location: string): Promise<void> {
-  const problem = await openProblem(location)
-  if (problem?.code === 'locked') throw problem
-}
-
-/** Whether a process, this one included, has the database in a directory open. */
-export async function isDatabaseOpen(location: string): Promise<boolean> {
-  return (await openProblem(location))?.code === 'locked'
-}
-
-async function openProblem(location: string): Promise<StoreError | undefined> {
-  // LevelDB takes the lock before it checks whether a database exists, and releases it when it fails.
-  const db = new Level(location, { createIfMissing: false, errorIfExists: true })
-  try {
-    await db.open()
-    return undefined
-  } catch (error) {
-    return databaseError(error, location)
-  } finally {
-    await db.close()
-  }
 }

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import type { Environment } from '../../src/platform/environment.ts'
-import { createHosting, type HeldAvatars, type HostingOptions } from '../../src/hosting/hosting.ts'
+import { createHosting, type HostingOptions } from '../../src/hosting/hosting.ts'
+import { type HeldAvatars } from '../../src/hosting/types.ts'
 import { memoryJournal, openJournal } from '../../src/hosting/journal.ts'
 import { Register } from '../../src/hosting/register.ts'
 import { createOwnerRequests } from '../../src/hosting/requests.ts'
