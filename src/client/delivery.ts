@@ -44,33 +44,41 @@ export function nextBatch<T>(waiting: readonly T[], bytesOf: (record: T) => numb
   return end < 0 ? batch : batch.slice(0, end)
 }
 
+export interface SendOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Filled as answers come: after a failure, with those of the records that were sent before it. */
+  readonly answers?: DeliveryAnswer[]
+  /** The message of the answer for a record whose own request was refused. Default: that refusal is thrown. */
+  readonly textOf?: (error: ClientError) => string
+}
+
 /**
  * Sends records to a node, in their order.
  *
- * @param textOf the message of the answer for a record whose own request was refused
  * @returns one answer for each record
  * @throws ClientError if the node cannot be reached, or refuses for a reason that is not in the records
  */
 export async function sendBatch(
-  api: NodeApi,
+  api: Pick<NodeApi, 'submit'>,
   records: readonly RecordText[],
-  signal?: AbortSignal,
-  textOf: (error: ClientError) => string = ({ message }) => message,
+  options: SendOptions,
 ): Promise<DeliveryAnswer[]> {
+  const { signal, answers = [], textOf } = options
   try {
-    return await api.submit(records, signal)
+    answers.push(...(await api.submit(records, signal)))
+    return answers
   } catch (error) {
     if (!(error instanceof ClientError) || !CONTENT_REFUSED.has(error.status)) throw error
     if (records.length === 1) {
+      if (textOf === undefined) throw error
       const code = error.nodeCode === undefined || error.nodeCode === '' ? {} : { code: error.nodeCode }
-      return [{ status: 'refused', retry: false, wasAlone: true, ...code, message: textOf(error) }]
+      answers.push({ status: 'refused', retry: false, wasAlone: true, ...code, message: textOf(error) })
+      return answers
     }
   }
   const middle = Math.ceil(records.length / 2)
-  return [
-    ...(await sendBatch(api, records.slice(0, middle), signal, textOf)),
-    ...(await sendBatch(api, records.slice(middle), signal, textOf)),
-  ]
+  await sendBatch(api, records.slice(0, middle), { ...options, answers })
+  return await sendBatch(api, records.slice(middle), { ...options, answers })
 }
 
 /**

@@ -27,8 +27,10 @@ export interface PeerSyncAnswer {
     readonly refused_there: number
   } | null
   readonly error: string | null
-  /** Null where the node does not tell. */
+  /** Failures in a row. Null or missing where the node does not tell, as those below. */
+  readonly failures?: number | null
   readonly records_in: number | null
+  readonly records_out?: number | null
 }
 
 /** One peer of a node. */
@@ -62,7 +64,8 @@ export async function readPeers(transport: Transport): Promise<PeerAnswer[]> {
   return value
 }
 
-function parseStatus(value: JsonValue): StatusAnswer & JsonObject {
+/** @throws TypeError */
+export function parseStatus(value: JsonValue): StatusAnswer & JsonObject {
   const answer = object(value, 'the answer')
   return {
     ...answer,
@@ -116,6 +119,8 @@ function parsePeerSync(sync: JsonObject): PeerSyncAnswer {
       }
     }),
     error: optional(sync['error'], (value) => text(value, 'sync.error')),
+    failures: optional(sync['failures'], (value) => count(value, 'sync.failures')),
     records_in: optional(sync['records_in'], (value) => count(value, 'sync.records_in')),
+    records_out: optional(sync['records_out'], (value) => count(value, 'sync.records_out')),
   }
 }

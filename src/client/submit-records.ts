@@ -1,7 +1,7 @@
 /** Gives signed records to one node, in requests that it takes. */
 import type { SubmitAnswer } from './answers.ts'
 import { pause } from './deadline.ts'
-import { nextBatch } from './delivery.ts'
+import { nextBatch, sendBatch } from './delivery.ts'
 import { ClientError } from './errors.ts'
 import { MAX_BUSY_TRIES, MAX_BUSY_WAIT_S, SUBMIT_RECORDS } from './limits.ts'
 import type { NodeApi } from './node-api.ts'
@@ -28,10 +28,12 @@ export async function submitAll(
   texts: readonly RecordText[],
   { signal, results = [], waits = false, onSent }: SubmitOptions = {},
 ): Promise<SubmitAnswer[]> {
+  const mostTries = waits ? MAX_BUSY_TRIES : 1
+  const patient = { submit: (batch: readonly RecordText[]) => submitBatch(api, batch, signal, mostTries) }
   for (let at = 0; at < texts.length;) {
     if (at > 0) onSent?.(at)
     const batch = nextBatch(texts.slice(at, at + SUBMIT_RECORDS), bytesOf)
-    results.push(...(await submitBatch(api, batch, signal, waits ? MAX_BUSY_TRIES : 1)))
+    await sendBatch(patient, batch, { signal, answers: results })
     at += batch.length
   }
   return results

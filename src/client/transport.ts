@@ -27,8 +27,10 @@ export interface TransportRequest {
   /** Of an answer with status 200; others are bounded by `MAX_SMALL_ANSWER_BYTES`. */
   readonly maxBytes: number
   readonly signal?: Signal
-  /** JSON; makes the request a POST. */
-  readonly body?: string
+  /** Makes the request a POST. */
+  readonly body?: string | Blob
+  /** Of the body. Default `application/json`. */
+  readonly contentType?: string
 }
 
 export interface Transport {
@@ -62,12 +64,16 @@ export function createTransport(url: string, options: TransportOptions): Transpo
   const patienceMs = timeoutMs * TOTAL_TIMEOUT_FACTOR
   let streams: boolean | undefined = options.streams ? true : undefined
 
-  async function send(path: string, accept: string, deadline: Deadline, body?: string): Promise<Response> {
+  async function send(
+    { path, body, contentType = 'application/json' }: Pick<TransportRequest, 'path' | 'body' | 'contentType'>,
+    accept: string,
+    deadline: Deadline,
+  ): Promise<Response> {
     return await options.fetch(url + path, {
       signal: deadline.signal,
       headers: {
         accept,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(body === undefined ? {} : { 'content-type': contentType }),
         ...(authorization === undefined ? {} : { authorization }),
       },
       ...(body === undefined ? {} : { method: 'POST', body }),
@@ -77,12 +83,13 @@ export function createTransport(url: string, options: TransportOptions): Transpo
     })
   }
 
-  async function text({ path, maxBytes, signal, body }: TransportRequest) {
+  async function text(request: TransportRequest) {
+    const { maxBytes, signal } = request
     const signals = [options.signal, signal]
     throwIfAborted(signals)
     const deadline = createDeadline(signals, timeoutMs, patienceMs)
     try {
-      const response = await send(path, 'application/json', deadline, body)
+      const response = await send(request, 'application/json', deadline)
       const most = response.status === 200 ? maxBytes : MAX_SMALL_ANSWER_BYTES
       return { response, text: await readBounded(response, most, deadline) }
     } catch (error) {
@@ -188,7 +195,7 @@ export function createTransport(url: string, options: TransportOptions): Transpo
     },
     async open(path, accept, deadline) {
       try {
-        const response = await send(path, accept, deadline)
+        const response = await send({ path }, accept, deadline)
         if (response.status === 200) return response
         throw refused(response, await readBounded(response, MAX_SMALL_ANSWER_BYTES, deadline))
       } catch (error) {

@@ -64,11 +64,8 @@ export async function deliver(
   for (const api of pool.order()) {
     let results: DeliveryAnswer[]
     try {
-      results = await sendBatch(
-        api,
-        batch.map(({ record }) => recordText(record)),
-        signal,
-      )
+      const texts = batch.map(({ record }) => recordText(record))
+      results = await sendBatch(api, texts, { signal, textOf: messageOf })
     } catch (error) {
       if (!(error instanceof ClientError) || error.code === 'aborted') throw error
       isInvalidEverywhere = false

@@ -6,6 +6,7 @@ import { signRecord } from '../../src/record/sign.ts'
 import type { JsonObject } from '../../src/record/types.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
 import { newKey } from '../support/keys.ts'
+import { startProxy } from './proxy.ts'
 
 let node: HttpNode
 beforeAll(async () => {
@@ -233,6 +234,22 @@ describe('several writes', () => {
       ],
     })
     await expect(client.put({ signer: away, patch: { n: 2 } })).rejects.toMatchObject({ written: [] })
+  })
+
+  it('of any size, through a proxy that takes fewer bytes than the node: sent in smaller requests', async () => {
+    const proxy = await startProxy(() => node.url(''))
+    try {
+      proxy.tell((request) => (request.bytes > 400_000 ? { status: 413 } : undefined))
+      const client = createClient({ nodes: [proxy.url] })
+      const signer = privateKeySigner(newKey())
+      const patch = Object.fromEntries(Array.from({ length: 8 }, (_, n) => [`n${n}`, 'x'.repeat(100_000)]))
+      const { status, records } = await client.put({ signer, patch })
+      expect(status).toBe('stored')
+      expect(records.length).toBeGreaterThan(3)
+      expect(await client.get(signer.avatar, 'nextid')).toEqual(patch)
+    } finally {
+      await proxy.close()
+    }
   })
 
   it('of any size: split, and all there', async () => {

@@ -73,7 +73,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
 
   async function flush(): Promise<void> {
     for (let batch = next(); batch.length > 0; batch = next()) {
-      const answers = await sendBatch(api, batch, signal, hostText)
+      const answers = await sendBatch(api, batch, { signal, textOf: hostText })
       const sent = batch.map((each) => ({ id: each.id, prev: citationsOf(each) }))
       const fates = fatesOf(sent, answers, fateOf)
       for (const [at, { id }] of batch.entries()) {

@@ -2,7 +2,8 @@ import { Hex } from '../parts/hex.tsx'
 import { Loading, Trouble } from '../parts/notice.tsx'
 import { bytes, count, cut, duration, moment } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
-import { readPeers, readStatus, type HostPeer, type HostStatus, type PeerSync } from '../data/node-facts.ts'
+import type { PeerAnswer, PeerSyncAnswer } from '../../client/node-info.ts'
+import { readPeers, readStatus, type HostStatus } from '../data/node-facts.ts'
 import { useAnswer } from '../data/use-answer.ts'
 
 const REFRESH_MS = 5_000
@@ -92,7 +93,7 @@ function Tile({ n, one, many }: { n: number; one: string; many: string }) {
   )
 }
 
-function Peers({ peers }: { peers: readonly HostPeer[] }) {
+function Peers({ peers }: { peers: readonly PeerAnswer[] }) {
   return (
     <section aria-labelledby="peers-title">
       <h2 id="peers-title">Peers</h2>
@@ -109,7 +110,7 @@ function Peers({ peers }: { peers: readonly HostPeer[] }) {
   )
 }
 
-function Peer({ peer }: { peer: HostPeer }) {
+function Peer({ peer }: { peer: PeerAnswer }) {
   const { tone, text } = healthOf(peer.sync)
   return (
     <li>
@@ -124,9 +125,9 @@ function Peer({ peer }: { peer: HostPeer }) {
         {peer.agent !== null && `, ${visible(peer.agent)}`}
       </p>
       <p class="hint">
-        {count(peer.gossip_records_in, 'new record')} received at once
+        {count(peer.gossip_records_in ?? 0, 'new record')} received at once
         {peer.sync !== null &&
-          `; by sync ${count(peer.sync.records_in, 'record')} received, ${peer.sync.records_out.toLocaleString('en')} sent`}
+          `; by sync ${count(peer.sync.records_in ?? 0, 'record')} received, ${(peer.sync.records_out ?? 0).toLocaleString('en')} sent`}
         {peer.sync?.last && `; last compared ${moment(peer.sync.last.finished_at)}`}
       </p>
     </li>
@@ -139,9 +140,10 @@ const OUTCOMES: Readonly<Record<string, string>> = {
   different: 'still differs',
 }
 
-function healthOf(sync: PeerSync | null): { tone: string; text: string } {
+function healthOf(sync: PeerSyncAnswer | null): { tone: string; text: string } {
   if (sync === null) return { tone: '', text: 'does not sync' }
-  if (sync.failures > 0) return { tone: 'warn', text: `trouble: ${visible(cut(sync.error ?? 'sync failed', 200))}` }
+  if ((sync.failures ?? 0) > 0)
+    return { tone: 'warn', text: `trouble: ${visible(cut(sync.error ?? 'sync failed', 200))}` }
   if (['opening', 'reconciling', 'bootstrapping', 'fetching', 'serving'].includes(sync.state)) {
     return { tone: 'info', text: 'syncing now' }
   }

@@ -2,13 +2,13 @@ import { useState } from 'preact/hooks'
 import { messageOf } from '../../platform/errors.ts'
 import { count } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
-import { importArchive, type ImportResult } from '../data/node-facts.ts'
+import { importArchive, type ImportAnswer } from '../data/node-facts.ts'
 import { Loading, Notice } from './notice.tsx'
 
 type ImportStage =
   | { readonly at: 'asked' }
   | { readonly at: 'sending' }
-  | { readonly at: 'done'; readonly result: ImportResult }
+  | { readonly at: 'done'; readonly result: ImportAnswer }
   | { readonly at: 'failed'; readonly message: string }
 
 /** Sends a file to the host, when the person says so. */
@@ -41,7 +41,7 @@ export function Import({ file }: { file: File }) {
   )
 }
 
-function Imported({ result }: { result: ImportResult }) {
+function Imported({ result }: { result: ImportAnswer }) {
   const parts = [
     count(result.stored, 'record is new', 'records are new'),
     `${result.duplicate.toLocaleString('en')} there already`,
@@ -50,13 +50,12 @@ function Imported({ result }: { result: ImportResult }) {
     ...(result.refused > 0 ? [`${result.refused.toLocaleString('en')} refused`] : []),
     ...(result.invalid > 0 ? [`${result.invalid.toLocaleString('en')} invalid`] : []),
   ]
-  const reasons = Object.values(result.refusals).map(({ message }) => message)
   return (
     <Notice tone={result.refused + result.invalid > 0 ? 'warn' : 'good'} title="This host has imported the archive">
       <p>{parts.join(', ')}.</p>
-      {reasons.length > 0 && (
+      {result.refusals.length > 0 && (
         <ul>
-          {reasons.map((each) => (
+          {result.refusals.map((each) => (
             <li key={each}>{visible(each)}</li>
           ))}
         </ul>
