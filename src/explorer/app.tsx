@@ -137,7 +137,7 @@ function NavLink({ href, name, isHere }: { href: string; name: string; isHere: b
   )
 }
 
-/** Asks before the page is left, where that would lose what only its memory holds. The browser words the question. */
+/** Asks before the page is left if that would lose something that is only in its memory. The browser words the question. */
 function useGuard(hasUnsaved: () => boolean): void {
   const latest = useRef(hasUnsaved)
   latest.current = hasUnsaved

@@ -161,7 +161,7 @@ describe('all that is to be said of an avatar', () => {
     await node.stop()
     await page.getByText('Offline: this host cannot be reached').waitFor()
     await write(page, { a: 1, one: 1, two: 2, waiting: 1 })
-    await page.getByText('Signed, and kept on this device').waitFor()
+    await page.getByText('Signed, and stored on this device').waitFor()
     await page.getByRole('button', { name: 'Go on editing' }).click()
 
     const status = page.getByRole('region', { name: 'Status' })

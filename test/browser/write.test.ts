@@ -299,10 +299,10 @@ describe('offline', () => {
     await useKey(page, key)
     await page.context().setOffline(true)
     await write(page, { n: 1 })
-    await page.getByText('Signed, and kept on this device').waitFor()
+    await page.getByText('Signed, and stored on this device').waitFor()
     await page.getByRole('button', { name: 'Go on editing' }).click()
     await write(page, { n: 1, m: 2 })
-    await page.getByText('2 signed changes kept on this device').waitFor()
+    await page.getByText('2 signed changes stored on this device').waitFor()
     expect((await node.api.avatar(signer.avatar))?.namespaces[0]?.content).toEqual({ n: 0 })
 
     // Closed while offline, opened again online.
@@ -311,7 +311,7 @@ describe('offline', () => {
     await later.context().setOffline(false)
     await later.goto(`${node.url}/#/avatar/${signer.avatar}`)
     await later.getByText('Verified in your browser: 3 signatures').waitFor()
-    await later.getByText('kept on this device').waitFor({ state: 'detached' })
+    await later.getByText('stored on this device').waitFor({ state: 'detached' })
     const answer = await node.api.avatar(signer.avatar)
     expect(answer?.namespaces[0]?.content).toEqual({ n: 1, m: 2 })
     // Written one on the other: no fork.
@@ -331,13 +331,13 @@ describe('offline', () => {
     }
     await one.context().setOffline(true)
     await write(one, { n: 0, one: 1 })
-    await two.getByText('1 signed change kept on this device').waitFor()
+    await two.getByText('1 signed change stored on this device').waitFor()
     await write(two, { n: 0, one: 1, two: 2 })
-    await one.getByText('2 signed changes kept on this device').waitFor()
+    await one.getByText('2 signed changes stored on this device').waitFor()
     await one.context().setOffline(false)
     for (const page of [one, two]) {
       await page.getByText('Verified in your browser: 3 signatures').waitFor()
-      await page.getByText('kept on this device').first().waitFor({ state: 'detached' })
+      await page.getByText('stored on this device').first().waitFor({ state: 'detached' })
     }
     expect((await node.api.avatar(signer.avatar))?.namespaces[0]?.content).toEqual({ n: 0, one: 1, two: 2 })
   })
@@ -353,7 +353,7 @@ describe('offline', () => {
     // Not offline: a page that is closed is online for a moment, and sends.
     await page.context().route('**/v2/records', (route) => route.abort())
     await write(page, { n: 0, mine: 1 })
-    await page.getByText('Signed, and kept on this device').waitFor()
+    await page.getByText('Signed, and stored on this device').waitFor()
     const later = await page.context().newPage()
     await page.close()
     await client.put({ signer, patch: { n: 1 } })
@@ -423,7 +423,7 @@ describe('offline', () => {
     })
     await page.context().route('**/v2/records', (route) => route.abort())
     await write(page, { n: 1 })
-    await page.getByText('Signed, and kept only while this page is open').waitFor()
+    await page.getByText('Signed, but stored only in the memory of this page').waitFor()
     await page.getByText('This browser has no room to store 1 change').waitFor()
     expect(await page.evaluate(() => dispatchEvent(new Event('beforeunload', { cancelable: true })))).toBe(false)
     // Another page writes to what it shares with this one.

@@ -6,11 +6,11 @@ import type { Outbox } from './outbox.ts'
 import type { Session } from './session.ts'
 import type { OutboxEntry } from './outbox-entry.ts'
 
-/** What signs. A pasted or new key is held by its signer in memory only, and is gone with the page. */
+/** The wallet or key that signs. A pasted or new key is only in the memory of this page, and is gone with it. */
 export interface ActiveSigner {
   readonly signer: Signer
   readonly kind: 'wallet' | 'key'
-  /** Of a wallet that announced its name. */
+  /** The name of a wallet, if it announced one. */
   readonly name?: string
   /** The secret of a new key, shown until the person has saved it or forgets the key. */
   readonly made?: string
@@ -33,19 +33,19 @@ export function useApp(): AppContext {
   return app
 }
 
-/** Signed records of an avatar that are still to be sent. */
+/** Signed changes of an avatar that are to be sent. */
 export function useWaiting(avatar: string): readonly OutboxEntry[] {
   const { outbox } = useApp()
   return useEntries(outbox.waiting, avatar)
 }
 
-/** Those that the host does not take: the person decides what becomes of them. */
+/** Signed changes of an avatar that the host refuses. The person decides what happens to them. */
 export function useDeclined(avatar: string): readonly OutboxEntry[] {
   const { outbox } = useApp()
   return useEntries(outbox.declined, avatar)
 }
 
-/** Of all avatars: what is still to be sent, and what is left to the person. */
+/** Signed changes of all avatars: those that are to be sent, and those that the host refuses. */
 export function useLeft(): readonly OutboxEntry[] {
   const { outbox } = useApp()
   return [...useEntries(outbox.waiting), ...useEntries(outbox.declined)]

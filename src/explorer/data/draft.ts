@@ -1,4 +1,4 @@
-/** What somebody typed into the editor, judged. */
+/** Judges the text in the editor. */
 import { ClientError, mergePatchOf, type JsonObject } from '../../client/index.ts'
 import { JsonTextError } from '../../record/errors.ts'
 import { parseExactJson } from '../../record/exact-json.ts'
@@ -29,7 +29,7 @@ export function judgeDraft(before: JsonObject, text: string): Draft {
   }
 }
 
-/** Browsers say where in different ways; the line is what helps. */
+/** Browsers name the position in different ways. The line helps a person most. */
 function reasonOf(error: unknown, text: string): string {
   const message = error instanceof Error ? error.message : ''
   const position = /position (\d+)/.exec(message)?.[1]
@@ -38,7 +38,7 @@ function reasonOf(error: unknown, text: string): string {
   return `look at line ${line}, or the end of the one before it.`
 }
 
-/** The paths that a patch writes to, as JSON Pointers, for telling whether two changes touch. */
+/** The paths that a patch writes to, as JSON Pointers, to find out whether two changes overlap. */
 export function touched(patch: JsonObject, prefix = ''): string[] {
   return Object.entries(patch).flatMap(([key, value]) => {
     const path = `${prefix}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`
@@ -48,7 +48,6 @@ export function touched(patch: JsonObject, prefix = ''): string[] {
   })
 }
 
-/** A copy of JSON with members in order, so that a change of the content can be told from one of its order. */
 export function pretty(content: JsonObject): string {
   return JSON.stringify(content, null, 2)
 }

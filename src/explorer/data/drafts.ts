@@ -1,11 +1,11 @@
-/** What somebody typed and has not sent: in this page's memory, so that a look elsewhere loses none of it. */
+/** Texts that a person typed and has not sent. They are in the memory of this page, so that visiting another page loses none. */
 import type { JsonObject } from '../../client/index.ts'
 import type { Target } from './prepare.ts'
 
 export interface Desired {
   readonly avatar: string
   readonly target: Target
-  /** The id of the change that is made again; empty where it is none. */
+  /** The id of the change that is made again; empty if there is none. */
   readonly again: string
 }
 
@@ -19,7 +19,7 @@ export interface Drafts {
   get(desired: Desired): Typed | undefined
   set(desired: Desired, typed: Typed): void
   drop(desired: Desired): void
-  /** Of an avatar, what was typed into last. */
+  /** The content of an avatar that was edited last. */
   latest(avatar: string): Target | undefined
   readonly size: number
 }

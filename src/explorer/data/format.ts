@@ -17,14 +17,14 @@ export function bytes(n: number): string {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit] ?? ''}`
 }
 
-/** @param unixSeconds as an author claims it: it may be any number */
+/** @param unixSeconds as the author claims: any number */
 export function moment(unixSeconds: number): string {
   const date = new Date(unixSeconds * 1_000)
   if (Number.isNaN(date.getTime())) return `second ${unixSeconds}`
   return date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 }
 
-/** The time of day of a moment that this device saw, in ms since 1970. */
+/** A time of day. @param atMs in ms since 1970, by the clock of this device */
 export function clock(atMs: number): string {
   return new Date(atMs).toLocaleTimeString(undefined, { timeStyle: 'medium' })
 }
@@ -36,22 +36,22 @@ export function duration(seconds: number): string {
   return count(Math.round(seconds / 86_400), 'day')
 }
 
-/** `0x02ab12…9f3c`: enough to tell two apart at a glance; the whole is in the title and can be copied. */
+/** `0x02ab12…9f3c`: enough to tell two apart. The full text is in the title and can be copied. */
 export function shortHex(hex: string): string {
   return hex.length <= 20 ? hex : `${hex.slice(0, 10)}…${hex.slice(-6)}`
 }
 
-/** Whether the person declined in the wallet: a choice, and no fault. */
+/** Whether the person declined in the wallet, which is not an error. */
 export function isDeclined(error: unknown): boolean {
   return error instanceof ClientError && error.code === 'rejected'
 }
 
-/** One line of JSON, cut where it gets long. */
+/** One line of JSON, cut if it is long. */
 export function brief(value: unknown, maxCharacters = 160): string {
   return cut(JSON.stringify(value) ?? 'nothing', maxCharacters)
 }
 
-/** What others say, and may say at any length. */
+/** For texts of other people, which can be of any length. */
 export function cut(text: string, maxCharacters = 500): string {
   return text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters)}…`
 }

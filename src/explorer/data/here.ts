@@ -14,9 +14,9 @@ export function pathHere(): string {
 }
 
 /**
- * The address of a host that somebody typed: `https://…`, a bare name, or a link to a page of its explorer.
+ * The address of a host, from what a person typed: `https://…`, a bare name, or a link to a page of its explorer.
  *
- * @returns the address without a slash at its end; undefined where the text is no such address
+ * @returns the address without a slash at its end; undefined if the text is no such address
  */
 export function hostOf(text: string): string | undefined {
   const trimmed = text.trim()

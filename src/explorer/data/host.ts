@@ -41,7 +41,7 @@ function optionsOf(timeoutMs: number, signal: AbortSignal | undefined) {
   return { ...fetchFor(undefined), timeoutMs, signal }
 }
 
-/** What happened and what to do, where the client speaks of "the node" to a developer. */
+/** What happened and what to do, for people. The messages of the client are for developers. */
 export function hostText({ code, status, nodeCode = '', message }: ClientError): string {
   switch (code) {
     case 'unreachable':

@@ -1,11 +1,12 @@
 /**
- * Where the browser stores signed records: each under its own key, so that pages that are open at once do not overwrite each
- * other's records. Hosts below different paths of one address share the browser's storage; each uses its own keys.
+ * Stores signed changes in localStorage, each under its own key, so that pages that are open at the same time do not overwrite each
+ * other's changes. Hosts below different paths of one address share the storage; each has its own keys. Changes of version 0.1 have
+ * the same form.
  */
 import { pathHere } from './here.ts'
 import { citationsOf, type OutboxEntry, type SignedChange } from './outbox-entry.ts'
 
-/** The id of the record that a key of the storage is for; undefined where the key is somebody else's. */
+/** The id of the change that is stored under a key; undefined if the key is not of this outbox. */
 export function idOfKey(key: string): string | undefined {
   const start = keyOf('')
   const id = key.startsWith(start) ? key.slice(start.length) : ''
@@ -17,13 +18,13 @@ function keyOf(id: string): string {
   return `avatar-kv.outbox.${path === '/' ? '' : path}${id}`
 }
 
-/** All that is kept for a network, in no order. */
+/** All changes for a network, in no order. */
 export function readAll(network: string): OutboxEntry[] {
   let keys: string[] = []
   try {
     keys = Object.keys(localStorage)
   } catch {
-    // No storage here: what waits lasts as long as the page.
+    // This browser denies storage: changes are only in the memory of the page.
   }
   return keys.flatMap((key) => {
     const id = idOfKey(key)
@@ -32,7 +33,7 @@ export function readAll(network: string): OutboxEntry[] {
   })
 }
 
-/** Undefined where there is none, or what is there cannot be read. */
+/** Undefined if there is none, or if it cannot be read. */
 export function readOne(id: string, network: string): OutboxEntry | undefined {
   try {
     const value: unknown = JSON.parse(localStorage.getItem(keyOf(id)) ?? '')
@@ -42,7 +43,7 @@ export function readOne(id: string, network: string): OutboxEntry | undefined {
   }
 }
 
-/** Writes it to disk. Where that has no room, what it held of this record before stays there. */
+/** Writes a change to disk. If there is no room, the version that is on disk stays there. */
 export function writeOne(record: OutboxEntry): OutboxEntry {
   try {
     localStorage.setItem(keyOf(record.id), JSON.stringify({ ...record, isOnDisk: undefined }))
@@ -56,11 +57,11 @@ export function removeOne(id: string): void {
   try {
     localStorage.removeItem(keyOf(id))
   } catch {
-    // It was never there.
+    // This browser denies storage, so there is nothing to remove.
   }
 }
 
-/** @throws SyntaxError, TypeError where its payload is none */
+/** @throws SyntaxError, TypeError if the payload of the change is no JSON object */
 function isWaiting(value: unknown): value is SignedChange & Pick<OutboxEntry, 'verdict'> {
   if (typeof value !== 'object' || value === null) return false
   const record = value as Record<string, unknown>

@@ -11,7 +11,7 @@ export interface SignedChange extends RecordText, Citation {
 export type Verdict = SubmitAnswer
 
 export interface OutboxEntry extends SignedChange {
-  /** False where the browser has no room for it: it lasts as long as this page. */
+  /** False if the browser has no room to store the change: then it is lost with this page. */
   readonly isOnDisk: boolean
   /** Why the host refuses the change. The change is not sent again by itself. */
   readonly verdict?: Verdict

@@ -1,4 +1,4 @@
-/** Which account the address of a profile page names. Platforms are named as Next.ID's proof service names them. */
+/** Finds the account that the address of a profile page names. Platforms have the names of Next.ID's proof service. */
 export interface Account {
   readonly platform: string
   readonly identity: string
@@ -38,7 +38,7 @@ const SITES: readonly Site[] = [
   { platform: 'ethereum', hosts: ['etherscan.io'], path: ADDRESS },
   { platform: 'solana', hosts: ['solscan.io', 'explorer.solana.com'], path: ADDRESS },
 ]
-/** Pages of those sites that are nobody's profile. */
+/** Pages of those sites that are no profile. */
 const NO_PROFILE = new Set([
   'about',
   'explore',
@@ -52,7 +52,7 @@ const NO_PROFILE = new Set([
   'share',
 ])
 
-/** @returns undefined where the address is of no known platform, or names no account there */
+/** @returns undefined if the address is of no known platform, or names no account there */
 export function accountOf(url: URL): Account | undefined {
   const host = url.hostname.replace(/^(?:www|m|mobile|old|new)\./, '')
   const site = SITES.find(({ hosts }) => hosts.includes(host))

@@ -1,4 +1,4 @@
-/** What somebody typed into the search: an avatar in any form, an account, or the address of a page about either. */
+/** The text in the search: an avatar in any form, an account, or the address of a page about either. */
 import { parseAvatar } from '../../client/index.ts'
 import { parseRoute } from '../routes.ts'
 import { cut } from './format.ts'
@@ -12,7 +12,7 @@ export type Query =
   /** `guesses`: accounts that may be meant. */
   | { readonly kind: 'wrong'; readonly message: string; readonly guesses: readonly Account[] }
 
-/** A platform and an account, with one sign between them. Words apart by a space are never taken for that. */
+/** A platform and an account, with one sign between them. Words with a space between them are never an account. */
 const ACCOUNT = /^([a-z0-9._-]{1,64})(?:\s*\/\s*|:\s*)(\S.*)$/i
 /** A name on a server of the Fediverse: `@alice@example.social`. */
 const HANDLE = /^(?:acct:)?@?([\w.-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+)$/i
@@ -45,7 +45,7 @@ export function parseQuery(text: string): Query {
   return wrong(`${quoted(query)} is no avatar, and names no platform. ${HELP}`, guesses)
 }
 
-/** An address that somebody copied: of an explorer's page, or of a profile. */
+/** The address of an explorer's page, or of a profile. */
 function fromAddress(text: string): Query {
   const address = text.includes('://') ? text : `https://${text}`
   const url = URL.canParse(address) ? new URL(address) : undefined

@@ -5,12 +5,12 @@ import { readStatus, type HostStatus } from './node-facts.ts'
 /** As many as the node's policy for the page lists. */
 const MAX_COMPARED_HOSTS = 8
 
-/** What one visit of the page works with. */
+/** The client and the hosts of one visit of the page. */
 export interface Session {
   readonly client: Client
   readonly network: string
   readonly status: HostStatus
-  /** Hosts beside this one that answers are held against. */
+  /** Other hosts, with which the answers of this host are compared. */
   readonly others: readonly string[]
 }
 
@@ -21,7 +21,7 @@ function comparedHosts(): string[] {
   return [...new Set(others)].slice(0, MAX_COMPARED_HOSTS)
 }
 
-/** Asks the host which network it is of; everything is verified within that. */
+/** Asks the host for its network. Records are verified for that network. */
 export async function openSession(signal: AbortSignal): Promise<Session> {
   const status = await readStatus(signal)
   const others = comparedHosts()

@@ -12,7 +12,7 @@ export type AvatarView =
       readonly connection: 'connecting' | 'live' | 'lost'
       /** When the content was last read and verified, in ms since 1970. */
       readonly verifiedAt: number
-      /** Of a lost connection: what the host said, where it did answer. */
+      /** Of a lost connection: the error, if the host did answer. */
       readonly trouble: string | undefined
       /** For screen readers. */
       readonly news: string

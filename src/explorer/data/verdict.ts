@@ -1,4 +1,4 @@
-/** What was found when the records of an avatar were checked in this browser, in words. */
+/** The result of checking the records of an avatar in this browser, in words. */
 import type { NodeReport, ProblemCode, VerifiedAvatar } from '../../client/index.ts'
 import type { Tone } from '../parts/notice.tsx'
 import { clock, count } from './format.ts'
@@ -13,7 +13,7 @@ export interface Statement {
   readonly lines?: readonly string[]
 }
 
-/** Problems that no honest host has: what it says is false, and not merely old. */
+/** Problems that no honest host has: its answer is false, not only old. */
 const LIES: ReadonlySet<ProblemCode> = new Set([
   'bad_answer',
   'invalid_record',
@@ -25,14 +25,14 @@ const LIES: ReadonlySet<ProblemCode> = new Set([
 ])
 const SHOWN_MISSING = 10
 
-/** All that is to be said of what is shown, in no order. */
+/** All statements about the content that is shown, in no order. */
 export function statementsOf(view: Extract<AvatarView, { phase: 'ready' }>): readonly Statement[] {
   const { known } = view
   const statements: Statement[] = []
   const verdict = judge(known)
   const isOffline = view.connection === 'lost'
   if (isOffline) statements.push(offline(view))
-  // Without the host nothing is known to be up to date, so the good news is a part of the bad.
+  // If the host cannot be reached, the content may be old: that statement has the good news in it.
   const isGood = verdict.tone === 'good'
   if (!(isOffline && isGood) && (verdict.tone === 'bad' || known.missing.length === 0)) statements.push(verdict)
   if (known.missing.length > 0) statements.push(gap(known))
@@ -72,7 +72,7 @@ function gap(known: VerifiedAvatar): Statement {
   }
 }
 
-/** The worst comes first: a lie, an old state, a host that fails, and only then that all is well. */
+/** The worst statement: a lie, an old state, a host that fails, or that all is well. */
 function judge(known: VerifiedAvatar): Statement {
   const { state, problems, nodes, records } = known
   const lines = [...new Set(problems.map(({ message }) => message))]

@@ -7,17 +7,17 @@ import { visible } from './format-visible.ts'
 export interface Wallet {
   readonly id: string
   readonly name: string
-  /** A `data:` address of an image; undefined where the wallet has none that a page may show. */
+  /** A `data:` address of an image; undefined if the wallet has none that a page may show. */
   readonly icon: string | undefined
   readonly provider: Eip1193Provider
 }
 
-/** Any script in the page may announce wallets: people do not choose among more. */
+/** Any script in the page may announce wallets. People do not choose among more. */
 const MAX_WALLETS = 20
 const MAX_NAME_CHARACTERS = 40
 const MAX_ICON_CHARACTERS = 256 * 1024
 
-/** Asks wallets to announce themselves, and lists those that do, in the order in which they come. */
+/** Asks wallets to announce themselves, and lists them in the order in which they answer. */
 export function useWallets(): readonly Wallet[] {
   const [announced, setAnnounced] = useState<readonly Wallet[]>([])
   useEffect(() => {
@@ -40,7 +40,7 @@ export function useWallets(): readonly Wallet[] {
   return [...announced, { id: 'injected', name, icon: undefined, provider: ethereum }]
 }
 
-/** @returns undefined where a script announces what is no wallet */
+/** @returns undefined if a script announces something that is no wallet */
 function readWallet(detail: unknown): Wallet | undefined {
   const { info, provider } = (detail ?? {}) as { info?: Record<string, unknown>; provider?: unknown }
   const { uuid, name, icon } = info ?? {}

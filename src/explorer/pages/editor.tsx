@@ -17,9 +17,9 @@ interface Props {
   readonly view: Extract<AvatarView, { phase: 'ready' }>
   readonly waiting: readonly SignedChange[]
   readonly desired: Desired
-  /** Undefined where no key or wallet is chosen that can sign for this avatar. */
+  /** Undefined if no key or wallet is chosen that can sign for this avatar. */
   readonly signer: Signer | undefined
-  /** A change that the host did not take, to be applied to the present content. */
+  /** A change that the host refused, to be applied to the present content. */
   readonly again: OutboxEntry | undefined
 }
 

@@ -36,9 +36,9 @@ export function NetworkPage() {
 }
 
 const POLICIES: Readonly<Record<string, string>> = {
-  open: 'takes in every avatar whose owner asks',
-  invite: 'takes in avatars whose owners have an invitation',
-  closed: 'takes in no avatar on request',
+  open: 'hosts every avatar whose owner asks',
+  invite: 'hosts avatars whose owners have an invitation',
+  closed: 'hosts no avatar on request',
 }
 
 function Status({ status }: { status: HostStatus }) {

@@ -11,22 +11,22 @@ interface Props {
   readonly onDone: () => void
 }
 
-/** What became of a change that was signed here. */
+/** The status of a change that was signed here. */
 export function Sent({ view, record, onDone }: Props) {
   const { outbox } = useApp()
-  const kept = outbox.find(record.id)
+  const entry = outbox.find(record.id)
   const isHere = view.arrived.has(record.id) || view.known.tips.some(({ id }) => id === record.id)
   const { tone, title, text } = isHere
     ? ARRIVED
-    : kept === undefined
+    : entry === undefined
       ? textOfTaken(outbox.verdicts.get(record.id))
-      : textOfEntry(kept)
+      : textOfEntry(entry)
   return (
     <div role="status">
       <Notice tone={tone} title={title}>
         <p>{text}</p>
         <p class="row">
-          {kept === undefined && (
+          {entry === undefined && (
             <a class="button" href={avatarHref(record.avatar, 'history', { record: record.id })}>
               See it in the history
             </a>
@@ -57,18 +57,18 @@ function textOfEntry({ verdict, isOnDisk }: OutboxEntry) {
   if (!isOnDisk) {
     return {
       tone: 'warn',
-      title: 'Signed, and kept only while this page is open',
+      title: 'Signed, but stored only in the memory of this page',
       text: 'The host has not taken it yet, and this browser has no room to store it. Leave this page open until it is sent: that happens by itself.',
     } as const
   }
   return {
     tone: 'info',
-    title: 'Signed, and kept on this device',
+    title: 'Signed, and stored on this device',
     text: 'The host cannot be reached, or asks to wait. The change is sent by itself while a page of this host is open. You may close the page now and open it later.',
   } as const
 }
 
-/** @param said undefined where another page sent it and got the answer */
+/** @param said undefined if another page sent the change and got the answer */
 function textOfTaken(said: Verdict | undefined) {
   if (said === undefined) {
     return {

@@ -12,7 +12,7 @@ export function Hex({ value, label, whole = false }: { value: string; label: str
   )
 }
 
-/** @param text a function where the text is large, so that it is made only for a person who wants it */
+/** @param text a function if the text is large, so that it is made only when it is copied */
 export function Copy({ text, label }: { text: string | (() => string); label: string }) {
   const [said, setSaid] = useState('')
   const copy = async (): Promise<void> => {

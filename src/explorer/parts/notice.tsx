@@ -36,7 +36,7 @@ export function Sign({ tone }: { tone: Tone }) {
   )
 }
 
-/** What is shown of an answer that is not there, or not the newest. Such an answer is asked for again by itself. */
+/** Says that an answer is missing, or is not the newest. The page asks for it again by itself. */
 export function Trouble({ answer, title }: { answer: Answer<unknown>; title: string }) {
   if (answer.phase === 'failed') {
     return (

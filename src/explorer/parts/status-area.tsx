@@ -12,7 +12,7 @@ interface Item {
   readonly tone: Tone
   readonly title: string
   readonly body: ComponentChildren
-  /** Waits for the person. */
+  /** Whether the person has to do something. */
   readonly isTask?: boolean
 }
 
@@ -26,7 +26,7 @@ interface Props {
   readonly isCompact: boolean
 }
 
-/** All that is to be said of an avatar, in one place: the worst in full, the rest one line each, to be opened. */
+/** All statements about an avatar in one place: the worst in full, each other one as a line that can be opened. */
 export function StatusArea({ avatar, view, isCompact }: Props) {
   const waiting = useWaiting(avatar)
   const declined = useDeclined(avatar)

@@ -7,7 +7,7 @@ import type { OutboxEntry } from '../data/outbox-entry.ts'
 import { whyNotTaken } from '../data/why-not-taken.ts'
 import { avatarHref } from '../routes.ts'
 
-/** Signed changes that are sent by themselves. */
+/** Signed changes that the page sends by itself. */
 export function WaitingChanges({ records }: { records: readonly OutboxEntry[] }) {
   return (
     <>
@@ -22,7 +22,7 @@ export function WaitingChanges({ records }: { records: readonly OutboxEntry[] })
   )
 }
 
-/** Signed changes that wait for the person. */
+/** Signed changes that the host refuses: the person decides. */
 export function DeclinedChanges({ records }: { records: readonly OutboxEntry[] }) {
   return (
     <>
@@ -42,21 +42,21 @@ export function DeclinedChanges({ records }: { records: readonly OutboxEntry[] }
   )
 }
 
-/** Whether closing the page loses none of them. */
+/** Whether all of them are on disk, so that closing the page loses none. */
 export function isSafe(records: readonly OutboxEntry[]): boolean {
   return records.every(({ isOnDisk }) => isOnDisk)
 }
 
 export function waitingTitle(waiting: readonly OutboxEntry[]): string {
   const changes = count(waiting.length, 'signed change')
-  return isSafe(waiting) ? `${changes} kept on this device` : `${changes} not sent yet`
+  return isSafe(waiting) ? `${changes} stored on this device` : `${changes} not sent yet`
 }
 
 export function declinedTitle(declined: readonly OutboxEntry[]): string {
   return `${count(declined.length, 'signed change')} not taken by the host`
 }
 
-/** Says which changes are lost with the page. */
+/** Says that some changes are lost with the page. */
 function Room({ records }: { records: readonly OutboxEntry[] }) {
   const unsafe = records.filter(({ isOnDisk }) => !isOnDisk).length
   if (unsafe === 0) return null
