@@ -172,7 +172,7 @@ describe('all that is to be said of an avatar', () => {
       'a gap, 1 record missing',
       'A fork',
       '1 signed change not taken',
-      '1 signed change kept',
+      '1 signed change stored',
     ]) {
       expect(said).toContain(each)
     }

@@ -1,5 +1,5 @@
 /** A signed change that no host has taken yet, as it is stored. */
-import type { SubmitAnswer } from '../../client/answers.ts'
+import type { DeliveryAnswer } from '../../client/delivery.ts'
 import type { Citation, RecordText } from '../../client/index.ts'
 
 export interface SignedChange extends RecordText, Citation {
@@ -8,7 +8,7 @@ export interface SignedChange extends RecordText, Citation {
 }
 
 /** What the host said about a change. */
-export type Verdict = SubmitAnswer
+export type Verdict = DeliveryAnswer
 
 export interface OutboxEntry extends SignedChange {
   /** False if the browser has no room to store the change: then it is lost with this page. */
