@@ -79,7 +79,7 @@ const LIES: readonly { readonly name: string; readonly lie: Lie; readonly says: 
   {
     name: 'edits a record',
     lie: changed((records) => records.map((each) => edited(each, false))),
-    says: [NOT_TRUE, 'it calls the record'],
+    says: [NOT_TRUE, 'its id is'],
   },
   {
     name: 'edits a record and names it anew',
