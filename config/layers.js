@@ -244,13 +244,11 @@ function namesOf(specifiers, key) {
   return specifiers.flatMap((each) => (each[key] ? [each[key].name ?? each[key].value] : []))
 }
 
-/** Files that may use the platform's `fetch`; every other file calls the client, or takes a `fetch` from its caller. */
-const FETCH_FILES = ['explorer/data/node-facts.ts']
-
+/** Only the client uses the platform's `fetch`; every other file calls the client, or takes a `fetch` from its caller. */
 const fetchInClient = {
   create(context) {
     const here = place(context.cwd, context.filename)
-    if (here === undefined || here.area === 'client' || FETCH_FILES.includes(here.path)) return {}
+    if (here === undefined || here.area === 'client') return {}
     return {
       Program(node) {
         const scope = context.sourceCode.getScope(node)

@@ -28,7 +28,7 @@ export type Fate = 'taken' | 'waits' | 'refused'
 export const STORED_STATUSES: ReadonlySet<string> = new Set(['stored', 'pending', 'duplicate'])
 
 /** HTTP statuses by which a node or a proxy refuses what is in a request, and not only for now. */
-const CONTENT_REFUSED: ReadonlySet<number | undefined> = new Set([400, 413, 422])
+const CONTENT_REFUSED: readonly (number | undefined)[] = [400, 413, 422]
 
 /** The answer for a record that was sent. */
 export interface DeliveryAnswer extends SubmitAnswer {
@@ -48,8 +48,24 @@ export interface SendOptions {
   readonly signal?: AbortSignal | undefined
   /** Filled as answers come: after a failure, with those of the records that were sent before it. */
   readonly answers?: DeliveryAnswer[]
-  /** The message of the answer for a record whose own request was refused. Default: that refusal is thrown. */
-  readonly textOf?: (error: ClientError) => string
+}
+
+const isOfContent = (error: unknown): error is ClientError =>
+  error instanceof ClientError && CONTENT_REFUSED.includes(error.status)
+
+/** A node whose refusal of a request with one record is the answer for that record. @param textOf its message, for people */
+export function answering(api: NodeApi, textOf: (error: ClientError) => string): Pick<NodeApi, 'submit'> {
+  return {
+    async submit(records, signal): Promise<DeliveryAnswer[]> {
+      try {
+        return await api.submit(records, signal)
+      } catch (error) {
+        if (records.length > 1 || !isOfContent(error)) throw error
+        const code = error.nodeCode === undefined || error.nodeCode === '' ? {} : { code: error.nodeCode }
+        return [{ status: 'refused', retry: false, wasAlone: true, ...code, message: textOf(error) }]
+      }
+    },
+  }
 }
 
 /**
@@ -61,24 +77,17 @@ export interface SendOptions {
 export async function sendBatch(
   api: Pick<NodeApi, 'submit'>,
   records: readonly RecordText[],
-  options: SendOptions,
+  { signal, answers = [] }: SendOptions,
 ): Promise<DeliveryAnswer[]> {
-  const { signal, answers = [], textOf } = options
   try {
     answers.push(...(await api.submit(records, signal)))
-    return answers
   } catch (error) {
-    if (!(error instanceof ClientError) || !CONTENT_REFUSED.has(error.status)) throw error
-    if (records.length === 1) {
-      if (textOf === undefined) throw error
-      const code = error.nodeCode === undefined || error.nodeCode === '' ? {} : { code: error.nodeCode }
-      answers.push({ status: 'refused', retry: false, wasAlone: true, ...code, message: textOf(error) })
-      return answers
-    }
+    if (records.length < 2 || !isOfContent(error)) throw error
+    const middle = records.length >> 1
+    await sendBatch(api, records.slice(0, middle), { signal, answers })
+    await sendBatch(api, records.slice(middle), { signal, answers })
   }
-  const middle = Math.ceil(records.length / 2)
-  await sendBatch(api, records.slice(0, middle), { ...options, answers })
-  return await sendBatch(api, records.slice(middle), { ...options, answers })
+  return answers
 }
 
 /**

@@ -29,11 +29,11 @@ export async function submitAll(
   { signal, results = [], waits = false, onSent }: SubmitOptions = {},
 ): Promise<SubmitAnswer[]> {
   const mostTries = waits ? MAX_BUSY_TRIES : 1
-  const patient = { submit: (batch: readonly RecordText[]) => submitBatch(api, batch, signal, mostTries) }
+  const submit = (batch: readonly RecordText[]) => submitBatch(api, batch, signal, mostTries)
   for (let at = 0; at < texts.length;) {
     if (at > 0) onSent?.(at)
     const batch = nextBatch(texts.slice(at, at + SUBMIT_RECORDS), bytesOf)
-    await sendBatch(patient, batch, { signal, answers: results })
+    await sendBatch({ submit }, batch, { answers: results })
     at += batch.length
   }
   return results

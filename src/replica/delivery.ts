@@ -4,7 +4,14 @@
  */
 import { messageOf } from '../platform/errors.ts'
 import type { PatchBody } from '../record/types.ts'
-import { fatesOf, nextBatch, sendBatch, type DeliveryAnswer, type OutgoingRecord } from '../client/delivery.ts'
+import {
+  answering,
+  fatesOf,
+  nextBatch,
+  sendBatch,
+  type DeliveryAnswer,
+  type OutgoingRecord,
+} from '../client/delivery.ts'
 import { ClientError } from '../client/errors.ts'
 import { sendMissing } from '../client/send-missing.ts'
 import type { NodeApi } from '../client/node-api.ts'
@@ -65,7 +72,7 @@ export async function deliver(
     let results: DeliveryAnswer[]
     try {
       const texts = batch.map(({ record }) => recordText(record))
-      results = await sendBatch(api, texts, { signal, textOf: messageOf })
+      results = await sendBatch(answering(api, messageOf), texts, { signal })
     } catch (error) {
       if (!(error instanceof ClientError) || error.code === 'aborted') throw error
       isInvalidEverywhere = false

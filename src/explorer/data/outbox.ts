@@ -6,7 +6,7 @@
  * too. The replica itself is not used in this page: it needs Web Locks, which browsers have on https and localhost only, and a node
  * in a home network is often opened over plain http.
  */
-import { fatesOf, nextBatch, sendBatch, STORED_STATUSES } from '../../client/delivery.ts'
+import { answering, fatesOf, nextBatch, sendBatch, STORED_STATUSES } from '../../client/delivery.ts'
 import { ClientError } from '../../client/index.ts'
 import { hostApi, hostText } from './host.ts'
 import { citationsOf, type OutboxEntry, type SignedChange, type Verdict } from './outbox-entry.ts'
@@ -36,7 +36,7 @@ export interface Outbox {
 }
 
 export function createOutbox(network: string, signal: AbortSignal): Outbox {
-  const api = hostApi(signal)
+  const api = answering(hostApi(signal), hostText)
   let all: readonly OutboxEntry[] = readAll(network).sort(byCounter)
   const listeners = new Set<() => void>()
   const verdicts = new Map<string, Verdict>()
@@ -73,7 +73,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
 
   async function flush(): Promise<void> {
     for (let batch = next(); batch.length > 0; batch = next()) {
-      const answers = await sendBatch(api, batch, { signal, textOf: hostText })
+      const answers = await sendBatch(api, batch, { signal })
       const sent = batch.map((each) => ({ id: each.id, prev: citationsOf(each) }))
       const fates = fatesOf(sent, answers, fateOf)
       for (const [at, { id }] of batch.entries()) {
