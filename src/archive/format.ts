@@ -37,7 +37,7 @@ export interface ArchiveTrailer {
   readonly records: number
 }
 
-/** Where an archive's records are read from, all as of one moment: a store's `exportMoment`. */
+/** Where an archive's records are read from, all as of one moment: a store's `exportSnapshot`. */
 export interface ArchiveSource {
   /** In ascending order. */
   avatars(): AsyncIterable<Avatar>

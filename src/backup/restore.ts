@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { importArchive } from '../ingest/import-archive.ts'
 import type { ImportCounts, ImportReport } from '../ingest/import-archive.ts'
 import type { Submit } from '../ingest/retry.ts'
-import type { ExportMoment } from '../store/types.ts'
+import type { ExportSnapshot } from '../store/types.ts'
 import { BackupError } from './errors.ts'
 import { RECORDS_FILE } from './manifest.ts'
 import type { BackupTotals, Manifest } from './manifest.ts'
@@ -26,7 +26,7 @@ export async function restoreRecords(
     onProgress,
   }: {
     readonly submit: Submit
-    readonly store: { exportMoment(): Promise<ExportMoment> }
+    readonly store: { exportSnapshot(): Promise<ExportSnapshot> }
     readonly onProgress: (progress: ImportCounts & { readonly records: number }) => void
   },
 ): Promise<ImportReport> {
@@ -34,15 +34,15 @@ export async function restoreRecords(
   const report = await importArchive({ chunks, submit, network: manifest.network, onProgress })
   const problem = problemOf(report)
   if (problem !== undefined) throw incomplete(problem)
-  const moment = await store.exportMoment()
+  const readSnapshot = await store.exportSnapshot()
   try {
-    const totals = await totalsOf(moment)
+    const totals = await totalsOf(readSnapshot)
     for (const name of ['avatars', 'records', 'live', 'state'] as const satisfies (keyof BackupTotals)[]) {
       if (totals[name] === manifest[name]) continue
       throw incomplete(`${name} is ${totals[name]} instead of ${manifest[name]}`)
     }
   } finally {
-    await moment.close()
+    await readSnapshot.close()
   }
   return report
 }

@@ -4,7 +4,7 @@ import type { ArchiveSource } from '../archive/format.ts'
 import { gzip, nodePlatform } from '../archive/node.ts'
 import { writeArchive } from '../archive/writer.ts'
 import type { Avatar } from '../record/types.ts'
-import type { ExportMoment } from '../store/types.ts'
+import type { ExportSnapshot } from '../store/types.ts'
 import type { BackupTotals } from './manifest.ts'
 
 /** A moment of a store, for a backup. */
@@ -21,7 +21,7 @@ export interface BackupSource {
  * @param options.createdAt Unix seconds
  */
 export function backupSource(
-  moment: ExportMoment,
+  readSnapshot: ExportSnapshot,
   options: {
     readonly network: string
     readonly createdAt: number
@@ -33,14 +33,14 @@ export function backupSource(
   let state: string | undefined
   const counted: ArchiveSource = {
     async *avatars() {
-      for await (const avatar of moment.avatars()) {
+      for await (const avatar of readSnapshot.avatars()) {
         yield avatar
-        await addState(moment, avatar, hash, counts)
+        await addState(readSnapshot, avatar, hash, counts)
       }
       state = hash.digest('hex')
     },
     async *records(avatar, which) {
-      for await (const record of moment.records(avatar, which)) {
+      for await (const record of readSnapshot.records(avatar, which)) {
         counts.records += 1
         yield record
       }
@@ -56,23 +56,23 @@ export function backupSource(
 }
 
 /** The totals of a moment of a store. */
-export async function totalsOf(moment: ExportMoment): Promise<BackupTotals> {
+export async function totalsOf(readSnapshot: ExportSnapshot): Promise<BackupTotals> {
   const hash = createHash('sha256')
   const counts = { avatars: 0, records: 0, live: 0 }
-  for await (const avatar of moment.avatars()) {
-    for await (const _ of moment.records(avatar, { history: true })) counts.records += 1
-    await addState(moment, avatar, hash, counts)
+  for await (const avatar of readSnapshot.avatars()) {
+    for await (const _ of readSnapshot.records(avatar, { history: true })) counts.records += 1
+    await addState(readSnapshot, avatar, hash, counts)
   }
   return { ...counts, state: hash.digest('hex') }
 }
 
 async function addState(
-  moment: ExportMoment,
+  readSnapshot: ExportSnapshot,
   avatar: Avatar,
   hash: { update(text: string): unknown },
   counts: { avatars: number; live: number },
 ): Promise<void> {
-  const summary = await moment.summary(avatar)
+  const summary = await readSnapshot.summary(avatar)
   if (summary === undefined) throw new Error(`The store lists ${avatar} but has no summary of it.`)
   hash.update(`${avatar} ${summary.digest} ${summary.records}\n`)
   counts.avatars += 1

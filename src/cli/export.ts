@@ -174,14 +174,14 @@ async function fromDataDir(
   ])
   const place = await openPlace(context, config, false)
   try {
-    const moment = await place.store.exportMoment()
+    const readSnapshot = await place.store.exportSnapshot()
     for (const avatar of avatars ?? []) {
-      if ((await moment.summary(avatar)) !== undefined) continue
-      await moment.close()
+      if ((await readSnapshot.summary(avatar)) !== undefined) continue
+      await readSnapshot.close()
       throw new CliError('refused', `There is nothing of ${avatar} in ${config.dataDir}.`)
     }
     let records = 0
-    const lines = writeArchive(nodePlatform, moment, {
+    const lines = writeArchive(nodePlatform, readSnapshot, {
       network: config.network,
       createdAt: Math.floor(context.environment.clock.now() / 1000),
       ...(avatars === undefined ? {} : { avatars }),
@@ -198,7 +198,7 @@ async function fromDataDir(
       totalRecords: isCounted ? place.store.totals().records : undefined,
       isForeign: false,
       async close() {
-        await moment.close()
+        await readSnapshot.close()
         await place.close()
       },
     }

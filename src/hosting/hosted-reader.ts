@@ -1,5 +1,5 @@
 import type { Avatar } from '../record/types.ts'
-import type { ExportMoment, StoreReader } from '../store/types.ts'
+import type { ExportSnapshot, StoreReader } from '../store/types.ts'
 
 /** Returns the avatar of a stored record, whose payload was verified before it was stored. */
 export type AvatarOfPayload = (payload: Uint8Array) => Avatar | undefined
@@ -58,7 +58,7 @@ export function hostedReader(
     },
     records: async (avatar, options) => (hosts(avatar) ? await store.records(avatar, options) : undefined),
     history: async (avatar, options) => (hosts(avatar) ? await store.history(avatar, options) : []),
-    exportMoment: async () => hostedMoment(await store.exportMoment(), hosts),
+    exportSnapshot: async () => hostedSnapshot(await store.exportSnapshot(), hosts),
     avatars: (options) => hosted((page) => store.avatars(page), options),
     claims: (platform, identity, options) => hosted((page) => store.claims(platform, identity, page), options),
     events,
@@ -66,15 +66,15 @@ export function hostedReader(
   }
 }
 
-function hostedMoment(moment: ExportMoment, hosts: (avatar: Avatar) => boolean): ExportMoment {
+function hostedSnapshot(readSnapshot: ExportSnapshot, hosts: (avatar: Avatar) => boolean): ExportSnapshot {
   return {
     async *avatars() {
-      for await (const avatar of moment.avatars()) if (hosts(avatar)) yield avatar
+      for await (const avatar of readSnapshot.avatars()) if (hosts(avatar)) yield avatar
     },
     async *records(avatar, options) {
-      if (hosts(avatar)) yield* moment.records(avatar, options)
+      if (hosts(avatar)) yield* readSnapshot.records(avatar, options)
     },
-    summary: async (avatar) => (hosts(avatar) ? await moment.summary(avatar) : undefined),
-    close: () => moment.close(),
+    summary: async (avatar) => (hosts(avatar) ? await readSnapshot.summary(avatar) : undefined),
+    close: () => readSnapshot.close(),
   }
 }

@@ -59,7 +59,7 @@ async function writing(db: Database, write: () => Promise<void>): Promise<void> 
 export const NO_VALUE = new Uint8Array(0)
 
 /** The database as of one moment, for reads that must be consistent with each other. */
-export type Moment = ReturnType<Database['snapshot']>
+export type ReadSnapshot = ReturnType<Database['snapshot']>
 
 /**
  * Opens a sealed row.
@@ -117,7 +117,7 @@ export async function* walkKeys(db: Database, range: KeyRange): AsyncGenerator<r
 }
 
 interface WalkOptions {
-  readonly moment?: Moment
+  readonly readSnapshot?: ReadSnapshot
   readonly limit?: number
   readonly reverse?: boolean
   readonly keysOnly?: boolean
@@ -136,11 +136,11 @@ export async function* walk(
 export async function* walkSteps(
   db: Database,
   range: KeyRange,
-  { moment, limit, reverse, keysOnly }: WalkOptions = {},
+  { readSnapshot, limit, reverse, keysOnly }: WalkOptions = {},
 ): AsyncGenerator<readonly (readonly [Key, Uint8Array])[]> {
   const iterator = db.iterator({
     ...range,
-    ...(moment === undefined ? {} : { snapshot: moment }),
+    ...(readSnapshot === undefined ? {} : { snapshot: readSnapshot }),
     ...(limit === undefined ? {} : { limit }),
     ...(reverse === undefined ? {} : { reverse }),
     ...(keysOnly === true ? { values: false } : {}),

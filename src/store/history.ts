@@ -1,13 +1,13 @@
 /** Reads records of one avatar in order of (counter, id), in steps that are bounded in number and bytes. */
 import type { Avatar, Citation } from '../record/types.ts'
-import { openRow, walk, walkSteps, type Moment } from './database.ts'
+import { openRow, walk, walkSteps, type ReadSnapshot } from './database.ts'
 import { type Database } from './level.ts'
 import { afterRowRepair, CorruptRowError } from './errors.ts'
 import type { Step } from './handle.ts'
 import * as keys from './keys.ts'
-import { atMoment, readSummaryAt, withStatus, type FoundRecord } from './reader.ts'
+import { withReadSnapshot, readSummaryAt, withStatus, type FoundRecord } from './reader.ts'
 import * as rows from './rows.ts'
-import type { ExportedRecord, ExportMoment, StoredRecord } from './types.ts'
+import type { ExportedRecord, ExportSnapshot, StoredRecord } from './types.ts'
 
 /** Records per step. */
 const STEP_RECORDS = 256
@@ -20,12 +20,12 @@ export function readHistory(
   avatar: Avatar,
   { after, limit, superseded }: { after?: Citation; limit: number; superseded: boolean },
 ): Promise<StoredRecord[]> {
-  return atMoment(db, async (moment) => {
-    const summary = await readSummaryAt(db, moment, avatar)
+  return withReadSnapshot(db, async (readSnapshot) => {
+    const summary = await readSummaryAt(db, readSnapshot, avatar)
     if (summary === undefined) return []
     const range = rangeOf(avatar, superseded ? 0 : (summary.base?.counter ?? 0), after)
-    for await (const step of steps(db, moment, avatar, range, limit)) {
-      return withStatus(db, moment, avatar, summary, step)
+    for await (const step of steps(db, readSnapshot, avatar, range, limit)) {
+      return withStatus(db, readSnapshot, avatar, summary, step)
     }
     return []
   })
@@ -37,25 +37,25 @@ export function readHistory(
  * @param step runs each read of the database
  * @param repairRow called with the error of a row that failed its check
  */
-export function openExportMoment(
+export function openExportSnapshot(
   db: Database,
   step: Step,
   repairRow: (error: CorruptRowError) => Promise<void>,
-): ExportMoment {
-  const moment = db.snapshot()
+): ExportSnapshot {
+  const readSnapshot = db.snapshot()
 
   return {
     async *avatars() {
-      for await (const rows of inSteps(walkSteps(db, keys.tableRange('a'), { moment, keysOnly: true }), step)) {
+      for await (const rows of inSteps(walkSteps(db, keys.tableRange('a'), { readSnapshot, keysOnly: true }), step)) {
         for (const [key] of rows) yield keys.avatarInKey(key)
       }
     },
     async *records(avatar, { history }) {
       try {
-        const summary = await step(() => readSummaryAt(db, moment, avatar))
+        const summary = await step(() => readSummaryAt(db, readSnapshot, avatar))
         if (summary === undefined) return
         const range = rangeOf(avatar, history ? 0 : (summary.base?.counter ?? 0))
-        for await (const some of inSteps(steps(db, moment, avatar, range, Infinity), step)) {
+        for await (const some of inSteps(steps(db, readSnapshot, avatar, range, Infinity), step)) {
           for (const { counter, id, payload, signature } of some) {
             yield { counter, id, payload, signature } satisfies ExportedRecord
           }
@@ -66,13 +66,13 @@ export function openExportMoment(
     },
     async summary(avatar) {
       try {
-        const summary = await step(() => readSummaryAt(db, moment, avatar))
+        const summary = await step(() => readSummaryAt(db, readSnapshot, avatar))
         return summary && { ...summary, avatar }
       } catch (error) {
         throw await afterRowRepair(error, repairRow)
       }
     },
-    close: () => moment.close(),
+    close: () => readSnapshot.close(),
   }
 }
 
@@ -97,34 +97,34 @@ function rangeOf(avatar: Avatar, from: number, after?: Citation): keys.KeyRange 
 /** Reads the records of history rows in steps of at least one, `limit` in total. */
 async function* steps(
   db: Database,
-  moment: Moment,
+  readSnapshot: ReadSnapshot,
   avatar: Avatar,
   range: keys.KeyRange,
   limit: number,
 ): AsyncGenerator<FoundRecord[]> {
   let places: (Citation & { readonly sequence: number })[] = []
   let bytes = 0
-  for await (const [key, row] of walk(db, range, { moment, ...(limit === Infinity ? {} : { limit }) })) {
+  for await (const [key, row] of walk(db, range, { readSnapshot, ...(limit === Infinity ? {} : { limit }) })) {
     const history = openRow(avatar, 'history', key, row, rows.decodeHistory)
     if (places.length > 0 && (places.length >= STEP_RECORDS || bytes + history.bytes > STEP_BYTES)) {
-      yield await readAll(db, moment, avatar, places)
+      yield await readAll(db, readSnapshot, avatar, places)
       places = []
       bytes = 0
     }
     places.push({ ...keys.placeInKey(key), sequence: history.sequence })
     bytes += history.bytes
   }
-  if (places.length > 0) yield await readAll(db, moment, avatar, places)
+  if (places.length > 0) yield await readAll(db, readSnapshot, avatar, places)
 }
 
 async function readAll(
   db: Database,
-  moment: Moment,
+  readSnapshot: ReadSnapshot,
   avatar: Avatar,
   places: readonly (Citation & { readonly sequence: number })[],
 ): Promise<FoundRecord[]> {
   const recordKeys = places.map(({ sequence }) => keys.recordKey(avatar, sequence))
-  const found = await db.getMany(recordKeys, { snapshot: moment })
+  const found = await db.getMany(recordKeys, { snapshot: readSnapshot })
   return found.map((row, at) => {
     const { id, sequence } = places[at] as Citation & { sequence: number }
     if (row === undefined) throw new CorruptRowError(avatar, 'record', `${id} is missing`)

@@ -4,7 +4,7 @@ import { walk } from './database.ts'
 import * as feed from './feed.ts'
 import type { StoreHandle, Step } from './handle.ts'
 import type { StoreHealth } from './health.ts'
-import { openExportMoment, readHistory } from './history.ts'
+import { openExportSnapshot, readHistory } from './history.ts'
 import * as keys from './keys.ts'
 import type { Database } from './level.ts'
 import type { Listeners } from './listeners.ts'
@@ -14,8 +14,8 @@ import { syncSource } from './sync-source.ts'
 import type {
   CommitListener,
   CommitResult,
-  ExportMoment,
-  JsonMoment,
+  ExportSnapshot,
+  JsonSnapshot,
   Rebuilt,
   RebuildableStore,
   Store,
@@ -69,14 +69,14 @@ export class LevelStore implements RebuildableStore {
     return this.#opening(avatar, (db, step) => openContent(db, avatar, { platform, identity }, step))
   }
 
-  async #opening<T extends JsonMoment>(
+  async #opening<T extends JsonSnapshot>(
     avatar: Avatar,
     open: (db: Database, step: Step) => Promise<T | undefined>,
   ): Promise<T | undefined> {
-    const moment = await this.#handle.long((db, { compactor }, step) =>
+    const readSnapshot = await this.#handle.long((db, { compactor }, step) =>
       compactor.isForgetting(avatar) ? undefined : open(db, step),
     )
-    return moment && withRowRepair(moment, (error) => this.#handle.repairRow(error))
+    return readSnapshot && withRowRepair(readSnapshot, (error) => this.#handle.repairRow(error))
   }
 
   member(avatar: Avatar, namespace: NamespaceName, key: string): ReturnType<Store['member']> {
@@ -100,8 +100,8 @@ export class LevelStore implements RebuildableStore {
     return this.#handle.read((db, { compactor }) => (compactor.isForgetting(avatar) ? unknown : read(db)))
   }
 
-  exportMoment(): Promise<ExportMoment> {
-    return this.#handle.long((db, _, step) => openExportMoment(db, step, (error) => this.#handle.repairRow(error)))
+  exportSnapshot(): Promise<ExportSnapshot> {
+    return this.#handle.long((db, _, step) => openExportSnapshot(db, step, (error) => this.#handle.repairRow(error)))
   }
 
   avatars({ after, limit }: { after?: Avatar; limit: number }): Promise<Avatar[]> {

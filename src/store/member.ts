@@ -5,7 +5,7 @@ import { decodeMember } from './cell-codec.ts'
 import { openRow } from './database.ts'
 import { type Database } from './level.ts'
 import * as keys from './keys.ts'
-import { atMoment } from './reader.ts'
+import { withReadSnapshot } from './reader.ts'
 import { openContent } from './view.ts'
 
 /**
@@ -20,10 +20,10 @@ export async function readMember(
   namespace: NamespaceName,
   member: string,
 ): Promise<Cell | null | undefined> {
-  const found = await atMoment(db, async (moment) => {
+  const found = await withReadSnapshot(db, async (readSnapshot) => {
     for (const deleted of [false, true]) {
       const key = keys.memberKey(avatar, namespace, member, deleted)
-      const row = await db.get(key, { snapshot: moment })
+      const row = await db.get(key, { snapshot: readSnapshot })
       if (row !== undefined) return openRow(avatar, 'member', key, row, decodeMember).cell
     }
     return undefined

@@ -7,8 +7,8 @@
 import { addBytes, addLimbs, differenceBytes, LIMBS } from '../negentropy/id-sum.ts'
 import { compareBounds } from '../negentropy/order.ts'
 import type { Bound, Item } from '../negentropy/types.ts'
-import type { SyncMoment } from './types.ts'
-import { walk, walkKeys, type Moment } from './database.ts'
+import type { SyncSnapshot } from './types.ts'
+import { walk, walkKeys, type ReadSnapshot } from './database.ts'
 import { type Database } from './level.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
@@ -46,10 +46,10 @@ export class OrderIndex {
     this.#pages = await this.#paginate(LEAST, null)
   }
 
-  /** Returns the current index. `moment` must be of the same commit; closing the index closes it. */
-  async at(moment: Moment): Promise<SyncMoment> {
+  /** Returns the current index. `readSnapshot` must be of the same commit; closing the index closes it. */
+  async at(readSnapshot: ReadSnapshot): Promise<SyncSnapshot> {
     if (this.#pages === null) await this.load()
-    return new IndexMoment(this.#db, moment, this.#pages ?? [], () => {
+    return new IndexSnapshot(this.#db, readSnapshot, this.#pages ?? [], () => {
       this.#pages = null
     })
   }
@@ -149,9 +149,9 @@ function merged(pages: readonly Page[]): Page[] {
   return result
 }
 
-class IndexMoment implements SyncMoment {
+class IndexSnapshot implements SyncSnapshot {
   readonly #db: Database
-  readonly #moment: Moment
+  readonly #readSnapshot: ReadSnapshot
   readonly #pages: readonly Page[]
   /** Number of records before each page, and in total; below, the sums of their ids. */
   readonly #countBefore: Float64Array
@@ -160,9 +160,9 @@ class IndexMoment implements SyncMoment {
   readonly #onMismatch: () => void
 
   /** @param misfit called if pages and rows contradict each other, so that all pages are computed again */
-  constructor(db: Database, moment: Moment, pages: readonly Page[], onMismatch: () => void) {
+  constructor(db: Database, readSnapshot: ReadSnapshot, pages: readonly Page[], onMismatch: () => void) {
     this.#db = db
-    this.#moment = moment
+    this.#readSnapshot = readSnapshot
     this.#pages = pages
     this.#onMismatch = onMismatch
     this.#countBefore = new Float64Array(pages.length + 1)
@@ -209,7 +209,7 @@ class IndexMoment implements SyncMoment {
   }
 
   close(): Promise<void> {
-    return this.#moment.close()
+    return this.#readSnapshot.close()
   }
 
   /** Sum of the ids before a rank. */
@@ -244,7 +244,7 @@ class IndexMoment implements SyncMoment {
     const page = this.#pages[at] as Page
     const range = keys.orderRange(page.from, this.#pages[at + 1]?.from ?? null)
     const items: Item[] = []
-    for await (const [key] of walk(this.#db, range, { moment: this.#moment, keysOnly: true })) {
+    for await (const [key] of walk(this.#db, range, { readSnapshot: this.#readSnapshot, keysOnly: true })) {
       items.push(keys.itemInKey(key))
     }
     if (items.length !== page.count) {

@@ -2,7 +2,7 @@
 import type { Avatar, Citation, RecordId, SnapshotBody } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import { bytesText } from './bytes.ts'
-import { openRow, readRow, walk, type Moment } from './database.ts'
+import { openRow, readRow, walk, type ReadSnapshot } from './database.ts'
 import { type Database } from './level.ts'
 import { CorruptRowError, CorruptLocationError } from './errors.ts'
 import * as keys from './keys.ts'
@@ -41,9 +41,9 @@ const IDS_A_STEP = 1_000
  *
  * @throws CorruptLocationError
  */
-export function readLocation(db: Database, id: RecordId, moment?: Moment): RecordLocation | undefined {
+export function readLocation(db: Database, id: RecordId, readSnapshot?: ReadSnapshot): RecordLocation | undefined {
   const key = keys.idKey(id)
-  const row = moment === undefined ? db.getSync(key) : db.getSync(key, { snapshot: moment })
+  const row = readSnapshot === undefined ? db.getSync(key) : db.getSync(key, { snapshot: readSnapshot })
   return row === undefined ? undefined : openLocation(id, row)
 }
 
@@ -81,38 +81,38 @@ export async function readRecords(
   avatar: Avatar,
   { after, limit, stepBytes = Infinity }: { after: number; limit: number; stepBytes?: number },
 ): Promise<{ records: StoredRecord[]; digest: string } | undefined> {
-  return atMoment(db, async (moment) => {
-    const summary = await readSummaryAt(db, moment, avatar)
+  return withReadSnapshot(db, async (readSnapshot) => {
+    const summary = await readSummaryAt(db, readSnapshot, avatar)
     if (summary === undefined) return undefined
     const range = { gte: keys.recordKey(avatar, after + 1), lt: keys.tableRange('r', avatar).lt }
     const found: FoundRecord[] = []
     let bytes = 0
-    for await (const [key, row] of walk(db, range, { moment, limit })) {
+    for await (const [key, row] of walk(db, range, { readSnapshot, limit })) {
       const record = openRow(avatar, 'record', key, row, rows.decodeRecord)
       found.push({ ...record, sequence: keys.sequenceInKey(key) })
       bytes += record.payload.length
       if (bytes >= stepBytes) break
     }
-    return { records: await withStatus(db, moment, avatar, summary, found), digest: summary.digest }
+    return { records: await withStatus(db, readSnapshot, avatar, summary, found), digest: summary.digest }
   })
 }
 
 /** Runs reads that must be consistent on one moment, and closes it afterwards. */
-export async function atMoment<T>(db: Database, read: (moment: Moment) => Promise<T>): Promise<T> {
-  const moment = db.snapshot()
+export async function withReadSnapshot<T>(db: Database, read: (readSnapshot: ReadSnapshot) => Promise<T>): Promise<T> {
+  const readSnapshot = db.snapshot()
   try {
-    return await read(moment)
+    return await read(readSnapshot)
   } finally {
-    await moment.close()
+    await readSnapshot.close()
   }
 }
 
 export async function readSummaryAt(
   db: Database,
-  moment: Moment,
+  readSnapshot: ReadSnapshot,
   avatar: Avatar,
 ): Promise<rows.SummaryRow | undefined> {
-  const summary = await readAt(db, moment, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
+  const summary = await readAt(db, readSnapshot, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
   if (summary === undefined) mustBeUnknown(db, avatar)
   return summary
 }
@@ -122,12 +122,12 @@ export type FoundRecord = rows.RecordRow & { readonly sequence: number }
 /** Adds the status as of a moment to records. */
 export async function withStatus(
   db: Database,
-  moment: Moment,
+  readSnapshot: ReadSnapshot,
   avatar: Avatar,
   summary: rows.SummaryRow,
   found: readonly FoundRecord[],
 ): Promise<StoredRecord[]> {
-  const counted = await readCounted(db, moment, avatar, summary, found)
+  const counted = await readCounted(db, readSnapshot, avatar, summary, found)
   return found.map(({ sequence, id, payload, signature, counter }): StoredRecord => {
     const live: RecordStatus = counted(id) ? 'stored' : 'pending'
     const status = counter < (summary.base?.counter ?? 0) ? 'superseded' : live
@@ -138,20 +138,20 @@ export async function withStatus(
 /** Returns a function that tells whether a live record counts now: it is not pending, and no part that the base omits. */
 async function readCounted(
   db: Database,
-  moment: Moment,
+  readSnapshot: ReadSnapshot,
   avatar: Avatar,
   summary: rows.SummaryRow,
   found: readonly rows.RecordRow[],
 ): Promise<(id: RecordId) => boolean> {
   const not = new Set<RecordId>()
   if (summary.pending + summary.incomplete > 0) {
-    for await (const [key] of walk(db, keys.tableRange('p', avatar), { moment })) not.add(keys.placeInKey(key).id)
+    for await (const [key] of walk(db, keys.tableRange('p', avatar), { readSnapshot })) not.add(keys.placeInKey(key).id)
     if (not.size !== summary.pending + summary.incomplete)
       throw new CorruptRowError(avatar, 'pending', 'one is missing')
   }
   const parts = found.filter(({ type }) => type === 'part')
   if (parts.length > 0) {
-    const named = summary.base === null ? [] : await readBaseParts(db, moment, avatar, summary.base)
+    const named = summary.base === null ? [] : await readBaseParts(db, readSnapshot, avatar, summary.base)
     for (const { id } of parts) if (!named.includes(id)) not.add(id)
   }
   return (id) => !not.has(id)
@@ -159,26 +159,26 @@ async function readCounted(
 
 async function readBaseParts(
   db: Database,
-  moment: Moment,
+  readSnapshot: ReadSnapshot,
   avatar: Avatar,
   base: Citation,
 ): Promise<readonly RecordId[]> {
-  const history = await readAt(db, moment, avatar, 'history', keys.historyKey(avatar, base), rows.decodeHistory)
+  const history = await readAt(db, readSnapshot, avatar, 'history', keys.historyKey(avatar, base), rows.decodeHistory)
   const key = history && keys.recordKey(avatar, history.sequence)
-  const record = key && (await readAt(db, moment, avatar, 'record', key, rows.decodeRecord))
+  const record = key && (await readAt(db, readSnapshot, avatar, 'record', key, rows.decodeRecord))
   if (record === undefined) throw new CorruptRowError(avatar, 'record', `the base ${base.id} is missing`)
   return (JSON.parse(bytesText(record.payload)) as SnapshotBody).parts
 }
 
 async function readAt<T>(
   db: Database,
-  moment: Moment,
+  readSnapshot: ReadSnapshot,
   avatar: Avatar,
   kind: string,
   key: keys.Key,
   decode: (content: Uint8Array) => T,
 ): Promise<T | undefined> {
-  const row = await db.get(key, { snapshot: moment })
+  const row = await db.get(key, { snapshot: readSnapshot })
   return row === undefined ? undefined : openRow(avatar, kind, key, row, decode)
 }
 
@@ -188,14 +188,14 @@ async function readAt<T>(
  * @throws CorruptLocationError, CorruptRowError
  */
 export function readRecord(db: Database, id: RecordId): Promise<StoredRecord | undefined> {
-  return atMoment(db, async (moment) => {
-    const where = readLocation(db, id, moment)
+  return withReadSnapshot(db, async (readSnapshot) => {
+    const where = readLocation(db, id, readSnapshot)
     if (where === undefined) return undefined
     const { avatar, sequence } = where
-    const summary = await readSummaryAt(db, moment, avatar)
+    const summary = await readSummaryAt(db, readSnapshot, avatar)
     if (summary === undefined) return undefined
-    const row = await readAt(db, moment, avatar, 'record', keys.recordKey(avatar, sequence), rows.decodeRecord)
+    const row = await readAt(db, readSnapshot, avatar, 'record', keys.recordKey(avatar, sequence), rows.decodeRecord)
     if (row?.id !== id) throw new CorruptRowError(avatar, 'record', `${id} is missing`)
-    return (await withStatus(db, moment, avatar, summary, [{ ...row, sequence }]))[0]
+    return (await withStatus(db, readSnapshot, avatar, summary, [{ ...row, sequence }]))[0]
   })
 }

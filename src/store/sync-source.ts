@@ -4,24 +4,24 @@ import { LIMBS } from '../negentropy/id-sum.ts'
 import { createMemoryIndex } from '../negentropy/memory-index.ts'
 import type { Bound, Item } from '../negentropy/types.ts'
 import { ID_BYTES } from '../negentropy/wire.ts'
-import type { AvatarSum, SyncMoment, SyncSource } from './types.ts'
+import type { AvatarSum, SyncSnapshot, SyncSource } from './types.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
-import { openRow, walk, walkSteps, type Moment } from './database.ts'
+import { openRow, walk, walkSteps, type ReadSnapshot } from './database.ts'
 import { type Database } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import type { Step, StoreHandle } from './handle.ts'
 import * as keys from './keys.ts'
-import { atMoment, readSummary, readSummaryAt, readLocation } from './reader.ts'
+import { withReadSnapshot, readSummary, readSummaryAt, readLocation } from './reader.ts'
 import * as rows from './rows.ts'
 import { unseal } from './seal.ts'
 
 /** Creates the reads for sync. Each goes through the handle. */
 export function syncSource(handle: StoreHandle): SyncSource {
   return {
-    moment: (scope) =>
+    readSnapshot: (scope) =>
       handle.long(async (db, writer, step) => {
-        const moment = await (scope === 'all' ? writer.orderMoment() : avatarsMoment(db, scope))
-        return scope === 'all' ? inSteps(moment, step) : moment
+        const readSnapshot = await (scope === 'all' ? writer.orderSnapshot() : avatarsSnapshot(db, scope))
+        return scope === 'all' ? inSteps(readSnapshot, step) : readSnapshot
       }),
     avatarSums: (avatars) => handle.read((db) => avatarSums(db, avatars)),
     held: (ids) => handle.read((db, { compactor }) => heldOf(db, ids, compactor)),
@@ -31,28 +31,28 @@ export function syncSource(handle: StoreHandle): SyncSource {
 }
 
 /** Wraps a moment so that each of its reads is a step of the handle. */
-function inSteps(moment: SyncMoment, step: Step): SyncMoment {
+function inSteps(readSnapshot: SyncSnapshot, step: Step): SyncSnapshot {
   return {
-    size: () => moment.size(),
-    sum: (begin, end) => step(async () => moment.sum(begin, end)),
-    items: (begin, end) => step(async () => moment.items(begin, end)),
-    lowerBound: (begin, end, bound) => step(async () => moment.lowerBound(begin, end, bound)),
-    close: () => moment.close(),
+    size: () => readSnapshot.size(),
+    sum: (begin, end) => step(async () => readSnapshot.sum(begin, end)),
+    items: (begin, end) => step(async () => readSnapshot.items(begin, end)),
+    lowerBound: (begin, end, bound) => step(async () => readSnapshot.lowerBound(begin, end, bound)),
+    close: () => readSnapshot.close(),
   }
 }
 
 /** The live records of some avatars, loaded into memory. */
-function avatarsMoment(db: Database, avatars: readonly Avatar[]): Promise<SyncMoment> {
+function avatarsSnapshot(db: Database, avatars: readonly Avatar[]): Promise<SyncSnapshot> {
   // Commits are atomic, so writers need not wait while all rows are read as of one moment.
-  return atMoment(db, async (moment) => {
+  return withReadSnapshot(db, async (readSnapshot) => {
     const items: Item[] = []
-    const fromOf = liveFrom(db, moment)
+    const fromOf = liveFrom(db, readSnapshot)
     for (const [at, avatar] of [...new Set(avatars)].entries()) {
       if (at % AVATARS_PER_YIELD === AVATARS_PER_YIELD - 1) await yieldToEventLoop()
       const from = await fromOf(avatar)
       if (from === Infinity) continue
       const range = keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER + 1)
-      for await (const step of walkSteps(db, range, { moment })) {
+      for await (const step of walkSteps(db, range, { readSnapshot })) {
         for (const [key, row] of step) items.push(itemOfHistory(avatar, key, row))
         await yieldToEventLoop()
       }
@@ -103,12 +103,12 @@ interface Wanted {
 }
 
 /** Returns a function: the counter from which on an avatar's records are live; Infinity for an unknown avatar. */
-function liveFrom(db: Database, moment: Moment): (avatar: Avatar) => Promise<number> {
+function liveFrom(db: Database, readSnapshot: ReadSnapshot): (avatar: Avatar) => Promise<number> {
   const known = new Map<Avatar, number>()
   return async (avatar) => {
     let from = known.get(avatar)
     if (from === undefined) {
-      const summary = await readSummaryAt(db, moment, avatar)
+      const summary = await readSummaryAt(db, readSnapshot, avatar)
       from = summary === undefined ? Infinity : (summary.base?.counter ?? 0)
       known.set(avatar, from)
     }
@@ -120,14 +120,14 @@ function liveFrom(db: Database, moment: Moment): (avatar: Avatar) => Promise<num
 async function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<SignedRecord[]> {
   // Fast path: most ids that ingest asks for are new, and reads of a moment cost more than a verification.
   if (ids.every((id) => db.getSync(keys.idKey(keys.idText(id))) === undefined)) return []
-  return atMoment(db, async (moment) => {
-    const fromOf = liveFrom(db, moment)
+  return withReadSnapshot(db, async (readSnapshot) => {
+    const fromOf = liveFrom(db, readSnapshot)
     const wanted: Wanted[] = []
     for (const id of ids) {
-      const where = readLocation(db, keys.idText(id), moment)
+      const where = readLocation(db, keys.idText(id), readSnapshot)
       if (where !== undefined && where.counter >= (await fromOf(where.avatar))) wanted.push(where)
     }
-    const found = await readSigned(db, moment, wanted)
+    const found = await readSigned(db, readSnapshot, wanted)
     return found.map(({ payload, signature }) => ({ payload, signature }))
   })
 }
@@ -144,14 +144,14 @@ function signedFrom(
 ): Promise<{ records: SignedRecord[]; next: Bound | null }> {
   // Read before the moment begins: leftover rows of the moment may be removed a little later.
   const { isSyncIndexExact } = leftovers
-  return atMoment(db, async (moment) => {
-    const fromOf = liveFrom(db, moment)
+  return withReadSnapshot(db, async (readSnapshot) => {
+    const fromOf = liveFrom(db, readSnapshot)
     const records: SignedRecord[] = []
     let bytes = 0
     let next: Bound | null = bound
     for (let seen = 0; next !== null && seen < maxRecords;) {
-      const step = await stepFrom(db, moment, next, Math.min(STEP_RECORDS, maxRecords - seen))
-      for (const [at, record] of (await readSigned(db, moment, step.wanted)).entries()) {
+      const step = await stepFrom(db, readSnapshot, next, Math.min(STEP_RECORDS, maxRecords - seen))
+      for (const [at, record] of (await readSigned(db, readSnapshot, step.wanted)).entries()) {
         const { avatar, place } = step.wanted[at] as (typeof step.wanted)[number]
         if (!isSyncIndexExact && record.counter < (await fromOf(avatar))) continue
         bytes += record.payload.length
@@ -168,13 +168,13 @@ function signedFrom(
 /** Reads one step of the sync index; `next` is the position of the following record. */
 async function stepFrom(
   db: Database,
-  moment: Moment,
+  readSnapshot: ReadSnapshot,
   bound: Bound,
   limit: number,
 ): Promise<{ wanted: (Wanted & { readonly place: Item })[]; seen: number; next: Item | null }> {
   const wanted: (Wanted & { readonly place: Item })[] = []
   let seen = 0
-  for await (const [key, row] of walk(db, keys.orderRange(bound, null), { moment, limit: limit + 1 })) {
+  for await (const [key, row] of walk(db, keys.orderRange(bound, null), { readSnapshot, limit: limit + 1 })) {
     const place = keys.itemInKey(key)
     if (seen === limit) return { wanted, seen, next: place }
     seen += 1
@@ -184,7 +184,7 @@ async function stepFrom(
       continue
     }
     // The damaged row does not say its avatar; the `i` row of the id does. A row without a record is skipped.
-    const where = readLocation(db, keys.idText(place.id), moment)
+    const where = readLocation(db, keys.idText(place.id), readSnapshot)
     if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not match')
   }
   return { wanted, seen, next: null }
@@ -192,11 +192,11 @@ async function stepFrom(
 
 async function readSigned(
   db: Database,
-  moment: Moment,
+  readSnapshot: ReadSnapshot,
   wanted: readonly Wanted[],
 ): Promise<(SignedRecord & { readonly counter: number })[]> {
   const recordKeys = wanted.map(({ avatar, sequence }) => keys.recordKey(avatar, sequence))
-  const found = await db.getMany(recordKeys, { snapshot: moment })
+  const found = await db.getMany(recordKeys, { snapshot: readSnapshot })
   return found.map((row, at) => {
     const { avatar } = wanted[at] as Wanted
     if (row === undefined) throw new CorruptRowError(avatar, 'record', 'it is missing')

@@ -31,7 +31,7 @@ export interface AvatarSummary {
  * JSON text of one committed moment, unaffected by later writes. Must be closed: until then the database keeps deleted rows on
  * disk.
  */
-export interface JsonMoment {
+export interface JsonSnapshot {
   /**
    * The text as UTF-8, from the start at each call, in chunks of about 64 KiB or one larger member. One reader at a time.
    *
@@ -42,7 +42,7 @@ export interface JsonMoment {
 }
 
 /** The visible content of an avatar: `read` gives an array of `{platform, identity, content}`, sorted as a snapshot's `state`. */
-export interface ViewMoment extends JsonMoment {
+export interface ViewSnapshot extends JsonSnapshot {
   readonly summary: AvatarSummary
 }
 
@@ -133,7 +133,7 @@ export interface ExportedRecord extends Citation {
 }
 
 /** The whole store as of one committed moment, unaffected by later writes. Must be closed. */
-export interface ExportMoment {
+export interface ExportSnapshot {
   /** Hosted avatars in ascending order. */
   avatars(): AsyncIterable<Avatar>
   /**
@@ -159,9 +159,9 @@ export interface StoreReader {
   damage(): StoreDamage | undefined
   summary(avatar: Avatar): Promise<AvatarSummary | undefined>
   /** The visible content of an avatar, for reading in steps; undefined for an unknown avatar. */
-  openView(avatar: Avatar): Promise<ViewMoment | undefined>
+  openView(avatar: Avatar): Promise<ViewSnapshot | undefined>
   /** The content of one namespace, for reading in steps; undefined if it does not exist. */
-  openContent(avatar: Avatar, platform: string, identity: string): Promise<JsonMoment | undefined>
+  openContent(avatar: Avatar, platform: string, identity: string): Promise<JsonSnapshot | undefined>
   /**
    * A member of a content, present or deleted, with the stamps of all records that wrote to it; null if no record has written
    * it, undefined if the namespace does not exist.
@@ -186,7 +186,7 @@ export interface StoreReader {
     options: { readonly after?: Citation; readonly limit: number; readonly superseded: boolean },
   ): Promise<StoredRecord[]>
   /** The whole store as of now. Must be closed: until then deleted rows stay on disk. */
-  exportMoment(): Promise<ExportMoment>
+  exportSnapshot(): Promise<ExportSnapshot>
   /** Hosted avatars in ascending order, `after` exclusive. */
   avatars(options: { after?: Avatar; limit: number }): Promise<Avatar[]>
   /** Avatars that claim a namespace, in ascending order, `after` exclusive. */
@@ -215,7 +215,7 @@ export interface Store extends StoreReader {
 export type Scope = 'all' | readonly Avatar[]
 
 /** The live records in a scope, in (created_at, id) order, as of one moment. Must be closed. */
-export interface SyncMoment extends RangeIndex {
+export interface SyncSnapshot extends RangeIndex {
   close(): Promise<void>
 }
 
@@ -229,7 +229,7 @@ export interface AvatarSum {
 
 /** The reads of a store for sync. */
 export interface SyncSource {
-  moment(scope: Scope): Promise<SyncMoment>
+  readSnapshot(scope: Scope): Promise<SyncSnapshot>
   /** One entry for each avatar, in the same order. An unknown avatar has count 0. */
   avatarSums(avatars: readonly Avatar[]): Promise<AvatarSum[]>
   /** Which ids belong to stored records, superseded ones included. */

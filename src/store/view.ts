@@ -13,7 +13,7 @@ import * as keys from './keys.ts'
 import { mustBeUnclaimed, mustBeUnknown } from './reader.ts'
 import * as rows from './rows.ts'
 import { sealOf } from './seal.ts'
-import type { AvatarSummary, JsonMoment, ViewMoment } from './types.ts'
+import type { AvatarSummary, JsonSnapshot, ViewSnapshot } from './types.ts'
 
 /** Most rows per step. LevelDB also ends a step after the row that passes 16 KiB. */
 const ROWS_A_STEP = 256
@@ -28,7 +28,7 @@ type Row = readonly [keys.Key, Uint8Array]
  * @param step runs each later read of the database
  * @throws CorruptRowError, also during the later reads
  */
-export async function openView(db: Database, avatar: Avatar, step: Step): Promise<ViewMoment | undefined> {
+export async function openView(db: Database, avatar: Avatar, step: Step): Promise<ViewSnapshot | undefined> {
   const source = await openRows(db, keys.tableRange('v', avatar), step)
   try {
     const [first] = source.first
@@ -58,7 +58,7 @@ export async function openContent(
   avatar: Avatar,
   name: NamespaceName,
   step: Step,
-): Promise<JsonMoment | undefined> {
+): Promise<JsonSnapshot | undefined> {
   const source = await openRows(db, keys.namespaceRange(avatar, name), step)
   if (source.first.length > 0) return { read: () => readMembers(avatar, source.steps()), close: source.close }
   await source.close()
@@ -67,15 +67,15 @@ export async function openContent(
 }
 
 /** Wraps a moment: if a row fails its check during a read, `repairRow` is called and the reader gets a StoreError. */
-export function withRowRepair<T extends JsonMoment>(
-  moment: T,
+export function withRowRepair<T extends JsonSnapshot>(
+  readSnapshot: T,
   repairRow: (error: CorruptRowError) => Promise<void>,
 ): T {
   return {
-    ...moment,
+    ...readSnapshot,
     async *read() {
       try {
-        yield* moment.read()
+        yield* readSnapshot.read()
       } catch (error) {
         throw await afterRowRepair(error, repairRow)
       }

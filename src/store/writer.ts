@@ -3,7 +3,7 @@ import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
-import type { SyncMoment } from './types.ts'
+import type { SyncSnapshot } from './types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import { EntryCache } from './entry-cache.ts'
 import type { Batch } from './batch.ts'
@@ -225,14 +225,14 @@ export class StoreWriter {
   }
 
   /** The sync index as of one moment between commits. */
-  async orderMoment(): Promise<SyncMoment> {
+  async orderSnapshot(): Promise<SyncSnapshot> {
     for (;;) {
-      const moment = await this.#inTurn(async () => {
+      const readSnapshot = await this.#inTurn(async () => {
         if (this.compactor.isSyncIndexExact) return this.#order.at(this.#db.snapshot())
         await this.compactor.removeFromSyncIndex()
         return undefined
       })
-      if (moment !== undefined) return moment
+      if (readSnapshot !== undefined) return readSnapshot
     }
   }
 

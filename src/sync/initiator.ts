@@ -12,7 +12,7 @@ import { Pass, refusedBy } from './pass.ts'
 import { choose, compareList, openingOf, ownList } from './scope.ts'
 import { unexpected, withChannel, type SessionParts, type SessionReport } from './session.ts'
 import { LISTED_PASS_RECORDS } from './turns.ts'
-import type { SyncMoment } from '../store/types.ts'
+import type { SyncSnapshot } from '../store/types.ts'
 import type { FrameStream } from './types.ts'
 
 /**
@@ -132,16 +132,16 @@ class Initiator {
   async #everything(): Promise<SessionReport> {
     const { network, mark, progress } = this.#parts
     const at = await mark.read()
-    const moment = await this.#look('all')
+    const readSnapshot = await this.#look('all')
     let listed: Listed | undefined
     let bulkFrom: Bound | null = null
     let first: PassTotals | undefined
     try {
-      const ours = moment.size()
-      await this.#channel.send({ ...HELLO, network, count: ours, opening: await openingOf(moment), mark: at })
+      const ours = readSnapshot.size()
+      await this.#channel.send({ ...HELLO, network, count: ours, opening: await openingOf(readSnapshot), mark: at })
       const welcome = welcomeOf(await this.#channel.expect(this.#parts.limits.openMs))
       if (welcome.list === null) {
-        const oursBelow = at === null ? 0 : await moment.lowerBound(0, ours, at)
+        const oursBelow = at === null ? 0 : await readSnapshot.lowerBound(0, ours, at)
         const counts = { ours, theirs: welcome.count, mark: at, oursBelow, theirsBelow: welcome.below }
         bulkFrom = this.#parts.memory.bulkDone ? null : bulkStart(counts)
         progress.phase = bulkFrom === null ? 'reconciling' : 'bootstrapping'
@@ -149,7 +149,7 @@ class Initiator {
         if (bulkFrom === null) {
           if (at !== null) await mark.write(null)
           const begin = { answer: welcome.answer }
-          first = await this.#runPass({ reconciling: { number: 1, moment, begin }, avatars: null })
+          first = await this.#runPass({ reconciling: { number: 1, readSnapshot, begin }, avatars: null })
           this.#differences += first.found
         } else {
           progress.total = welcome.count - (bulkFrom === at ? welcome.below : 0)
@@ -159,7 +159,7 @@ class Initiator {
         listed = { avatars, differing }
       }
     } finally {
-      await moment.close()
+      await readSnapshot.close()
     }
     if (bulkFrom !== null) {
       this.#differences += await receiveBulk(this.#parts, this.#channel, this.#intake, bulkFrom)
@@ -224,13 +224,13 @@ class Initiator {
     for (let left = maxPasses; last === undefined || (last.moved > 0 && left > 0); left -= 1) {
       const isFirst = last === undefined
       this.#pass += 1
-      const moment = await this.#look(group === null ? 'all' : [...group.avatars])
+      const readSnapshot = await this.#look(group === null ? 'all' : [...group.avatars])
       try {
-        const begin = { opening: await openingOf(moment), subset: group?.subset ?? new Uint8Array(0) }
-        const reconciling = { number: this.#pass, moment, begin }
+        const begin = { opening: await openingOf(readSnapshot), subset: group?.subset ?? new Uint8Array(0) }
+        const reconciling = { number: this.#pass, readSnapshot, begin }
         last = await this.#runPass({ reconciling, avatars: group?.avatars ?? null })
       } finally {
-        await moment.close()
+        await readSnapshot.close()
       }
       // Differences that later passes find are new.
       if (isFirst) this.#differences += last.found
@@ -243,15 +243,15 @@ class Initiator {
   }
 
   /** A moment that may be closed twice. */
-  async #look(scope: 'all' | readonly Avatar[]): Promise<SyncMoment> {
-    const moment = await this.#parts.source.moment(scope)
+  async #look(scope: 'all' | readonly Avatar[]): Promise<SyncSnapshot> {
+    const readSnapshot = await this.#parts.source.readSnapshot(scope)
     let closing: Promise<void> | undefined
     return {
-      size: () => moment.size(),
-      sum: (begin, end) => moment.sum(begin, end),
-      items: (begin, end) => moment.items(begin, end),
-      lowerBound: (begin, end, bound) => moment.lowerBound(begin, end, bound),
-      close: () => (closing ??= moment.close()),
+      size: () => readSnapshot.size(),
+      sum: (begin, end) => readSnapshot.sum(begin, end),
+      items: (begin, end) => readSnapshot.items(begin, end),
+      lowerBound: (begin, end, bound) => readSnapshot.lowerBound(begin, end, bound),
+      close: () => (closing ??= readSnapshot.close()),
     }
   }
 }

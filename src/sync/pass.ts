@@ -12,7 +12,7 @@ import { VERSION } from '../negentropy/wire.ts'
 import { Condition } from './condition.ts'
 import { RecordReader } from './record-reader.ts'
 import { fromNegentropy, negentropyOptions, unexpected, type SessionParts } from './session.ts'
-import type { SyncMoment } from '../store/types.ts'
+import type { SyncSnapshot } from '../store/types.ts'
 
 /** With fewer ids waiting than this, the next Negentropy message is sent; its answer may bring 10,000 more. */
 const MAX_WAITING_IDS = 8_192
@@ -21,7 +21,7 @@ const MAX_REQUESTS = 3
 const MAX_PUSHES = 4
 interface Reconciling {
   readonly number: number
-  readonly moment: SyncMoment
+  readonly readSnapshot: SyncSnapshot
   /** The first message to send, with its avatars; or the answer to a message that was sent. */
   readonly begin: { readonly opening: Uint8Array; readonly subset: Uint8Array } | { readonly answer: Uint8Array }
 }
@@ -193,10 +193,10 @@ export class Pass {
     if (reconciling === null) return
     try {
       if (this.#negentropy === undefined) {
-        this.#negentropy = new Negentropy(reconciling.moment, negentropyOptions(this.#parts))
+        this.#negentropy = new Negentropy(reconciling.readSnapshot, negentropyOptions(this.#parts))
         // This asks about everything, like the opening message that the peer has answered.
         if (answer.length === 1 && answer[0] === VERSION) {
-          await reconciling.moment.close()
+          await reconciling.readSnapshot.close()
           this.#awaitsAnswer = false
           return
         }
@@ -205,7 +205,7 @@ export class Pass {
       const { message, have, need } = await this.#negentropy.reconcile(answer)
       append(this.#need, await this.#tracker.wanted(need))
       append(this.#have, this.#tracker.offered(have))
-      if (message === null) await reconciling.moment.close()
+      if (message === null) await reconciling.readSnapshot.close()
       this.#message = message
       // Must be last: until then the pass is not idle, whatever the writing loop finds.
       this.#awaitsAnswer = false

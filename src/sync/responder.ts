@@ -14,7 +14,7 @@ import { payloadHead } from '../record/payload-head.ts'
 import { sendBulk, sendRequested } from './sending.ts'
 import { choose, compareList, openingOf, ownList } from './scope.ts'
 import { fromNegentropy, negentropyOptions, unexpected, withChannel, type SessionParts } from './session.ts'
-import type { SyncMoment } from '../store/types.ts'
+import type { SyncSnapshot } from '../store/types.ts'
 import type { FrameStream } from './types.ts'
 
 /** What the responder knows at the end of a session. */
@@ -63,7 +63,7 @@ class Responder {
   readonly #parts: SessionParts
   readonly #channel: Channel
   readonly #intake: Intake
-  #moment: SyncMoment | undefined
+  #readSnapshot: SyncSnapshot | undefined
   #negentropy: Negentropy | undefined
   #pass = 0
   #isEqual = false
@@ -124,7 +124,7 @@ class Responder {
   async end(): Promise<void> {
     this.#intake.stop(new SyncError('stopped', 'The session is over.'))
     await this.#intake.settled()
-    await this.#moment?.close()
+    await this.#readSnapshot?.close()
   }
 
   #objection(hello: HelloFrame): RefusalCode | undefined {
@@ -147,13 +147,13 @@ class Responder {
       await this.#channel.send({ kind: 'welcome', ...NOTHING_KNOWN, list: frame })
       return undefined
     }
-    const moment = await this.#look()
-    const ours = moment.size()
+    const readSnapshot = await this.#look()
+    const ours = readSnapshot.size()
     if (!memory.bulkDone && wantsBulk(ours, hello.count, await mark.read())) {
       return lease.isFreeFor(peer) ? 'reversed' : 'busy'
     }
-    const below = hello.mark === null ? 0 : await moment.lowerBound(0, ours, hello.mark)
-    const answer = await this.#reconcile(hello.opening, moment)
+    const below = hello.mark === null ? 0 : await readSnapshot.lowerBound(0, ours, hello.mark)
+    const answer = await this.#reconcile(hello.opening, readSnapshot)
     this.#pass = 1
     await this.#channel.send({ kind: 'welcome', ...NOTHING_KNOWN, count: ours, below, answer })
     return undefined
@@ -167,8 +167,8 @@ class Responder {
         return this.#continue(frame.pass, frame.message, frame.subset)
       case 'bulk':
         // A bulk stream takes long, so the next pass reads the held records again.
-        await this.#moment?.close()
-        this.#moment = undefined
+        await this.#readSnapshot?.close()
+        this.#readSnapshot = undefined
         return sendBulk(this.#parts, this.#channel, frame.from)
       case 'records':
         return this.#take(frame.records)
@@ -186,33 +186,33 @@ class Responder {
       await this.#look(subset)
       this.#pass = pass
     }
-    if (this.#moment === undefined) throw new SyncError('unexpected_frame', 'A pass goes on that has not begun.')
-    const answer = await this.#reconcile(message, this.#moment)
+    if (this.#readSnapshot === undefined) throw new SyncError('unexpected_frame', 'A pass goes on that has not begun.')
+    const answer = await this.#reconcile(message, this.#readSnapshot)
     await this.#channel.send({ kind: 'reconciled', pass, message: answer })
   }
 
   /** Opens a new moment of the held records. */
-  async #look(subset: Uint8Array = new Uint8Array(0)): Promise<SyncMoment> {
-    await this.#moment?.close()
-    this.#moment = undefined
+  async #look(subset: Uint8Array = new Uint8Array(0)): Promise<SyncSnapshot> {
+    await this.#readSnapshot?.close()
+    this.#readSnapshot = undefined
     this.#negentropy = undefined
     const list = this.#list
     this.#chosen = list === null ? [] : choose(list.avatars, subset)
     if (this.#chosen.some((avatar) => list?.common.has(avatar) !== true)) {
       throw new SyncError('out_of_scope', 'A pass is about avatars that are not in the scope of both sides.')
     }
-    this.#moment = await this.#parts.source.moment(list === null ? 'all' : this.#chosen)
-    return this.#moment
+    this.#readSnapshot = await this.#parts.source.readSnapshot(list === null ? 'all' : this.#chosen)
+    return this.#readSnapshot
   }
 
   /** The Negentropy answer to a message. */
-  async #reconcile(message: Uint8Array, moment: SyncMoment): Promise<Uint8Array> {
+  async #reconcile(message: Uint8Array, readSnapshot: SyncSnapshot): Promise<Uint8Array> {
     if (this.#negentropy === undefined) {
-      const isEqual = sameBytes(message, await openingOf(moment))
+      const isEqual = sameBytes(message, await openingOf(readSnapshot))
       this.#noteEqual(isEqual)
       if (isEqual) return ONLY_VERSION
     }
-    this.#negentropy ??= new Negentropy(moment, negentropyOptions(this.#parts))
+    this.#negentropy ??= new Negentropy(readSnapshot, negentropyOptions(this.#parts))
     try {
       return (await this.#negentropy.reconcile(message)).message ?? ONLY_VERSION
     } catch (error) {
@@ -263,12 +263,12 @@ class Responder {
 
   /** Whether a record was live when the pass began. */
   async #wasHeld(id: Uint8Array, { payload }: SignedRecord): Promise<boolean> {
-    const moment = this.#moment
+    const readSnapshot = this.#readSnapshot
     const timestamp = payloadHead(payload)?.createdAt
-    if (moment === undefined || timestamp === undefined) return false
-    const rank = await moment.lowerBound(0, moment.size(), { timestamp, id })
-    if (rank === moment.size()) return false
-    for (const item of await moment.items(rank, rank + 1)) return sameBytes(item.id, id)
+    if (readSnapshot === undefined || timestamp === undefined) return false
+    const rank = await readSnapshot.lowerBound(0, readSnapshot.size(), { timestamp, id })
+    if (rank === readSnapshot.size()) return false
+    for (const item of await readSnapshot.items(rank, rank + 1)) return sameBytes(item.id, id)
     return false
   }
 

@@ -4,7 +4,7 @@ import { AVATAR_BYTES, type FrameList } from './frame-types.ts'
 import { joinBytes, sameBytes } from './ids.ts'
 import { MAX_LISTED_AVATARS } from './limits.ts'
 import { fingerprint, FINGERPRINT, FINGERPRINT_BYTES, VERSION } from '../negentropy/wire.ts'
-import type { AvatarSum, Scope, SyncMoment, SyncSource } from '../store/types.ts'
+import type { AvatarSum, Scope, SyncSnapshot, SyncSource } from '../store/types.ts'
 
 /** A list of avatars from a frame, with what this node knows about it. */
 export interface KnownList {
@@ -80,9 +80,9 @@ function fingerprintOf({ sum, count }: AvatarSum): Uint8Array {
 }
 
 /** The first message of a reconciliation (sync.proto): one range up to infinity with a fingerprint. */
-export async function openingOf(moment: SyncMoment): Promise<Uint8Array> {
-  const size = moment.size()
-  const digest = fingerprint(await moment.sum(0, size), size)
+export async function openingOf(readSnapshot: SyncSnapshot): Promise<Uint8Array> {
+  const size = readSnapshot.size()
+  const digest = fingerprint(await readSnapshot.sum(0, size), size)
   return Uint8Array.from([VERSION, 0, 0, FINGERPRINT, ...digest])
 }
 

@@ -6,7 +6,7 @@
  */
 import type { Clock, Environment } from '../platform/environment.ts'
 import { SyncError } from './errors.ts'
-import type { SyncMoment, SyncSource } from '../store/types.ts'
+import type { SyncSnapshot, SyncSource } from '../store/types.ts'
 
 /**
  * Records of one listed moment, at 41 bytes each, that need no turn to be held: 32 sessions have 86 MB of them at most. An
@@ -28,16 +28,16 @@ export function takingTurns(
   const making = new Turns(environment)
   const holding = new Turns(environment)
   return (host) => ({
-    async moment(scope) {
-      if (scope === 'all') return source.moment(scope)
+    async readSnapshot(scope) {
+      if (scope === 'all') return source.readSnapshot(scope)
       const sums = await source.avatarSums(scope)
       const isLarge = sums.reduce((records, { count }) => records + count, 0) > LISTED_PASS_RECORDS
       const turn = await (isLarge ? holding : making).begin(host)
       try {
-        const moment = await source.moment(scope)
-        if (isLarge) return holding.hold(turn, moment)
+        const readSnapshot = await source.readSnapshot(scope)
+        if (isLarge) return holding.hold(turn, readSnapshot)
         turn.end()
-        return moment
+        return readSnapshot
       } catch (error) {
         turn.end()
         throw error
@@ -74,8 +74,8 @@ class Turns {
   }
 
   /** A moment that lasts as long as the turn, and ends it when it is closed. */
-  hold(turn: Turn, moment: SyncMoment): SyncMoment {
-    const held = turn.hold(moment)
+  hold(turn: Turn, readSnapshot: SyncSnapshot): SyncSnapshot {
+    const held = turn.hold(readSnapshot)
     if (this.#waiting.size > 0) this.#makeRoom()
     return held
   }
@@ -129,7 +129,7 @@ class Turn {
   readonly host: string
   readonly #clock: Clock
   #end: (() => void) | undefined
-  #moment: SyncMoment | undefined
+  #readSnapshot: SyncSnapshot | undefined
 
   constructor(host: string, clock: Clock, end: () => void) {
     this.host = host
@@ -137,9 +137,9 @@ class Turn {
     this.#end = end
   }
 
-  hold(moment: SyncMoment): SyncMoment {
+  hold(readSnapshot: SyncSnapshot): SyncSnapshot {
     this.heldSinceMs = this.#clock.now()
-    this.#moment = moment
+    this.#readSnapshot = readSnapshot
     return {
       size: () => this.#held().size(),
       sum: (begin, end) => this.#held().sum(begin, end),
@@ -151,16 +151,16 @@ class Turn {
 
   end(): void {
     const end = this.#end
-    const moment = this.#moment
+    const readSnapshot = this.#readSnapshot
     this.#end = undefined
     // Its session may still refer to this turn: the records are released here.
-    this.#moment = undefined
-    moment?.close().catch(() => {})
+    this.#readSnapshot = undefined
+    readSnapshot?.close().catch(() => {})
     end?.()
   }
 
-  #held(): SyncMoment {
-    if (this.#moment === undefined) throw new SyncError('out_of_time', 'Others wait for their turn.')
-    return this.#moment
+  #held(): SyncSnapshot {
+    if (this.#readSnapshot === undefined) throw new SyncError('out_of_time', 'Others wait for their turn.')
+    return this.#readSnapshot
   }
 }

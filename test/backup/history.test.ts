@@ -32,8 +32,8 @@ async function open(name: string) {
 }
 
 async function copied(place: Awaited<ReturnType<typeof open>>) {
-  const moment = await place.store.exportMoment()
-  const source = backupSource(moment, { network: 'main', createdAt: 1_790_000_000 })
+  const readSnapshot = await place.store.exportSnapshot()
+  const source = backupSource(readSnapshot, { network: 'main', createdAt: 1_790_000_000 })
   const facts = { created_at: 1_790_000_000, version: '1', network: 'main', epoch: place.store.epoch, peer_id: null }
   const path = join(folder, 'backup')
   const manifest = await writeBackup(path, {
@@ -41,8 +41,8 @@ async function copied(place: Awaited<ReturnType<typeof open>>) {
     files: {},
     facts: () => ({ ...source.totals(), ...facts }),
   })
-  expect(await totalsOf(moment)).toEqual(source.totals())
-  await moment.close()
+  expect(await totalsOf(readSnapshot)).toEqual(source.totals())
+  await readSnapshot.close()
   return { path, manifest }
 }
 

@@ -73,16 +73,16 @@ test('events of the others are passed over, and those behind them still come', a
 })
 
 test('a moment for export has nothing of the others', async () => {
-  const moment = await reader.exportMoment()
+  const readSnapshot = await reader.exportSnapshot()
   const found: Avatar[] = []
-  for await (const avatar of moment.avatars()) found.push(avatar)
+  for await (const avatar of readSnapshot.avatars()) found.push(avatar)
   expect(found).toEqual([...shown].sort())
   for (const { avatar } of writers) {
     let count = 0
-    for await (const { payload } of moment.records(avatar, { history: true })) count += payload.length > 0 ? 1 : 0
-    expect([avatar, count, (await moment.summary(avatar))?.records]).toEqual(
+    for await (const { payload } of readSnapshot.records(avatar, { history: true })) count += payload.length > 0 ? 1 : 0
+    expect([avatar, count, (await readSnapshot.summary(avatar))?.records]).toEqual(
       isShown(avatar) ? [avatar, 3, 3] : [avatar, 0, undefined],
     )
   }
-  await moment.close()
+  await readSnapshot.close()
 })

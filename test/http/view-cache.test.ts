@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { createViewCache } from '../../src/http/answers/view-cache.ts'
 import type { Avatar } from '../../src/record/types.ts'
-import type { CommitListener, ViewMoment } from '../../src/store/types.ts'
+import type { CommitListener, ViewSnapshot } from '../../src/store/types.ts'
 
 const AVATAR: Avatar = `0x02${'11'.repeat(32)}`
 
@@ -13,7 +13,7 @@ function handStore() {
   return {
     reads,
     openView: (avatar: Avatar) =>
-      new Promise<ViewMoment | undefined>((resolve) => {
+      new Promise<ViewSnapshot | undefined>((resolve) => {
         reads.push((version) => resolve(version === 0 ? undefined : viewOf(avatar, version)))
       }),
     onCommit(listener: CommitListener) {
@@ -27,7 +27,7 @@ function handStore() {
   }
 }
 
-function viewOf(avatar: Avatar, version: number): ViewMoment {
+function viewOf(avatar: Avatar, version: number): ViewSnapshot {
   const missing = { total: 0, ids: [] }
   const standing = { head: version, tips: [], tipsTotal: 0, base: null, digest: String(version), pending: 0, missing }
   return {

@@ -43,9 +43,9 @@ test(`kill -9 during a stream of acknowledged writes loses none of them, ${ROUND
   for (let round = 0; round < ROUNDS; round++) {
     let killed = false
     const writing = Promise.all(streams.map((stream) => writeUntilKilled(stream, () => killed)))
-    const moment = STREAM_MIN_MS + Math.random() * (STREAM_MAX_MS - STREAM_MIN_MS)
+    const readSnapshot = STREAM_MIN_MS + Math.random() * (STREAM_MAX_MS - STREAM_MIN_MS)
     // A writer that fails before the kill ends the round, and the test, at once.
-    await Promise.race([writing, sleep(moment)])
+    await Promise.race([writing, sleep(readSnapshot)])
     killed = true
     await node.kill()
     killedWhileWriting += (await writing).filter((inFlight) => inFlight).length

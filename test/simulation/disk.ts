@@ -12,7 +12,7 @@ interface Range {
   readonly lt?: Bytes
   readonly reverse?: boolean
   readonly limit?: number
-  readonly snapshot?: Moment
+  readonly snapshot?: ReadSnapshot
 }
 type Operation =
   | { readonly type: 'put'; readonly key: Bytes; readonly value: Bytes }
@@ -105,8 +105,8 @@ export class SimulatedDisk extends AbstractLevel<string | Buffer | Bytes, Bytes,
     return new DiskIterator(this, walk(this.#at(options), options), options)
   }
 
-  _snapshot(options: object): Moment {
-    return new Moment(this.#blockDevice.current, options)
+  _snapshot(options: object): ReadSnapshot {
+    return new ReadSnapshot(this.#blockDevice.current, options)
   }
 
   #at({ snapshot }: Range): SortedMap {
@@ -115,7 +115,7 @@ export class SimulatedDisk extends AbstractLevel<string | Buffer | Bytes, Bytes,
 }
 
 /** What was stored at one moment. */
-class Moment extends AbstractSnapshot {
+class ReadSnapshot extends AbstractSnapshot {
   readonly map: SortedMap
 
   constructor(map: SortedMap, options: object) {

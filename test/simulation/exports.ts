@@ -17,10 +17,10 @@ export async function checkExports(
   looks: ReadonlyMap<Avatar, Look>,
 ): Promise<void> {
   const history = world.random.chance(0.5)
-  const moment = await store.exportMoment()
-  const chunks = writeArchive(nodePlatform, moment, { network: NETWORK, createdAt: 0, history })
+  const readSnapshot = await store.exportSnapshot()
+  const chunks = writeArchive(nodePlatform, readSnapshot, { network: NETWORK, createdAt: 0, history })
   const report = await checkArchive(nodePlatform, { chunks, verifierFor: () => rememberingVerifier(world.engine) })
-  await moment.close()
+  await readSnapshot.close()
   const wrong = (what: string): Violation => new Violation('an export is not what is held', `${node.name} ${what}`)
   if (!report.sound || report.avatars !== looks.size) throw wrong(JSON.stringify(report))
   for (const { avatar, records, state } of report.shown) {

@@ -2,7 +2,7 @@ import type { Environment } from '../../src/platform/environment.ts'
 import type { IngestResult } from '../../src/ingest/types.ts'
 import { createMemoryIndex } from '../../src/negentropy/negentropy.ts'
 import { createSync } from '../../src/sync/scheduler.ts'
-import type { SyncMoment, SyncSource } from '../../src/store/types.ts'
+import type { SyncSnapshot, SyncSource } from '../../src/store/types.ts'
 import type { FrameStream, SyncTransport } from '../../src/sync/types.ts'
 import { NETWORK } from './crypto.ts'
 import type { HostilePeer, Stocked } from './hostile.ts'
@@ -81,7 +81,7 @@ function lyingSource(random: Random, records: () => readonly Stocked[]): SyncSou
   }))
   const idOf = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.slice(2), 'hex'))
   return {
-    async moment(): Promise<SyncMoment> {
+    async readSnapshot(): Promise<SyncSnapshot> {
       const known = new Map(records().map(({ id, createdAt }) => [id, { timestamp: createdAt, id: idOf(id) }]))
       const some = [...known.values()].filter(() => random.chance(0.7))
       const index = createMemoryIndex([...some, ...invented])

@@ -18,18 +18,18 @@ export function watched(
   }
   return {
     ...source,
-    moment: async (scope) => {
-      const moment = await watch(() => source.moment(scope))
+    readSnapshot: async (scope) => {
+      const readSnapshot = await watch(() => source.readSnapshot(scope))
       const live = store.totals().records
-      if (scope === 'all' && isSound() && moment.size() !== live) {
-        onFault(new Error(`${moment.size()} records, not ${live}`))
+      if (scope === 'all' && isSound() && readSnapshot.size() !== live) {
+        onFault(new Error(`${readSnapshot.size()} records, not ${live}`))
       }
       return {
-        size: () => moment.size(),
-        sum: (begin, end) => watch(() => moment.sum(begin, end)),
-        items: (begin, end) => watch(() => moment.items(begin, end)),
-        lowerBound: (begin, end, bound) => watch(() => moment.lowerBound(begin, end, bound)),
-        close: () => moment.close(),
+        size: () => readSnapshot.size(),
+        sum: (begin, end) => watch(() => readSnapshot.sum(begin, end)),
+        items: (begin, end) => watch(() => readSnapshot.items(begin, end)),
+        lowerBound: (begin, end, bound) => watch(() => readSnapshot.lowerBound(begin, end, bound)),
+        close: () => readSnapshot.close(),
       }
     },
   }

@@ -10,7 +10,7 @@ import { bytesOf } from '../../src/store/batch.ts'
 import * as keys from '../../src/store/keys.ts'
 import { totalsOperation } from '../../src/store/meta.ts'
 import { createStore } from '../../src/store/store.ts'
-import type { JsonMoment } from '../../src/store/types.ts'
+import type { JsonSnapshot } from '../../src/store/types.ts'
 import { guardWrites } from '../../src/store/write-guard.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
@@ -78,9 +78,9 @@ describe('after a write that failed', () => {
     expect(store.lastSequence()).toBe(3)
     expect(store.totals()).toMatchObject({ avatars: 1, records: 3 })
     expect((await viewOf(store, writer.avatar))?.summary).toMatchObject({ head: 3, pending: 0 })
-    const moment = await store.sync.moment('all')
-    expect(moment.size()).toBe(3)
-    await moment.close()
+    const readSnapshot = await store.sync.readSnapshot('all')
+    expect(readSnapshot.size()).toBe(3)
+    await readSnapshot.close()
   })
 
   it('nothing is written before, reads go on, and what waits for its turn fails', async () => {
@@ -166,8 +166,8 @@ describe('after a write that failed', () => {
   const READS: Readonly<Record<string, (of: Writer, id: RecordId) => Promise<unknown>>> = {
     summary: ({ avatar }) => store.summary(avatar),
     async openView({ avatar }) {
-      const moment = await store.openView(avatar)
-      return [moment!.summary, await textOf(moment!)]
+      const readSnapshot = await store.openView(avatar)
+      return [readSnapshot!.summary, await textOf(readSnapshot!)]
     },
     openContent: async ({ avatar }) => textOf((await store.openContent(avatar, 'p', 'i'))!),
     member: ({ avatar }) => store.member(avatar, { platform: 'p', identity: 'i' }, 'k'),
@@ -183,19 +183,19 @@ describe('after a write that failed', () => {
     'sync.signed': (_, id) => store.sync.signed([idBytes(id)]),
     'sync.from': () => store.sync.from({ timestamp: 0, id: new Uint8Array(0) }, { records: 10, bytes: 1_000 }),
     async 'sync.moment of all'() {
-      const moment = await store.sync.moment('all')
-      return [moment.size(), [...(await moment.items(0, moment.size()))], await moment.close()]
+      const readSnapshot = await store.sync.readSnapshot('all')
+      return [readSnapshot.size(), [...(await readSnapshot.items(0, readSnapshot.size()))], await readSnapshot.close()]
     },
     async 'sync.moment of one'({ avatar }) {
-      const moment = await store.sync.moment([avatar])
-      return [moment.size(), [...(await moment.items(0, moment.size()))], await moment.close()]
+      const readSnapshot = await store.sync.readSnapshot([avatar])
+      return [readSnapshot.size(), [...(await readSnapshot.items(0, readSnapshot.size()))], await readSnapshot.close()]
     },
-    async exportMoment({ avatar }) {
-      const moment = await store.exportMoment()
-      const found: unknown[] = [await moment.summary(avatar)]
-      for await (const each of moment.avatars()) found.push(each)
-      for await (const each of moment.records(avatar, { history: true })) found.push(each)
-      await moment.close()
+    async exportSnapshot({ avatar }) {
+      const readSnapshot = await store.exportSnapshot()
+      const found: unknown[] = [await readSnapshot.summary(avatar)]
+      for await (const each of readSnapshot.avatars()) found.push(each)
+      for await (const each of readSnapshot.records(avatar, { history: true })) found.push(each)
+      await readSnapshot.close()
       return found
     },
   }
@@ -254,8 +254,8 @@ describe('after a write that failed', () => {
     const writer = new Writer(9)
     const [one, two] = writer.chain(2)
     await store.commit(verified([one!]))
-    const exported = await store.exportMoment()
-    const synced = await store.sync.moment('all')
+    const exported = await store.exportSnapshot()
+    const synced = await store.sync.readSnapshot('all')
     next = 'fails'
     await expect(store.commit(verified([two!]))).rejects.toThrow('No space left')
     expect(await exported.summary(writer.avatar)).toMatchObject({ head: 1 })
@@ -300,17 +300,17 @@ describe('after a write that failed', () => {
 })
 
 /** Reads a moment twice, as an answer does that hashes before it sends. */
-async function textOf(moment: JsonMoment): Promise<string[]> {
+async function textOf(readSnapshot: JsonSnapshot): Promise<string[]> {
   try {
     const texts: string[] = []
     for (let times = 0; times < 2; times += 1) {
       const chunks: Uint8Array[] = []
-      for await (const chunk of moment.read()) chunks.push(chunk)
+      for await (const chunk of readSnapshot.read()) chunks.push(chunk)
       texts.push(Buffer.concat(chunks).toString())
     }
     return texts
   } finally {
-    await moment.close()
+    await readSnapshot.close()
   }
 }
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { compareCitations } from '../../src/record/order.ts'
 import type { Citation, RecordId } from '../../src/record/types.ts'
 import { CorruptRowError, StoreError } from '../../src/store/errors.ts'
-import type { ExportedRecord, ExportMoment } from '../../src/store/types.ts'
+import type { ExportedRecord, ExportSnapshot } from '../../src/store/types.ts'
 import { shuffled } from '../oracle/delivery.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import { diskHarness, memoryHarness, verified, type OpenStore, type StoreHarness } from './harness.ts'
@@ -23,9 +23,9 @@ describe.each([
   const inOrder = (records: readonly TestRecord[]): TestRecord[] =>
     records.toSorted((a, b) => compareCitations(placeOf(a), placeOf(b)))
   const commit = (...records: TestRecord[]) => store.commit(verified(records))
-  const read = async (moment: ExportMoment, avatar: TestRecord['body']['avatar'], history: boolean) => {
+  const read = async (readSnapshot: ExportSnapshot, avatar: TestRecord['body']['avatar'], history: boolean) => {
     const found: ExportedRecord[] = []
-    for await (const record of moment.records(avatar, { history })) found.push(record)
+    for await (const record of readSnapshot.records(avatar, { history })) found.push(record)
     return found
   }
   const asExported = ({ id, body, payload, signature }: TestRecord) => ({
@@ -89,20 +89,22 @@ describe.each([
     await commit(...old, ...live)
     for (let from = 0; from < 600; from += 200) await commit(...chain.slice(from, from + 200))
     const before = await Promise.all([one, other].map(({ avatar }) => store.summary(avatar)))
-    const moment = await store.exportMoment()
+    const readSnapshot = await store.exportSnapshot()
     await commit(one.snapshot([placeOf(inOrder(live).at(-1)!)]), ...new Writer(3).chain(2))
     await store.forget(other.avatar)
     await store.tasksDone()
     const avatars: string[] = []
-    for await (const avatar of moment.avatars()) avatars.push(avatar)
+    for await (const avatar of readSnapshot.avatars()) avatars.push(avatar)
     expect(avatars).toEqual([one.avatar, other.avatar].toSorted())
-    expect(await Promise.all([one, other].map(({ avatar }) => moment.summary(avatar)))).toEqual(before)
-    expect((await read(moment, one.avatar, false)).map(readable)).toEqual(inOrder(live).map(asExported))
-    expect((await read(moment, one.avatar, true)).map(readable)).toEqual(inOrder([...old, ...live]).map(asExported))
-    expect((await read(moment, other.avatar, false)).map(readable)).toEqual(chain.map(asExported))
-    expect(await read(moment, new Writer(9).avatar, true)).toEqual([])
-    await moment.close()
-    const later = await store.exportMoment()
+    expect(await Promise.all([one, other].map(({ avatar }) => readSnapshot.summary(avatar)))).toEqual(before)
+    expect((await read(readSnapshot, one.avatar, false)).map(readable)).toEqual(inOrder(live).map(asExported))
+    expect((await read(readSnapshot, one.avatar, true)).map(readable)).toEqual(
+      inOrder([...old, ...live]).map(asExported),
+    )
+    expect((await read(readSnapshot, other.avatar, false)).map(readable)).toEqual(chain.map(asExported))
+    expect(await read(readSnapshot, new Writer(9).avatar, true)).toEqual([])
+    await readSnapshot.close()
+    const later = await store.exportSnapshot()
     expect(await read(later, other.avatar, true)).toEqual([])
     expect(await later.summary(other.avatar)).toBeUndefined()
     await later.close()
@@ -122,13 +124,13 @@ describe.each([
       }
     })
     store = await harness.open({ archive: true })
-    const moment = await store.exportMoment()
-    const error = await read(moment, writer.avatar, false).catch((thrown: unknown) => thrown)
+    const readSnapshot = await store.exportSnapshot()
+    const error = await read(readSnapshot, writer.avatar, false).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(StoreError)
     expect(error).toMatchObject({ code: 'unreadable', cause: expect.any(CorruptRowError) })
     expect(String(error)).toMatch(/Read it again/)
-    await moment.close()
-    const again = await store.exportMoment()
+    await readSnapshot.close()
+    const again = await store.exportSnapshot()
     const rest = inOrder(live).filter(({ body }) => body.type !== 'patch' || body.patch['fork'] !== 4)
     expect((await read(again, writer.avatar, false)).map(readable)).toEqual(rest.map(asExported))
     await again.close()

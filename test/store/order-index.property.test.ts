@@ -38,9 +38,9 @@ test('pages of any history of commits agree with an index of the same records', 
         await index.load()
         const live = await play(db, index, plan)
         if (reload) await index.load()
-        const moment = await index.at(db.snapshot())
-        await agree(moment, createMemoryIndex(live), at)
-        await moment.close()
+        const readSnapshot = await index.at(db.snapshot())
+        await agree(readSnapshot, createMemoryIndex(live), at)
+        await readSnapshot.close()
         await db.close()
       },
     ),

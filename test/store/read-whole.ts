@@ -1,6 +1,6 @@
 import type { Avatar } from '../../src/record/types.ts'
 import { StoreError } from '../../src/store/errors.ts'
-import type { AvatarSummary, JsonMoment, StoreReader } from '../../src/store/types.ts'
+import type { AvatarSummary, JsonSnapshot, StoreReader } from '../../src/store/types.ts'
 
 export interface AvatarView {
   readonly summary: AvatarSummary
@@ -11,20 +11,20 @@ export interface AvatarView {
  * What a moment's `read` gives, as one text. Where the store repairs the avatar meanwhile, it is read once more, as the node
  * does.
  */
-async function readWhole<T extends JsonMoment>(
+async function readWhole<T extends JsonSnapshot>(
   open: () => Promise<T | undefined>,
-): Promise<{ readonly moment: T; readonly text: string } | undefined> {
+): Promise<{ readonly readSnapshot: T; readonly text: string } | undefined> {
   for (let tries = 1; ; tries += 1) {
-    const moment = await open()
-    if (moment === undefined) return undefined
+    const readSnapshot = await open()
+    if (readSnapshot === undefined) return undefined
     try {
       const chunks: Uint8Array[] = []
-      for await (const chunk of moment.read()) chunks.push(chunk)
-      return { moment, text: new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)) }
+      for await (const chunk of readSnapshot.read()) chunks.push(chunk)
+      return { readSnapshot, text: new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)) }
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'unreadable' || tries > 1) throw error
     } finally {
-      await moment.close()
+      await readSnapshot.close()
     }
   }
 }
@@ -36,7 +36,7 @@ export async function viewOf(
 ): Promise<AvatarView | undefined> {
   const view = await readWhole(() => store.openView(avatar))
   if (view === undefined) return undefined
-  const { moment, text } = view
+  const { readSnapshot, text } = view
   const names = JSON.parse(text) as { platform: string; identity: string }[]
   const namespaces: AvatarView['namespaces'][number][] = []
   for (const { platform, identity } of names) {
@@ -50,10 +50,10 @@ export async function viewOf(
     // Contents are read after the view: a commit in between is no contradiction.
     const later = await store.openView(avatar)
     await later?.close()
-    if (later?.summary.digest !== moment.summary.digest) return viewOf(store, avatar)
+    if (later?.summary.digest !== readSnapshot.summary.digest) return viewOf(store, avatar)
     throw new Error(`The view of ${avatar} is not what its contents are.`)
   }
-  return { summary: moment.summary, namespaces }
+  return { summary: readSnapshot.summary, namespaces }
 }
 
 export async function contentOf(

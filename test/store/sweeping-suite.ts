@@ -44,9 +44,9 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
     expect((await streamed(store)).length).toBe(6)
     expect(await store.summary(one.avatar)).toMatchObject({ records: 1, head: LONG + 1 })
     expect(store.totals().records).toBe(6)
-    const moment = await store.sync.moment('all')
-    expect(moment.size()).toBe(6)
-    await moment.close()
+    const readSnapshot = await store.sync.readSnapshot('all')
+    expect(readSnapshot.size()).toBe(6)
+    await readSnapshot.close()
     await store.tasksDone()
     await expectOracle(store, one.avatar, all.slice(0, LONG + 1))
     expect((await allRecords(store, one.avatar)).map(({ id }) => id)).toEqual([base.id])
@@ -70,14 +70,14 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
     const chain = one.chain(400)
     await commit(store, ...chain, one.snapshot([chain.at(-1)!]))
     const order: string[] = []
-    const moment = store.sync.moment('all').then(async (opened) => {
+    const readSnapshot = store.sync.readSnapshot('all').then(async (opened) => {
       order.push('order of sync')
       await opened.close()
     })
     const tasksDone = store.tasksDone().then(() => order.push('swept'))
     await commit(store, other.patch([]))
     order.push('written')
-    await Promise.all([moment, tasksDone])
+    await Promise.all([readSnapshot, tasksDone])
     expect(order).toEqual(['written', 'order of sync', 'swept'])
   })
 
@@ -168,16 +168,16 @@ export function sweepingSuite(make: () => Promise<StoreHarness>): void {
         await commit(store, ...records)
         await store.tasksDone()
         await commit(store, ...chain)
-        const moment = await store.sync.moment('all')
+        const readSnapshot = await store.sync.readSnapshot('all')
         const [sums] = await store.sync.avatarSums([writer.avatar])
-        const items = [...(await moment.items(0, moment.size()))]
+        const items = [...(await readSnapshot.items(0, readSnapshot.size()))]
         seen.push([
           sums?.count,
           Buffer.from(sums!.sum).toString('hex'),
           items.map(({ timestamp, id }) => [timestamp, Buffer.from(id).toString('hex')]),
           (await store.summary(writer.avatar))?.digest,
         ])
-        await moment.close()
+        await readSnapshot.close()
         await own.remove()
       }
       expect(seen[0]).toEqual(seen[1])

@@ -40,10 +40,10 @@ export async function expectSynced(store: OpenStore, avatar: Avatar, given: read
   expect(sums?.count).toBe(live.length)
   expect(store.totals().records).toBe(live.length)
   for (const scope of ['all', [avatar]] as const) {
-    const moment = await store.sync.moment(scope)
-    const ids = [...(await moment.items(0, moment.size()))].map(({ id }) => idOf(id))
+    const readSnapshot = await store.sync.readSnapshot(scope)
+    const ids = [...(await readSnapshot.items(0, readSnapshot.size()))].map(({ id }) => idOf(id))
     expect(ids.toSorted()).toEqual(live.map(({ id }) => id).toSorted())
-    expect(idOf(await moment.sum(0, moment.size()))).toBe(idOf(sums!.sum))
-    await moment.close()
+    expect(idOf(await readSnapshot.sum(0, readSnapshot.size()))).toBe(idOf(sums!.sum))
+    await readSnapshot.close()
   }
 }

@@ -42,16 +42,16 @@ describe('the moment of a list of avatars', () => {
     for (let at = 0; at < records.length; at += 500) await store.commit(records.slice(at, at + 500))
     const ended: string[] = []
     const asked = Array.from({ length: 4 }, async () => {
-      const moment = await store.sync.moment([writer.avatar, writer.avatar])
+      const readSnapshot = await store.sync.readSnapshot([writer.avatar, writer.avatar])
       ended.push('moment')
-      return moment
+      return readSnapshot
     })
     const commit = store.commit(verified([writer.patch([], { late: true })])).then(() => ended.push('commit'))
-    const moments = await Promise.all(asked)
+    const readSnapshots = await Promise.all(asked)
     await commit
     expect(ended[0]).toBe('commit')
-    expect(moments.map((moment) => moment.size())).toEqual([1_500, 1_500, 1_500, 1_500])
-    expect((await store.sync.moment([writer.avatar])).size()).toBe(1_501)
+    expect(readSnapshots.map((readSnapshot) => readSnapshot.size())).toEqual([1_500, 1_500, 1_500, 1_500])
+    expect((await store.sync.readSnapshot([writer.avatar])).size()).toBe(1_501)
   })
 
   test('has nothing of an avatar that is being forgotten, or is not known', async () => {
@@ -60,10 +60,10 @@ describe('the moment of a list of avatars', () => {
     await store.commit(verified([...gone.chain(100), ...stays.chain(5)]))
     const forgotten = store.forget(gone.avatar)
     while ((await store.summary(gone.avatar)) !== undefined) await new Promise((resolve) => setImmediate(resolve))
-    const moment = await store.sync.moment([gone.avatar, stays.avatar, unknown.avatar])
+    const readSnapshot = await store.sync.readSnapshot([gone.avatar, stays.avatar, unknown.avatar])
     const [sum] = await store.sync.avatarSums([stays.avatar])
-    expect(moment.size()).toBe(5)
-    expect(Buffer.from(await moment.sum(0, 5))).toEqual(Buffer.from(sum!.sum))
+    expect(readSnapshot.size()).toBe(5)
+    expect(Buffer.from(await readSnapshot.sum(0, 5))).toEqual(Buffer.from(sum!.sum))
     await forgotten
   })
 })

@@ -112,7 +112,10 @@ test('who is full refuses a pass in the middle of a session, and that is no fail
   const line = streamPair()
   const [mine, theirs] = await Promise.allSettled([
     runInitiator(other.parts('b'), line.streams[0]),
-    runResponder(victim.parts('a', { source: { ...source, moment: () => Promise.reject(full) } }), line.streams[1]),
+    runResponder(
+      victim.parts('a', { source: { ...source, readSnapshot: () => Promise.reject(full) } }),
+      line.streams[1],
+    ),
   ])
   expect(mine).toMatchObject({ reason: { code: 'refused', refusal: 'full', blame: false } })
   expect(theirs).toMatchObject({ value: { isEqual: false, refused: 'full' } })
@@ -132,9 +135,9 @@ test('many records are compared some avatars at a time, on both sides', async ()
       const sums = await each.store.sync.avatarSums(avatars)
       return sums.map((sum) => ({ ...sum, count: sum.count * weight }))
     },
-    moment: (of) => {
+    readSnapshot: (of) => {
       asked[at]!.push(of.length)
-      return each.store.sync.moment(of)
+      return each.store.sync.readSnapshot(of)
     },
   })
   b.parts = (

@@ -111,13 +111,13 @@ export async function openNode(options: SyncNodeOptions = {}) {
     },
     /** Ids of the live records, in hex and in order. */
     async ids(): Promise<string[]> {
-      const moment = await store.sync.moment('all')
+      const readSnapshot = await store.sync.readSnapshot('all')
       const ids: string[] = []
-      for (let at = 0; at < moment.size(); at += 1_000) {
-        const items = await moment.items(at, Math.min(moment.size(), at + 1_000))
+      for (let at = 0; at < readSnapshot.size(); at += 1_000) {
+        const items = await readSnapshot.items(at, Math.min(readSnapshot.size(), at + 1_000))
         for (const { id } of items) ids.push(`0x${Buffer.from(id).toString('hex')}`)
       }
-      await moment.close()
+      await readSnapshot.close()
       return ids
     },
     async close(): Promise<void> {

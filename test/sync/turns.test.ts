@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Avatar } from '../../src/record/types.ts'
 import { createMemoryIndex } from '../../src/negentropy/memory-index.ts'
 import { LISTED_PASS_RECORDS, takingTurns } from '../../src/sync/turns.ts'
-import type { Scope, SyncMoment, SyncSource } from '../../src/store/types.ts'
+import type { Scope, SyncSnapshot, SyncSource } from '../../src/store/types.ts'
 
 const SMALL: Scope = ['0x02small']
 const LARGE: Scope = ['0x02large']
@@ -25,7 +25,7 @@ function setUp() {
           sum: new Uint8Array(32),
         })),
       ),
-    moment: async (): Promise<SyncMoment> => {
+    readSnapshot: async (): Promise<SyncSnapshot> => {
       counts.asked += 1
       await new Promise<void>((resolve) => making.push(resolve))
       counts.open += 1
@@ -73,25 +73,25 @@ function setUp() {
 
 test('two moments are made at a time, however many are asked for; small ones are held without a turn', async () => {
   const { turns, counts, timers, make, settle } = setUp()
-  const asked = Array.from({ length: 5 }, () => turns.moment(SMALL))
+  const asked = Array.from({ length: 5 }, () => turns.readSnapshot(SMALL))
   await settle()
   expect(counts.asked).toBe(2)
   for (let made = 1; made <= 5; made += 1) {
     await make()
     expect(counts).toEqual({ asked: Math.min(5, made + 2), open: made })
   }
-  for (const moment of await Promise.all(asked)) await moment.close()
+  for (const readSnapshot of await Promise.all(asked)) await readSnapshot.close()
   expect(counts.open).toBe(0)
   expect(timers.size).toBe(0)
 })
 
 test('of the large ones two are held; the next is made when one is closed, and small ones do not wait for them', async () => {
   const { turns, counts, make, settle } = setUp()
-  const asked = Array.from({ length: 3 }, () => turns.moment(LARGE))
+  const asked = Array.from({ length: 3 }, () => turns.readSnapshot(LARGE))
   await make()
   await make()
   expect(counts).toEqual({ asked: 2, open: 2 })
-  const small = turns.moment(SMALL)
+  const small = turns.readSnapshot(SMALL)
   await make()
   expect((await small).size()).toBe(1)
   const first = await asked[0]!
@@ -105,10 +105,10 @@ test('of the large ones two are held; the next is made when one is closed, and s
 
 test('who waits in vain is refused as one too many, and takes no turn later', async () => {
   const { turns, counts, make, pass, settle } = setUp()
-  const held = [turns.moment(LARGE), turns.moment(LARGE)]
+  const held = [turns.readSnapshot(LARGE), turns.readSnapshot(LARGE)]
   await make()
   await make()
-  const late = turns.moment(LARGE).catch((error: unknown) => error)
+  const late = turns.readSnapshot(LARGE).catch((error: unknown) => error)
   await settle()
   await pass(9_999)
   await pass(1)
@@ -120,13 +120,13 @@ test('who waits in vain is refused as one too many, and takes no turn later', as
 
 test('a large one that was held long makes room for others, and is not read after that', async () => {
   const { turns, counts, make, pass } = setUp()
-  const held = [turns.moment(LARGE), turns.moment(LARGE)]
+  const held = [turns.readSnapshot(LARGE), turns.readSnapshot(LARGE)]
   await make()
   await make()
   const long = await held[0]!
   await pass(30_000)
   expect(long.size()).toBe(1)
-  const next = turns.moment(LARGE)
+  const next = turns.readSnapshot(LARGE)
   await make()
   expect((await next).size()).toBe(1)
   expect(counts).toEqual({ asked: 3, open: 2 })
@@ -138,16 +138,16 @@ test('a large one that was held long makes room for others, and is not read afte
 test('a host that holds both turns loses one at once to a host that has none, and no other', async () => {
   const { turnsOf, counts, make, settle } = setUp()
   const [a, b] = [turnsOf('host a'), turnsOf('host b')]
-  const held = [a.moment(LARGE), a.moment(LARGE)]
+  const held = [a.readSnapshot(LARGE), a.readSnapshot(LARGE)]
   await make()
   await make()
-  const more = [a.moment(LARGE), b.moment(LARGE)]
+  const more = [a.readSnapshot(LARGE), b.readSnapshot(LARGE)]
   await make()
   expect((await more[1]!).size()).toBe(1)
   const [first, second] = await Promise.all(held)
   expect(() => first!.size()).toThrow(expect.objectContaining({ code: 'out_of_time' }))
   expect(second!.size()).toBe(1)
-  const again = b.moment(LARGE)
+  const again = b.readSnapshot(LARGE)
   await settle()
   expect(counts).toEqual({ asked: 3, open: 2 })
   // The host that has no turn then goes first, though the other one waits longer.
@@ -163,9 +163,9 @@ test('a host that holds both turns loses one at once to a host that has none, an
 test('a host whose moments are still being made loses one as soon as it is made, if another host waits', async () => {
   const { turnsOf, counts, make, settle } = setUp()
   const mine = turnsOf('host a')
-  const [first] = [mine.moment(LARGE), mine.moment(LARGE)]
+  const [first] = [mine.readSnapshot(LARGE), mine.readSnapshot(LARGE)]
   await settle()
-  const other = turnsOf('host b').moment(LARGE)
+  const other = turnsOf('host b').readSnapshot(LARGE)
   await make()
   const lost = await first!
   expect(() => lost.size()).toThrow(expect.objectContaining({ code: 'out_of_time' }))
@@ -178,13 +178,13 @@ test('a host whose moments are still being made loses one as soon as it is made,
 test('one that cannot be made gives its turn back', async () => {
   const { turns, make, settle } = setUp()
   const broken = takingTurns(
-    { ...turns, moment: () => Promise.reject(new Error('unreadable')) },
+    { ...turns, readSnapshot: () => Promise.reject(new Error('unreadable')) },
     { clock: { now: () => 0 }, timers: { after: () => () => {} } },
   )('host a')
   for (const scope of [SMALL, LARGE, SMALL, LARGE, SMALL, LARGE]) {
-    await expect(broken.moment(scope)).rejects.toThrow('unreadable')
+    await expect(broken.readSnapshot(scope)).rejects.toThrow('unreadable')
   }
-  const whole = turns.moment(SMALL)
+  const whole = turns.readSnapshot(SMALL)
   await make()
   await settle()
   expect((await whole).size()).toBe(1)

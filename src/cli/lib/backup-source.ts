@@ -83,14 +83,14 @@ export async function openBackupStream(context: CommandContext, config: Config, 
   if (place === 'locked') return await openRunning(url, config.dataDir)
   try {
     const { network } = config
-    const moment = await place.store.exportMoment()
+    const readSnapshot = await place.store.exportSnapshot()
     const created_at = Math.floor(environment.clock.now() / 1000)
-    const source = backupSource(moment, { network, createdAt: created_at })
+    const source = backupSource(readSnapshot, { network, createdAt: created_at })
     return {
       chunks: source.chunks,
       end: () => ({ ...source.totals(), epoch: place.store.epoch, network, version: packageVersion(), created_at }),
       async close() {
-        await moment.close()
+        await readSnapshot.close()
         await place.close()
       },
     }

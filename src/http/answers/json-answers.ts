@@ -10,7 +10,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Environment } from '../../platform/environment.ts'
 import type { Logger, Metrics } from '../../observe/types.ts'
 import { StoreError } from '../../store/errors.ts'
-import type { JsonMoment } from '../../store/types.ts'
+import type { JsonSnapshot } from '../../store/types.ts'
 import { sendChunks } from './archive-streams.ts'
 import { CORS_HEADERS } from '../lib/cross-origin.ts'
 import { HttpError, JSON_TYPE } from '../lib/errors.ts'
@@ -26,7 +26,7 @@ const MAX_BEGINNING = 32
 /** Attempts to read an avatar with damaged rows. The store repairs them, so the second attempt usually succeeds. */
 const MAX_TRIES = 3
 
-export interface JsonAnswer<T extends JsonMoment> {
+export interface JsonAnswer<T extends JsonSnapshot> {
   /** Default 200. */
   readonly status?: 200 | 201
   /** Length of the body in bytes, if known in advance. */
@@ -36,12 +36,16 @@ export interface JsonAnswer<T extends JsonMoment> {
   /** Opens the snapshot to send. An error that it throws becomes the answer. */
   readonly open: () => Promise<T>
   /** Entity tag: `text` hashes the body; a function returns a tag without reading it. Default: none. */
-  readonly etag?: 'text' | ((moment: T) => string)
+  readonly etag?: 'text' | ((readSnapshot: T) => string)
 }
 
 export interface JsonAnswers {
   /** Sends the text of a snapshot. @throws HttpError `busy`, `answer_too_large`, and errors of `open` */
-  send<T extends JsonMoment>(request: FastifyRequest, reply: FastifyReply, answer: JsonAnswer<T>): Promise<FastifyReply>
+  send<T extends JsonSnapshot>(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    answer: JsonAnswer<T>,
+  ): Promise<FastifyReply>
   /**
    * Reserves a slot for an answer that must not fail later because the budget is used up.
    *
@@ -92,7 +96,7 @@ export function createJsonAnswers(
     await sendChunks(response, chunks, { ...environment, metrics }, limits, (bytes) => slot.delivered(bytes))
   }
 
-  async function send<T extends JsonMoment>(
+  async function send<T extends JsonSnapshot>(
     request: FastifyRequest,
     reply: FastifyReply,
     answer: JsonAnswer<T>,
@@ -101,13 +105,13 @@ export function createJsonAnswers(
     try {
       for (let tries = 1; ; tries++) {
         const opened = await withPermit(() => begin(answer))
-        const { moment, chunks } = opened
+        const { readSnapshot, chunks } = opened
         try {
           const ahead = await opened.ahead
           if (ahead.rest === undefined && ahead.bytes <= WHOLE_BYTES)
-            return sendWhole(request, reply, answer, moment, ahead)
+            return sendWhole(request, reply, answer, readSnapshot, ahead)
           slot ??= budget.tryTake(request.raw)
-          if (slot !== undefined) return await sendLong(request, reply, answer, moment, ahead, slot)
+          if (slot !== undefined) return await sendLong(request, reply, answer, readSnapshot, ahead, slot)
         } catch (error) {
           if (reply.raw.headersSent) {
             // Break the connection: a regular end would make the client take the answer for complete.
@@ -119,7 +123,7 @@ export function createJsonAnswers(
           if (!isRepaired(error) || tries >= MAX_TRIES) throw error
         } finally {
           await chunks.return?.()
-          await moment.close()
+          await readSnapshot.close()
         }
         // The snapshot is closed while the request waits.
         slot ??= await budget.take(request.raw)
@@ -129,15 +133,15 @@ export function createJsonAnswers(
     }
   }
 
-  function sendWhole<T extends JsonMoment>(
+  function sendWhole<T extends JsonSnapshot>(
     request: FastifyRequest,
     reply: FastifyReply,
     { status = 200, etag }: JsonAnswer<T>,
-    moment: T,
+    readSnapshot: T,
     { chunks, bytes }: ReadAhead,
   ): FastifyReply {
     const body = Buffer.concat(chunks, bytes)
-    const tag = etag === 'text' ? etagOfHash(hashOf(chunks)) : etag?.(moment)
+    const tag = etag === 'text' ? etagOfHash(hashOf(chunks)) : etag?.(readSnapshot)
     const head = ['content-length', String(bytes), ...headOf(tag)]
     reply.hijack()
     if (tag !== undefined && matchesEtag(request.headers['if-none-match'], tag)) answerUnchanged(reply.raw, tag)
@@ -146,11 +150,11 @@ export function createJsonAnswers(
     return reply
   }
 
-  async function sendLong<T extends JsonMoment>(
+  async function sendLong<T extends JsonSnapshot>(
     request: FastifyRequest,
     reply: FastifyReply,
     { status = 200, etag, length }: JsonAnswer<T>,
-    moment: T,
+    readSnapshot: T,
     ahead: ReadAhead,
     slot: Slot,
   ): Promise<FastifyReply> {
@@ -160,9 +164,9 @@ export function createJsonAnswers(
     if (etag === 'text') {
       // The tag is sent before the text that it hashes, so the text is read twice, from the same snapshot.
       tag = await hashAll(chunks, raw, slot)
-      chunks = fitting(moment.read(), slot)
+      chunks = fitting(readSnapshot.read(), slot)
     } else {
-      tag = etag?.(moment)
+      tag = etag?.(readSnapshot)
     }
     if (tag !== undefined && matchesEtag(raw.headers['if-none-match'], tag)) {
       reply.hijack()
@@ -207,19 +211,19 @@ export function createJsonAnswers(
 }
 
 /** Opens a snapshot and starts reading; if that fails, `ahead` rejects. */
-async function begin<T extends JsonMoment>({
+async function begin<T extends JsonSnapshot>({
   open,
 }: JsonAnswer<T>): Promise<{
-  readonly moment: T
+  readonly readSnapshot: T
   readonly chunks: AsyncIterator<Uint8Array>
   readonly ahead: Promise<ReadAhead>
 }> {
-  const moment = await open()
-  const chunks = moment.read()[Symbol.asyncIterator]()
+  const readSnapshot = await open()
+  const chunks = readSnapshot.read()[Symbol.asyncIterator]()
   const ahead = readAhead(chunks)
   // The permit is held until the read ends. The caller awaits `ahead` and handles its error.
   await ahead.catch(() => undefined)
-  return { moment, chunks, ahead }
+  return { readSnapshot, chunks, ahead }
 }
 
 async function readAhead(iterator: AsyncIterator<Uint8Array>): Promise<ReadAhead> {

@@ -2,11 +2,11 @@ import { LRUCache } from 'lru-cache'
 
 import type { Avatar } from '../../record/types.ts'
 import { StoreError } from '../../store/errors.ts'
-import type { StoreReader, ViewMoment } from '../../store/types.ts'
+import type { StoreReader, ViewSnapshot } from '../../store/types.ts'
 import { CORS_HEADERS } from '../lib/cross-origin.ts'
 import { JSON_TYPE } from '../lib/errors.ts'
 import { cacheHeaders, etagOfSummary } from './etag.ts'
-import { aboutOf } from './json-moments.ts'
+import { aboutOf } from './json-snapshots.ts'
 import { createSemaphore } from './semaphore.ts'
 
 /** An avatar's document, ready to send. */
@@ -107,7 +107,7 @@ export function createViewCache(
   }
 }
 
-async function readWhole(view: ViewMoment, network: string, maxBytes: number): Promise<CachedView | 'large'> {
+async function readWhole(view: ViewSnapshot, network: string, maxBytes: number): Promise<CachedView | 'large'> {
   const about = aboutOf(view.summary, network)
   const chunks: Uint8Array[] = [about]
   let bytes = about.length + 1

@@ -50,7 +50,7 @@ export interface HttpComponents {
   /** The records of hosted avatars. */
   readonly store: StoreReader
   /** All records, of hosted avatars or not: only for the operator's backup. */
-  readonly fullStore: Pick<StoreReader, 'epoch' | 'exportMoment'>
+  readonly fullStore: Pick<StoreReader, 'epoch' | 'exportSnapshot'>
   readonly hosting: HostingRules & OperatorApi
   /** Handles the statements of owners. */
   readonly ownerRequests: OwnerRequests

@@ -1,4 +1,4 @@
-import type { JsonMoment, StoreReader } from '../../store/types.ts'
+import type { JsonSnapshot, StoreReader } from '../../store/types.ts'
 import type { AvatarNames } from '../lib/avatar-names.ts'
 import { BY_IDENTITY_BYTES, BY_IDENTITY_VALUES } from '../lib/limits.ts'
 
@@ -42,7 +42,7 @@ export async function* claimedValues(
 
 /** Returns the size of a text, and the text itself if it is small; undefined for a text of more than `most` bytes. */
 async function measure(
-  content: JsonMoment,
+  content: JsonSnapshot,
   most: number,
 ): Promise<{ readonly bytes: number; readonly buffered: readonly Uint8Array[] | undefined } | undefined> {
   const buffered: Uint8Array[] = []

@@ -5,7 +5,7 @@ import type { Environment } from '../../platform/environment.ts'
 import type { Ingest, IngestResult } from '../../ingest/types.ts'
 import { parseSignature } from '../../record/signature.ts'
 import type { Avatar } from '../../record/types.ts'
-import type { JsonMoment, StoreReader } from '../../store/types.ts'
+import type { JsonSnapshot, StoreReader } from '../../store/types.ts'
 import type { AvatarNames } from '../lib/avatar-names.ts'
 import { claimedValues } from './by-identity.ts'
 import type { ClientAddresses } from '../lib/client-address.ts'
@@ -13,7 +13,7 @@ import { HttpError } from '../lib/errors.ts'
 import { createIssuedPayloads } from './issued-payloads.ts'
 import type { Draft } from './issued-payloads.ts'
 import type { JsonAnswer, JsonAnswers } from '../answers/json-answers.ts'
-import { between, inMemory, written } from '../answers/json-moments.ts'
+import { between, inMemory, written } from '../answers/json-snapshots.ts'
 import { BY_IDENTITY_VALUES, V1_BODY_BYTES } from '../lib/limits.ts'
 import type { HttpLimits } from '../lib/limits.ts'
 import { errorOfResult } from './results.ts'
@@ -64,7 +64,7 @@ export function v1Routes(
     request: FastifyRequest,
     reply: FastifyReply,
     avatar: Avatar,
-    answer: Pick<JsonAnswer<JsonMoment>, 'status' | 'slot'> = {},
+    answer: Pick<JsonAnswer<JsonSnapshot>, 'status' | 'slot'> = {},
   ): Promise<FastifyReply> {
     const key = JSON.stringify(names.uncompressed(avatar))
     const before = `{"persona":${key},"avatar":${key},"proofs":`

@@ -38,7 +38,7 @@ const LINGER_MS = 5_000
 /** `GET` and `POST /v2/archives` (docs/protocol.md, "Archive"). */
 export function createArchiveRoutes(
   components: {
-    readonly store: Pick<StoreReader, 'exportMoment'>
+    readonly store: Pick<StoreReader, 'exportSnapshot'>
     readonly ingest: Ingest
     readonly names: AvatarNames
     readonly environment: Pick<Environment, 'clock' | 'timers'>
@@ -101,15 +101,15 @@ export function createArchiveRoutes(
           await run(
             () => response.destroy(),
             async () => {
-              const moment = await store.exportMoment()
+              const readSnapshot = await store.exportSnapshot()
               try {
                 for (const each of named.avatars ?? []) {
-                  if ((await moment.summary(each)) !== undefined) continue
+                  if ((await readSnapshot.summary(each)) !== undefined) continue
                   throw new HttpError(404, 'unknown_avatar', `This node has no records of ${each}.`)
                 }
                 const createdAt = Math.floor(environment.clock.now() / 1000)
                 const settings = { network, createdAt, ...named, history: history === 'true' }
-                const lines = writeArchive(nodePlatform, moment, settings)
+                const lines = writeArchive(nodePlatform, readSnapshot, settings)
                 const isGzip = compressed === 'true'
                 const name = archiveName(headerOf(settings), isGzip)
                 reply.hijack()
@@ -126,7 +126,7 @@ export function createArchiveRoutes(
                   limits,
                 )
               } finally {
-                await moment.close()
+                await readSnapshot.close()
               }
             },
           )

@@ -6,7 +6,7 @@ import type { AvatarNames } from '../lib/avatar-names.ts'
 import { HttpError } from '../lib/errors.ts'
 import { etagOfSummary } from '../answers/etag.ts'
 import type { JsonAnswers } from '../answers/json-answers.ts'
-import { documentOf, inMemory } from '../answers/json-moments.ts'
+import { documentOf, inMemory } from '../answers/json-snapshots.ts'
 import { PAGE_DEFAULT } from '../lib/limits.ts'
 import type { OutputBudget } from '../answers/output-budget.ts'
 import { AnyJsonObject, responses } from '../lib/schemas.ts'
@@ -56,9 +56,9 @@ export function v2AvatarRoutes(
         }
         return await answers.send(request, reply, {
           async open() {
-            const moment = await store.openView(avatar)
-            if (moment === undefined) throw unknownAvatar()
-            return documentOf(moment, network)
+            const readSnapshot = await store.openView(avatar)
+            if (readSnapshot === undefined) throw unknownAvatar()
+            return documentOf(readSnapshot, network)
           },
           etag: ({ summary }) => etagOfSummary(summary),
         })
@@ -106,8 +106,8 @@ export function v2AvatarRoutes(
       const { platform, identity } = names.namespace(named)
       return await answers.send(request, reply, {
         async open() {
-          const moment = await store.openContent(avatar, platform, identity)
-          if (moment !== undefined) return moment
+          const readSnapshot = await store.openContent(avatar, platform, identity)
+          if (readSnapshot !== undefined) return readSnapshot
           const message = 'This node has no data of the avatar under this platform and identity. Check both names.'
           throw new HttpError(404, 'unknown_namespace', message)
         },

@@ -25,7 +25,7 @@ export function createBackupRoutes(
     metrics,
     logger,
   }: {
-    readonly store: Pick<StoreReader, 'epoch' | 'exportMoment'>
+    readonly store: Pick<StoreReader, 'epoch' | 'exportSnapshot'>
     readonly environment: Pick<Environment, 'clock' | 'timers'>
     readonly metrics: Pick<Metrics, 'answerCut'>
     readonly logger: Logger
@@ -58,10 +58,10 @@ export function createBackupRoutes(
         }
         const response = reply.raw
         const work = async (): Promise<void> => {
-          const moment = await store.exportMoment()
+          const readSnapshot = await store.exportSnapshot()
           try {
             const createdAt = Math.floor(environment.clock.now() / 1000)
-            const source = backupSource(moment, { network, createdAt })
+            const source = backupSource(readSnapshot, { network, createdAt })
             reply.hijack()
             response.writeHead(200, [
               ...['content-type', 'application/octet-stream', 'cache-control', 'no-store'],
@@ -70,7 +70,7 @@ export function createBackupRoutes(
             const facts = { epoch: store.epoch, network, version, created_at: createdAt }
             await sendChunks(response, encodeFrames(source, facts), { ...environment, metrics }, limits)
           } finally {
-            await moment.close()
+            await readSnapshot.close()
           }
         }
         const done = work()

@@ -1,8 +1,8 @@
 /** The JSON text of an answer, built around a read snapshot of the store. */
-import type { AvatarSummary, JsonMoment, ViewMoment } from '../../store/types.ts'
+import type { AvatarSummary, JsonSnapshot, ViewSnapshot } from '../../store/types.ts'
 
 /** Returns the JSON text of `GET /v2/avatars/{avatar}` for a read snapshot. */
-export function documentOf(view: ViewMoment, network: string): ViewMoment {
+export function documentOf(view: ViewSnapshot, network: string): ViewSnapshot {
   return { summary: view.summary, ...between(aboutOf(view.summary, network), view, '}') }
 }
 
@@ -14,25 +14,25 @@ export function aboutOf(summary: AvatarSummary, network: string): Buffer {
 }
 
 /** Returns a snapshot with text before and after it. */
-export function between(before: Uint8Array | string, moment: JsonMoment, after: string): JsonMoment {
+export function between(before: Uint8Array | string, readSnapshot: JsonSnapshot, after: string): JsonSnapshot {
   return {
     async *read() {
       yield Buffer.from(before)
-      yield* moment.read()
+      yield* readSnapshot.read()
       yield Buffer.from(after)
     },
-    close: () => moment.close(),
+    close: () => readSnapshot.close(),
   }
 }
 
 /** Bytes in memory. */
-export function inMemory(bytes: Uint8Array): JsonMoment {
+export function inMemory(bytes: Uint8Array): JsonSnapshot {
   return written(async function* () {
     yield bytes
   })
 }
 
 /** Text that is generated while it is read, with no resource to close. */
-export function written(read: () => AsyncGenerator<Uint8Array>): JsonMoment {
+export function written(read: () => AsyncGenerator<Uint8Array>): JsonSnapshot {
   return { read, close: () => Promise.resolve() }
 }
