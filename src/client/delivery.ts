@@ -48,6 +48,11 @@ export interface SendOptions {
   readonly signal?: AbortSignal | undefined
   /** Filled as answers come: after a failure, with those of the records that were sent before it. */
   readonly answers?: DeliveryAnswer[]
+  /**
+   * Whether to send nothing after a record that was refused alone: later records may build on it, and a node would store them
+   * without effect. Then there are fewer answers than records. Default false.
+   */
+  readonly stops?: boolean
 }
 
 const isOfContent = (error: unknown): error is ClientError =>
@@ -71,21 +76,23 @@ export function answering(api: NodeApi, textOf: (error: ClientError) => string):
 /**
  * Sends records to a node, in their order.
  *
- * @returns one answer for each record
+ * @returns one answer for each record, in order; see `stops`
  * @throws ClientError if the node cannot be reached, or refuses for a reason that is not in the records
  */
 export async function sendBatch(
   api: Pick<NodeApi, 'submit'>,
   records: readonly RecordText[],
-  { signal, answers = [] }: SendOptions,
+  options: SendOptions,
 ): Promise<DeliveryAnswer[]> {
+  const { signal, answers = [], stops } = options
   try {
     answers.push(...(await api.submit(records, signal)))
   } catch (error) {
     if (records.length < 2 || !isOfContent(error)) throw error
     const middle = records.length >> 1
-    await sendBatch(api, records.slice(0, middle), { signal, answers })
-    await sendBatch(api, records.slice(middle), { signal, answers })
+    await sendBatch(api, records.slice(0, middle), { ...options, answers })
+    if (stops === true && answers.at(-1)?.wasAlone === true) return answers
+    await sendBatch(api, records.slice(middle), { ...options, answers })
   }
   return answers
 }

@@ -72,7 +72,7 @@ export async function deliver(
     let results: DeliveryAnswer[]
     try {
       const texts = batch.map(({ record }) => recordText(record))
-      results = await sendBatch(answering(api, messageOf), texts, { signal })
+      results = await sendBatch(answering(api, messageOf), texts, { signal, stops: true })
     } catch (error) {
       if (!(error instanceof ClientError) || error.code === 'aborted') throw error
       isInvalidEverywhere = false

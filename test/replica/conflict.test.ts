@@ -220,6 +220,8 @@ describe('a node that does not take a write', () => {
     expect(replica.waiting()).toMatchObject([{ state: 'rejected', reason: expect.stringContaining('413') }])
     const stored = await createClient({ nodes: [node.url('')] }).get(signer.avatar, 'nextid')
     expect(stored).toEqual({ n1: 'x', n3: 'x' })
+    // The third write was not sent as it was first signed: a node would store it without effect, and it would come back as confirmed.
+    expect(await createClient({ nodes: [node.url('')] }).get(signer.avatar)).toMatchObject({ pending: 0 })
   })
 
   it('as version 0.1 stored it, for want of a signer: a tab that has the signer signs it again', async () => {
