@@ -78,7 +78,7 @@ describe('the answer of a node', () => {
       error: null,
       records_in: 7,
     }
-    expect(parsePeers({ peers: [{ ...PEER, sync }] })[0]?.sync).toEqual(sync)
+    expect(parsePeers({ peers: [{ ...PEER, sync }] })[0]?.sync).toEqual({ ...sync, failures: null, records_out: null })
   })
 
   it.each([
