@@ -9,6 +9,7 @@
  * everything, once.
  */
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const ROOT = new URL('..', import.meta.url)
@@ -97,6 +98,8 @@ export default defineConfig(({ mode }) => {
     root: ROOT.pathname,
     test: {
       reporters: ['default', './test/setup/slowest-reporter.ts'],
+      // Vitest leaves one processor free, which on two leaves one.
+      maxWorkers: Math.max(2, availableParallelism() - 1),
       projects: [
         {
           extends: true,

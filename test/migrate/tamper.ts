@@ -48,7 +48,10 @@ export async function startTamperer(node: HttpNode, tampering: Tampering): Promi
       if (changed !== undefined) return changed
     }
     // Short pages, so that avatars of some hundred records take several.
-    const response = await node.fetch(path.replace('limit=1000', 'limit=100'), method === 'POST' ? { method, body } : {})
+    const response = await node.fetch(
+      path.replace('limit=1000', 'limit=100'),
+      method === 'POST' ? { method, body } : {},
+    )
     const honest = (await response.json()) as Record<string, unknown>
     const plain = { status: response.status, body: honest }
     if (/\/records\?/.test(path) && tampering.page !== undefined) {
