@@ -98,8 +98,8 @@ export default defineConfig(({ mode }) => {
     root: ROOT.pathname,
     test: {
       reporters: ['default', './test/setup/slowest-reporter.ts'],
-      // Vitest leaves one processor free, which on two leaves one.
-      maxWorkers: Math.max(2, availableParallelism() - 1),
+      // Vitest leaves one processor free. The quick scope takes it too; tests of the rest measure memory and flood the network.
+      maxWorkers: scope === 'quick' ? Math.max(2, availableParallelism() - 1) : Math.max(1, availableParallelism() - 1),
       projects: [
         {
           extends: true,
