@@ -19,7 +19,7 @@ const LAYERS = {
   shares: { areas: [], types: ['platform/environment'] },
   config: { areas: ['platform', 'record', 'shares'] },
   negentropy: { areas: [], types: ['platform/environment'], packages: PURE_PACKAGES },
-  record: { areas: ['state'], packages: PURE_PACKAGES },
+  record: { areas: [], packages: PURE_PACKAGES },
   state: { areas: ['record'], packages: PURE_PACKAGES },
   receipt: { areas: ['record', 'state'], packages: [...PURE_PACKAGES, '@noble/ed25519'] },
   homes: { areas: ['record'], packages: PURE_PACKAGES },

@@ -9,7 +9,7 @@ import type {
   VerifiedRecord,
 } from '../record/types.ts'
 import { applyMergePatch, getMember, isJsonObject } from '../state/merge-patch.ts'
-import { formatPointer } from '../state/provenance.ts'
+import { formatPointer } from '../record/json-pointer.ts'
 import { sameJson } from './json.ts'
 import { recordText } from './sign-patch.ts'
 import type { RecordText } from './types.ts'

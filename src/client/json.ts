@@ -2,7 +2,7 @@
 import { MAX_CONTENT_DEPTH } from '../record/limits.ts'
 import type { JsonObject, JsonValue } from '../record/types.ts'
 import { isJsonObject, setMember } from '../state/merge-patch.ts'
-import { formatPointer } from '../state/provenance.ts'
+import { formatPointer } from '../record/json-pointer.ts'
 import { ClientError } from './errors.ts'
 
 /**
@@ -110,7 +110,7 @@ interface Named {
   readonly content: JsonObject
 }
 
-/** The first namespace in which two sets of contents differ, whatever their order; undefined where they are equal. */
+/** Returns the first namespace in which two sets of contents differ, in any order; undefined if they are equal. */
 export function differingNamespace(own: readonly Named[], other: readonly Named[]): Named | undefined {
   const name = ({ platform, identity }: Named): string => JSON.stringify([platform, identity])
   const others = new Map(other.map((each) => [name(each), each]))

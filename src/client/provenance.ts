@@ -1,6 +1,7 @@
 import type { Avatar } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
-import { formatPointer, layerDecides, parsePointer, traceCell, type Provenance } from '../state/provenance.ts'
+import { layerDecides, traceCell, type Provenance } from '../state/provenance.ts'
+import { formatPointer, parsePointer } from '../record/json-pointer.ts'
 import { ClientError } from './errors.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 

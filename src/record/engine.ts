@@ -9,7 +9,7 @@ export type RecoveryId = 0 | 1 | 2 | 3
 
 /**
  * ECDSA over secp256k1 on digests, and the hash function for them. All engines give the same verdict on the same input, and
- * none throws, whatever the length or content of the bytes.
+ * none throws for bytes of any length or content.
  */
 export interface SignatureEngine {
   readonly name: EngineName

@@ -4,7 +4,7 @@
  *
  * Payloads do not need this: text that is its own canonical form (RFC 8785) has neither.
  */
-import { formatPointer } from '../state/provenance.ts'
+import { formatPointer } from './json-pointer.ts'
 import { endOfString } from './bounds.ts'
 import { JsonTextError } from './errors.ts'
 import { isExactNumber } from './exact-number.ts'

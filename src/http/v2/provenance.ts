@@ -4,14 +4,8 @@ import Type from 'typebox'
 import { readVerifiedPayload } from '../../record/payload.ts'
 import type { Avatar, RecordBody, RecordId } from '../../record/types.ts'
 import type { NamespaceName } from '../../state/content.ts'
-import {
-  formatPointer,
-  layerDecides,
-  parsePointer,
-  traceCell,
-  type Provenance,
-  type Trace,
-} from '../../state/provenance.ts'
+import { layerDecides, traceCell, type Provenance, type Trace } from '../../state/provenance.ts'
+import { formatPointer, parsePointer } from '../../record/json-pointer.ts'
 import type { StoreReader } from '../../store/types.ts'
 import type { AvatarNames } from '../lib/avatar-names.ts'
 import { HttpError } from '../lib/errors.ts'
