@@ -1,6 +1,6 @@
 /**
  * Checking archives without a store: every payload and signature, the order, the header and the trailer, and what the records
- * of each avatar amount to. Memory is bounded whatever the archive holds.
+ * of each avatar amount to. Memory is bounded for any archive.
  */
 import { RecordError } from '../record/errors.ts'
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'

@@ -126,7 +126,7 @@ export class PositionList {
     return `0x${hex(keys, at * KEY_BYTES, START_BYTES)}${hex(rests, at * REST_BYTES, REST_BYTES)}`
   }
 
-  /** Those of some ids that no position of the list has, whatever its counter. */
+  /** Returns the ids that no position of the list has, with any counter. */
   absent(ids: Iterable<RecordId>): RecordId[] {
     const byKey = new Map<string, RecordId>()
     for (const id of ids) {

@@ -1,7 +1,7 @@
 /**
  * Reading archives from anyone.
  *
- * Guarantees: memory is bounded whatever comes (one line, one step of decompression). Every line that is not a sound record is
+ * Guarantees: memory is bounded for any input (one line, one step of decompression). Every line that is not a sound record is
  * reported with its number. Damage to one line, to the header or to the trailer costs no other line. Input without records ends
  * early. Not guaranteed: that a record is genuine; the caller verifies it.
  */

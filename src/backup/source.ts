@@ -16,7 +16,7 @@ export interface BackupSource {
 }
 
 /**
- * Reads everything of one moment of a store, whatever is written meanwhile. The caller closes the moment.
+ * Reads everything in a read snapshot of a store; later writes do not show. The caller closes the snapshot.
  *
  * @param options.createdAt Unix seconds
  */

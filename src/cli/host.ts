@@ -34,10 +34,10 @@ export async function asOperator<T>(
 }
 
 const CHANGES: readonly { readonly action: HostingAction; readonly summary: string; readonly done: string }[] = [
-  { action: 'add', summary: 'put avatars on the list of those that the node keeps', done: 'on the list' },
-  { action: 'remove', summary: 'take avatars off the list, and drop what is held of them', done: 'let go' },
-  { action: 'block', summary: 'take no records of avatars, and show nothing of them', done: 'blocked' },
-  { action: 'unblock', summary: 'undo that', done: 'not blocked any more' },
+  { action: 'add', summary: 'put avatars on the list of those that the node stores', done: 'on the list' },
+  { action: 'remove', summary: 'take avatars off the list, and delete their records', done: 'let go' },
+  { action: 'block', summary: 'reject all records of avatars, and show none', done: 'blocked' },
+  { action: 'unblock', summary: 'undo block', done: 'not blocked any more' },
 ]
 
 const LIST_IN_LISTED = 'The list takes effect while the node runs with --hosting-mode listed.'

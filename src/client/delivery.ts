@@ -118,7 +118,7 @@ export function fatesOf(
             answer,
             cited.find((each) => each !== undefined),
           )
-    // A snapshot stands for all that it supersedes.
+    // A snapshot replaces the records that it supersedes, so they hold nothing back.
     if (fate !== 'taken' && answer?.status !== 'superseded') left.set(id, fate)
     return fate
   })

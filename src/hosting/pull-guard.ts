@@ -2,7 +2,7 @@
  * Fetches from a URL that a stranger supplied, protected against server-side request forgery (SSRF).
  *
  * Guaranteed: every address of a host name is checked just before the connection, and the connection goes to a checked
- * address, whatever the resolver returns later; each redirect is checked like a new URL; requests carry no credentials.
+ * address, even if the resolver later returns another; each redirect is checked like a new URL; requests carry no credentials.
  * Not guaranteed: that a public address is not one of the operator's machines.
  */
 import { lookup as systemLookup } from 'node:dns'

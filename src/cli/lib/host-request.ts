@@ -40,7 +40,7 @@ const NEXT_SECOND_MS = 1_100
 export function addHostRequest(host: Command, context: CommandContext): void {
   host
     .command('request')
-    .summary('ask a node to take your avatar in, or to let it go')
+    .summary('ask a node to host your avatar, or to release it')
     .description(
       'For owners: signs a statement for one node, good for ten minutes, and gives it to that node. With --from the node ' +
         'fetches what is there from where the avatar lives now. The statement names the node by its peer id. A node that ' +
@@ -53,7 +53,7 @@ export function addHostRequest(host: Command, context: CommandContext): void {
     .option('--peer-id <id>', 'the peer id that the node must have; nothing is signed for another one')
     .option('--invite <code>', 'a code of the operator')
     .option('--from <url>', 'address of the node where the avatar lives now')
-    .option('--leave', 'ask to be let go: the node drops all that it holds')
+    .option('--leave', 'ask to be released: the node deletes all records of the avatar')
     .option('--no-wait', 'do not wait until everything was fetched')
     .option('--unsigned <avatar>', 'print the text that a wallet is to sign, and do nothing else', avatarArgument)
     .option('--signed <text>', 'such a text, signed by a wallet')

@@ -13,7 +13,7 @@ const GRACE_MS = 60_000
 /** A sender below this rate, in bytes a second, is cut off. */
 const MIN_BYTES_PER_S = 1_024
 
-/** Bytes written to a connection at a time: the most that waits in memory for a stalled reader, whatever the chunk size. */
+/** Bytes written to a connection at a time. No more than this waits in memory for a stalled reader, even if chunks are larger. */
 const SLICE_BYTES = 64 * 1024
 
 /**
