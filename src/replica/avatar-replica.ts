@@ -218,8 +218,11 @@ export class AvatarReplica {
   /** Called with what a reader has read. */
   async #save({ added, cursors, base }: CacheUpdate): Promise<void> {
     const known = Object.fromEntries(cursors)
-    const isFresh = ({ id }: VerifiedRecord): boolean =>
-      !this.#rows.positions.has(id) && this.confirmed.get(id) !== undefined
+    // A node stores a write without effect if it lacks what the write builds on, and may drop it: such a write is sent again.
+    const isWithoutEffect = (record: VerifiedRecord): boolean =>
+      this.#writes.has(record.id) && this.confirmed.standing(record) === 'pending'
+    const isFresh = (record: VerifiedRecord): boolean =>
+      !this.#rows.positions.has(record.id) && this.confirmed.get(record.id) !== undefined && !isWithoutEffect(record)
     const isMoved = JSON.stringify(known) !== JSON.stringify(this.#rows.cursors)
     if (!isMoved && !added.some(isFresh) && this.#rows.isPruned(base)) return
     await this.exclusive(() => this.#store(added.filter(isFresh), known))

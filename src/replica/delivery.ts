@@ -83,7 +83,7 @@ export async function deliver(
     }
     const end = fatesOf(batch.map(outgoing), results, () => undefined).findIndex((fate) => fate !== 'taken')
     const taken = batch.slice(0, end < 0 ? batch.length : end)
-    if (results.some(({ status }) => status === 'pending')) await heal(api, replica, signal)
+    if (results.slice(0, taken.length).some(({ status }) => status === 'pending')) await heal(api, replica, signal)
     if (taken.length > 0) {
       await replica.sent(
         taken.map(({ record }) => record.id),

@@ -224,6 +224,62 @@ describe('a node that does not take a write', () => {
     expect(await createClient({ nodes: [node.url('')] }).get(signer.avatar)).toMatchObject({ pending: 0 })
   })
 
+  describe('and has stored the writes that build on it, without effect', () => {
+    /** Three writes, of which the node has the last two. Nothing can be sent for now. */
+    async function secondAndThirdThere(signer: Signer): Promise<Replica> {
+      let replica = await harness.open({ avatars: [signer.avatar], nodes: [proxy.url] })
+      await replica.sync()
+      replica = await harness.open()
+      for (const n of [1, 2, 3]) await replica.put({ signer, patch: { [`n${n}`]: n } })
+      const records = replica.waiting().map(({ payload, signature }) => ({ payload, signature }))
+      const body = JSON.stringify({ records: records.slice(1) })
+      expect((await node.json('/v2/records', { method: 'POST', body })).body.results).toMatchObject([
+        { status: 'pending' },
+        { status: 'pending' },
+      ])
+      proxy.tell((request) => (isSubmit(request) ? { status: 503 } : undefined))
+      replica = await harness.open({ nodes: [proxy.url], signers: [signer] })
+      // It reads the node, and then fails to send.
+      await expect(replica.sync()).rejects.toMatchObject({ code: 'refused' })
+      expect(replica.state(signer.avatar)).toMatchObject({ pending: 0, records: 3 })
+      return replica
+    }
+
+    it('they stay in the queue, and are signed again if no node accepts it', async () => {
+      const signer = privateKeySigner(newKey())
+      const replica = await secondAndThirdThere(signer)
+      expect(replica.waiting().map(({ patch }) => patch)).toEqual([{ n1: 1 }, { n2: 2 }, { n3: 3 }])
+      expect(told('sent')).toEqual([])
+      let lies = 1
+      proxy.tell((request) =>
+        isSubmit(request) && lies-- > 0
+          ? answer(['invalid', 'pending', 'pending'].map((status) => ({ id: null, status })))
+          : undefined,
+      )
+      await replica.sync()
+      expect(replica.waiting()).toMatchObject([{ state: 'rejected', patch: { n1: 1 } }])
+      expect(replica.get(signer.avatar)).toEqual({ n2: 2, n3: 3 })
+      const stored = await createClient({ nodes: [node.url('')] }).get(signer.avatar, 'nextid')
+      expect(stored).toEqual({ n2: 2, n3: 3 })
+    })
+
+    it('they leave the queue, in order and over a restart, once a node has all that they build on', async () => {
+      const signer = privateKeySigner(newKey())
+      const before = (await secondAndThirdThere(signer)).waiting()
+      proxy.tell(undefined)
+      const replica = await harness.open({ nodes: [proxy.url] })
+      await replica.sync()
+      expect(replica.waiting()).toEqual([])
+      expect(told('sent')).toMatchObject(before.map(({ id }) => ({ id })))
+      expect(told('rebased')).toEqual([])
+      const { digest } = await createClient({ nodes: [node.url('')] }).getVerified(signer.avatar)
+      expect(replica.info(signer.avatar).digest).toBe(digest)
+      const again = await harness.open()
+      expect(again.get(signer.avatar)).toEqual({ n1: 1, n2: 2, n3: 3 })
+      expect(again.info(signer.avatar)).toMatchObject({ digest, waiting: 0 })
+    })
+  })
+
   it('as version 0.1 stored it, for want of a signer: a tab that has the signer signs it again', async () => {
     const signer = privateKeySigner(newKey())
     const replica = await harness.open({ avatars: [signer.avatar] })
