@@ -1,3 +1,5 @@
+import { CodedError } from '../platform/errors.ts'
+
 /** Everything that can be wrong with an archive. A fault of one line costs no other line. */
 export type ArchiveErrorCode =
   | 'not_an_archive'
@@ -38,14 +40,8 @@ export interface ArchiveFault {
 }
 
 /** An archive that cannot be made or read at all. */
-export class ArchiveError extends Error {
+export class ArchiveError extends CodedError<ArchiveErrorCode> {
   override readonly name = 'ArchiveError'
-  readonly code: ArchiveErrorCode
-
-  constructor(code: ArchiveErrorCode, message: string) {
-    super(message)
-    this.code = code
-  }
 }
 
 /** Faults that are reported one by one; the others are counted. */

@@ -1,3 +1,5 @@
+import { CodedError } from '../platform/errors.ts'
+
 /**
  * `not_a_backup`: the directory is not of this format. `damaged`: a file, or bytes in transit, differ from what was written.
  * `not_empty`: the target holds other files. `in_use`: another process works on the target. `incomplete`: not everything
@@ -6,12 +8,6 @@
 export type BackupErrorCode = 'not_a_backup' | 'damaged' | 'not_empty' | 'in_use' | 'incomplete' | 'unwritable'
 
 /** Why a backup cannot be made or restored; the message says what to do. */
-export class BackupError extends Error {
+export class BackupError extends CodedError<BackupErrorCode> {
   override readonly name = 'BackupError'
-  readonly code: BackupErrorCode
-
-  constructor(code: BackupErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
 }

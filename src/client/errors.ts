@@ -1,3 +1,4 @@
+import { CodedError } from '../platform/errors.ts'
 import type { PutResult, RecordText } from './types.ts'
 
 /**
@@ -51,9 +52,8 @@ export interface ClientErrorDetails {
 }
 
 /** The one error of the client. `message` says to people what happened and what to do. */
-export class ClientError extends Error {
+export class ClientError extends CodedError<ClientErrorCode> {
   override readonly name = 'ClientError'
-  readonly code: ClientErrorCode
   readonly node: string | undefined
   readonly status: number | undefined
   readonly nodeCode: string | undefined
@@ -65,8 +65,7 @@ export class ClientError extends Error {
   written: readonly PutResult[] = []
 
   constructor(code: ClientErrorCode, message: string, details: ClientErrorDetails = {}) {
-    super(message, details.cause === undefined ? {} : { cause: details.cause })
-    this.code = code
+    super(code, message, details.cause === undefined ? {} : { cause: details.cause })
     this.node = details.node
     this.status = details.status
     this.nodeCode = details.nodeCode

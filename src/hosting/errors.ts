@@ -1,3 +1,5 @@
+import { CodedError } from '../platform/errors.ts'
+
 /** Codes of rejected requests for a change; nothing was changed. */
 export type HostingRefusalCode =
   | 'blocked'
@@ -19,12 +21,6 @@ export type HostingRefusalCode =
 export type HostingErrorCode = HostingRefusalCode | 'unreadable' | 'lost' | 'failed'
 
 /** Why hosting was not changed; `message` says why and what to do, for people. */
-export class HostingError extends Error {
+export class HostingError extends CodedError<HostingErrorCode> {
   override readonly name = 'HostingError'
-  readonly code: HostingErrorCode
-
-  constructor(code: HostingErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
 }

@@ -1,3 +1,5 @@
+import { CodedError } from '../platform/errors.ts'
+
 /**
  * Fetches from a URL that a stranger supplied, protected against server-side request forgery (SSRF).
  *
@@ -51,14 +53,8 @@ export interface PullGuard {
 export type PullErrorCode = 'address_refused' | 'unreachable' | 'bad_answer' | 'incomplete'
 
 /** Why a fetch failed. The stranger reads the message, so it tells no more about the operator's network than the code. */
-export class PullError extends Error {
+export class PullError extends CodedError<PullErrorCode> {
   override readonly name = 'PullError'
-  readonly code: PullErrorCode
-
-  constructor(code: PullErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
 }
 
 const UNRESOLVED = 'This node cannot resolve the host name in the URL. Check its spelling.'

@@ -1,3 +1,5 @@
+import { CodedError } from '../platform/errors.ts'
+
 /**
  * Why a migration ended before it had moved everything.
  *
@@ -22,9 +24,8 @@ export type MigrateErrorCode =
   | 'stopped'
 
 /** Why a migration ended. What was moved until then is sound and stays; the next run resumes from there. */
-export class MigrateError extends Error {
+export class MigrateError extends CodedError<MigrateErrorCode> {
   override readonly name = 'MigrateError'
-  readonly code: MigrateErrorCode
   /** Records that the new host refused, by its codes. */
   readonly refused: Readonly<Record<string, number>>
 
@@ -33,8 +34,7 @@ export class MigrateError extends Error {
     message: string,
     options: ErrorOptions & { readonly refused?: Readonly<Record<string, number>> } = {},
   ) {
-    super(message, options)
-    this.code = code
+    super(code, message, options)
     this.refused = options.refused ?? {}
   }
 }

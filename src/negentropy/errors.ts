@@ -1,3 +1,5 @@
+import { CodedError } from '../platform/errors.ts'
+
 /**
  * - `truncated`, `bad_varint`, `bad_bound`, `bad_mode`, `bad_id_list`: the message is malformed.
  * - `unsupported_version`: the other side speaks another version of the protocol.
@@ -21,12 +23,6 @@ export type NegentropyErrorCode =
   | 'invalid_item'
 
 /** A reconciliation cannot continue. `message` explains the reason. */
-export class NegentropyError extends Error {
+export class NegentropyError extends CodedError<NegentropyErrorCode> {
   override readonly name = 'NegentropyError'
-  readonly code: NegentropyErrorCode
-
-  constructor(code: NegentropyErrorCode, message: string) {
-    super(message)
-    this.code = code
-  }
 }

@@ -1,3 +1,5 @@
+import { CodedError } from '../platform/errors.ts'
+
 export type NetworkErrorCode =
   | 'frame_invalid'
   | 'invalid_address'
@@ -9,12 +11,6 @@ export type NetworkErrorCode =
   | 'stream_broken'
 
 /** What keeps the network part from starting, with what to do; or a stream to a peer from being used. */
-export class NetworkError extends Error {
+export class NetworkError extends CodedError<NetworkErrorCode> {
   override readonly name = 'NetworkError'
-  readonly code: NetworkErrorCode
-
-  constructor(code: NetworkErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
 }

@@ -2,18 +2,13 @@ import { formatHostPort } from '../config/addresses.ts'
 import type { HostPort } from '../config/addresses.ts'
 import { ListenError } from '../http/server/listening.ts'
 import { listenProblem } from '../network/listening.ts'
+import { CodedError } from '../platform/errors.ts'
 
 export type NodeErrorCode = 'data_dir_unusable' | 'http_address_unusable' | 'restore_unfinished'
 
 /** The node cannot start; the message says what to do. */
-export class NodeError extends Error {
+export class NodeError extends CodedError<NodeErrorCode> {
   override readonly name = 'NodeError'
-  readonly code: NodeErrorCode
-
-  constructor(code: NodeErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
 }
 
 /** The error of a start if the HTTP interface cannot listen. */

@@ -1,3 +1,5 @@
+import { CodedError } from '../platform/errors.ts'
+
 /** Why a record, or something that a record is made of, is invalid. */
 export type RecordErrorCode =
   | 'payload_too_large'
@@ -34,23 +36,11 @@ export type RecordErrorCode =
   | 'wrong_secret_key'
 
 /** A record is invalid, or cannot be made. `message` tells people what is wrong and what to do. */
-export class RecordError extends Error {
+export class RecordError extends CodedError<RecordErrorCode> {
   override readonly name = 'RecordError'
-  readonly code: RecordErrorCode
-
-  constructor(code: RecordErrorCode, message: string) {
-    super(message)
-    this.code = code
-  }
 }
 
 /** JSON text cannot be read. `message` tells people what is wrong, where, and what to do. */
-export class JsonTextError extends Error {
+export class JsonTextError extends CodedError<'too_complex' | 'invalid_json' | 'inexact_number' | 'duplicate_key'> {
   override readonly name = 'JsonTextError'
-  readonly code: 'too_complex' | 'invalid_json' | 'inexact_number' | 'duplicate_key'
-
-  constructor(code: JsonTextError['code'], message: string) {
-    super(message)
-    this.code = code
-  }
 }

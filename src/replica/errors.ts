@@ -1,3 +1,5 @@
+import { CodedError } from '../platform/errors.ts'
+
 /**
  * `usage`: the arguments of the call are wrong. `not_followed`: the replica does not follow this avatar. `unsent`: signed writes
  * wait that would be lost. `queue_full`, `too_many`: a limit is reached.
@@ -20,12 +22,10 @@ export type ReplicaErrorCode =
   | 'closed'
 
 /** The replica's own error. Failures of nodes and signers are a ClientError. */
-export class ReplicaError extends Error {
+export class ReplicaError extends CodedError<ReplicaErrorCode> {
   override readonly name = 'ReplicaError'
-  readonly code: ReplicaErrorCode
 
   constructor(code: ReplicaErrorCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? {} : { cause })
-    this.code = code
+    super(code, message, cause === undefined ? {} : { cause })
   }
 }

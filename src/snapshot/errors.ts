@@ -1,3 +1,5 @@
+import { CodedError } from '../platform/errors.ts'
+
 /**
  * - `value_too_large`: one array, text or number, with the keys that lead to it, is larger than a record may be.
  * - `null_member`: an object has a `null`, which no content can contain (RFC 7396 deletes by it). Arrays may contain `null`.
@@ -15,12 +17,6 @@ export type SnapshotErrorCode =
   | 'too_many_parts'
 
 /** A content cannot become a snapshot. `message` names the place and says what to do. */
-export class SnapshotError extends Error {
+export class SnapshotError extends CodedError<SnapshotErrorCode> {
   override readonly name = 'SnapshotError'
-  readonly code: SnapshotErrorCode
-
-  constructor(code: SnapshotErrorCode, message: string) {
-    super(message)
-    this.code = code
-  }
 }

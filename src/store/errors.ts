@@ -1,4 +1,5 @@
 import type { Avatar, RecordId } from '../record/types.ts'
+import { CodedError } from '../platform/errors.ts'
 import type { NamespaceName } from '../state/content.ts'
 
 export type StoreErrorCode =
@@ -13,14 +14,8 @@ export type StoreErrorCode =
   | 'reopened'
 
 /** The store cannot be opened, read or written. The message says what to do. */
-export class StoreError extends Error {
+export class StoreError extends CodedError<StoreErrorCode> {
   override readonly name = 'StoreError'
-  readonly code: StoreErrorCode
-
-  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
 }
 
 /** A location row fails its check. The avatar of its record is unknown. */

@@ -1,4 +1,5 @@
-import { messageOf } from '../platform/errors.ts'
+import { CodedError, messageOf } from '../platform/errors.ts'
+
 /**
  * Why a session ended early.
  *
@@ -53,17 +54,15 @@ export interface SyncErrorOptions extends ErrorOptions {
   readonly blame?: boolean
 }
 
-export class SyncError extends Error {
+export class SyncError extends CodedError<SyncErrorCode> {
   override readonly name = 'SyncError'
-  readonly code: SyncErrorCode
   /** Set if the code is `refused`. */
   readonly refusal: RefusalCode | undefined
   /** Whether the transport must hear of it as an offence of the peer. */
   readonly blame: boolean
 
   constructor(code: SyncErrorCode, message: string, options: SyncErrorOptions = {}) {
-    super(message, options)
-    this.code = code
+    super(code, message, options)
     this.refusal = options.refusal
     this.blame = options.blame ?? PEERS_FAULT.has(code)
   }

@@ -1,3 +1,5 @@
+import { CodedError } from '../../platform/errors.ts'
+
 /**
  * `usage`: the command was typed wrongly (exit code 2). `unreachable`: the node did not answer in time or at all.
  * `refused`: the node answered, and not with what was asked for. `unverified`: what the node showed is not what the
@@ -6,14 +8,8 @@
 export type CliErrorCode = 'usage' | 'unreachable' | 'refused' | 'unverified' | 'failed'
 
 /** Why a command ended without doing its work; the message is for the person at the terminal. */
-export class CliError extends Error {
+export class CliError extends CodedError<CliErrorCode> {
   override readonly name = 'CliError'
-  readonly code: CliErrorCode
-
-  constructor(code: CliErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
 }
 
 export const EXIT_DONE = 0

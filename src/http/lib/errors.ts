@@ -5,6 +5,7 @@ import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import { HostingError } from '../../hosting/errors.ts'
 import { IngestBusyError } from '../../ingest/errors.ts'
 import type { Logger, Metrics } from '../../observe/types.ts'
+import { CodedError } from '../../platform/errors.ts'
 import { RecordError } from '../../record/errors.ts'
 import { CorruptRowError, StoreError } from '../../store/errors.ts'
 import type { StoreErrorCode } from '../../store/errors.ts'
@@ -42,10 +43,9 @@ export type HttpErrorCode =
   | 'unknown_namespace'
 
 /** An error answer: a status, a code for programs, and a message for people. */
-export class HttpError extends Error {
+export class HttpError extends CodedError<HttpErrorCode> {
   override readonly name = 'HttpError'
   readonly statusCode: number
-  readonly code: HttpErrorCode
   readonly headers: Readonly<Record<string, string>>
   /** Further members of the body. */
   readonly members: Readonly<Record<string, unknown>>
@@ -57,25 +57,22 @@ export class HttpError extends Error {
     headers: Readonly<Record<string, string>> = {},
     members: Readonly<Record<string, unknown>> = {},
   ) {
-    super(message)
+    super(code, message)
     this.statusCode = statusCode
-    this.code = code
     this.headers = headers
     this.members = members
   }
 }
 
 /** An error answer with the code of a record or archive error (docs/protocol.md, "HTTP"). */
-export class ResultError extends Error {
+export class ResultError extends CodedError<string> {
   override readonly name = 'ResultError'
   readonly statusCode: number
-  readonly code: string
   readonly headers: Readonly<Record<string, string>>
 
   constructor(statusCode: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}) {
-    super(message)
+    super(code, message)
     this.statusCode = statusCode
-    this.code = code
     this.headers = headers
   }
 }
