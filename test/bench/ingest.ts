@@ -7,7 +7,7 @@ import { quantile } from './report.ts'
 import type { Bench, Row } from './report.ts'
 import { bindingsVerifyRate } from './verify-rate.ts'
 
-const AVATARS = 500
+export const AVATARS = 500
 const WARM_UP_PER_AVATAR = 4
 const SHAPES = [
   { what: 'single', batch: 1, connections: 64, perAvatar: 40 },
@@ -22,21 +22,13 @@ export const ingest: Bench = {
     const verifyRate = await bindingsVerifyRate()
     rows.push({ measure: 'libsecp256k1 verifies, one thread, same run', value: verifyRate, unit: 'records/s' })
     for (const { what, batch, connections, perAvatar } of SHAPES) {
-      const records = await presign({
-        name: what,
-        avatars: AVATARS,
-        perAvatar: perAvatar + WARM_UP_PER_AVATAR,
-        payloadBytes: 460,
-        keys: 10,
-      })
+      const { warmUp, measured } = await ingestRequests({ name: what, batch, connections, perAvatar })
       const cluster = await createCluster()
       try {
         const node = await cluster.start('ingest')
         const port = Number(new URL(node.url).port)
-        const warmUp = AVATARS * WARM_UP_PER_AVATAR
-        await drive(port, spread(records.slice(0, warmUp), connections, batch))
-        const requests = spread(records.slice(warmUp), connections, batch)
-        const { seconds, bodies, latencies } = await drive(port, requests)
+        await drive(port, warmUp)
+        const { seconds, bodies, latencies } = await drive(port, measured)
         const stored = bodies.reduce((sum, body) => sum + body.split('"status":"stored"').length - 1, 0)
         if (stored !== AVATARS * perAvatar) throw new Error(`Only ${stored} of ${AVATARS * perAvatar} were stored.`)
         const rate = stored / seconds
@@ -52,6 +44,26 @@ export const ingest: Bench = {
     }
     return rows
   },
+}
+
+export interface IngestSpec {
+  readonly name: string
+  /** Records a request. */
+  readonly batch: number
+  readonly connections: number
+  readonly perAvatar: number
+}
+
+/** Ready requests, a list a connection: some to warm a node up, then the ones to measure, `AVATARS * perAvatar` records. */
+export async function ingestRequests(spec: IngestSpec): Promise<{ warmUp: Buffer[][]; measured: Buffer[][] }> {
+  const { name, batch, connections } = spec
+  const perAvatar = spec.perAvatar + WARM_UP_PER_AVATAR
+  const records = await presign({ name, avatars: AVATARS, perAvatar, payloadBytes: 460, keys: 10 })
+  const warmUp = AVATARS * WARM_UP_PER_AVATAR
+  return {
+    warmUp: spread(records.slice(0, warmUp), connections, batch),
+    measured: spread(records.slice(warmUp), connections, batch),
+  }
 }
 
 /** Gives each connection the records of its own avatars, in their order, as ready requests. */

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { cpus } from 'node:os'
 import { archive } from './archive.ts'
+import { budget } from './budget.ts'
 import { chain } from './chain.ts'
 import { gossip } from './gossip.ts'
 import { ingest } from './ingest.ts'
@@ -16,6 +17,7 @@ import { wide } from './wide.ts'
 
 const BENCHES: readonly Bench[] = [
   verifyRate,
+  budget,
   ingest,
   reads,
   streams,

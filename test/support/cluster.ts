@@ -40,6 +40,8 @@ export interface StartOptions {
   readonly flags?: readonly string[]
   /** Further arguments of Node.js itself. */
   readonly nodeFlags?: readonly string[]
+  /** Another main file than the built one. */
+  readonly main?: string
 }
 
 /** One node process. Restarted, it keeps its folder, its ports and its peers. */
@@ -88,7 +90,17 @@ export async function createCluster(): Promise<Cluster> {
 
   async function launch(name: string, http: string, listen: string, options: StartOptions): Promise<Started> {
     const flags = [...NODE_FLAGS, ...(options.nodeFlags ?? [])]
-    const args = [...flags, MAIN, 'start', '--data-dir', join(folder, name), '--http', http, '--listen', listen]
+    const args = [
+      ...flags,
+      options.main ?? MAIN,
+      'start',
+      '--data-dir',
+      join(folder, name),
+      '--http',
+      http,
+      '--listen',
+      listen,
+    ]
     for (const peer of options.peers ?? []) args.push('--peer', peer)
     args.push(...(options.flags ?? []))
     if (options.network !== undefined) args.push('--network', options.network)
