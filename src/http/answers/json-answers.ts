@@ -7,11 +7,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-import type { Environment } from '../../platform/environment.ts'
-import type { Logger, Metrics } from '../../observe/types.ts'
 import { StoreError } from '../../store/errors.ts'
 import type { JsonSnapshot } from '../../store/types.ts'
-import { sendChunks } from './archive-streams.ts'
+import { sendChunks, type TransferParts } from './transfers.ts'
 import { CORS_HEADERS } from '../lib/cross-origin.ts'
 import { HttpError, JSON_TYPE } from '../lib/errors.ts'
 import { cacheHeaders, etagOfHash, matchesEtag } from './etag.ts'
@@ -67,15 +65,9 @@ interface ReadAhead {
 }
 
 export function createJsonAnswers(
-  components: {
-    readonly budget: OutputBudget
-    readonly environment: Pick<Environment, 'clock' | 'timers'>
-    readonly metrics: Pick<Metrics, 'answerCut'>
-    readonly logger: Logger
-  },
+  { budget, environment, metrics, logger }: TransferParts & { readonly budget: OutputBudget },
   limits: HttpLimits,
 ): JsonAnswers {
-  const { budget, environment, metrics, logger } = components
   const running = new Set<Promise<unknown>>()
   const withPermit = createSemaphore(MAX_BEGINNING)
 
@@ -93,7 +85,7 @@ export function createJsonAnswers(
     chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     slot: Slot,
   ): Promise<void> {
-    await sendChunks(response, chunks, { ...environment, metrics }, limits, (bytes) => slot.delivered(bytes))
+    await sendChunks(response, chunks, { environment, metrics }, limits, (bytes) => slot.delivered(bytes))
   }
 
   async function send<T extends JsonSnapshot>(
@@ -288,5 +280,5 @@ function noRoom(): HttpError {
   const message =
     'One member of this content is larger than the memory that this node has free for answers now. ' +
     `Finish reading your other answers and try again in 5 s. Alternatively: ${RECORDS_ADVICE}`
-  return new HttpError(503, 'busy', message, { 'retry-after': '5' })
+  return new HttpError(503, 'busy', message, { retryS: 5 })
 }

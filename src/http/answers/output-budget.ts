@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-import type { Clock, Timers } from '../../platform/environment.ts'
+import type { Environment } from '../../platform/environment.ts'
 import type { Metrics } from '../../observe/types.ts'
 import { Shares } from '../../shares/shares.ts'
 import type { Hold, ShareLimits, Source } from '../../shares/types.ts'
@@ -27,7 +27,7 @@ const RETRY_MS = 500
 /** Requests that may wait for a slot; further ones get 503 at once. */
 const MAX_WAITING = 1024
 /** Seconds after which a client may try again. */
-const BUSY_RETRY_S = '5'
+const BUSY_RETRY_S = 5
 
 /** Memory reserved for one streamed answer. */
 export interface Slot {
@@ -71,14 +71,14 @@ interface WaitingRequest {
 
 export function createOutputBudget(
   components: {
-    readonly clock: Clock
-    readonly timers: Timers
+    readonly environment: Pick<Environment, 'clock' | 'timers'>
     readonly metrics: Pick<Metrics, 'answerCut'>
     readonly clients: Pick<ClientAddresses, 'ofRequest'>
   },
   limits: ShareLimits,
 ): OutputBudget {
-  const { clock, timers, metrics, clients } = components
+  const { environment, metrics, clients } = components
+  const { clock, timers } = environment
   const shares = new Shares(limits)
   const streamed = new Set<Streamed>()
   /** Holds to release when a connection closes: Node emits `close` for the current answer but not for those queued behind it. */
@@ -209,8 +209,11 @@ export function createOutputBudget(
           cancelRetry ??= timers.after(RETRY_MS, retry)
           return undefined
         }))
-      if (slot === undefined) throw busy()
-      return slot
+      if (slot !== undefined) return slot
+      const message =
+        `The node already sends as many large answers as it can, and none ended within ${WAIT_MS / 1_000} s. ` +
+        `Finish reading your other answers and try again in ${BUSY_RETRY_S} s.`
+      throw new HttpError(503, 'busy', message, { retryS: BUSY_RETRY_S })
     },
     watch(request, response) {
       const bytes = response.writableLength
@@ -232,11 +235,4 @@ export function createOutputBudget(
       waiting.clear()
     },
   }
-}
-
-function busy(): HttpError {
-  const message =
-    `The node already sends as many large answers as it can, and none ended within ${WAIT_MS / 1_000} s. ` +
-    `Finish reading your other answers and try again in ${BUSY_RETRY_S} s.`
-  return new HttpError(503, 'busy', message, { 'retry-after': BUSY_RETRY_S })
 }

@@ -42,13 +42,8 @@ export function installPrivateRoutes(app: FastifyInstance, token: string | undef
     const kind = kindOf(request)
     if (kind === 'public') return done()
     if (request.method === 'OPTIONS') {
-      return done(
-        new HttpError(
-          405,
-          'method_not_allowed',
-          'Pages of other origins cannot use this address. Use avatar-kv or another program.',
-        ),
-      )
+      const message = 'Pages of other origins cannot use this address. Use avatar-kv or another program.'
+      return done(new HttpError(405, 'method_not_allowed', message))
     }
     if (kind === 'no_pages') return done(isRebound(request) ? wrongHost(request) : undefined)
     const given = BEARER.exec(request.headers.authorization ?? '')?.[1]
@@ -57,7 +52,7 @@ export function installPrivateRoutes(app: FastifyInstance, token: string | undef
     const message =
       'Only the operator of this node may use this address. Send the content of the file operator-token in the data ' +
       'directory of the node as a bearer token.'
-    return done(new HttpError(401, 'operator_only', message, { 'www-authenticate': 'Bearer' }))
+    return done(new HttpError(401, 'operator_only', message, { headers: { 'www-authenticate': 'Bearer' } }))
   })
 
   app.addHook('onSend', (request, reply, _payload, done) => {

@@ -1,7 +1,8 @@
 import Type from 'typebox'
-import type { TProperties, TSchema } from 'typebox'
+import type { TProperties, TSchema, TSchemaOptions } from 'typebox'
 
 import type { JsonObject } from '../../record/types.ts'
+import { PAGE_DEFAULT, PAGE_MAX } from './limits.ts'
 
 const ErrorSchema = Type.Object(
   {
@@ -35,6 +36,16 @@ const REASONS: Readonly<Record<number, string>> = {
 export function object<P extends TProperties>(properties: P, title?: string) {
   return Type.Object(properties, title === undefined ? {} : { title })
 }
+
+/** A value of a schema, or null. */
+export function nullable<S extends TSchema>(schema: S, options: TSchemaOptions = {}) {
+  return Type.Union([schema, Type.Null()], options)
+}
+
+export const Count = Type.Integer({ minimum: 0 })
+
+/** Entries on a page. */
+export const PageLimit = Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT }))
 
 export const AvatarText = Type.String({
   minLength: 1,

@@ -1,27 +1,23 @@
-import { messageOf } from '../../platform/errors.ts'
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { gunzip as gunzipWithCallback } from 'node:zlib'
 
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 
-import { Shares } from '../../shares/shares.ts'
-import type { Hold, Refusal, ShareLimits, Source } from '../../shares/types.ts'
-import type { ClientAddresses } from '../lib/client-address.ts'
 import { decodeText } from '../../platform/decode-text.ts'
+import { messageOf } from '../../platform/errors.ts'
 import { JsonTextError } from '../../record/errors.ts'
-import { parseExactJson } from '../../record/exact-json.ts'
-import type { JsonLimits } from '../../record/exact-json.ts'
-import { HttpError } from '../lib/errors.ts'
+import { parseExactJson, type JsonLimits } from '../../record/exact-json.ts'
+import { Shares } from '../../shares/shares.ts'
+import type { Hold, Refusal, Source } from '../../shares/types.ts'
+import { HttpError, refusedShare } from '../lib/errors.ts'
+import type { HttpApp, RouteParts } from '../lib/parts.ts'
 
 const gunzip = promisify(gunzipWithCallback)
 
 /** Above the limits of 1,000 records, so that a record that exceeds a limit gets the precise error of `record/`. */
 const SHAPE: JsonLimits = { depth: 128, tokens: 40_000 }
-
-/** Seconds after which a client may retry if too many bodies are in memory. */
-const BUSY_RETRY_S = 1
 
 /** The body of one request. Its share is released when the answer is finished or the connection is closed. */
 interface Reading {
@@ -35,19 +31,19 @@ declare module 'fastify' {
     /** Undefined if the route takes no body. */
     bodyReading: Reading | undefined
   }
+  interface FastifyContextConfig {
+    /** The route gets its body as a stream. */
+    streamsBody?: boolean
+  }
 }
 
 /**
  * Reads every body as JSON, whatever its content type: Next.ID's clients send JSON as `text/plain;charset=UTF-8`. The route
- * limits each body; `limits` bounds all bodies that are being received or handled. Call it before any route is added.
- *
- * @param limits in bytes; an incomplete body can be refused to make room for a host that sends less
+ * limits each body; `limits.bodyBytes` bounds all bodies that are being received or handled, and an incomplete body can be
+ * refused to make room for a host that sends less. Call it before any route is added.
  */
-export function installBodyParser(
-  app: FastifyInstance,
-  { clients, limits }: { readonly clients: ClientAddresses; readonly limits: ShareLimits },
-): void {
-  const shares = new Shares(limits)
+export function installBodyParser(app: HttpApp, { clients, limits }: RouteParts): void {
+  const shares = new Shares(limits.bodyBytes)
 
   app.decorateRequest('bodyReading', undefined)
   app.addHook('onRoute', (route) => {
@@ -65,12 +61,12 @@ export function installBodyParser(
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (request: FastifyRequest, payload: Readable, done) => {
+    if (request.routeOptions.config.streamsBody === true) return done(null, payload)
     const reading = request.bodyReading
     if (reading === undefined) {
       // No route takes a body here. It is discarded; the answer is 404 or 405.
       payload.resume()
-      done(null, undefined)
-      return
+      return done(null, undefined)
     }
     receive(request, payload, reading, (error, bytes) => {
       if (bytes === undefined) return done(error)
@@ -78,6 +74,7 @@ export function installBodyParser(
       void decodeInto(done, request, bytes, reading)
       return undefined
     })
+    return undefined
   })
 
   async function decodeInto(done: Done, request: FastifyRequest, bytes: Buffer, reading: Reading): Promise<void> {
@@ -195,13 +192,8 @@ function tooLarge(limit: number): HttpError {
 }
 
 function tooManyBodies(why: Refusal): HttpError {
-  const headers = { 'retry-after': String(BUSY_RETRY_S) }
-  if (why === 'full') {
-    const message = `The node already receives as many request bodies as it can. Try again in ${BUSY_RETRY_S} s.`
-    return new HttpError(503, 'busy', message, headers)
-  }
-  const message = `Your address already sends as many bytes at once as one address may. Try again in ${BUSY_RETRY_S} s.`
-  return new HttpError(429, 'too_many_requests', message, headers)
+  const advice = 'Wait for the answers to your other requests.'
+  return refusedShare(why, { doing: 'receives as many bytes at once', advice, retryS: 1 })
 }
 
 function textOf(bytes: Buffer): string {

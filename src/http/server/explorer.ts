@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-import { sendError } from '../lib/errors.ts'
+import { HttpError, sendError } from '../lib/errors.ts'
 
 /** The types of the built files; files with other extensions are not served. */
 const TYPES: Readonly<Record<string, string>> = {
@@ -47,12 +47,8 @@ export function installExplorer(app: FastifyInstance, folder: string | undefined
   const index = files.get('index.html')
   app.get('/', { schema: { hide: true } }, (request, reply) => {
     if (index === undefined) {
-      return sendError(
-        reply,
-        404,
-        'not_found',
-        'The explorer of this node is not built. Run `npm run build` and restart the node.',
-      )
+      const message = 'The explorer of this node is not built. Run `npm run build` and restart the node.'
+      return sendError(reply, new HttpError(404, 'not_found', message))
     }
     reply.header('content-security-policy', contentPolicy(comparedHosts(request)))
     return send(request, reply, index)

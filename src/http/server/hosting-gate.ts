@@ -1,10 +1,6 @@
-import type { FastifyInstance } from 'fastify'
-
-import type { HostingRules } from '../../hosting/types.ts'
-import type { Avatar } from '../../record/types.ts'
-import type { AvatarNames } from '../lib/avatar-names.ts'
-import { HttpError } from '../lib/errors.ts'
 import { AVATAR_ROUTE } from '../answers/view-answer.ts'
+import { HttpError } from '../lib/errors.ts'
+import type { HttpApp, RouteParts } from '../lib/parts.ts'
 
 /** Routes with avatars in their query. */
 const QUERIED: ReadonlySet<string> = new Set(['/v2/archives', '/v2/events'])
@@ -13,14 +9,16 @@ const QUERIED: ReadonlySet<string> = new Set(['/v2/archives', '/v2/events'])
  * Answers reads of avatars that are not hosted with 404 `not_hosted` or `blocked` and their known homes. Call it before any
  * route is added.
  */
-export function installHostingGate(
-  app: FastifyInstance,
-  { hosting, names }: { readonly hosting: Pick<HostingRules, 'admit'>; readonly names: Pick<AvatarNames, 'parse'> },
-): void {
+export function installHostingGate(app: HttpApp, { hosting, names }: RouteParts): void {
   app.addHook('preHandler', (request, _reply, done) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return done()
     try {
-      for (const text of namedAvatars(request.routeOptions.url ?? '', request)) checkHosted(hosting, names.parse(text))
+      for (const text of namedAvatars(request.routeOptions.url ?? '', request)) {
+        const refusal = hosting.admit(names.parse(text))
+        if (refusal === undefined) continue
+        const { code, message, homes } = refusal
+        return done(new HttpError(404, code, message, homes.length === 0 ? {} : { members: { homes } }))
+      }
       return done()
     } catch (error) {
       return done(error as Error)
@@ -35,12 +33,4 @@ function namedAvatars(
   const named = route.startsWith(AVATAR_ROUTE) ? params : QUERIED.has(route) ? query : undefined
   const { avatar } = (named ?? {}) as { avatar?: unknown }
   return [avatar].flat().filter((each) => typeof each === 'string')
-}
-
-/** @throws HttpError `not_hosted`, `blocked` */
-function checkHosted(hosting: Pick<HostingRules, 'admit'>, avatar: Avatar): void {
-  const refusal = hosting.admit(avatar)
-  if (refusal === undefined) return
-  const { code, message, homes } = refusal
-  throw new HttpError(404, code, message, {}, homes.length === 0 ? {} : { homes })
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 
-import { sendError } from '../lib/errors.ts'
+import { HttpError, sendError } from '../lib/errors.ts'
 
 /**
  * Answers requests without a route: 405 with `Allow` if the address exists for other methods (RFC 9110, 15.5.6), else 404.
@@ -26,20 +26,12 @@ export function installNotFound(app: FastifyInstance): void {
     const path = request.url.split('?', 1)[0] ?? ''
     const found = patterns.find(({ matches }) => matches.test(path))
     if (found === undefined || found.methods.has(request.method)) {
-      return sendError(
-        reply,
-        404,
-        'not_found',
-        'This node has nothing at this address. /docs lists the calls that exist.',
-      )
+      const message = 'This node has nothing at this address. /docs lists the calls that exist.'
+      return sendError(reply, new HttpError(404, 'not_found', message))
     }
     const allow = [...found.methods].toSorted().join(', ')
-    return sendError(
-      reply.header('allow', allow),
-      405,
-      'method_not_allowed',
-      `This address does not accept ${request.method}. Use ${allow}.`,
-    )
+    const message = `This address does not accept ${request.method}. Use ${allow}.`
+    return sendError(reply, new HttpError(405, 'method_not_allowed', message, { headers: { allow } }))
   })
 }
 

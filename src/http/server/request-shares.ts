@@ -1,36 +1,20 @@
-import type { FastifyInstance } from 'fastify'
-
 import { Shares } from '../../shares/shares.ts'
-import type { ShareLimits } from '../../shares/types.ts'
-import type { ClientAddresses } from '../lib/client-address.ts'
-import { HttpError } from '../lib/errors.ts'
-
-/** Seconds after which a refused client may retry. */
-const BUSY_RETRY_S = '1'
+import { refusedShare } from '../lib/errors.ts'
+import type { HttpApp, RouteParts } from '../lib/parts.ts'
 
 /**
  * Limits the requests that are handled at the same time, for each client. Limits on connections do not do that behind a
  * reverse proxy, which owns them all. Call it before routes are added.
  */
-export function installRequestShares(
-  app: FastifyInstance,
-  { clients, limits }: { readonly clients: ClientAddresses; readonly limits: ShareLimits },
-): void {
-  const shares = new Shares(limits)
+export function installRequestShares(app: HttpApp, { clients, limits }: RouteParts): void {
+  const shares = new Shares(limits.requests)
   app.addHook('onRequest', (request, reply, done) => {
-    const place = shares.take(clients.ofRequest(request.raw), 1)
-    if (typeof place === 'string') {
-      const [status, code, message] =
-        place === 'full'
-          ? ([
-              503,
-              'busy',
-              `The node already handles as many requests as it can. Try again in ${BUSY_RETRY_S} s.`,
-            ] as const)
-          : ([429, 'too_many_requests', 'Your address has too many open requests. Wait for their answers.'] as const)
-      return done(new HttpError(status, code, message, { 'retry-after': BUSY_RETRY_S }))
+    const hold = shares.take(clients.ofRequest(request.raw), 1)
+    if (typeof hold === 'string') {
+      const advice = 'Wait for their answers.'
+      return done(refusedShare(hold, { doing: 'has as many open requests', advice, retryS: 1 }))
     }
-    reply.raw.on('close', () => place.release())
+    reply.raw.on('close', () => hold.release())
     return done()
   })
 }

@@ -1,18 +1,13 @@
-import type { JsonSnapshot, StoreReader } from '../../store/types.ts'
-import type { AvatarNames } from '../lib/avatar-names.ts'
+import type { JsonSnapshot } from '../../store/types.ts'
 import { BY_IDENTITY_BYTES, BY_IDENTITY_VALUES } from '../lib/limits.ts'
+import type { RouteParts } from '../lib/parts.ts'
 
 /** A content up to this size is buffered; a larger one is read twice, first to measure it. */
 const BUFFERED_BYTES = 64 * 1024
 
-interface Components {
-  readonly store: Pick<StoreReader, 'claims' | 'openContent'>
-  readonly names: Pick<AvatarNames, 'uncompressed'>
-}
-
 /** Yields the answer of `GET /v1/kv/by_identity` as JSON text. Ends before the first content that would exceed its limit. */
 export async function* claimedValues(
-  { store, names }: Components,
+  { store, names }: RouteParts,
   platform: string,
   identity: string,
 ): AsyncGenerator<Uint8Array> {

@@ -6,9 +6,9 @@ import type { Environment } from '../../platform/environment.ts'
 import { buildPatch } from '../../record/build.ts'
 import { encodePayload } from '../../record/payload.ts'
 import type { Avatar, Citation, JsonObject } from '../../record/types.ts'
-import type { StoreReader } from '../../store/types.ts'
-import { findCitations } from './earlier-tips.ts'
 import { ISSUED_PAYLOAD_MS } from '../lib/limits.ts'
+import type { RouteParts } from '../lib/parts.ts'
+import { findCitations } from './earlier-tips.ts'
 
 /** A write that a client wants to sign. */
 export interface Draft {
@@ -59,23 +59,17 @@ const CITATION_BYTES = 160
  * citations, which they do not send back, are remembered for an hour. After that, or after a restart, they are found in the
  * store with the help of the counter in the uuid (see `makeUuid`).
  */
-export function createIssuedPayloads(
-  {
-    store,
-    environment,
-  }: { readonly store: Pick<StoreReader, 'summary' | 'history'>; readonly environment: Environment },
-  options: { readonly network: string; readonly maxPayloads: number; readonly maxBytes: number },
-): IssuedPayloads {
+export function createIssuedPayloads({ store, environment, facts, limits }: RouteParts): IssuedPayloads {
   const remembered = new LRUCache<string, Remembered>({
-    max: options.maxPayloads,
-    maxSize: options.maxBytes,
+    max: limits.maxIssuedPayloads,
+    maxSize: limits.maxIssuedBytes,
     sizeCalculation: ({ prev }) => ENTRY_BYTES + prev.length * CITATION_BYTES,
     ttl: ISSUED_PAYLOAD_MS,
     perf: environment.clock,
   })
 
   function build(draft: Draft, prev: readonly Citation[], createdAt: number, uuid: string): Uint8Array {
-    return encodePayload(buildPatch({ ...draft, network: options.network, prev, createdAt, uuid }))
+    return encodePayload(buildPatch({ ...draft, network: facts.network, prev, createdAt, uuid }))
   }
 
   return {

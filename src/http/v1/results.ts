@@ -26,7 +26,7 @@ export function errorOfResult({ status, code, message, retry }: IngestResult): R
     case 'refused': {
       const text = explained('This node does not accept the record.')
       if (retry !== true) return new ResultError(403, code ?? 'refused', text)
-      return new ResultError(503, code ?? 'refused', text, { 'retry-after': String(REFUSED_RETRY_S) })
+      return new ResultError(503, code ?? 'refused', text, { retryS: REFUSED_RETRY_S })
     }
     default:
       throw new Error(`The status ${status} of a record is not an error.`)

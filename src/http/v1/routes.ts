@@ -1,23 +1,18 @@
-import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-import type { Environment } from '../../platform/environment.ts'
-import type { Ingest, IngestResult } from '../../ingest/types.ts'
+import type { IngestResult } from '../../ingest/types.ts'
 import { parseSignature } from '../../record/signature.ts'
 import type { Avatar } from '../../record/types.ts'
-import type { JsonSnapshot, StoreReader } from '../../store/types.ts'
-import type { AvatarNames } from '../lib/avatar-names.ts'
-import { claimedValues } from './by-identity.ts'
-import type { ClientAddresses } from '../lib/client-address.ts'
-import { HttpError } from '../lib/errors.ts'
-import { createIssuedPayloads } from './issued-payloads.ts'
-import type { Draft } from './issued-payloads.ts'
-import type { JsonAnswer, JsonAnswers } from '../answers/json-answers.ts'
+import type { JsonSnapshot } from '../../store/types.ts'
+import type { JsonAnswer } from '../answers/json-answers.ts'
 import { between, inMemory, written } from '../answers/json-snapshots.ts'
+import { HttpError } from '../lib/errors.ts'
 import { BY_IDENTITY_VALUES, V1_BODY_BYTES } from '../lib/limits.ts'
-import type { HttpLimits } from '../lib/limits.ts'
-import { errorOfResult } from './results.ts'
+import type { HttpApp, RouteParts } from '../lib/parts.ts'
 import { responses } from '../lib/schemas.ts'
+import { claimedValues } from './by-identity.ts'
+import { createIssuedPayloads, type Draft } from './issued-payloads.ts'
+import { errorOfResult } from './results.ts'
 import {
   ByIdentityAnswer,
   ByIdentityQuery,
@@ -27,37 +22,17 @@ import {
   PayloadRequest,
   WriteRequest,
 } from './schemas.ts'
-import type { ViewCache } from '../answers/view-cache.ts'
 
 const TAGS = ['Version 1 (Next.ID)']
 const NO_PROOFS = Buffer.from('[]')
-
-export interface V1Components {
-  readonly store: Pick<StoreReader, 'summary' | 'openView' | 'openContent' | 'claims' | 'record' | 'history'>
-  readonly views: ViewCache
-  readonly answers: JsonAnswers
-  readonly ingest: Ingest
-  readonly names: AvatarNames
-  readonly environment: Environment
-  readonly clients: ClientAddresses
-}
 
 /**
  * Version 1: the API of Next.ID's KV server, for its unmodified clients (docs/protocol.md, "HTTP"). These clients send JSON
  * with any content type, call an avatar `persona`, and sign a text that the node builds.
  */
-export function v1Routes(
-  { store, views, answers, ingest, names, environment, clients }: V1Components,
-  options: { readonly network: string; readonly limits: HttpLimits },
-): FastifyPluginCallbackTypebox {
-  const issued = createIssuedPayloads(
-    { store, environment },
-    {
-      network: options.network,
-      maxPayloads: options.limits.maxIssuedPayloads,
-      maxBytes: options.limits.maxIssuedBytes,
-    },
-  )
+export function addV1Routes(app: HttpApp, parts: RouteParts): void {
+  const { store, views, answers, ingest, names, clients } = parts
+  const issued = createIssuedPayloads(parts)
 
   /** Answers as `GET /v1/kv`; an unknown avatar has no proofs. */
   async function sendKv(
@@ -91,106 +66,102 @@ export function v1Routes(
     return names.parse(text)
   }
 
-  return (app, _options, done) => {
-    app.get(
-      '/v1/kv',
-      {
-        schema: {
-          tags: TAGS,
-          summary: 'Everything that an avatar has written',
-          querystring: KvQuery,
-          response: responses({ 200: KvAnswer }, [400, 413]),
-        },
+  app.get(
+    '/v1/kv',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Everything that an avatar has written',
+        querystring: KvQuery,
+        response: responses({ 200: KvAnswer }, [400, 413]),
       },
-      async (request, reply) => {
-        const { avatar, persona } = request.query
-        return await sendKv(request, reply, avatarOf(avatar, persona))
-      },
-    )
+    },
+    async (request, reply) => {
+      const { avatar, persona } = request.query
+      return await sendKv(request, reply, avatarOf(avatar, persona))
+    },
+  )
 
-    app.get(
-      '/v1/kv/by_identity',
-      {
-        schema: {
-          tags: TAGS,
-          summary: 'The avatars that claim an account, and their content for it',
-          description:
-            `At most ${BY_IDENTITY_VALUES} avatars. Each avatar claims the account by itself; ` +
-            'this node has not checked it.',
-          querystring: ByIdentityQuery,
-          response: responses({ 200: ByIdentityAnswer }, [400, 413]),
-        },
+  app.get(
+    '/v1/kv/by_identity',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'The avatars that claim an account, and their content for it',
+        description:
+          `At most ${BY_IDENTITY_VALUES} avatars. Each avatar claims the account by itself; ` +
+          'this node has not checked it.',
+        querystring: ByIdentityQuery,
+        response: responses({ 200: ByIdentityAnswer }, [400, 413]),
       },
-      async (request, reply) => {
-        const { platform, identity } = names.namespace(request.query)
-        const values = written(() => claimedValues({ store, names }, platform, identity))
-        return await answers.send(request, reply, { open: () => Promise.resolve(values) })
-      },
-    )
+    },
+    async (request, reply) => {
+      const { platform, identity } = names.namespace(request.query)
+      const values = written(() => claimedValues(parts, platform, identity))
+      return await answers.send(request, reply, { open: () => Promise.resolve(values) })
+    },
+  )
 
-    app.post(
-      '/v1/kv/payload',
-      {
-        bodyLimit: V1_BODY_BYTES,
-        schema: {
-          tags: TAGS,
-          summary: 'Ask for a payload to sign',
-          description: 'Nothing is reserved: a client may ask for several payloads and write them in any order.',
-          body: PayloadRequest,
-          response: responses({ 200: PayloadAnswer }, [400, 413]),
-        },
+  app.post(
+    '/v1/kv/payload',
+    {
+      bodyLimit: V1_BODY_BYTES,
+      schema: {
+        tags: TAGS,
+        summary: 'Ask for a payload to sign',
+        description: 'Nothing is reserved: a client may ask for several payloads and write them in any order.',
+        body: PayloadRequest,
+        response: responses({ 200: PayloadAnswer }, [400, 413]),
       },
-      async ({ body }) => {
-        const { uuid, createdAt, payload } = await issued.issue(draftOf(body))
-        return { uuid, created_at: createdAt, sign_payload: new TextDecoder().decode(payload) }
-      },
-    )
+    },
+    async ({ body }) => {
+      const { uuid, createdAt, payload } = await issued.issue(draftOf(body))
+      return { uuid, created_at: createdAt, sign_payload: new TextDecoder().decode(payload) }
+    },
+  )
 
-    app.post(
-      '/v1/kv',
-      {
-        bodyLimit: V1_BODY_BYTES,
-        schema: {
-          tags: TAGS,
-          summary: 'Write with a signed payload',
-          description: 'Answers as `GET /v1/kv` does once the write is on disk; the answer includes it.',
-          body: WriteRequest,
-          response: responses({ 201: KvAnswer }, [400, 409, 413]),
-        },
+  app.post(
+    '/v1/kv',
+    {
+      bodyLimit: V1_BODY_BYTES,
+      schema: {
+        tags: TAGS,
+        summary: 'Write with a signed payload',
+        description: 'Answers as `GET /v1/kv` does once the write is on disk; the answer includes it.',
+        body: WriteRequest,
+        response: responses({ 201: KvAnswer }, [400, 409, 413]),
       },
-      async (request, reply) => {
-        const { body } = request
-        const draft = draftOf(body)
-        const signature = parseSignature(body.signature)
-        const recalled = await issued.recall(draft, body.uuid.toLowerCase(), Number(body.created_at))
-        const known = (await store.summary(draft.avatar))?.bytes ?? 0
-        // Reserve before the write: otherwise a stored write could be answered with `busy`.
-        const slot = await answers.reserve(request, known + recalled.payload.length)
-        const source = clients.ofRequest(request.raw)
-        try {
-          const [result] = await ingest.submit([{ payload: recalled.payload, signature }], { origin: 'http', source })
-          if (result === undefined) throw new Error('Ingest returned no result.')
-          if (result.status === 'stored' || (await isVisibleAlready(result))) {
-            return await sendKv(request, reply, draft.avatar, {
-              status: 201,
-              ...(slot === undefined ? {} : { slot }),
-            })
-          }
-          if (result.status === 'invalid' && !recalled.issued) throw payloadUnknown()
-          throw errorOfResult(result.status === 'duplicate' ? { ...result, status: 'pending' } : result)
-        } finally {
-          slot?.release()
+    },
+    async (request, reply) => {
+      const { body } = request
+      const draft = draftOf(body)
+      const signature = parseSignature(body.signature)
+      const recalled = await issued.recall(draft, body.uuid.toLowerCase(), Number(body.created_at))
+      const known = (await store.summary(draft.avatar))?.bytes ?? 0
+      // Reserve before the write: otherwise a stored write could be answered with `busy`.
+      const slot = await answers.reserve(request, known + recalled.payload.length)
+      const source = clients.ofRequest(request.raw)
+      try {
+        const [result] = await ingest.submit([{ payload: recalled.payload, signature }], { origin: 'http', source })
+        if (result === undefined) throw new Error('Ingest returned no result.')
+        if (result.status === 'stored' || (await isVisibleAlready(result))) {
+          return await sendKv(request, reply, draft.avatar, {
+            status: 201,
+            ...(slot === undefined ? {} : { slot }),
+          })
         }
-      },
-    )
+        if (result.status === 'invalid' && !recalled.issued) throw payloadUnknown()
+        throw errorOfResult(result.status === 'duplicate' ? { ...result, status: 'pending' } : result)
+      } finally {
+        slot?.release()
+      }
+    },
+  )
 
-    /** Whether an earlier call stored this write and it is visible. */
-    async function isVisibleAlready({ id, status }: IngestResult): Promise<boolean> {
-      if (status !== 'duplicate' || id === null) return false
-      return (await store.record(id))?.status !== 'pending'
-    }
-
-    done()
+  /** Whether an earlier call stored this write and it is visible. */
+  async function isVisibleAlready({ id, status }: IngestResult): Promise<boolean> {
+    if (status !== 'duplicate' || id === null) return false
+    return (await store.record(id))?.status !== 'pending'
   }
 }
 

@@ -1,10 +1,10 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 
-import { AnyJsonObject, AvatarText, IdentityText, object, PlatformText } from '../lib/schemas.ts'
+import { AnyJsonObject, AvatarText, IdentityText, nullable, object, PlatformText } from '../lib/schemas.ts'
 
 /** `null` counts as missing, as on the original servers of these clients. */
-const OptionalAvatar = Type.Optional(Type.Union([AvatarText, Type.Null()]))
+const OptionalAvatar = Type.Optional(nullable(AvatarText))
 
 const subject = {
   avatar: OptionalAvatar,

@@ -1,6 +1,6 @@
 import Type from 'typebox'
 
-import { AvatarText, object } from '../lib/schemas.ts'
+import { AvatarText, Count, nullable, object } from '../lib/schemas.ts'
 
 /** More do not fit into a URL of 16 KiB. */
 const MAX_AVATARS = 100
@@ -17,8 +17,6 @@ export const ArchiveQuery = object({
   gzip: Type.Optional({ ...Flag, description: 'Compress with gzip (RFC 1952).' }),
 })
 
-const Count = Type.Integer({ minimum: 0 })
-
 const Fault = object({
   code: Type.String(),
   line: Type.Integer({ description: 'The first line is 1.' }),
@@ -29,8 +27,8 @@ const Fault = object({
 
 export const ImportAnswer = object(
   {
-    network: Type.Union([Type.String(), Type.Null()], { description: 'From the header; null without one.' }),
-    created_at: Type.Union([Type.Integer(), Type.Null()]),
+    network: nullable(Type.String(), { description: 'From the header; null without one.' }),
+    created_at: nullable(Type.Integer()),
     records: Type.Integer({ minimum: 0, description: 'Lines with a record. The next members count their results.' }),
     stored: Count,
     pending: Count,
@@ -49,7 +47,7 @@ export const ImportAnswer = object(
       total: Count,
       codes: Type.Unsafe<Record<string, number>>(Type.Object({}, { additionalProperties: true })),
       first: Type.Array(Fault, { description: 'The first 20.' }),
-      stopped: Type.Union([Fault, Type.Null()], { description: 'The fault at which reading stopped.' }),
+      stopped: nullable(Fault, { description: 'The fault at which reading stopped.' }),
     }),
   },
   'Import',

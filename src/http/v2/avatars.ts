@@ -1,145 +1,112 @@
-import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-import type { StoreReader } from '../../store/types.ts'
-import type { AvatarNames } from '../lib/avatar-names.ts'
-import { HttpError } from '../lib/errors.ts'
 import { etagOfSummary } from '../answers/etag.ts'
-import type { JsonAnswers } from '../answers/json-answers.ts'
 import { documentOf, inMemory } from '../answers/json-snapshots.ts'
+import { answerView, AVATAR_ROUTE } from '../answers/view-answer.ts'
+import { unknownAvatar, unknownNamespace } from '../lib/errors.ts'
 import { PAGE_DEFAULT } from '../lib/limits.ts'
-import type { OutputBudget } from '../answers/output-budget.ts'
+import type { HttpApp, RouteParts } from '../lib/parts.ts'
 import { AnyJsonObject, responses } from '../lib/schemas.ts'
 import { AvatarAnswer, AvatarParams, AvatarsAnswer, AvatarsQuery, NamespaceParams, NamespaceQuery } from './schemas.ts'
-import { answerView, AVATAR_ROUTE } from '../answers/view-answer.ts'
-import type { ViewCache } from '../answers/view-cache.ts'
 
 const TAGS = ['Reading']
 
 /** Calls that read avatars: the whole document, one namespace, and the list of avatars (docs/protocol.md, "HTTP"). */
-export function v2AvatarRoutes(
-  {
-    store,
-    views,
-    answers,
-    budget,
-    names,
-  }: {
-    readonly store: Pick<StoreReader, 'openView' | 'openContent' | 'avatars'>
-    readonly views: ViewCache
-    readonly answers: JsonAnswers
-    readonly budget: Pick<OutputBudget, 'watch'>
-    readonly names: AvatarNames
-  },
-  { network }: { readonly network: string },
-): FastifyPluginCallbackTypebox {
-  return (app, _options, done) => {
-    app.get(
-      AVATAR_ROUTE,
-      {
-        schema: {
-          tags: TAGS,
-          summary: 'The state of an avatar: all contents, tips, digest, what is missing',
-          params: AvatarParams,
-          response: responses({ 200: AvatarAnswer }, [400, 404, 413]),
-        },
+export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, names, facts }: RouteParts): void {
+  app.get(
+    AVATAR_ROUTE,
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'The state of an avatar: all contents, tips, digest, what is missing',
+        params: AvatarParams,
+        response: responses({ 200: AvatarAnswer }, [400, 404, 413]),
       },
-      async (request, reply) => {
-        const avatar = names.parse(request.params.avatar)
-        const view = await views.load(avatar)
-        if (view === undefined) throw unknownAvatar()
-        if (view !== 'large') {
-          if (answerView(request.raw, reply.raw, view, budget)) return reply.hijack()
-          const { body, etag } = view
-          const open = () => Promise.resolve(inMemory(body))
-          return await answers.send(request, reply, { open, length: body.length, etag: () => etag })
-        }
-        return await answers.send(request, reply, {
-          async open() {
-            const readSnapshot = await store.openView(avatar)
-            if (readSnapshot === undefined) throw unknownAvatar()
-            return documentOf(readSnapshot, network)
-          },
-          etag: ({ summary }) => etagOfSummary(summary),
-        })
-      },
-    )
-
-    const contentSchema = {
-      tags: TAGS,
-      summary: 'The content of one namespace',
-      response: responses({ 200: AnyJsonObject }, [400, 404, 413]),
-    }
-
-    app.get(
-      '/v2/avatars/:avatar/:platform/:identity',
-      {
-        schema: {
-          ...contentSchema,
-          description:
-            'A URL path cannot have the segments `.` and `..`: for such names use `/v2/avatars/{avatar}/content`.',
-          params: NamespaceParams,
-        },
-      },
-      async (request, reply) => await sendContent(request, reply, request.params),
-    )
-
-    app.get(
-      '/v2/avatars/:avatar/content',
-      {
-        schema: {
-          ...contentSchema,
-          description: 'Works for every platform and identity that a record can have.',
-          params: AvatarParams,
-          querystring: NamespaceQuery,
-        },
-      },
-      async (request, reply) => await sendContent(request, reply, { ...request.params, ...request.query }),
-    )
-
-    async function sendContent(
-      request: FastifyRequest,
-      reply: FastifyReply,
-      named: { readonly avatar: string; readonly platform: string; readonly identity: string },
-    ): Promise<FastifyReply> {
-      const avatar = names.parse(named.avatar)
-      const { platform, identity } = names.namespace(named)
+    },
+    async (request, reply) => {
+      const avatar = names.parse(request.params.avatar)
+      const view = await views.load(avatar)
+      if (view === undefined) throw unknownAvatar()
+      if (view !== 'large') {
+        if (answerView(request.raw, reply.raw, view, budget)) return reply.hijack()
+        const { body, etag } = view
+        const open = () => Promise.resolve(inMemory(body))
+        return await answers.send(request, reply, { open, length: body.length, etag: () => etag })
+      }
       return await answers.send(request, reply, {
         async open() {
-          const readSnapshot = await store.openContent(avatar, platform, identity)
-          if (readSnapshot !== undefined) return readSnapshot
-          const message = 'This node has no data of the avatar under this platform and identity. Check both names.'
-          throw new HttpError(404, 'unknown_namespace', message)
+          const readSnapshot = await store.openView(avatar)
+          if (readSnapshot === undefined) throw unknownAvatar()
+          return documentOf(readSnapshot, facts.network)
         },
-        etag: 'text',
+        etag: ({ summary }) => etagOfSummary(summary),
       })
-    }
+    },
+  )
 
-    app.get(
-      '/v2/avatars',
-      {
-        schema: {
-          tags: TAGS,
-          summary: 'Avatars that this node hosts, in ascending order',
-          querystring: AvatarsQuery,
-          response: responses({ 200: AvatarsAnswer }, [400]),
-        },
-      },
-      async ({ query: { cursor, limit = PAGE_DEFAULT } }) => {
-        const after = cursor === undefined ? {} : { after: names.parse(cursor) }
-        const avatars = await store.avatars({ ...after, limit })
-        return { avatars, cursor: avatars.length < limit ? null : (avatars.at(-1) ?? null) }
-      },
-    )
-
-    done()
+  const contentSchema = {
+    tags: TAGS,
+    summary: 'The content of one namespace',
+    response: responses({ 200: AnyJsonObject }, [400, 404, 413]),
   }
-}
 
-function unknownAvatar(): HttpError {
-  return new HttpError(
-    404,
-    'unknown_avatar',
-    'This node has no records of this avatar. Check the avatar, or ask another node.',
+  app.get(
+    '/v2/avatars/:avatar/:platform/:identity',
+    {
+      schema: {
+        ...contentSchema,
+        description:
+          'A URL path cannot have the segments `.` and `..`: for such names use `/v2/avatars/{avatar}/content`.',
+        params: NamespaceParams,
+      },
+    },
+    async (request, reply) => await sendContent(request, reply, request.params),
+  )
+
+  app.get(
+    '/v2/avatars/:avatar/content',
+    {
+      schema: {
+        ...contentSchema,
+        description: 'Works for every platform and identity that a record can have.',
+        params: AvatarParams,
+        querystring: NamespaceQuery,
+      },
+    },
+    async (request, reply) => await sendContent(request, reply, { ...request.params, ...request.query }),
+  )
+
+  async function sendContent(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    named: { readonly avatar: string; readonly platform: string; readonly identity: string },
+  ): Promise<FastifyReply> {
+    const avatar = names.parse(named.avatar)
+    const { platform, identity } = names.namespace(named)
+    return await answers.send(request, reply, {
+      async open() {
+        const readSnapshot = await store.openContent(avatar, platform, identity)
+        if (readSnapshot !== undefined) return readSnapshot
+        throw unknownNamespace()
+      },
+      etag: 'text',
+    })
+  }
+
+  app.get(
+    '/v2/avatars',
+    {
+      schema: {
+        tags: TAGS,
+        summary: 'Avatars that this node hosts, in ascending order',
+        querystring: AvatarsQuery,
+        response: responses({ 200: AvatarsAnswer }, [400]),
+      },
+    },
+    async ({ query: { cursor, limit = PAGE_DEFAULT } }) => {
+      const after = cursor === undefined ? {} : { after: names.parse(cursor) }
+      const avatars = await store.avatars({ ...after, limit })
+      return { avatars, cursor: avatars.length < limit ? null : (avatars.at(-1) ?? null) }
+    },
   )
 }

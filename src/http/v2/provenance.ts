@@ -1,4 +1,3 @@
-import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 
 import { readVerifiedPayload } from '../../record/payload.ts'
@@ -7,21 +6,19 @@ import type { NamespaceName } from '../../state/content.ts'
 import { layerDecides, traceCell, type Provenance, type Trace } from '../../state/provenance.ts'
 import { formatPointer, parsePointer } from '../../record/json-pointer.ts'
 import type { StoreReader } from '../../store/types.ts'
-import type { AvatarNames } from '../lib/avatar-names.ts'
-import { HttpError } from '../lib/errors.ts'
-import { IdentityText, object, PlatformText, RecordIdText, responses } from '../lib/schemas.ts'
-import { AvatarParams, NamespaceParams } from './schemas.ts'
+import { HttpError, unknownNamespace } from '../lib/errors.ts'
+import type { HttpApp, RouteParts } from '../lib/parts.ts'
+import { nullable, object, RecordIdText, responses } from '../lib/schemas.ts'
+import { AvatarParams, NamespaceParams, NamespaceQuery } from './schemas.ts'
 
 /** How many parts of a base, from the last one back, are searched for one answer. A base can have 3,500 parts of 256 KiB. */
 const PARTS_SEARCHED = 64
 /** Attempts: a new base can delete a record between the read of a member and the read of the record that it names. */
 const MAX_TRIES = 3
 
-const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
-
 const path = Type.String({ minLength: 1, maxLength: 8192, description: 'JSON Pointer (RFC 6901), such as `/a/b`.' })
 const ProvenanceQuery = object({ path })
-const NamedProvenanceQuery = object({ platform: PlatformText, identity: IdentityText, path })
+const NamedProvenanceQuery = object({ ...NamespaceQuery.properties, path })
 
 const ProvenanceAnswer = object(
   {
@@ -42,51 +39,41 @@ const ProvenanceAnswer = object(
 type Store = Pick<StoreReader, 'member' | 'record'>
 
 /** Calls that tell which record set or removed a value (docs/protocol.md, "Provenance"). */
-export function v2ProvenanceRoutes({
-  store,
-  names,
-}: {
-  readonly store: Store
-  readonly names: AvatarNames
-}): FastifyPluginCallbackTypebox {
-  return (app, _options, done) => {
-    const schema = {
-      tags: ['Reading'],
-      summary: 'Which record set or removed a value',
-      response: responses({ 200: ProvenanceAnswer }, [400, 404]),
-    }
-    const find = (avatar: string, name: NamespaceName, path: string): Promise<Provenance> =>
-      findProvenance(store, names.parse(avatar), names.namespace(name), path)
-
-    app.get(
-      '/v2/avatars/:avatar/:platform/:identity/provenance',
-      {
-        schema: {
-          ...schema,
-          description:
-            'A URL path cannot have the segments `.` and `..`: for such names use `/v2/avatars/{avatar}/provenance`.',
-          params: NamespaceParams,
-          querystring: ProvenanceQuery,
-        },
-      },
-      async ({ params, query: { path } }) => await find(params.avatar, params, path),
-    )
-
-    app.get(
-      '/v2/avatars/:avatar/provenance',
-      {
-        schema: {
-          ...schema,
-          description: 'Works for every platform and identity that a record can have.',
-          params: AvatarParams,
-          querystring: NamedProvenanceQuery,
-        },
-      },
-      async ({ params, query }) => await find(params.avatar, query, query.path),
-    )
-
-    done()
+export function addProvenanceRoutes(app: HttpApp, { store, names }: RouteParts): void {
+  const schema = {
+    tags: ['Reading'],
+    summary: 'Which record set or removed a value',
+    response: responses({ 200: ProvenanceAnswer }, [400, 404]),
   }
+  const find = (avatar: string, name: NamespaceName, path: string): Promise<Provenance> =>
+    findProvenance(store, names.parse(avatar), names.namespace(name), path)
+
+  app.get(
+    '/v2/avatars/:avatar/:platform/:identity/provenance',
+    {
+      schema: {
+        ...schema,
+        description:
+          'A URL path cannot have the segments `.` and `..`: for such names use `/v2/avatars/{avatar}/provenance`.',
+        params: NamespaceParams,
+        querystring: ProvenanceQuery,
+      },
+    },
+    async ({ params, query: { path } }) => await find(params.avatar, params, path),
+  )
+
+  app.get(
+    '/v2/avatars/:avatar/provenance',
+    {
+      schema: {
+        ...schema,
+        description: 'Works for every platform and identity that a record can have.',
+        params: AvatarParams,
+        querystring: NamedProvenanceQuery,
+      },
+    },
+    async ({ params, query }) => await find(params.avatar, query, query.path),
+  )
 }
 
 async function findProvenance(store: Store, avatar: Avatar, name: NamespaceName, path: string): Promise<Provenance> {
@@ -113,9 +100,8 @@ async function findProvenance(store: Store, avatar: Avatar, name: NamespaceName,
     const at = formatPointer(tokens.slice(0, depth + 1))
     return { ...question, kind, at, id, counter: stamp.counter, created_at: body.created_at, by: body.type }
   }
-  throw new HttpError(503, 'busy', 'The avatar changes faster than this node can read it. Try again in 1 s.', {
-    'retry-after': '1',
-  })
+  const message = 'The avatar changes faster than this node can read it. Try again in 1 s.'
+  throw new HttpError(503, 'busy', message, { retryS: 1 })
 }
 
 /** Returns which record decided the value at a path in a member, without keeping the member, which may be large. */
@@ -128,11 +114,7 @@ async function traceMember(
 ): Promise<Trace | undefined> {
   const cell = await store.member(avatar, name, key)
   if (cell !== undefined) return cell === null ? undefined : traceCell(cell, tokens)
-  throw new HttpError(
-    404,
-    'unknown_namespace',
-    'This node has no data of the avatar under this platform and identity. Check both names.',
-  )
+  throw unknownNamespace()
 }
 
 async function readBody(store: Store, id: RecordId): Promise<RecordBody | undefined> {

@@ -2,18 +2,12 @@ import { LRUCache } from 'lru-cache'
 
 import type { Clock } from '../../platform/environment.ts'
 import type { Avatar } from '../../record/types.ts'
-import { signReceipt } from '../../receipt/receipt.ts'
-import type { Receipt, ReceiptFields, ReceiptSigner } from '../../receipt/receipt.ts'
+import { signReceipt, type Receipt, type ReceiptFields } from '../../receipt/receipt.ts'
 import type { StoreReader } from '../../store/types.ts'
-import { Rates } from '../../shares/rates.ts'
-import type { RateLimits } from '../../shares/rates.ts'
+import { Rates, type RateLimits } from '../../shares/rates.ts'
 import type { Source } from '../../shares/types.ts'
 import { HttpError } from '../lib/errors.ts'
-
-/** The node's key and its peer id. */
-export interface PeerSigner extends ReceiptSigner {
-  readonly peerId: string
-}
+import type { PeerSigner } from '../lib/parts.ts'
 
 export interface ReceiptIssuer {
   /**
@@ -64,9 +58,8 @@ export function createReceiptIssuer(
       const { head, tips, records, digest } = summary
       return { avatar, network, head, id: tips.at(-1)?.id ?? null, records, digest, time, peer_id: signer.peerId }
     }
-    throw new HttpError(503, 'busy', 'The node is too busy to date the receipt to a second. Try again in 1 s.', {
-      'retry-after': '1',
-    })
+    const message = 'The node is too busy to date the receipt to a second. Try again in 1 s.'
+    throw new HttpError(503, 'busy', message, { retryS: 1 })
   }
 
   return {
@@ -76,16 +69,14 @@ export function createReceiptIssuer(
       const text = JSON.stringify(fields)
       const known = last.get(avatar)
       if (known?.text === text) return await known.receipt
-      const waitSeconds = rates.take(source)
-      if (waitSeconds > 0) throw tooMany(waitSeconds)
+      const waitS = rates.take(source)
+      if (waitS > 0) {
+        const message = `Your address, or all clients together, request too many receipts. Try again in ${waitS} s.`
+        throw new HttpError(429, 'too_many_requests', message, { retryS: waitS })
+      }
       const receipt = signReceipt(fields, signer)
       last.set(avatar, { text, receipt })
       return await receipt
     },
   }
-}
-
-function tooMany(waitSeconds: number): HttpError {
-  const message = `Your address, or all clients together, request too many receipts. Try again in ${waitSeconds} s.`
-  return new HttpError(429, 'too_many_requests', message, { 'retry-after': String(waitSeconds) })
 }

@@ -1,18 +1,14 @@
-import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
-
-import type { Ingest, IngestResult } from '../../ingest/types.ts'
+import type { IngestResult } from '../../ingest/types.ts'
 import { RecordError } from '../../record/errors.ts'
 import { parseSignature } from '../../record/signature.ts'
 import type { Avatar, SignedRecord } from '../../record/types.ts'
-import type { StoredRecord, StoreReader } from '../../store/types.ts'
-import type { AvatarNames } from '../lib/avatar-names.ts'
-import type { ClientAddresses } from '../lib/client-address.ts'
-import { formatCursor, parseCursor } from './cursor.ts'
-import { HttpError } from '../lib/errors.ts'
-import type { JsonAnswers } from '../answers/json-answers.ts'
+import type { StoredRecord } from '../../store/types.ts'
 import { written } from '../answers/json-snapshots.ts'
+import { HttpError, invalidCursor, unknownAvatar } from '../lib/errors.ts'
 import { PAGE_BYTES, PAGE_DEFAULT, RECORDS_BODY_BYTES } from '../lib/limits.ts'
+import type { HttpApp, RouteParts } from '../lib/parts.ts'
 import { responses } from '../lib/schemas.ts'
+import { formatCursor, parseCursor } from './cursor.ts'
 import { AvatarParams, PageQuery, RecordsAnswer, RecordsRequest, RecordsResults } from './schemas.ts'
 
 /** Bytes of payloads read from the store at a time; the last record may exceed it. */
@@ -20,38 +16,15 @@ const STEP_BYTES = 256 * 1024
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /** Calls that read and write signed records (docs/protocol.md, "HTTP"). */
-export function v2RecordRoutes({
-  store,
-  ingest,
-  answers,
-  names,
-  clients,
-}: {
-  readonly store: Pick<StoreReader, 'epoch' | 'lastSequence' | 'records'>
-  readonly ingest: Ingest
-  readonly answers: JsonAnswers
-  readonly names: AvatarNames
-  readonly clients: ClientAddresses
-}): FastifyPluginCallbackTypebox {
+export function addRecordRoutes(app: HttpApp, { store, ingest, answers, names, clients }: RouteParts): void {
   /** Returns the sequence after which a page begins. */
   function startOf(cursor: string | undefined): number {
     if (cursor === undefined) return 0
     const parsed = parseCursor(cursor)
-    if (parsed === undefined) {
-      throw new HttpError(
-        400,
-        'invalid_cursor',
-        'The cursor is not valid. Use the cursor of an earlier answer unchanged, or none.',
-      )
-    }
-    if (parsed.epoch !== store.epoch || parsed.sequence > store.lastSequence()) {
-      throw new HttpError(
-        410,
-        'cursor_expired',
-        'The cursor belongs to an earlier store of this node. Start again without a cursor.',
-      )
-    }
-    return parsed.sequence
+    if (parsed === undefined) throw invalidCursor()
+    if (parsed.epoch === store.epoch && parsed.sequence <= store.lastSequence()) return parsed.sequence
+    const message = 'The cursor belongs to an earlier store of this node. Start again without a cursor.'
+    throw new HttpError(410, 'cursor_expired', message)
   }
 
   /** Yields a page as JSON text, with the digest of the state from which its last records were read. */
@@ -61,12 +34,7 @@ export function v2RecordRoutes({
     let after = start
     for (;;) {
       const read = await store.records(avatar, { after, limit: limit - count, stepBytes: STEP_BYTES })
-      if (read === undefined)
-        throw new HttpError(
-          404,
-          'unknown_avatar',
-          'This node has no records of this avatar. Check the avatar, or ask another node.',
-        )
+      if (read === undefined) throw unknownAvatar()
       const texts = read.records.map((record) => JSON.stringify(shown(record)))
       yield Buffer.from(`${count === 0 ? '{"records":[' : texts.length > 0 ? ',' : ''}${texts.join(',')}`)
       count += texts.length
@@ -78,64 +46,60 @@ export function v2RecordRoutes({
     }
   }
 
-  return (app, _options, done) => {
-    app.get(
-      '/v2/avatars/:avatar/records',
-      {
-        schema: {
-          tags: ['Reading'],
-          summary: 'The signed records of an avatar',
-          params: AvatarParams,
-          querystring: PageQuery,
-          response: responses({ 200: RecordsAnswer }, [400, 404, 410]),
-        },
+  app.get(
+    '/v2/avatars/:avatar/records',
+    {
+      schema: {
+        tags: ['Reading'],
+        summary: 'The signed records of an avatar',
+        params: AvatarParams,
+        querystring: PageQuery,
+        response: responses({ 200: RecordsAnswer }, [400, 404, 410]),
       },
-      async (request, reply) => {
-        const { params, query } = request
-        const start = startOf(query.cursor)
-        const avatar = names.parse(params.avatar)
-        const page = written(() => pageOf(avatar, start, query.limit ?? PAGE_DEFAULT))
-        return await answers.send(request, reply, { open: () => Promise.resolve(page) })
-      },
-    )
+    },
+    async (request, reply) => {
+      const { params, query } = request
+      const start = startOf(query.cursor)
+      const avatar = names.parse(params.avatar)
+      const page = written(() => pageOf(avatar, start, query.limit ?? PAGE_DEFAULT))
+      return await answers.send(request, reply, { open: () => Promise.resolve(page) })
+    },
+  )
 
-    app.post(
-      '/v2/records',
-      {
-        bodyLimit: RECORDS_BODY_BYTES,
-        schema: {
-          tags: ['Writing'],
-          summary: 'Write signed records',
-          description:
-            'Each record gets its own result; one bad record does not stop the others. A record that is `stored`, `pending` or a ' +
-            '`duplicate` is on disk.',
-          body: RecordsRequest,
-          response: responses({ 200: RecordsResults }, [400, 413]),
-        },
+  app.post(
+    '/v2/records',
+    {
+      bodyLimit: RECORDS_BODY_BYTES,
+      schema: {
+        tags: ['Writing'],
+        summary: 'Write signed records',
+        description:
+          'Each record gets its own result; one bad record does not stop the others. A record that is `stored`, `pending` or a ' +
+          '`duplicate` is on disk.',
+        body: RecordsRequest,
+        response: responses({ 200: RecordsResults }, [400, 413]),
       },
-      async ({ body, raw }) => {
-        const results: IngestResult[] = []
-        const records: SignedRecord[] = []
-        const positions: number[] = []
-        for (const [position, { payload, signature }] of body.records.entries()) {
-          const record = readRecord(payload, signature)
-          if (record instanceof RecordError) {
-            results[position] = { id: null, status: 'invalid', code: record.code, message: record.message }
-          } else {
-            records.push(record)
-            positions.push(position)
-          }
+    },
+    async ({ body, raw }) => {
+      const results: IngestResult[] = []
+      const records: SignedRecord[] = []
+      const positions: number[] = []
+      for (const [position, { payload, signature }] of body.records.entries()) {
+        const record = readRecord(payload, signature)
+        if (record instanceof RecordError) {
+          results[position] = { id: null, status: 'invalid', code: record.code, message: record.message }
+        } else {
+          records.push(record)
+          positions.push(position)
         }
-        if (records.length > 0) {
-          const verdicts = await ingest.submit(records, { origin: 'http', source: clients.ofRequest(raw) })
-          for (const [at, verdict] of verdicts.entries()) results[positions[at] as number] = verdict
-        }
-        return { results }
-      },
-    )
-
-    done()
-  }
+      }
+      if (records.length > 0) {
+        const verdicts = await ingest.submit(records, { origin: 'http', source: clients.ofRequest(raw) })
+        for (const [at, verdict] of verdicts.entries()) results[positions[at] as number] = verdict
+      }
+      return { results }
+    },
+  )
 }
 
 function shown({ payload, signature, id, status }: StoredRecord) {

@@ -1,12 +1,15 @@
 import Type from 'typebox'
 
-import { PAGE_DEFAULT, PAGE_MAX, RECORDS_PER_REQUEST } from '../lib/limits.ts'
+import { RECORDS_PER_REQUEST } from '../lib/limits.ts'
 import {
   AnyJsonObject,
   AvatarText,
   CitationSchema,
+  Count,
   IdentityText,
+  nullable,
   object,
+  PageLimit,
   PlatformText,
   RecordIdText,
 } from '../lib/schemas.ts'
@@ -24,7 +27,7 @@ export const AvatarAnswer = object(
     head: Type.Integer({ description: 'The greatest counter among the tips; 0 without any.' }),
     tips: Type.Array(CitationSchema, { description: 'The greatest 16 tips, ready to be cited.' }),
     tips_total: Type.Integer(),
-    base: Type.Union([CitationSchema, Type.Null()]),
+    base: nullable(CitationSchema),
     digest: Digest,
     pending: Type.Integer({
       description: 'Patches that are stored and not shown, because records that they cite are missing.',
@@ -40,7 +43,7 @@ export const ReceiptAnswer = object(
     avatar: CanonicalAvatar,
     network: Type.String(),
     head: Type.Integer(),
-    id: Type.Union([RecordIdText, Type.Null()], {
+    id: nullable(RecordIdText, {
       description: 'The id of the greatest visible record, by counter and id; null if nothing is visible.',
     }),
     records: Type.Integer({ description: 'Live records stored, pending ones included.' }),
@@ -63,7 +66,7 @@ export const NamespaceQuery = object({ platform: PlatformText, identity: Identit
 
 export const PageQuery = object({
   cursor: Type.Optional(CursorText),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT })),
+  limit: PageLimit,
 })
 
 export const RecordsAnswer = object(
@@ -86,13 +89,13 @@ export const RecordsAnswer = object(
 /** The cursor is an avatar, because the list is in ascending order of avatars. */
 export const AvatarsQuery = object({
   cursor: Type.Optional(AvatarText),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT })),
+  limit: PageLimit,
 })
 
 export const AvatarsAnswer = object(
   {
     avatars: Type.Array(CanonicalAvatar),
-    cursor: Type.Union([Type.String(), Type.Null()], { description: 'The cursor of the next page; null at the end.' }),
+    cursor: nullable(Type.String(), { description: 'The cursor of the next page; null at the end.' }),
   },
   'Avatars',
 )
@@ -117,7 +120,7 @@ export const RecordsResults = object(
   {
     results: Type.Array(
       object({
-        id: Type.Union([RecordIdText, Type.Null()]),
+        id: nullable(RecordIdText),
         status: Type.Enum(['stored', 'pending', 'duplicate', 'superseded', 'refused', 'invalid']),
         code: Type.Optional(Type.String()),
         message: Type.Optional(Type.String()),
@@ -150,19 +153,16 @@ export const StatusAnswer = object(
     epoch: Type.String({
       description: 'A random name of the store. A store that was made again has another one, and older cursors expire.',
     }),
-    damage: Type.Union(
-      [
-        object({
-          found_at: Type.Integer({ description: 'Unix seconds.' }),
-          files: Type.Array(Type.String(), {
-            description: 'The damaged files, each with what is wrong; the first 20.',
-          }),
-          records_lost: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
-            description: 'At least how many records were lost; null if that is unknown. Sync asks peers for them.',
-          }),
+    damage: nullable(
+      object({
+        found_at: Type.Integer({ description: 'Unix seconds.' }),
+        files: Type.Array(Type.String(), {
+          description: 'The damaged files, each with what is wrong; the first 20.',
         }),
-        Type.Null(),
-      ],
+        records_lost: nullable(Count, {
+          description: 'At least how many records were lost; null if that is unknown. Sync asks peers for them.',
+        }),
+      }),
       { description: 'The last damage that the node found in its store; null if there was none.' },
     ),
     engine: Type.Optional(Type.String({ description: 'The engine that verifies signatures.' })),
@@ -170,8 +170,6 @@ export const StatusAnswer = object(
   },
   'Status',
 )
-
-const Count = Type.Integer({ minimum: 0 })
 
 export const PeerSync = object(
   {
@@ -182,34 +180,31 @@ export const PeerSync = object(
           '`waiting`: for a free session; `backing_off`: after failures; the last five: what the current session does.',
       },
     ),
-    role: Type.Union([Type.Enum(['initiator', 'responder']), Type.Null()], {
+    role: nullable(Type.Enum(['initiator', 'responder']), {
       description: 'The role in the current session.',
     }),
-    progress: Type.Union([object({ done: Count, total: Type.Union([Count, Type.Null()]) }), Type.Null()], {
+    progress: nullable(object({ done: Count, total: nullable(Count) }), {
       description: 'Records that the current session has transferred; `total` if known.',
     }),
-    last: Type.Union(
-      [
-        object({
-          finished_at: Type.Integer({ description: 'Unix seconds.' }),
-          role: Type.Enum(['initiator', 'responder']),
-          outcome: Type.Enum(['equal', 'equal_except_refused', 'different'], {
-            description: 'Whether both sides held the same records at the end.',
-          }),
-          differences: Type.Integer({
-            minimum: 0,
-            description: 'Records that only one side had at the beginning.',
-          }),
-          refused_here: Count,
-          refused_there: Count,
+    last: nullable(
+      object({
+        finished_at: Type.Integer({ description: 'Unix seconds.' }),
+        role: Type.Enum(['initiator', 'responder']),
+        outcome: Type.Enum(['equal', 'equal_except_refused', 'different'], {
+          description: 'Whether both sides held the same records at the end.',
         }),
-        Type.Null(),
-      ],
+        differences: Type.Integer({
+          minimum: 0,
+          description: 'Records that only one side had at the beginning.',
+        }),
+        refused_here: Count,
+        refused_there: Count,
+      }),
       { description: 'The last completed comparison.' },
     ),
     sessions: Type.Integer({ minimum: 0, description: 'Completed sessions since this node started.' }),
     failures: Type.Integer({ minimum: 0, description: 'Consecutive failures since the last completed session.' }),
-    error: Type.Union([Type.String(), Type.Null()], { description: 'Code of the last failure.' }),
+    error: nullable(Type.String(), { description: 'Code of the last failure.' }),
     records_in: Count,
     records_out: Count,
     bytes_in: Count,
@@ -227,12 +222,12 @@ export const PeersAnswer = object(
         direction: Type.Enum(['inbound', 'outbound']),
         gossip: Type.Boolean(),
         connected_at: Type.Integer({ description: 'Unix seconds.' }),
-        agent: Type.Union([Type.String(), Type.Null()]),
+        agent: nullable(Type.String()),
         gossip_records_in: Type.Integer({
           minimum: 0,
           description: 'Records, new to this node, that the peer delivered by gossip since this node started.',
         }),
-        sync: Type.Union([PeerSync, Type.Null()], { description: 'Null for a peer that does not support sync.' }),
+        sync: nullable(PeerSync, { description: 'Null for a peer that does not support sync.' }),
       }),
     ),
   },
