@@ -1,11 +1,12 @@
 /** What the client asks of one node (docs/protocol.md, "HTTP", version 2). Every answer is checked. */
 import type { Receipt } from '../receipt/receipt.ts'
-import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
+import type { Avatar, JsonObject } from '../record/types.ts'
 import * as answers from './answers.ts'
 import type { ClaimAnswer, RecordsPage, SubmitAnswer } from './answers.ts'
 import type { Deadline } from './deadline.ts'
 import { ClientError } from './errors.ts'
 import * as limits from './limits.ts'
+import { object, type Shape } from './shapes.ts'
 import { createTransport, type Transport, type TransportOptions } from './transport.ts'
 import type { AvatarDocument, RecordText } from './types.ts'
 
@@ -26,7 +27,7 @@ export interface NodeApi {
   /** What the node claims to show, by its receipt, whose signature is not checked. */
   claim(avatar: Avatar, signal?: Signal): Promise<ClaimAnswer | undefined>
   /** @param parse reads and checks the receipt */
-  receipt(avatar: Avatar, parse: (value: JsonValue) => Receipt, signal?: Signal): Promise<Receipt | undefined>
+  receipt(avatar: Avatar, parse: Shape<Receipt>, signal?: Signal): Promise<Receipt | undefined>
   submit(records: readonly RecordText[], signal?: Signal): Promise<SubmitAnswer[]>
   /**
    * Opens the stream of an avatar's events.
@@ -41,12 +42,7 @@ export interface NodeApi {
 export function createNodeApi(url: string, options: TransportOptions): NodeApi {
   const transport = createTransport(url, options)
 
-  async function get<T>(
-    path: string,
-    maxBytes: number,
-    parse: (value: JsonValue) => T,
-    signal: Signal,
-  ): Promise<T | undefined> {
+  async function get<T>(path: string, maxBytes: number, parse: Shape<T>, signal: Signal): Promise<T | undefined> {
     return (await transport.ask({ path, maxBytes, signal }, parse)).value
   }
 
@@ -72,23 +68,21 @@ export function createNodeApi(url: string, options: TransportOptions): NodeApi {
     transport,
     document: (avatar, signal) => get(path(avatar), limits.MAX_DOCUMENT_BYTES, answers.parseDocument, signal),
     content: async (avatar, platform, identity, signal) =>
-      await get(contentPath(avatar, platform, identity), limits.MAX_DOCUMENT_BYTES, answers.parseContent, signal),
+      await get(contentPath(avatar, platform, identity), limits.MAX_DOCUMENT_BYTES, object, signal),
     async records(avatar, cursor, signal) {
       const after = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`
       const request = { path: `${path(avatar, 'records')}?limit=${limits.PAGE_RECORDS}${after}`, signal }
-      const parse = (page: JsonValue): RecordsPage => answers.parsePage(page, answers.parseRecord)
-      const { status, value } = await transport.ask({ ...request, maxBytes: limits.MAX_PAGE_BYTES }, parse)
+      const { status, value } = await transport.ask({ ...request, maxBytes: limits.MAX_PAGE_BYTES }, answers.parsePage)
       return status === 410 ? 'expired' : value
     },
     claim,
     receipt: (avatar, parse, signal) => get(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, parse, signal),
     async submit(records, signal) {
       const body = JSON.stringify({ records: records.map(({ payload, signature }) => ({ payload, signature })) })
-      const parse = (results: JsonValue): SubmitAnswer[] => answers.parseResults(results, answers.parseResult)
       const request = { path: '/v2/records', maxBytes: limits.MAX_PAGE_BYTES, signal, body }
-      const { value } = await transport.ask(request, parse)
-      if (value?.length !== records.length) throw transport.badAnswer('it has not one result for each record')
-      return value
+      const { results } = (await transport.ask(request, answers.parseResults)).value ?? {}
+      if (results?.length !== records.length) throw transport.badAnswer('it has not one result for each record')
+      return results
     },
     async events(avatar, after, deadline) {
       const query = new URLSearchParams({ avatar, ...(after === null ? {} : { after }) })

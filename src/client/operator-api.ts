@@ -1,27 +1,24 @@
 /** A running node as its operator uses it, with the token of its data directory (docs/protocol.md, "Operator"). */
 import { homesIn } from '../homes/homes.ts'
-import type { Avatar, JsonValue } from '../record/types.ts'
+import type { Avatar } from '../record/types.ts'
 import { ClientError } from './errors.ts'
-import { count, hex, list, object, optional, text } from './shapes.ts'
+import { avatarHex, count, fields, list, object, oneOf, optional, text, type Shape } from './shapes.ts'
 import { createTransport, type Transport, type TransportOptions } from './transport.ts'
 
-const MODES = ['all', 'listed'] as const
-const POLICIES = ['open', 'invite', 'closed'] as const
-
 /** Avatars on one of the node's lists. */
-export interface HostingListAnswer {
-  readonly entries: readonly { readonly avatar: Avatar; readonly at: number; readonly homes?: readonly string[] }[]
-  readonly counts: {
-    readonly hosted: number
-    readonly blocked: number
-    readonly gone: number
-    readonly invites: number
-  }
-  readonly mode: (typeof MODES)[number]
-  readonly policy: (typeof POLICIES)[number]
+export type HostingListAnswer = ReturnType<typeof parseList>
+const parseList = fields({
+  entries: list((value, name) => {
+    const { homes } = object(value, name)
+    return { ...parseEntry(value, name), ...(homes === undefined ? {} : { homes: homesIn(homes) }) }
+  }),
+  counts: fields({ hosted: count, blocked: count, gone: count, invites: count }),
+  mode: oneOf('all', 'listed'),
+  policy: oneOf('open', 'invite', 'closed'),
   /** Where to go on; null at the end. */
-  readonly cursor: Avatar | null
-}
+  cursor: optional(avatarHex),
+})
+const parseEntry = fields({ avatar: avatarHex, at: count })
 
 export interface OperatorApi {
   readonly transport: Transport
@@ -55,7 +52,7 @@ export function createOperatorApi(url: string, token: string, options: Transport
   }
   const transport = createTransport(url, { ...options, authorization: `Bearer ${token}` })
 
-  async function ask<T>(path: string, parse: (value: JsonValue) => T, body?: object): Promise<T> {
+  async function ask<T>(path: string, parse: Shape<T>, body?: object): Promise<T> {
     const sent = body === undefined ? {} : { body: JSON.stringify(body) }
     const request = { path: `/v2/operator/${path}`, maxBytes: MAX_ANSWER_BYTES, ...sent }
     const { value } = await transport.ask(request, parse)
@@ -75,42 +72,8 @@ export function createOperatorApi(url: string, token: string, options: Transport
         await ask('hosting', () => null, { action, forget, avatars: some })
       }
     },
-    tidy: () => ask('hosting/tidy', (answer) => count(object(answer, 'the answer')['dropped'], 'dropped'), {}),
-    invite: (many) =>
-      ask('invites', (answer) => list(object(answer, 'the answer')['codes'], 'codes', (code) => text(code, 'codes')), {
-        count: many,
-      }),
-    revokeInvites: () =>
-      ask('invites/revoke', (answer) => count(object(answer, 'the answer')['revoked'], 'revoked'), {}),
+    tidy: async () => (await ask('hosting/tidy', fields({ dropped: count }), {})).dropped,
+    invite: async (many) => (await ask('invites', fields({ codes: list(text) }), { count: many })).codes,
+    revokeInvites: async () => (await ask('invites/revoke', fields({ revoked: count }), {})).revoked,
   }
-}
-
-function parseList(value: JsonValue): HostingListAnswer {
-  const answer = object(value, 'the answer')
-  const counts = object(answer['counts'], 'counts')
-  return {
-    entries: list(answer['entries'], 'entries', (item) => {
-      const { avatar, at, homes } = object(item, 'entries')
-      return {
-        avatar: hex(avatar, 'avatar', 66),
-        at: count(at, 'at'),
-        ...(homes === undefined ? {} : { homes: homesIn(homes) }),
-      }
-    }),
-    counts: {
-      hosted: count(counts['hosted'], 'counts.hosted'),
-      blocked: count(counts['blocked'], 'counts.blocked'),
-      gone: count(counts['gone'], 'counts.gone'),
-      invites: count(counts['invites'], 'counts.invites'),
-    },
-    mode: oneOf(answer['mode'], 'mode', MODES),
-    policy: oneOf(answer['policy'], 'policy', POLICIES),
-    cursor: optional(answer['cursor'], (cursor) => hex(cursor, 'cursor', 66)),
-  }
-}
-
-function oneOf<T extends string>(value: JsonValue | undefined, name: string, all: readonly T[]): T {
-  const found = all.find((each) => each === value)
-  if (found === undefined) throw new TypeError(`${name} is none of ${all.join(', ')}`)
-  return found
 }

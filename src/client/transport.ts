@@ -1,10 +1,10 @@
 /** HTTP to one node. Every answer is bounded in size and time. */
-import type { JsonValue } from '../record/types.ts'
 import { parseJson, parseProblem } from './answers.ts'
 import { createDeadline, orAborted, throwIfAborted, type Deadline } from './deadline.ts'
 import { messageOf } from '../platform/errors.ts'
 import { ClientError } from './errors.ts'
 import { MAX_DOCUMENT_BYTES, MAX_SMALL_ANSWER_BYTES, TOTAL_TIMEOUT_FACTOR } from './limits.ts'
+import type { Shape } from './shapes.ts'
 
 type Signal = AbortSignal | undefined
 
@@ -46,7 +46,7 @@ export interface Transport {
    */
   ask<T>(
     request: TransportRequest,
-    parse: (value: JsonValue) => T,
+    parse: Shape<T>,
   ): Promise<{ status: 200; value: T } | { status: 404 | 410; value?: never }>
   /** An answer of any status, as text. */
   text(request: TransportRequest): Promise<{ readonly response: Response; readonly text: string }>
@@ -135,7 +135,7 @@ export function createTransport(url: string, options: TransportOptions): Transpo
     return text
   }
 
-  function checked<T>(text: string, parse: (value: JsonValue) => T): T {
+  function checked<T>(text: string, parse: Shape<T>): T {
     if (/^\s*(<|$)/.test(text)) throw badAnswer(text.trim() === '' ? 'it is empty' : 'it is a web page')
     try {
       return parse(parseJson(text))

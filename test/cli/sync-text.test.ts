@@ -7,7 +7,8 @@ const LAST = { finished_at: 1_790_000_000, outcome: 'equal', differences: 0, ref
 const AT = 'at 2026-09-21 14:13:20Z'
 
 function text(sync: Partial<PeerSyncAnswer>): string {
-  return syncText({ state: 'idle', progress: null, last: LAST, error: null, records_in: null, ...sync })
+  const none = { progress: null, error: null, failures: null, records_in: null, records_out: null }
+  return syncText({ state: 'idle', last: LAST, ...none, ...sync })
 }
 
 describe('how sync with a peer stands, in words', () => {

@@ -3,8 +3,8 @@ import { ClientError } from '../../client/errors.ts'
 import { TIMEOUT_MS } from '../../client/limits.ts'
 import { createNodeApi, type NodeApi } from '../../client/node-api.ts'
 import { fetchFor } from '../../client/platform.ts'
+import type { Shape } from '../../client/shapes.ts'
 import { createTransport, type TransportRequest } from '../../client/transport.ts'
-import type { JsonValue } from '../../client/types.ts'
 import { cut } from './format.ts'
 import { here } from './here.ts'
 
@@ -24,7 +24,7 @@ export function hostApi(signal: AbortSignal): NodeApi {
 /** @param parse reads and checks the answer. @throws ClientError with a message for people */
 export async function askHost<T>(
   { signal, timeoutMs = TIMEOUT_MS, ...request }: HostRequest,
-  parse: (value: JsonValue) => T,
+  parse: Shape<T>,
 ): Promise<T> {
   const transport = createTransport(here(), optionsOf(timeoutMs, signal))
   try {
