@@ -21,68 +21,61 @@ export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
+  const counter = (name: string, help: string, labelNames: string[] = []): Counter =>
+    new Counter({ name: PREFIX + name, help, labelNames, registers })
+  const histogram = (name: string, help: string, buckets: number[], labelNames: string[] = []): Histogram =>
+    new Histogram({ name: PREFIX + name, help, buckets, labelNames, registers })
 
-  const records = new Counter({
-    name: `${PREFIX}records_total`,
-    help: 'Records submitted, by origin and result.',
-    labelNames: ['origin', 'status'],
-    registers,
-  })
-  const commitSeconds = new Histogram({
-    name: `${PREFIX}commit_seconds`,
-    help: 'Time of one durable commit of the store, fsync included.',
-    buckets: SECONDS_BUCKETS,
-    registers,
-  })
-  const commitRecords = new Histogram({
-    name: `${PREFIX}commit_records`,
-    help: 'Records in one durable commit of the store.',
-    buckets: BATCH_BUCKETS,
-    registers,
-  })
-  const gossipReceived = new Histogram({
-    name: `${PREFIX}gossip_received_seconds`,
-    help: 'Time from the arrival of a gossip message to its verdict.',
-    labelNames: ['verdict'],
-    buckets: SECONDS_BUCKETS,
-    registers,
-  })
-  const gossipSentRecords = new Counter({
-    name: `${PREFIX}gossip_sent_records_total`,
-    help: 'Records sent in gossip messages.',
-    registers,
-  })
-  const gossipSentBytes = new Histogram({
-    name: `${PREFIX}gossip_sent_bytes`,
-    help: 'Size of the gossip messages sent.',
-    buckets: BYTES_BUCKETS,
-    registers,
-  })
-  const http = new Histogram({
-    name: `${PREFIX}http_request_duration_seconds`,
-    help: 'Time of HTTP answers, by route pattern, method and status code.',
-    labelNames: ['route', 'method', 'code'],
-    buckets: SECONDS_BUCKETS,
-    registers,
-  })
-  const answersCut = new Counter({
-    name: `${PREFIX}http_answers_cut_total`,
-    help: 'HTTP answers cut off because their reader was too slow, by reason.',
-    labelNames: ['reason'],
-    registers,
-  })
-  const strangers = new Counter({
-    name: `${PREFIX}strangers_total`,
-    help: 'Requests and messages of strangers that were cut off, malformed, too slow or over a limit, by part and kind.',
-    labelNames: ['part', 'kind'],
-    registers,
-  })
-  const corruption = new Counter({
-    name: `${PREFIX}corruption_total`,
-    help: 'Damage found in the store: rows that failed their check on read, by kind of row, and files (`log`, `table`).',
-    labelNames: ['kind'],
-    registers,
-  })
+  const records = counter('records_total', 'Records submitted, by origin and result.', ['origin', 'status'])
+  const commitSeconds = histogram(
+    'commit_seconds',
+    'Time of one durable commit of the store, fsync included.',
+    SECONDS_BUCKETS,
+  )
+  const commitRecords = histogram('commit_records', 'Records in one durable commit of the store.', BATCH_BUCKETS)
+  const gossipReceived = histogram(
+    'gossip_received_seconds',
+    'Time from the arrival of a gossip message to its verdict.',
+    SECONDS_BUCKETS,
+    ['verdict'],
+  )
+  const gossipSentRecords = counter('gossip_sent_records_total', 'Records sent in gossip messages.')
+  const gossipSentBytes = histogram('gossip_sent_bytes', 'Size of the gossip messages sent.', BYTES_BUCKETS)
+  const http = histogram(
+    'http_request_duration_seconds',
+    'Time of HTTP answers, by route pattern, method and status code.',
+    SECONDS_BUCKETS,
+    ['route', 'method', 'code'],
+  )
+  const answersCut = counter(
+    'http_answers_cut_total',
+    'HTTP answers cut off because their reader was too slow, by reason.',
+    ['reason'],
+  )
+  const strangers = counter(
+    'strangers_total',
+    'Requests and messages of strangers that were cut off, malformed, too slow or over a limit, by part and kind.',
+    ['part', 'kind'],
+  )
+  const corruption = counter(
+    'corruption_total',
+    'Damage found in the store: rows that failed their check on read, by kind of row, and files (`log`, `table`).',
+    ['kind'],
+  )
+
+  /** A counter whose values are read when metrics are scraped. */
+  function scraped(name: string, help: string, labelNames: string[], add: (to: Counter) => void): void {
+    const each: Counter = new Counter({
+      name: fullName(name),
+      help,
+      labelNames,
+      registers,
+      collect() {
+        each.reset()
+        add(each)
+      },
+    })
+  }
 
   return {
     records: (origin, status, count) => records.inc({ origin, status }, count),
@@ -102,29 +95,11 @@ export function createMetrics(): Metrics {
       const labelNames = Object.keys(facts)
       new Gauge({ name: `${PREFIX}build_info`, help: 'Always 1.', labelNames, registers }).set(facts, 1)
     },
-    counter(name, help, read) {
-      const counter: Counter = new Counter({
-        name: fullName(name),
-        help,
-        registers,
-        collect() {
-          counter.reset()
-          counter.inc(read())
-        },
-      })
-    },
-    counters(name, help, label, read) {
-      const counter: Counter = new Counter({
-        name: fullName(name),
-        help,
-        labelNames: [label],
-        registers,
-        collect() {
-          counter.reset()
-          for (const [value, count] of read()) counter.inc({ [label]: value }, count)
-        },
-      })
-    },
+    counter: (name, help, read) => scraped(name, help, [], (each) => each.inc(read())),
+    counters: (name, help, label, read) =>
+      scraped(name, help, [label], (each) => {
+        for (const [value, count] of read()) each.inc({ [label]: value }, count)
+      }),
     gauge(name, help, read) {
       const gauge: Gauge = new Gauge({ name: fullName(name), help, registers, collect: () => gauge.set(read()) })
     },
