@@ -2,15 +2,14 @@
 import type { Citation, VerifiedRecord } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
-import { bytesOf, type BatchContext, type Change, type PartialBatch } from './batch.ts'
+import { bytesOf, type BatchContext, type Change, type BatchRows } from './batch.ts'
 import { fromHex } from './bytes.ts'
 import { LiveSum, plus, type Counts } from './counts.ts'
-import { NO_VALUE } from './database.ts'
+import { del, put, putSealed } from './level.ts'
 import * as keys from './keys.ts'
 import { fullFor, isAvatarWithin, isNodeWithin, refusedFor } from './quotas.ts'
 import { pushIndexes, pushRecord } from './record-rows.ts'
 import * as rows from './rows.ts'
-import { seal } from './seal.ts'
 import { splitAt } from './superseded.ts'
 import type { CommitResult } from './types.ts'
 
@@ -141,7 +140,7 @@ export class AvatarBatch {
     this.#settled = base
   }
 
-  async finish(made: PartialBatch): Promise<void> {
+  async finish(made: BatchRows): Promise<void> {
     if (this.#kept.length === 0) return
     await this.settle()
     const entry = this.#entry
@@ -153,14 +152,14 @@ export class AvatarBatch {
       if (isLive) made.added.push({ timestamp: record.body.created_at, id: fromHex(record.id) })
     }
     for (const item of this.#removed) {
-      operations.push({ type: 'del', key: keys.orderKey(item.timestamp, keys.idText(item.id)) })
+      operations.push(del(keys.orderKey(item.timestamp, keys.idText(item.id))))
       made.removed.push(item)
     }
     this.#addTasks(made)
     made.summaries.set(entry.avatar, entry.flush(operations))
   }
 
-  #addTasks(made: PartialBatch): void {
+  #addTasks(made: BatchRows): void {
     const { avatar, counts } = this.#entry
     const { archive, quotas, db } = this.#context
     if (this.#isSyncIndexStale) {
@@ -168,13 +167,13 @@ export class AvatarBatch {
       const key = keys.taskKey('u', avatar)
       // A row of an earlier base stays: its records come first and are still to be removed.
       if (db.getSync(key) === undefined) {
-        made.operations.push({ type: 'put', key, value: seal(key, rows.encodePlace(lastBelow(this.#baseBefore))) })
+        made.operations.push(putSealed(key, rows.encodePlace(lastBelow(this.#baseBefore))))
       }
     }
     const hasHistory = counts.keptRecords > counts.records
     made.hasHistory ||= hasHistory
     if (!hasHistory || (archive && isAvatarWithin(quotas, counts))) return
-    made.operations.push({ type: 'put', key: keys.taskKey('g', avatar), value: NO_VALUE })
+    made.operations.push(put(keys.taskKey('g', avatar)))
     made.hasGarbage = true
   }
 }

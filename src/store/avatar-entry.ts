@@ -15,14 +15,12 @@ import { QuotaExceptions } from './quota-exceptions.ts'
 import { bytesText, fromHex } from './bytes.ts'
 import { ContentRows } from './content-rows.ts'
 import { LiveSum, type Counts } from './counts.ts'
-import { NO_VALUE, openRow, readRow, walk } from './database.ts'
-import { type Database, type Operation } from './level.ts'
+import { openRow, readRow, walk } from './database.ts'
+import { del, put, putSealed, type Database, type Operation } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
 import { readSummary, readLocation, readLocations, type RecordLocation } from './reader.ts'
-import { del, put } from './operations.ts'
 import * as rows from './rows.ts'
-import { seal } from './seal.ts'
 import type { AvatarSummary } from './types.ts'
 
 /** Tips in the summary: those that a new record may cite (docs/protocol.md, `tips`). */
@@ -231,12 +229,11 @@ export class AvatarEntry implements StateSource {
   /** Adds the rows of all changes since the last call to `operations`. */
   flush(operations: Operation[]): AvatarSummary {
     for (const change of this.state.content.takeChanges()) this.#content.flush(change, operations)
-    if (this.isNew) put(operations, keys.hostedKey(this.avatar), NO_VALUE)
+    if (this.isNew) operations.push(put(keys.hostedKey(this.avatar)))
     this.#flushTips(operations)
     this.#flushPending(operations)
     const summary = this.summary()
-    const key = keys.summaryKey(this.avatar)
-    put(operations, key, seal(key, rows.encodeSummary(summary)))
+    operations.push(putSealed(keys.summaryKey(this.avatar), rows.encodeSummary(summary)))
     this.#content.isNew = false
     this.#uncommitted.clear()
     return summary
@@ -250,12 +247,12 @@ export class AvatarEntry implements StateSource {
     // Both lists are sorted, so one merge pass is enough: 2 ms for 50,000 tips.
     for (const tip of tips) {
       for (; stored !== undefined && compareCitations(stored, tip) < 0; stored = before.next().value) {
-        del(operations, keys.tipKey(this.avatar, stored))
+        operations.push(del(keys.tipKey(this.avatar, stored)))
       }
       if (stored?.id === tip.id) stored = before.next().value
-      else put(operations, keys.tipKey(this.avatar, tip), NO_VALUE)
+      else operations.push(put(keys.tipKey(this.avatar, tip)))
     }
-    for (; stored !== undefined; stored = before.next().value) del(operations, keys.tipKey(this.avatar, stored))
+    for (; stored !== undefined; stored = before.next().value) operations.push(del(keys.tipKey(this.avatar, stored)))
     this.#storedTips = tips.slice()
   }
 
@@ -265,10 +262,9 @@ export class AvatarEntry implements StateSource {
     for (const pending of this.state.pendingRecords()) {
       now.set(pending.id, pending)
       if (before.delete(pending.id)) continue
-      const key = keys.pendingKey(this.avatar, pending)
-      put(operations, key, seal(key, rows.encodePendingRecord(pending)))
+      operations.push(putSealed(keys.pendingKey(this.avatar, pending), rows.encodePendingRecord(pending)))
     }
-    for (const place of before.values()) del(operations, keys.pendingKey(this.avatar, place))
+    for (const place of before.values()) operations.push(del(keys.pendingKey(this.avatar, place)))
     this.#storedPending = now
   }
 }

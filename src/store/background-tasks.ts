@@ -2,16 +2,16 @@
  * Background tasks of the store, in short steps so that writers can run in between. Each step is one batch: the rows are
  * consistent whenever the node stops, and the next start resumes the task.
  */
-import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
+import type { Avatar, Citation, RecordBody } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import { bytesText, fromHex } from './bytes.ts'
 import type { Counts } from './counts.ts'
-import { NO_VALUE, openRow, walk } from './database.ts'
-import { type Database, type Operation } from './level.ts'
+import { openRow, walk } from './database.ts'
+import { del, put, putSealed, type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
-import { seal, unseal } from './seal.ts'
+import { openSealed, unseal } from './seal.ts'
 
 export interface Step {
   readonly operations: Operation[]
@@ -30,10 +30,8 @@ export interface Step {
  */
 export async function syncIndexStep(db: Database, avatar: Avatar, base: number | 'all', limit: number): Promise<Step> {
   const marker = keys.taskKey('u', avatar)
-  const row = await db.get(marker)
-  const content = row && unseal(marker, row)
   // Without a readable marker the walk starts from the beginning.
-  const after: Citation = content === undefined ? { counter: 0, id: NO_ID } : rows.decodePlace(content)
+  const after = openSealed(marker, await db.get(marker), rows.decodePlace) ?? START
   const all = base === 'all' ? keys.tableRange('h', avatar) : keys.historyRange(avatar, 0, base)
   const items: Item[] = []
   let last = after
@@ -48,12 +46,11 @@ export async function syncIndexStep(db: Database, avatar: Avatar, base: number |
   }
   const isLast = read < limit
   const { operations, removed } = await listed(db, items)
-  if (isLast) operations.push({ type: 'del', key: marker })
-  else operations.push({ type: 'put', key: marker, value: seal(marker, rows.encodePlace(last)) })
+  operations.push(isLast ? del(marker) : putSealed(marker, rows.encodePlace(last)))
   return { operations, removed, isLast }
 }
 
-const NO_ID: RecordId = `0x${'00'.repeat(32)}`
+const START: Citation = { counter: 0, id: `0x${'00'.repeat(32)}` }
 
 /** The records among `items` that are in the sync index, and the operations that remove them. */
 async function listed(db: Database, items: readonly Item[]): Promise<{ operations: Operation[]; removed: Item[] }> {
@@ -63,7 +60,7 @@ async function listed(db: Database, items: readonly Item[]): Promise<{ operation
   const removed: Item[] = []
   for (const [at, item] of items.entries()) {
     if (found[at] === undefined) continue
-    operations.push({ type: 'del', key: orderKeys[at] as keys.Key })
+    operations.push(del(orderKeys[at] as keys.Key))
     removed.push(item)
   }
   return { operations, removed }
@@ -92,16 +89,14 @@ export async function pruneStep(
     if (!isTooMuch(entry.counts)) break
     const { sequence, bytes } = openRow(avatar, 'history', key, row, rows.decodeHistory)
     const { id } = keys.placeInKey(key)
-    for (const each of [key, keys.recordKey(avatar, sequence), keys.idKey(id)]) {
-      operations.push({ type: 'del', key: each })
-    }
+    operations.push(del(key), del(keys.recordKey(avatar, sequence)), del(keys.idKey(id)))
     entry.prune(bytes)
     pruned += 1
     if (pruned === limit) next = key
   }
   const isLast = from === undefined && next === undefined
   if (pruned > 0) entry.flush(operations)
-  if (isLast) operations.push({ type: 'del', key: keys.taskKey('g', avatar) })
+  if (isLast) operations.push(del(keys.taskKey('g', avatar)))
   return { operations, removed: [], isLast, next }
 }
 
@@ -113,7 +108,7 @@ export async function pruneStep(
 export async function forgetStep(db: Database, avatar: Avatar, limit: number, from?: keys.Key): Promise<Step> {
   const operations: Operation[] = []
   let next: keys.Key | undefined
-  const drop = (key: keys.Key): number => operations.push({ type: 'del', key })
+  const drop = (key: keys.Key): number => operations.push(del(key))
   const rangeOf = (letter: 'h' | 'r' | 'v' | 't' | 'k' | 'p' | 'e'): keys.KeyRange => {
     const { gte, lt } = keys.tableRange(letter, avatar)
     return { gte: from?.[0] === gte[0] && from !== undefined ? from : gte, lt }
@@ -121,14 +116,18 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
   for await (const [key, row] of walk(db, rangeOf('h'), { limit })) {
     drop((next = key))
     drop(keys.idKey(keys.placeInKey(key).id))
-    const content = unseal(key, row)
-    if (content !== undefined) drop(keys.recordKey(avatar, rows.decodeHistory(content).sequence))
+    const history = openSealed(key, row, rows.decodeHistory)
+    if (history !== undefined) drop(keys.recordKey(avatar, history.sequence))
   }
   if (operations.length > 0) return { operations, removed: [], isLast: false, next }
   const items: Item[] = []
   for await (const [key, row] of walk(db, rangeOf('r'), { limit })) {
     drop((next = key))
-    items.push(...itemOf(key, row))
+    const record = openSealed(key, row, rows.decodeRecord)
+    if (record === undefined) continue
+    // For a record without a history row.
+    const { created_at: timestamp } = JSON.parse(bytesText(record.payload)) as RecordBody
+    items.push({ timestamp, id: fromHex(record.id) })
   }
   if (operations.length > 0) {
     const { operations: orderRows, removed } = await listed(db, items)
@@ -151,23 +150,12 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
   return { operations, removed: [], isLast: true }
 }
 
-/** The sync index entry for the record in an `r` row, for records without a history row. */
-function itemOf(key: keys.Key, row: Uint8Array): Item[] {
-  const content = unseal(key, row)
-  if (content === undefined) return []
-  const { id, payload } = rows.decodeRecord(content)
-  const { created_at: timestamp } = JSON.parse(bytesText(payload)) as RecordBody
-  return [{ timestamp, id: fromHex(id) }]
-}
-
 /** Operations that make an avatar unknown in one batch. Background tasks remove its other rows. */
 export function forgetOperations(avatar: Avatar): Operation[] {
-  const task = keys.taskKey('u', avatar)
-  const all = rows.encodePlace({ counter: 0, id: `0x${'00'.repeat(32)}` })
   return [
-    { type: 'put', key: task, value: seal(task, all) },
-    { type: 'put', key: keys.taskKey('d', avatar), value: NO_VALUE },
-    { type: 'del', key: keys.summaryKey(avatar) },
-    { type: 'del', key: keys.hostedKey(avatar) },
+    putSealed(keys.taskKey('u', avatar), rows.encodePlace(START)),
+    put(keys.taskKey('d', avatar)),
+    del(keys.summaryKey(avatar)),
+    del(keys.hostedKey(avatar)),
   ]
 }

@@ -12,25 +12,31 @@ export interface Change extends FeedRow {
   readonly sequence: number
 }
 
-export interface Batch {
+/** The rows of a batch, and what they mean for the state in memory. Avatars add to it one after the other. */
+export class BatchRows {
+  readonly operations: Operation[] = []
+  readonly summaries = new Map<Avatar, AvatarSummary>()
+  /** Records that become live. */
+  readonly added: Item[] = []
+  /** Records that stop being live and whose `o` rows this batch removes. */
+  readonly removed: Item[] = []
+  /** Avatars with superseded records that a background task removes from the sync index. */
+  readonly staleInSyncIndex: Avatar[] = []
+  newAvatars = 0
+  /** Whether there is history to prune. */
+  hasGarbage = false
+  /** Whether an avatar of the batch has history. */
+  hasHistory = false
+}
+
+export interface Batch extends Readonly<BatchRows> {
+  /** The avatars that took part. */
+  readonly entries: ReadonlyMap<Avatar, AvatarEntry>
   readonly results: CommitResult[]
-  readonly operations: Operation[]
   readonly changes: Change[]
-  readonly summaries: Map<Avatar, AvatarSummary>
   readonly lastSequence: number
-  readonly newAvatars: number
   /** Counts of all avatars after the batch. */
   readonly counts: Counts
-  /** Records that become live. */
-  readonly added: readonly Item[]
-  /** Records that stop being live and whose `o` rows this batch removes. */
-  readonly removed: readonly Item[]
-  /** Avatars with superseded records that a background task removes from the sync index. */
-  readonly staleInSyncIndex: readonly Avatar[]
-  /** Whether there is history to prune. */
-  readonly hasGarbage: boolean
-  /** Whether an avatar of the batch has history. */
-  readonly hasHistory: boolean
 }
 
 export interface BatchContext {
@@ -43,20 +49,7 @@ export interface BatchContext {
   readonly quotas: Quotas
   /** Most superseded records whose `o` rows one batch removes itself. */
   readonly stepRecords: number
-  /** Returns the entry of an avatar, the same one for every call during a batch. */
   readonly entryOf: (avatar: Avatar) => Promise<AvatarEntry>
-}
-
-/** The batch while avatars add to it, one after the other. */
-export class PartialBatch {
-  readonly operations: Operation[] = []
-  readonly summaries = new Map<Avatar, AvatarSummary>()
-  readonly added: Item[] = []
-  readonly removed: Item[] = []
-  readonly staleInSyncIndex: Avatar[] = []
-  newAvatars = 0
-  hasGarbage = false
-  hasHistory = false
 }
 
 /** The bytes of a record in quotas and totals. */

@@ -9,6 +9,15 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 export const textBytes = (text: string): Uint8Array => encoder.encode(text)
 export const bytesText = (bytes: Uint8Array): string => decoder.decode(bytes)
 
+/** The result of a decoder; undefined if it throws, because the bytes are malformed. */
+export function attempt<T>(decode: () => T): T | undefined {
+  try {
+    return decode()
+  } catch {
+    return undefined
+  }
+}
+
 /** `0x` + lower-case hex of some bytes. */
 export function toHex(bytes: Uint8Array): `0x${string}` {
   return `0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')}`

@@ -7,7 +7,7 @@ import { compareCitations } from '../record/order.ts'
 import type { Avatar, RecordBody, VerifiedRecord } from '../record/types.ts'
 import { AvatarBatch } from './avatar-batch.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
-import { bytesOf, PartialBatch, type Batch, type BatchContext, type Change } from './batch.ts'
+import { bytesOf, BatchRows, type Batch, type BatchContext, type Change } from './batch.ts'
 import { NOTHING, plus, type Counts } from './counts.ts'
 import { fullFor } from './quotas.ts'
 import { pushFeed } from './record-rows.ts'
@@ -19,7 +19,7 @@ const OPERATIONS_PER_YIELD = 2_000
 /** Cost of a record in reads, besides the rows read for it (thousands for a snapshot). */
 const READS_A_RECORD = 4
 
-/** @throws CorruptRowError, CorruptLocationError */
+/** @throws CorruptRowError */
 export async function buildBatch(context: BatchContext, records: readonly VerifiedRecord[]): Promise<Batch> {
   const entries = new Map<Avatar, AvatarEntry>()
   for (const { body } of records) {
@@ -58,7 +58,7 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     if (refusal?.status === 'duplicate' && part.isSuperseded(record)) return { status: 'superseded' as const }
     return refusal ?? part.outcome(record)
   })
-  const made = new PartialBatch()
+  const made = new BatchRows()
   let unpaused = 0
   for (const part of parts.values()) {
     await part.finish(made)
@@ -67,7 +67,7 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     await yieldToEventLoop()
   }
   for (const change of changes) pushFeed(made.operations, change)
-  return { ...made, results, changes, lastSequence: sequence, counts: node() }
+  return { ...made, entries, results, changes, lastSequence: sequence, counts: node() }
 }
 
 /** Whether storing all of the records could exceed a quota. */

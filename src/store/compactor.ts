@@ -5,21 +5,21 @@
  */
 import type { Logger } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
-import type { AvatarEntry } from './avatar-entry.ts'
 import type { Batch } from './batch.ts'
 import { forgetStep, pruneStep, syncIndexStep, type Step } from './background-tasks.ts'
 import { NOTHING, plus, type Counts } from './counts.ts'
 import { countsOfAll } from './count-all.ts'
-import { walk } from './database.ts'
+import { walk, writeSoon } from './database.ts'
 import { type Database } from './level.ts'
 import * as keys from './keys.ts'
 import type { Key } from './keys.ts'
 import { isAvatarWithin, isNodeWithin } from './quotas.ts'
 import { readSummary } from './reader.ts'
 import type { Quotas } from './types.ts'
+import type { WriterState } from './writer-state.ts'
 
 export interface CompactorParts {
-  readonly db: Database
+  readonly state: WriterState
   readonly logger: Logger
   readonly archive: boolean
   readonly quotas: Quotas
@@ -27,13 +27,12 @@ export interface CompactorParts {
   readonly stepRecords: number
   /** Runs a task between commits. If a row fails its check, repairs it and runs the task again. */
   readonly exclusively: <T>(task: () => Promise<T>) => Promise<T>
-  /** Removes the entry of an avatar from the cache until `putEntry`. */
-  readonly takeEntry: (avatar: Avatar) => Promise<AvatarEntry>
-  readonly putEntry: (entry: AvatarEntry) => void
-  /** Counts of all avatars. */
-  readonly counts: () => Counts
-  /** Writes a step and the change of the totals. */
-  readonly write: (step: Step, change: Counts) => Promise<void>
+}
+
+/** The avatars with unfinished tasks. */
+export interface Tasks {
+  readonly staleInSyncIndex: Set<Avatar>
+  readonly forgetting: Set<Avatar>
 }
 
 export class Compactor {
@@ -41,7 +40,7 @@ export class Compactor {
   /** Avatars that have superseded records in the sync index. */
   readonly #staleInSyncIndex: Set<Avatar>
   readonly #forgetting: Set<Avatar>
-  #hasGarbage: boolean
+  #hasGarbage = true
   /** Where the previous step ended. */
   #cursor: { readonly avatar: Avatar; readonly next: Key } | undefined
   /** Whether no history is left to delete in favour of live records. */
@@ -50,18 +49,10 @@ export class Compactor {
   #isStopped = false
   #running: Promise<void> | undefined
 
-  /** Reads which tasks are unfinished. */
-  static async load(parts: CompactorParts): Promise<Compactor> {
-    const staleInSyncIndex = await tasksIn(parts.db, 'u')
-    const forgetting = await tasksIn(parts.db, 'd')
-    return new Compactor(parts, staleInSyncIndex, forgetting)
-  }
-
-  private constructor(parts: CompactorParts, staleInSyncIndex: Set<Avatar>, forgetting: Set<Avatar>) {
+  constructor(parts: CompactorParts, { staleInSyncIndex, forgetting }: Tasks) {
     this.#parts = parts
     this.#staleInSyncIndex = staleInSyncIndex
     this.#forgetting = forgetting
-    this.#hasGarbage = true
   }
 
   /** Whether the sync index (`o` rows) has exactly the live records. */
@@ -78,15 +69,9 @@ export class Compactor {
   }
 
   /** Adds tasks. Call this before their rows are written, so that no reader sees the rows without the task. */
-  note({
-    staleInSyncIndex = [],
-    forget = [],
-  }: {
-    readonly staleInSyncIndex?: readonly Avatar[]
-    readonly forget?: readonly Avatar[]
-  }): void {
+  note(staleInSyncIndex: readonly Avatar[], forget?: Avatar): void {
     for (const avatar of staleInSyncIndex) this.#staleInSyncIndex.add(avatar)
-    for (const avatar of forget) this.#forgetting.add(avatar)
+    if (forget !== undefined) this.#forgetting.add(forget)
   }
 
   /** Notes that all rows of an avatar were rebuilt, so its sync index is exact. */
@@ -100,15 +85,9 @@ export class Compactor {
   }
 
   /** After a commit: starts if the commit left tasks, or if live records need the space of history. */
-  follow({
-    staleInSyncIndex,
-    hasGarbage,
-    hasHistory,
-  }: Pick<Batch, 'staleInSyncIndex' | 'hasGarbage' | 'hasHistory'>): void {
-    const { archive, quotas, counts } = this.#parts
+  follow({ staleInSyncIndex, hasGarbage, hasHistory }: Batch): void {
     if (hasHistory) this.#isTrimmed = false
-    const needsRoom = archive && !this.#isTrimmed && !isNodeWithin(quotas, counts())
-    if (hasGarbage || staleInSyncIndex.length > 0 || needsRoom) this.wake()
+    if (hasGarbage || staleInSyncIndex.length > 0 || this.#needsRoom()) this.wake()
   }
 
   /** Starts a pass, or makes the running pass check for tasks again. */
@@ -153,10 +132,10 @@ export class Compactor {
 
   /** Removes some superseded records of an avatar from the sync index. Only between commits. */
   async removeFromSyncIndex(avatar: Avatar = this.#staleInSyncIndex.values().next().value as Avatar): Promise<void> {
-    const { db, stepRecords, write } = this.#parts
-    const base = this.#forgetting.has(avatar) ? 'all' : (readSummary(db, avatar)?.base?.counter ?? 0)
-    const step = await syncIndexStep(db, avatar, base, stepRecords)
-    await write(step, NOTHING)
+    const { state, stepRecords } = this.#parts
+    const base = this.#forgetting.has(avatar) ? 'all' : (readSummary(state.db, avatar)?.base?.counter ?? 0)
+    const step = await syncIndexStep(state.db, avatar, base, stepRecords)
+    await this.#write(step)
     if (step.isLast) this.#staleInSyncIndex.delete(avatar)
   }
 
@@ -167,29 +146,38 @@ export class Compactor {
   }
 
   async #forget(avatar: Avatar): Promise<void> {
-    const { db, stepRecords, write } = this.#parts
-    const step = await forgetStep(db, avatar, stepRecords, this.#nextOf(avatar))
-    await write(step, NOTHING)
+    const { state, stepRecords } = this.#parts
+    const step = await forgetStep(state.db, avatar, stepRecords, this.#nextOf(avatar))
+    await this.#write(step)
     this.#note(avatar, step)
     if (step.isLast) this.#forgetting.delete(avatar)
   }
 
   async #prune(): Promise<void> {
-    const { db, archive, quotas } = this.#parts
-    for await (const [key] of walk(db, keys.tableRange('g'), { limit: 1, keysOnly: true })) {
+    const { state, archive, quotas } = this.#parts
+    for await (const [key] of walk(state.db, keys.tableRange('g'), { limit: 1, keysOnly: true })) {
       return this.#pruneOne(keys.avatarInKey(key), (counts) => !archive || !isAvatarWithin(quotas, counts))
     }
     this.#hasGarbage = false
   }
 
   async #pruneOne(avatar: Avatar, isTooMuch: (counts: Counts) => boolean): Promise<void> {
-    const { db, stepRecords, takeEntry, putEntry, write } = this.#parts
-    const entry = await takeEntry(avatar)
+    const { state, stepRecords } = this.#parts
+    const entry = await state.entries.get(avatar)
+    // Until the step is written, the entry differs from the rows.
+    state.entries.evict(avatar)
     const before = entry.counts
-    const step = await pruneStep(db, entry, isTooMuch, stepRecords, this.#nextOf(avatar))
-    await write(step, plus(entry.counts, before, -1))
-    putEntry(entry)
+    const step = await pruneStep(state.db, entry, isTooMuch, stepRecords, this.#nextOf(avatar))
+    await this.#write(step, plus(entry.counts, before, -1))
+    state.entries.keep(entry)
     this.#note(avatar, step)
+  }
+
+  /** Writes a step and the change of the totals. */
+  async #write(step: Step, change = NOTHING): Promise<void> {
+    const { state } = this.#parts
+    const totals = { ...state.totals, ...plus(state.totals, change) }
+    await state.write(step.operations, totals, { added: [], removed: step.removed }, writeSoon)
   }
 
   #nextOf(avatar: Avatar): Key | undefined {
@@ -200,20 +188,30 @@ export class Compactor {
     this.#cursor = next === undefined ? undefined : { avatar, next }
   }
 
+  #needsRoom(): boolean {
+    const { archive, quotas, state } = this.#parts
+    return archive && !this.#isTrimmed && !isNodeWithin(quotas, state.totals)
+  }
+
   /** With `archive`: deletes history when live records need its space, in the order of avatars. */
   async #makeRoom(): Promise<boolean> {
-    const { db, archive, quotas, counts } = this.#parts
-    if (!archive || this.#isTrimmed || isNodeWithin(quotas, counts())) return false
-    for await (const step of countsOfAll(db)) {
+    if (!this.#needsRoom()) return false
+    const { state, quotas } = this.#parts
+    for await (const step of countsOfAll(state.db)) {
       for (const [avatar, own] of step) {
         if (own === undefined || own.keptRecords === own.records) continue
-        await this.#pruneOne(avatar, (now) => !isNodeWithin(quotas, plus(counts(), plus(now, own, -1))))
+        await this.#pruneOne(avatar, (now) => !isNodeWithin(quotas, plus(state.totals, plus(now, own, -1))))
         return true
       }
     }
     this.#isTrimmed = true
     return false
   }
+}
+
+/** Reads which tasks are unfinished. */
+export async function readTasks(db: Database): Promise<Tasks> {
+  return { staleInSyncIndex: await tasksIn(db, 'u'), forgetting: await tasksIn(db, 'd') }
 }
 
 async function tasksIn(db: Database, task: 'u' | 'd'): Promise<Set<Avatar>> {

@@ -5,11 +5,10 @@ import type { Content, NamespaceChange, NamespaceMarks, NamespaceName } from '..
 import type { Stamp } from '../state/order.ts'
 import { decodeMember, encodeMember } from './cell-codec.ts'
 import { cellWeight, textWeight } from './cell-weight.ts'
-import { NO_VALUE, openRow, readRow, walk } from './database.ts'
+import { openRow, readRow, walk } from './database.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
-import type { Database, Operation } from './level.ts'
-import { del, put } from './operations.ts'
+import { del, put, putSealed, type Database, type Operation } from './level.ts'
 import { mustBeUnclaimed } from './reader.ts'
 import * as rows from './rows.ts'
 import { seal, sealOf } from './seal.ts'
@@ -109,7 +108,7 @@ export class ContentRows {
         deleted += 1
       }
       if (stored !== undefined && stored.place !== written?.place) {
-        del(operations, keys.memberKey(this.#avatar, namespace, member, stored.place === 'deleted'))
+        operations.push(del(keys.memberKey(this.#avatar, namespace, member, stored.place === 'deleted')))
       }
     }
     const key = keys.namespaceKey(this.#avatar, namespace)
@@ -117,17 +116,16 @@ export class ContentRows {
       this.#namespaceRows.delete(name)
       if (before === undefined) return
       this.namespaces -= 1
-      del(operations, key)
-      del(operations, keys.identityKey(namespace, this.#avatar))
+      operations.push(del(key), del(keys.identityKey(namespace, this.#avatar)))
       return
     }
     const { lastPatch, inBase } = namespace
     const row: rows.NamespaceRow = { lastPatch, inBase, live, deleted, check: check >>> 0 }
     this.#namespaceRows.set(name, row)
-    put(operations, key, seal(key, rows.encodeNamespace(row)))
+    operations.push(putSealed(key, rows.encodeNamespace(row)))
     if (before !== undefined) return
     this.namespaces += 1
-    put(operations, keys.identityKey(namespace, this.#avatar), NO_VALUE)
+    operations.push(put(keys.identityKey(namespace, this.#avatar)))
   }
 
   #writeMember(
@@ -140,7 +138,7 @@ export class ContentRows {
     const { row, hasValue } = encodeMember(member, cell)
     const key = keys.memberKey(this.#avatar, namespace, member, !hasValue)
     const sealed = seal(key, row)
-    put(operations, key, sealed)
+    operations.push(put(key, sealed))
     const written: MemberRow = {
       place: hasValue ? 'live' : 'deleted',
       check: sealOf(sealed),

@@ -4,7 +4,7 @@ import { walk } from './database.ts'
 import * as keys from './keys.ts'
 import type { Database } from './level.ts'
 import { decodeSummary } from './rows.ts'
-import { unseal } from './seal.ts'
+import { openSealed } from './seal.ts'
 
 /** Avatars whose summaries are read at once. */
 const STEP_AVATARS = 256
@@ -25,15 +25,7 @@ export async function* countsOfAll(db: Database): AsyncGenerator<readonly (reado
 
 async function countsOf(db: Database, avatars: readonly Avatar[]): Promise<[Avatar, Counts | undefined][]> {
   const found = await db.getMany(avatars.map(keys.summaryKey))
-  return avatars.map((avatar, at) => {
-    const row = found[at]
-    const content = row && unseal(keys.summaryKey(avatar), row)
-    try {
-      return [avatar, content && decodeSummary(content)]
-    } catch {
-      return [avatar, undefined]
-    }
-  })
+  return avatars.map((avatar, at) => [avatar, openSealed(keys.summaryKey(avatar), found[at], decodeSummary)])
 }
 
 /** Sums up the counts of all avatars. */

@@ -51,12 +51,10 @@ async function writing(db: Database, write: () => Promise<void>): Promise<void> 
   try {
     await write()
   } catch (error) {
-    setWriteFailed(db, true)
+    setWriteFailed(db)
     throw writeFailed(error)
   }
 }
-
-export const NO_VALUE = new Uint8Array(0)
 
 /** The database as of one moment, for reads that must be consistent with each other. */
 export type ReadSnapshot = ReturnType<Database['snapshot']>

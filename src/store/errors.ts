@@ -18,30 +18,22 @@ export class StoreError extends CodedError<StoreErrorCode> {
   override readonly name = 'StoreError'
 }
 
-/** A location row fails its check. The avatar of its record is unknown. */
-export class CorruptLocationError extends Error {
-  override readonly name = 'CorruptLocationError'
-  readonly id: RecordId
+/** The avatar being read; or, for a location row, the record, because its avatar is unknown. */
+type RowOwner = { readonly avatar: Avatar } | { readonly record: RecordId }
 
-  constructor(id: RecordId) {
-    super(`The stored location row of record ${id} fails its check.`)
-    this.id = id
-  }
-}
-
-/** A row of one avatar fails its check. It is never served; the store rebuilds the avatar from its records. */
+/** A row fails its check. It is never served; the store rebuilds the avatar from its records. */
 export class CorruptRowError extends Error {
   override readonly name = 'CorruptRowError'
-  readonly avatar: Avatar
+  readonly owner: RowOwner
   /** The kind of row. */
   readonly row: string
   /** A namespace that the avatar claims but does not have: its row is lost, or the claim is stale. */
   readonly claim: NamespaceName | undefined
 
-  /** @param avatar the avatar being read */
-  constructor(avatar: Avatar, row: string, detail: string, claim?: NamespaceName) {
-    super(`A stored ${row} row of ${avatar} fails its check: ${detail}.`)
-    this.avatar = avatar
+  constructor(owner: Avatar | RowOwner, row: string, detail: string, claim?: NamespaceName) {
+    const known = typeof owner === 'string' ? { avatar: owner } : owner
+    super(`A stored ${row} row of ${'avatar' in known ? known.avatar : known.record} fails its check: ${detail}.`)
+    this.owner = known
     this.row = row
     this.claim = claim
   }

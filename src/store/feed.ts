@@ -5,7 +5,7 @@ import { type Database } from './level.ts'
 import * as keys from './keys.ts'
 import { readSummary } from './reader.ts'
 import * as rows from './rows.ts'
-import { unseal } from './seal.ts'
+import { openSealed } from './seal.ts'
 import type { Change } from './batch.ts'
 import type { AvatarSummary, ChangeEvent } from './types.ts'
 
@@ -72,8 +72,8 @@ export async function readAvatarFeed(
 
 /** Skips a damaged entry: it cannot be rebuilt, and readers of the feed get the avatar's next entry. */
 function decodeEntry(key: keys.Key, row: Uint8Array): Change[] {
-  const content = unseal(key, row)
-  return content === undefined ? [] : [{ ...rows.decodeFeed(content), sequence: keys.sequenceInKey(key) }]
+  const entry = openSealed(key, row, rows.decodeFeed)
+  return entry === undefined ? [] : [{ ...entry, sequence: keys.sequenceInKey(key) }]
 }
 
 /** Returns a function that reads the summary of each avatar once. */

@@ -17,7 +17,15 @@ import { StoreError } from './errors.ts'
 import * as feed from './feed.ts'
 import type { Listeners } from './listeners.ts'
 import { readSummary } from './reader.ts'
-import { assertRoom, isDamaged, hasFailedWrite, noteDamage, setDamaged, setWriteFailed } from './write-guard.ts'
+import {
+  assertRoom,
+  guardWrites,
+  hasFailedWrite,
+  isDamaged,
+  noteDamage,
+  setDamaged,
+  setWriteFailed,
+} from './write-guard.ts'
 import type { AvatarSummary } from './types.ts'
 import type { StoreWriter } from './writer.ts'
 
@@ -58,6 +66,8 @@ const WRITE_FAILED_TEXT =
   'A write to the disk failed. The node has opened its data again and accepts writes. Check the disk if this happens again.'
 const DAMAGED_TEXT =
   'The database reported damage. The node has checked its files and opened its data again. Check the disk if this happens again.'
+const REOPENED_TEXT =
+  'The node opened its data again after a failed write, so this read cannot continue. Start it again.'
 
 export class StoreHandle {
   readonly #parts: HandleParts
@@ -152,7 +162,7 @@ export class StoreHandle {
   /** Runs a read and keeps the database open meanwhile. */
   async #enter<T>(read: () => Promise<T>, generation?: number): Promise<T> {
     while (this.#reopening !== undefined) await this.#reopening.catch(() => undefined)
-    if (generation !== undefined && generation !== this.#generation) throw reopened()
+    if (generation !== undefined && generation !== this.#generation) throw new StoreError('reopened', REOPENED_TEXT)
     // A failed reopening leaves the database closed.
     if ((this.#parts.db.status !== 'open' || isDamaged(this.#parts.db)) && !this.#isClosed) await this.#ready()
     this.#reading += 1
@@ -194,12 +204,12 @@ export class StoreHandle {
     await this.#loaded.writer.retire()
     if (wasDamaged && !(await check())) this.#cleanCheckAtMs = environment.clock.now()
     await open()
-    setWriteFailed(db, false)
+    guardWrites(db)
     try {
       this.#loaded = await load()
       await this.#announceUntold(this.#untold)
     } catch (error) {
-      setWriteFailed(db, true)
+      setWriteFailed(db)
       throw error
     }
     this.#untold = undefined
@@ -230,11 +240,4 @@ export class StoreHandle {
       from = events.at(-1)?.sequence ?? writer.totals.lastSequence
     }
   }
-}
-
-function reopened(): StoreError {
-  return new StoreError(
-    'reopened',
-    'The node opened its data again after a failed write, so this read cannot continue. Start it again.',
-  )
 }

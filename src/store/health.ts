@@ -98,23 +98,9 @@ export class StoreHealth {
     this.isMarked = mark !== undefined
   }
 
-  get damage(): StoreDamage | undefined {
-    return this.#mark.damage
-  }
-
-  /** Whether all derived rows must be rebuilt from the records before the store is used. */
-  get mustRebuild(): boolean {
-    return this.#mark.isRepairing
-  }
-
-  /** The network of the store; undefined if the mark does not have it. */
-  get network(): string | undefined {
-    return this.#mark.network
-  }
-
-  /** A sequence that was on disk when the mark was written. */
-  get lastSequence(): number {
-    return this.#mark.lastSequence
+  /** `isRepairing`: all derived rows must be rebuilt from the records before the store is used. */
+  get mark(): StoreMark {
+    return this.#mark
   }
 
   /** Checks all files again. The database must be closed. @returns whether there was damage */

@@ -3,15 +3,15 @@
  * rule of protocol.md that a superseded record never counts as held.
  */
 import type { Avatar } from '../record/types.ts'
-import { ByteWriter } from './bytes.ts'
+import { attempt } from './bytes.ts'
 import { AvatarEntry } from './avatar-entry.ts'
 import { walk, writeDurably, writeSoon } from './database.ts'
 import { CorruptRowError } from './errors.ts'
 import { readSummary } from './reader.ts'
-import { type Database, type Operation } from './level.ts'
+import { putSealed, type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
-import { seal, startRow, unseal } from './seal.ts'
+import { openSealed, startRow } from './seal.ts'
 
 /** Summaries per batch. */
 const STEP_SUMMARIES = 256
@@ -25,13 +25,15 @@ export async function countHistory(db: Database): Promise<void> {
   for await (const [hosted] of walk(db, keys.tableRange('a'), { keysOnly: true })) {
     const avatar = keys.avatarInKey(hosted)
     const key = keys.summaryKey(avatar)
-    const row = await db.get(key)
-    const content = row && unseal(key, row)
-    if (content === undefined || isCounted(content)) continue
+    const content = openSealed(key, await db.get(key), (bytes) => bytes)
+    if (content === undefined || attempt(() => rows.decodeSummary(content)) !== undefined) continue
     const { records, bytes } = await keptBy(db, avatar)
-    const counted = new ByteWriter().bytes(content).varint(records).varint(bytes).finish()
-    const value = seal(key, startRow(counted.length).bytes(counted).finish())
-    if (operations.push({ type: 'put', key, value }) < STEP_SUMMARIES) continue
+    const counted = startRow(content.length + 16)
+      .bytes(content)
+      .varint(records)
+      .varint(bytes)
+      .finish()
+    if (operations.push(putSealed(key, counted)) < STEP_SUMMARIES) continue
     await writeDurably(db, operations)
     operations = []
   }
@@ -58,21 +60,11 @@ export async function recountMissing(db: Database): Promise<void> {
   }
 }
 
-function isCounted(content: Uint8Array): boolean {
-  try {
-    rows.decodeSummary(content)
-    return true
-  } catch {
-    return false
-  }
-}
-
 async function keptBy(db: Database, avatar: Avatar): Promise<{ records: number; bytes: number }> {
   let [records, bytes] = [0, 0]
   for await (const [key, row] of walk(db, keys.tableRange('h', avatar))) {
-    const content = unseal(key, row)
     records += 1
-    if (content !== undefined) bytes += rows.decodeHistory(content).bytes
+    bytes += openSealed(key, row, rows.decodeHistory)?.bytes ?? 0
   }
   return { records, bytes }
 }

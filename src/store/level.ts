@@ -1,5 +1,6 @@
 import type { AbstractLevel } from 'abstract-level'
 import type { Key } from './keys.ts'
+import { seal } from './seal.ts'
 
 /** LevelDB, or another `abstract-level` database with synchronous reads. Keys and values are bytes. */
 export type Database = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
@@ -7,3 +8,19 @@ export type Database = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, U
 export type Operation =
   | { readonly type: 'put'; readonly key: Key; readonly value: Uint8Array }
   | { readonly type: 'del'; readonly key: Key }
+
+const NO_VALUE = new Uint8Array(0)
+
+/** Stores a row without a checksum. Default: a row whose key says everything. */
+export function put(key: Key, value: Uint8Array = NO_VALUE): Operation {
+  return { type: 'put', key, value }
+}
+
+/** Stores a row begun with `startRow`, and fills in its checksum. */
+export function putSealed(key: Key, row: Uint8Array): Operation {
+  return { type: 'put', key, value: seal(key, row) }
+}
+
+export function del(key: Key): Operation {
+  return { type: 'del', key }
+}

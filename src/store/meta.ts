@@ -3,12 +3,13 @@ import type { Randomness } from '../platform/environment.ts'
 import { ByteReader, bytesText, textBytes, toHex } from './bytes.ts'
 import { NOTHING, type Counts } from './counts.ts'
 import { countAll, countsOfAll } from './count-all.ts'
-import { NO_VALUE, walk, walkKeys, writeDurably } from './database.ts'
-import { type Database, type Operation } from './level.ts'
+import { walk, walkKeys, writeDurably } from './database.ts'
+import { del, put, putSealed, type Database, type Operation } from './level.ts'
 import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
 import { countHistory, recountMissing } from './layout.ts'
-import { seal, startRow, unseal } from './seal.ts'
+import type { StoreMark } from './mark.ts'
+import { openSealed, startRow } from './seal.ts'
 
 /**
  * The layout of `keys.ts` and `rows.ts`. Layout 1 did not count history, and kept all of it. Layout 2 computed `missing` by an
@@ -31,11 +32,17 @@ export interface Meta extends Totals {
 }
 
 export function totalsOperation(totals: Totals): Operation {
-  const key = keys.metaKey('totals')
   const { lastSequence, avatars, records, bytes, keptRecords, keptBytes } = totals
   const content = startRow(48)
   for (const each of [lastSequence, avatars, records, bytes, keptRecords, keptBytes]) content.u64(each)
-  return { type: 'put', key, value: seal(key, content.finish()) }
+  return putSealed(keys.metaKey('totals'), content.finish())
+}
+
+function decodeTotals(content: Uint8Array): Totals {
+  const reader = new ByteReader(content)
+  const [lastSequence, avatars] = [reader.u64(), reader.u64()]
+  const [records, bytes, keptRecords, keptBytes] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()]
+  return { lastSequence, avatars, records, bytes, keptRecords, keptBytes }
 }
 
 export interface MetaOptions {
@@ -61,20 +68,17 @@ export async function readMeta(
     if (isKnown || !(await isEmpty(db))) throw damaged('layout')
     return begin(db, network, wanted ?? false, newEpoch(random))
   }
-  if (!/^[1-9][0-9]{0,8}$/.test(Buffer.from(schema).toString('latin1'))) throw damaged('layout')
-  const layout = Number(bytesText(schema))
-  if (layout > SCHEMA) {
-    throw schemaNewer(bytesText(schema))
-  }
+  const text = Buffer.from(schema).toString('latin1')
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw damaged('layout')
+  const layout = Number(text)
+  mustBeReadable(text)
   const storedNetwork = await readText(db, 'network')
   const epoch = await readText(db, 'epoch')
-  if (storedNetwork !== network) {
-    throw wrongNetwork(storedNetwork, network)
-  }
+  mustBeOf(network, storedNetwork)
   if (layout < SCHEMA) {
     if (layout < 2) await countHistory(db)
     await recountMissing(db)
-    const recounted: Operation[] = layout < 2 ? [{ type: 'del', key: keys.metaKey('totals') }] : []
+    const recounted = layout < 2 ? [del(keys.metaKey('totals'))] : []
     await writeDurably(db, [schemaOperation(), ...recounted])
   }
   const archive = await followArchive(db, wanted)
@@ -85,28 +89,21 @@ export async function readMeta(
  * Rewrites the metadata of a store in which any row may be lost or out of date. The store gets a new epoch, because a sequence
  * of the old one may now belong to another record. The totals must be counted afterwards.
  *
- * @param known.network the network of the store, if known from elsewhere
- * @param known.lastSequence sequences up to this one are not assigned again
+ * @param mark sequences up to its `lastSequence` are not assigned again
  * @throws StoreError `wrong_network`, `schema_newer`
  */
 export async function repairMeta(
   db: Database,
   network: string,
-  known: { readonly network: string | undefined; readonly lastSequence: number },
+  mark: Pick<StoreMark, 'network' | 'lastSequence'>,
   { random }: { readonly random: Randomness },
 ): Promise<void> {
-  const stored = (await readText(db, 'network').catch(() => undefined)) ?? known.network ?? network
-  if (stored !== network) throw wrongNetwork(stored, network)
+  mustBeOf(network, (await readText(db, 'network').catch(() => undefined)) ?? mark.network ?? network)
   const schema = await db.get(keys.metaKey('schema'))
-  if (schema !== undefined && Number(Buffer.from(schema).toString('latin1')) > SCHEMA)
-    throw schemaNewer(Buffer.from(schema).toString('latin1'))
-  const lastSequence = Math.max(known.lastSequence, await greatestSequence(db))
-  await writeDurably(db, [
-    schemaOperation(),
-    putText('network', network),
-    putText('epoch', newEpoch(random)),
-    totalsOperation({ ...NOTHING, avatars: 0, lastSequence }),
-  ])
+  if (schema !== undefined) mustBeReadable(Buffer.from(schema).toString('latin1'))
+  const lastSequence = Math.max(mark.lastSequence, await greatestSequence(db))
+  const totals = totalsOperation({ ...NOTHING, avatars: 0, lastSequence })
+  await writeDurably(db, [schemaOperation(), putText('network', network), putText('epoch', newEpoch(random)), totals])
 }
 
 /** Applies a change of `archive`: adds a task to prune each avatar with history if history is no longer kept. */
@@ -119,7 +116,7 @@ async function followArchive(db: Database, wanted: boolean | undefined): Promise
     for await (const step of countsOfAll(db)) {
       const operations = step
         .filter(([, counts]) => counts === undefined || counts.keptRecords > counts.records)
-        .map(([avatar]): Operation => ({ type: 'put', key: keys.taskKey('g', avatar), value: NO_VALUE }))
+        .map(([avatar]) => put(keys.taskKey('g', avatar)))
       await writeDurably(db, operations)
     }
   }
@@ -140,20 +137,18 @@ async function begin(db: Database, network: string, archive: boolean, epoch: str
 }
 
 function schemaOperation(): Operation {
-  return { type: 'put', key: keys.metaKey('schema'), value: textBytes(String(SCHEMA)) }
+  return put(keys.metaKey('schema'), textBytes(String(SCHEMA)))
 }
 
 function putText(name: TextName, text: string): Operation {
-  const key = keys.metaKey(name)
-  return { type: 'put', key, value: seal(key, startRow(32).bytes(textBytes(text)).finish()) }
+  return putSealed(keys.metaKey(name), startRow(32).bytes(textBytes(text)).finish())
 }
 
 async function readText(db: Database, name: TextName): Promise<string> {
   const key = keys.metaKey(name)
-  const row = await db.get(key)
-  const content = row && unseal(key, row)
-  if (content === undefined) throw damaged(name)
-  return bytesText(content)
+  const text = openSealed(key, await db.get(key), bytesText)
+  if (text === undefined) throw damaged(name)
+  return text
 }
 
 function damaged(what: string): StoreError {
@@ -165,16 +160,20 @@ function damaged(what: string): StoreError {
   )
 }
 
-function schemaNewer(layout: string): StoreError {
-  return new StoreError(
+/** @throws StoreError `schema_newer` */
+function mustBeReadable(layout: string): void {
+  if (!(Number(layout) > SCHEMA)) return
+  throw new StoreError(
     'schema_newer',
     `This data was written by a newer avatar-kv (layout ${layout}; this version knows ${SCHEMA}). ` +
       'Upgrade avatar-kv, or choose another directory with --data-dir.',
   )
 }
 
-function wrongNetwork(stored: string, wanted: string): StoreError {
-  return new StoreError(
+/** @throws StoreError `wrong_network` */
+function mustBeOf(wanted: string, stored: string): void {
+  if (stored === wanted) return
+  throw new StoreError(
     'wrong_network',
     `This data belongs to the network "${stored}", not to "${wanted}". ` +
       'Start with that --network, or choose another directory with --data-dir.',
@@ -192,14 +191,8 @@ async function isEmpty(db: Database): Promise<boolean> {
 /** Reads the totals. If their row fails its check, counts and stores them again. */
 async function readTotals(db: Database): Promise<Totals> {
   const key = keys.metaKey('totals')
-  const row = await db.get(key)
-  const content = row && unseal(key, row)
-  if (content !== undefined) {
-    const reader = new ByteReader(content)
-    const [lastSequence, avatars] = [reader.u64(), reader.u64()]
-    const [records, bytes, keptRecords, keptBytes] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()]
-    return { lastSequence, avatars, records, bytes, keptRecords, keptBytes }
-  }
+  const stored = openSealed(key, await db.get(key), decodeTotals)
+  if (stored !== undefined) return stored
   const totals = { lastSequence: await greatestSequence(db), ...(await countAll(db)) }
   await writeDurably(db, [totalsOperation(totals)])
   return totals

@@ -4,7 +4,7 @@ import type { NamespaceName } from '../state/content.ts'
 import { bytesText } from './bytes.ts'
 import { openRow, readRow, walk, type ReadSnapshot } from './database.ts'
 import { type Database } from './level.ts'
-import { CorruptRowError, CorruptLocationError } from './errors.ts'
+import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
 import { unseal } from './seal.ts'
@@ -39,7 +39,7 @@ const IDS_A_STEP = 1_000
 /**
  * Reads the location of a record; undefined if the record is not stored.
  *
- * @throws CorruptLocationError
+ * @throws CorruptRowError
  */
 export function readLocation(db: Database, id: RecordId, readSnapshot?: ReadSnapshot): RecordLocation | undefined {
   const key = keys.idKey(id)
@@ -50,7 +50,7 @@ export function readLocation(db: Database, id: RecordId, readSnapshot?: ReadSnap
 /**
  * Reads the locations of the stored records among `ids`, off the main thread.
  *
- * @throws CorruptLocationError
+ * @throws CorruptRowError
  */
 export async function readLocations(
   db: Database,
@@ -71,7 +71,7 @@ export async function readLocations(
 
 function openLocation(id: RecordId, row: Uint8Array): RecordLocation {
   const content = unseal(keys.idKey(id), row)
-  if (content === undefined) throw new CorruptLocationError(id)
+  if (content === undefined) throw new CorruptRowError({ record: id }, 'location', 'the checksum does not match')
   return { ...rows.decodeLocation(content), id }
 }
 
@@ -185,7 +185,7 @@ async function readAt<T>(
 /**
  * Reads one record by its id; undefined if it is not stored.
  *
- * @throws CorruptLocationError, CorruptRowError
+ * @throws CorruptRowError
  */
 export function readRecord(db: Database, id: RecordId): Promise<StoredRecord | undefined> {
   return withReadSnapshot(db, async (readSnapshot) => {

@@ -5,12 +5,13 @@
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import { AvatarEntry } from './avatar-entry.ts'
+import { bytesOf } from './batch.ts'
 import { pushIndexes } from './record-rows.ts'
 import { clearSoon, walk } from './database.ts'
-import { type Database, type Operation } from './level.ts'
+import { del, put, type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
-import { unseal } from './seal.ts'
+import { openSealed } from './seal.ts'
 
 export interface Rebuilt {
   readonly operations: Operation[]
@@ -43,28 +44,27 @@ export async function rebuildAvatar(
 ): Promise<Rebuilt> {
   const operations: Operation[] = []
   await dropDerived(db, avatar, operations)
-  if (claim !== undefined) operations.push({ type: 'del', key: keys.identityKey(claim, avatar) })
+  if (claim !== undefined) operations.push(del(keys.identityKey(claim, avatar)))
   const entry = AvatarEntry.empty(db, avatar)
   const kept: { record: VerifiedRecord; sequence: number; bytes: number }[] = []
   let quarantined = 0
   for await (const [key, row] of walk(db, keys.tableRange('r', avatar))) {
-    const record = reverify(key, row, avatar, verify)
-    if (record === undefined || entry.held(record.id) !== undefined) {
+    const record = openSealed(key, row, (content) => verify(rows.decodeRecord(content)))
+    if (record?.body.avatar !== avatar || entry.held(record.id) !== undefined) {
       quarantined += 1
-      operations.push({ type: 'del', key }, { type: 'put', key: keys.quarantineKey(nowMs, key), value: row })
+      operations.push(del(key), put(keys.quarantineKey(nowMs, key), row))
       continue
     }
     entry.hold(record.id, record.body)
     if (entry.state.judge(record.body) !== 'superseded') entry.state.add(record)
-    const bytes = record.payload.length + record.signature.length
-    kept.push({ record, sequence: keys.sequenceInKey(key), bytes })
+    kept.push({ record, sequence: keys.sequenceInKey(key), bytes: bytesOf(record) })
   }
   if (kept.length === 0) return { operations, records: 0, quarantined, hasHistory: false }
   const base = entry.state.base?.counter ?? 0
   for (const { record, sequence, bytes } of kept) {
     const isLive = record.body.counter >= base
     pushIndexes(operations, record, sequence, bytes, isLive)
-    if (!isLive) operations.push({ type: 'del', key: keys.orderKey(record.body.created_at, record.id) })
+    if (!isLive) operations.push(del(keys.orderKey(record.body.created_at, record.id)))
     entry.keep(record.id, bytes, isLive)
   }
   entry.flush(operations)
@@ -72,32 +72,16 @@ export async function rebuildAvatar(
   return { operations, records: keptRecords, quarantined, hasHistory: keptRecords > records }
 }
 
-function reverify(
-  key: keys.Key,
-  row: Uint8Array,
-  avatar: Avatar,
-  verify: (record: SignedRecord) => VerifiedRecord,
-): VerifiedRecord | undefined {
-  const content = unseal(key, row)
-  if (content === undefined) return undefined
-  try {
-    const record = verify(rows.decodeRecord(content))
-    return record.body.avatar === avatar ? record : undefined
-  } catch {
-    return undefined
-  }
-}
-
 /** Adds the deletion of every derived row of an avatar to `operations`, without relying on the rows' contents. */
 async function dropDerived(db: Database, avatar: Avatar, operations: Operation[]): Promise<void> {
-  const drop = (key: keys.Key): number => operations.push({ type: 'del', key })
+  const drop = (key: keys.Key): number => operations.push(del(key))
   drop(keys.hostedKey(avatar))
   for await (const [key, row] of walk(db, keys.tableRange('h', avatar))) {
     drop(key)
     const { id } = keys.placeInKey(key)
     drop(keys.idKey(id))
-    const content = unseal(key, row)
-    if (content !== undefined) drop(keys.orderKey(rows.decodeHistory(content).createdAt, id))
+    const history = openSealed(key, row, rows.decodeHistory)
+    if (history !== undefined) drop(keys.orderKey(history.createdAt, id))
   }
   for (const letter of ['v', 't', 'k', 'p'] as const) {
     for await (const [key] of walk(db, keys.tableRange(letter, avatar))) {

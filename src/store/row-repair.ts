@@ -1,38 +1,23 @@
 /** Repairs rows that fail their check by rebuilding an avatar's derived rows from its records. */
-import type { Environment } from '../platform/environment.ts'
-import type { Logger, Metrics } from '../observe/types.ts'
-import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, RecordId } from '../record/types.ts'
 import { verifyRecord } from '../record/verify.ts'
 import type { NamespaceName } from '../state/content.ts'
-import { countAll } from './count-all.ts'
-import type { Counts } from './counts.ts'
-import { NO_VALUE, walk, writeDurably } from './database.ts'
-import { CorruptRowError, CorruptLocationError } from './errors.ts'
-import * as keys from './keys.ts'
-import type { Database, Operation } from './level.ts'
-import { rebuildAvatar } from './rebuild.ts'
 import type { Compactor } from './compactor.ts'
+import { countAll } from './count-all.ts'
+import { walk, writeDurably } from './database.ts'
+import type { CorruptRowError } from './errors.ts'
+import * as keys from './keys.ts'
+import { del, put } from './level.ts'
+import { totalsOperation } from './meta.ts'
+import { rebuildAvatar } from './rebuild.ts'
 import type { Rebuilt } from './types.ts'
+import type { WriterComponents, WriterState } from './writer-state.ts'
 
-export type Corruption = CorruptRowError | CorruptLocationError
-
-export function isCorruption(error: unknown): error is Corruption {
-  return error instanceof CorruptRowError || error instanceof CorruptLocationError
-}
-
-interface RowRepairParts {
-  readonly db: Database
-  readonly environment: Pick<Environment, 'clock'>
-  readonly logger: Logger
-  readonly metrics: Pick<Metrics, 'corruption'>
-  readonly engine: SignatureEngine
+interface RowRepairParts extends WriterComponents {
   readonly network: string
   readonly archive: boolean
+  readonly state: WriterState
   readonly compactor: Compactor
-  readonly evict: (avatar: Avatar) => void
-  readonly recounted: (counts: Counts & { readonly avatars: number }) => Promise<void>
-  readonly reindex: () => Promise<void>
 }
 
 /** Its methods must not run at the same time as another write. */
@@ -60,20 +45,18 @@ export class RowRepair {
     return { records, quarantined }
   }
 
-  async repairRow(error: Corruption): Promise<void> {
+  async repairRow(error: CorruptRowError): Promise<void> {
     const { logger, metrics } = this.#parts
-    const row = error instanceof CorruptRowError ? error.row : 'location'
+    const { owner, row, claim } = error
     metrics.corruption(row)
-    const avatar = error instanceof CorruptRowError ? error.avatar : await this.#ownerOf(error.id)
+    const avatar = 'avatar' in owner ? owner.avatar : await this.#ownerOf(owner.record)
     if (avatar === undefined) {
-      logger.warn(
-        { row, err: error },
-        'a stored location row failed its check and was deleted: no avatar has its record',
-      )
+      const facts = { row, err: error }
+      logger.warn(facts, 'a stored location row failed its check and was deleted: no avatar has its record')
       return
     }
-    const claim = error instanceof CorruptRowError ? error.claim : undefined
-    const { records, quarantined } = await this.#rebuildOne(avatar, claim)
+    const { records, quarantined } = await this.#remake(avatar, claim)
+    await this.#recountAll()
     logger.warn(
       { avatar, row, records, quarantined, err: error },
       'a stored row failed its check; the node rebuilt the avatar from its records',
@@ -82,10 +65,10 @@ export class RowRepair {
 
   /** Searches all histories for a record whose location row is damaged; deletes the row if no history has the record. */
   async #ownerOf(id: RecordId): Promise<Avatar | undefined> {
-    for await (const [key] of walk(this.#parts.db, keys.tableRange('h'))) {
+    for await (const [key] of walk(this.#parts.state.db, keys.tableRange('h'))) {
       if (keys.placeInKey(key).id === id) return keys.avatarInKey(key)
     }
-    await writeDurably(this.#parts.db, [{ type: 'del', key: keys.idKey(id) }])
+    await writeDurably(this.#parts.state.db, [del(keys.idKey(id))])
     return undefined
   }
 
@@ -94,44 +77,40 @@ export class RowRepair {
     const avatars: Avatar[] = []
     for (let range = keys.tableRange('r'); ;) {
       let found: Avatar | undefined
-      for await (const [key] of walk(this.#parts.db, range, { limit: 1 })) found = keys.avatarInKey(key)
+      for await (const [key] of walk(this.#parts.state.db, range, { limit: 1 })) found = keys.avatarInKey(key)
       if (found === undefined) return avatars
       avatars.push(found)
       range = { gte: keys.tableRange('r', found).lt, lt: range.lt }
     }
   }
 
-  async #rebuildOne(avatar: Avatar, claim?: NamespaceName): Promise<Rebuilt> {
-    const rebuilt = await this.#remake(avatar, claim)
-    await this.#recountAll()
-    return rebuilt
-  }
-
   /** Rebuilds the rows of an avatar. The totals and the sync index must be computed again afterwards. */
   async #remake(avatar: Avatar, claim?: NamespaceName): Promise<Rebuilt> {
-    if (this.#parts.compactor.isForgetting(avatar)) return { records: 0, quarantined: 0 }
-    const { engine, environment, network } = this.#parts
-    this.#parts.evict(avatar)
-    const rebuilt = await rebuildAvatar(this.#parts.db, avatar, {
+    const { engine, environment, network, archive, state, compactor } = this.#parts
+    if (compactor.isForgetting(avatar)) return { records: 0, quarantined: 0 }
+    state.entries.evict(avatar)
+    const rebuilt = await rebuildAvatar(state.db, avatar, {
       verify: (record) => verifyRecord(engine, network, record, { recoveryByte: false }),
       nowMs: environment.clock.now(),
       claim,
     })
-    const operations: Operation[] = [...rebuilt.operations, { type: 'del', key: keys.taskKey('u', avatar) }]
-    const hasGarbage = rebuilt.hasHistory && !this.#parts.archive
-    if (hasGarbage) operations.push({ type: 'put', key: keys.taskKey('g', avatar), value: NO_VALUE })
+    const hasGarbage = rebuilt.hasHistory && !archive
+    const task = hasGarbage ? [put(keys.taskKey('g', avatar))] : []
     // No stored totals until they are counted again: if the process stops before, the next opening counts them.
-    await writeDurably(this.#parts.db, [...operations, { type: 'del', key: keys.metaKey('totals') }])
-    this.#parts.compactor.rebuilt(avatar)
-    if (hasGarbage) this.#parts.compactor.wake()
+    const gone = [del(keys.taskKey('u', avatar)), del(keys.metaKey('totals'))]
+    await writeDurably(state.db, [...rebuilt.operations, ...task, ...gone])
+    compactor.rebuilt(avatar)
+    if (hasGarbage) compactor.wake()
     return rebuilt
   }
 
   async #recountAll(): Promise<void> {
+    const { state } = this.#parts
     try {
-      await this.#parts.recounted(await countAll(this.#parts.db))
+      state.totals = { lastSequence: state.totals.lastSequence, ...(await countAll(state.db)) }
+      await writeDurably(state.db, [totalsOperation(state.totals)])
     } finally {
-      await this.#parts.reindex()
+      await state.order.load()
     }
   }
 }

@@ -14,7 +14,7 @@ import { readLog } from './leveldb/log-format.ts'
 import { checkTable, rowsOf } from './leveldb/table-format.ts'
 import { decodeBatch } from './leveldb/write-batch.ts'
 import * as rows from './rows.ts'
-import { unseal } from './seal.ts'
+import { openSealed } from './seal.ts'
 
 /** The records of one file. */
 export interface SalvagedFile {
@@ -32,6 +32,7 @@ export interface SalvagedFile {
 type Row = readonly [key: Uint8Array, value: Uint8Array]
 
 const RECORD = 'r'.charCodeAt(0)
+const NETWORK = keys.metaKey('network')
 
 /** The data files of a store, then the originals of repaired files. */
 export async function filesToSalvage(location: string): Promise<string[]> {
@@ -53,9 +54,9 @@ export async function salvageFile(path: string): Promise<SalvagedFile> {
   let failed = 0
   let network: string | undefined
   for (const [key, value] of all) {
-    if (isSame(key, keys.metaKey('network'))) network ??= textOf(unseal(key, value))
+    if (Buffer.compare(key, NETWORK) === 0) network ??= openSealed(key, value, bytesText)
     if (key[0] !== RECORD) continue
-    const record = recordOf(key, value)
+    const record = openSealed(key, value, rows.decodeRecord)
     if (record === undefined) failed += 1
     else records.push({ sequence: keys.sequenceInKey(key), record })
   }
@@ -63,7 +64,7 @@ export async function salvageFile(path: string): Promise<SalvagedFile> {
   return {
     path,
     bytes: content.length,
-    records: records.map(({ record }) => record),
+    records: records.map(({ record: { payload, signature } }) => ({ payload, signature })),
     isDamaged: isDamaged || failed > 0,
     network,
   }
@@ -79,23 +80,4 @@ function logRows(content: Uint8Array): { rows: Row[]; isDamaged: boolean } {
   const batches = records.map(decodeBatch)
   const isDamaged = damage !== 'none' || batches.includes(undefined)
   return { rows: batches.flatMap((batch) => batch?.puts ?? []), isDamaged }
-}
-
-function recordOf(key: Uint8Array, value: Uint8Array): SignedRecord | undefined {
-  const content = unseal(key, value)
-  if (content === undefined) return undefined
-  try {
-    const { payload, signature } = rows.decodeRecord(content)
-    return { payload, signature }
-  } catch {
-    return undefined
-  }
-}
-
-function textOf(content: Uint8Array | undefined): string | undefined {
-  return content === undefined ? undefined : bytesText(content)
-}
-
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0
 }

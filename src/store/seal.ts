@@ -1,6 +1,6 @@
 /** Every row with a value begins with a CRC-32 of its key and its content. */
 import { crc32 } from 'node:zlib'
-import { ByteWriter } from './bytes.ts'
+import { attempt, ByteWriter } from './bytes.ts'
 import type { Key } from './keys.ts'
 
 const CRC_BYTES = 4
@@ -26,4 +26,14 @@ export function unseal(key: Key, row: Uint8Array): Uint8Array | undefined {
 /** The checksum of a sealed row. */
 export function sealOf(row: Uint8Array): number {
   return new DataView(row.buffer, row.byteOffset, CRC_BYTES).getUint32(0)
+}
+
+/** The decoded content of a sealed row; undefined if there is no row, or if it fails its check or does not decode. */
+export function openSealed<T>(
+  key: Key,
+  row: Uint8Array | undefined,
+  decode: (content: Uint8Array) => T,
+): T | undefined {
+  const content = row && unseal(key, row)
+  return content && attempt(() => decode(content))
 }

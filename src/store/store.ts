@@ -10,9 +10,6 @@
  * Not guaranteed: that a record lost to a failing disk comes back. Sync does that.
  */
 import { Level } from 'level'
-import type { Environment } from '../platform/environment.ts'
-import type { Logger, Metrics } from '../observe/types.ts'
-import type { SignatureEngine } from '../record/engine.ts'
 import { databaseError, isDamage, toStoreError } from './database-errors.ts'
 import { type Database } from './level.ts'
 import { StoreHandle, type Loaded } from './handle.ts'
@@ -21,9 +18,10 @@ import { Listeners } from './listeners.ts'
 import { repairMeta, readMeta } from './meta.ts'
 import { dropAllDerived } from './rebuild.ts'
 import { guardWrites } from './write-guard.ts'
-import type { Quotas, RebuildableStore } from './types.ts'
-import { LevelStore } from './level-store.ts'
-import { StoreWriter } from './writer.ts'
+import type { RebuildableStore } from './types.ts'
+import { levelStore } from './level-store.ts'
+import type { WriterComponents } from './writer-state.ts'
+import { StoreWriter, type WriterOptions } from './writer.ts'
 
 const MIB = 1_024 * 1_024
 /** All caches of a node together. */
@@ -42,35 +40,21 @@ const WRITE_BUFFER_SHARE = 1 / 11
 /** Share of the avatar cache: room for 20,000 avatars of two records (4.9 KB each, measured) or 400 of 1,000 members. */
 const AVATARS_SHARE = 6 / 11
 
-export interface StoreComponents {
-  readonly environment: Environment
-  readonly logger: Logger
-  readonly metrics: Metrics
-  /** Verifies records again when an avatar is rebuilt. */
-  readonly engine: SignatureEngine
+export interface StoreComponents extends WriterComponents {
   /** Called after the store lost records while in use and has been repaired. */
   readonly onLoss?: () => void
 }
 
-export interface StoreOptions {
-  readonly network: string
-  /** Entries that the change feed keeps. Default 1,000,000. */
-  readonly feedEntries?: number
+export interface StoreOptions extends WriterOptions {
   /**
    * Whether to keep superseded records as far as quotas allow; otherwise they are pruned. Default: as at the last opening of
    * the data; false for new data.
    */
   readonly archive?: boolean
-  /** Default: no limits. */
-  readonly quotas?: Quotas
-  /** Records per step of a background task. Commits run between steps. Default 500. */
-  readonly stepRecords?: number
   /** Approximate memory of all caches together. Default 176 MiB. */
   readonly cacheBytes?: number
   /** Size of LevelDB's block cache. Default: its share of `cacheBytes`. Useless for data that is read once. */
   readonly blockCacheBytes?: number
-  /** Most avatars in the avatar cache. Default: bounded by bytes alone. */
-  readonly cachedAvatars?: number
   /**
    * Table files that LevelDB keeps open. The index and filter of each stay in memory: about 50 KiB for a table of 2 MiB, and
    * several times that if values compress well. Default 1,000, as in LevelDB.
@@ -139,25 +123,21 @@ export async function createStore(
   let isKnown = health?.isMarked ?? false
   const load = async (): Promise<Loaded> => {
     const { network, archive } = options
-    const mustRebuild = health?.mustRebuild === true
+    const mustRebuild = health?.mark.isRepairing === true
     if (health !== undefined && mustRebuild) {
-      await repairMeta(db, network, health, environment)
+      await repairMeta(db, network, health.mark, environment)
       await dropAllDerived(db)
     }
     let meta = await readMeta(db, { network, archive, isKnown }, environment)
     const isShort = health?.isShort(meta.epoch, meta) === true
     if (health !== undefined && isShort) {
-      await repairMeta(db, network, health, environment)
+      await repairMeta(db, network, health.mark, environment)
       meta = await readMeta(db, { network, archive, isKnown: true }, environment)
     }
     isKnown = true
     const writer = await StoreWriter.open(
       { ...components, announce: (batch) => listeners.announce(batch) },
-      {
-        ...options,
-        archive: meta.archive,
-        avatarCacheBytes: Math.floor((options.cacheBytes ?? CACHE_BYTES) * AVATARS_SHARE),
-      },
+      { ...options, avatarCacheBytes: Math.floor((options.cacheBytes ?? CACHE_BYTES) * AVATARS_SHARE) },
       meta,
     )
     if (mustRebuild || isShort) await writer.rebuild()
@@ -182,7 +162,7 @@ export async function createStore(
         .checkFiles()
         .catch((error: unknown) => logger.error({ err: error }, 'the node cannot open its data again; check the disk'))
     })
-    return new LevelStore(handle, listeners, health)
+    return levelStore(handle, listeners, health)
   } catch (error) {
     await db.close()
     throw error

@@ -9,12 +9,12 @@ import { detailOf, isDamage } from './database-errors.ts'
 import type { Database } from './level.ts'
 import { StoreError } from './errors.ts'
 
-/** State of each guarded database. Databases in memory are not guarded: they have no files. */
+/** State of each guarded database since it was opened. Databases in memory are not guarded: they have no files. */
 const states = new WeakMap<Database, { hasFailedWrite: boolean; isDamaged: boolean }>()
 /** Bytes that an opening of LevelDB writes besides the table for the log. */
 const SPARE_BYTES = 1_048_576
 
-/** Guards a database: from now on a failed write blocks later writes. */
+/** Guards a database that was just opened: from now on a failed write blocks later writes. */
 export function guardWrites(db: Database): void {
   states.set(db, { hasFailedWrite: false, isDamaged: false })
 }
@@ -23,12 +23,9 @@ export function hasFailedWrite(db: Database): boolean {
   return states.get(db)?.hasFailedWrite === true
 }
 
-/** Notes that a write has failed, or, with `failed` false, that the database has been opened again. */
-export function setWriteFailed(db: Database, failed: boolean): void {
+export function setWriteFailed(db: Database): void {
   const state = states.get(db)
-  if (state === undefined) return
-  state.hasFailedWrite = failed
-  if (!failed) state.isDamaged = false
+  if (state !== undefined) state.hasFailedWrite = true
 }
 
 /** Whether the files of the database must be checked before it is opened again. */
@@ -44,9 +41,9 @@ export function setDamaged(db: Database): void {
 
 /** Notes damage if `error` is one by which LevelDB reports damaged files. @returns whether it is */
 export function noteDamage(db: Database, error: unknown): boolean {
-  if (!states.has(db) || !isDamage(error)) return false
+  if (!isDamage(error)) return false
   setDamaged(db)
-  return true
+  return states.has(db)
 }
 
 /** @throws StoreError `write_failed` */
