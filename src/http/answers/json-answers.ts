@@ -71,23 +71,6 @@ export function createJsonAnswers(
   const running = new Set<Promise<unknown>>()
   const withPermit = createSemaphore(MAX_BEGINNING)
 
-  async function run<T>(work: Promise<T>): Promise<T> {
-    running.add(work)
-    try {
-      return await work
-    } finally {
-      running.delete(work)
-    }
-  }
-
-  async function stream(
-    { raw: response }: FastifyReply,
-    chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    slot: Slot,
-  ): Promise<void> {
-    await sendChunks(response, chunks, { environment, metrics }, limits, (bytes) => slot.delivered(bytes))
-  }
-
   async function send<T extends JsonSnapshot>(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -175,13 +158,18 @@ export function createJsonAnswers(
       const begun = await first.next()
       reply.hijack()
       reply.raw.writeHead(status, head)
-      await stream(reply, begun.done === true ? [] : resumed({ chunks: [begun.value], bytes: 0, rest: first }), slot)
+      const rest = begun.done === true ? [] : resumed({ chunks: [begun.value], bytes: 0, rest: first })
+      await sendChunks(reply.raw, rest, { environment, metrics }, limits, (bytes) => slot.delivered(bytes))
     }
     return reply
   }
 
   return {
-    send: (request, reply, answer) => run(send(request, reply, answer)),
+    send(request, reply, answer) {
+      const work = send(request, reply, answer).finally(() => running.delete(work))
+      running.add(work)
+      return work
+    },
     async reserve(request, bytes) {
       return bytes <= WHOLE_BYTES ? undefined : await budget.take(request.raw)
     },
@@ -203,13 +191,7 @@ export function createJsonAnswers(
 }
 
 /** Opens a snapshot and starts reading; if that fails, `ahead` rejects. */
-async function begin<T extends JsonSnapshot>({
-  open,
-}: JsonAnswer<T>): Promise<{
-  readonly readSnapshot: T
-  readonly chunks: AsyncIterator<Uint8Array>
-  readonly ahead: Promise<ReadAhead>
-}> {
+async function begin<T extends JsonSnapshot>({ open }: JsonAnswer<T>) {
   const readSnapshot = await open()
   const chunks = readSnapshot.read()[Symbol.asyncIterator]()
   const ahead = readAhead(chunks)

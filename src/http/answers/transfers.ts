@@ -1,13 +1,13 @@
 /** Transfers of archives and backups, which last long and must end before the store is closed. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
 
 import type { FastifyReply } from 'fastify'
 
-import type { Environment } from '../../platform/environment.ts'
+import type { Environment, Timers } from '../../platform/environment.ts'
 import type { Logger, Metrics } from '../../observe/types.ts'
 import { HttpError, isConnectionError } from '../lib/errors.ts'
 import type { HttpLimits } from '../lib/limits.ts'
-import { waitForDrain } from './drain.ts'
 
 /** Waiting time for a sender after which its rate is checked. */
 const GRACE_MS = 60_000
@@ -172,4 +172,26 @@ export async function* receiveChunks(
     yield chunk
     asked = clock.now()
   }
+}
+
+/**
+ * Waits until a stream accepts more data.
+ *
+ * @param timeoutMs longest wait for the reader
+ * @returns false if the stream ended or did not drain in that time
+ */
+export function waitForDrain(stream: Writable, timers: Timers, timeoutMs: number): Promise<boolean> {
+  if (stream.destroyed || stream.writableEnded) return Promise.resolve(false)
+  if (!stream.writableNeedDrain) return Promise.resolve(true)
+  return new Promise((resolve) => {
+    const settle = (drained: boolean) => {
+      cancel()
+      stream.off('drain', onDrain).off('close', onClose)
+      resolve(drained)
+    }
+    const onDrain = () => settle(true)
+    const onClose = () => settle(false)
+    const cancel = timers.after(timeoutMs, () => settle(false))
+    stream.once('drain', onDrain).once('close', onClose)
+  })
 }

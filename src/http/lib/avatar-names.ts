@@ -23,29 +23,18 @@ export interface AvatarNames {
 const MAX_REMEMBERED = 20_000
 
 export function createAvatarNames(): AvatarNames {
-  const avatars = new LRUCache<string, Avatar>({ max: MAX_REMEMBERED })
-  const uncompressed = new LRUCache<Avatar, string>({ max: MAX_REMEMBERED })
-
-  function parse(text: string): Avatar {
-    const known = avatars.get(text)
-    if (known !== undefined) return known
-    const avatar = parseAvatar(text)
-    avatars.set(text, avatar)
-    return avatar
-  }
-
+  const parse = cached(parseAvatar)
   return {
     parse,
+    uncompressed: cached(uncompressedAvatar),
     namespace: ({ platform, identity }) => ({
       platform,
       identity: platform === OWN_PLATFORM ? parse(identity) : identity,
     }),
-    uncompressed(avatar) {
-      const known = uncompressed.get(avatar)
-      if (known !== undefined) return known
-      const name = uncompressedAvatar(avatar)
-      uncompressed.set(avatar, name)
-      return name
-    },
   }
+}
+
+function cached<K extends string, V extends string>(convert: (key: K) => V): (key: K) => V {
+  const cache = new LRUCache<K, V>({ max: MAX_REMEMBERED, memoMethod: convert })
+  return (key) => cache.memo(key)
 }

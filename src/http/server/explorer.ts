@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
@@ -104,7 +104,8 @@ function send(request: FastifyRequest, reply: FastifyReply, file: PageFile): Fas
 
 function readFiles(folder: string): Map<string, PageFile> {
   const files = new Map<string, PageFile>()
-  for (const name of namesIn(folder)) {
+  const names = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
+  for (const name of names) {
     const type = TYPES[name.slice(name.lastIndexOf('.') + 1)]
     if (type === undefined) continue
     const bytes = readFileSync(join(folder, name))
@@ -114,15 +115,4 @@ function readFiles(folder: string): Map<string, PageFile> {
     files.set(name, { bytes, gzipped: gzipSync(bytes), type, etag, cacheControl })
   }
   return files
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    const names = readdirSync(folder)
-    const hashed = names.includes(HASHED_FOLDER) ? readdirSync(join(folder, HASHED_FOLDER)) : []
-    return [...names, ...hashed.map((each) => `${HASHED_FOLDER}/${each}`)]
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
 }

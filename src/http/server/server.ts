@@ -144,7 +144,8 @@ export async function createHttpServer(components: HttpComponents, options: Http
 }
 
 /** Creates the framework on top of `createNodeServer`, without hooks and routes. */
-function createApp({ hosting, views, budget, metrics, longRequests, faulty, clients, limits }: RouteParts): HttpApp {
+function createApp(parts: RouteParts): HttpApp {
+  const { hosting, views, budget, metrics } = parts
   const hostedViews: Pick<ViewCache, 'peek'> = {
     // The text may be no avatar at all; then it is neither listed nor cached.
     peek: (text) => (hosting.hosts(text as Avatar) ? views.peek(text) : undefined),
@@ -153,7 +154,7 @@ function createApp({ hosting, views, budget, metrics, longRequests, faulty, clie
   const app = fastify({
     logger: false,
     bodyLimit: V1_BODY_BYTES,
-    serverFactory: (handler) => createNodeServer(handler, shortcut, { longRequests, faulty, clients, metrics }, limits),
+    serverFactory: (handler) => createNodeServer(handler, shortcut, parts),
     return503OnClosing: false,
     // `createNodeServer` answers requests that are malformed or late.
     clientErrorHandler: () => undefined,

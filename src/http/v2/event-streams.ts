@@ -7,10 +7,9 @@ import type { Avatar } from '../../record/types.ts'
 import type { ChangeEvent, StoreReader } from '../../store/types.ts'
 import { Shares } from '../../shares/shares.ts'
 import type { Hold, Refusal, Source } from '../../shares/types.ts'
-import { formatCursor } from './cursor.ts'
-import { waitForDrain } from '../answers/drain.ts'
-import { framesOf, resetFrame } from './event-frames.ts'
+import { waitForDrain } from '../answers/transfers.ts'
 import type { HttpLimits } from '../lib/limits.ts'
+import { formatCursor } from './cursor.ts'
 
 /** Where a stream begins: after a sequence of this store, at the next event, or with a `reset`. */
 export type StreamStart = number | 'now' | 'reset'
@@ -137,10 +136,11 @@ export function createEventStreams(
   function send(stream: Stream, events: readonly ChangeEvent[], frames?: Buffer): void {
     // The connection is closed, but its `close` event has not arrived yet.
     if (stream.response.destroyed) return
-    if (stream.response.writableLength > limits.maxBufferedBytes) {
-      void catchUp(stream)
-      return
-    }
+    if (stream.response.writableLength > limits.maxBufferedBytes) void catchUp(stream)
+    else write(stream, events, frames)
+  }
+
+  function write(stream: Stream, events: readonly ChangeEvent[], frames?: Buffer): void {
     const news = frames === undefined ? events.filter(({ sequence }) => sequence > stream.after) : events
     if (news.length === 0) return
     stream.response.write(frames ?? framesOf(news, store.epoch))
@@ -183,13 +183,6 @@ export function createEventStreams(
       logger.error({ err: error }, 'the node ended an event stream because it could not read the change feed')
       cut(stream)
     }
-  }
-
-  function write(stream: Stream, page: readonly ChangeEvent[]): void {
-    const news = page.filter(({ sequence }) => sequence > stream.after)
-    if (news.length === 0) return
-    stream.response.write(framesOf(news, store.epoch))
-    stream.after = news.at(-1)?.sequence ?? stream.after
   }
 
   const isOpen = (stream: Stream): boolean => streams.get(stream.avatar)?.has(stream) === true
@@ -264,4 +257,20 @@ function groupByAvatar(events: readonly ChangeEvent[]): Map<Avatar, ChangeEvent[
     else group.push(event)
   }
   return groups
+}
+
+/** Returns events as server-sent events (WHATWG HTML, "Interpreting an event stream"); streams can share the bytes. */
+function framesOf(events: readonly ChangeEvent[], epoch: string): Buffer {
+  return Buffer.from(events.map((event) => frameOf(event, epoch)).join(''))
+}
+
+function frameOf({ sequence, kind, avatar, id, counter, head, digest }: ChangeEvent, epoch: string): string {
+  const data = JSON.stringify({ avatar, id, counter, head, digest })
+  return `id: ${formatCursor(epoch, sequence)}\nevent: ${kind}\ndata: ${data}\n\n`
+}
+
+/** Tells a reader that it missed events: it must read the state again; the stream continues after the cursor. */
+function resetFrame(epoch: string, sequence: number): string {
+  const cursor = formatCursor(epoch, sequence)
+  return `id: ${cursor}\nevent: reset\ndata: ${JSON.stringify({ cursor })}\n\n`
 }
