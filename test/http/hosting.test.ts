@@ -20,8 +20,10 @@ beforeAll(async () => {
   await node.hosting.add([kept.avatar, blocked.avatar, left.avatar])
   const records = [kept, blocked, left].map((writer) => writer.patch([], { by: writer.avatar }))
   await node.ingest.submit(records, { origin: 'import' })
-  // The documents are in the cache.
-  for (const { avatar } of [kept, blocked, left]) await node.json(`/v2/avatars/${avatar}`)
+  // The documents and contents are in the cache.
+  for (const { avatar } of [kept, blocked, left]) {
+    for (const path of ['', '/twitter/alice']) await node.json(`/v2/avatars/${avatar}${path}`)
+  }
   await node.hosting.block([blocked.avatar], { forget: false })
   await node.hosting.remove([left.avatar])
 })

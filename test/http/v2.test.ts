@@ -150,12 +150,22 @@ describe('GET /v2/avatars/{avatar}/{platform}/{identity}', () => {
     'finds %j',
     async (identity) => {
       const key = newKey()
-      await postRecords(node, [signedPatch(key, { identity, patch: { found: identity } })])
+      const first = signedPatch(key, { identity, patch: { found: identity } })
+      await postRecords(node, [first])
       const path = `/v2/avatars/${key.uncompressed}/twitter/${encodeURIComponent(identity)}`
       const { status, headers, body } = await node.json(path)
       expect([status, body]).toEqual([200, { found: identity }])
       const etag = headers.get('etag') ?? ''
       expect((await node.fetch(path, { headers: { 'if-none-match': etag } })).status).toBe(304)
+
+      // From the cache: by its canonical path without the framework, and by others. A write shows in the next answer.
+      const paths = [path, path.replace(key.uncompressed, key.avatar)]
+      for (const each of [...paths, ...paths]) {
+        const again = await node.json(each)
+        expect([again.body, again.headers.get('etag')]).toEqual([{ found: identity }, etag])
+      }
+      await postRecords(node, [signedPatch(key, { identity, patch: { found: null, more: 1 }, prev: [first.citation] })])
+      for (const each of paths) expect((await node.json(each)).body).toEqual({ more: 1 })
     },
   )
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { createViewCache } from '../../src/http/answers/view-cache.ts'
 import type { Avatar } from '../../src/record/types.ts'
-import type { CommitListener, ViewSnapshot } from '../../src/store/types.ts'
+import type { CommitListener, JsonSnapshot, ViewSnapshot } from '../../src/store/types.ts'
 
 const AVATAR: Avatar = `0x02${'11'.repeat(32)}`
 
@@ -16,6 +16,10 @@ function handStore() {
       new Promise<ViewSnapshot | undefined>((resolve) => {
         reads.push((version) => resolve(version === 0 ? undefined : viewOf(avatar, version)))
       }),
+    openContent: (_avatar: Avatar, platform: string) =>
+      new Promise<JsonSnapshot | undefined>((resolve) => {
+        reads.push((version) => resolve(version === 0 ? undefined : textOf(`{"${platform}":${version}}`)))
+      }),
     onCommit(listener: CommitListener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -27,15 +31,21 @@ function handStore() {
   }
 }
 
+function textOf(text: string): JsonSnapshot {
+  return {
+    async *read() {
+      yield Buffer.from(text)
+    },
+    close: () => Promise.resolve(),
+  }
+}
+
 function viewOf(avatar: Avatar, version: number): ViewSnapshot {
   const missing = { total: 0, ids: [] }
   const standing = { head: version, tips: [], tipsTotal: 0, base: null, digest: String(version), pending: 0, missing }
   return {
     summary: { avatar, ...standing, records: 1, bytes: 1 },
-    async *read() {
-      yield Buffer.from('[]')
-    },
-    close: () => Promise.resolve(),
+    ...textOf('[]'),
   }
 }
 
@@ -104,5 +114,36 @@ describe('the cache of documents', () => {
     expect(kept.length).toBeGreaterThan(5)
     expect(kept.length).toBeLessThan(20)
     expect(kept.at(-1)).toBe(avatars.at(-1))
+  })
+
+  it('keeps contents by the canonical path, until a commit of their avatar', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    const loads = [
+      cache.load(AVATAR),
+      cache.loadContent(AVATAR, { platform: 'a/b', identity: 'c d' }),
+      cache.loadContent(AVATAR, { platform: 'a', identity: 'b/c d' }),
+    ]
+    for (const read of store.reads) read(1)
+    await Promise.all(loads)
+    const paths = [AVATAR, `${AVATAR}/a%2Fb/c%20d`, `${AVATAR}/a/b%2Fc%20d`]
+    expect(paths.map((path) => cache.peek(path)?.body.at(-2))).toEqual([...']11'].map((each) => each.charCodeAt(0)))
+    expect(cache.peek(`${AVATAR}/a/b/c d`)).toBeUndefined()
+    expect(cache.peek(paths[1]!)?.body.toString()).toBe('{"a/b":1}')
+    store.commit(1)
+    expect(paths.map((path) => cache.peek(path))).toEqual([undefined, undefined, undefined])
+  })
+
+  it('does not keep a content that was read across a commit, though another one was cached before', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    const cached = cache.loadContent(AVATAR, { platform: 'a', identity: '1' })
+    store.reads[0]!(1)
+    await cached
+    const across = cache.loadContent(AVATAR, { platform: 'a', identity: '2' })
+    store.commit(1)
+    store.reads[1]!(1)
+    await across
+    expect([1, 2].map((identity) => cache.peek(`${AVATAR}/a/${identity}`))).toEqual([undefined, undefined])
   })
 })

@@ -7,16 +7,16 @@ import { WHOLE_BYTES } from './json-answers.ts'
 import type { OutputBudget } from './output-budget.ts'
 import type { CachedView, ViewCache } from './view-cache.ts'
 
-/** The pattern of the route; metrics use it as a label. */
+/** The patterns of the routes; metrics use them as labels. */
 export const AVATAR_ROUTE = '/v2/avatars/:avatar'
+export const NAMESPACE_ROUTE = '/v2/avatars/:avatar/:platform/:identity'
 
-const AVATAR_PATH = '/v2/avatars/'
-const CANONICAL_AVATAR_LENGTH = 68
+const AVATARS_PATH = '/v2/avatars/'
 
 /**
- * Answers with an avatar's document, or with 304 if the client has it. `HEAD` gets only the head.
+ * Answers with a view, or with 304 if the client has it. `HEAD` gets only the head.
  *
- * @returns false, with nothing sent, if the document is too large for one piece
+ * @returns false, with nothing sent, if the view is too large for one piece
  */
 export function answerView(
   request: IncomingMessage,
@@ -35,7 +35,7 @@ export function answerView(
 }
 
 /**
- * Answers the most frequent call, `GET /v2/avatars/{avatar}` for a canonical and cached avatar, without the framework, whose
+ * Answers the most frequent calls, `GET` of a cached avatar or namespace by its canonical path, without the framework, whose
  * routing and hooks would take as long as the work of node:http. All other calls and all errors are left to the framework.
  *
  * @returns a function that returns whether it has answered
@@ -47,12 +47,13 @@ export function createViewShortcut(
 ) {
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     const { method, url = '' } = request
-    if (method !== 'GET' || url.length !== AVATAR_PATH.length + CANONICAL_AVATAR_LENGTH) return false
-    if (!url.startsWith(AVATAR_PATH)) return false
+    if (method !== 'GET' || !url.startsWith(AVATARS_PATH)) return false
     const startedMs = performance.now()
-    const view = views.peek(url.slice(AVATAR_PATH.length))
+    const path = url.slice(AVATARS_PATH.length)
+    const view = views.peek(path)
     if (view === undefined || !answerView(request, response, view, budget)) return false
-    metrics.http(AVATAR_ROUTE, method, response.statusCode, (performance.now() - startedMs) / 1000)
+    const route = path.includes('/') ? NAMESPACE_ROUTE : AVATAR_ROUTE
+    metrics.http(route, method, response.statusCode, (performance.now() - startedMs) / 1000)
     return true
   }
 }

@@ -1,64 +1,82 @@
+import { createHash } from 'node:crypto'
+
 import { LRUCache } from 'lru-cache'
 
 import type { Avatar } from '../../record/types.ts'
+import type { NamespaceName } from '../../state/content.ts'
 import { StoreError } from '../../store/errors.ts'
-import type { StoreReader, ViewSnapshot } from '../../store/types.ts'
+import type { JsonSnapshot, StoreReader } from '../../store/types.ts'
 import { CORS_HEADERS } from '../lib/cross-origin.ts'
 import { JSON_TYPE } from '../lib/errors.ts'
-import { cacheHeaders, etagOfSummary } from './etag.ts'
+import { cacheHeaders, etagOfHash, etagOfSummary } from './etag.ts'
 import { aboutOf } from './json-snapshots.ts'
 import { createSemaphore } from './semaphore.ts'
 
-/** An avatar's document, ready to send. */
+/** An avatar's document, or the content of one of its namespaces, ready to send. */
 export interface CachedView {
   readonly body: Buffer
-  /** The part of the body that is the JSON array of namespaces. */
-  readonly namespaces: Buffer
+  /** The part of the body that the store has written: the array of namespaces, or the content. */
+  readonly stored: Buffer
   readonly etag: string
   /** Headers of the answer 200, as `ServerResponse.writeHead` takes them. */
   readonly head: string[]
 }
 
+/** A view; undefined for an unknown avatar or namespace, `large` for text that must be streamed. */
+export type Loaded = CachedView | 'large' | undefined
+
 export interface ViewCache {
-  /** Returns the cached document, if its avatar was read since its last change. Only the canonical text of an avatar matches. */
-  peek(avatar: string): CachedView | undefined
-  /** Returns the current document; undefined for an unknown avatar, `large` for a document that must be streamed. */
-  load(avatar: Avatar): Promise<CachedView | 'large' | undefined>
+  /**
+   * Returns a cached view, if it was read since the avatar's last change.
+   *
+   * @param path what follows `/v2/avatars/` in the URL. Only the canonical text matches: that of `AVATAR` or
+   *   `AVATAR/PLATFORM/IDENTITY`, the names as `encodeURIComponent` writes them
+   */
+  peek(path: string): CachedView | undefined
+  /** Returns the current document of an avatar. */
+  load(avatar: Avatar): Promise<Loaded>
+  /** Returns the current content of a namespace. */
+  loadContent(avatar: Avatar, namespace: NamespaceName): Promise<Loaded>
   /** Removes an avatar from the cache. */
   drop(avatar: Avatar): void
   close(): void
 }
 
-/** A document larger than this, or than one part of `LARGEST_PART` of the cache, is streamed; it would evict too many others. */
+/** A text longer than this, or than one part of `LARGEST_PART` of the cache, is streamed; it would evict too many others. */
 const LARGEST_BYTES = 1024 * 1024
 const LARGEST_PART = 8
+/** Of `0x` and the hex digits of a compressed key. */
+const AVATAR_CHARACTERS = 68
 /** Memory of an entry besides its body (key, head, bookkeeping). */
 const ENTRY_OVERHEAD_BYTES = 1024
-/** Documents read at the same time, at most 1 MiB each. The database reads four rows at a time. */
+/** Texts read at the same time, at most 1 MiB each. The database reads four rows at a time. */
 const MAX_READING = 32
-/** Attempts to read a document with damaged rows. The store repairs them, so the second attempt usually succeeds. */
+/** Attempts to read a text with damaged rows. The store repairs them, so the second attempt usually succeeds. */
 const MAX_TRIES = 3
 
 /**
- * Caches documents of `GET /v2/avatars/{avatar}` as bytes.
+ * Caches the answers of `GET /v2/avatars/{avatar}` and `GET /v2/avatars/{avatar}/{platform}/{identity}` as bytes.
  *
- * Guarantee: an answer is never older than the last commit announced before the request. A commit evicts the documents of its
- * avatars. A document whose read began before the commit still answers the requests that wait for it, but is neither cached
- * nor shared with later requests.
+ * Guarantee: an answer is never older than the last commit announced before the request. A commit evicts the views of its
+ * avatars. A view whose read began before the commit still answers the requests that wait for it, but is neither cached nor
+ * shared with later requests.
  *
  * @param options.maxBytes size of the cache
  * @param options.network name of the network, part of each document
  */
 export function createViewCache(
-  store: Pick<StoreReader, 'openView' | 'onCommit'>,
+  store: Pick<StoreReader, 'openView' | 'openContent' | 'onCommit'>,
   options: { readonly maxBytes: number; readonly network: string },
 ): ViewCache {
   const largestBytes = Math.min(LARGEST_BYTES, Math.ceil(options.maxBytes / LARGEST_PART))
+  /** Paths of what is cached or read of each avatar. */
+  const pathsOf = new Map<string, Set<string>>()
+  const reading = new Map<string, Promise<Loaded>>()
   const cache = new LRUCache<string, CachedView>({
     maxSize: options.maxBytes,
-    sizeCalculation: ({ body }) => body.length + ENTRY_OVERHEAD_BYTES,
+    sizeCalculation: ({ body }, path) => body.length + path.length + ENTRY_OVERHEAD_BYTES,
+    dispose: (_view, path) => forget(path),
   })
-  const reading = new Map<Avatar, Promise<CachedView | 'large' | undefined>>()
   const withPermit = createSemaphore(MAX_READING)
 
   const unsubscribe = store.onCommit((events) => {
@@ -66,62 +84,102 @@ export function createViewCache(
   })
 
   function drop(avatar: Avatar): void {
-    cache.delete(avatar)
-    reading.delete(avatar)
+    for (const path of pathsOf.get(avatar) ?? []) {
+      reading.delete(path)
+      cache.delete(path)
+    }
+    pathsOf.delete(avatar)
   }
 
-  async function read(avatar: Avatar): Promise<CachedView | 'large' | undefined> {
-    for (let tries = 1; ; tries++) {
-      const view = await store.openView(avatar)
-      if (view === undefined) return undefined
-      try {
-        return await readWhole(view, options.network, largestBytes)
-      } catch (error) {
-        if (!(error instanceof StoreError) || error.code !== 'unreadable' || tries >= MAX_TRIES) throw error
-      } finally {
-        await view.close()
-      }
-    }
+  /** Removes a path that is neither cached nor read any more from `pathsOf`. */
+  function forget(path: string): void {
+    if (reading.has(path)) return
+    const avatar = avatarOfPath(path)
+    const paths = pathsOf.get(avatar)
+    paths?.delete(path)
+    if (paths?.size === 0) pathsOf.delete(avatar)
+  }
+
+  function load(path: string, read: () => Promise<Loaded>): Promise<Loaded> {
+    const cached = cache.get(path)
+    if (cached !== undefined) return Promise.resolve(cached)
+    const shared = reading.get(path)
+    if (shared !== undefined) return shared
+    const promise = withPermit(() => retried(read))
+      .then((view) => {
+        if (typeof view === 'object' && reading.get(path) === promise) cache.set(path, view)
+        return view
+      })
+      .finally(() => {
+        if (reading.get(path) !== promise) return
+        reading.delete(path)
+        if (!cache.has(path)) forget(path)
+      })
+    reading.set(path, promise)
+    const avatar = avatarOfPath(path)
+    pathsOf.set(avatar, (pathsOf.get(avatar) ?? new Set()).add(path))
+    return promise
   }
 
   return {
-    peek: (avatar) => cache.get(avatar),
-    load(avatar) {
-      const cached = cache.get(avatar)
-      if (cached !== undefined) return Promise.resolve(cached)
-      const shared = reading.get(avatar)
-      if (shared !== undefined) return shared
-      const promise = withPermit(() => read(avatar))
-        .then((view) => {
-          if (typeof view === 'object' && reading.get(avatar) === promise) cache.set(avatar, view)
-          return view
-        })
-        .finally(() => {
-          if (reading.get(avatar) === promise) reading.delete(avatar)
-        })
-      reading.set(avatar, promise)
-      return promise
-    },
+    peek: (path) => cache.get(path),
+    load: (avatar) =>
+      load(avatar, async () => {
+        const view = await store.openView(avatar)
+        if (view === undefined) return undefined
+        const before = aboutOf(view.summary, options.network)
+        return await readWhole(view, { before, after: '}', etag: etagOfSummary(view.summary) }, largestBytes)
+      }),
+    loadContent: (avatar, { platform, identity }) =>
+      load(`${avatar}/${encodeURIComponent(platform)}/${encodeURIComponent(identity)}`, async () => {
+        const content = await store.openContent(avatar, platform, identity)
+        return content && (await readWhole(content, { before: NOTHING, after: '', etag: undefined }, largestBytes))
+      }),
     drop,
     close: unsubscribe,
   }
 }
 
-async function readWhole(view: ViewSnapshot, network: string, maxBytes: number): Promise<CachedView | 'large'> {
-  const about = aboutOf(view.summary, network)
-  const chunks: Uint8Array[] = [about]
-  let bytes = about.length + 1
-  for await (const chunk of view.read()) {
-    chunks.push(chunk)
-    bytes += chunk.length
-    if (bytes > maxBytes) return 'large'
+const NOTHING = Buffer.alloc(0)
+
+/** The avatar that a path of the cache begins with. */
+export function avatarOfPath(path: string): Avatar {
+  return path.slice(0, AVATAR_CHARACTERS) as Avatar
+}
+
+async function retried(read: () => Promise<Loaded>): Promise<Loaded> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'unreadable' || tries >= MAX_TRIES) throw error
+    }
   }
-  const body = Buffer.concat([...chunks, Buffer.from('}')], bytes)
-  const etag = etagOfSummary(view.summary)
-  return {
-    body,
-    namespaces: body.subarray(about.length, -1),
-    etag,
-    head: ['content-type', JSON_TYPE, 'content-length', String(bytes), ...cacheHeaders(etag), ...CORS_HEADERS],
+}
+
+/** Reads a snapshot to its end and closes it. Where no tag is given, it is made from the text. */
+async function readWhole(
+  readSnapshot: JsonSnapshot,
+  { before, after, etag }: { before: Buffer; after: string; etag: string | undefined },
+  maxBytes: number,
+): Promise<CachedView | 'large'> {
+  try {
+    const chunks: Uint8Array[] = [before]
+    let bytes = before.length + after.length
+    for await (const chunk of readSnapshot.read()) {
+      chunks.push(chunk)
+      bytes += chunk.length
+      if (bytes > maxBytes) return 'large'
+    }
+    const body = Buffer.concat([...chunks, Buffer.from(after)], bytes)
+    const tag = etag ?? etagOfHash(createHash('sha256').update(body))
+    return {
+      body,
+      stored: body.subarray(before.length, body.length - after.length),
+      etag: tag,
+      head: ['content-type', JSON_TYPE, 'content-length', String(bytes), ...cacheHeaders(tag), ...CORS_HEADERS],
+    }
+  } finally {
+    await readSnapshot.close()
   }
 }

@@ -1,12 +1,11 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify } from 'fastify'
 
-import type { Avatar } from '../../record/types.ts'
 import { createJsonAnswers } from '../answers/json-answers.ts'
 import { createOutputBudget } from '../answers/output-budget.ts'
 import { createTransfers } from '../answers/transfers.ts'
 import { createViewShortcut } from '../answers/view-answer.ts'
-import { createViewCache, type ViewCache } from '../answers/view-cache.ts'
+import { avatarOfPath, createViewCache, type ViewCache } from '../answers/view-cache.ts'
 import { createAvatarNames } from '../lib/avatar-names.ts'
 import { createClientAddresses } from '../lib/client-address.ts'
 import { installCrossOrigin, installNoSniffing } from '../lib/cross-origin.ts'
@@ -147,8 +146,8 @@ export async function createHttpServer(components: HttpComponents, options: Http
 function createApp(parts: RouteParts): HttpApp {
   const { hosting, views, budget, metrics } = parts
   const hostedViews: Pick<ViewCache, 'peek'> = {
-    // The text may be no avatar at all; then it is neither listed nor cached.
-    peek: (text) => (hosting.hosts(text as Avatar) ? views.peek(text) : undefined),
+    // The text may name no avatar at all; then it is neither listed nor cached.
+    peek: (path) => (hosting.hosts(avatarOfPath(path)) ? views.peek(path) : undefined),
   }
   const shortcut = createViewShortcut(hostedViews, budget, metrics)
   const app = fastify({

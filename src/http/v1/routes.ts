@@ -45,7 +45,7 @@ export function addV1Routes(app: HttpApp, parts: RouteParts): void {
     const before = `{"persona":${key},"avatar":${key},"proofs":`
     const view = await views.load(avatar)
     const open = async () => {
-      if (view !== 'large') return between(before, inMemory(view?.namespaces ?? NO_PROOFS), '}')
+      if (view !== 'large') return between(before, inMemory(view?.stored ?? NO_PROOFS), '}')
       return between(before, (await store.openView(avatar)) ?? inMemory(NO_PROOFS), '}')
     }
     return await answers.send(request, reply, { ...answer, open })

@@ -1,8 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { etagOfSummary } from '../answers/etag.ts'
+import type { JsonAnswer } from '../answers/json-answers.ts'
 import { documentOf, inMemory } from '../answers/json-snapshots.ts'
-import { answerView, AVATAR_ROUTE } from '../answers/view-answer.ts'
+import { answerView, AVATAR_ROUTE, NAMESPACE_ROUTE } from '../answers/view-answer.ts'
+import type { Loaded } from '../answers/view-cache.ts'
+import type { JsonSnapshot } from '../../store/types.ts'
 import { unknownAvatar, unknownNamespace } from '../lib/errors.ts'
 import { PAGE_DEFAULT } from '../lib/limits.ts'
 import type { HttpApp, RouteParts } from '../lib/parts.ts'
@@ -27,13 +30,7 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
       const avatar = names.parse(request.params.avatar)
       const view = await views.load(avatar)
       if (view === undefined) throw unknownAvatar()
-      if (view !== 'large') {
-        if (answerView(request.raw, reply.raw, view, budget)) return reply.hijack()
-        const { body, etag } = view
-        const open = () => Promise.resolve(inMemory(body))
-        return await answers.send(request, reply, { open, length: body.length, etag: () => etag })
-      }
-      return await answers.send(request, reply, {
+      return await send(request, reply, view, {
         async open() {
           const readSnapshot = await store.openView(avatar)
           if (readSnapshot === undefined) throw unknownAvatar()
@@ -51,7 +48,7 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
   }
 
   app.get(
-    '/v2/avatars/:avatar/:platform/:identity',
+    NAMESPACE_ROUTE,
     {
       schema: {
         ...contentSchema,
@@ -82,15 +79,31 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
     named: { readonly avatar: string; readonly platform: string; readonly identity: string },
   ): Promise<FastifyReply> {
     const avatar = names.parse(named.avatar)
-    const { platform, identity } = names.namespace(named)
-    return await answers.send(request, reply, {
+    const namespace = names.namespace(named)
+    const view = await views.loadContent(avatar, namespace)
+    if (view === undefined) throw unknownNamespace()
+    return await send(request, reply, view, {
       async open() {
-        const readSnapshot = await store.openContent(avatar, platform, identity)
-        if (readSnapshot !== undefined) return readSnapshot
-        throw unknownNamespace()
+        const readSnapshot = await store.openContent(avatar, namespace.platform, namespace.identity)
+        if (readSnapshot === undefined) throw unknownNamespace()
+        return readSnapshot
       },
       etag: 'text',
     })
+  }
+
+  /** Sends a view from the cache, or `answer` where it is too large for the cache. */
+  async function send<T extends JsonSnapshot>(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    view: NonNullable<Loaded>,
+    answer: JsonAnswer<T>,
+  ): Promise<FastifyReply> {
+    if (view === 'large') return await answers.send(request, reply, answer)
+    if (answerView(request.raw, reply.raw, view, budget)) return reply.hijack()
+    const { body, etag } = view
+    const open = () => Promise.resolve(inMemory(body))
+    return await answers.send(request, reply, { open, length: body.length, etag: () => etag })
   }
 
   app.get(
