@@ -1,15 +1,12 @@
 /** Files that are on disk, whole and durable. */
-import { codeOf } from '../platform/errors.ts'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, readdir } from 'node:fs/promises'
 
-import { fileProblem } from '../platform/files.ts'
+import { codeOf } from '../platform/errors.ts'
+import { fileProblem, PRIVATE_FILE_MODE } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
 import type { BackupFile } from './manifest.ts'
-
-/** Backups are private: they hold hosting lists, and perhaps a key. */
-const FILE_MODE = 0o600
 
 /** Writes a new file to disk (fsync), readable by its owner alone. */
 export async function writeFileDurably(
@@ -18,7 +15,7 @@ export async function writeFileDurably(
 ): Promise<BackupFile> {
   const hash = createHash('sha256')
   let bytes = 0
-  const file = await open(path, 'wx', FILE_MODE)
+  const file = await open(path, 'wx', PRIVATE_FILE_MODE)
   try {
     for await (const chunk of chunks) {
       await file.appendFile(chunk)
@@ -46,16 +43,6 @@ export async function readFileFacts(path: string): Promise<BackupFile | undefine
     throw error
   }
   return { bytes, digest: hash.digest('hex') }
-}
-
-/** Makes what was created, renamed or removed in a directory survive a loss of power. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }
 
 /** Returns the names in a directory; undefined if it is missing. */

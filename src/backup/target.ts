@@ -1,9 +1,9 @@
-import { access, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-import { makeDirectory } from '../platform/files.ts'
+import { exists, makeDirectory, syncDirectory } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
-import { diskError, namesIn, syncDirectory, writeFileDurably } from './files.ts'
+import { diskError, namesIn, writeFileDurably } from './files.ts'
 import { HOSTING_FILE, KEY_FILE } from './manifest.ts'
 
 /** Marks a data directory in which a restore or a repair is not finished. No node starts on it. */
@@ -12,7 +12,6 @@ const MARK_TEXT = '{"format":"avatar-kv-restoring/1"}\n'
 const STORE_DIRECTORY = 'store'
 /** The mark of the store that a restore makes. */
 const STORE_MARK_FILE = 'store.mark.json'
-const DIRECTORY_MODE = 0o700
 /** A repair copies it (`cli/repair.ts`); a restore does not. */
 const TOKEN_FILE = 'operator-token'
 /** What a restore or a repair makes; the mark is removed last. */
@@ -20,10 +19,7 @@ const NAMES = [STORE_DIRECTORY, STORE_MARK_FILE, `${STORE_MARK_FILE}.new`, HOSTI
 
 /** Whether a data directory holds a restore that was not finished. */
 export async function isRestoring(dataDir: string): Promise<boolean> {
-  return access(join(dataDir, MARK_FILE)).then(
-    () => true,
-    () => false,
-  )
+  return await exists(join(dataDir, MARK_FILE))
 }
 
 /**
@@ -41,7 +37,7 @@ export async function beginTarget(dataDir: string, isInUse: (dataDir: string) =>
       await clear(dataDir, names)
     } else if (names.length > 0) throw notEmpty(dataDir, names)
     else {
-      await makeDirectory(dataDir, DIRECTORY_MODE)
+      await makeDirectory(dataDir)
       await writeFileDurably(join(dataDir, MARK_FILE), [Buffer.from(MARK_TEXT)])
       await syncDirectory(dataDir)
       await syncDirectory(dirname(dataDir))

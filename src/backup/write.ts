@@ -4,13 +4,12 @@ import { dirname, join } from 'node:path'
 
 import { nodePlatform } from '../archive/node.ts'
 import { readArchive } from '../archive/reader.ts'
-import { makeDirectory } from '../platform/files.ts'
+import { makeDirectory, syncDirectory } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
-import { diskError, namesIn, readFileFacts, syncDirectory, writeFileDurably } from './files.ts'
+import { diskError, namesIn, readFileFacts, writeFileDurably } from './files.ts'
 import { HOSTING_FILE, KEY_FILE, MANIFEST_FILE, manifestText, RECORDS_FILE } from './manifest.ts'
 import type { BackupFile, Manifest } from './manifest.ts'
 
-const DIRECTORY_MODE = 0o700
 /** The name of an unfinished backup ends so. */
 const PART_SUFFIX = '.part'
 const NAMES: ReadonlySet<string> = new Set([RECORDS_FILE, HOSTING_FILE, KEY_FILE, MANIFEST_FILE])
@@ -50,7 +49,7 @@ async function write(path: string, contents: BackupContents): Promise<Manifest> 
   const part = `${path}${PART_SUFFIX}`
   await clearPart(part)
   try {
-    await makeDirectory(part, DIRECTORY_MODE)
+    await makeDirectory(part)
     const files: Record<string, BackupFile> = {}
     files[RECORDS_FILE] = await writeFileDurably(join(part, RECORDS_FILE), contents.chunks)
     for (const [name, bytes] of Object.entries(contents.files)) {

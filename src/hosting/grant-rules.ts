@@ -5,27 +5,23 @@ import { MAX_LISTED, STATEMENT_WINDOW_SECONDS } from './limits.ts'
 import type { HostingChange, Register } from './register.ts'
 import type { HostingMode, HostingPolicy } from './types.ts'
 
-interface GrantRuleParts {
+/**
+ * The rules for putting an avatar on the list of hosted avatars and for taking it off.
+ *
+ * @param parts.nowS returns Unix seconds
+ */
+export function createGrantRules({
+  register,
+  mode,
+  policy,
+  nowS,
+}: {
   readonly register: Register
   readonly mode: HostingMode
   readonly policy: HostingPolicy
-  /** Seconds since 1970. */
   readonly nowS: () => number
-}
-
-export interface GrantRules {
+}) {
   /** @throws HostingError `hosting_full` if these avatars do not fit on the list */
-  checkRoom(list: ReadonlyMap<Avatar, unknown>, avatars: readonly Avatar[]): void
-  /** Returns the changes that make room for these avatars on the list of gone ones. @throws HostingError `hosting_full` */
-  makeRoomAmongGone(avatars: readonly Avatar[]): HostingChange[]
-  /** @throws HostingError `stale_statement` unless the statement is newer than the last one of the avatar */
-  checkOrder(avatar: Avatar, createdAt: number): void
-  /** @throws HostingError if the policy does not admit the avatar to the list */
-  checkGrant(avatar: Avatar, invite: string | undefined): void
-}
-
-/** The rules for putting an avatar on the list of hosted avatars and for taking it off. */
-export function createGrantRules({ register, mode, policy, nowS }: GrantRuleParts): GrantRules {
   function checkRoom(list: ReadonlyMap<Avatar, unknown>, avatars: readonly Avatar[]): void {
     const more = avatars.filter((avatar) => !list.has(avatar)).length
     if (list.size + more <= MAX_LISTED) return
@@ -35,7 +31,12 @@ export function createGrantRules({ register, mode, policy, nowS }: GrantRulePart
     )
   }
 
-  // In the mode `listed`, entries of gone avatars only serve as a memory, so the oldest ones can be dropped.
+  /**
+   * Returns the changes that make room for these avatars on the list of gone ones. In the mode `listed`, such entries only
+   * serve as a memory, so the oldest ones can be dropped.
+   *
+   * @throws HostingError `hosting_full`
+   */
   function makeRoomAmongGone(avatars: readonly Avatar[]): HostingChange[] {
     const more = avatars.filter((avatar) => !register.gone.has(avatar)).length
     const excess = register.gone.size + more - MAX_LISTED
@@ -47,6 +48,7 @@ export function createGrantRules({ register, mode, policy, nowS }: GrantRulePart
     return oldest.map(([avatar]) => ({ op: 'drop', avatar }))
   }
 
+  /** @throws HostingError `stale_statement` unless the statement is newer than the last one of the avatar */
   function checkOrder(avatar: Avatar, createdAt: number): void {
     if (createdAt > register.asked(avatar)) return
     throw new HostingError(
@@ -55,6 +57,7 @@ export function createGrantRules({ register, mode, policy, nowS }: GrantRulePart
     )
   }
 
+  /** @throws HostingError if the policy does not admit the avatar to the list */
   function checkGrant(avatar: Avatar, invite: string | undefined): void {
     // A node that hosts every avatar takes back owners who left on their own request.
     if (mode === 'all' && register.gone.get(avatar)?.own === true) return

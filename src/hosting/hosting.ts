@@ -37,14 +37,7 @@ export interface HostingOptions {
 /** Avatars read from the store at a time. */
 const PAGE = 1_000
 
-/** Hosting, and the pulls to resume after a restart. */
-export interface HostingWithPulls extends Hosting {
-  pulls(): { readonly avatar: Avatar; readonly from: string; readonly at: number }[]
-  pulling(avatar: Avatar, from: string): Promise<void>
-  pulled(avatar: Avatar): Promise<void>
-}
-
-export function createHosting(components: HostingComponents, options: HostingOptions): HostingWithPulls {
+export function createHosting(components: HostingComponents, options: HostingOptions): Hosting {
   const { held, journal, register, environment, logger, metrics } = components
   const { mode, policy } = options
   const listeners = new Set<(change: HostingNews) => void>()

@@ -10,7 +10,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import { decodeText } from '../platform/decode-text.ts'
-import { fileProblem } from '../platform/files.ts'
+import { fileProblem, PRIVATE_FILE_MODE, syncDirectory } from '../platform/files.ts'
 import { codeOf, messageOf } from '../platform/errors.ts'
 import { HostingError } from './errors.ts'
 import type { HostingChange } from './register.ts'
@@ -26,7 +26,6 @@ export interface Journal {
 }
 
 const FORMAT = '{"format":"avatar-kv-hosting/1"}'
-const FILE_MODE = 0o600
 /** Hex digits of SHA-256 before each line: enough to detect accidental damage. */
 const CHECK_DIGITS = 8
 /** Length of the longest byte order mark. */
@@ -56,25 +55,6 @@ export async function openJournal(
     if (error instanceof HostingError) throw error
     const why = fileProblem(error)
     throw new HostingError('unreadable', `Cannot use the hosting file ${path}: ${why}.`, { cause: error })
-  }
-}
-
-/** A journal in memory only. */
-export function memoryJournal(): Journal {
-  let lines = 0
-  return {
-    get lines() {
-      return lines
-    },
-    append() {
-      lines += 1
-      return Promise.resolve()
-    },
-    rewrite() {
-      lines = 0
-      return Promise.resolve()
-    },
-    close: () => Promise.resolve(),
   }
 }
 
@@ -156,7 +136,7 @@ class FileJournal implements Journal {
     if (some.length > 0) lines.push(line(JSON.stringify(some)))
     const bytes = Buffer.from(lines.join(''))
     const path = `${this.#path}.new`
-    const file = await open(path, 'w+', FILE_MODE)
+    const file = await open(path, 'w+', PRIVATE_FILE_MODE)
     try {
       await file.writeFile(bytes)
       await file.sync()
@@ -170,7 +150,7 @@ class FileJournal implements Journal {
     this.#length = bytes.length
     this.lines = lines.length
     await old.close()
-    await syncFolder(this.#path)
+    await syncDirectory(dirname(this.#path))
   }
 
   async close(): Promise<void> {
@@ -195,21 +175,9 @@ async function openOrMake(path: string, lost: HostingError | undefined): Promise
     if (codeOf(error) !== 'ENOENT') throw error
     if (lost !== undefined) throw lost
   }
-  const file = await open(path, 'wx+', FILE_MODE)
-  await syncFolder(path)
+  const file = await open(path, 'wx+', PRIVATE_FILE_MODE)
+  await syncDirectory(dirname(path))
   return file
-}
-
-/** Makes a new or renamed file in its folder survive a power cut. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(dirname(path), 'r')
-  try {
-    await folder.sync()
-  } catch {
-    // Not every system supports this.
-  } finally {
-    await folder.close()
-  }
 }
 
 function line(json: string): string {

@@ -1,16 +1,12 @@
-import { randomUUID } from 'node:crypto'
-import { link, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { codeOf } from '../platform/errors.ts'
 import type { Randomness } from '../platform/environment.ts'
-import { fileProblem, readTextFile } from '../platform/files.ts'
+import { createFileOnce, fileProblem, readTextFile } from '../platform/files.ts'
 import { HostingError } from './errors.ts'
 
 /** In the data directory. A person who can read it counts as the operator. */
 const FILE_NAME = 'operator-token'
-/** Only the owner of the file can read and write it. */
-const FILE_MODE = 0o600
 /** 256 bits: cannot be guessed. */
 const TOKEN_BYTES = 32
 const TOKEN = /^[0-9a-f]{64}$/
@@ -25,26 +21,16 @@ export async function loadOperatorToken(dataDir: string, random: Randomness): Pr
   const known = await readOperatorToken(dataDir)
   if (known !== undefined) return known
   const path = join(dataDir, FILE_NAME)
-  const temporary = join(dataDir, `.${FILE_NAME}.${randomUUID()}`)
   const token = Buffer.from(random.bytes(TOKEN_BYTES)).toString('hex')
+  let why = 'another process creates and removes it'
   try {
-    const file = await open(temporary, 'wx', FILE_MODE)
-    try {
-      await file.writeFile(`${token}\n`)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    // Unlike rename, link never replaces a token that another process created in the meantime.
-    await link(temporary, path)
-    return token
+    if (await createFileOnce(path, `${token}\n`)) return token
   } catch (error) {
-    const other = await readOperatorToken(dataDir)
-    if (other !== undefined) return other
-    throw new HostingError('unreadable', `Cannot create the operator's token ${path}: ${fileProblem(error)}.`)
-  } finally {
-    await rm(temporary, { force: true })
+    why = fileProblem(error)
   }
+  const other = await readOperatorToken(dataDir)
+  if (other !== undefined) return other
+  throw new HostingError('unreadable', `Cannot create the operator's token ${path}: ${why}.`)
 }
 
 /**

@@ -7,13 +7,11 @@ import { CodedError } from '../platform/errors.ts'
  * address, even if the resolver later returns another; each redirect is checked like a new URL; requests carry no credentials.
  * Not guaranteed: that a public address is not one of the operator's machines.
  */
-import { lookup as systemLookup } from 'node:dns'
 import type { LookupAddress } from 'node:dns'
-import { request as httpRequest } from 'node:http'
-import type { IncomingMessage, RequestOptions } from 'node:http'
+import { lookup as systemLookup } from 'node:dns/promises'
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { isIP } from 'node:net'
-import type { LookupFunction } from 'node:net'
+import { isIP, type LookupFunction } from 'node:net'
 
 import { isPublicAddress } from './address-rules.ts'
 import { HostingError } from './errors.ts'
@@ -68,7 +66,7 @@ const WEB_PORTS: ReadonlySet<string> = new Set(['', '80', '443'])
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 export function createPullGuard(options: PullGuardOptions): PullGuard {
-  const { allowPrivate, resolve = resolveBySystem, isPublic = isPublicAddress } = options
+  const { allowPrivate, resolve = (host) => systemLookup(host, { all: true }), isPublic = isPublicAddress } = options
 
   function parse(text: string, base?: URL): URL {
     const url = URL.canParse(text, base?.href) ? new URL(text, base?.href) : undefined
@@ -105,17 +103,15 @@ export function createPullGuard(options: PullGuardOptions): PullGuard {
   }
 
   /** A resolver for `net.connect` that returns only checked addresses. */
-  function lookupOf(): LookupFunction {
-    return (host, options, callback) => {
-      addressesOf(host).then(
-        (addresses) => {
-          const [first] = addresses
-          if (options.all === true) callback(null, [...addresses])
-          else callback(null, first?.address ?? '', first?.family)
-        },
-        (error: unknown) => callback(error as NodeJS.ErrnoException, ''),
-      )
-    }
+  const lookup: LookupFunction = (host, options, callback) => {
+    addressesOf(host).then(
+      (addresses) => {
+        const [first] = addresses
+        if (options.all === true) callback(null, [...addresses])
+        else callback(null, first?.address ?? '', first?.family)
+      },
+      (error: unknown) => callback(error as NodeJS.ErrnoException, ''),
+    )
   }
 
   async function ask(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
@@ -124,7 +120,7 @@ export function createPullGuard(options: PullGuardOptions): PullGuard {
       // No pool: a connection that was opened for another host name must not be reused.
       agent: false,
       signal,
-      lookup: lookupOf(),
+      lookup,
       maxHeaderSize: MAX_HEADER_BYTES,
       headers: {
         accept: 'application/x-ndjson, application/json',
@@ -179,12 +175,6 @@ export function createPullGuard(options: PullGuardOptions): PullGuard {
 /** Without the brackets of an IPv6 address. */
 function hostOf({ hostname }: URL): string {
   return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-}
-
-function resolveBySystem(host: string): Promise<readonly LookupAddress[]> {
-  return new Promise((resolve, reject) => {
-    systemLookup(host, { all: true }, (error, addresses) => (error === null ? resolve(addresses) : reject(error)))
-  })
 }
 
 function refused(why: string): PullError {

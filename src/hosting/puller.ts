@@ -11,15 +11,10 @@ import type { Logger, Metrics } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
 import { HostingError } from './errors.ts'
 import { PullError, type PullGuard } from './pull-guard.ts'
-import type { PullReport } from './types.ts'
+import type { PullMemory, PullReport } from './types.ts'
 
 /** Results of an import so far, in records. */
-export interface PulledCounts {
-  readonly stored: number
-  readonly duplicate: number
-  /** Not accepted, for any reason. */
-  readonly refused: number
-}
+export type PulledCounts = Pick<PullReport, 'stored' | 'duplicate' | 'refused'>
 
 /**
  * Imports an archive.
@@ -36,43 +31,30 @@ export type PullImport = (options: {
 export interface PullerComponents {
   readonly guard: PullGuard
   readonly importArchive: PullImport
-  /** Stores which pulls are unfinished, across restarts. */
-  readonly memory: {
-    pulls(): readonly { readonly avatar: Avatar; readonly from: string; readonly at: number }[]
-    pulling(avatar: Avatar, from: string): Promise<void>
-    pulled(avatar: Avatar): Promise<void>
-  }
+  readonly memory: PullMemory
   readonly environment: Pick<Environment, 'clock' | 'timers'>
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'gauge'>
 }
 
-export interface PullLimits {
-  /** Pulls at once; default 2. */
-  readonly atOnce: number
-  /** Pulls that wait; default 100. */
-  readonly waiting: number
-  /** Bytes of one archive as received; default 1 GiB, about two million records. */
-  readonly bytes: number
-  /** One pull; default 30 min. */
-  readonly totalMs: number
-  /** Longest wait for the answer, and for each next byte; also how long `bytesPerS` is not enforced. Default 30 s. */
-  readonly stallMs: number
-  /** Minimum rate of the server while this node waits for it; default 1,024, as for uploaded archives. */
-  readonly bytesPerS: number
-  /** Whether to request superseded records too; default false. */
-  readonly history: boolean
-}
-
-const DEFAULT_LIMITS: PullLimits = {
+const DEFAULT_LIMITS = {
+  /** Pulls at once. */
   atOnce: 2,
+  /** Pulls that wait. */
   waiting: 100,
+  /** Bytes of one archive as received: about two million records. */
   bytes: 1024 * 1024 * 1024,
+  /** Longest time of one pull. */
   totalMs: 30 * 60_000,
+  /** Longest wait for the answer, and for each next byte; also how long `bytesPerS` is not enforced. */
   stallMs: 30_000,
+  /** Minimum rate of the server while this node waits for it, as for uploaded archives. */
   bytesPerS: 1_024,
+  /** Whether to request superseded records too. */
   history: false,
 }
+
+export type PullLimits = Readonly<typeof DEFAULT_LIMITS>
 
 export interface Puller {
   /** @throws HostingError `pull_address_refused` for a URL that is not allowed, `hosting_busy` if too many pulls wait */
@@ -141,19 +123,13 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
   async function run(avatar: Avatar, entry: Running): Promise<void> {
     const { draft, controller } = entry
     draft.state = 'pulling'
-    const cancel = timers.after(limits.totalMs, () => {
-      controller.abort(
-        new PullError(
-          'unreachable',
-          `The pull took longer than ${limits.totalMs / 60_000} min. Request it again: stored records are kept.`,
-        ),
-      )
-    })
+    const late = `The pull took longer than ${limits.totalMs / 60_000} min. Request it again: stored records are kept.`
+    const cancel = abortAfter(limits.totalMs, controller, late)
     try {
-      const body = await answered(
-        guard.get(archiveUrl(draft.from, avatar, limits.history), controller.signal),
-        controller,
-      )
+      const silent = `The server did not answer for ${limits.stallMs / 1_000} s.`
+      const cancelSilent = abortAfter(limits.stallMs, controller, silent)
+      const url = archiveUrl(draft.from, avatar, limits.history)
+      const body = await guard.get(url, controller.signal).finally(cancelSilent)
       const { fault, ...counts } = await importArchive({
         chunks: bounded(body, draft, controller),
         avatar,
@@ -164,14 +140,12 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
       draft.state = 'done'
     } catch (error) {
       const reason: unknown = controller.signal.aborted ? controller.signal.reason : error
-      draft.state = 'failed'
-      draft.code = reason instanceof PullError ? reason.code : 'failed'
-      draft.message =
-        reason instanceof PullError
-          ? reason.message
-          : 'This node could not store the records; its log says why. Try again later.'
+      const isOfSource = reason instanceof PullError
+      const message = 'This node could not store the records; its log says why. Try again later.'
+      const { code } = isOfSource ? reason : { code: 'failed' }
+      Object.assign(draft, { state: 'failed', code, message: isOfSource ? reason.message : message })
       // The owner names the source, and reads the reason in the answer of `GET /v2/hosting/{avatar}`.
-      const level = reason instanceof PullError ? 'debug' : 'warn'
+      const level = isOfSource ? 'debug' : 'warn'
       if (!isStopped)
         logger[level]({ err: reason, avatar, from: draft.from }, 'the node could not fetch the records of an avatar')
     } finally {
@@ -190,12 +164,8 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
     startNext()
   }
 
-  /** Waits for the response, including redirects, for at most `stallMs`. */
-  async function answered<T>(answer: Promise<T>, controller: AbortController): Promise<T> {
-    const cancel = timers.after(limits.stallMs, () => {
-      controller.abort(new PullError('unreachable', `The server did not answer for ${limits.stallMs / 1_000} s.`))
-    })
-    return await answer.finally(cancel)
+  function abortAfter(ms: number, controller: AbortController, why: string): () => void {
+    return timers.after(ms, () => controller.abort(new PullError('unreachable', why)))
   }
 
   /** Yields the body; throws where it is too long or too slow. */
@@ -204,11 +174,8 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
     draft: Draft,
     controller: AbortController,
   ): AsyncGenerator<Uint8Array> {
-    const watch = (): (() => void) =>
-      timers.after(limits.stallMs, () => {
-        controller.abort(new PullError('unreachable', `The server sent nothing for ${limits.stallMs / 1_000} s.`))
-      })
-    let cancel = watch()
+    const silent = `The server sent nothing for ${limits.stallMs / 1_000} s.`
+    let cancel = abortAfter(limits.stallMs, controller, silent)
     let waitedMs = 0
     let sinceMs = clock.now()
     try {
@@ -224,7 +191,7 @@ export function createPuller(components: PullerComponents, options: Partial<Pull
         // No timeout here: this node is the slow side now.
         yield chunk
         sinceMs = clock.now()
-        cancel = watch()
+        cancel = abortAfter(limits.stallMs, controller, silent)
       }
     } catch (error) {
       if (error instanceof PullError || controller.signal.aborted) throw error

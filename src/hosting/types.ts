@@ -97,12 +97,9 @@ export interface HostingGrants {
   release(request: { readonly avatar: Avatar; readonly createdAt: number }): Promise<void>
 }
 
-/** The state of a pull. */
-export type PullState = 'waiting' | 'pulling' | 'done' | 'failed'
-
 /** Report on a pull of an avatar's records from its previous node (`GET /v2/hosting/{avatar}`). */
 export interface PullReport {
-  readonly state: PullState
+  readonly state: 'waiting' | 'pulling' | 'done' | 'failed'
   readonly from: string
   /** Unix seconds. */
   readonly asked_at: number
@@ -149,7 +146,14 @@ export interface OwnerRequests {
   pullOf(avatar: Avatar): PullReport | undefined
 }
 
-export interface Hosting extends HostingRules, OperatorApi, HostingGrants {
+/** Stores which pulls are unfinished, across restarts. */
+export interface PullMemory {
+  pulls(): readonly { readonly avatar: Avatar; readonly from: string; readonly at: number }[]
+  pulling(avatar: Avatar, from: string): Promise<void>
+  pulled(avatar: Avatar): Promise<void>
+}
+
+export interface Hosting extends HostingRules, OperatorApi, HostingGrants, PullMemory {
   /** The avatars that sync covers: all, or those on the list, newest first. */
   scope(): Scope
   /** Resumes deletions that the end of the process interrupted. */

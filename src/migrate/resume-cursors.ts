@@ -1,7 +1,7 @@
-import { open, rename, rm } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { readTextFile } from '../platform/files.ts'
+import { PRIVATE_FILE_MODE, readTextFile } from '../platform/files.ts'
 import { codeOf, messageOf } from '../platform/errors.ts'
 import type { Avatar } from '../record/types.ts'
 import { MigrateError } from './errors.ts'
@@ -84,13 +84,7 @@ function parse(text: string): Content | undefined {
 async function write(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`
   try {
-    const file = await open(temporary, 'w', 0o600)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await writeFile(temporary, text, { mode: PRIVATE_FILE_MODE, flush: true })
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined)

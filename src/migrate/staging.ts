@@ -19,8 +19,6 @@ import type { SyncSource } from '../store/types.ts'
 import { MigrateError } from './errors.ts'
 import type { AvatarStatus } from './types.ts'
 
-/** The folder holds an avatar's data. */
-const DIR_MODE = 0o700
 /** Threads that verify: two are faster than two hosts can send and take. */
 const WORKERS = 2
 
@@ -47,7 +45,7 @@ export async function openStaging(
   options: { readonly dir: string; readonly avatar: Avatar; readonly network: string },
 ): Promise<Staging> {
   const { dir, avatar, network } = options
-  await makeDirectory(dir, DIR_MODE).catch((error: unknown) => {
+  await makeDirectory(dir).catch((error: unknown) => {
     throw new MigrateError(
       'work_dir',
       `Cannot make the folder ${dir}: ${fileProblem(error)}. Choose another with --work-dir.`,

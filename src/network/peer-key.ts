@@ -1,21 +1,14 @@
-import { codeOf, messageOf } from '../platform/errors.ts'
-import { randomUUID } from 'node:crypto'
-import { link, open, readFile, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 
-import { makeDirectory } from '../platform/files.ts'
+import { codeOf, messageOf } from '../platform/errors.ts'
+import { createFileOnce, makeDirectory } from '../platform/files.ts'
 import { NetworkError } from './errors.ts'
 
 const FILE_NAME = 'peer.key'
-
-/** Only the owner may read and write it. */
-const FILE_MODE = 0o600
-
-/** The data directory has the key and the store, so only the owner may enter. */
-const DIRECTORY_MODE = 0o700
 
 /**
  * The node's own key, which makes its peer id: `peer.key` in the data directory, an Ed25519 private key as the protobuf
@@ -58,27 +51,12 @@ async function readKey(path: string): Promise<PrivateKey | undefined> {
 }
 
 async function createKey(dataDir: string, path: string): Promise<PrivateKey> {
-  await makeDirectory(dataDir, DIRECTORY_MODE)
+  await makeDirectory(dataDir)
   const key = await generateKeyPair('Ed25519')
-  const temporary = join(dataDir, `.${FILE_NAME}.${randomUUID()}`)
-  try {
-    const file = await open(temporary, 'wx', FILE_MODE)
-    try {
-      await file.writeFile(privateKeyToProtobuf(key))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    // Unlike rename, link never replaces a key that another process put there meanwhile.
-    await link(temporary, path)
-    return key
-  } catch (error) {
-    const other = codeOf(error) === 'EEXIST' ? await readKey(path) : undefined
-    if (other === undefined) throw error
-    return other
-  } finally {
-    await rm(temporary, { force: true })
-  }
+  if (await createFileOnce(path, privateKeyToProtobuf(key))) return key
+  const other = await readKey(path)
+  if (other === undefined) throw new Error('another process creates and removes it')
+  return other
 }
 
 function invalidKey(path: string, cause?: unknown): NetworkError {

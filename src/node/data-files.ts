@@ -5,9 +5,9 @@
  * that is killed in between leaves an unlisted file; the next start lists it. The same applies to directories of earlier
  * versions. Only the process that holds the lock on the store writes the list.
  */
-import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { exists } from '../platform/files.ts'
 import { readMarkFile, writeMarkFile } from '../platform/level-files.ts'
 import type { Logger } from '../observe/types.ts'
 
@@ -54,11 +54,7 @@ export async function loadNoted<T>(
   load: (dataDir: string) => Promise<T>,
 ): Promise<T> {
   const path = join(dataDir, name)
-  const isThere = await access(path).then(
-    () => true,
-    () => false,
-  )
-  if (!isThere && (await wasMade(dataDir, name))) logger.warn({ file: path }, LOST[name])
+  if (!(await exists(path)) && (await wasMade(dataDir, name))) logger.warn({ file: path }, LOST[name])
   const loaded = await load(dataDir)
   await noteMade(dataDir, name)
   return loaded

@@ -7,13 +7,15 @@ import { dataFilesPath, noteMade, wasMade } from './data-files.ts'
 import type { Environment } from '../platform/environment.ts'
 import { HOMES_KEY, homesIn } from '../homes/homes.ts'
 import { HostingError } from '../hosting/errors.ts'
-import { createHosting, type HostingWithPulls } from '../hosting/hosting.ts'
+import { createHosting } from '../hosting/hosting.ts'
 import { openJournal } from '../hosting/journal.ts'
 import { createPullGuard } from '../hosting/pull-guard.ts'
 import { createPuller, type Puller, type PullImport } from '../hosting/puller.ts'
 import { Register } from '../hosting/register.ts'
+import type { HeldAvatars, Hosting } from '../hosting/types.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
+import { OWN_PLATFORM } from '../record/members.ts'
 import { cellValue } from '../state/cell.ts'
 import type { RebuildableStore, StoreReader } from '../store/types.ts'
 
@@ -25,8 +27,6 @@ interface Parts {
 
 /** Name of the file in the data directory. */
 const FILE_NAME = 'hosting.log'
-/** The platform of an avatar's own namespace. */
-const OWN_PLATFORM = 'nextid'
 
 /**
  * Opens the hosting lists of a data directory. The caller must hold the lock on the store.
@@ -36,7 +36,7 @@ const OWN_PLATFORM = 'nextid'
 export async function openHosting(
   { store, environment, logger, metrics }: Parts & { readonly store: StoreReader & Pick<RebuildableStore, 'forget'> },
   config: Pick<Config, 'dataDir' | 'hostingMode' | 'hostingPolicy'>,
-): Promise<HostingWithPulls> {
+): Promise<Hosting> {
   const register = new Register()
   const path = join(config.dataDir, FILE_NAME)
   const options = (await wasMade(config.dataDir, FILE_NAME)) ? { lost: lostLists(config.dataDir) } : {}
@@ -45,7 +45,7 @@ export async function openHosting(
     await journal.close()
     throw error
   })
-  const held = {
+  const held: HeldAvatars = {
     avatars: store.avatars.bind(store),
     isHeld: async (avatar) => (await store.summary(avatar)) !== undefined,
     async homes(avatar) {
@@ -53,7 +53,7 @@ export async function openHosting(
       return listed ? homesIn(cellValue(listed)) : []
     },
     forget: (avatar) => store.forget(avatar),
-  } satisfies Parameters<typeof createHosting>[0]['held']
+  }
   return createHosting(
     { held, journal, register, environment, logger, metrics },
     { mode: config.hostingMode, policy: config.hostingPolicy },
@@ -71,16 +71,7 @@ function lostLists(dataDir: string): HostingError {
 
 /** Creates the puller, which fetches avatars from other nodes and submits their records to ingest. */
 export function openPuller(
-  {
-    hosting,
-    ingest,
-    environment,
-    logger,
-    metrics,
-  }: Parts & {
-    readonly hosting: HostingWithPulls
-    readonly ingest: Ingest
-  },
+  { hosting, ingest, environment, logger, metrics }: Parts & { readonly hosting: Hosting; readonly ingest: Ingest },
   config: Pick<Config, 'network' | 'hostingPullPrivate' | 'archive'>,
 ): Puller {
   const submit = importDoor(ingest, environment.timers)

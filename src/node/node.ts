@@ -79,9 +79,6 @@ interface Running {
 /** Time for HTTP answers under way to finish when the node stops. Event streams end at once. */
 const HTTP_STOP_GRACE_MS = 1000
 
-/** The directory holds the node's private key. */
-const DATA_DIR_MODE = 0o700
-
 /**
  * Builds a node: opens the store (taking the lock on the data directory) and connects the parts. Nothing listens before
  * `start`.
@@ -112,7 +109,7 @@ export async function createNode(
   }
 
   try {
-    await makeDirectory(config.dataDir, DATA_DIR_MODE).catch((error: unknown) => {
+    await makeDirectory(config.dataDir).catch((error: unknown) => {
       const what = `The data directory ${config.dataDir} cannot be used: ${fileProblem(error)}`
       throw new NodeError(
         'data_dir_unusable',

@@ -11,7 +11,7 @@ import type { StoreOptions } from '../store/store.ts'
 import type { Quotas, StoreReader } from '../store/types.ts'
 import { payloadHead } from '../record/payload-head.ts'
 import type { Avatar } from '../record/types.ts'
-import { DATA_DIR_MODE, openOfflineStore, type OfflineComponents } from './open.ts'
+import { openOfflineStore, type OfflineComponents } from './open.ts'
 
 /** The data of a node that does not run: its store, the door to it, and its hosting lists. */
 export interface DataDir {
@@ -50,7 +50,7 @@ export async function openDataDir(
   const location = join(config.dataDir, 'store')
   const isNew = !(await hasStore(location))
   if (isNew && !options.create) return undefined
-  if (isNew) await makeDirectory(config.dataDir, DATA_DIR_MODE)
+  if (isNew) await makeDirectory(config.dataDir)
   const stored = isNew ? { archive: config.archive, quotas: config.quotas } : saidOf(config)
   const admission = {
     peek: (payload: Uint8Array) => payloadHead(payload)?.avatar,

@@ -12,9 +12,6 @@ import type { RebuildableStore, StoreReader } from '../store/types.ts'
 import { selectEngine } from '../verify/select-engine.ts'
 import { createVerifyService } from '../verify/verify-service.ts'
 
-/** The mode of a data directory: it holds the node's private key. */
-export const DATA_DIR_MODE = 0o700
-
 export interface OfflineComponents {
   readonly environment: Environment
   readonly logger: Logger

@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { makeDirectory } from '../platform/files.ts'
+import { exists, makeDirectory } from '../platform/files.ts'
 import { isDatabaseOpen } from '../store/lock.ts'
 import { hasStore } from '../store/mark.ts'
-import { DATA_DIR_MODE, openOfflineStore, type OfflineComponents, type OfflineStore } from './open.ts'
+import { openOfflineStore, type OfflineComponents, type OfflineStore } from './open.ts'
 
 /** Threads that verify: two are faster than one can store. */
 const WORKERS = 2
@@ -13,7 +12,7 @@ const WORKERS = 2
 export async function isInUse(dataDir: string): Promise<boolean> {
   const location = join(dataDir, 'store')
   // Opening a database makes its directory.
-  return existsSync(location) && (await isDatabaseOpen(location))
+  return (await exists(location)) && (await isDatabaseOpen(location))
 }
 
 /**
@@ -32,7 +31,7 @@ export async function openWholeStore(
   const location = join(dataDir, 'store')
   if (!(await hasStore(location))) {
     if (!options.create) return undefined
-    await makeDirectory(dataDir, DATA_DIR_MODE)
+    await makeDirectory(dataDir)
   }
   return await openOfflineStore(components, { location, network, workers: WORKERS, store: { archive: true } })
 }

@@ -8,11 +8,12 @@
  *
  * Not found here: a lost or damaged log, and damaged tables. LevelDB itself reports missing tables.
  */
-import { open, readdir, readFile, rename } from 'node:fs/promises'
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { codeOf } from './errors.ts'
 
 import { decodeText } from './decode-text.ts'
+import { codeOf } from './errors.ts'
+import { PRIVATE_FILE_MODE, syncDirectory } from './files.ts'
 
 /**
  * The state of a LevelDB directory:
@@ -28,7 +29,6 @@ export type LevelFiles =
 const FIRST_MANIFEST = 'MANIFEST-000001'
 const MANIFEST = /^MANIFEST-[0-9]+$/
 const DATA_FILE = /^[0-9]+\.(?:log|ldb|sst)$/
-const FILE_MODE = 0o600
 
 /** LevelDB's error text if tables of its manifest are missing. It has changed nothing then. */
 export const MISSING_TABLES = /\b[0-9]+ missing files\b/
@@ -59,22 +59,9 @@ export async function readMarkFile(path: string): Promise<Readonly<Record<string
 /** Replaces a mark atomically; on disk (fsync) when it resolves. Calls must not overlap. */
 export async function writeMarkFile(path: string, members: Readonly<Record<string, unknown>>): Promise<void> {
   const temporary = `${path}.new`
-  const file = await open(temporary, 'w', FILE_MODE)
-  try {
-    await file.writeFile(`${JSON.stringify(members)}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+  await writeFile(temporary, `${JSON.stringify(members)}\n`, { mode: PRIVATE_FILE_MODE, flush: true })
   await rename(temporary, path)
-  const directory = await open(dirname(path), 'r')
-  try {
-    await directory.sync()
-  } catch {
-    // Some file systems cannot sync a directory. The mark is still complete, but a power loss may undo it.
-  } finally {
-    await directory.close()
-  }
+  await syncDirectory(dirname(path))
 }
 
 /** Awaits a read; undefined if the file or folder does not exist. */

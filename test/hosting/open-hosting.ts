@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import type { Environment } from '../../src/platform/environment.ts'
 import { createHosting, type HostingOptions } from '../../src/hosting/hosting.ts'
 import { type HeldAvatars } from '../../src/hosting/types.ts'
-import { memoryJournal, openJournal } from '../../src/hosting/journal.ts'
+import { openJournal, type Journal } from '../../src/hosting/journal.ts'
 import { Register } from '../../src/hosting/register.ts'
 import { createOwnerRequests } from '../../src/hosting/requests.ts'
 import type { Puller } from '../../src/hosting/puller.ts'
@@ -33,6 +33,25 @@ export async function openHostingForTest(options: HostingForTestOptions = {}) {
   const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
   const parts = { held: { ...NOTHING_HELD, ...held }, journal, register, environment, logger, metrics: createMetrics() }
   return Object.assign(createHosting(parts, { mode, policy }), { lines, journal })
+}
+
+/** A journal in memory only. */
+function memoryJournal(): Journal {
+  let lines = 0
+  return {
+    get lines() {
+      return lines
+    },
+    append() {
+      lines += 1
+      return Promise.resolve()
+    },
+    rewrite() {
+      lines = 0
+      return Promise.resolve()
+    },
+    close: () => Promise.resolve(),
+  }
 }
 
 export const NO_PULLS: Pick<Puller, 'check' | 'pull' | 'report'> = {

@@ -11,13 +11,13 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(root, { recursive: true }))
 
-const problem = (path: string) => makeDirectory(path, 0o700).then(() => 'made', fileProblem)
+const problem = (path: string) => makeDirectory(path).then(() => 'made', fileProblem)
 
 describe('makeDirectory', () => {
   it('makes what is not there, as often as it is asked, each with the mode', async () => {
     const path = join(root, 'a/b/c')
-    await Promise.all([makeDirectory(path, 0o700), makeDirectory(path, 0o700), makeDirectory(join(root, 'a/x'), 0o700)])
-    await makeDirectory(path, 0o700)
+    await Promise.all([makeDirectory(path), makeDirectory(path), makeDirectory(join(root, 'a/x'))])
+    await makeDirectory(path)
     for (const each of ['a', 'a/b', 'a/b/c']) expect(statSync(join(root, each)).mode & 0o777).toBe(0o700)
   })
 

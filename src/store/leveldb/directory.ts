@@ -5,9 +5,10 @@
  * of tables. Found here: a log that is damaged, lost or has a gap; a table that is truncated or damaged; a damaged manifest.
  * Not found here: a last log that was truncated between two rows. Only a mark outside the directory reveals that (`mark.ts`).
  */
-import { copyFile, link, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { copyFile, link, mkdir, open, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf } from '../../platform/errors.ts'
+import { PRIVATE_FILE_MODE, syncDirectory } from '../../platform/files.ts'
 import { readFileWithHoles } from './file-with-holes.ts'
 import { readLog, writeLog } from './log-format.ts'
 import { decodeManifest, type Manifest } from './manifest.ts'
@@ -170,21 +171,8 @@ async function keep(path: string, kept: string): Promise<void> {
 }
 
 async function replaceFile(path: string, content: Uint8Array, temporary: string): Promise<void> {
-  const file = await open(temporary, 'w', 0o600)
-  try {
-    await file.writeFile(content)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+  await writeFile(temporary, content, { mode: PRIVATE_FILE_MODE, flush: true })
   await rename(temporary, path)
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  // Not every file system can sync a directory.
-  await directory.sync().catch(() => undefined)
-  await directory.close()
 }
 
 /** The numbers of files with an extension, ascending. */
