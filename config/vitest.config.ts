@@ -57,6 +57,11 @@ const SMOKE = [
   'test/browser/explorer.test.ts',
 ]
 
+/** Longest wait for a condition, of `expect.poll` and of `until`: far above what is needed, so that a busy machine fails no test. */
+const PATIENCE_MS = 60_000
+/** Longest time of a test that names none, and of a hook. It ends a test that hangs; no test measures itself by it. */
+const HANGS_AFTER_MS = 180_000
+
 /** The share of their runs that properties get in the quick scope. */
 const QUICK_PROPERTY_SHARE = 0.1
 
@@ -92,11 +97,14 @@ export default defineConfig(({ mode }) => {
 
   const conformance = {
     extends: true as const,
-    test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'], testTimeout: 120_000 },
+    test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'] },
   }
   return {
     root: ROOT.pathname,
     test: {
+      testTimeout: HANGS_AFTER_MS,
+      hookTimeout: HANGS_AFTER_MS,
+      expect: { poll: { timeout: PATIENCE_MS } },
       reporters: ['default', './test/setup/slowest-reporter.ts'],
       // Vitest leaves one processor free. The quick scope takes it too; tests of the rest measure memory and flood the network.
       maxWorkers: scope === 'quick' ? Math.max(2, availableParallelism() - 1) : Math.max(1, availableParallelism() - 1),
@@ -112,7 +120,6 @@ export default defineConfig(({ mode }) => {
               ['**/*.property.test.ts', 'test/conformance/**', 'test/integration/**', 'test/browser/**', ...BUILT],
             ),
             env: { PROPERTY_SHARE: String(share) },
-            testTimeout: 60_000,
           },
         },
         {
@@ -124,7 +131,6 @@ export default defineConfig(({ mode }) => {
               BUILT,
             ),
             globalSetup: './test/setup/build.ts',
-            testTimeout: 60_000,
           },
         },
         {
@@ -133,7 +139,6 @@ export default defineConfig(({ mode }) => {
             name: 'property',
             ...leavingOut(SLOW.filter(properties), ['test/**/*.property.test.ts']),
             env: { PROPERTY_SHARE: String(share) },
-            testTimeout: 120_000,
           },
         },
         ...(scope === 'rest' ? [] : [conformance]),
@@ -143,8 +148,6 @@ export default defineConfig(({ mode }) => {
             name: 'integration',
             ...folder('integration'),
             globalSetup: './test/setup/build.ts',
-            testTimeout: 120_000,
-            hookTimeout: 30_000,
             // Each test starts several node processes: few files at a time, after the others.
             maxWorkers: 2,
             sequence: { groupOrder: 1 },
@@ -156,8 +159,6 @@ export default defineConfig(({ mode }) => {
             name: 'browser',
             ...folder('browser'),
             globalSetup: './test/setup/build.ts',
-            testTimeout: 120_000,
-            hookTimeout: 120_000,
             // A Chromium and several nodes each.
             fileParallelism: false,
             sequence: { groupOrder: 2 },

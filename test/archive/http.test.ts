@@ -1,7 +1,6 @@
 import { nodePlatform } from '../../src/archive/node.ts'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -14,6 +13,7 @@ import { startHttpNode } from '../http/node.ts'
 import type { HttpNode } from '../http/node.ts'
 import { Writer } from '../store/writer.ts'
 import { archiveOf, chunksOf, joined, linesOf } from './archives.ts'
+import { sleep, until } from '../support/until.ts'
 
 const engine = await selectEngine()
 const verifier = createVerifyService({ engine, logger: pino({ level: 'silent' }) }, { network: 'main', workers: 0 })
@@ -94,12 +94,7 @@ describe('GET /v2/archives', () => {
         '30',
       ])
       socket.destroy()
-      let status = 0
-      for (let tries = 0; tries < 200 && status !== 200; tries++) {
-        await sleep(10)
-        status = (await getArchive(small, '')).response.status
-      }
-      expect(status).toBe(200)
+      await until(async () => (await getArchive(small, '')).response.status === 200, 'the place is free again')
       // A node that stops breaks off what it sends.
       const other = connect({ port: small.port, host: '127.0.0.1' })
       other.on('error', () => {})
@@ -164,7 +159,7 @@ describe('POST /v2/archives', () => {
 
   it('may take longer than another request, but not for ever', async () => {
     const patient = await startHttpNode({
-      limits: { headersTimeoutMs: 100, requestTimeoutMs: 300, archiveTimeoutMs: 2_500 },
+      limits: { headersTimeoutMs: 100, requestTimeoutMs: 300, archiveTimeoutMs: 10_000 },
     })
     try {
       const bytes = await archiveOf(new Writer(6).chain(3))
@@ -180,13 +175,13 @@ describe('POST /v2/archives', () => {
           socket.write(bytes.subarray(part * size, (part + 1) * size))
           await sleep(pauseMs)
         }
-        await Promise.race([closed, sleep(10_000)])
-        socket.destroy()
+        await closed
         return answer
       }
       const [long, endless, plain] = await Promise.all([
         send('/v2/archives', 6, 200),
-        send('/v2/archives', 1_000, 100),
+        // One byte after the other, until it is cut off.
+        send('/v2/archives', bytes.length, 100),
         send('/v2/records', 6, 200),
       ])
       expect(long).toMatch(/^HTTP\/1.1 200 .*"stored":3/s)
@@ -206,14 +201,14 @@ describe('POST /v2/archives', () => {
       socket.on('error', () => {})
       socket.write(`POST /v2/archives HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes.length}\r\n\r\n`)
       socket.write(bytes.subarray(0, bytes.length * 0.7))
-      while (((await small.store.summary(dora.avatar))?.records ?? 0) < 256) await sleep(10)
+      await until(async () => ((await small.store.summary(dora.avatar))?.records ?? 0) >= 256, 'some are stored')
       expect((await postArchive(small, bytes)).status).toBe(429)
       socket.destroy()
       let answer = await postArchive(small, bytes)
-      for (let tries = 0; tries < 200 && answer.status === 429; tries++) {
-        await sleep(10)
-        answer = await postArchive(small, bytes)
-      }
+      await until(async () => {
+        if (answer.status === 429) answer = await postArchive(small, bytes)
+        return answer.status !== 429
+      }, 'its place is free again')
       expect(answer.body).toMatchObject({ records: 1_000, refused: 0, sound: true })
       expect(answer.body.duplicate).toBeGreaterThanOrEqual(256)
       expect(await small.store.summary(dora.avatar)).toMatchObject({ head: 1_000, pending: 0 })

@@ -114,7 +114,7 @@ it('gives one backup at a time, and lets go of one whose reader has left', async
   const second = await node.json(PATH, { headers })
   expect([second.status, second.body.code]).toEqual([503, 'busy'])
   request.destroy()
-  await expect.poll(async () => (await finished()).records, { timeout: 20_000 }).toBeGreaterThan(80)
+  await expect.poll(async () => (await finished()).records).toBeGreaterThan(80)
 })
 
 /** The end of a backup that was read to it; nothing where there is none. */

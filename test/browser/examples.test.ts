@@ -13,9 +13,9 @@ import { newKey } from '../support/keys.ts'
 import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
 import { openBrowser, type Pages } from './pages.ts'
 import { injectWallet } from './wallet.ts'
+import { WAIT } from '../support/until.ts'
 
 const EXAMPLES = join(process.cwd(), 'docs/examples')
-const WAIT = { timeout: 30_000, interval: 100 }
 
 let cluster: Cluster
 let nodes: NodeProcess[]

@@ -2,7 +2,7 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { launchChromium } from './chromium.ts'
 
 /** A busy machine verifies slowly. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 60_000
 
 export interface Pages {
   /** A page of its own context, so that nothing is left over from another. */

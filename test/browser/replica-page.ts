@@ -9,6 +9,8 @@ declare global {
   interface Window {
     api: typeof Api
     replica: Api.Replica
+    /** Set by a test: the person whom a wallet asks has answered. */
+    isAnswered?: boolean
   }
 }
 

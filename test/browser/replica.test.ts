@@ -6,8 +6,8 @@ import { newKey } from '../support/keys.ts'
 import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
 import { openBrowser, type Pages } from './pages.ts'
 import { servePage } from './replica-page.ts'
+import { WAIT } from '../support/until.ts'
 
-const WAIT = { timeout: 30_000, interval: 50 }
 const WRITES = 25
 
 let cluster: Cluster
@@ -311,7 +311,7 @@ it('a wallet that asks a person holds up no other tab, and two that ask at once 
       async ([hex, name]) => {
         const silent = window.api.privateKeySigner(hex)
         const sign = async (text: string): Promise<Uint8Array | string> => {
-          await new Promise((resolve) => setTimeout(resolve, 1_500))
+          while (window.isAnswered !== true) await new Promise((resolve) => setTimeout(resolve, 20))
           return await silent.sign(text)
         }
         await window.replica.put({ signer: { avatar: silent.avatar, sign }, patch: { [name]: 1 } })
@@ -321,6 +321,7 @@ it('a wallet that asks a person holds up no other tab, and two that ask at once 
   const asked = Promise.all([write(one, 'asked1'), write(two, 'asked2')])
   await writeIn(three, key, 'silent', 1)
   expect(await contentIn(three, avatar)).toEqual({ silent0: 0 })
+  for (const page of [one, two]) await page.evaluate(() => void (window.isAnswered = true))
   await asked
   for (const page of [one, two, three]) {
     await vi.waitFor(

@@ -21,9 +21,6 @@ import type { Outcome } from './run.ts'
 const MAIN = resolve('dist/main.js')
 const LOOPBACK = ['--http', '127.0.0.1:0', '--listen', '/ip4/127.0.0.1/tcp/0']
 
-/** For tests that start processes, on a machine that does other things too. */
-const SLOW_MS = 40_000
-
 let cwd: string
 let node: NodeProcess
 let avatar: string
@@ -31,7 +28,7 @@ beforeAll(async () => {
   cwd = mkdtempSync(join(tmpdir(), 'avatar-kv-cli-'))
   node = await startNodeProcess(MAIN, ['--data-dir', 'data', ...LOOPBACK], cwd)
   avatar = (await run(['key', 'create'], { cwd })).out.trim()
-}, SLOW_MS)
+})
 afterAll(async () => {
   await node.stop()
   rmSync(cwd, { recursive: true })

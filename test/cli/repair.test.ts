@@ -16,7 +16,7 @@ let house: DamageHouse
 
 beforeAll(async () => {
   house = await createDamageHouse(Math.random)
-}, 60_000)
+})
 afterAll(() => house.remove())
 
 async function contentsOf(folder: string): Promise<Record<string, string>> {
@@ -122,11 +122,11 @@ test('Ctrl-C says what is left and what to do; a second repair does not disturb 
   const child = execFile(process.execPath, [MAIN, ...args], { cwd })
   let err = ''
   child.stderr?.on('data', (text: string) => void (err += text))
-  await expect.poll(() => existsSync(join(cwd, 'cut', 'store', 'CURRENT')), { timeout: 30_000 }).toBe(true)
+  await expect.poll(() => existsSync(join(cwd, 'cut', 'store', 'CURRENT'))).toBe(true)
   const other = await house.copy('closed')
   const second = ['repair', '--data-dir', other, '--out', 'cut']
   await expect
-    .poll(() => run(second, { cwd }), { timeout: 30_000 })
+    .poll(() => run(second, { cwd }))
     .toMatchObject({ code: 1, err: expect.stringMatching(/Another process .*cut now\. Wait until it ends/) })
   child.kill('SIGINT')
   expect(await once(child, 'exit')).toEqual([null, 'SIGINT'])
@@ -140,4 +140,4 @@ test('Ctrl-C says what is left and what to do; a second repair does not disturb 
     out: expect.stringMatching(`^repaired {2}${house.records.length} `),
   })
   await rm(join(cwd, 'cut'), { recursive: true })
-}, 60_000)
+})

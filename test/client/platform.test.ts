@@ -5,6 +5,7 @@ import { openReplica } from '../../src/replica/index.ts'
 import { MemoryLevel } from 'memory-level'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
 import { newKey } from '../support/keys.ts'
+import { WAIT } from '../support/until.ts'
 
 let node: HttpNode
 beforeAll(async () => void (node = await startHttpNode()))
@@ -46,8 +47,8 @@ describe('a fetch without streams', () => {
     await createClient({ nodes: [node.url('')] }).put({ signer, patch: { n: 1 } })
     const db = new MemoryLevel<string, string>()
     const replica = await openReplica({ db, nodes: [node.url('')], avatars: [signer.avatar], fetch: nativeFetch })
-    await vi.waitFor(() => expect(replica.get(signer.avatar)).toEqual({ n: 1 }), { timeout: 30_000 })
-    await vi.waitFor(() => expect(replica.info(signer.avatar).staleSince).toBeNull(), { timeout: 30_000 })
+    await vi.waitFor(() => expect(replica.get(signer.avatar)).toEqual({ n: 1 }), WAIT)
+    await vi.waitFor(() => expect(replica.info(signer.avatar).staleSince).toBeNull(), WAIT)
     await replica.close()
   })
 

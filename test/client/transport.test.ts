@@ -14,7 +14,7 @@ import { fetchFor } from '../../src/client/platform.ts'
 import { parseAvatar } from '../../src/record/keys.ts'
 
 const AVATAR = parseAvatar('0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798')
-const OPTIONS = { ...fetchFor(undefined), timeoutMs: 300, signal: undefined }
+const OPTIONS = { ...fetchFor(undefined), timeoutMs: 60_000, signal: undefined }
 
 let server: Server | undefined
 afterEach(() => {
@@ -29,8 +29,8 @@ async function urlOf(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${port}`
 }
 
-async function nodeOf(listener: RequestListener, path = ''): Promise<NodeApi> {
-  return createNodeApi(nodeAddress((await urlOf(listener)) + path), OPTIONS)
+async function nodeOf(listener: RequestListener, path = '', options = OPTIONS): Promise<NodeApi> {
+  return createNodeApi(nodeAddress((await urlOf(listener)) + path), options)
 }
 
 const statusOf = ({ transport }: NodeApi) => readStatus(transport)
@@ -52,10 +52,11 @@ const answering =
 
 describe('one node', () => {
   it('gives up on a node that does not answer, or does not come to an end', async () => {
-    const silent = await refusal(statusOf(await nodeOf(() => undefined)))
+    const options = { ...OPTIONS, timeoutMs: 300 }
+    const silent = await refusal(statusOf(await nodeOf(() => undefined, '', options)))
     expect(silent).toMatchObject({ code: 'unreachable' })
     expect(silent.message).toContain('0.3 s')
-    const endless = await nodeOf((_, response) => void response.write('{"version":'))
+    const endless = await nodeOf((_, response) => void response.write('{"version":'), '', options)
     expect(await refusal(statusOf(endless))).toMatchObject({ code: 'unreachable' })
   })
 

@@ -57,7 +57,7 @@ async function textOf(answer: IncomingMessage): Promise<string> {
   return text
 }
 
-const signal = () => AbortSignal.timeout(10_000)
+const signal = () => AbortSignal.timeout(60_000)
 
 async function failure(run: Promise<unknown>): Promise<PullError> {
   const error = await run.then(

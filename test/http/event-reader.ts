@@ -1,6 +1,8 @@
 import { get } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 
+import { PATIENCE_MS } from '../support/until.ts'
+
 export interface ReceivedEvent {
   readonly id: string
   readonly event: string
@@ -15,7 +17,7 @@ export interface EventReader {
   /** What came first, as text. */
   head(): string
   readonly response: IncomingMessage
-  /** Resolves once there are `count` events. Rejects after 10 s. */
+  /** Resolves once there are `count` events. Rejects once the wait is longer than a busy machine explains. */
   until(count: number): Promise<ReceivedEvent[]>
   /** Resolves once the server has ended or cut the stream. */
   readonly ended: Promise<void>
@@ -57,7 +59,7 @@ export function readEvents(url: string, headers: Record<string, string> = {}): P
         head: () => head,
         until: (count) =>
           new Promise((done, fail) => {
-            const timer = setTimeout(() => fail(new Error(`${events.length} of ${count} events in 10 s`)), 10_000)
+            const timer = setTimeout(() => fail(new Error(`${events.length} of ${count} events`)), PATIENCE_MS)
             const check = () => {
               if (events.length < count) return
               waiting.delete(check)

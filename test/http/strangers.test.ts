@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -9,6 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { startHttpNode } from './node.ts'
 import type { HttpNode, NodeOptions } from './node.ts'
 import { newKey, postRecords, signedPatch } from './writer.ts'
+import { sleep, until } from '../support/until.ts'
 
 let node: HttpNode | undefined
 afterEach(async () => {
@@ -40,8 +40,7 @@ async function untilCounted(at: HttpNode, expected: number, kinds: readonly stri
     const counts = await at.strangers()
     return kinds.reduce((total, kind) => total + (counts[kind] ?? 0), 0)
   }
-  for (let n = 0; n < 500 && (await sum()) < expected; n++) await sleep(20)
-  expect(await sum()).toBeGreaterThanOrEqual(expected)
+  await until(async () => (await sum()) >= expected, `${expected} are counted`)
   return await sum()
 }
 
@@ -75,8 +74,7 @@ describe('what strangers break off or get wrong is counted, and is no line for t
       for (const socket of sockets) socket.resetAndDestroy()
     }
     await untilCounted(node, 20, ['broken_off'])
-    for (let n = 0; n < 500 && (await node.json('/v2/status')).body.subscribers > 0; n++) await sleep(20)
-    expect((await node.json('/v2/status')).body.subscribers).toBe(0)
+    await until(async () => (await node.json('/v2/status')).body.subscribers === 0, 'no stream is left')
     expect(shown()).toEqual([])
   })
 

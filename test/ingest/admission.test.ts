@@ -6,6 +6,7 @@ import { encodeBatch } from '../../src/record/codec.ts'
 import type { Avatar } from '../../src/record/types.ts'
 import { Writer } from '../store/writer.ts'
 import { forged, openDoor, type Door } from './door.ts'
+import { WAIT } from '../support/until.ts'
 
 let door: Door
 afterEach(() => door.close())
@@ -81,10 +82,10 @@ describe('a record of an avatar that is not admitted', () => {
     })
     door = await openDoor({ admission: admissionOf(refused), beforeCommit: (call) => (call === 1 ? gate : undefined) })
     const first = door.ingest.submit([mine.patch([])], { origin: 'http' })
-    await vi.waitFor(() => expect(door.commits).toHaveLength(1))
+    await vi.waitFor(() => expect(door.commits).toHaveLength(1), WAIT)
     // Verified, and waits for the commit before it.
     const second = door.ingest.submit([foreign.patch([])], { origin: 'http' })
-    await vi.waitFor(() => expect(door.verified).toHaveLength(2))
+    await vi.waitFor(() => expect(door.verified).toHaveLength(2), WAIT)
     await new Promise((resolve) => setTimeout(resolve, 50))
     refused.add(foreign.avatar)
     open()

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -23,7 +24,7 @@ beforeAll(async () => {
   node = await cluster.start('node', { syncIntervalSeconds: 1 })
   peer = await cluster.start('peer', { peers: [node.address], syncIntervalSeconds: 1 })
   folder = dirname(node.dataDir)
-}, 60_000)
+})
 
 afterAll(async () => await cluster.close())
 
@@ -35,6 +36,21 @@ const receiptOf = async (from: NodeProcess, avatar: string) =>
 /** Runs the command as a process of its own, to be killed. */
 function launch(...args: string[]) {
   return spawn(process.execPath, [join(process.cwd(), 'dist/main.js'), ...args], { cwd: folder, stdio: 'ignore' })
+}
+
+/** Bytes of the files in a directory; undefined if there is none. */
+async function bytesIn(path: string): Promise<number | undefined> {
+  const names = await readdir(join(folder, path)).catch(() => undefined)
+  const sizes = names?.map(async (name) => (await stat(join(folder, path, name)).catch(() => undefined))?.size ?? 0)
+  return sizes && (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+}
+
+/** Kills the process once the directory that it fills has so many bytes; if they never come, the process has ended by itself. */
+async function killedAt(bytes: number, path: string, child: ChildProcess): Promise<void> {
+  const isOver = () => child.exitCode !== null || child.signalCode !== null
+  while (!isOver() && ((await bytesIn(path)) ?? -1) < bytes) await sleep(1)
+  child.kill('SIGKILL')
+  if (!isOver()) await once(child, 'exit')
 }
 
 test('a node is backed up while it is written to; restored from it, it catches up and misleads nobody', async () => {
@@ -111,12 +127,14 @@ test('a node is backed up while it is written to; restored from it, it catches u
   expect(after.peer_id).not.toBe(before.peer_id)
   // At rest, in both directions: nothing old is offered to the peer as new.
   const moved = async () => (await again.api.peers()).map(({ sync }) => [sync?.records_in, sync?.records_out])
+  const sessions = async () => (await again.api.peers())[0]?.sync?.sessions ?? 0
   await until(async () => {
     const [shown] = await again.api.peers()
     return shown?.sync?.last?.outcome === 'equal' && shown.sync.last.differences === 0
   }, 'they are equal')
   const rest = await moved()
-  await sleep(2500)
+  const compared = await sessions()
+  await until(async () => (await sessions()) >= compared + 2, 'they compare twice more')
   expect(await moved()).toEqual(rest)
   await again.stop()
 })
@@ -183,12 +201,11 @@ test('killed at any time, a backup and a restore leave nothing that looks whole,
   }
   const shown = await own.api.avatarText(writers[7]!.avatar)
 
+  expect((await command('backup', 'measured', ...place(own))).code).toBe(0)
+  const backupBytes = (await bytesIn('measured')) ?? 0
   let [whole, cut] = [0, 0]
   for (let round = 0; round < 10; round++) {
-    const child = launch('backup', 'target', ...place(own))
-    await Promise.race([once(child, 'exit'), sleep(300 + 120 * round)])
-    child.kill('SIGKILL')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    await killedAt((backupBytes * round) / 10, 'target.part', launch('backup', 'target', ...place(own)))
     const names = await readdir(folder)
     if (names.includes('target')) {
       whole += 1
@@ -202,12 +219,12 @@ test('killed at any time, a backup and a restore leave nothing that looks whole,
   expect((await readdir(folder)).filter((name) => name.startsWith('target'))).toEqual(['target'])
   await own.stop()
 
+  expect(await command('restore', 'target', '--data-dir', 'measured-data')).toMatchObject({ code: 0 })
+  const storeBytes = (await bytesIn('measured-data/store')) ?? 0
   let started = 0
   for (let round = 0; round < 10; round++) {
     const child = launch('restore', 'target', '--data-dir', 'revived')
-    await Promise.race([once(child, 'exit'), sleep(300 + 120 * round)])
-    child.kill('SIGKILL')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    await killedAt((storeBytes * round) / 10, 'revived/store', child)
     const names = await readdir(join(folder, 'revived')).catch((): string[] => [])
     if (names.includes('restoring.json')) {
       started += 1

@@ -18,7 +18,7 @@ describe('three nodes in a line', () => {
     cluster = await createCluster()
     nodes = await cluster.line(3)
     ;[first, middle, last] = nodes as [NodeProcess, NodeProcess, NodeProcess]
-  }, 90_000)
+  })
 
   afterAll(async () => await cluster.close())
 

@@ -23,7 +23,7 @@ beforeAll(async () => {
   cluster = await createCluster()
   node = await cluster.start('damaged', { syncIntervalSeconds: 30 })
   peer = await cluster.start('peer', { peers: [node.address], syncIntervalSeconds: 30 })
-}, 60_000)
+})
 
 afterAll(async () => await cluster.close())
 
@@ -91,4 +91,4 @@ test('what damage costs a node it says, and gets back from its peer at once', as
   await node.restart({ peers: [peer.address], syncIntervalSeconds: 3_600 })
   expect((await statusOf(node)).damage?.records_lost).toBeGreaterThanOrEqual(2)
   await until(async () => (await statusOf(node)).records === total + 2, 'all is back')
-}, 120_000)
+})

@@ -73,7 +73,7 @@ async function mostDuring(work: () => Promise<void>): Promise<number> {
       return isOver
     },
     'the work is done',
-    100_000,
+    TIMEOUT_MS,
   )
   try {
     await work()

@@ -15,7 +15,8 @@ const OTHER_WRITERS = 4
  */
 const MEDIAN_RATIO = 3
 const MEDIAN_FLOOR_MS = 30
-const WORST_MS = 5_000
+const WORST_RATIO = 10
+const WORST_FLOOR_MS = 2_000
 
 let cluster: Cluster
 let nodes: NodeProcess[]
@@ -23,7 +24,7 @@ let nodes: NodeProcess[]
 beforeAll(async () => {
   cluster = await createCluster()
   nodes = await cluster.line(2)
-}, 60_000)
+})
 
 afterAll(async () => await cluster.close())
 
@@ -42,7 +43,7 @@ test(`${FORKS} late forks at counter 1 do not stall other writers`, async () => 
   const during = await latenciesDuring(node, 'forks', async () => await post(node, forks))
   console.log(`other writers wait: ${text(beside)} beside ordinary patches, ${text(during)} beside late forks`)
   expect(median(during)).toBeLessThan(MEDIAN_RATIO * median(beside) + MEDIAN_FLOOR_MS)
-  expect(Math.max(...during)).toBeLessThan(WORST_MS)
+  expect(Math.max(...during)).toBeLessThan(WORST_RATIO * Math.max(...beside) + WORST_FLOOR_MS)
 
   const shown = await settled(nodes, author.avatar, ({ tips_total }) => tips_total === FORKS + 1, 'all forks')
   expect(shown.head).toBe(HISTORY)

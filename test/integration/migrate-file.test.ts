@@ -17,7 +17,7 @@ let folder: string
 beforeAll(async () => {
   cluster = await createCluster()
   folder = await mkdtemp(join(tmpdir(), 'avatar-kv-migrate-file-'))
-}, 60_000)
+})
 
 afterAll(async () => {
   await cluster.close()
@@ -64,4 +64,4 @@ test('an avatar moves by file, while it is written to; then its old host is gone
   expect(await y.api.avatar(avatar)).toMatchObject({ pending: 5, missing: { total: 1, ids: [house.lost.id] } })
   const proofs = await writeAsVersion1(y.url, house, { platform: 'twitter', identity: 'Alice', patch: { moved: true } })
   expect(proofs.find(({ platform }) => platform === 'twitter')?.content).toMatchObject({ moved: true })
-}, 120_000)
+})

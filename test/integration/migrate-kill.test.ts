@@ -52,7 +52,7 @@ beforeAll(async () => {
     await done(argsFor(house, way, 1), folder)
     whole[way] = passed
   }
-}, 120_000)
+})
 
 afterAll(async () => {
   for (const relay of relays) await relay.close()

@@ -22,7 +22,7 @@ beforeAll(async () => {
   cluster = await createCluster()
   folder = await mkdtemp(join(tmpdir(), 'avatar-kv-migrate-'))
   house = buildHouse('house', PATCHES)
-}, 60_000)
+})
 
 afterAll(async () => {
   await cluster.close()
@@ -98,4 +98,4 @@ test('it moves back and forth, and nobody ever gets less', async () => {
   expect(await x.api.avatarText(avatar)).toBe(await y.api.avatarText(avatar))
   const third = await move(x.url, y.url)
   expect(third).toMatchObject({ outcome: 'equal', moved: { read: 601, given: 0, extra: 0 }, rounds: 1 })
-}, 120_000)
+})

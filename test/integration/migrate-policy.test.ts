@@ -18,7 +18,7 @@ let folder: string
 beforeAll(async () => {
   cluster = await createCluster()
   folder = await mkdtemp(join(tmpdir(), 'avatar-kv-migrate-policy-'))
-}, 60_000)
+})
 
 afterAll(async () => {
   await cluster.close()
@@ -45,7 +45,7 @@ test('a node that keeps just its own avatars takes one once it is on the list, b
   await done(['host', 'add', house.avatar, '--data-dir', listed.dataDir, '--node', listed.url], folder)
   await done(['migrate', house.avatar, '--from', x.address, '--to', listed.address, '--work-dir', 'work'], folder)
   expect(await listed.api.avatarText(house.avatar)).toBe(await x.api.avatarText(house.avatar))
-}, 120_000)
+})
 
 test('an avatar that is larger than a node grants moves once its owner has made a snapshot', async () => {
   const x = await cluster.start('large')
@@ -65,4 +65,4 @@ test('an avatar that is larger than a node grants moves once its owner has made 
   await done(['migrate', house.avatar, '--from', x.url, '--to', small.url, '--work-dir', 'work'], folder)
   expect(await small.api.avatarText(house.avatar)).toBe(await x.api.avatarText(house.avatar))
   expect(await small.api.avatar(house.avatar)).toMatchObject({ base: { counter: expect.any(Number) } })
-}, 120_000)
+})

@@ -18,7 +18,7 @@ let folder: string
 beforeAll(async () => {
   cluster = await createCluster()
   folder = await mkdtemp(join(tmpdir(), 'avatar-kv-migrate-watch-'))
-}, 60_000)
+})
 
 afterAll(async () => {
   await cluster.close()
@@ -109,7 +109,7 @@ test('a peer that has nothing of the avatar, and one of another network, are fou
   expect(foreign.err()).toContain('is of another network than main')
   await done(['migrate', house.avatar, '--from', x.address, '--to', y.address], folder)
   expect(await y.api.avatarText(house.avatar)).toBe(await x.api.avatarText(house.avatar))
-}, 120_000)
+})
 
 async function untilBothShow(house: House, nodes: readonly NodeProcess[], head: number): Promise<void> {
   await until(

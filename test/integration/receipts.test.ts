@@ -14,6 +14,7 @@ import { createCluster } from '../support/cluster.ts'
 import type { Cluster, NodeProcess } from '../support/cluster.ts'
 import { settled, statuses } from '../support/settle.ts'
 import { cite, createWriter } from '../support/writer.ts'
+import { until } from '../support/until.ts'
 
 let cluster: Cluster
 let cwd: string
@@ -26,7 +27,7 @@ beforeAll(async () => {
   cluster = await createCluster()
   cwd = await mkdtemp(join(tmpdir(), 'avatar-kv-receipts-'))
   ;[one, two] = await Promise.all([cluster.start('one'), cluster.start('two')])
-}, 60_000)
+})
 
 afterAll(async () => {
   for (const server of servers) server.close()
@@ -150,7 +151,8 @@ test('a host that denies what it signed is shown up by its own receipts, without
     expect((await receipt(writer.avatar, '--node', one.url, '--out', file)).code).toBe(0)
     await one.api.write([writer.write({ next })])
     // Receipts of one second have no order.
-    await new Promise((resolve) => setTimeout(resolve, 1100))
+    const second = Math.floor(Date.now() / 1_000)
+    await until(() => Date.now() / 1_000 >= second + 1, 'the next second begins')
   }
   const honest = await receipt('--check', file)
   expect(honest).toMatchObject({ code: 0 })

@@ -6,17 +6,17 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { privateKeySigner } from '../../src/client/signers.ts'
+import type { Avatar } from '../../src/record/types.ts'
 import { openReplica } from '../../src/replica/index.ts'
 import { newKey } from '../support/keys.ts'
 import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
+import { until } from '../support/until.ts'
 
 const ROUNDS = 50
 /** Every so often a round is online: then the process may die while it sends, or notes what was taken. */
 const ONLINE_EVERY = 5
-/** After the first acknowledgement of a round the process dies within this time: in the midst of signing, or of a write. */
-const MOST_MS = 60
-/** It takes longer until something is under way to a node. */
-const MOST_ONLINE_MS = 600
+/** The process dies after up to this many acknowledgements of a round: in the midst of signing, or of a write. */
+const MOST_WRITES = 20
 const WRITER = join(process.cwd(), 'test/replica/offline-writer.js')
 
 let cluster: Cluster
@@ -32,6 +32,14 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
+/** Resolves once the node got something twice: the process has noted by then that the first was taken. */
+async function untilSent(avatar: Avatar): Promise<void> {
+  for (let times = 0; times < 2; times += 1) {
+    const before = (await node.api.avatar(avatar))?.head ?? 0
+    await until(async () => ((await node.api.avatar(avatar))?.head ?? 0) > before, 'something is sent')
+  }
+}
+
 test(`kill -9 while a replica writes offline loses nothing that it acknowledged, ${ROUNDS} times`, async () => {
   const key = newKey()
   const signer = privateKeySigner(key)
@@ -44,7 +52,8 @@ test(`kill -9 while a replica writes offline loses nothing that it acknowledged,
     const args = [WRITER, location, Buffer.from(key).toString('hex'), ...(isOnline ? [node.url] : [])]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     const exited = once(child, 'exit')
-    let killed = false
+    const writes = 1 + Math.floor(Math.random() * MOST_WRITES)
+    let written = 0
     for await (const line of createInterface(child.stdout)) {
       const open = /^open (\d+) (\d+)$/.exec(line)
       if (open !== null) {
@@ -57,12 +66,13 @@ test(`kill -9 while a replica writes offline loses nothing that it acknowledged,
       const [n = '', id = ''] = line.split(' ')
       acknowledged.set(id, Number(n))
       last = Number(n)
-      if (!killed) setTimeout(() => child.kill('SIGKILL'), Math.random() * (isOnline ? MOST_ONLINE_MS : MOST_MS))
-      killed = true
+      written += 1
+      if (isOnline && written === 1) void untilSent(signer.avatar).finally(() => child.kill('SIGKILL'))
+      if (!isOnline && written === writes) child.kill('SIGKILL')
     }
     expect(await exited).toEqual([null, 'SIGKILL'])
   }
-  expect(acknowledged.size).toBeGreaterThan(2 * ROUNDS)
+  expect(acknowledged.size).toBeGreaterThanOrEqual(ROUNDS)
   // In rounds online some of it was sent: the process died with an empty queue, a full one, and in between.
   expect(waiting.some((count, round) => count < (waiting[round - 1] ?? 0))).toBe(true)
 

@@ -10,7 +10,7 @@ let nodes: NodeProcess[]
 beforeAll(async () => {
   cluster = await createCluster()
   nodes = await cluster.line(3)
-}, 90_000)
+})
 
 afterAll(async () => await cluster.close())
 

@@ -25,7 +25,7 @@ const owners: Owner[] = []
 beforeAll(async () => {
   cluster = await createCluster()
   node = await cluster.start('node')
-}, 60_000)
+})
 afterAll(async () => {
   for (const owner of owners) owner.close()
   await cluster.close()

@@ -18,7 +18,6 @@ import { until } from '../support/until.ts'
 import { cite } from '../support/writer.ts'
 
 const PATCHES = 2_000
-const SLOW_MS = 180_000
 const LOOPBACK = ['--http', '127.0.0.1:0', '--listen', '/ip4/127.0.0.1/tcp/0']
 const NAMESPACES: readonly [string, string][] = [
   ['twitter', 'alice'],
@@ -35,7 +34,7 @@ beforeAll(async () => {
   cluster = await createCluster()
   nodes = await cluster.line(2, { syncIntervalSeconds: 2 })
   node = nodes[0]!
-}, SLOW_MS)
+})
 afterAll(async () => {
   for (const owner of owners) owner.close()
   await cluster.close()
@@ -85,118 +84,106 @@ async function writeMuch(who: Owner, patches: number): Promise<void> {
 }
 
 describe('a long history', () => {
-  test(
-    `of ${PATCHES} patches and more than 1 MB becomes one snapshot in parts, on every node, with nothing changed`,
-    async () => {
-      const who = owner('long history')
-      await writeMuch(who, PATCHES)
-      const before = await contents(who)
-      expect(Object.keys(before)).toHaveLength(4)
-      expect(Buffer.byteLength(JSON.stringify(before))).toBeGreaterThan(1_000_000)
+  test(`of ${PATCHES} patches and more than 1 MB becomes one snapshot in parts, on every node, with nothing changed`, async () => {
+    const who = owner('long history')
+    await writeMuch(who, PATCHES)
+    const before = await contents(who)
+    expect(Object.keys(before)).toHaveLength(4)
+    expect(Buffer.byteLength(JSON.stringify(before))).toBeGreaterThan(1_000_000)
 
-      // Without --yes, nothing happens: nobody is there to be asked.
-      await who.run(['put', '{"newest":true}'])
-      const unasked = await who.run(['snapshot'], '')
-      expect(unasked).toMatchObject({ code: 2, out: '' })
-      expect(unasked.err).toContain('1 write of the last 10 minutes')
-      expect(unasked.err).toMatch(/records +2,001 +\d\n/)
-      expect(unasked.err).toContain('--yes')
-      const denied = await who.run(['snapshot'])
-      expect(denied).toMatchObject({ code: 1, out: '' })
-      expect(denied.err).toContain('Nothing was changed.')
-      expect((await node.api.avatar(who.avatar))?.base).toBeNull()
+    // Without --yes, nothing happens: nobody is there to be asked.
+    await who.run(['put', '{"newest":true}'])
+    const unasked = await who.run(['snapshot'], '')
+    expect(unasked).toMatchObject({ code: 2, out: '' })
+    expect(unasked.err).toContain('1 write of the last 10 minutes')
+    expect(unasked.err).toMatch(/records +2,001 +\d\n/)
+    expect(unasked.err).toContain('--yes')
+    const denied = await who.run(['snapshot'])
+    expect(denied).toMatchObject({ code: 1, out: '' })
+    expect(denied.err).toContain('Nothing was changed.')
+    expect((await node.api.avatar(who.avatar))?.base).toBeNull()
 
-      const withNewest = await contents(who)
-      const made = await snapshot(who)
-      expect(made).toMatchObject({ before: { records: PATCHES + 1 }, concurrent: 0, superseded: [], resumed: false })
-      expect(made.warnings).toHaveLength(1)
-      expect(made.parts).toBeGreaterThan(3)
-      expect(made.after.records).toBe(made.parts + 1)
-      expect(made.after.bytes).toBeLessThan(made.before.bytes)
-      expect(await contents(who)).toEqual(withNewest)
+    const withNewest = await contents(who)
+    const made = await snapshot(who)
+    expect(made).toMatchObject({ before: { records: PATCHES + 1 }, concurrent: 0, superseded: [], resumed: false })
+    expect(made.warnings).toHaveLength(1)
+    expect(made.parts).toBeGreaterThan(3)
+    expect(made.after.records).toBe(made.parts + 1)
+    expect(made.after.bytes).toBeLessThan(made.before.bytes)
+    expect(await contents(who)).toEqual(withNewest)
 
-      const answer = await node.api.avatar(who.avatar)
-      expect(answer).toMatchObject({ base: made.snapshot, tips: [made.snapshot], digest: made.digest, pending: 0 })
-      await until(async () => {
-        return (await nodes[1]!.api.avatarText(who.avatar)) === (await node.api.avatarText(who.avatar))
-      }, 'the other node shows the same')
-      const verified = await who.run(['get', who.avatar, '--verify', '--node', nodes[1]!.url])
-      expect(verified.code).toBe(0)
+    const answer = await node.api.avatar(who.avatar)
+    expect(answer).toMatchObject({ base: made.snapshot, tips: [made.snapshot], digest: made.digest, pending: 0 })
+    await until(async () => {
+      return (await nodes[1]!.api.avatarText(who.avatar)) === (await node.api.avatarText(who.avatar))
+    }, 'the other node shows the same')
+    const verified = await who.run(['get', who.avatar, '--verify', '--node', nodes[1]!.url])
+    expect(verified.code).toBe(0)
 
-      const again = await who.run(['snapshot'])
-      expect(again).toMatchObject({ code: 0 })
-      expect(again.out).toContain('nothing to compact')
-      // The next write builds on it.
-      await who.json(['put', '{"next":1}'])
-      expect(await contents(who)).toEqual({
-        ...withNewest,
-        [`nextid ${who.avatar}`]: { ...withNewest[`nextid ${who.avatar}`], next: 1 },
-      })
-    },
-    SLOW_MS,
-  )
+    const again = await who.run(['snapshot'])
+    expect(again).toMatchObject({ code: 0 })
+    expect(again.out).toContain('nothing to compact')
+    // The next write builds on it.
+    await who.json(['put', '{"next":1}'])
+    expect(await contents(who)).toEqual({
+      ...withNewest,
+      [`nextid ${who.avatar}`]: { ...withNewest[`nextid ${who.avatar}`], next: 1 },
+    })
+  })
 
-  test(
-    'of which a run was cut half way: the next goes on with the very same records',
-    async () => {
-      const who = owner('cut')
-      await writeMuch(who, 1200)
-      const client = nodeAt(node.url)
-      const secretKey = parseSecretKey(readFileSync(join(who.cwd, 'avatar.key'), 'utf8'))
-      expect(avatarOf(secretKey)).toBe(who.avatar)
-      const check = (await checkNode(client, nobleEngine, who.avatar))!
-      const { keccak256: keccak } = nobleEngine
-      const now = Math.floor(Date.now() / 1000) - 60
-      const subject = { avatar: who.avatar, network: 'main', namespaces: check.fold.namespaces, now, keccak }
-      const planned = planOn(check, subject)
-      const signed = signPlan(planned, secretKey)
-      expect(signed.length).toBeGreaterThan(3)
-      await client.submit(signed.slice(0, 2))
-      const before = await contents(who)
-      expect(await node.api.avatar(who.avatar)).toMatchObject({ base: null, missing: { total: signed.length - 2 } })
+  test('of which a run was cut half way: the next goes on with the very same records', async () => {
+    const who = owner('cut')
+    await writeMuch(who, 1200)
+    const client = nodeAt(node.url)
+    const secretKey = parseSecretKey(readFileSync(join(who.cwd, 'avatar.key'), 'utf8'))
+    expect(avatarOf(secretKey)).toBe(who.avatar)
+    const check = (await checkNode(client, nobleEngine, who.avatar))!
+    const { keccak256: keccak } = nobleEngine
+    const now = Math.floor(Date.now() / 1000) - 60
+    const subject = { avatar: who.avatar, network: 'main', namespaces: check.fold.namespaces, now, keccak }
+    const planned = planOn(check, subject)
+    const signed = signPlan(planned, secretKey)
+    expect(signed.length).toBeGreaterThan(3)
+    await client.submit(signed.slice(0, 2))
+    const before = await contents(who)
+    expect(await node.api.avatar(who.avatar)).toMatchObject({ base: null, missing: { total: signed.length - 2 } })
 
-      const made = await snapshot(who)
-      expect(made).toMatchObject({ resumed: true, warnings: [], snapshot: { id: planned.records[0]?.id } })
-      expect(await contents(who)).toEqual(before)
-      expect(await node.api.avatar(who.avatar)).toMatchObject({
-        base: made.snapshot,
-        missing: { total: 0 },
-        pending: 0,
-      })
-    },
-    SLOW_MS,
-  )
+    const made = await snapshot(who)
+    expect(made).toMatchObject({ resumed: true, warnings: [], snapshot: { id: planned.records[0]?.id } })
+    expect(await contents(who)).toEqual(before)
+    expect(await node.api.avatar(who.avatar)).toMatchObject({
+      base: made.snapshot,
+      missing: { total: 0 },
+      pending: 0,
+    })
+  })
 
-  test(
-    'of which a run was cut and that went on since: the next snapshot takes the place of the cut one',
-    async () => {
-      const who = owner('cut and gone on')
-      await writeMuch(who, 1000)
-      const client = nodeAt(node.url)
-      const secretKey = parseSecretKey(readFileSync(join(who.cwd, 'avatar.key'), 'utf8'))
-      const check = (await checkNode(client, nobleEngine, who.avatar))!
-      const { keccak256: keccak } = nobleEngine
-      const now = Math.floor(Date.now() / 1000) - 60
-      const subject = { avatar: who.avatar, network: 'main', namespaces: check.fold.namespaces, now, keccak }
-      const cut = signPlan(planOn(check, subject), secretKey)
-      await client.submit(cut.slice(0, 1))
-      await who.json(['put', '{"more":1}'])
-      const before = await contents(who)
+  test('of which a run was cut and that went on since: the next snapshot takes the place of the cut one', async () => {
+    const who = owner('cut and gone on')
+    await writeMuch(who, 1000)
+    const client = nodeAt(node.url)
+    const secretKey = parseSecretKey(readFileSync(join(who.cwd, 'avatar.key'), 'utf8'))
+    const check = (await checkNode(client, nobleEngine, who.avatar))!
+    const { keccak256: keccak } = nobleEngine
+    const now = Math.floor(Date.now() / 1000) - 60
+    const subject = { avatar: who.avatar, network: 'main', namespaces: check.fold.namespaces, now, keccak }
+    const cut = signPlan(planOn(check, subject), secretKey)
+    await client.submit(cut.slice(0, 1))
+    await who.json(['put', '{"more":1}'])
+    const before = await contents(who)
 
-      const made = await snapshot(who)
-      expect(made.resumed).toBe(false)
-      expect(made.warnings.join()).toContain('lacks parts')
-      expect(await contents(who)).toEqual(before)
-      // Nothing is left that waits for the parts of the first.
-      expect(await node.api.avatar(who.avatar)).toMatchObject({
-        base: made.snapshot,
-        missing: { total: 0 },
-        pending: 0,
-      })
-      expect(made.snapshot.counter).toBeGreaterThan(1001)
-    },
-    SLOW_MS,
-  )
+    const made = await snapshot(who)
+    expect(made.resumed).toBe(false)
+    expect(made.warnings.join()).toContain('lacks parts')
+    expect(await contents(who)).toEqual(before)
+    // Nothing is left that waits for the parts of the first.
+    expect(await node.api.avatar(who.avatar)).toMatchObject({
+      base: made.snapshot,
+      missing: { total: 0 },
+      pending: 0,
+    })
+    expect(made.snapshot.counter).toBeGreaterThan(1001)
+  })
 })
 
 describe('what the person is told', () => {
@@ -279,35 +266,31 @@ describe('snapshot --erase', () => {
 })
 
 describe('a node that has no room left for the avatar', () => {
-  test(
-    'takes the snapshot all the same, in parts, and then writes again',
-    async () => {
-      const who = owner('full')
-      const full = await startNodeProcess(
-        join(process.cwd(), 'dist/main.js'),
-        ['--data-dir', 'full', '--quota-avatar-bytes', '1300000', ...LOOPBACK],
-        who.cwd,
-      )
-      try {
-        const api = createApi(full.url)
-        // The same few keys over and over: much history, and content for several parts.
-        const text = (index: number): string => `${index} ${'x'.repeat(20_000)}`
-        let refused: string | undefined
-        for (let index = 0; refused === undefined; index++) {
-          const [result] = await api.write([who.write({ [`k${index % 30}`]: text(index) })])
-          if (result?.status !== 'stored') refused = result?.code
-        }
-        expect(refused).toBe('avatar_quota')
-        const before = await api.avatar(who.avatar)
-        const made = await snapshot(who, ['--yes', '--node', full.url])
-        expect(made.parts).toBeGreaterThan(1)
-        expect(made.after.bytes).toBeLessThan(made.before.bytes)
-        expect((await api.avatar(who.avatar))?.namespaces).toEqual(before?.namespaces)
-        expect(await who.json(['put', '{"again":1}', '--node', full.url])).toMatchObject({ status: 'stored' })
-      } finally {
-        await full.stop()
+  test('takes the snapshot all the same, in parts, and then writes again', async () => {
+    const who = owner('full')
+    const full = await startNodeProcess(
+      join(process.cwd(), 'dist/main.js'),
+      ['--data-dir', 'full', '--quota-avatar-bytes', '1300000', ...LOOPBACK],
+      who.cwd,
+    )
+    try {
+      const api = createApi(full.url)
+      // The same few keys over and over: much history, and content for several parts.
+      const text = (index: number): string => `${index} ${'x'.repeat(20_000)}`
+      let refused: string | undefined
+      for (let index = 0; refused === undefined; index++) {
+        const [result] = await api.write([who.write({ [`k${index % 30}`]: text(index) })])
+        if (result?.status !== 'stored') refused = result?.code
       }
-    },
-    SLOW_MS,
-  )
+      expect(refused).toBe('avatar_quota')
+      const before = await api.avatar(who.avatar)
+      const made = await snapshot(who, ['--yes', '--node', full.url])
+      expect(made.parts).toBeGreaterThan(1)
+      expect(made.after.bytes).toBeLessThan(made.before.bytes)
+      expect((await api.avatar(who.avatar))?.namespaces).toEqual(before?.namespaces)
+      expect(await who.json(['put', '{"again":1}', '--node', full.url])).toMatchObject({ status: 'stored' })
+    } finally {
+      await full.stop()
+    }
+  })
 })

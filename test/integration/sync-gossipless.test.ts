@@ -13,7 +13,7 @@ let nodes: NodeProcess[]
 beforeAll(async () => {
   cluster = await createCluster()
   nodes = await cluster.line(3, { gossip: false, syncIntervalSeconds: 1 })
-}, 90_000)
+})
 
 afterAll(async () => await cluster.close())
 

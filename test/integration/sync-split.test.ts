@@ -16,7 +16,7 @@ beforeAll(async () => {
   cluster = await createCluster()
   left = await cluster.line(2, { ...OPTIONS, name: 'left' })
   right = await cluster.line(2, { ...OPTIONS, name: 'right' })
-}, 90_000)
+})
 
 afterAll(async () => await cluster.close())
 

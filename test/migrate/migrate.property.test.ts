@@ -26,4 +26,4 @@ it('whatever an avatar has written, all of it is at the new host in the end, and
     expect({ code, seed, err: code === 0 ? '' : err }).toEqual({ code: 0, seed, err: '' })
     expect(await shown(target, avatar)).toEqual(await shown(source, avatar))
   }
-}, 120_000)
+})

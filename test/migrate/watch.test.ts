@@ -10,8 +10,6 @@ import { signedPatch } from '../http/writer.ts'
 import { give, openNode, openTamperer, seeded, shown, url } from './hosts.ts'
 import type { Tampering } from './tamper.ts'
 
-const POLL = { timeout: 20_000, interval: 50 }
-
 /** A host that another node can take the place of, at the same address. */
 async function openHost(tampering: Tampering = {}) {
   let node = await openNode()
@@ -78,10 +76,10 @@ test.each([
         // Of what the host itself has handed out, too, it has nothing any more.
         tip = signedPatch(key, { prev: [tip.citation], patch: { tip: from } })
         await give(host.node(), [tip])
-        await expect.poll(async () => (await shown(plain, key.avatar))?.['head'], POLL).toBe(tip.citation.counter)
+        await expect.poll(async () => (await shown(plain, key.avatar))?.['head']).toBe(tip.citation.counter)
         const before = await shown(plain, key.avatar)
         host.become(await openNode())
-        await expect.poll(() => shown(host.node(), key.avatar), POLL).toEqual(before)
+        await expect.poll(() => shown(host.node(), key.avatar)).toEqual(before)
         expect(told.filter((text) => !text.startsWith('moved'))).toEqual([])
       })
     }
@@ -96,12 +94,12 @@ test('a host that shows something else than it holds is told of once, and asked 
   const target = await openHost({ page: (page) => (isLying ? { ...page, digest: 'f'.repeat(64) } : page) })
   await watched(url(source), target.address, key.avatar, async (told) => {
     isLying = true
-    await expect.poll(() => told.at(-1), POLL).toContain('shows another state')
+    await expect.poll(() => told.at(-1)).toContain('shows another state')
     const posts = () => target.calls.filter((call) => call.startsWith('POST')).length
     const before = posts()
     isLying = false
-    await expect.poll(() => told.at(-1), POLL).toBe('recovered')
+    await expect.poll(() => told.at(-1)).toBe('recovered')
     expect(told.filter((text) => text.includes('shows another state'))).toHaveLength(1)
     expect(posts()).toBe(before)
   })
-}, 60_000)
+})

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 
 import { IngestBusyError } from '../../src/ingest/errors.ts'
 import { defaultNetworkLimits } from '../../src/network/limits.ts'
-import { sleep, until } from '../support/until.ts'
+import { until } from '../support/until.ts'
 import { addressOf, judged, meshed, record, startNode, stopAll, testIngest } from './nodes.ts'
 
 afterEach(stopAll)
@@ -53,9 +53,11 @@ test('a node without gossip neither sends nor takes records by it, and others do
     () => a.network.sync.peers().length === 1 && quiet.network.sync.peers().length === 1,
     'they know each other',
   )
+  const friend = await startNode({ peers: [addressOf(a)] })
+  await meshed(a, friend)
   a.network.publish([record('stored:from a')])
   quiet.network.publish([record('stored:from the quiet one')])
-  await sleep(1500)
+  await until(() => friend.ingest.payloads.includes('stored:from a'), 'another node hears it')
   expect(a.ingest.payloads).toEqual([])
   expect(quiet.ingest.payloads).toEqual([])
   expect(a.network.peers()[0]?.gossip).toBe(false)

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 
-import { sleep, until } from '../support/until.ts'
+import { until } from '../support/until.ts'
 import { addressOf, meshed, record, startNode, stopAll, stopNode } from './nodes.ts'
 import type { TestNode } from './nodes.ts'
 
@@ -25,10 +25,13 @@ describe('gossip between nodes in a line', () => {
     c.network.publish([record('stored:from c')])
     await until(() => a.ingest.payloads.includes('stored:from c'), 'a has the record of c')
     expect(b.ingest.payloads).toEqual(['stored:from a', 'stored:from c'])
-    // Nobody gets its own back.
-    await sleep(300)
-    expect(a.ingest.payloads).toEqual(['stored:from c'])
-    expect(c.ingest.payloads).toEqual(['stored:from a'])
+    // Nobody gets its own back: it would be there before what follows.
+    a.network.publish([record('stored:then a')])
+    await until(() => c.ingest.payloads.includes('stored:then a'), 'c has the second record of a')
+    c.network.publish([record('stored:then c')])
+    await until(() => a.ingest.payloads.includes('stored:then c'), 'a has the second record of c')
+    expect(a.ingest.payloads).toEqual(['stored:from c', 'stored:then c'])
+    expect(c.ingest.payloads).toEqual(['stored:from a', 'stored:then a'])
   })
 
   test('a peer counts the new records that it delivered, also after it connects again, and no others', async () => {
@@ -74,17 +77,17 @@ describe('gossip between nodes in a line', () => {
     const a = await startNode()
     const b = await startNode({ network: 'other', peers: [addressOf(a)] })
     await until(() => a.network.peers().length === 1 && b.network.peers().length === 1, 'connected')
-    await sleep(300)
+    const friend = await startNode({ peers: [addressOf(a)] })
+    await meshed(a, friend)
     expect(a.network.peers()[0]).toMatchObject({ peer_id: b.network.peerId, gossip: false, direction: 'inbound' })
     a.network.publish([record('stored:secret')])
-    await sleep(300)
+    await until(() => friend.ingest.payloads.includes('stored:secret'), 'its friend has the record')
     expect(b.ingest.submissions).toBe(0)
   })
 
   test('records published without peers are no error, and the next ones arrive', async () => {
     const a = await startNode()
     a.network.publish([record('stored:alone')])
-    await sleep(50)
     const b = await startNode({ peers: [addressOf(a)] })
     await meshed(a, b)
     a.network.publish([record('stored:together')])

@@ -6,7 +6,7 @@ import { withLength } from '../../src/network/frame-reader.ts'
 import { recordsTopic } from '../../src/network/gossip-settings.ts'
 import { SYNC_PROTOCOL } from '../../src/network/sync-streams.ts'
 import { encodeBatch } from '../../src/record/codec.ts'
-import { sleep, until } from '../support/until.ts'
+import { until } from '../support/until.ts'
 import { addressOf, judged, meshed, record, startNode, stopAll } from './nodes.ts'
 import type { TestNode } from './nodes.ts'
 import { createPeer } from './peer.ts'
@@ -43,27 +43,23 @@ function field(number: number, bytes: Uint8Array): Uint8Array {
   return Buffer.concat([Uint8Array.of((number << 3) | 2), withLength(bytes)])
 }
 
-async function judgedSoFar(node: TestNode): Promise<number> {
-  return Object.values(await judged(node, 0)).reduce((sum, count) => sum + count, 0)
-}
-
 const open = (streams: readonly Stream[]): Stream[] => streams.filter(({ status }) => status === 'open')
 
 test('a peer has a dozen streams at most, that say nothing; it can use the places again, and others are served', async () => {
   const node = await startNode()
-  node.network.sync.onStream(() => {})
+  let taken = 0
+  node.network.sync.onStream(() => (taken += 1))
   const { connection } = await connect(node)
   const streams: Stream[] = []
   for (let count = 0; count < 100; count += 1) streams.push(await connection.muxer.createStream())
   await until(() => open(streams).length <= 12, 'the others are reset')
-  await sleep(200)
-  expect(open(streams).length).toBeGreaterThan(4)
   const other = await startNode({ peers: [addressOf(node)] })
   await meshed(node, other)
+  expect(open(streams).length).toBeGreaterThan(4)
   for (const stream of open(streams)) stream.abort(new Error('enough'))
   await until(() => open(streams).length === 0, 'none is left')
   const stream = await connection.newStream([SYNC_PROTOCOL])
-  await sleep(200)
+  await until(() => taken === 1, 'the node takes a stream again')
   expect(stream.status).toBe('open')
 })
 
@@ -92,24 +88,29 @@ test('a peer has one gossip stream in, the latest, whatever versions it speaks',
     for (const version of GOSSIP_VERSIONS) streams.push(await connection.newStream([version]))
   }
   await until(() => open(streams).length <= 1, 'the earlier ones are reset')
-  await sleep(200)
-  expect(open(streams)).toEqual([streams.at(-1)])
   streams.at(-1)?.send(publication('stored:heard'))
   await until(() => node.ingest.payloads.includes('stored:heard'), 'the node reads from it')
+  expect(open(streams)).toEqual([streams.at(-1)])
 })
 
 test('a peer that sends too fast is paused on its next gossip stream, too', async () => {
   const node = await startNode({ limits: { messageRate: { burst: 10, refillMs: 10_000, longestPauseMs: 60_000 } } })
   const { connection } = await connect(node)
+  const other = await startNode({ peers: [addressOf(node)] })
+  await meshed(node, other)
+  const heard = async (text: string): Promise<void> => {
+    other.network.publish([record(text)])
+    await until(() => node.ingest.payloads.includes(text), 'the other is heard')
+  }
   const first = await connection.newStream(GOSSIP_VERSIONS)
   for (let count = 0; count < 20; count += 1) first.send(publication(`duplicate:${count}`))
   await judged(node, 11)
-  await sleep(200)
-  const before = await judgedSoFar(node)
+  await heard('stored:first')
+  const before = node.ingest.payloads.length
   const second = await connection.newStream(GOSSIP_VERSIONS)
   for (let count = 100; count < 120; count += 1) second.send(publication(`duplicate:${count}`))
-  await sleep(500)
-  expect(await judgedSoFar(node)).toBe(before)
+  for (const text of ['stored:second', 'stored:third', 'stored:fourth']) await heard(text)
+  expect(node.ingest.payloads.length).toBe(before + 3)
 })
 
 test('a peer that never answers an offer of a gossip stream does not keep others waiting', async () => {

@@ -9,8 +9,9 @@ import type { Network } from '../../src/network/types.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import type { Logger } from '../../src/observe/types.ts'
 import type { SignedRecord } from '../../src/record/types.ts'
+import type { Environment } from '../../src/platform/environment.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
-import { sleep, until } from '../support/until.ts'
+import { until } from '../support/until.ts'
 
 export const silent: Logger = pino({ level: process.env['TEST_LOG'] ?? 'silent' })
 
@@ -73,6 +74,7 @@ export interface TestNodeOptions extends Partial<NetworkOptions> {
   readonly logger?: Logger
   readonly ingest?: TestIngest
   readonly onGossipLoss?: () => void
+  readonly environment?: Environment
 }
 
 export async function startNode(options: TestNodeOptions = {}): Promise<TestNode> {
@@ -81,13 +83,14 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
     logger = silent,
     ingest = testIngest(),
     onGossipLoss,
+    environment = systemEnvironment(),
     ...rest
   } = options
   const metrics = createMetrics()
   const network = await createNetwork(
     {
       ingest,
-      environment: systemEnvironment(),
+      environment,
       logger,
       metrics,
       privateKey,
@@ -126,16 +129,13 @@ export function meshed(a: TestNode, b: TestNode): Promise<void> {
 }
 
 /** How many gossip messages a node judged, by verdict; waits until there are `total`. */
-export async function judged(node: TestNode, total: number, timeoutMs = 10_000): Promise<Record<string, number>> {
-  const end = Date.now() + timeoutMs
-  for (;;) {
+export async function judged(node: TestNode, total: number): Promise<Record<string, number>> {
+  let counts: Record<string, number> = {}
+  await until(async () => {
     const { text } = await node.metrics.expose()
-    const counts: Record<string, number> = {}
-    for (const [, verdict, count] of text.matchAll(/gossip_received_seconds_count\{verdict="(\w+)"\} (\d+)/g)) {
-      counts[verdict ?? ''] = Number(count)
-    }
-    if (Object.values(counts).reduce((sum, count) => sum + count, 0) >= total) return counts
-    if (Date.now() > end) throw new Error(`too few verdicts in time: ${JSON.stringify(counts)}`)
-    await sleep(20)
-  }
+    const found = text.matchAll(/gossip_received_seconds_count\{verdict="(\w+)"\} (\d+)/g)
+    counts = Object.fromEntries([...found].map(([, verdict, count]) => [verdict, Number(count)]))
+    return Object.values(counts).reduce((sum, count) => sum + count, 0) >= total
+  }, `${total} messages are judged`)
+  return counts
 }

@@ -38,27 +38,29 @@ test('a peer that does not read costs bounded memory and does not keep the other
   for (const stream of streams) stream.pause()
   const texts = Array.from({ length: 100 }, (_, index) => `stored:${index}:${'x'.repeat(250_000)}`)
   node.network.publish(texts.map(record))
-  await until(() => witness.ingest.payloads.length === texts.length, 'the witness has all 25 MB', 18_000)
+  await until(() => witness.ingest.payloads.length === texts.length, 'the witness has all 25 MB')
   // The stream was dropped on our side when 8 MiB were waiting.
   await until(() => streams.every(({ status }) => status !== 'open'), 'the stream is dropped')
   expect(stranger.received.length).toBeLessThan(20)
-}, 30_000)
+})
 
 test('a peer that sends faster than records are stored is slowed down; none of its messages is lost', async () => {
   const ingest = testIngest()
   const { submit } = ingest
   let running = 0
   let mostRunning = 0
+  let mostWaitingBytes = 0
   ingest.submit = async function slowly(...args) {
     running += 1
     mostRunning = Math.max(mostRunning, running)
-    await sleep(25)
+    // Slower than any sender at first, so that messages pile up on every machine.
+    do await sleep(25)
+    while (mostWaitingBytes < 500_000)
     running -= 1
     return submit.apply(this, args)
   }
   const node = await startNode({ ingest })
   const stranger = await startStranger(node)
-  let mostWaitingBytes = 0
   const look = async (): Promise<void> => {
     const { text } = await node.metrics.expose()
     mostWaitingBytes = Math.max(mostWaitingBytes, Number(/gossip_waiting_bytes (\d+)/.exec(text)?.[1]))
@@ -68,14 +70,13 @@ test('a peer that sends faster than records are stored is slowed down; none of i
   for (let index = 0; index < count; index += 1) {
     await stranger.send(encodeBatch([record(`stored:${index}:${'x'.repeat(20_000)}`)]))
   }
-  const verdicts = await judged(node, count, 20_000)
+  const verdicts = await judged(node, count)
   clearInterval(watch)
   expect(verdicts).toEqual({ accept: count })
   expect(mostRunning).toBeLessThanOrEqual(16)
   // Of 30 MB: what makes us pause, what was under way (a window), and a frame.
-  expect(mostWaitingBytes).toBeGreaterThan(500_000)
   expect(mostWaitingBytes).toBeLessThan(4_000_000)
-}, 30_000)
+})
 
 test('a flood of tiny messages from one peer leaves room for another', async () => {
   const ingest = testIngest()
@@ -95,17 +96,15 @@ test('a flood of tiny messages from one peer leaves room for another', async () 
       await sleep(1)
     }
   })()
-  await sleep(1000)
-  const begin = performance.now()
+  await until(() => sent - ingest.payloads.length > 2000, 'many messages of the flood wait')
+  const before = ingest.payloads.length
   await other.send(encodeBatch([record('stored:the other')]))
   await until(() => ingest.payloads.includes('stored:the other'), 'the other is heard')
-  const tookMs = performance.now() - begin
   end.abort()
   await flood
-  expect(sent).toBeGreaterThan(1000)
-  // In order of arrival it would wait for over a thousand messages, 16 at a time.
-  expect(tookMs).toBeLessThan(1000)
-}, 30_000)
+  // In order of arrival it would come after all of those that wait.
+  expect(ingest.payloads.indexOf('stored:the other') - before).toBeLessThan(1000)
+})
 
 test('a flood of messages that bring nothing is slowed down, remembered within bounds, and heard to the end', async () => {
   const flooded = await startNode({
@@ -122,7 +121,7 @@ test('a flood of messages that bring nothing is slowed down, remembered within b
     await stranger.send(encodeBatch([record(`duplicate:${count}${filler}`)]))
   other.network.publish([record('stored:meanwhile')])
   await until(() => flooded.ingest.payloads.includes('stored:meanwhile'), 'the other is heard')
-  await judged(flooded, total + 1, 30_000)
+  await judged(flooded, total + 1)
   // 4 MB are some windows of a stream, and after each comes a pause of about a second.
   expect(performance.now() - begin).toBeGreaterThan(900)
   const { text } = await flooded.metrics.expose()

@@ -43,7 +43,7 @@ test('strangers that break rules cause no log line at info or above, and are cou
   }
 
   await expect
-    .poll(async () => (await node.metrics.expose()).text.match(/^avatar_kv_strangers_total.*$/gm), { timeout: 10_000 })
+    .poll(async () => (await node.metrics.expose()).text.match(/^avatar_kv_strangers_total.*$/gm))
     .toEqual(
       expect.arrayContaining([
         'avatar_kv_strangers_total{part="network",kind="gossip_timeout"} 3',

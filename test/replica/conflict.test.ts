@@ -10,8 +10,7 @@ import { startProxy, type Proxy } from '../client/proxy.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
 import { Writer } from '../store/writer.ts'
 import { give, replicaHarness, ROWS, type ReplicaHarness } from './harness.ts'
-
-const WAIT = { timeout: 20_000, interval: 20 }
+import { WAIT } from '../support/until.ts'
 
 let node: HttpNode
 let proxy: Proxy

@@ -7,6 +7,7 @@ import { startHttpNode, type HttpNode } from '../http/node.ts'
 import { testKey } from '../oracle/signing.ts'
 import { Writer } from '../store/writer.ts'
 import { ROWS, give, replicaHarness, type RawDb, type ReplicaHarness } from './harness.ts'
+import { WAIT } from '../support/until.ts'
 
 const DAMAGES: readonly [title: string, damage: (value: Uint8Array) => Uint8Array][] = [
   ['the first bit flipped', (value) => flipped(value, 0)],
@@ -19,7 +20,6 @@ const DAMAGES: readonly [title: string, damage: (value: Uint8Array) => Uint8Arra
 const SEED = 7
 /** Nobody writes to this one but its chain. */
 const READ_SEED = 8
-const WAIT = { timeout: 20_000, interval: 20 }
 const signer = privateKeySigner(testKey(SEED).secretKey)
 const { avatar } = signer
 

@@ -8,8 +8,7 @@ import { openReplica, type Replica, type ReplicaEvent, type ReplicaOptions } fro
 import { newKey } from '../support/keys.ts'
 import { startProxy, type Proxy } from '../client/proxy.ts'
 import { startHttpNode, type HttpNode } from '../http/node.ts'
-
-const WAIT = { timeout: 20_000, interval: 20 }
+import { WAIT } from '../support/until.ts'
 
 let node: HttpNode
 /** In front of the node, so that it can go away and come back. */

@@ -16,13 +16,13 @@ import { testKey, type TestRecord } from '../oracle/signing.ts'
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 import { Writer } from '../store/writer.ts'
 import { give } from './harness.ts'
+import { WAIT } from '../support/until.ts'
 
 /*
  * Several tabs on one store, in one process: locks and messages as browsers have them, except that a message may be lost, as
  * it is to a tab that is frozen. The same in a real Chromium: test/browser/replica.test.ts.
  */
 
-const WAIT = { timeout: 20_000, interval: 10 }
 const engine = await selectEngine()
 const signer = privateKeySigner(testKey(3).secretKey)
 const { avatar } = signer

@@ -105,7 +105,7 @@ describe('a snapshot with parts', () => {
     const { name, code, message } = errorOf(() => plan(own({ ['k'.repeat(260_000)]: wide }))) as SnapshotError
     expect([name, code]).toEqual(['SnapshotError', 'too_many_parts'])
     expect(message).toContain('3500 parts')
-  }, 120_000)
+  })
 })
 
 describe('what no snapshot can say', () => {

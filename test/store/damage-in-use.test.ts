@@ -5,12 +5,13 @@ import type { Avatar } from '../../src/record/types.ts'
 import { naiveFold } from '../oracle/naive-fold.ts'
 import { createDamageHouse, DAMAGES, levelFiles, open, TABLE, type DamageHouse } from './damage-house.ts'
 import { allRecords } from './expectations.ts'
+import { WAIT } from '../support/until.ts'
 
 let house: DamageHouse
 
 beforeAll(async () => {
   house = await createDamageHouse(Math.random)
-}, 60_000)
+})
 afterAll(() => house.remove())
 
 /** Overwrites the first half of every table, in place: LevelDB has them open. */
@@ -65,8 +66,8 @@ test('damage that nothing reads is found in the background, where tables were no
   await DAMAGES['flipped']!(tables.toSorted((a, b) => b.bytes - a.bytes)[0]!.path, () => 0.2)
   const store = await open(folder, { checkedBytes: 0 })
   expect(store.damage()).toBeUndefined()
-  await vi.waitFor(() => expect(store.damage()?.recordsLost).toBeTypeOf('number'), { timeout: 30_000 })
-  await vi.waitFor(async () => expect(await store.avatars({ limit: 10 })).toHaveLength(avatars().length))
+  await vi.waitFor(() => expect(store.damage()?.recordsLost).toBeTypeOf('number'), WAIT)
+  await vi.waitFor(async () => expect(await store.avatars({ limit: 10 })).toHaveLength(avatars().length), WAIT)
   await store.commit(house.records)
   expect(store.totals().records).toBe(house.records.length)
   await store.close()

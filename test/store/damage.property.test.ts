@@ -15,7 +15,7 @@ let house: DamageHouse
 
 beforeAll(async () => {
   house = await createDamageHouse(seeded(7))
-}, 60_000)
+})
 afterAll(() => house.remove())
 
 /** mulberry32 */

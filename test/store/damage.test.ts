@@ -21,7 +21,7 @@ let house: DamageHouse
 
 beforeAll(async () => {
   house = await createDamageHouse(Math.random)
-}, 60_000)
+})
 afterAll(() => house.remove())
 
 /** Opens the store in a folder and tells what it said and counted. */

@@ -8,16 +8,16 @@ import { createInterface } from 'node:readline'
 import { createApi } from './api.ts'
 import type { Api } from './api.ts'
 import { freePort, holdersOf } from './ports.ts'
-import { sleep, until } from './until.ts'
+import { PATIENCE_MS, sleep, until } from './until.ts'
 
 /** The built command line, as users run it. Tests and benches are started from the project's folder. */
 const MAIN = join(process.cwd(), 'dist/main.js')
 /** As `npm start` has it. */
 const NODE_FLAGS = ['--max-semi-space-size=64']
 /** A node starts in under a second on an idle machine; a busy one gets this much. */
-const START_TIMEOUT_MS = 20_000
-/** The protocol's promise for SIGTERM is 5 s; beyond it the process is killed and `stop` reports no exit code. */
-const STOP_TIMEOUT_MS = 5_000
+const START_TIMEOUT_MS = PATIENCE_MS
+/** A node bounds its own stop at 5 s and reports an overrun by its exit code. One that hangs is killed, and `stop` reports no exit code. */
+const STOP_TIMEOUT_MS = PATIENCE_MS
 /**
  * A port that was this node's own before it was killed is now and then still taken when it is started again (seen once in
  * about a thousand kills, on a busy machine, of ports that nothing else uses). It is asked for again, as a supervisor would.

@@ -246,7 +246,7 @@ describe('a peer that was called', () => {
     ])
     expect(ended).toEqual({ code: 'useless_bulk', blame: false })
     expect(parts.memory.bulkDone).toBe(true)
-  }, 60_000)
+  })
 })
 
 describe('a peer that calls', () => {
@@ -330,7 +330,7 @@ describe('a peer that calls', () => {
   })
 
   test('takes longer than a session may, and brings nothing', async () => {
-    const victim = await node(theirs, { sessionMs: 400, stallMs: 300 })
+    const victim = await node(theirs, { sessionMs: 2_000, stallMs: 60_000 })
     const line = streamPair()
     const slow = async (): Promise<void> => {
       try {

@@ -53,7 +53,7 @@ describe('a session that breaks', () => {
       expect(await a.ids()).toEqual(await b.ids())
       expect((await a.ids()).length).toBe(250)
     }
-  }, 60_000)
+  })
 
   test('in the middle of a bootstrap: it goes on at its mark, though newer records came meanwhile', async () => {
     const records = large(80)
@@ -74,7 +74,7 @@ describe('a session that breaks', () => {
     expect(again.parts.progress.recordsIn).toBeLessThan(80 - had + 2 + 8 * 6 + 6)
     expect(again.parts.progress.recordsIn).toBeGreaterThanOrEqual(80 - had - 2)
     expect(await a.mark.read()).toBeNull()
-  }, 60_000)
+  })
 
   test('ten times during a bootstrap: equal in the end, and never back at the start', async () => {
     const records = written(60, 30)
@@ -90,7 +90,7 @@ describe('a session that breaks', () => {
     expect(had).toBeGreaterThan(0)
     expect((await sync(a, b)).mine.report?.outcome).toBe('equal')
     expect(await a.ids()).toEqual(await b.ids())
-  }, 60_000)
+  })
 
   test('when this node stops: no record is half there, nothing is left behind', async () => {
     const [a, b] = [await node(), await node()]
@@ -173,7 +173,7 @@ describe('bounds', () => {
     expect(mine.report?.outcome).toBe('equal')
     // The window, and the one frame that passed it.
     expect(line.mostWaitingBytes()).toBeLessThan(300_000 + 300_000)
-  }, 60_000)
+  })
 
   test('a door that is busy is waited for', async () => {
     const [a, b] = [await node({ ingest: { waitingRecords: 24, verifyRecords: 8, commitRecords: 8 } }), await node()]
@@ -181,7 +181,7 @@ describe('bounds', () => {
     await b.put(written(20, 10, 100))
     expect((await sync(a, b)).mine.report?.outcome).toBe('equal')
     expect((await a.ids()).length).toBe(240)
-  }, 60_000)
+  })
 
   test('both stream at once through small windows', async () => {
     const [a, b] = [await node(), await node()]
@@ -191,7 +191,7 @@ describe('bounds', () => {
     expect(mine.report?.outcome).toBe('equal')
     expect(line.mostWaitingBytes()).toBeLessThan(301_000)
     expect((await a.ids()).length).toBe(80)
-  }, 60_000)
+  })
 })
 
 describe('scopes', () => {

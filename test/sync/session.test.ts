@@ -151,7 +151,7 @@ describe('two nodes that reconcile', () => {
     expect(await b.ids()).toEqual(sortedIds(chain))
     expect((await sync(a, c)).mine.report?.outcome).toBe('equal')
     expect(await c.ids()).toEqual(sortedIds(chain))
-  }, 60_000)
+  })
 
   test('a snapshot on one side ends what the other still shows', async () => {
     const writer = new Writer(1)
@@ -177,7 +177,7 @@ describe('two nodes that reconcile', () => {
     expect(both.map(({ mine }) => mine.report?.outcome)).toEqual(['equal', 'equal'])
     expect(both.map(({ theirs }) => theirs.report?.isEqual)).toEqual([true, true])
     expect((await b.ids()).length).toBe(2_600)
-  }, 40_000)
+  })
 
   test('ids that are missing are fetched alone', async () => {
     const chain = new Writer(1).chain(5)

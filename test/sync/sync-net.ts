@@ -9,8 +9,8 @@ import { systemEnvironment } from '../../src/platform/system.ts'
 import { streamPair, type Line, type LineOptions } from './stream-pair.ts'
 import { openNode, type SyncNode } from './sync-node.ts'
 
-/** Quick enough for tests, slow enough for a busy machine. */
-const LIMITS: Partial<SyncLimits> = { intervalMs: 400, backoffMs: 100, stallMs: 2_000, openMs: 2_000, missingMs: 50 }
+/** Sessions soon after each other. Nothing stalls on a busy machine. */
+const LIMITS: Partial<SyncLimits> = { intervalMs: 400, backoffMs: 100, stallMs: 60_000, openMs: 60_000, missingMs: 50 }
 
 class MemoryTransport implements SyncTransport {
   readonly localPeer: string
@@ -92,6 +92,8 @@ export interface NetNode {
   readonly sync: Sync
   readonly transport: MemoryTransport
   readonly log: Record<string, unknown>[]
+  /** Delays of the timers that the scheduler waits for, in milliseconds. */
+  readonly delaysMs: () => number[]
 }
 
 /** A network in memory, whose nodes run the real scheduler. */
@@ -106,19 +108,34 @@ export class SyncNet {
     const transport = new MemoryTransport(name)
     const log: Record<string, unknown>[] = []
     const { limits, network = 'main', scope = 'all' } = options
+    const { timers, ...environment } = systemEnvironment()
+    const waiting = new Set<{ readonly delayMs: number }>()
+    const after = (delayMs: number, run: () => void): (() => void) => {
+      const timer = { delayMs }
+      waiting.add(timer)
+      const cancel = timers.after(delayMs, () => {
+        waiting.delete(timer)
+        run()
+      })
+      return () => {
+        waiting.delete(timer)
+        cancel()
+      }
+    }
     const sync = createSync(
       {
         source: node.store.sync,
         ingest: node.ingest,
         transport,
-        environment: { ...systemEnvironment(), clock: { now: () => node.clock.nowMs } },
+        environment: { ...environment, timers: { after }, clock: { now: () => node.clock.nowMs } },
         logger: pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line)) }),
         metrics: { gauge: () => {}, counter: () => {} },
         keccak256: nobleEngine.keccak256,
       },
       { network, scope: () => scope, limits: { ...LIMITS, ...limits } },
     )
-    const made = { node, sync, transport, log }
+    const delaysMs = (): number[] => [...waiting].map(({ delayMs }) => delayMs)
+    const made = { node, sync, transport, log, delaysMs }
     this.#nodes.push(made)
     sync.start()
     return made

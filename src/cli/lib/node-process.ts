@@ -6,10 +6,10 @@ import type { Started } from '../../node/node.ts'
 import { environmentVariables, VARIABLE_PREFIX } from '../../config/environment-variables.ts'
 import { CliError } from './errors.ts'
 
-/** Opening a store of some size takes a second or two on a slow disk. */
-const START_TIMEOUT_MS = 15_000
-/** A node stops within 5 s (docs/protocol.md, "Command line"); then it is ended. */
-const STOP_TIMEOUT_MS = 6_000
+/** A node starts within a second. A busy machine may be many times slower, and a node that failed has ended long before. */
+const START_TIMEOUT_MS = 60_000
+/** A node stops within 5 s (docs/protocol.md, "Command line"); a busy machine may add to that. Then it is killed. */
+const STOP_TIMEOUT_MS = 15_000
 /** Bounds what a failing process can leave in memory. */
 const MAX_KEPT_CHARACTERS = 64 * 1024
 
