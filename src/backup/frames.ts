@@ -3,22 +3,14 @@
  * bytes; a length of 0; and at the end a JSON text of the totals, the store's epoch and the version. A backup that ends anywhere
  * else was cut short.
  */
+import { messageOf } from '../platform/errors.ts'
 import { BackupError } from './errors.ts'
-import { MAX_MANIFEST_BYTES, parseTotals } from './manifest.ts'
-import type { BackupTotals } from './manifest.ts'
+import { BackupEnd, checked, MAX_MANIFEST_BYTES, type BackupTotals } from './manifest.ts'
 import type { BackupSource } from './source.ts'
 
 const LENGTH_BYTES = 4
 /** Chunks of archives are far smaller. */
 const MAX_FRAME_BYTES = 1_048_576
-
-/** Totals and facts that the node sends after the last frame. */
-export interface BackupEnd extends BackupTotals {
-  readonly epoch: string
-  readonly network: string
-  readonly version: string
-  readonly created_at: number
-}
 
 /** Yields the bytes of a backup to send. */
 export async function* encodeFrames(
@@ -82,17 +74,11 @@ export function decodeFrames(bytes: AsyncIterable<Uint8Array>): ReceivedBackup {
 }
 
 function parseEnd(text: string): BackupEnd {
-  let value: unknown
   try {
-    value = JSON.parse(text)
-  } catch {
-    throw damaged('it was cut short')
+    return checked(BackupEnd, JSON.parse(text))
+  } catch (error) {
+    throw damaged(error instanceof SyntaxError ? 'it was cut short' : `at its end, ${messageOf(error)}`)
   }
-  const totals = parseTotals(value)
-  const { epoch, network, version, created_at } = value as Partial<Record<keyof BackupEnd, unknown>>
-  const isWhole = typeof epoch === 'string' && typeof network === 'string' && typeof version === 'string'
-  if (!isWhole || !Number.isSafeInteger(created_at)) throw damaged('its end lacks members')
-  return { ...totals, epoch, network, version, created_at: created_at as number }
 }
 
 function lengthBytes(length: number): Uint8Array {

@@ -1,4 +1,9 @@
 /** The files of a backup (docs/protocol.md, "Backup"). */
+import Type from 'typebox'
+import type { Static, TSchema } from 'typebox'
+import { Clean, Errors } from 'typebox/value'
+
+import { messageOf } from '../platform/errors.ts'
 import { BackupError } from './errors.ts'
 
 const BACKUP_FORMAT = 'avatar-kv-backup/1'
@@ -10,45 +15,64 @@ export const MANIFEST_FILE = 'backup.json'
 export const HOSTING_FILE = 'hosting.log'
 export const KEY_FILE = 'peer.key'
 
-/** Totals of the records of a store at one moment. */
-export interface BackupTotals {
-  readonly avatars: number
-  /** All records, superseded ones included. */
-  readonly records: number
-  /** Records that are not superseded. */
-  readonly live: number
-  /**
-   * SHA-256 (64 hex digits) over a line `<avatar> <digest> <live records>` and a line feed for each avatar, in ascending
-   * order. It is equal if every avatar is.
-   */
-  readonly state: string
-}
+const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' })
 
 /** A file of the backup. */
-export interface BackupFile {
-  readonly bytes: number
-  /** SHA-256: 64 hex digits. */
-  readonly digest: string
-}
+const FileFacts = Type.Object({
+  bytes: Count,
+  /** SHA-256. */
+  digest: Digest,
+})
+export type BackupFile = Static<typeof FileFacts>
 
-export interface Manifest extends BackupTotals {
+/** Totals of the records of a store at one moment. */
+const Totals = Type.Object({
+  avatars: Count,
+  /** All records, superseded ones included. */
+  records: Count,
+  /** Records that are not superseded. */
+  live: Count,
+  /**
+   * SHA-256 over a line `<avatar> <digest> <live records>` and a line feed for each avatar, in ascending order. It is equal if
+   * every avatar is.
+   */
+  state: Digest,
+})
+export type BackupTotals = Static<typeof Totals>
+
+/** Totals and facts that a node sends after the records. */
+export const BackupEnd = Type.Object({
+  ...Totals.properties,
   /** Unix seconds. */
-  readonly created_at: number
+  created_at: Count,
   /** Version of the software that made it. */
-  readonly version: string
-  readonly network: string
+  version: Type.String({ pattern: '^[\\w.+-]{1,64}$' }),
+  network: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
   /** Epoch of the store that was backed up. A restored store has another. */
-  readonly epoch: string
+  epoch: Type.String({ pattern: '^[0-9a-f]{16}$' }),
+})
+export type BackupEnd = Static<typeof BackupEnd>
+
+const ManifestSchema = Type.Object({
+  ...BackupEnd.properties,
   /** Peer id of the node that was backed up; null if it had none yet. */
-  readonly peer_id: string | null
-  /** All files but the manifest, by name. */
-  readonly files: Readonly<Record<string, BackupFile>>
-}
+  peer_id: Type.Union([Type.String({ pattern: '^[1-9A-HJ-NP-Za-km-z]{1,64}$' }), Type.Null()]),
+  /** All files but the manifest. The names become paths, so there are no others. */
+  files: Type.Unsafe<Readonly<Record<string, BackupFile>>>(
+    Type.Object(
+      { [RECORDS_FILE]: FileFacts, [HOSTING_FILE]: Type.Optional(FileFacts), [KEY_FILE]: Type.Optional(FileFacts) },
+      { additionalProperties: false },
+    ),
+  ),
+})
+export type Manifest = Static<typeof ManifestSchema>
+
+/** Of the name of a member, in an error. */
+const MAX_SHOWN_CHARACTERS = 80
 
 /** A larger file is not a manifest. */
 export const MAX_MANIFEST_BYTES = 65_536
-
-const FILE_NAMES: readonly string[] = [RECORDS_FILE, HOSTING_FILE, KEY_FILE]
 
 export function manifestText(manifest: Manifest): string {
   return `${JSON.stringify({ format: BACKUP_FORMAT, ...manifest }, null, 2)}\n`
@@ -56,71 +80,27 @@ export function manifestText(manifest: Manifest): string {
 
 /** @throws BackupError `not_a_backup`, `damaged` */
 export function parseManifest(text: string): Manifest {
-  let value: unknown
   try {
-    value = JSON.parse(text)
-  } catch {
-    throw damaged('it is not JSON')
-  }
-  const { format, ...members } = record(value, 'it')
-  if (format !== BACKUP_FORMAT) {
-    throw new BackupError(
-      'not_a_backup',
-      `${MANIFEST_FILE} is not of the format ${BACKUP_FORMAT}. Restore with the version of avatar-kv that made the backup.`,
-    )
-  }
-  const files: Record<string, BackupFile> = {}
-  for (const [name, file] of Object.entries(record(members['files'], 'files'))) {
-    // Names become paths.
-    if (!FILE_NAMES.includes(name)) throw damaged(`it names an unknown file, ${JSON.stringify(name.slice(0, 80))}`)
-    const { bytes, digest } = record(file, `files of ${name}`)
-    files[name] = { bytes: count(bytes, 'bytes'), digest: matching(digest, 'digest', DIGEST) }
-  }
-  if (files[RECORDS_FILE] === undefined) throw damaged(`it does not name ${RECORDS_FILE}`)
-  const { peer_id } = members
-  return {
-    created_at: count(members['created_at'], 'created_at'),
-    version: matching(members['version'], 'version', VERSION),
-    network: matching(members['network'], 'network', NETWORK),
-    epoch: matching(members['epoch'], 'epoch', EPOCH),
-    peer_id: peer_id === null ? null : matching(peer_id, 'peer_id', PEER_ID),
-    ...parseTotals(members),
-    files,
+    const value: unknown = JSON.parse(text)
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+    if (isObject && (value as { format?: unknown }).format !== BACKUP_FORMAT) {
+      const message = `${MANIFEST_FILE} is not of the format ${BACKUP_FORMAT}. Restore with the version of avatar-kv that made the backup.`
+      throw new BackupError('not_a_backup', message)
+    }
+    return checked(ManifestSchema, value)
+  } catch (error) {
+    if (error instanceof BackupError) throw error
+    const message = `The manifest of the backup cannot be used: ${messageOf(error)}. Use another backup.`
+    throw new BackupError('damaged', message)
   }
 }
 
-/** @throws BackupError `damaged` */
-export function parseTotals(value: unknown): BackupTotals {
-  const { avatars, records, live, state } = record(value, 'totals')
-  return {
-    avatars: count(avatars, 'avatars'),
-    records: count(records, 'records'),
-    live: count(live, 'live'),
-    state: matching(state, 'state', DIGEST),
+/** Returns a value without the members that its schema lacks. @throws TypeError that says what is wrong, without a full stop */
+export function checked<S extends TSchema>(schema: S, value: unknown): Static<S> {
+  const [fault] = Errors(schema, value)
+  if (fault !== undefined) {
+    const what = fault.instancePath.slice(1, MAX_SHOWN_CHARACTERS) || 'it'
+    throw new TypeError(`${what} ${fault.keyword === 'boolean' ? 'is unknown' : fault.message}`)
   }
-}
-
-const DIGEST = /^[0-9a-f]{64}$/
-const EPOCH = /^[0-9a-f]{16}$/
-const NETWORK = /^[a-z0-9-]{1,32}$/
-const VERSION = /^[\w.+-]{1,64}$/
-const PEER_ID = /^[1-9A-HJ-NP-Za-km-z]{1,64}$/
-
-function record(value: unknown, name: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw damaged(`${name} is not an object`)
-  return value as Record<string, unknown>
-}
-
-function count(value: unknown, name: string): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw damaged(`${name} is not a number`)
-  return value
-}
-
-function matching(value: unknown, name: string, pattern: RegExp): string {
-  if (typeof value !== 'string' || !pattern.test(value)) throw damaged(`${name} is malformed`)
-  return value
-}
-
-function damaged(what: string): BackupError {
-  return new BackupError('damaged', `The manifest of the backup cannot be used: ${what}. Use another backup.`)
+  return Clean(schema, value) as Static<S>
 }

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto'
 import type { ArchiveSource } from '../archive/format.ts'
 import { gzip, nodePlatform } from '../archive/node.ts'
 import { writeArchive } from '../archive/writer.ts'
-import type { Avatar } from '../record/types.ts'
 import type { ExportSnapshot } from '../store/types.ts'
 import type { BackupTotals } from './manifest.ts'
 
@@ -28,53 +27,48 @@ export function backupSource(
     readonly onProgress?: (records: number) => void
   },
 ): BackupSource {
+  const { counted, totals } = countedSource(readSnapshot)
+  return {
+    chunks: gzip(writeArchive(nodePlatform, counted, { ...options, history: true })),
+    totals,
+  }
+}
+
+/** Returns the totals of a moment of a store. */
+export async function totalsOf(readSnapshot: ExportSnapshot): Promise<BackupTotals> {
+  const { counted, totals } = countedSource(readSnapshot)
+  for await (const avatar of counted.avatars()) for await (const _ of counted.records(avatar, { history: true }));
+  return totals()
+}
+
+/** Returns a source of everything in a store that counts what is read, and the totals, which throw before its end. */
+function countedSource(readSnapshot: ExportSnapshot): { counted: ArchiveSource; totals: () => BackupTotals } {
   const hash = createHash('sha256')
   const counts = { avatars: 0, records: 0, live: 0 }
   let state: string | undefined
-  const counted: ArchiveSource = {
-    async *avatars() {
-      for await (const avatar of readSnapshot.avatars()) {
-        yield avatar
-        await addState(readSnapshot, avatar, hash, counts)
-      }
-      state = hash.digest('hex')
-    },
-    async *records(avatar, which) {
-      for await (const record of readSnapshot.records(avatar, which)) {
-        counts.records += 1
-        yield record
-      }
-    },
-  }
   return {
-    chunks: gzip(writeArchive(nodePlatform, counted, { ...options, history: true })),
+    counted: {
+      async *avatars() {
+        for await (const avatar of readSnapshot.avatars()) {
+          yield avatar
+          const summary = await readSnapshot.summary(avatar)
+          if (summary === undefined) throw new Error(`The store lists ${avatar} but has no summary of it.`)
+          hash.update(`${avatar} ${summary.digest} ${summary.records}\n`)
+          counts.avatars += 1
+          counts.live += summary.records
+        }
+        state = hash.digest('hex')
+      },
+      async *records(avatar, which) {
+        for await (const record of readSnapshot.records(avatar, which)) {
+          counts.records += 1
+          yield record
+        }
+      },
+    },
     totals() {
       if (state === undefined) throw new Error('The records were not read to their end.')
       return { ...counts, state }
     },
   }
-}
-
-/** The totals of a moment of a store. */
-export async function totalsOf(readSnapshot: ExportSnapshot): Promise<BackupTotals> {
-  const hash = createHash('sha256')
-  const counts = { avatars: 0, records: 0, live: 0 }
-  for await (const avatar of readSnapshot.avatars()) {
-    for await (const _ of readSnapshot.records(avatar, { history: true })) counts.records += 1
-    await addState(readSnapshot, avatar, hash, counts)
-  }
-  return { ...counts, state: hash.digest('hex') }
-}
-
-async function addState(
-  readSnapshot: ExportSnapshot,
-  avatar: Avatar,
-  hash: { update(text: string): unknown },
-  counts: { avatars: number; live: number },
-): Promise<void> {
-  const summary = await readSnapshot.summary(avatar)
-  if (summary === undefined) throw new Error(`The store lists ${avatar} but has no summary of it.`)
-  hash.update(`${avatar} ${summary.digest} ${summary.records}\n`)
-  counts.avatars += 1
-  counts.live += summary.records
 }

@@ -7,15 +7,12 @@ import { JsonTextError } from '../record/errors.ts'
 import { parseExactJson } from '../record/exact-json.ts'
 import { fileProblem } from '../platform/files.ts'
 import { decodeText } from '../platform/decode-text.ts'
-import { multiaddrProblem, parseHostPort } from './addresses.ts'
-import type { HostPort } from './addresses.ts'
-import { CONFIG_VARIABLE, variableOf } from './environment-variables.ts'
-import type { EnvironmentVariables } from './environment-variables.ts'
+import { multiaddrProblem, parseHostPort, type HostPort } from './addresses.ts'
+import { CONFIG_VARIABLE, variableOf, type EnvironmentVariables } from './environment-variables.ts'
 import { ConfigError } from './errors.ts'
 import { nearestName } from './nearest.ts'
 import { defaultConfigText } from './package-files.ts'
-import { CONFIG_KEYS, configSchema } from './schema.ts'
-import type { ConfigKey, ConfigValues } from './schema.ts'
+import { CONFIG_KEYS, configSchema, type ConfigKey, type ConfigValues } from './schema.ts'
 
 /** The validated configuration. */
 export interface Config {
@@ -70,18 +67,6 @@ interface Sourced {
 
 const DEFAULTS_FILE = 'config/default.json'
 
-const LIST_KEYS: readonly ConfigKey[] = ['http_trusted_proxies', 'listen', 'peers']
-/** Parsers by key for texts of variables and flags. They return an invalid text unchanged; the schema rejects it. */
-const VALUES_OF_TEXT: { readonly [key in ConfigKey]?: (text: string) => unknown } = {
-  gossip: readBoolean,
-  hosting_pull_private: readBoolean,
-  sync_interval_seconds: readInteger,
-  archive: readBoolean,
-  quota_avatar_bytes: readInteger,
-  quota_avatar_records: readInteger,
-  quota_total_bytes: readInteger,
-  quota_total_records: readInteger,
-}
 /** Most characters of a value in an error message: a user may have passed a whole file by mistake. */
 const MAX_SHOWN_CHARACTERS = 200
 
@@ -125,18 +110,16 @@ function isConfigKey(key: string): key is ConfigKey {
   return (CONFIG_KEYS as string[]).includes(key)
 }
 
+/**
+ * Converts the text of a variable or a flag to the type of its key. Returns a text that has another form unchanged; the schema
+ * rejects it. Integers have at most 16 digits here, so that those that a double cannot hold are rejected, not rounded.
+ */
 function valueOf(key: string, given: string | readonly string[]): unknown {
-  const read = isConfigKey(key) ? VALUES_OF_TEXT[key] : undefined
-  return read === undefined || typeof given !== 'string' ? given : read(given)
-}
-
-/** At most 16 digits, so that the schema rejects integers that a double cannot hold, instead of rounding them. */
-function readInteger(text: string): unknown {
-  return /^\d{1,16}$/.test(text) ? Number(text) : text
-}
-
-function readBoolean(text: string): unknown {
-  return text === 'true' || text === 'false' ? text === 'true' : text
+  const type = (configSchema.properties as Record<string, { readonly type?: string }>)[key]?.type
+  if (typeof given !== 'string') return given
+  if (type === 'array') return given.split(',').map((item) => item.trim())
+  if (type === 'boolean' && /^(true|false)$/.test(given)) return given === 'true'
+  return type === 'integer' && /^\d{1,16}$/.test(given) ? Number(given) : given
 }
 
 function readText(path: string): string {
@@ -175,7 +158,7 @@ function fromVariables(env: EnvironmentVariables): [string, unknown][] {
   return CONFIG_KEYS.flatMap((key): [string, unknown][] => {
     const text = env[variableOf(key)]
     if (text === undefined || text === '') return []
-    return [[key, LIST_KEYS.includes(key) ? text.split(',').map((item) => item.trim()) : valueOf(key, text)]]
+    return [[key, valueOf(key, text)]]
   })
 }
 

@@ -1,7 +1,8 @@
 /** Requests receipts from the hosts of an avatar and compares them with each other and with the records of the hosts. */
+import { compareCitations } from '../record/order.ts'
 import type { Avatar, Citation } from '../record/types.ts'
+import { foldRecords, type Fold } from '../state/fold.ts'
 import type { RecordToAdd } from '../state/state-source.ts'
-import { compareHosts, type HostFault, type HostRecords } from './compare.ts'
 import { findContradictions, type Contradiction } from './contradictions.ts'
 import { parseReceipt, verifyReceipt, type Receipt } from './receipt.ts'
 
@@ -64,6 +65,13 @@ interface Asked {
 
 type Usable = Asked & { readonly receipt: Receipt }
 
+/** A receipt of a host, and its verified records of the same state. */
+interface HostRecords {
+  readonly host: Host
+  readonly receipt: Receipt
+  readonly records: readonly RecordToAdd[]
+}
+
 /**
  * Requests receipts from all hosts, and if their states differ, the signed records too. A host that lacks records of another
  * host is behind; a host whose records do not match its receipt contradicts itself.
@@ -103,23 +111,23 @@ export async function askHosts(avatar: Avatar, hosts: readonly Host[], options: 
 
   async function compareRecords(): Promise<Map<Host, HostReport>> {
     const reports = new Map<Host, HostReport>()
-    const read: { host: Host; records: HostRecords }[] = []
+    const read: HostRecords[] = []
     // One host at a time, to bound the memory that their records use.
     for (const each of usable) {
       const records = await readHost(each)
       if (typeof records === 'string') reports.set(each.host, failed(each, records))
-      else read.push({ host: each.host, records })
+      else read.push(records)
     }
-    const { hosts: comparisons } = compareHosts(
+    const live = liveRecords(
       avatar,
-      read.map(({ records }) => records),
+      read.flatMap(({ records }) => records),
     )
-    for (const [at, { lacks, faults }] of comparisons.entries()) {
-      const one = read[at]
-      if (one === undefined) continue
-      const state = faults.length > 0 ? 'contradictory' : lacks.length > 0 ? 'behind' : 'equal'
-      const problems = faults.map((fault) => FAULT_TEXTS[fault])
-      reports.set(one.host, { node: one.host.url, state, receipt: one.records.receipt, lacks, problems })
+    for (const { host, receipt, records } of read) {
+      const held = new Set(records.map(({ id }) => id))
+      const lacks = live.filter(({ id }) => !held.has(id))
+      const problem = contradictionOf(receipt, foldRecords(avatar, records))
+      const state = problem !== undefined ? 'contradictory' : lacks.length > 0 ? 'behind' : 'equal'
+      reports.set(host, { node: host.url, state, receipt, lacks, problems: problem === undefined ? [] : [problem] })
     }
     return reports
   }
@@ -136,7 +144,7 @@ export async function askHosts(avatar: Avatar, hosts: readonly Host[], options: 
       const problem = typeof after === 'string' ? after : faultOf(after)
       if (typeof after === 'string' || problem !== null) return problem ?? ''
       signed.push(after)
-      if (after.digest === before.digest && after.records === before.records) return { receipt: after, records }
+      if (after.digest === before.digest && after.records === before.records) return { host, receipt: after, records }
       before = after
     }
     return 'the avatar changes faster than its records can be read from there; try again'
@@ -161,10 +169,23 @@ export function readReceipt(avatar: Avatar, value: unknown): Receipt {
   return receipt
 }
 
-const FAULT_TEXTS: Readonly<Record<HostFault, string>> = {
-  signed_other_state:
-    'its records do not give the state that it signed: the host, or a proxy on the way, withholds records',
-  signed_other_count: 'its records are not as many as it signed: the host, or a proxy on the way, withholds records',
+/** Returns the records that are live among all of these together, in order of (counter, id). */
+function liveRecords(avatar: Avatar, records: readonly RecordToAdd[]): Citation[] {
+  const all = new Map(records.map((record) => [record.id, record]))
+  const base = foldRecords(avatar, all.values()).base?.counter ?? 0
+  return [...all.values()]
+    .map(({ id, body: { counter } }): Citation => ({ counter, id }))
+    .filter(({ counter }) => counter >= base)
+    .sort(compareCitations)
+}
+
+/** Explains how a receipt differs from the state of the records that its host returned; undefined if it does not. */
+function contradictionOf({ digest, head, id, records }: Receipt, fold: Fold): string | undefined {
+  const withheld = 'the host, or a proxy on the way, withholds records'
+  if (digest !== fold.digest || head !== fold.head || id !== (fold.tips.at(-1)?.id ?? null)) {
+    return `its records do not give the state that it signed: ${withheld}`
+  }
+  return records === fold.live ? undefined : `its records are not as many as it signed: ${withheld}`
 }
 
 function equal({ host, receipt }: Usable): HostReport {

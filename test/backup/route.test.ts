@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 
 import { importDoor } from '../../src/ingest/retry.ts'
 import { decodeFrames } from '../../src/backup/frames.ts'
-import type { BackupEnd } from '../../src/backup/frames.ts'
+import type { BackupEnd } from '../../src/backup/manifest.ts'
 import { readBackup } from '../../src/backup/read.ts'
 import { restoreRecords } from '../../src/backup/restore.ts'
 import { writeBackup } from '../../src/backup/write.ts'
