@@ -19,7 +19,7 @@ const LAYERS = {
   shares: { areas: [], types: ['platform/environment'] },
   config: { areas: ['platform', 'record', 'shares'] },
   negentropy: { areas: ['platform/errors'], types: ['platform/environment'], packages: PURE_PACKAGES },
-  record: { areas: ['platform/errors'], packages: PURE_PACKAGES },
+  record: { areas: ['platform/errors'], packages: [...PURE_PACKAGES, '@bitauth/libauth'] },
   state: { areas: ['record'], packages: PURE_PACKAGES },
   receipt: { areas: ['platform/errors', 'record', 'state'], packages: [...PURE_PACKAGES, '@noble/ed25519'] },
   homes: { areas: ['record'], packages: PURE_PACKAGES },
@@ -113,7 +113,8 @@ const RESTRICTED_NAMES = {
 const RESTRICTED_PACKAGES = [
   { name: /^elliptic(\/|$)/, by: [], why: 'it accepts high-S signatures' },
   { name: /^secp256k1$/, by: [], why: "its index falls back to elliptic silently; import 'secp256k1/bindings.js'" },
-  { name: /^(secp256k1\/|tiny-secp256k1(\/|$))/, by: ['verify'], why: 'native engines belong to verify/' },
+  { name: /^secp256k1\//, by: ['verify'], why: 'native engines belong to verify/' },
+  { name: /^@bitauth\/libauth(\/|$)/, by: ['record'], why: 'the WASM engine is record/wasm-engine.ts' },
   {
     name: /^(node:)?(https?|http2)$/,
     by: ['http', 'hosting'],

@@ -4,10 +4,9 @@ import { defineConfig } from 'vite'
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
 /**
- * Packages that are not bundled: native code and WASM that is read from a file, files that are served, and loggers that start a
- * worker by the name of a file.
+ * Packages that are not bundled: native code, files that are served, and loggers that start a worker by the name of a file.
  */
-const EXTERNAL = ['level', 'secp256k1', 'tiny-secp256k1', '@fastify/swagger-ui', 'pino', 'pino-pretty']
+const EXTERNAL = ['level', 'secp256k1', '@fastify/swagger-ui', 'pino', 'pino-pretty']
 
 /**
  * Bundles the node into `dist/main.js` and `dist/bundle/`.

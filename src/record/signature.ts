@@ -3,6 +3,8 @@ import { hexBytes } from './hex.ts'
 
 /** r ‖ s, 32 bytes each, big-endian. */
 export const SIGNATURE_BYTES = 64
+/** A compressed public key. */
+export const PUBLIC_KEY_BYTES = 33
 /** r ‖ s ‖ v. */
 export const RECOVERABLE_SIGNATURE_BYTES = 65
 
@@ -70,6 +72,11 @@ export function isStrictSignature(signature: Uint8Array): boolean {
   return (
     signature.length === SIGNATURE_BYTES && isInRange(signature, 0) && isInRange(signature, 32) && !isHigh(signature)
   )
+}
+
+/** Whether bytes have the form of a compressed key. libsecp256k1 also takes uncompressed and hybrid keys; no avatar is one. */
+export function isCompressedKey(publicKey: Uint8Array): boolean {
+  return publicKey.length === PUBLIC_KEY_BYTES && (publicKey[0] === 2 || publicKey[0] === 3)
 }
 
 function recoveryIdOf(v: number | undefined): 0 | 1 {

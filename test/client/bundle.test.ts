@@ -2,10 +2,13 @@ import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
 import { expect, it } from 'vitest'
 import { privateKeySigner as outside } from '../../src/client/signers.ts'
+import { passesSelfTest } from '../../src/verify/select-engine.ts'
 import { readPage } from '../docs/blocks.ts'
 
 /** The whole client, minified and gzipped, checks of receipts included. */
 const MOST_BYTES = 42_200
+/** The WASM of libsecp256k1 and of keccak-256 as base64, and what calls it. */
+const MOST_WASM_BYTES = 136_000
 const NODE_ONLY = /["'`]node:|\bBuffer\.|\bprocess\.(env|versions)|\brequire\(|__vite-browser-external/
 
 /** Bundles as an app does. The answer is one file, so nothing is loaded later, by way of a file that may be gone by then. */
@@ -51,6 +54,17 @@ it('is small, and has nothing of Node in it', async () => {
     /^\| the client for apps .* \| (\d+) KB, everything included \|$/m.exec(readPage('README.md')) ?? []
   const [, inPage] = /an ES module of (\d+) KB/.exec(readPage('docs/client.md')) ?? []
   for (const kb of [inReadme, inPage]) expect(Math.abs(Number(kb) - size(all) / 1_000)).toBeLessThan(2)
+})
+
+it('has the WASM engine in an entry of its own, of one file that fetches nothing', async () => {
+  const wasm = await bundle(`export * from ${JSON.stringify(`${process.cwd()}/src/client/wasm.ts`)}`)
+  console.log(`the WASM engine: ${wasm.length} bytes minified, ${size(wasm)} with gzip`)
+  expect(wasm.match(NODE_ONLY)).toBeNull()
+  expect(size(wasm)).toBeLessThan(MOST_WASM_BYTES)
+  const { loadWasmEngine } = (await import(
+    `data:text/javascript,${encodeURIComponent(wasm)}`
+  )) as typeof import('../../src/client/wasm.ts')
+  expect(passesSelfTest(await loadWasmEngine())).toBe(true)
 })
 
 it('leaves out what is not used', async () => {

@@ -41,7 +41,7 @@ describe('the self test', () => {
 describe('where native code does not load', () => {
   afterEach(() => {
     vi.doUnmock('secp256k1/bindings.js')
-    vi.doUnmock('tiny-secp256k1')
+    vi.doUnmock('@bitauth/libauth/build/lib/crypto/secp256k1.js')
     vi.resetModules()
   })
 
@@ -55,7 +55,7 @@ describe('where native code does not load', () => {
     const first = await import('../../src/verify/select-engine.ts')
     expect((await first.selectEngine()).name).toBe('libsecp256k1-wasm')
     vi.resetModules()
-    vi.doMock('tiny-secp256k1', failing)
+    vi.doMock('@bitauth/libauth/build/lib/crypto/secp256k1.js', failing)
     const second = await import('../../src/verify/select-engine.ts')
     expect((await second.selectEngine()).name).toBe('noble')
   })
