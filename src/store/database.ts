@@ -101,9 +101,14 @@ const KEYS_A_STEP = 1_000
 const KEYS_A_STEP_BYTES = 65_536
 
 /** Walks the keys of a long range, in bounded steps. */
-export async function* walkKeys(db: Database, range: KeyRange): AsyncGenerator<readonly Key[]> {
-  // Options of classic-level. Other databases ignore them.
-  const options = { ...range, highWaterMarkBytes: KEYS_A_STEP_BYTES, fillCache: false }
+export async function* walkKeys(
+  db: Database,
+  range: KeyRange,
+  readSnapshot?: ReadSnapshot,
+): AsyncGenerator<readonly Key[]> {
+  // The last two are options of classic-level. Other databases ignore them.
+  const snapshot = readSnapshot === undefined ? {} : { snapshot: readSnapshot }
+  const options = { ...range, ...snapshot, highWaterMarkBytes: KEYS_A_STEP_BYTES, fillCache: false }
   const iterator = db.keys(options)
   try {
     for (let step = await iterator.nextv(KEYS_A_STEP); step.length > 0; step = await iterator.nextv(KEYS_A_STEP)) {

@@ -2,7 +2,7 @@
  * The sync index: live records in (created_at, id) order. Memory holds pages of up to 512 records with count and sum of ids,
  * about 2 bytes a record; the `o` rows hold the records' positions. A sum over any range reads at most two pages.
  *
- * The pages are computed again at each opening, so that damaged rows cannot contradict them. Other work need not wait.
+ * The pages are computed again at each opening, so that damaged rows cannot contradict them. Reads and commits need not wait.
  */
 import { addBytes, addLimbs, differenceBytes, LIMBS } from '../negentropy/id-sum.ts'
 import { compareBounds } from '../negentropy/order.ts'
@@ -31,25 +31,53 @@ interface Page {
   readonly sum: Uint32Array
 }
 
+/** A computation of all pages. */
+interface Loading {
+  /** Rejects if rows cannot be read. */
+  done: Promise<void>
+  /** The pages as of the beginning; null until they are computed. */
+  pages: readonly Page[] | null
+  /** What commits have changed since the beginning: at most a fraction of the index, since a commit takes longer than a count. */
+  readonly added: Item[]
+  readonly removed: Item[]
+}
+
 export class OrderIndex {
   readonly #db: Database
   /** Null until all pages are computed. */
   #pages: readonly Page[] | null = null
+  #loading: Loading | null = null
 
   constructor(db: Database) {
     this.#db = db
   }
 
-  /** Computes all pages from the `o` rows. */
-  async load(): Promise<void> {
+  /** Begins to compute all pages from the `o` rows of this moment, which lies between two commits. Commits need not wait. */
+  begin(): void {
+    const loading: Loading = { done: Promise.resolve(), pages: null, added: [], removed: [] }
     this.#pages = null
-    this.#pages = await this.#paginate(LEAST, null)
+    this.#loading = loading
+    loading.done = this.#load(loading)
+    // Reported by `ready`.
+    loading.done.catch(() => undefined)
   }
 
-  /** Returns the current index. `readSnapshot` must be of the same commit; closing the index closes it. */
-  async at(readSnapshot: ReadSnapshot): Promise<SyncSnapshot> {
-    if (this.#pages === null) await this.load()
-    return new IndexSnapshot(this.#db, readSnapshot, this.#pages ?? [], () => {
+  /** Resolves when no computation runs. @throws what it failed with; it begins again with the next call of `at` */
+  async ready(): Promise<void> {
+    await this.#loading?.done
+  }
+
+  /**
+   * Returns the index as of the last commit, undefined if it must be computed first: then wait for `ready`. The next commit must
+   * wait until this resolves. Closing the index closes its snapshot of the database.
+   */
+  async at(): Promise<SyncSnapshot | undefined> {
+    await this.#addChanges()
+    if (this.#pages === null) {
+      if (this.#loading === null) this.begin()
+      return undefined
+    }
+    return new IndexSnapshot(this.#db, this.#db.snapshot(), this.#pages, () => {
       this.#pages = null
     })
   }
@@ -62,10 +90,45 @@ export class OrderIndex {
    * @param removed records that are no longer live
    */
   async apply(added: readonly Item[], removed: readonly Item[]): Promise<void> {
-    if (this.#pages === null) return
-    const before = this.#pages
+    if (this.#loading !== null) {
+      for (const item of added) this.#loading.added.push(item)
+      for (const item of removed) this.#loading.removed.push(item)
+      await this.#addChanges()
+    } else if (this.#pages !== null) {
+      await this.#set(this.#pages, added, removed)
+    }
+  }
+
+  /** Stops a computation that runs. */
+  async close(): Promise<void> {
+    const done = this.#loading?.done
+    this.#loading = null
+    await done?.catch(() => undefined)
+  }
+
+  async #load(loading: Loading): Promise<void> {
+    const readSnapshot = this.#db.snapshot()
+    try {
+      loading.pages = await this.#paginate(LEAST, null, { readSnapshot, isStopped: () => this.#loading !== loading })
+    } catch (error) {
+      if (this.#loading === loading) this.#loading = null
+      throw error
+    } finally {
+      await readSnapshot.close()
+    }
+  }
+
+  /** Follows what has changed since the computed pages were begun. */
+  async #addChanges(): Promise<void> {
+    const loading = this.#loading
+    if (loading === null || loading.pages === null) return
+    this.#loading = null
+    await this.#set(loading.pages, loading.added, loading.removed)
+  }
+
+  async #set(pages: readonly Page[], added: readonly Item[], removed: readonly Item[]): Promise<void> {
     this.#pages = null
-    this.#pages = await this.#follow([...before], added, removed).catch(() => null)
+    this.#pages = await this.#follow([...pages], added, removed).catch(() => null)
   }
 
   async #follow(pages: Page[], added: readonly Item[], removed: readonly Item[]): Promise<readonly Page[]> {
@@ -90,10 +153,15 @@ export class OrderIndex {
     return removed.length > 0 ? merged(pages) : pages
   }
 
-  async #paginate(from: Bound, to: Bound | null): Promise<Page[]> {
+  async #paginate(
+    from: Bound,
+    to: Bound | null,
+    { readSnapshot, isStopped = () => false }: { readSnapshot?: ReadSnapshot; isStopped?: () => boolean } = {},
+  ): Promise<Page[]> {
     const pages: Page[] = []
     let open = { from, count: 0, sum: new Uint32Array(LIMBS) }
-    for await (const step of walkKeys(this.#db, keys.orderRange(from, to))) {
+    for await (const step of walkKeys(this.#db, keys.orderRange(from, to), readSnapshot)) {
+      if (isStopped()) break
       for (const key of step) {
         if (open.count === PAGE_RECORDS) {
           pages.push(open)

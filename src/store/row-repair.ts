@@ -110,7 +110,7 @@ export class RowRepair {
       state.totals = { lastSequence: state.totals.lastSequence, ...(await countAll(state.db)) }
       await writeDurably(state.db, [totalsOperation(state.totals)])
     } finally {
-      await state.order.load()
+      state.order.begin()
     }
   }
 }

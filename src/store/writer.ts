@@ -78,8 +78,8 @@ export class StoreWriter {
     const exclusively = <T>(task: () => Promise<T>): Promise<T> => this.#exclusively(task, [])
     this.compactor = new Compactor({ ...components, ...this.#rules, state, exclusively }, tasks)
     this.#repair = new RowRepair({ ...components, network, archive, state, compactor: this.compactor })
-    // Commits wait for it, reads do not. A failure here is reported by the next use of the index, which loads it again.
-    this.#writing.run(() => state.order.load()).catch(() => undefined)
+    // Neither commits nor reads wait for it. A failure is reported by the next use of the index.
+    state.order.begin()
     this.compactor.wake()
   }
 
@@ -163,8 +163,9 @@ export class StoreWriter {
   /** The sync index as of one moment between commits. */
   async orderSnapshot(): Promise<SyncSnapshot> {
     for (;;) {
+      await this.#state.order.ready()
       const readSnapshot = await this.#inTurn(async () => {
-        if (this.compactor.isSyncIndexExact) return this.#state.order.at(this.#state.db.snapshot())
+        if (this.compactor.isSyncIndexExact) return await this.#state.order.at()
         await this.compactor.removeFromSyncIndex()
         return undefined
       })
@@ -225,7 +226,10 @@ export class StoreWriter {
 
   async close(): Promise<void> {
     this.compactor.stop()
-    await this.#writing.run(() => this.#state.db.close())
+    await this.#writing.run(async () => {
+      await this.#state.order.close()
+      await this.#state.db.close()
+    })
   }
 
   /** Closes the database, so that another writer can replace this one. Tasks that have not started fail. */

@@ -8,6 +8,7 @@ import { Level } from 'level'
 import type { Avatar } from '../../src/record/types.ts'
 import { idText, orderKey } from '../../src/store/keys.ts'
 import { OrderIndex } from '../../src/store/order-index.ts'
+import type { SyncSnapshot } from '../../src/store/types.ts'
 import { encodeOrder } from '../../src/store/rows.ts'
 import { seal } from '../../src/store/seal.ts'
 import { MAX_NEGENTROPY_BYTES } from '../../src/sync/limits.ts'
@@ -47,10 +48,12 @@ export const syncIndex: Bench = {
 
       const before = memoryBytes()
       const started = performance.now()
-      await left.index.load()
+      left.index.begin()
+      await left.index.ready()
       rows.push({ measure: 'index counted anew at the start', value: (performance.now() - started) / 1000, unit: 's' })
       rows.push({ measure: 'memory of the index', value: (memoryBytes() - before) / RECORDS, unit: 'bytes/record' })
-      await right.index.load()
+      right.index.begin()
+      await right.index.ready()
 
       // The first of each warms up.
       await reconcile(left, left)
@@ -91,8 +94,8 @@ async function reconcile(left: Side, right: Side) {
     spent[side] += performance.now() - begin
     return result
   }
-  const mine = await timed('initiator', () => left.index.at(left.db.snapshot()))
-  const theirs = await timed('responder', () => right.index.at(right.db.snapshot()))
+  const mine = await timed('initiator', () => opened(left.index))
+  const theirs = await timed('responder', () => opened(right.index))
   const initiator = new Negentropy(mine, options)
   const responder = new Negentropy(theirs, options)
   let found = 0
@@ -152,4 +155,11 @@ function memoryBytes(): number {
   collect()
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
+}
+
+/** The index of a side, whose pages are counted. */
+async function opened(index: OrderIndex): Promise<SyncSnapshot> {
+  const readSnapshot = await index.at()
+  if (readSnapshot === undefined) throw new Error('The pages of the index are not counted.')
+  return readSnapshot
 }

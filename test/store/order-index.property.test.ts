@@ -5,6 +5,8 @@ import { orderKey, idText } from '../../src/store/keys.ts'
 import { OrderIndex } from '../../src/store/order-index.ts'
 import { createMemoryIndex } from '../../src/negentropy/memory-index.ts'
 import type { Bound, Item, RangeIndex } from '../../src/negentropy/types.ts'
+import { yieldToEventLoop } from '../../src/platform/yield.ts'
+import type { SyncSnapshot } from '../../src/store/types.ts'
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from '../support/runs.ts'
 
 /** Spreads a number over an id, so that ids are in no order of making. */
@@ -18,10 +20,21 @@ function idOf(seed: number): Uint8Array {
   return id
 }
 
-type Step = { readonly add: number; readonly remove: number; readonly times: number }
+type Step = {
+  readonly add: number
+  readonly remove: number
+  readonly times: number
+  /** Begins to count all rows before the commit, which then does not wait, or waits for some turns of the event loop. */
+  readonly begin: number | undefined
+}
 
 const steps = fc.array(
-  fc.record({ add: fc.nat(900), remove: fc.nat(700), times: fc.constantFrom(1, 3, 50, 100_000) }),
+  fc.record({
+    add: fc.nat(900),
+    remove: fc.nat(700),
+    times: fc.constantFrom(1, 3, 50, 100_000),
+    begin: fc.option(fc.nat(12), { nil: undefined }),
+  }),
   { minLength: 1, maxLength: 6 },
 )
 
@@ -35,10 +48,10 @@ test('pages of any history of commits agree with an index of the same records', 
         const db = new MemoryLevel<Uint8Array, Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' })
         await db.open()
         const index = new OrderIndex(db)
-        await index.load()
+        index.begin()
         const live = await play(db, index, plan)
-        if (reload) await index.load()
-        const readSnapshot = await index.at(db.snapshot())
+        if (reload) index.begin()
+        const readSnapshot = await opened(index)
         await agree(readSnapshot, createMemoryIndex(live), at)
         await readSnapshot.close()
         await db.close()
@@ -48,6 +61,14 @@ test('pages of any history of commits agree with an index of the same records', 
   ),
 )
 
+async function opened(index: OrderIndex): Promise<SyncSnapshot> {
+  for (;;) {
+    await index.ready()
+    const readSnapshot = await index.at()
+    if (readSnapshot !== undefined) return readSnapshot
+  }
+}
+
 async function play(
   db: MemoryLevel<Uint8Array, Uint8Array>,
   index: OrderIndex,
@@ -55,7 +76,9 @@ async function play(
 ): Promise<Item[]> {
   const live: Item[] = []
   let made = 0
-  for (const { add, remove, times } of plan) {
+  for (const { add, remove, times, begin } of plan) {
+    if (begin !== undefined) index.begin()
+    for (let turn = 0; turn < (begin ?? 0); turn += 1) await yieldToEventLoop()
     const added: Item[] = []
     for (let count = 0; count < add; count += 1, made += 1) {
       added.push({ timestamp: 1_790_000_000 + ((Math.imul(made, 7919) >>> 0) % times), id: idOf(made) })

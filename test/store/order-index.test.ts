@@ -27,3 +27,49 @@ test('an index that does not fit its rows says so, and is counted anew', async (
   await counted.close()
   await store.close()
 })
+
+test('commits do not wait while the index of an opened store is counted, and it has what they change', async () => {
+  const db = new MemoryLevel<Uint8Array, Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' })
+  await db.open()
+  const parts = { environment: systemEnvironment(), logger: pino({ level: 'silent' }), metrics: createMetrics() }
+  const engine = await selectEngine()
+  const chain = verified(new Writer(1).chain(30))
+  const first = await createStore({ ...parts, db, engine }, { network: 'main' })
+  await first.commit(chain.slice(0, 20))
+
+  // The count reads its first keys only when it may.
+  let allow = (): void => undefined
+  const allowed = new Promise<void>((resolve) => {
+    allow = resolve
+  })
+  const held = new Proxy(db, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target)
+      if (name !== 'keys') return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      return (...options: Parameters<typeof db.keys>) => {
+        const iterator = target.keys(...options)
+        const nextv = iterator.nextv.bind(iterator)
+        return Object.assign(iterator, {
+          nextv: async (size: number) => {
+            await allowed
+            return await nextv(size)
+          },
+        })
+      }
+    },
+  })
+  const second = await createStore({ ...parts, db: held, engine }, { network: 'main' })
+  let isCounted = false
+  const counting = second.sync.readSnapshot('all').then((index) => {
+    isCounted = true
+    return index
+  })
+  for (const record of chain.slice(20)) expect(await second.commit([record])).toMatchObject([{ status: 'stored' }])
+  expect(isCounted).toBe(false)
+  allow()
+  const index = await counting
+  expect(index.size()).toBe(30)
+  expect(await index.items(0, 30)).toHaveLength(30)
+  await index.close()
+  await second.close()
+})
