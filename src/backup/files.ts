@@ -55,8 +55,12 @@ export async function namesIn(path: string): Promise<string[] | undefined> {
   }
 }
 
-/** Turns an error of the file system into a BackupError; returns any other error unchanged. */
-export function diskError(what: string, error: unknown): Error {
-  if (error instanceof BackupError || !(error instanceof Error) || codeOf(error) === undefined) return error as Error
-  return new BackupError('unwritable', `${what}: ${fileProblem(error)}.`, { cause: error })
+/** Does work on files. @throws BackupError `unwritable` instead of an error of the file system; `failed` begins its message */
+export async function onDisk<T>(failed: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof BackupError || codeOf(error) === undefined) throw error
+    throw new BackupError('unwritable', `${failed}: ${fileProblem(error)}.`, { cause: error })
+  }
 }

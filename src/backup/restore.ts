@@ -11,7 +11,7 @@ import type { BackupTotals, Manifest } from './manifest.ts'
 import { totalsOf } from './source.ts'
 
 /**
- * Sends the records of a backup through the door into an empty store, each verified, and checks that the store then equals
+ * Imports the records of a backup into an empty store, each verified, and checks that the store then equals
  * the one that was backed up: as many records of as many avatars, and the same state of each.
  *
  * @param store must keep superseded records, and have no quota

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 
 import { exists, makeDirectory, syncDirectory } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
-import { diskError, namesIn, writeFileDurably } from './files.ts'
+import { namesIn, onDisk, writeFileDurably } from './files.ts'
 import { HOSTING_FILE, KEY_FILE } from './manifest.ts'
 
 /** Marks a data directory in which a restore or a repair is not finished. No node starts on it. */
@@ -30,7 +30,7 @@ export async function isRestoring(dataDir: string): Promise<boolean> {
  * @throws BackupError `not_empty`, `in_use`, `unwritable`
  */
 export async function beginTarget(dataDir: string, isInUse: (dataDir: string) => Promise<boolean>): Promise<void> {
-  try {
+  await onDisk(`Cannot make a data directory in ${dataDir}`, async () => {
     const names = (await namesIn(dataDir)) ?? []
     if (names.includes(MARK_FILE)) {
       if (await isInUse(dataDir)) throw inUse(dataDir)
@@ -42,21 +42,17 @@ export async function beginTarget(dataDir: string, isInUse: (dataDir: string) =>
       await syncDirectory(dataDir)
       await syncDirectory(dirname(dataDir))
     }
-  } catch (error) {
-    throw diskError(`Cannot make a data directory in ${dataDir}`, error)
-  }
+  })
 }
 
 /** Adds files and makes the directory usable by a node. Everything is on disk before the mark is removed. */
 export async function finishTarget(dataDir: string, files: Readonly<Record<string, Uint8Array>>): Promise<void> {
-  try {
+  await onDisk(`Cannot finish the data directory ${dataDir}`, async () => {
     for (const [name, bytes] of Object.entries(files)) await writeFileDurably(join(dataDir, name), [bytes])
     await syncDirectory(dataDir)
     await rm(join(dataDir, MARK_FILE))
     await syncDirectory(dataDir)
-  } catch (error) {
-    throw diskError(`Cannot finish the data directory ${dataDir}`, error)
-  }
+  })
 }
 
 async function clear(dataDir: string, names: readonly string[]): Promise<void> {

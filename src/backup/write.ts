@@ -6,7 +6,7 @@ import { nodePlatform } from '../archive/node.ts'
 import { readArchive } from '../archive/reader.ts'
 import { makeDirectory, syncDirectory } from '../platform/files.ts'
 import { BackupError } from './errors.ts'
-import { diskError, namesIn, readFileFacts, writeFileDurably } from './files.ts'
+import { namesIn, onDisk, readFileFacts, writeFileDurably } from './files.ts'
 import { HOSTING_FILE, KEY_FILE, MANIFEST_FILE, manifestText, RECORDS_FILE } from './manifest.ts'
 import type { BackupFile, Manifest } from './manifest.ts'
 
@@ -32,11 +32,7 @@ export interface BackupContents {
  * @throws BackupError `not_empty`, `unwritable`, `damaged` if what was written differs from what was read
  */
 export async function writeBackup(path: string, contents: BackupContents): Promise<Manifest> {
-  try {
-    return await write(path, contents)
-  } catch (error) {
-    throw diskError(`Cannot write the backup ${path}`, error)
-  }
+  return await onDisk(`Cannot write the backup ${path}`, () => write(path, contents))
 }
 
 async function write(path: string, contents: BackupContents): Promise<Manifest> {

@@ -49,8 +49,8 @@ export function hostedReader(
     damage: () => store.damage(),
     summary: async (avatar) => (hosts(avatar) ? await store.summary(avatar) : undefined),
     openView: async (avatar) => (hosts(avatar) ? await store.openView(avatar) : undefined),
-    openContent: async (avatar, ...place) => (hosts(avatar) ? await store.openContent(avatar, ...place) : undefined),
-    member: async (avatar, ...place) => (hosts(avatar) ? await store.member(avatar, ...place) : undefined),
+    openContent: async (avatar, ...name) => (hosts(avatar) ? await store.openContent(avatar, ...name) : undefined),
+    member: async (avatar, ...name) => (hosts(avatar) ? await store.member(avatar, ...name) : undefined),
     async record(id) {
       const record = await store.record(id)
       const avatar = record && avatarOf(record.payload)

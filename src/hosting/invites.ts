@@ -4,18 +4,13 @@ import type { Randomness } from '../platform/environment.ts'
 
 /** 100 bits: too many to guess one of 10,000 codes within the limits on requests. */
 const CODE_CHARACTERS = 20
-const GROUP_CHARACTERS = 4
 /** RFC 4648, section 6, in lower case: without 0, 1, 8 and 9, which look like letters. */
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
 
 /** A new code, such as `mzxw-6ytb-oi5d-ahxa-3q7k`. */
 export function createInvite(random: Randomness): string {
-  const characters = [...random.bytes(CODE_CHARACTERS)].map((byte) => ALPHABET[byte % ALPHABET.length])
-  const groups: string[] = []
-  for (let at = 0; at < characters.length; at += GROUP_CHARACTERS) {
-    groups.push(characters.slice(at, at + GROUP_CHARACTERS).join(''))
-  }
-  return groups.join('-')
+  const code = [...random.bytes(CODE_CHARACTERS)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('')
+  return code.replaceAll(/.{4}(?=.)/g, '$&-')
 }
 
 /** The hash under which a code is stored. Hyphens and case do not count. */

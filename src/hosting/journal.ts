@@ -5,8 +5,7 @@
  * cut short is dropped; any other damaged line is an error, so a node never starts with a part of its rules.
  */
 import { createHash } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
+import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import { decodeText } from '../platform/decode-text.ts'
@@ -47,8 +46,10 @@ export async function openJournal(
 ): Promise<Journal> {
   let file: FileJournal | undefined
   try {
-    file = await FileJournal.open(path, options.lost)
-    for (const change of await file.load()) apply(change)
+    file = new FileJournal(path, await openOrMake(path, options.lost))
+    // An interrupted `rewrite` leaves this file.
+    await rm(`${path}.new`, { force: true })
+    for (const change of await file.load(options.lost)) apply(change)
     return file
   } catch (error) {
     await file?.close()
@@ -65,23 +66,14 @@ class FileJournal implements Journal {
   /** Length of the valid part of the file, in bytes. */
   #length = 0
   #isBroken = false
-  readonly #lost: HostingError | undefined
 
-  private constructor(path: string, file: FileHandle, lost: HostingError | undefined) {
+  constructor(path: string, file: FileHandle) {
     this.#path = path
     this.#file = file
-    this.#lost = lost
-  }
-
-  static async open(path: string, lost: HostingError | undefined): Promise<FileJournal> {
-    const file = await openOrMake(path, lost)
-    // An interrupted `rewrite` leaves this file.
-    await rm(`${path}.new`, { force: true })
-    return new FileJournal(path, file, lost)
   }
 
   /** Reads all changes and cuts off an incomplete last line. */
-  async load(): Promise<HostingChange[]> {
+  async load(lost: HostingError | undefined): Promise<HostingChange[]> {
     const bytes = await readFile(this.#path)
     // Throws an error that names the encoding, if an editor saved the file as UTF-16. The loop below finds other damage.
     decodeText(bytes.subarray(0, ENCODING_MARK_BYTES))
@@ -104,7 +96,7 @@ class FileJournal implements Journal {
       at = end + 1
       this.#length = at
     }
-    if (this.#length === 0 && this.#lost !== undefined) throw this.#lost
+    if (this.#length === 0 && lost !== undefined) throw lost
     this.lines = number
     if (this.#length === 0) await this.#write(line(FORMAT))
     else if (this.#length < bytes.length) await this.#file.truncate(this.#length)

@@ -13,14 +13,14 @@ import { payloadHead } from '../record/payload-head.ts'
 import type { Avatar } from '../record/types.ts'
 import { openOfflineStore, type OfflineComponents } from './open.ts'
 
-/** The data of a node that does not run: its store, the door to it, and its hosting lists. */
+/** The data of a node that does not run: its store, the ingest that writes to it, and its hosting lists. */
 export interface DataDir {
   readonly store: StoreReader
   readonly ingest: Ingest
   readonly hosting: HostingRules & OperatorApi
   /** Settings that count here by default only: its node may have others. */
   readonly assumed: Readonly<Partial<Record<ConfigKey, string | number>>>
-  /** Resolves when all that was accepted is on disk and the directory is free again. */
+  /** Resolves when all accepted records are on disk and the lock is released. */
   close(): Promise<void>
 }
 
@@ -54,7 +54,7 @@ export async function openDataDir(
   const stored = isNew ? { archive: config.archive, quotas: config.quotas } : saidOf(config)
   const admission = {
     peek: (payload: Uint8Array) => payloadHead(payload)?.avatar,
-    // Records come in once all of it is open.
+    // Records arrive only after `hosting` is open.
     admit: (avatar: Avatar) => hosting.admit(avatar),
   }
   const opened = await openOfflineStore(components, {

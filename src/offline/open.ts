@@ -17,17 +17,17 @@ export interface OfflineComponents {
   readonly logger: Logger
 }
 
-/** A store that no node runs on, and the door to it. */
+/** A store that no node runs on, and the ingest that writes to it. */
 export interface OfflineStore {
   readonly store: StoreReader & Pick<RebuildableStore, 'sync' | 'forget'>
   readonly ingest: Ingest
   readonly engine: SignatureEngine
-  /** What the store and the door count; nobody reads it. */
+  /** The metrics of the store and of ingest; nothing shows them. */
   readonly metrics: Metrics
   /**
-   * Resolves when all that was accepted is on disk and the directory is free again.
+   * Resolves when all accepted records are on disk and the lock is released.
    *
-   * @param between called once nothing can come through the door any more, while the store is open
+   * @param between called once ingest has stopped, while the store is open
    */
   close(between?: () => Promise<void>): Promise<void>
 }
@@ -36,7 +36,7 @@ export interface OfflineStore {
  * Opens a store for a command that passes over everything once, and locks it.
  *
  * @param options.workers threads that verify, at most: each takes about 13 MiB
- * @param options.admission who is admitted at the door. Default: everyone
+ * @param options.admission the avatars whose records are accepted. Default: all
  * @throws StoreError `locked` if another process has it open, `incomplete` if files of it are gone, `wrong_network`,
  *   `schema_newer`, `unreadable`
  */

@@ -63,16 +63,17 @@ export async function repairStore(
   onProgress: (state: { readonly records: number; readonly bytes: number }) => void,
 ): Promise<RepairReport> {
   const paths = await filesToSalvage(join(from, 'store'))
-  const place = await openWholeStore({ dataDir: to, network }, components, { create: true })
-  if (place === undefined) throw new Error(`No store was made in ${to}.`)
+  const opened = await openWholeStore({ dataDir: to, network }, components, { create: true })
+  if (opened === undefined) throw new Error(`No store was made in ${to}.`)
+  const { store, ingest } = opened
   try {
-    const submit = importDoor(place.ingest, components.environment.timers)
+    const submit = importDoor(ingest, components.environment.timers)
     const damagedFiles = new Set<string>()
     let invalid = 0
     let refused: Record<string, number> = {}
     // Files are in no order of time: a record that must wait for others may be refused before those are read.
-    for (let before = -1; before !== place.store.totals().bytes;) {
-      before = place.store.totals().bytes
+    for (let before = -1; before !== store.totals().bytes;) {
+      before = store.totals().bytes
       invalid = 0
       refused = {}
       let bytes = 0
@@ -84,18 +85,18 @@ export async function repairStore(
             if (status === 'invalid') invalid += 1
             if (status === 'refused') refused[code] = (refused[code] ?? 0) + 1
           }
-          onProgress({ records: place.store.totals().records, bytes })
+          onProgress({ records: store.totals().records, bytes })
         }
         bytes += file.bytes
-        onProgress({ records: place.store.totals().records, bytes })
+        onProgress({ records: store.totals().records, bytes })
       }
       if (Object.keys(refused).length === 0) break
     }
-    const { avatars, records } = place.store.totals()
-    const kept = { avatars, records, invalid, refused, network, epoch: place.store.epoch }
+    const { avatars, records } = store.totals()
+    const kept = { avatars, records, invalid, refused, network, epoch: store.epoch }
     return { ...kept, damagedFiles: [...damagedFiles] }
   } finally {
-    await place.close()
+    await opened.close()
   }
 }
 

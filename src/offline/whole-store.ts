@@ -16,8 +16,8 @@ export async function isInUse(dataDir: string): Promise<boolean> {
 }
 
 /**
- * Opens everything that a data directory holds, without what its operator grants, blocks or prunes: for backups. The door
- * admits everyone and superseded records are kept. A node that keeps no history prunes after its next start.
+ * Opens the store of a data directory for backups: without hosting rules, quotas or pruning. Records of every avatar are
+ * accepted, and superseded records are kept. A node that keeps no history prunes after its next start.
  *
  * @param options.create whether to create an empty store if there never was one
  * @returns undefined if there never was a store and none was to be created

@@ -16,7 +16,7 @@ export type SnapshotErrorCode =
   | 'duplicate_namespace'
   | 'too_many_parts'
 
-/** A content cannot become a snapshot. `message` names the place and says what to do. */
+/** A content cannot become a snapshot. `message` names the value and says what to do. */
 export class SnapshotError extends CodedError<SnapshotErrorCode> {
   override readonly name = 'SnapshotError'
 }

@@ -1,6 +1,7 @@
 /**
  * Finds the values that a snapshot cannot express, before anything is signed, so that a user sees all faults at once.
  */
+import { formatPointer } from '../record/json-pointer.ts'
 import { MAX_CONTENT_DEPTH } from '../record/limits.ts'
 import type { JsonObject, JsonValue } from '../record/types.ts'
 import { isJsonObject, setMember } from '../state/merge-patch.ts'
@@ -100,11 +101,10 @@ export function withoutFaults(content: JsonObject, faults: readonly Pick<Content
 
 /** A path as a JSON Pointer (RFC 6901). Long keys and long paths are shortened. */
 export function pathText(path: readonly string[]): string {
-  const shown = path.slice(0, KEYS_SHOWN).map((key) => {
-    const cut = key.length > KEY_SHOWN_CHARACTERS ? `${key.slice(0, KEY_SHOWN_CHARACTERS)}…` : key
-    return `/${cut.replaceAll('~', '~0').replaceAll('/', '~1')}`
-  })
-  return shown.join('') + (path.length > KEYS_SHOWN ? '/…' : '')
+  const shown = path
+    .slice(0, KEYS_SHOWN)
+    .map((key) => (key.length > KEY_SHOWN_CHARACTERS ? `${key.slice(0, KEY_SHOWN_CHARACTERS)}…` : key))
+  return formatPointer(shown) + (path.length > KEYS_SHOWN ? '/…' : '')
 }
 
 /** Explains a fault. Each text completes a sentence that begins with the path of the value. */

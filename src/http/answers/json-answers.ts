@@ -240,7 +240,7 @@ function headOf(tag: string | undefined): string[] {
   return ['content-type', JSON_TYPE, ...(tag === undefined ? [] : cacheHeaders(tag)), ...CORS_HEADERS]
 }
 
-function answerUnchanged(response: ServerResponse, tag: string): void {
+export function answerUnchanged(response: ServerResponse, tag: string): void {
   response.writeHead(304, [...cacheHeaders(tag), ...CORS_HEADERS]).end()
 }
 

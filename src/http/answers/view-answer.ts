@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import type { Metrics } from '../../observe/types.ts'
-import { CORS_HEADERS } from '../lib/cross-origin.ts'
-import { cacheHeaders, matchesEtag } from './etag.ts'
-import { WHOLE_BYTES } from './json-answers.ts'
+import { matchesEtag } from './etag.ts'
+import { answerUnchanged, WHOLE_BYTES } from './json-answers.ts'
 import type { OutputBudget } from './output-budget.ts'
 import type { CachedView, ViewCache } from './view-cache.ts'
 
@@ -25,7 +24,7 @@ export function answerView(
   budget: Pick<OutputBudget, 'watch'>,
 ): boolean {
   if (matchesEtag(request.headers['if-none-match'], etag)) {
-    response.writeHead(304, [...cacheHeaders(etag), ...CORS_HEADERS]).end()
+    answerUnchanged(response, etag)
     return true
   }
   if (body.length > WHOLE_BYTES && request.method !== 'HEAD') return false

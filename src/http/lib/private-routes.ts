@@ -47,7 +47,7 @@ export function installPrivateRoutes(app: FastifyInstance, token: string | undef
     }
     if (kind === 'no_pages') return done(isRebound(request) ? wrongHost(request) : undefined)
     const given = BEARER.exec(request.headers.authorization ?? '')?.[1]
-    // `timingSafeEqual` needs two inputs of the same length; digests have that whatever was sent.
+    // `timingSafeEqual` needs two inputs of the same length; digests always have it.
     if (expected !== undefined && given !== undefined && timingSafeEqual(digestOf(given), expected)) return done()
     const message =
       'Only the operator of this node may use this address. Send the content of the file operator-token in the data ' +

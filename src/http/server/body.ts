@@ -38,7 +38,7 @@ declare module 'fastify' {
 }
 
 /**
- * Reads every body as JSON, whatever its content type: Next.ID's clients send JSON as `text/plain;charset=UTF-8`. The route
+ * Reads every body as JSON and ignores its content type: Next.ID's clients send JSON as `text/plain;charset=UTF-8`. The route
  * limits each body; `limits.bodyBytes` bounds all bodies that are being received or handled, and an incomplete body can be
  * refused to make room for a host that sends less. Call it before any route is added.
  */
