@@ -28,7 +28,7 @@ export interface ClientOptions {
   readonly timeoutMs?: number
   /** Ends everything that this client does. */
   readonly signal?: AbortSignal
-  /** What verifies signatures. Default: pure JavaScript, about 400 a second. */
+  /** What verifies signatures. Default: pure JavaScript, about 400 a second; `@avatar-kv/client/wasm` has a faster one. */
   readonly engine?: SignatureEngine
   /** Keeps verified records for longer than memory does, which keeps at most 64 avatars and 64 MiB. Default: none. */
   readonly cache?: RecordCache

@@ -17,7 +17,13 @@ export type { WatchEvent } from './watch.ts'
 export type { Receipt, ReceiptFields } from '../receipt/receipt.ts'
 export type { HostReport, HostsReport } from '../receipt/hosts.ts'
 export type { Contradiction, ContradictionRule } from '../receipt/contradictions.ts'
-export { nobleEngine, type EngineName, type RecoveryId, type SignatureEngine } from '../record/engine.ts'
+export {
+  nobleEngine,
+  type EngineName,
+  type RecoveryId,
+  type SignatureEngine,
+  type SignatureJob,
+} from '../record/engine.ts'
 export { avatarOf, parseAvatar, parseSecretKey } from '../record/keys.ts'
 export type { Provenance } from '../state/provenance.ts'
 export type { PartBody, PatchBody, RecordBody, SnapshotBody } from '../record/types.ts'

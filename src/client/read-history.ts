@@ -1,7 +1,7 @@
-import { messageOf } from '../platform/errors.ts'
 import type { SignatureEngine } from '../record/engine.ts'
+import { RecordError } from '../record/errors.ts'
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
-import { verifyRecord } from '../record/verify.ts'
+import { verifyRecords } from '../record/verify.ts'
 import { throwIfAborted } from './deadline.ts'
 import { ClientError } from './errors.ts'
 import { replay, type HistoryEntry } from './history.ts'
@@ -41,19 +41,17 @@ export async function readHistory(
     return pages === 'unknown' ? undefined : pages
   })
   const records = new Map([...local.records].map((record): [string, VerifiedRecord] => [record.id, record]))
+  const superseded = (old?.records ?? []).filter(({ id }) => !records.has(id))
   const slices = createSlices()
-  for (const record of old?.records ?? []) {
-    if (records.has(record.id)) continue
-    if (slices.isOver()) {
-      await nextTask()
-      throwIfAborted(signals)
-      slices.begin()
-    }
-    try {
-      records.set(record.id, verifyRecord(engine, local.network, record, { recoveryByte: false }))
-    } catch (error) {
-      failure ??= new ClientError('bad_answer', `A record of the history is not valid: ${messageOf(error)}`)
-    }
+  const results = await verifyRecords(engine, local.network, superseded, { recoveryByte: false }, async () => {
+    if (!slices.isOver()) return
+    await nextTask()
+    throwIfAborted(signals)
+    slices.begin()
+  })
+  for (const result of results) {
+    if (!(result instanceof RecordError)) records.set(result.id, result)
+    else failure ??= new ClientError('bad_answer', `A record of the history is not valid: ${result.message}`)
   }
   if (failure !== undefined && records.size === 0) throw failure
   return replay(records.values(), (record) => statusIn(local, record), local.base)

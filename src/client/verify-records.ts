@@ -1,12 +1,13 @@
 /** Records as nodes hand them out, turned into verified ones, without keeping a page from answering its user. */
 import { messageOf } from '../platform/errors.ts'
 import type { SignatureEngine } from '../record/engine.ts'
+import { RecordError } from '../record/errors.ts'
 import { recordId } from '../record/id.ts'
 import { compareCitations } from '../record/order.ts'
 import { decodeUncheckedPoint } from '../record/payload.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar, Citation, RecordBody, RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
-import { verifyRecord } from '../record/verify.ts'
+import { verifyRecords } from '../record/verify.ts'
 import type { RecordAnswer } from './answers.ts'
 import { SLICE_MS } from './limits.ts'
 import type { LocalAvatar } from './local-avatar.ts'
@@ -71,28 +72,26 @@ export async function takeIn(
     slices.begin()
   }
 
-  async function verify(record: DecodedRecord): Promise<boolean> {
-    if (verified.has(record.id)) return verified.get(record.id) !== undefined
-    const before = known(record.id)
-    if (before !== undefined) {
-      verified.set(record.id, before)
-      return true
+  /** @returns whether all are good */
+  async function verify(records: readonly DecodedRecord[]): Promise<boolean> {
+    const before = verified.size
+    const todo = records.filter(({ id }) => !verified.has(id))
+    for (const { id } of todo) verified.set(id, known(id))
+    const unknown = todo.filter(({ id }) => verified.get(id) === undefined)
+    const results = await verifyRecords(engine, local.network, unknown, { recoveryByte: false }, (done) =>
+      pauseIfOver(before + done),
+    )
+    for (const [at, { id }] of unknown.entries()) {
+      const result = results[at]
+      if (result instanceof RecordError) faults.push(invalid(id, result))
+      else verified.set(id, result)
     }
-    await pauseIfOver(verified.size)
-    try {
-      const result = verifyRecord(engine, local.network, record, { recoveryByte: false })
-      verified.set(record.id, result)
-      return true
-    } catch (error) {
-      verified.set(record.id, undefined)
-      faults.push(invalid(record.id, error))
-      return false
-    }
+    return records.every(({ id }) => verified.get(id) !== undefined)
   }
 
   const base = await findBase(local, fresh, verify)
   const counter = Math.max(base?.counter ?? 0, local.base?.counter ?? 0)
-  for (const record of fresh.values()) if (record.body.counter >= counter) await verify(record)
+  await verify([...fresh.values()].filter(({ body }) => body.counter >= counter))
 
   const added: VerifiedRecord[] = []
   const good = [...verified.values()].filter((record) => record !== undefined)
@@ -109,7 +108,7 @@ export async function takeIn(
 async function findBase(
   local: LocalAvatar,
   fresh: ReadonlyMap<RecordId, DecodedRecord>,
-  verify: (record: DecodedRecord) => Promise<boolean>,
+  verify: (records: readonly DecodedRecord[]) => Promise<boolean>,
 ): Promise<Citation | undefined> {
   const snapshots = [...fresh.values()]
     .filter(({ body }) => body.type === 'snapshot')
@@ -122,13 +121,9 @@ async function findBase(
       const body = fresh.get(part)?.body ?? local.get(part)?.body
       return body?.type === 'part' && body.counter === counter
     }
-    if (!record.body.parts.every(isThere) || !(await verify(record))) continue
-    let complete = true
-    for (const part of record.body.parts) {
-      const found = fresh.get(part)
-      if (found !== undefined && !(await verify(found))) complete = false
-    }
-    if (complete) return { counter, id }
+    if (!record.body.parts.every(isThere) || !(await verify([record]))) continue
+    const parts = record.body.parts.map((part) => fresh.get(part)).filter((part) => part !== undefined)
+    if (await verify(parts)) return { counter, id }
   }
   return undefined
 }

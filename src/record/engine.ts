@@ -7,6 +7,16 @@ export type EngineName = 'libsecp256k1' | 'libsecp256k1-wasm' | 'noble'
 /** Which of the keys that a signature fits signed it (SEC 1, section 4.1.6). */
 export type RecoveryId = 0 | 1 | 2 | 3
 
+/** What an engine verifies. */
+export interface SignatureJob {
+  /** 64 bytes r ‖ s */
+  readonly signature: Uint8Array
+  /** 32 bytes */
+  readonly digest: Uint8Array
+  /** 33 bytes */
+  readonly publicKey: Uint8Array
+}
+
 /**
  * ECDSA over secp256k1 on digests, and the hash function for them. All engines give the same verdict on the same input, and
  * none throws for bytes of any length or content.
@@ -32,6 +42,16 @@ export interface SignatureEngine {
   isPublicKey(publicKey: Uint8Array): boolean
   /** Keccak-256, as Ethereum uses it: 32 bytes. */
   keccak256(bytes: Uint8Array): Uint8Array
+  /**
+   * Verifies many signatures off the caller's thread. Engines without it verify one after the other.
+   *
+   * @param onStep called now and then with the number of signatures verified; an error that it throws ends the work
+   * @returns the verdicts that `verify` gives, in the order of `jobs`
+   */
+  readonly verifyMany?: (
+    jobs: readonly SignatureJob[],
+    onStep: (done: number) => Promise<void>,
+  ) => Promise<readonly boolean[]>
 }
 
 /** The engine in pure JavaScript: runs everywhere, verifies about 300 signatures a second. */
