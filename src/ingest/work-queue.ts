@@ -1,3 +1,5 @@
+import { yieldToEventLoop } from '../platform/yield.ts'
+
 /** The waiting items of one source, in order. */
 interface Lane<T> {
   readonly items: T[]
@@ -47,8 +49,8 @@ export class WorkQueue<T extends object | number> {
   }
 
   async #run(): Promise<void> {
-    // Submissions of this turn of the event loop go together.
-    await Promise.resolve()
+    // Submissions that arrive with this turn of the event loop go together: one message to a worker, one fsync.
+    await yieldToEventLoop()
     while (this.#lanes.size > 0) await this.#work(this.#take())
     this.#running = null
   }
