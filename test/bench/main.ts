@@ -5,6 +5,7 @@ import { budget } from './budget.ts'
 import { chain } from './chain.ts'
 import { gossip } from './gossip.ts'
 import { ingest } from './ingest.ts'
+import { million } from './million.ts'
 import { reads } from './reads.ts'
 import { replica } from './replica.ts'
 import { table } from './report.ts'
@@ -23,6 +24,7 @@ const BENCHES: readonly Bench[] = [
   streams,
   chain,
   wide,
+  million,
   gossip,
   syncIndex,
   syncBootstrap,
