@@ -216,6 +216,7 @@ export type Scope = 'all' | readonly Avatar[]
 
 /** The live records in a scope, in (created_at, id) order, as of one moment. Must be closed. */
 export interface SyncSnapshot extends RangeIndex {
+  /** Calling it again does nothing. */
   close(): Promise<void>
 }
 

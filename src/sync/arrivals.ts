@@ -2,7 +2,7 @@ import { recordDigest } from '../record/id.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import { SyncError } from './errors.ts'
 import { payloadHead } from '../record/payload-head.ts'
-import { RecordReader } from './record-reader.ts'
+import { createRecordReader } from './record-reader.ts'
 import type { SessionParts } from './session.ts'
 
 export interface Arrival {
@@ -40,11 +40,10 @@ function checkScope({ payload }: SignedRecord, scope: ReadonlySet<Avatar>): void
 
 /** The ids among some that this node holds and that are superseded. */
 export async function supersededOf(
-  { source, keccak256 }: Pick<SessionParts, 'source' | 'keccak256'>,
+  parts: Pick<SessionParts, 'source' | 'keccak256'>,
   held: readonly Uint8Array[],
-): Promise<Uint8Array[]> {
-  let at = 0
-  const reader = new RecordReader(source, keccak256, (count) => held.slice(at, (at += count)))
+): Promise<readonly Uint8Array[]> {
+  const reader = createRecordReader(parts, [...held])
   while ((await reader.next()).length > 0);
   return reader.missing
 }

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Environment } from '../platform/environment.ts'
+import { hexBytes } from '../record/hex.ts'
 import type { RecordId } from '../record/types.ts'
 import { fraction } from './delays.ts'
 import { idKey } from './ids.ts'
@@ -32,97 +33,86 @@ export interface GapComponents {
  * Requests ids that newly went missing, once: from one peer, then from two others if it does not have them. The next session on
  * the timer handles the rest.
  */
-export class Gaps {
-  readonly #components: GapComponents
-  readonly #delayMs: number
+export function createGaps({ source, environment, refusals, free, brought, fetch }: GapComponents, delayMs: number) {
   /** Created when something goes missing, because it reserves the memory for all of its entries at once. */
-  #asked: LRUCache<string, true> | undefined
-  readonly #waiting = new Map<string, Uint8Array>()
-  readonly #tried = new Set<PeerState>()
-  #cancel: (() => void) | null = null
-  #postponed = 0
-  #broughtBefore = 0
-  #isAsking = false
+  let asked: LRUCache<string, true> | undefined
+  const waiting = new Map<string, Uint8Array>()
+  const tried = new Set<PeerState>()
+  let cancel: (() => void) | null = null
+  let postponed = 0
+  let broughtBefore = 0
+  let isAsking = false
 
-  constructor(components: GapComponents, delayMs: number) {
-    this.#components = components
-    this.#delayMs = delayMs
-  }
-
-  add(ids: readonly RecordId[]): void {
-    const asked = (this.#asked ??= new LRUCache<string, true>({ max: MAX_ASKED }))
+  function add(ids: readonly RecordId[]): void {
+    asked ??= new LRUCache<string, true>({ max: MAX_ASKED })
     for (const text of ids) {
-      const id = idBytes(text)
+      const id = hexBytes(text, 2)
       const key = idKey(id)
-      if (asked.has(key) || this.#waiting.size >= MAX_WAITING) continue
+      if (asked.has(key) || waiting.size >= MAX_WAITING) continue
       asked.set(key, true)
-      this.#waiting.set(key, id)
+      waiting.set(key, id)
     }
-    this.#arm()
+    arm()
   }
 
-  stop(): void {
-    this.#cancel?.()
-    this.#cancel = null
-    this.#waiting.clear()
+  function stop(): void {
+    cancel?.()
+    cancel = null
+    waiting.clear()
   }
 
-  #arm(): void {
-    if (this.#cancel !== null || this.#isAsking || this.#waiting.size === 0) return
-    this.#cancel = this.#components.environment.timers.after(this.#delayMs, () => {
-      this.#cancel = null
-      void this.#ask()
+  function arm(): void {
+    if (cancel !== null || isAsking || waiting.size === 0) return
+    cancel = environment.timers.after(delayMs, () => {
+      cancel = null
+      void ask()
     })
   }
 
-  async #ask(): Promise<void> {
-    await this.#drop()
-    if (this.#waiting.size === 0) return this.#rest()
-    const peer = this.#choose()
+  async function ask(): Promise<void> {
+    await drop()
+    if (waiting.size === 0) return rest()
+    const peer = choose()
     if (peer === undefined) {
-      this.#postponed += 1
-      if (this.#postponed > MAX_POSTPONED) this.#rest()
-      return this.#arm()
+      postponed += 1
+      if (postponed > MAX_POSTPONED) rest()
+      return arm()
     }
-    this.#isAsking = true
-    this.#tried.add(peer)
-    const ids = [...this.#waiting.values()]
-    await this.#components.fetch(peer, ids)
-    this.#isAsking = false
-    this.#postponed = 0
-    await this.#drop()
-    if (this.#waiting.size === 0) this.#tried.clear()
+    isAsking = true
+    tried.add(peer)
+    const ids = [...waiting.values()]
+    await fetch(peer, ids)
+    isAsking = false
+    postponed = 0
+    await drop()
+    if (waiting.size === 0) tried.clear()
     // Ids that were added meanwhile may be dropped too; the timer handles those.
-    if (this.#tried.size >= MAX_PEERS) this.#rest()
-    this.#arm()
+    if (tried.size >= MAX_PEERS) rest()
+    arm()
   }
 
-  #rest(): void {
-    this.#waiting.clear()
-    this.#tried.clear()
-    this.#postponed = 0
+  function rest(): void {
+    waiting.clear()
+    tried.clear()
+    postponed = 0
   }
 
   /** Removes ids that arrived in the meantime, or that would be refused. */
-  async #drop(): Promise<void> {
-    const { source, refusals } = this.#components
-    const waiting = [...this.#waiting]
-    const held = await source.held(waiting.map(([, id]) => id))
-    for (const [at, [key]] of waiting.entries()) {
-      if (held[at] === true || refusals.blocks(key)) this.#waiting.delete(key)
+  async function drop(): Promise<void> {
+    const ids = [...waiting]
+    const held = await source.held(ids.map(([, id]) => id))
+    for (const [at, [key]] of ids.entries()) {
+      if (held[at] === true || refusals.blocks(key)) waiting.delete(key)
     }
   }
 
-  #choose(): PeerState | undefined {
-    const { free, brought, environment } = this.#components
-    const isFlowing = brought() > this.#broughtBefore
-    this.#broughtBefore = brought()
-    if (isFlowing && this.#postponed < MAX_POSTPONED) return undefined
-    const peers = free().filter((peer) => !this.#tried.has(peer))
+  function choose(): PeerState | undefined {
+    const isFlowing = brought() > broughtBefore
+    broughtBefore = brought()
+    if (isFlowing && postponed < MAX_POSTPONED) return undefined
+    const peers = free().filter((peer) => !tried.has(peer))
     return peers[Math.floor(fraction(environment.random) * peers.length)]
   }
-}
 
-function idBytes(text: RecordId): Uint8Array {
-  return Uint8Array.from({ length: 32 }, (_, at) => Number.parseInt(text.slice(2 + at * 2, 4 + at * 2), 16))
+  return { add, stop }
 }

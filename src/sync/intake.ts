@@ -1,7 +1,7 @@
-import { hexToBytes } from '@noble/hashes/utils.js'
 import type { Environment } from '../platform/environment.ts'
 import { RetryBuffer, submitWithRetry } from '../ingest/retry.ts'
 import type { Ingest, IngestResult } from '../ingest/types.ts'
+import { hexBytes } from '../record/hex.ts'
 import type { RecordId, SignedRecord } from '../record/types.ts'
 import type { Source } from '../shares/types.ts'
 import { asSyncError, SyncError } from './errors.ts'
@@ -242,5 +242,5 @@ export class Intake {
 }
 
 function keyOf(id: RecordId | null): string {
-  return idKey(hexToBytes((id ?? '').slice(2).padEnd(64, '0')))
+  return idKey(hexBytes((id ?? '').padEnd(66, '0'), 2))
 }

@@ -41,69 +41,63 @@ export function newPassMemory(): PassMemory {
 }
 
 /** Tracks the ids of one pass: which ones to transfer, and the results of those. */
-export class PassTracker {
-  readonly totals: PassTotals = { found: 0, moved: 0, refusedHere: 0, refusedThere: 0, undelivered: 0 }
-  readonly #parts: SessionParts
-  readonly #memory: PassMemory
-
-  constructor(parts: SessionParts, memory: PassMemory) {
-    this.#parts = parts
-    this.#memory = memory
-  }
+export function createPassTracker(
+  { source, refusals, memory }: Pick<SessionParts, 'source' | 'refusals' | 'memory'>,
+  session: PassMemory,
+) {
+  const totals: PassTotals = { found: 0, moved: 0, refusedHere: 0, refusedThere: 0, undelivered: 0 }
 
   /** The ids to request, of those that the peer claims. */
-  async wanted(need: readonly Uint8Array[]): Promise<Uint8Array[]> {
-    const { refusals, memory } = this.#parts
-    this.totals.found += need.length
-    return (await this.lacking(need)).filter((id) => {
+  async function wanted(need: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    totals.found += need.length
+    return (await lacking(need)).filter((id) => {
       const key = idKey(id)
       const isRefused = refusals.blocks(key)
       const isWithheld = !isRefused && memory.undelivered.blocks(key)
-      if (isRefused) this.totals.refusedHere += 1
-      if (isWithheld) this.totals.undelivered += 1
+      if (isRefused) totals.refusedHere += 1
+      if (isWithheld) totals.undelivered += 1
       return !isRefused && !isWithheld
     })
   }
 
   /** The ids to send, of those that the peer lacks. */
-  offered(have: readonly Uint8Array[]): Uint8Array[] {
-    this.totals.found += have.length
+  function offered(have: readonly Uint8Array[]): Uint8Array[] {
+    totals.found += have.length
     return have.filter((id) => {
-      const isRefused = this.#parts.memory.refusedThere.blocks(idKey(id))
-      if (isRefused) this.totals.refusedThere += 1
+      const isRefused = memory.refusedThere.blocks(idKey(id))
+      if (isRefused) totals.refusedThere += 1
       return !isRefused
     })
   }
 
   /** The ids among these that are not held. */
-  async lacking(ids: readonly Uint8Array[]): Promise<Uint8Array[]> {
-    const held = await this.#parts.source.held(ids)
+  async function lacking(ids: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    const held = await source.held(ids)
     return ids.filter((id, at) => {
-      if (held[at] === true) this.#noteHeld(idKey(id))
+      if (held[at] === true) noteHeld(idKey(id))
       return held[at] !== true
     })
   }
 
   /** An id was needed and is already held. The first time, gossip was faster; the second time, it is superseded here. */
-  #noteHeld(key: string): void {
-    const { seenHeld } = this.#memory
-    const { refusals } = this.#parts
+  function noteHeld(key: string): void {
+    const { seenHeld } = session
     if (refusals.blocks(key)) {
-      this.totals.refusedHere += 1
+      totals.refusedHere += 1
     } else if (seenHeld.has(key) || seenHeld.size >= MAX_SEEN_HELD) {
-      this.totals.refusedHere += 1
+      totals.refusedHere += 1
       refusals.forAWhile(key)
     } else {
       seenHeld.add(key)
-      this.totals.moved += 1
+      totals.moved += 1
     }
   }
 
   /** Counts the results of requested records. */
-  taken(results: readonly IngestResult[]): void {
+  function taken(results: readonly IngestResult[]): void {
     for (const { status } of results) {
-      if (status === 'refused' || status === 'superseded') this.totals.refusedHere += 1
-      else this.totals.moved += 1
+      if (status === 'refused' || status === 'superseded') totals.refusedHere += 1
+      else totals.moved += 1
     }
   }
 
@@ -113,17 +107,16 @@ export class PassTracker {
    * @param isClaimed whether the peer said that it has them
    * @throws SyncError `withheld`
    */
-  undelivered(keys: Iterable<string>, isClaimed: boolean): void {
-    const { memory } = this.#parts
+  function undelivered(keys: Iterable<string>, isClaimed: boolean): void {
     for (const key of keys) {
-      this.totals.undelivered += 1
+      totals.undelivered += 1
       if (!isClaimed) continue
-      this.#memory.undelivered += 1
-      if (memory.undelivered.forAWhile(key) >= PATIENCE) this.#memory.isWithholding = true
+      session.undelivered += 1
+      if (memory.undelivered.forAWhile(key) >= PATIENCE) session.isWithholding = true
     }
-    if (this.#memory.undelivered <= MAX_UNDELIVERED) return
+    if (session.undelivered <= MAX_UNDELIVERED) return
     memory.withheld += 1
-    const message = `The peer claims ${this.#memory.undelivered} records that it does not deliver.`
+    const message = `The peer claims ${session.undelivered} records that it does not deliver.`
     throw new SyncError('withheld', message, { blame: memory.withheld > 1 })
   }
 
@@ -133,15 +126,16 @@ export class PassTracker {
    * @param pushed their keys
    * @throws SyncError `unexpected_frame`
    */
-  given(pushed: Set<string>, refused: readonly RefusedEntry[]): void {
-    const { memory } = this.#parts
+  function given(pushed: Set<string>, refused: readonly RefusedEntry[]): void {
     for (const { id, retrySeconds } of refused) {
       const key = idKey(id)
       if (!pushed.delete(key)) throw new SyncError('unexpected_frame', 'The peer refuses a record that was not sent.')
-      this.totals.refusedThere += 1
+      totals.refusedThere += 1
       if (retrySeconds === 0) memory.refusedThere.forever(key)
       else memory.refusedThere.during(key, Math.min(retrySeconds, MAX_RETRY_S) * 1_000)
     }
-    this.totals.moved += pushed.size
+    totals.moved += pushed.size
   }
+
+  return { totals, wanted, offered, lacking, taken, undelivered, given }
 }

@@ -1,12 +1,9 @@
 import type { Clock } from '../platform/environment.ts'
 import { HealthKeeper } from './health.ts'
-import { createRefusals } from './refusals.ts'
-import type { PeerMemory, SessionProgress } from './session.ts'
+import { newPeerMemory, type PeerMemory, type SessionProgress } from './session.ts'
 
 /** Most disconnected peers that are remembered. */
 const MAX_GONE = 256
-/** Most ids remembered for one peer. */
-const PEER_REFUSALS = 8_192
 /** Sessions that a peer may open in quick succession, and the time after which one more is allowed. */
 const INBOUND_BURST = 8
 const INBOUND_REFILL_MS = 1_000
@@ -42,13 +39,7 @@ export class PeerState {
     this.#clock = clock
     this.#tokensAtMs = clock.now()
     this.health = new HealthKeeper(clock)
-    this.memory = {
-      refusedThere: createRefusals(clock, PEER_REFUSALS),
-      undelivered: createRefusals(clock, PEER_REFUSALS),
-      withheld: 0,
-      bulkDone: false,
-      listedUpTo: 0,
-    }
+    this.memory = newPeerMemory(clock)
   }
 
   get isBusy(): boolean {

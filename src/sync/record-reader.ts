@@ -13,66 +13,60 @@ export interface ReadRecord {
   readonly record: SignedRecord
 }
 
-/** Reads records by their ids and packs them into frames. */
-export class RecordReader {
-  /** How many of the ids were not held or not live. */
-  missing: Uint8Array[] = []
-  readonly #source: Pick<SyncSource, 'signed'>
-  readonly #keccak256: Keccak256
-  readonly #take: (count: number) => readonly Uint8Array[]
-  readonly #ready: ReadRecord[] = []
-
-  /** @param take returns the next ids to read, at most as many as asked for; none at the end */
-  constructor(
-    source: Pick<SyncSource, 'signed'>,
-    keccak256: Keccak256,
-    take: (count: number) => readonly Uint8Array[],
-  ) {
-    this.#source = source
-    this.#keccak256 = keccak256
-    this.#take = take
-  }
-
-  /** Whether records were read that are in no frame yet. */
-  get hasReady(): boolean {
-    return this.#ready.length > 0
-  }
+/**
+ * Reads records by their ids and packs them into frames.
+ *
+ * @param ids ids to read; the reader removes them from the front, and the caller may append more
+ */
+export function createRecordReader(
+  { source, keccak256 }: { readonly source: Pick<SyncSource, 'signed'>; readonly keccak256: Keccak256 },
+  ids: Uint8Array[],
+) {
+  /** The ids that were not held or not live. */
+  const missing: Uint8Array[] = []
+  const ready: ReadRecord[] = []
 
   /** The records of the next frame; none at the end. */
-  async next(): Promise<ReadRecord[]> {
+  async function next(): Promise<ReadRecord[]> {
     const frame: ReadRecord[] = []
     let bytes = 0
     for (;;) {
-      for (let next = this.#ready[0]; next !== undefined; next = this.#ready[0]) {
-        const more = encodedBytes(next.record)
+      for (let first = ready[0]; first !== undefined; first = ready[0]) {
+        const more = encodedBytes(first.record)
         if (frame.length > 0 && bytes + more > RECORDS_FRAME_BYTES) return frame
-        frame.push(next)
+        frame.push(first)
         bytes += more
-        this.#ready.shift()
+        ready.shift()
       }
-      const ids = this.#take(IDS_PER_READ)
       if (ids.length === 0) return frame
-      this.#ready.push(...(await this.#read(ids)))
+      ready.push(...(await read(ids.splice(0, IDS_PER_READ))))
     }
   }
 
-  async #read(ids: readonly Uint8Array[]): Promise<ReadRecord[]> {
-    const records = await this.#source.signed(ids)
-    if (records.length === ids.length) {
+  async function read(asked: readonly Uint8Array[]): Promise<ReadRecord[]> {
+    const records = await source.signed(asked)
+    if (records.length === asked.length) {
       return records.flatMap((record, at) => {
-        const id = ids[at]
+        const id = asked[at]
         return id === undefined ? [] : [{ id, record }]
       })
     }
     // Some were left out; which, only the digests tell.
-    const left = new Map(ids.map((id) => [idKey(id), id]))
+    const left = new Map(asked.map((id) => [idKey(id), id]))
     const found = records.flatMap((record) => {
-      const key = idKey(recordDigest(record.payload, this.#keccak256))
+      const key = idKey(recordDigest(record.payload, keccak256))
       const id = left.get(key)
       left.delete(key)
       return id === undefined ? [] : [{ id, record }]
     })
-    this.missing.push(...left.values())
+    missing.push(...left.values())
     return found
+  }
+
+  return {
+    missing: missing as readonly Uint8Array[],
+    next,
+    /** Whether records were read that are in no frame yet. */
+    hasReady: () => ready.length > 0,
   }
 }

@@ -1,16 +1,19 @@
 import type { Avatar } from '../record/types.ts'
+import { hexBytes, hexWriter } from '../record/hex.ts'
 import { SyncError } from './errors.ts'
 import { AVATAR_BYTES, type FrameList } from './frame-types.ts'
 import { joinBytes, sameBytes } from './ids.ts'
 import { MAX_LISTED_AVATARS } from './limits.ts'
 import { fingerprint, FINGERPRINT, FINGERPRINT_BYTES, VERSION } from '../negentropy/wire.ts'
-import type { AvatarSum, Scope, SyncSnapshot, SyncSource } from '../store/types.ts'
+import type { Scope, SyncSnapshot, SyncSource } from '../store/types.ts'
 
 /** A list of avatars from a frame, with what this node knows about it. */
 export interface KnownList {
   readonly avatars: readonly Avatar[]
   readonly frame: FrameList
 }
+
+const avatarText = hexWriter('0x', AVATAR_BYTES)
 
 /** If not all avatars fit, every list begins with this many of the newest ones in the scope, which lack most. */
 const NEWEST_AVATARS = 1_000
@@ -31,8 +34,8 @@ export async function ownList(
   return {
     avatars,
     frame: {
-      avatars: joinBytes(avatars.map(avatarBytes)),
-      fingerprints: joinBytes(sums.map(fingerprintOf)),
+      avatars: joinBytes(avatars.map((avatar) => hexBytes(avatar, 2))),
+      fingerprints: joinBytes(sums.map(({ sum, count }) => fingerprint(sum, count))),
     },
   }
 }
@@ -50,9 +53,7 @@ function turnOf(scope: Avatar[], turn: { listedUpTo: number }): Avatar[] {
 function listedAvatars({ avatars }: FrameList): Avatar[] {
   const listed: Avatar[] = []
   for (let at = 0; at < avatars.length; at += AVATAR_BYTES) {
-    let hex = '0x'
-    for (const byte of avatars.subarray(at, at + AVATAR_BYTES)) hex += byte.toString(16).padStart(2, '0')
-    listed.push(hex as Avatar)
+    listed.push(avatarText(avatars.subarray(at, at + AVATAR_BYTES)) as Avatar)
   }
   return listed
 }
@@ -70,13 +71,9 @@ export async function compareList(
   const differing = avatars.map((_, at) => {
     const theirs = list.fingerprints.subarray(at * FINGERPRINT_BYTES, (at + 1) * FINGERPRINT_BYTES)
     const sum = sums[at]
-    return common[at] === true && (sum === undefined || !sameBytes(theirs, fingerprintOf(sum)))
+    return common[at] === true && (sum === undefined || !sameBytes(theirs, fingerprint(sum.sum, sum.count)))
   })
   return { avatars, common: packBits(common), differing: packBits(differing) }
-}
-
-function fingerprintOf({ sum, count }: AvatarSum): Uint8Array {
-  return fingerprint(sum, count)
 }
 
 /** The first message of a reconciliation (sync.proto): one range up to infinity with a fingerprint. */
@@ -86,7 +83,8 @@ export async function openingOf(readSnapshot: SyncSnapshot): Promise<Uint8Array>
   return Uint8Array.from([VERSION, 0, 0, FINGERPRINT, ...digest])
 }
 
-function packBits(bits: readonly boolean[]): Uint8Array {
+/** One bit for each element; the lowest bit of a byte comes first. */
+export function packBits(bits: readonly boolean[]): Uint8Array {
   const packed = new Uint8Array(Math.ceil(bits.length / 8))
   for (const [at, bit] of bits.entries()) if (bit) packed[at >> 3] = (packed[at >> 3] ?? 0) | (1 << (at & 7))
   return packed
@@ -106,8 +104,4 @@ export function choose<T>(all: readonly T[], bits: Uint8Array): T[] {
     throw new SyncError('malformed_frame', `A list of ${all.length} avatars comes with ${bits.length} bytes of bits.`)
   }
   return all.filter((_, at) => hasBit(bits, at))
-}
-
-function avatarBytes(avatar: Avatar): Uint8Array {
-  return Uint8Array.from({ length: AVATAR_BYTES }, (_, at) => Number.parseInt(avatar.slice(2 + at * 2, 4 + at * 2), 16))
 }

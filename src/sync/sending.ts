@@ -3,7 +3,7 @@ import type { Channel } from './channel.ts'
 import { SyncError } from './errors.ts'
 import { idKey, joinBytes } from './ids.ts'
 import { BULK_FRAME_RECORDS, RECORDS_FRAME_BYTES } from './limits.ts'
-import { RecordReader } from './record-reader.ts'
+import { createRecordReader } from './record-reader.ts'
 import type { SessionParts } from './session.ts'
 
 /** Sends the records that the peer asked for, and says which ones are not held. @throws SyncError `malformed_frame` */
@@ -11,9 +11,8 @@ export async function sendRequested(parts: SessionParts, channel: Channel, ids: 
   if (new Set(ids.map(idKey)).size !== ids.length) {
     throw new SyncError('malformed_frame', 'A request names an id twice.')
   }
-  const { source, keccak256, progress } = parts
-  let at = 0
-  const reader = new RecordReader(source, keccak256, (count) => ids.slice(at, (at += count)))
+  const { progress } = parts
+  const reader = createRecordReader(parts, [...ids])
   for (let frame = await reader.next(); frame.length > 0; frame = await reader.next()) {
     await channel.send({ kind: 'records', records: frame.map(({ record }) => record) })
     progress.recordsOut += frame.length

@@ -13,48 +13,40 @@ export const NUDGE_MS = [500, 1_500] as const
 export const AFTER_OTHER_MS = [500, 1_500] as const
 
 /** When the next session with each peer is due. */
-export class SessionTimers {
-  readonly #environment: Pick<Environment, 'timers' | 'random'>
-  readonly #intervalMs: number
-  readonly #onDue: (peer: PeerState) => void
-
-  constructor(
-    environment: Pick<Environment, 'timers' | 'random'>,
-    intervalMs: number,
-    onDue: (peer: PeerState) => void,
-  ) {
-    this.#environment = environment
-    this.#intervalMs = intervalMs
-    this.#onDue = onDue
-  }
-
+export function createSessionTimers(
+  { timers, random }: Pick<Environment, 'timers' | 'random'>,
+  intervalMs: number,
+  onDue: (peer: PeerState) => void,
+) {
   /** Sets the next session to `delayMs` from now, whatever was set before. Ignores peers that are not connected. */
-  arm(peer: PeerState, delayMs: number): void {
+  function arm(peer: PeerState, delayMs: number): void {
     if (!peer.isConnected) return
-    this.cancel(peer)
-    peer.cancelDue = this.#environment.timers.after(delayMs, () => {
+    cancel(peer)
+    peer.cancelDue = timers.after(delayMs, () => {
       peer.cancelDue = null
-      this.#onDue(peer)
+      onDue(peer)
     })
   }
 
   /** As `arm`, with some jitter. */
-  armAbout(peer: PeerState, delayMs: number): void {
-    this.arm(peer, jittered(this.#environment.random, delayMs))
+  function armAbout(peer: PeerState, delayMs: number): void {
+    arm(peer, jittered(random, delayMs))
   }
 
-  armBetween(peer: PeerState, [leastMs, mostMs]: readonly [number, number]): void {
-    this.arm(peer, between(this.#environment.random, leastMs, mostMs))
+  function armBetween(peer: PeerState, [leastMs, mostMs]: readonly [number, number]): void {
+    arm(peer, between(random, leastMs, mostMs))
   }
 
-  armInterval(peer: PeerState): void {
-    if (peer.isNudged) this.armBetween(peer, NUDGE_MS)
-    else this.armAbout(peer, this.#intervalMs)
+  function armInterval(peer: PeerState): void {
+    if (peer.isNudged) armBetween(peer, NUDGE_MS)
+    else armAbout(peer, intervalMs)
     peer.isNudged = false
   }
 
-  cancel(peer: PeerState): void {
+  function cancel(peer: PeerState): void {
     peer.cancelDue?.()
     peer.cancelDue = null
   }
+
+  return { arm, armAbout, armBetween, armInterval, cancel }
 }

@@ -1,15 +1,15 @@
-import { messageOf } from '../platform/errors.ts'
-import type { Environment } from '../platform/environment.ts'
 import type { Ingest } from '../ingest/types.ts'
+import type { Clock, Environment } from '../platform/environment.ts'
 import type { Keccak256 } from '../record/id.ts'
 import type { Source } from '../shares/types.ts'
 import type { BootstrapMark, BulkLease } from './bootstrap.ts'
 import { Channel } from './channel.ts'
-import { SyncError } from './errors.ts'
+import { asSyncError, SyncError } from './errors.ts'
 import type { Frame } from './frame-types.ts'
 import { NegentropyError, type NegentropyOptions } from '../negentropy/negentropy.ts'
+import { Intake } from './intake.ts'
 import { MAX_NEGENTROPY_BYTES, type SyncLimits } from './limits.ts'
-import type { Refusals } from './refusals.ts'
+import { createRefusals, type Refusals } from './refusals.ts'
 import type { Scope, SyncSource } from '../store/types.ts'
 import type { FrameStream } from './types.ts'
 
@@ -51,15 +51,25 @@ export interface PeerMemory {
   listedUpTo: number
 }
 
+/** Most ids remembered for one peer, of each kind. */
+const PEER_REFUSALS = 8_192
+
+export function newPeerMemory(clock: Clock): PeerMemory {
+  const refusedThere = createRefusals(clock, PEER_REFUSALS)
+  const undelivered = createRefusals(clock, PEER_REFUSALS)
+  return { refusedThere, undelivered, withheld: 0, bulkDone: false, listedUpTo: 0 }
+}
+
 /** The parts that a session uses. */
 export interface SessionParts {
+  readonly ingest: Pick<Ingest, 'submit'>
+  readonly environment: Environment
+  /** Computes ids; the signature engine's is the fastest. */
+  readonly keccak256: Keccak256
   readonly peer: string
   /** The host of the peer. */
   readonly host: Source
   readonly source: SyncSource
-  readonly ingest: Pick<Ingest, 'submit'>
-  readonly environment: Environment
-  readonly keccak256: Keccak256
   /** Name of the network that records are of. */
   readonly network: string
   readonly scope: Scope
@@ -99,15 +109,23 @@ export function negentropyOptions({ environment }: Pick<SessionParts, 'environme
   }
 }
 
+/** A session on an open stream. */
+export interface Session {
+  readonly parts: SessionParts
+  readonly channel: Channel
+  readonly intake: Intake
+}
+
 /**
- * Runs one side of a session on a stream, bounded in time. Aborts the stream if the session fails.
+ * Runs one side of a session on a stream, bounded in time. Aborts the stream if the session fails. Records that were received
+ * are settled when it returns.
  *
  * @throws SyncError for every failure
  */
-export async function withChannel<T>(
+export async function withSession<T>(
   parts: SessionParts,
   stream: FrameStream,
-  run: (channel: Channel) => Promise<T>,
+  run: (session: Session) => Promise<T>,
 ): Promise<T> {
   const { environment, limits, progress, signal } = parts
   const { timers } = environment
@@ -119,6 +137,7 @@ export async function withChannel<T>(
       else progress.bytesOut += bytes
     },
   })
+  const intake = new Intake(parts, (error) => channel.fail(error))
   const stop = (): void => channel.fail(reasonOf(signal))
   const cancel = timers.after(limits.sessionMs, () => {
     const isFruitless = progress.accepted + progress.recordsOut === 0
@@ -128,9 +147,12 @@ export async function withChannel<T>(
   signal.addEventListener('abort', stop)
   try {
     if (signal.aborted) stop()
-    return await run(channel)
+    return await run({ parts, channel, intake }).finally(() => {
+      intake.stop(new SyncError('stopped', 'The session is over.'))
+      return intake.settled()
+    })
   } catch (error) {
-    const failure = error instanceof SyncError ? error : new SyncError('failed', messageOf(error), { cause: error })
+    const failure = asSyncError(error)
     channel.fail(failure)
     // What broke the stream comes before what that led to.
     throw channel.failure ?? failure

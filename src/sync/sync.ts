@@ -1,44 +1,38 @@
-import type { Environment } from '../platform/environment.ts'
-import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
-import type { Keccak256 } from '../record/id.ts'
 import type { RecordId } from '../record/types.ts'
 import type { Scope, SyncSource } from '../store/types.ts'
 import type { BootstrapMark } from './bootstrap.ts'
 import type { PeerSyncHealth } from './health.ts'
 import type { SyncLimits } from './limits.ts'
+import type { SessionParts } from './session.ts'
 import type { SyncTransport } from './types.ts'
 
-export interface SyncComponents {
+export interface SyncComponents extends Pick<SessionParts, 'ingest' | 'environment' | 'keccak256'> {
   readonly source: SyncSource
-  readonly ingest: Pick<Ingest, 'submit'>
   readonly transport: SyncTransport
-  readonly environment: Environment
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'gauge' | 'counter'>
-  /** Names records; the signature engine's is the quickest. */
-  readonly keccak256: Keccak256
-  /** Where a bootstrap has got to. Default: in memory. */
+  /** The position of an unfinished bootstrap. Default: in memory. */
   readonly mark?: BootstrapMark
 }
 
 export interface SyncOptions {
-  /** The network that records are of. */
+  /** Name of the network. */
   readonly network: string
-  /** What this node cares for, asked before every session. Default: everything. */
+  /** The avatars that this node stores, asked before every session. Default: all. */
   readonly scope?: () => Scope
   readonly limits?: Partial<SyncLimits>
 }
 
 export interface Sync {
   start(): void
-  /** Breaks all sessions; resolves when nothing of them is left. What was committed stays. */
+  /** Aborts all sessions, and resolves when they have ended. Committed records stay. */
   stop(): Promise<void>
-  /** Gossip could not keep up: calls all peers soon. */
+  /** Opens sessions with all peers soon, because gossip lost records. */
   nudge(): void
-  /** These ids newly went missing: asks peers for them, once. */
+  /** Asks peers for ids that newly went missing, once. */
   missing(ids: readonly RecordId[]): void
-  /** What was refused may be taken now. */
+  /** Forgets which ids this node refused, because its policy has changed. */
   policyChanged(): void
   /** Connected peers, in the order in which they came. */
   peers(): PeerSyncHealth[]

@@ -25,9 +25,10 @@ export function takingTurns(
   source: SyncSource,
   environment: Pick<Environment, 'clock' | 'timers'>,
 ): (host: string) => SyncSource {
-  const making = new Turns(environment)
-  const holding = new Turns(environment)
+  const making = createTurns(environment)
+  const holding = createTurns(environment)
   return (host) => ({
+    ...source,
     async readSnapshot(scope) {
       if (scope === 'all') return source.readSnapshot(scope)
       const sums = await source.avatarSums(scope)
@@ -43,10 +44,6 @@ export function takingTurns(
         throw error
       }
     },
-    avatarSums: (avatars) => source.avatarSums(avatars),
-    held: (ids) => source.held(ids),
-    signed: (ids) => source.signed(ids),
-    from: (bound, limits) => source.from(bound, limits),
   })
 }
 
@@ -55,112 +52,112 @@ interface Waiting {
   readonly take: (turn: Turn) => void
 }
 
-class Turns {
-  readonly #environment: Pick<Environment, 'clock' | 'timers'>
-  readonly #running = new Set<Turn>()
+function createTurns({ clock, timers }: Pick<Environment, 'clock' | 'timers'>) {
+  const running = new Set<Turn>()
   /** Sessions that wait for a turn, in order of arrival. */
-  readonly #waiting = new Set<Waiting>()
-
-  constructor(environment: Pick<Environment, 'clock' | 'timers'>) {
-    this.#environment = environment
-  }
+  const waiting = new Set<Waiting>()
 
   /** @throws SyncError `refused` with `full` if no turn is free in time */
-  async begin(host: string): Promise<Turn> {
-    if (this.#running.size < TURNS) return this.#start(host)
-    const began = this.#wait(host)
-    this.#makeRoom()
+  async function begin(host: string): Promise<Turn> {
+    if (running.size < TURNS) return start(host)
+    const began = wait(host)
+    makeRoom()
     return began
   }
 
   /** A moment that lasts as long as the turn, and ends it when it is closed. */
-  hold(turn: Turn, readSnapshot: SyncSnapshot): SyncSnapshot {
+  function hold(turn: Turn, readSnapshot: SyncSnapshot): SyncSnapshot {
     const held = turn.hold(readSnapshot)
-    if (this.#waiting.size > 0) this.#makeRoom()
+    if (waiting.size > 0) makeRoom()
     return held
   }
 
-  #start(host: string): Turn {
-    const turn = new Turn(host, this.#environment.clock, () => {
-      this.#running.delete(turn)
-      const [first] = this.#waiting
-      const next = this.#waitingWithout() ?? first
-      next?.take(this.#start(next.host))
+  function start(host: string): Turn {
+    const turn = createTurn(host, clock, () => {
+      running.delete(turn)
+      const [first] = waiting
+      const next = waitingWithout() ?? first
+      next?.take(start(next.host))
     })
-    this.#running.add(turn)
+    running.add(turn)
     return turn
   }
 
-  #wait(host: string): Promise<Turn> {
+  function wait(host: string): Promise<Turn> {
     return new Promise((resolve, reject) => {
-      const cancel = this.#environment.timers.after(WAIT_MS, () => {
-        this.#waiting.delete(waiting)
+      const cancel = timers.after(WAIT_MS, () => {
+        waiting.delete(waiter)
         const message = 'Too many sessions compare lists of avatars.'
         reject(new SyncError('refused', message, { refusal: 'full' }))
       })
       const take = (turn: Turn): void => {
         cancel()
-        this.#waiting.delete(waiting)
+        waiting.delete(waiter)
         resolve(turn)
       }
-      const waiting = { host, take }
-      this.#waiting.add(waiting)
+      const waiter = { host, take }
+      waiting.add(waiter)
     })
   }
 
   /** The first session that waits and whose host has no turn. */
-  #waitingWithout(): Waiting | undefined {
-    const served = new Set([...this.#running].map(({ host }) => host))
-    return [...this.#waiting].find(({ host }) => !served.has(host))
+  function waitingWithout(): Waiting | undefined {
+    const served = new Set([...running].map(({ host }) => host))
+    return [...waiting].find(({ host }) => !served.has(host))
   }
 
   /** Ends a turn that was long, or that its host has beside another one; its session resumes when it gets a turn again. */
-  #makeRoom(): void {
-    const hosts = new Set([...this.#running].map(({ host }) => host))
-    const isOneHosts = this.#running.size === TURNS && hosts.size === 1 && this.#waitingWithout() !== undefined
-    const heldBeforeMs = this.#environment.clock.now() - (isOneHosts ? 0 : TURN_MS)
-    for (const turn of this.#running) if (turn.heldSinceMs <= heldBeforeMs) return turn.end()
+  function makeRoom(): void {
+    const hosts = new Set([...running].map(({ host }) => host))
+    const isOneHosts = running.size === TURNS && hosts.size === 1 && waitingWithout() !== undefined
+    const heldBeforeMs = clock.now() - (isOneHosts ? 0 : TURN_MS)
+    for (const turn of running) if (turn.heldSinceMs <= heldBeforeMs) return turn.end()
   }
+
+  return { begin, hold }
 }
 
-class Turn {
-  /** Infinity while the moment is being made. */
-  heldSinceMs = Infinity
+interface Turn {
   readonly host: string
-  readonly #clock: Clock
-  #end: (() => void) | undefined
-  #readSnapshot: SyncSnapshot | undefined
+  /** Infinity while the moment is being made. */
+  heldSinceMs: number
+  /** Returns the moment; its reads throw once the turn has ended. */
+  hold(readSnapshot: SyncSnapshot): SyncSnapshot
+  /** Calling it again does nothing. */
+  end(): void
+}
 
-  constructor(host: string, clock: Clock, end: () => void) {
-    this.host = host
-    this.#clock = clock
-    this.#end = end
+function createTurn(host: string, clock: Clock, ended: () => void): Turn {
+  let isOver = false
+  let held: SyncSnapshot | undefined
+
+  function moment(): SyncSnapshot {
+    if (held === undefined) throw new SyncError('out_of_time', 'Others wait for their turn.')
+    return held
   }
 
-  hold(readSnapshot: SyncSnapshot): SyncSnapshot {
-    this.heldSinceMs = this.#clock.now()
-    this.#readSnapshot = readSnapshot
-    return {
-      size: () => this.#held().size(),
-      sum: (begin, end) => this.#held().sum(begin, end),
-      items: (begin, end) => this.#held().items(begin, end),
-      lowerBound: (begin, end, bound) => this.#held().lowerBound(begin, end, bound),
-      close: () => Promise.resolve(this.end()),
-    }
+  const turn: Turn = {
+    host,
+    heldSinceMs: Infinity,
+    hold(readSnapshot) {
+      turn.heldSinceMs = clock.now()
+      held = readSnapshot
+      return {
+        size: () => moment().size(),
+        sum: (begin, end) => moment().sum(begin, end),
+        items: (begin, end) => moment().items(begin, end),
+        lowerBound: (begin, end, bound) => moment().lowerBound(begin, end, bound),
+        close: () => Promise.resolve(turn.end()),
+      }
+    },
+    end() {
+      if (isOver) return
+      isOver = true
+      held?.close().catch(() => {})
+      // Its session may still refer to this turn, so this releases the records.
+      held = undefined
+      ended()
+    },
   }
-
-  end(): void {
-    const end = this.#end
-    const readSnapshot = this.#readSnapshot
-    this.#end = undefined
-    // Its session may still refer to this turn: the records are released here.
-    this.#readSnapshot = undefined
-    readSnapshot?.close().catch(() => {})
-    end?.()
-  }
-
-  #held(): SyncSnapshot {
-    if (this.#readSnapshot === undefined) throw new SyncError('out_of_time', 'Others wait for their turn.')
-    return this.#readSnapshot
-  }
+  return turn
 }

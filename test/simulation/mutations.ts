@@ -210,7 +210,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (mode === FINGERPRINT && sameBytes(payload, await this.#fingerprint(this.#begin, end))) {',
     'if (mode === FINGERPRINT) {',
   ),
-  mutation('never-call-again-after-a-failure', 'sync/scheduler.js', 'this.#timers.armAbout(peer, delayMs);', ''),
+  mutation('never-call-again-after-a-failure', 'sync/scheduler.js', 'timers.armAbout(peer, delayMs);', ''),
   mutation(
     'remember-refusals-for-ever',
     'sync/refusals.js',
@@ -232,8 +232,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'fetch-all-but-one',
     'sync/pass.js',
-    'append(this.#need, await this.#tracker.wanted(need));',
-    'append(this.#need, (await this.#tracker.wanted(need)).slice(1));',
+    'append(wanted, await tracker.wanted(need));',
+    'append(wanted, (await tracker.wanted(need)).slice(1));',
   ),
   mutation(
     'totals-apart-from-a-rebuild',
