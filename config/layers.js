@@ -56,7 +56,10 @@ const LAYERS = {
     types: ['ingest', 'store', 'hosting', 'network', 'observe'],
   },
   migrate: {
-    areas: ['platform', 'record', 'state', 'sync', 'network', 'observe', 'homes', 'ingest/retry', 'offline/open'],
+    areas: [
+      ...['platform', 'record', 'state', 'sync', 'network', 'observe', 'homes', 'client', 'receipt'],
+      ...['ingest/retry', 'offline/open'],
+    ],
     types: ['ingest', 'store'],
   },
   // The composition: it puts the parts together and is imported by the commands alone.

@@ -2,14 +2,12 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 
 import { jsonOption } from './lib/arguments.ts'
-import { dataDirConfig } from './lib/archive-place.ts'
+import { dataDirConfig, withPlace, type PlaceOptions } from './lib/archive-place.ts'
 import type { CommandContext } from './lib/context.ts'
-import { withPlace } from './host.ts'
-import type { OperatorOptions } from './lib/operator.ts'
 import { createProgress, sizeText } from './lib/progress.ts'
 import { countText, jsonText, printable } from './lib/text.ts'
 
-interface BackupOptions extends OperatorOptions {
+interface BackupOptions extends PlaceOptions {
   readonly withKey?: true
   readonly json?: true
 }

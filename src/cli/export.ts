@@ -109,7 +109,7 @@ async function runExport(
   const progress = createProgress(context, {
     label: 'export',
     interrupted: 'No file was written. Run the same command again.',
-    ...(source.totalRecords === undefined ? {} : { totalRecords: source.totalRecords }),
+    totalRecords: source.totalRecords,
   })
   let written = 0
   const shown = (async function* () {

@@ -7,8 +7,9 @@ import type { Avatar, StateEntry } from '../record/types.ts'
 import { avatarArgument, jsonOption, nodeOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
+import { loadEngine } from './lib/lazy-parts.ts'
 import { nodeAt } from './lib/node.ts'
-import { countText, jsonText, printable } from './lib/text.ts'
+import { countText, jsonText, listText, printable } from './lib/text.ts'
 
 interface GetOptions {
   readonly verify?: true
@@ -55,80 +56,62 @@ Examples:
           `Which identity on ${platform}? For example: avatar-kv get ${avatar} ${platform} alice`,
         )
       }
-      const api = nodeAt(options.node)
       const namespace = platform === undefined || identity === undefined ? undefined : { platform, identity }
-      if (options.followHomes) await showFollowed(context, api, avatar, namespace, options.json === true)
-      else await (options.verify ? showVerified : show)(context, api, avatar, namespace, options.json === true)
+      const asked = { context, api: nodeAt(options.node), avatar, namespace, json: options.json === true }
+      if (options.followHomes) await showFollowed(asked)
+      else await (options.verify ? showVerified : show)(asked)
     })
 }
 
 type Namespace = Pick<StateEntry, 'platform' | 'identity'>
 
-async function show(
-  context: CommandContext,
-  api: NodeApi,
-  avatar: Avatar,
-  namespace: Namespace | undefined,
-  json: boolean,
-): Promise<void> {
+interface Asked {
+  readonly context: CommandContext
+  readonly api: NodeApi
+  readonly avatar: Avatar
+  /** Undefined for all of the avatar's namespaces. */
+  readonly namespace: Namespace | undefined
+  readonly json: boolean
+}
+
+async function show(asked: Asked): Promise<void> {
+  const { context, api, avatar, namespace, json } = asked
   if (namespace !== undefined) {
     const content = await api.content(avatar, namespace.platform, namespace.identity)
-    if (content === undefined) throw unknown(api, avatar, namespace)
+    if (content === undefined) throw unknown(asked)
     return context.out(jsonText(content, json ? undefined : 2))
   }
   const answer = await api.document(avatar)
-  if (answer === undefined) throw unknown(api, avatar)
+  if (answer === undefined) throw unknown(asked)
   context.out(json ? jsonText(answer) : avatarText(answer, answer.namespaces))
 }
 
-async function showVerified(
-  context: CommandContext,
-  api: NodeApi,
-  avatar: Avatar,
-  namespace: Namespace | undefined,
-  json: boolean,
-): Promise<void> {
-  // Loaded here, so that other commands start without the native libraries.
-  const { selectEngine } = await import('../verify/select-engine.ts')
-  const check = await checkNode(api, await selectEngine(), avatar)
-  if (check === undefined) throw unknown(api, avatar)
-  if (check.differences.length > 0) throw mismatch(api, check)
-  showCheck(context, api, check, namespace, json)
+async function showVerified(asked: Asked): Promise<void> {
+  const check = await checkNode(asked.api, await loadEngine(), asked.avatar)
+  if (check === undefined) throw unknown({ ...asked, namespace: undefined })
+  if (check.differences.length > 0) throw mismatch(asked.api, check)
+  showCheck(asked, check)
 }
 
-async function showFollowed(
-  context: CommandContext,
-  first: NodeApi,
-  avatar: Avatar,
-  namespace: Namespace | undefined,
-  json: boolean,
-): Promise<void> {
-  const [{ selectEngine }, { followHomes }] = await Promise.all([
-    import('../verify/select-engine.ts'),
-    import('./lib/follow-homes.ts'),
-  ])
+async function showFollowed(asked: Asked): Promise<void> {
+  const { context, avatar } = asked
+  const { followHomes } = await import('./lib/follow-homes.ts')
   const { clock } = context.environment
-  const { api, check, asked, skipped } = await followHomes(first, await selectEngine(), avatar, () => clock.now())
-  for (const { node, head, problem } of asked) {
-    const found = problem === null ? `verified, head ${head ?? 0}` : printable(problem)
-    context.note(`${node === api.url ? '*' : ' '} ${printable(node)}: ${found}`)
+  const found = await followHomes(asked.api, await loadEngine(), avatar, () => clock.now())
+  const { api, check, asked: nodes, skipped } = found
+  for (const { node, head, problem } of nodes) {
+    const result = problem === null ? `verified, head ${head ?? 0}` : printable(problem)
+    context.note(`${node === api.url ? '*' : ' '} ${printable(node)}: ${result}`)
   }
   for (const home of skipped)
     context.note(`  ${printable(home)}: not asked; this command follows up to 15 homes by HTTP`)
-  showCheck(context, api, check, namespace, json, { node: api.url, asked, skipped })
+  showCheck({ ...asked, api }, check, { node: api.url, asked: nodes, skipped })
 }
 
-/** Shows what was verified; `more` goes along in JSON. */
-function showCheck(
-  context: CommandContext,
-  api: NodeApi,
-  check: NodeCheck,
-  namespace: Namespace | undefined,
-  json: boolean,
-  more: object = {},
-): void {
+/** Shows verified content. JSON output contains the members of `more` as well. */
+function showCheck(asked: Asked, check: NodeCheck, more: object = {}): void {
+  const { context, namespace, json } = asked
   const { document, fold } = check
-  const { avatar } = document
   const verified = { records: check.records.length, digest: fold.digest }
   if (namespace === undefined) {
     context.out(
@@ -141,7 +124,7 @@ function showCheck(
   const found = fold.namespaces.find(
     (one) => one.platform === namespace.platform && one.identity === namespace.identity,
   )
-  if (found === undefined) throw unknown(api, avatar, namespace)
+  if (found === undefined) throw unknown(asked)
   context.out(jsonText(found.content, json ? undefined : 2))
   context.note(verifiedText(check))
 }
@@ -157,14 +140,14 @@ function avatarText(answer: AvatarDocument, namespaces: readonly StateEntry[]): 
   for (const { platform, identity, content } of namespaces) {
     lines.push('', `${printable(platform)} ${printable(identity)}`, jsonText(content, 2))
   }
-  if (namespaces.length === 0) lines.push('', 'It has no content.')
+  if (namespaces.length === 0) lines.push('', 'This avatar has no content.')
   return lines.join('\n')
 }
 
 function gapLines({ pending, missing }: AvatarDocument): string[] {
   const lines: string[] = []
   if (pending > 0)
-    lines.push(`pending  ${countText(pending, 'record')} that cannot be shown yet, for others are missing`)
+    lines.push(`pending  ${countText(pending, 'record')} that cannot be shown yet, because others are missing`)
   if (missing.total > 0) {
     lines.push(`missing  ${countText(missing.total, 'record')} that this node does not have:`)
     lines.push(...missing.ids.slice(0, MAX_LISTED).map((id) => `         ${id}`))
@@ -175,21 +158,19 @@ function gapLines({ pending, missing }: AvatarDocument): string[] {
 
 function verifiedText({ document, fold, records }: NodeCheck): string {
   const gaps =
-    document.pending > 0 || document.missing.total > 0 ? ' What is pending or missing is not part of it.' : ''
+    document.pending > 0 || document.missing.total > 0 ? ' Pending and missing records are not part of it.' : ''
   return `verified: ${countText(records.length, 'record')} checked here, digest ${fold.digest}.${gaps}`
 }
 
 function mismatch({ url }: NodeApi, { records, differences }: NodeCheck): CliError {
-  const shown = differences.slice(0, MAX_LISTED).map((difference) => `\n  ${printable(difference)}`)
-  const more = differences.length > MAX_LISTED ? `\n  … and ${differences.length - MAX_LISTED} more` : ''
   return new CliError(
     'unverified',
     `NOT verified: ${countText(records.length, 'record')} checked here, and they do not say what the node at ${url} says:` +
-      `${shown.join('')}${more}\nDo not trust this answer; ask another node with --node URL.`,
+      `${listText(differences.map(printable), MAX_LISTED)}\nDo not trust this answer; ask another node with --node URL.`,
   )
 }
 
-function unknown({ url }: NodeApi, avatar: Avatar, namespace?: Namespace): CliError {
+function unknown({ api, avatar, namespace }: Asked): CliError {
   const what = namespace === undefined ? '' : ` in ${printable(namespace.platform)} ${printable(namespace.identity)}`
-  return new CliError('refused', `The node at ${url} has nothing of ${avatar}${what}.`)
+  return new CliError('refused', `The node at ${api.url} has nothing of ${avatar}${what}.`)
 }

@@ -2,40 +2,17 @@ import type { Command } from 'commander'
 
 import type { HostingEntry, HostingListName } from '../hosting/types.ts'
 import type { Avatar } from '../record/types.ts'
-import { avatarArgument, jsonOption, nodeOption } from './lib/arguments.ts'
+import { withPlace, type PlaceOptions } from './lib/archive-place.ts'
+import { avatarsArgument, jsonOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
 import { addHostRequest } from './lib/host-request.ts'
-import { openOperator } from './lib/operator.ts'
-import type { HostingAction, Operator, OperatorOptions } from './lib/operator.ts'
+import { asOperator, type HostingAction } from './lib/operator.ts'
 import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
-
-/** Options that say which node an operator means. */
-export function withPlace(command: Command, context: CommandContext): Command {
-  return command
-    .addOption(nodeOption(context.env))
-    .option('--data-dir <dir>', "the node's data directory (default: ./data, or AVATAR_KV_DATA_DIR)")
-    .option('--config <file>', "the node's configuration: it is not known where the node does not run")
-    .option('--network <name>', "the node's network, where it does not run (default: main)")
-}
-
-/** Opens the operator's side, works with it and lets it go. */
-export async function asOperator<T>(
-  context: CommandContext,
-  options: OperatorOptions,
-  work: (operator: Operator) => Promise<T>,
-): Promise<T> {
-  const operator = await openOperator(context, options)
-  try {
-    return await work(operator)
-  } finally {
-    await operator.close()
-  }
-}
 
 const CHANGES: readonly { readonly action: HostingAction; readonly summary: string; readonly done: string }[] = [
   { action: 'add', summary: 'put avatars on the list of those that the node stores', done: 'on the list' },
-  { action: 'remove', summary: 'take avatars off the list, and delete their records', done: 'let go' },
+  { action: 'remove', summary: 'take avatars off the list, and delete their records', done: 'removed' },
   { action: 'block', summary: 'reject all records of avatars, and show none', done: 'blocked' },
   { action: 'unblock', summary: 'undo block', done: 'not blocked any more' },
 ]
@@ -59,8 +36,8 @@ export function addHost(program: Command, context: CommandContext): void {
       .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
       .argument('<avatars...>', 'the avatars: public keys in hex', avatarsArgument)
       .addOption(jsonOption())
-    if (action === 'block') command.option('--forget', 'drop what is held of them, too')
-    command.action(async (named: Avatar[], options: OperatorOptions & { forget?: true; json?: true }) => {
+    if (action === 'block') command.option('--forget', 'also delete the records that the node stores of them')
+    command.action(async (named: Avatar[], options: PlaceOptions & { forget?: true; json?: true }) => {
       const avatars = [...new Set(named)]
       const mode = await asOperator(context, options, async (operator) => {
         await operator.change(action, avatars, options.forget === true)
@@ -73,35 +50,31 @@ export function addHost(program: Command, context: CommandContext): void {
     })
   }
   addList(host, context)
-  withPlace(host.command('tidy').summary('drop what is held and not hosted'), context)
+  withPlace(host.command('tidy').summary('delete the records of avatars that the node does not host'), context)
     .description(
-      'Drops the records of avatars that the node holds but does not host: of those blocked, and in the mode "listed" of all ' +
-        'that are not on the list. After a change of the mode from "all" to "listed" they are kept, unseen, until then.',
+      'Deletes the records of avatars that the node stores but does not host: blocked avatars and, in the mode "listed", all ' +
+        'that are not on the list. If you change the mode from "all" to "listed", the node hides those records. It keeps ' +
+        'them until you run this command.',
     )
     .addOption(jsonOption())
-    .action(async (options: OperatorOptions & { json?: true }) => {
+    .action(async (options: PlaceOptions & { json?: true }) => {
       const dropped = await asOperator(context, options, (operator) => operator.tidy())
-      context.out(options.json ? jsonText({ dropped }) : `${countText(dropped, 'avatar')} dropped`)
+      context.out(options.json ? jsonText({ dropped }) : `${countText(dropped, 'avatar')} deleted`)
     })
   addHostRequest(host, context)
 }
 
-/** One avatar more. */
-function avatarsArgument(text: string, before: Avatar[] = []): Avatar[] {
-  return [...before, avatarArgument(text)]
-}
-
-interface ListOptions extends OperatorOptions {
+interface ListOptions extends PlaceOptions {
   readonly blocked?: true
   readonly gone?: true
   readonly json?: true
 }
 
 function addList(host: Command, context: CommandContext): void {
-  withPlace(host.command('list').summary('show who is on the list, blocked or gone'), context)
-    .description('Shows the avatars on the list; with --blocked or --gone those, with where they said they live.')
-    .option('--blocked', 'those that are blocked')
-    .option('--gone', 'those that were removed or have left')
+  withPlace(host.command('list').summary('show the avatars on the list, or those blocked or gone'), context)
+    .description('Shows the avatars on the list, or those blocked or gone, and the homes that each avatar names.')
+    .option('--blocked', 'show the blocked avatars instead')
+    .option('--gone', 'show the avatars that you removed or whose owners left, instead')
     .addOption(jsonOption())
     .action(async (options: ListOptions) => {
       if (options.blocked && options.gone) throw new CliError('usage', 'Give --blocked or --gone, not both.')

@@ -68,11 +68,10 @@ Exit code 0: every record asked for is stored, and the archive has no fault.`,
       const input = await openInput(context, file)
       const door = options.dataDir === undefined ? await nodeDoor(options.node) : await dataDirDoor(context, options)
       const { importArchive } = await import('../ingest/import-archive.ts')
-      const { totalBytes } = input
       const progress = createProgress(context, {
         label: 'import',
         interrupted: 'Records that were taken so far are stored. Run the same command again to import the rest.',
-        ...(totalBytes === undefined ? {} : { totalBytes }),
+        totalBytes: input.totalBytes,
       })
       let report: ImportReport
       try {

@@ -16,9 +16,9 @@ export function addKey(program: Command, context: CommandContext): void {
     .command('create')
     .summary('create a key and print its avatar')
     .description(
-      'Creates a secret key, writes it to FILE (readable by you alone) and prints its avatar, the public key. ' +
-        'A file that exists is never overwritten. Keep a copy: who loses the key can never write as this avatar again, ' +
-        'and who finds it can.',
+      'Creates a secret key, writes it to FILE, which only you can read, and prints its avatar, the public key. The command ' +
+        'never overwrites a file. Make a copy and keep it secret: without the key nobody can write as this avatar again, ' +
+        'and anyone who has the key can.',
     )
     .argument('[file]', 'where to write the secret key', DEFAULT_KEY_FILE)
     .addOption(jsonOption())
@@ -29,17 +29,15 @@ export function addKey(program: Command, context: CommandContext): void {
       await writeKeyFile(context, file, secretKey)
       if (options.json) return context.out(jsonText({ avatar, uncompressed: uncompressedAvatar(avatar), file }))
       context.out(avatar)
-      context.note(`The secret key is in ${file}. Keep it secret, and keep a copy.`)
+      context.note(`The secret key is in ${file}. Keep it secret, and make a copy.`)
     })
 
   key
     .command('show')
     .summary('print the avatar of a key')
-    .description(
-      'Prints the avatar of the secret key in FILE, and the secret key itself only when asked with --secret.',
-    )
+    .description('Prints the avatar of the secret key in FILE. With --secret, it prints the secret key as well.')
     .argument('[file]', 'file with the secret key', DEFAULT_KEY_FILE)
-    .option('--secret', 'print the secret key too')
+    .option('--secret', 'also print the secret key')
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ avatar-kv key show\n  $ avatar-kv key show ~/.config/alice.key --json')
     .action(async (file: string, options: { json?: true; secret?: true }) => {

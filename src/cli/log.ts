@@ -7,7 +7,7 @@ import { COLUMNS, entryOf, rowOf } from './lib/log-entry.ts'
 import { showForks } from './lib/log-forks.ts'
 import { nodeAt } from './lib/node.ts'
 import { readLog, type AvatarLog } from './lib/read-log.ts'
-import { jsonText, table } from './lib/text.ts'
+import { countText, jsonText, table } from './lib/text.ts'
 
 const DEFAULT_LIMIT = 20
 
@@ -24,12 +24,15 @@ export function addLog(program: Command, context: CommandContext): void {
     .command('log')
     .summary('list the signed records of an avatar')
     .description(
-      'Lists the records of an avatar that the node holds, newest first, with the keys that each sets and deletes (-). ' +
-        'Every signature is checked on this machine; records that fail are listed apart, and the command fails.',
+      'Lists the records of an avatar at the node, newest first, with the keys that each record sets, or deletes (-). ' +
+        'This machine checks every signature. If a record is invalid, the command names it and fails.',
     )
     .argument('<avatar>', 'the avatar: a public key in hex', avatarArgument)
     .option('--limit <n>', 'show at most this many', countArgument, DEFAULT_LIMIT)
-    .option('--forks', 'list what was written concurrently, grouped; --json adds payloads and signatures')
+    .option(
+      '--forks',
+      'list only records that were written at the same time, in groups; --json adds payloads and signatures',
+    )
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
     .addHelpText(
@@ -53,5 +56,5 @@ function showLog(context: CommandContext, avatar: Avatar, { records, statusOf }:
   if (options.json) return context.out(jsonText({ avatar, total: records.length, records: shown }))
   context.out(table([COLUMNS, ...shown.map(rowOf)]))
   const older = records.length - shown.length
-  if (older > 0) context.note(`${older} older ones are not shown; use --limit to see more.`)
+  if (older > 0) context.note(`${countText(older, 'older record')} not shown; use --limit to see more.`)
 }

@@ -3,8 +3,8 @@ import type { Command } from 'commander'
 
 import { ClientError } from '../client/errors.ts'
 import { readReceipt } from '../receipt/hosts.ts'
-import { avatarOf } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
+import { createHttpHost, HTTP_TIMEOUT_MS } from '../migrate/http-host.ts'
 import type { Moved } from '../migrate/migrate.ts'
 import type { HostAddress, OpenMigration } from '../migrate/run.ts'
 import type { Receipt } from '../receipt/receipt.ts'
@@ -12,9 +12,8 @@ import { avatarArgument, jsonOption } from './lib/arguments.ts'
 import { toCliError } from './lib/client-error.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
-import { DEFAULT_KEY_FILE, readKeyFile } from './lib/key-file.ts'
+import { DEFAULT_KEY_FILE, readKeyOf } from './lib/key-file.ts'
 import { updateHomes } from './lib/migrate-homes.ts'
-import { createHttpHost } from './lib/migrate-host.ts'
 import { createMoveProgress, reportText } from './lib/migrate-text.ts'
 import type { MigrateReport, MoveProgress } from './lib/migrate-text.ts'
 import { nodeAt } from './lib/node.ts'
@@ -44,32 +43,35 @@ export function addMigrate(program: Command, context: CommandContext): void {
     .command('migrate')
     .summary('move an avatar from one operator to another')
     .description(
-      'Reads all live records of an avatar from one host, verifies them on this machine, gives them to another host, and ' +
-        'compares what both show; again, until they are equal. Nobody has to be asked and nothing has to be trusted. It ' +
-        'can be interrupted and repeated at any time. By HTTP records move from the old host to the new one; by ' +
-        'multiaddr they are reconciled, which moves them both ways.',
+      'Copies all live records of an avatar from one host to another, until both hosts show the same. This machine ' +
+        'verifies each record, so you need to trust neither host, and you need no permission from the old one. You can ' +
+        'interrupt the command and run it again at any time. With HTTP addresses, records go from the old host to the new ' +
+        'one. With multiaddrs, the hosts exchange records in both directions.',
     )
     .argument('<avatar>', 'the avatar', avatarArgument)
-    .option('--from <address>', 'the old host: http://… or a multiaddr')
-    .option('--to <address>', 'the new host: http://… or a multiaddr')
+    .option('--from <address>', 'address of the old host: http://… or a multiaddr')
+    .option('--to <address>', 'address of the new host: http://… or a multiaddr')
     .option(
       '--from-v1 <url>',
-      'the old host is a service of version 1: sign again what it shows, with --key or --unsigned',
+      'the old host is a service of version 1: sign its content again, with --key or --unsigned',
     )
     .option(
       '--unsigned <file>',
-      'with --from-v1: sign nothing; write the payloads to a file, for a wallet and put --signed',
+      'with --from-v1: sign nothing, but write the payloads to a file for a wallet; then use put --signed',
     )
-    .option('--skip-invalid', 'with --from-v1: leave out what no record can say')
-    .option('--replace', 'with --from-v1: replace what the new host shows already')
-    .option('--yes', 'with --replace: without a question')
-    .option('--watch', 'then keep both equal, whichever is written to, until SIGINT or SIGTERM')
-    .option('--network <name>', 'the network of the hosts (default: what they say; main where both are multiaddrs)')
-    .option('--work-dir <dir>', 'keep what is under way in this folder, so that another run goes on from it')
-    .option('--key <file>', 'afterwards list the new host among the homes of the avatar, signed with this key')
-    .option('--update-homes', `the same without a question, by default with ${DEFAULT_KEY_FILE}`)
+    .option('--skip-invalid', 'with --from-v1: leave out values that records cannot hold')
+    .option('--replace', 'with --from-v1: replace the content that the new host already shows')
+    .option('--yes', 'with --replace: do not ask')
+    .option('--watch', 'afterwards keep both hosts equal, until you stop it with Ctrl-C')
+    .option(
+      '--network <name>',
+      'name of the network (default: the one that the hosts name; main if both are multiaddrs)',
+    )
+    .option('--work-dir <dir>', 'store the progress in this folder; the next run resumes from there')
+    .option('--key <file>', 'afterwards add the new host to the homes that the avatar lists, signed with this key')
+    .option('--update-homes', `the same, but do not ask; the default key is ${DEFAULT_KEY_FILE}`)
     .option('--home <address>', 'the address to list (default: that of --to)')
-    .option('--leave-old', 'take the old host off the list of homes')
+    .option('--leave-old', 'remove the old host from the list of homes')
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -85,18 +87,23 @@ Examples:
 }
 
 async function runMigrate(avatar: Avatar, options: MigrateOptions, context: CommandContext): Promise<void> {
-  const { from, to } = options
+  const { from, to, network, workDir } = options
   if (options.fromV1 !== undefined) return await runFromV1(avatar, { ...options, fromV1: options.fromV1 }, context)
   if (from === undefined || to === undefined) {
     throw new CliError('usage', 'Name both hosts: --from ADDRESS --to ADDRESS, each http://… or a multiaddr.')
   }
   if (from === to) throw new CliError('usage', '--from and --to are the same host.')
   const secretKey = await readKey(avatar, options, context)
-  const hosts = { from: hostOf(from), to: hostOf(to) }
+  const subject = { avatar, network, from: hostOf(from), to: hostOf(to) }
   const stop = onStopSignal()
   const progress = createMoveProgress(context)
   try {
-    const migration = await open(context, { avatar, ...hosts }, options, progress, stop.signal)
+    // Loaded here, so that other commands start without the database, libp2p and the native libraries.
+    const { openMigration } = await import('../migrate/run.ts')
+    const migration = await openMigration(
+      { environment: context.environment, progress: progress.at, signal: stop.signal },
+      { ...subject, workDir: workDir === undefined ? undefined : resolve(context.cwd, workDir) },
+    )
     try {
       await runOpen(migration, { ...options, from, to }, context, secretKey, progress)
     } finally {
@@ -119,7 +126,7 @@ async function runFromV1(
   if (from !== undefined || watch !== undefined) {
     throw new CliError(
       'usage',
-      'With --from-v1 there are no records to move or to watch: leave --from and --watch out.',
+      '--from-v1 cannot be used with --from or --watch: version 1 has no records to move. Leave them out.',
     )
   }
   const { migrateFromV1 } = await import('./lib/migrate-v1.ts')
@@ -127,7 +134,8 @@ async function runFromV1(
 }
 
 function hostOf(address: string): HostAddress {
-  return address.startsWith('/') ? { multiaddr: address } : createHttpHost(address)
+  if (address.startsWith('/')) return { multiaddr: address }
+  return createHttpHost(address, nodeAt(address, { timeoutMs: HTTP_TIMEOUT_MS }), (error) => toCliError(error).message)
 }
 
 async function readKey(
@@ -137,36 +145,14 @@ async function readKey(
 ): Promise<Uint8Array | undefined> {
   if (key === undefined && updateHomes !== true) {
     if (leaveOld === true || home !== undefined) {
-      throw new CliError('usage', '--leave-old and --home are about the list of homes: add --key FILE.')
+      throw new CliError(
+        'usage',
+        '--leave-old and --home change the list of homes, which you must sign: add --key FILE.',
+      )
     }
     return undefined
   }
-  const file = key ?? DEFAULT_KEY_FILE
-  const secretKey = await readKeyFile(context, file)
-  if (avatarOf(secretKey) !== avatar) {
-    throw new CliError('usage', `${file} is the key of ${avatarOf(secretKey)}, not of ${avatar}.`)
-  }
-  return secretKey
-}
-
-async function open(
-  context: CommandContext,
-  what: { readonly avatar: Avatar; readonly from: HostAddress; readonly to: HostAddress },
-  { network, workDir }: MigrateOptions,
-  progress: MoveProgress,
-  signal: AbortSignal,
-): Promise<OpenMigration> {
-  // Loaded here, so that other commands start without the database, libp2p and the native libraries.
-  const { openMigration } = await import('../migrate/run.ts')
-  const { environment } = context
-  return await openMigration(
-    { environment, progress, signal },
-    {
-      ...what,
-      ...(network === undefined ? {} : { network }),
-      ...(workDir === undefined ? {} : { workDir: resolve(context.cwd, workDir) }),
-    },
-  )
+  return await readKeyOf(context, key ?? DEFAULT_KEY_FILE, avatar)
 }
 
 type Named = MigrateOptions & { readonly from: string; readonly to: string }
@@ -202,7 +188,7 @@ async function runOpen(
   }
   context.out(options.json === true ? jsonText(report) : reportText(report))
   for (const example of from.faults.examples) {
-    context.note(`Warning: ${options.from} handed out a bad record, which was left out: ${printable(example)}`)
+    context.note(`Warning: ${options.from} sent a bad record, which was left out: ${printable(example)}`)
   }
   if (options.watch === true) await keepEqual(migration, moved, options, context)
 }
@@ -213,7 +199,7 @@ async function receiptOf(to: string, avatar: Avatar, context: CommandContext): P
     return (await nodeAt(to).receipt(avatar, (value) => readReceipt(avatar, value))) ?? null
   } catch (error) {
     if (!(error instanceof ClientError)) throw error
-    context.note(`Warning: there is no receipt of ${to}: ${toCliError(error).message}`)
+    context.note(`Warning: ${to} gave no receipt: ${toCliError(error).message}`)
     return null
   }
 }
@@ -227,19 +213,19 @@ async function keepEqual(
   const { watch } = await import('../migrate/watch.ts')
   await migration.to.settled()
   if (moved.outcome === 'equal') await migration.from.settled()
-  context.note(`Both are kept equal from now on; stop it with Ctrl-C.`)
+  context.note('This command now keeps both hosts equal. Stop it with Ctrl-C.')
   await watch(migration, {
     moved(toTarget, toSource, status) {
       const digest = status?.digest ?? null
       if (json === true) context.out(jsonText({ to_target: toTarget, to_source: toSource, head: status?.head, digest }))
       else context.note(`${toTarget} to ${to}, ${toSource} to ${from}; head ${status?.head}, digest ${digest}`)
     },
-    failed: (problem) => context.note(`Warning: ${printable(problem)} It is tried again.`),
-    recovered: () => context.note('It works again.'),
+    failed: (problem) => context.note(`Warning: ${printable(problem)} The command tries again.`),
+    recovered: () => context.note('The hosts work again.'),
   })
 }
 
-/** A signal that SIGINT and SIGTERM give; the second one ends the process as ever. */
+/** A signal that SIGINT or SIGTERM aborts. A second SIGINT or SIGTERM ends the process. */
 function onStopSignal(): { readonly signal: AbortSignal; forget(): void } {
   const controller = new AbortController()
   const stop = (): void => controller.abort()

@@ -13,8 +13,8 @@ export function addPeers(program: Command, context: CommandContext): void {
     .command('peers')
     .summary('list the peers that a node is connected to')
     .description(
-      'Lists the peers that a node is connected to, how many new records each delivered, and whether both held the same ' +
-        'records when they last compared.',
+      'Lists the peers that a node is connected to. For each peer, it shows how many new records the peer delivered, and ' +
+        'whether both nodes had the same records when they last compared.',
     )
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
@@ -22,7 +22,10 @@ export function addPeers(program: Command, context: CommandContext): void {
     .action(async (options: { node: string; json?: true }) => {
       const peers = await readPeers(nodeAt(options.node).transport)
       if (options.json) return context.out(jsonText({ peers }))
-      if (peers.length === 0) return context.out('No peers. Name one with: avatar-kv start --peer MULTIADDR')
+      if (peers.length === 0)
+        return context.out(
+          'The node has no peers. To connect to one, start the node with: avatar-kv start --peer MULTIADDR',
+        )
       const rows = peers.map((peer) => [
         printable(peer.peer_id),
         peer.direction,

@@ -15,7 +15,7 @@ import { readInput } from './lib/read-input.ts'
 import { jsonText, printable } from './lib/text.ts'
 import { unsignedText, writeUnsignedFile } from './lib/unsigned-file.ts'
 
-/** As many records as one patch may become, of 262,144 bytes each (`MAX_PIECES` of the client), come close to it. */
+/** About the size of the most records that one patch may become (`MAX_PIECES` of the client), of 262,144 bytes each. */
 const MAX_INPUT_BYTES = 256 * 1024 * 1024
 
 interface PutOptions {
@@ -36,18 +36,19 @@ export function addPut(program: Command, context: CommandContext): void {
     .command('put')
     .summary('sign a patch and write it')
     .description(
-      'Signs a JSON merge patch (RFC 7396: members are set, null deletes) as the avatar of your key, on top of the ' +
-        'records that the node hands out and this machine verifies, and gives it to the node. A patch that is too large for ' +
-        'one record becomes several. The patch is the argument JSON, or a file, or standard input where JSON is - or left out.',
+      'Signs a JSON merge patch with your key and sends it to the node. The patch sets its members; null deletes a member ' +
+        '(RFC 7396). Before it signs, the command reads the records of your avatar and verifies them on this machine. A ' +
+        'patch that is too large for one record becomes several records. Give the patch as the argument JSON, as a file, or ' +
+        'on standard input.',
     )
     .argument('[json]', 'the patch, a JSON object; - reads standard input')
     .option('--file <file>', 'read the patch from a file')
     .option('--key <file>', 'file with the secret key', DEFAULT_KEY_FILE)
     .option('--platform <name>', `platform of the namespace (default: ${OWN_PLATFORM}, the avatar's own)`)
     .option('--identity <name>', 'identity on that platform (default: the avatar itself)')
-    .option('--unsigned <file>', 'sign nothing; write the payload to a file for a wallet, together with --avatar')
-    .option('--avatar <avatar>', 'the avatar that will sign, with --unsigned', avatarArgument)
-    .option('--signed <file>', 'give in records that were signed elsewhere, from a file (- for standard input)')
+    .option('--unsigned <file>', 'sign nothing, but write the payload to a file for a wallet; needs --avatar')
+    .option('--avatar <avatar>', 'with --unsigned: the avatar that will sign', avatarArgument)
+    .option('--signed <file>', 'send records that were signed elsewhere, from a file (- for standard input)')
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
     .addHelpText(
@@ -70,7 +71,7 @@ Examples:
       if ((options.unsigned === undefined) !== (options.avatar === undefined)) {
         throw new CliError(
           'usage',
-          '--unsigned FILE and --avatar AVATAR go together: who is to sign, and where to write.',
+          'Give --unsigned FILE and --avatar AVATAR together: the file to write, and the avatar that will sign.',
         )
       }
       const place = { api: nodeAt(options.node), clock: context.environment.clock, note: context.note }
@@ -91,23 +92,23 @@ Examples:
       if (options.json) context.out(jsonText({ ...result, platform, identity }))
       else for (const { id, counter } of result.records) context.out(`${result.status}  ${id}  counter ${counter}`)
       if (result.status === 'pending') {
-        context.note('The node keeps it, but does not show it before it holds all records that came before it.')
+        context.note('The node stored the patch, but shows it only when it has all earlier records.')
       }
       return undefined
     })
 }
 
-/** @throws CliError `usage` where more is given than fits beside `--signed` */
+/** @throws CliError `usage` if an option or the patch cannot be used with `--signed` */
 function checkAlone(json: string | undefined, { file, unsigned, avatar, platform, identity }: PutOptions): void {
   if ([json, file, unsigned, avatar, platform, identity].some((each) => each !== undefined)) {
     throw new CliError(
       'usage',
-      'With --signed all is said by the records in the file; leave the patch and its options out.',
+      'With --signed, the records in the file say everything. Leave out the patch and its options.',
     )
   }
 }
 
-/** @throws CliError `usage` where the namespace is named by half, or is another avatar's */
+/** @throws CliError `usage` if the namespace is incomplete, or belongs to another avatar */
 function namespaceOf(options: PutOptions, avatar: Avatar): { platform: string; identity: string } {
   const { platform = OWN_PLATFORM } = options
   const identity = options.identity ?? (platform === OWN_PLATFORM ? avatar : undefined)
@@ -137,7 +138,7 @@ function noPatch(): CliError {
   return new CliError('usage', `There is no patch. For example: avatar-kv put '{"greeting":"hello"}'`)
 }
 
-/** @throws CliError `usage` where it is no JSON object, or JSON would lose something of it */
+/** @throws CliError `usage` if the text is not a JSON object, or JSON numbers cannot hold one of its values */
 function parsePatch(text: string): JsonObject {
   try {
     const patch = parseExactJson(text)

@@ -8,6 +8,7 @@ import type { Avatar } from '../record/types.ts'
 import { avatarArgument, jsonOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
+import { loadEngine } from './lib/lazy-parts.ts'
 import { DEFAULT_NODE_URL, transportOptions } from './lib/node.ts'
 import { appendReceipts, readReceipts } from './lib/receipt-files.ts'
 import { contradictionText, hostsText } from './lib/receipt-text.ts'
@@ -72,14 +73,12 @@ async function compare(context: CommandContext, avatar: Avatar, options: Receipt
   const urls = new Set(options.node ?? [context.env[NODE_VARIABLE] || DEFAULT_NODE_URL])
   if (urls.size > MAX_NODES) throw new CliError('usage', `At most ${MAX_NODES} nodes can be compared at once.`)
   const pool = createNodePool([...urls], transportOptions())
-  // Loaded here, so that other commands start without the native libraries.
-  const [{ askHosts, receiptsOf }, { hostsIn }, { selectEngine }] = await Promise.all([
+  const [{ askHosts, receiptsOf }, { hostsIn }] = await Promise.all([
     import('../receipt/hosts.ts'),
     import('../client/hosts.ts'),
-    import('../verify/select-engine.ts'),
   ])
   const nowSeconds = () => Math.floor(context.environment.clock.now() / 1000)
-  const hosts = hostsIn({ pool, engine: await selectEngine() }, avatar, { signals: [], signal: undefined })
+  const hosts = hostsIn({ pool, engine: await loadEngine() }, avatar, { signals: [], signal: undefined })
   const report = await askHosts(avatar, hosts, { now: nowSeconds })
 
   const receipts = receiptsOf(report)

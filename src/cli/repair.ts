@@ -7,6 +7,7 @@ import { wasMade } from '../node/data-files.ts'
 import { jsonOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
+import { silentComponents } from './lib/lazy-parts.ts'
 import { createProgress } from './lib/progress.ts'
 import { countText, jsonText, printable } from './lib/text.ts'
 
@@ -57,17 +58,12 @@ finished, and no node starts on it.`,
       const from = resolve(context.cwd, options.dataDir)
       const to = resolve(context.cwd, options.out)
       await mustHaveStore(from)
-      const [
-        { beginTarget, finishTarget },
-        { bytesToRepair, networkOfStore, repairStore },
-        { isInUse },
-        { createLogger },
-      ] = await Promise.all([
-        import('../backup/target.ts'),
-        import('../offline/repair.ts'),
-        import('../offline/whole-store.ts'),
-        import('../observe/logger.ts'),
-      ])
+      const [{ beginTarget, finishTarget }, { bytesToRepair, networkOfStore, repairStore }, { isInUse }] =
+        await Promise.all([
+          import('../backup/target.ts'),
+          import('../offline/repair.ts'),
+          import('../offline/whole-store.ts'),
+        ])
       const network = options.network ?? (await networkOfStore(from)) ?? 'main'
       const { files, leftBehind } = await filesToCarry(context, from)
       const totalBytes = await bytesToRepair(from)
@@ -79,7 +75,7 @@ finished, and no node starts on it.`,
           `${printable(from)} is unchanged. ${printable(to)} is not finished, and no node starts on it. Run the same ` +
           `command again; it begins from the start. Or remove ${printable(to)}.`,
       })
-      const parts = { environment: context.environment, logger: createLogger({ level: 'silent', pretty: false }) }
+      const parts = await silentComponents(context)
       const report = await repairStore({ from, to, network }, parts, (state) => progress.at(state)).finally(() =>
         progress.end(),
       )

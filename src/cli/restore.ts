@@ -6,6 +6,7 @@ import type { Manifest } from '../backup/manifest.ts'
 import { jsonOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
+import { silentComponents } from './lib/lazy-parts.ts'
 import { createProgress } from './lib/progress.ts'
 import { countText, jsonText, printable, timeText } from './lib/text.ts'
 
@@ -79,28 +80,20 @@ async function filesToRestore(path: string, manifest: Manifest, withKey: boolean
   return files
 }
 
-async function openStore(context: CommandContext, dataDir: string, { network }: Manifest) {
-  const [{ openWholeStore }, { createLogger }] = await Promise.all([
-    import('../offline/whole-store.ts'),
-    import('../observe/logger.ts'),
-  ])
-  const logger = createLogger({ level: 'silent', pretty: false })
-  return await openWholeStore({ dataDir, network }, { environment: context.environment, logger }, { create: true })
-}
-
-/** Fills the store; the epoch of the new one. */
+/** Fills a new store with the records of a backup. Returns the epoch of the store. */
 async function restoreStore(
   context: CommandContext,
   path: string,
   dataDir: string,
   manifest: Manifest,
 ): Promise<string> {
-  const [{ restoreRecords }, { importDoor }] = await Promise.all([
+  const [{ restoreRecords }, { importDoor }, { openWholeStore }] = await Promise.all([
     import('../backup/restore.ts'),
     import('../ingest/retry.ts'),
+    import('../offline/whole-store.ts'),
   ])
-  const { environment } = context
-  const place = await openStore(context, dataDir, manifest)
+  const { network } = manifest
+  const place = await openWholeStore({ dataDir, network }, await silentComponents(context), { create: true })
   if (place === undefined) throw new CliError('failed', `No store can be made in ${dataDir}.`)
   const progress = createProgress(context, {
     label: 'restore',
@@ -108,7 +101,7 @@ async function restoreStore(
     interrupted: 'No node starts on the unfinished directory. Run the same command again.',
   })
   try {
-    const submit = importDoor(place.ingest, environment.timers)
+    const submit = importDoor(place.ingest, context.environment.timers)
     await restoreRecords(path, manifest, { submit, store: place.store, onProgress: (state) => progress.at(state) })
     return place.store.epoch
   } finally {

@@ -10,8 +10,8 @@ import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
 export function addStatus(program: Command, context: CommandContext): void {
   program
     .command('status')
-    .summary('show what a node is and holds')
-    .description('Shows version, network, addresses, peers and totals of a node.')
+    .summary('show the state of a node')
+    .description('Shows the version, network, addresses, number of peers, and totals of a node.')
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ avatar-kv status\n  $ avatar-kv status --node http://192.0.2.7:4381 --json')
@@ -29,12 +29,13 @@ export function addStatus(program: Command, context: CommandContext): void {
     })
 }
 
-/** What the node found wrong with its store, in words; nodes of earlier versions say nothing of it. */
+/** The damage that the node found in its store, in words. Nodes of earlier versions do not report it. */
 function damageText(damage: unknown): string {
-  if (damage === undefined) return 'not told'
+  if (damage === undefined) return 'not reported'
   if (damage === null) return 'none'
   const { found_at, files, records_lost } = damage as Readonly<Record<string, unknown>>
-  const lost = typeof records_lost === 'number' ? `${countText(records_lost, 'record')} lost` : 'unknown losses'
+  const lost =
+    typeof records_lost === 'number' ? `${countText(records_lost, 'record')} lost` : 'unknown number of records lost'
   const names = Array.isArray(files) ? files.map((file) => printable(String(file))) : []
   const when = typeof found_at === 'number' ? timeText(found_at) : 'unknown'
   return [`${lost}, found ${when}`, ...names].join('; ')

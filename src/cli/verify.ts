@@ -8,6 +8,7 @@ import { openInput } from './lib/archive-files.ts'
 import { checkText, faultLines, notAnArchive } from './lib/archive-text.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
+import { loadEngine, silentComponents } from './lib/lazy-parts.ts'
 import { createProgress } from './lib/progress.ts'
 import { jsonText } from './lib/text.ts'
 
@@ -37,22 +38,17 @@ show more than its node had.`,
     .action(async (file: string, options: { network?: string; json?: true }) => {
       const limitAgain = limitHeapGrowth()
       const input = await openInput(context, file)
-      // Loaded here, so that other commands start without the native libraries.
-      const [{ checkArchive }, { nodePlatform }, { selectEngine }, { createVerifyService }, { createLogger }] =
-        await Promise.all([
-          import('../archive/check.ts'),
-          import('../archive/node.ts'),
-          import('../verify/select-engine.ts'),
-          import('../verify/verify-service.ts'),
-          import('../observe/logger.ts'),
-        ])
-      const engine = await selectEngine()
-      const logger = createLogger({ level: 'silent', pretty: false })
-      const { totalBytes } = input
+      const [{ checkArchive }, { nodePlatform }, { createVerifyService }] = await Promise.all([
+        import('../archive/check.ts'),
+        import('../archive/node.ts'),
+        import('../verify/verify-service.ts'),
+      ])
+      const engine = await loadEngine()
+      const { logger } = await silentComponents(context)
       const progress = createProgress(context, {
         label: 'verify',
         interrupted: 'Nothing was written.',
-        ...(totalBytes === undefined ? {} : { totalBytes }),
+        totalBytes: input.totalBytes,
       })
       let verifier: VerifyService | undefined
       try {

@@ -3,7 +3,7 @@ import { CodedError } from '../platform/errors.ts'
 /**
  * Why a migration ended before it had moved everything.
  *
- * - `unreachable`: a host did not answer, again and again. `failed`: it answered something else than was asked for.
+ * - `unreachable`: a host did not answer, several times in a row. `failed`: it gave a wrong answer.
  * - `network_differs`: the hosts are of different networks. `unknown_avatar`: the old host has nothing of the avatar.
  * - `source_unsound`: the old host does not hand out what it shows, or hands out something else.
  * - `target_refuses`: the new host does not take records; `refused` says which codes and how many.
@@ -61,4 +61,9 @@ export class HostError extends Error {
     this.code = options.code
     this.isUnreachable = options.isUnreachable ?? false
   }
+}
+
+/** The error of a migration that ends because a call to a host failed. */
+export function hostFailed(error: HostError): MigrateError {
+  return new MigrateError(error.isUnreachable ? 'unreachable' : 'failed', error.message, { cause: error })
 }

@@ -1,34 +1,47 @@
-import { messageOf } from '../../platform/errors.ts'
-import { createDeadline } from '../../client/deadline.ts'
-import { ClientError } from '../../client/errors.ts'
-import { framesOf } from '../../client/event-stream.ts'
-import type { NodeApi } from '../../client/node-api.ts'
-import { readStatus } from '../../client/node-info.ts'
-import { HostError } from '../../migrate/errors.ts'
-import type { AvatarStatus, HttpHost } from '../../migrate/types.ts'
-import { readReceipt } from '../../receipt/hosts.ts'
-import type { Avatar } from '../../record/types.ts'
-import { toCliError } from './client-error.ts'
-import { nodeAt } from './node.ts'
+import { messageOf } from '../platform/errors.ts'
+import { createDeadline } from '../client/deadline.ts'
+import { ClientError } from '../client/errors.ts'
+import { framesOf } from '../client/event-stream.ts'
+import type { NodeApi } from '../client/node-api.ts'
+import { readStatus } from '../client/node-info.ts'
+import { HostError } from './errors.ts'
+import type { AvatarStatus, HttpHost } from './types.ts'
+import { readReceipt } from '../receipt/hosts.ts'
+import type { Avatar } from '../record/types.ts'
 
-/** A request with 500 records on a busy node; a page with the greatest records on a slow line. */
-const TIMEOUT_MS = 60_000
+/** For the calls of `api`: a request with 500 records on a busy node, a page with the largest records on a slow line. */
+export const HTTP_TIMEOUT_MS = 60_000
 /** An event stream is silent for 15 s at most (docs/protocol.md, "Events"). */
 const SILENCE_MS = 45_000
-/** Codes of a document that is too large, or cannot be read. */
+/** Codes of an answer that is too large, or cannot be read. */
 const UNREADABLE: ReadonlySet<string> = new Set(['bad_answer', 'answer_too_large'])
-/** Statuses with which a node asks for patience. */
+/** Statuses with which a busy node answers. */
 const BUSY_STATUSES: ReadonlySet<number> = new Set([408, 429, 503])
 
 /**
- * A host of a migration, by the client.
+ * A host of a migration, reached by HTTP.
  *
- * @throws ClientError `usage` where the URL cannot be used
+ * @param url the address as a person typed it
+ * @param describe returns what an error means for the person who migrates
  */
-export function createHttpHost(url: string): HttpHost {
-  const api = nodeAt(url, { timeoutMs: TIMEOUT_MS })
-  /** Whether the document of an avatar was more than is read: then its receipt tells enough. */
+export function createHttpHost(url: string, api: NodeApi, describe: (error: ClientError) => string): HttpHost {
+  /** Whether the document of the avatar was too large to read. Then its receipt says enough. */
   let isLarge = false
+
+  /** Calls the host. Turns errors of the client into errors of a host. */
+  async function told<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error
+      const isBusy = BUSY_STATUSES.has(error.status ?? 0)
+      throw new HostError(describe(error), {
+        code: error.nodeCode,
+        isUnreachable: error.code === 'unreachable',
+        ...(isBusy ? { retry: { afterSeconds: error.retryAfterSeconds } } : {}),
+      })
+    }
+  }
 
   async function avatarStatus(avatar: Avatar): Promise<AvatarStatus | undefined> {
     if (isLarge) return receiptStatus(avatar)
@@ -68,22 +81,7 @@ export function createHttpHost(url: string): HttpHost {
   }
 }
 
-/** Calls, and puts errors into the words of a migration. */
-async function told<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (error) {
-    if (!(error instanceof ClientError)) throw error
-    const isBusy = BUSY_STATUSES.has(error.status ?? 0)
-    throw new HostError(toCliError(error).message, {
-      code: error.nodeCode,
-      isUnreachable: error.code === 'unreachable',
-      ...(isBusy ? { retry: { afterSeconds: error.retryAfterSeconds } } : {}),
-    })
-  }
-}
-
-/** Listens to server-sent events; what they say is not needed, only that there are some. */
+/** Listens to server-sent events. Their content does not matter, only that they come. */
 async function follow(api: NodeApi, avatar: Avatar, changed: () => void, signal: AbortSignal): Promise<void> {
   const deadline = createDeadline([signal], SILENCE_MS)
   try {
@@ -92,7 +90,7 @@ async function follow(api: NodeApi, avatar: Avatar, changed: () => void, signal:
     }
   } catch (error) {
     if (deadline.signal.aborted) return
-    // A node without such a stream is looked at from time to time.
+    // The watch looks at a node without such a stream regularly.
     if (error instanceof ClientError && (error.code === 'refused' || error.code === 'bad_answer')) return
     throw new HostError(messageOf(error), { isUnreachable: true })
   } finally {

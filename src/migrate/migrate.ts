@@ -48,55 +48,27 @@ export interface Moved {
  * @throws MigrateError
  */
 export async function migrate(parts: MigrationParts): Promise<Moved> {
-  return new Migration(parts).run()
-}
-
-class Migration {
-  readonly #parts: MigrationParts
-  #taken = 0
-  #given = 0
-  #extra = 0
+  const { environment, staging, from, to, signal } = parts
+  const moved = { taken: 0, given: 0, extra: 0 }
   /** Rounds in a row in which nothing moved. */
-  #idle = 0
+  let idle = 0
   /** Whether everything in the staging store came from the old host in this run. */
-  #isFresh = false
-  #isReadAgain = false
-  #isGivenAgain = false
-
-  constructor(parts: MigrationParts) {
-    this.#parts = parts
-  }
-
-  async run(): Promise<Moved> {
-    const { environment, staging, signal } = this.#parts
-    this.#isFresh = (await staging.avatarStatus()) === undefined
-    for (let rounds = 1; rounds <= MAX_ROUNDS; rounds += 1) {
-      const ended = await this.#round()
-      if (ended !== undefined) {
-        return { ...ended, rounds, taken: this.#taken, given: this.#given, extra: this.#extra }
-      }
-      await pause(environment.timers, Math.min(ROUND_PAUSE_MS * rounds, MAX_ROUND_PAUSE_MS), signal)
-    }
-    throw new MigrateError(
-      'moving',
-      `${staging.avatar} is written to faster than it can be moved. What was moved until now is at ${this.#parts.to.name}. ` +
-        'Run the same again when it is written to less, or with --watch.',
-    )
-  }
+  const isFresh = (await staging.avatarStatus()) === undefined
+  let isReadAgain = false
+  let isGivenAgain = false
 
   /** Undefined if another round is needed. */
-  async #round(): Promise<Pick<Moved, 'outcome' | 'status'> | undefined> {
-    const { staging, from, to } = this.#parts
+  async function round(): Promise<Pick<Moved, 'outcome' | 'status'> | undefined> {
     const taken = await from.take()
-    this.#taken += taken.added
+    moved.taken += taken.added
     const mine = await staging.avatarStatus()
-    if (mine === undefined) throw this.#nothing()
+    if (mine === undefined) throw nothing()
     const given = await to.give()
-    this.#given += given.added
-    this.#extra += given.brought
-    const moved = taken.added + given.added + given.brought
+    moved.given += given.added
+    moved.extra += given.brought
+    const count = taken.added + given.added + given.brought
     if (given.refused.size > 0) {
-      if (isFinalRefusal(given.refused) || moved === 0) throw refusalError(to.name, given.refused)
+      if (isFinalRefusal(given.refused) || count === 0) throw refusalError(to.name, given.refused)
       return undefined
     }
     const held = given.brought === 0 ? mine : await staging.avatarStatus()
@@ -104,27 +76,26 @@ class Migration {
     const here = await from.avatarStatus()
     if (held !== undefined && sameStatus(held, there)) {
       if (sameStatus(here, held)) return { outcome: 'equal', status: held }
-      const isExplained = !this.#isFresh || this.#extra > 0
-      if (moved === 0 && isExplained && here !== undefined && (await this.#includes(here))) {
+      const isExplained = !isFresh || moved.extra > 0
+      if (count === 0 && isExplained && here !== undefined && (await includes(here))) {
         return { outcome: 'target_has_more', status: held }
       }
     }
-    this.#idle = moved > 0 ? 0 : this.#idle + 1
-    if (this.#idle >= IDLE_ROUNDS) await this.#lookInto(sameStatus(held, there), there)
+    idle = count > 0 ? 0 : idle + 1
+    if (idle >= IDLE_ROUNDS) await lookInto(sameStatus(held, there), there)
     return undefined
   }
 
   /** Nothing moves any more, and yet the hosts differ. */
-  async #lookInto(isThere: boolean, there: AvatarStatus | undefined): Promise<void> {
-    const { from, to } = this.#parts
-    this.#idle = 0
+  async function lookInto(isThere: boolean, there: AvatarStatus | undefined): Promise<void> {
+    idle = 0
     if (!isThere) {
       const { added } = await to.take()
-      this.#extra += added
+      moved.extra += added
       if (added > 0) return
-      if (!this.#isGivenAgain) {
-        this.#isGivenAgain = true
-        this.#given += (await to.give({ fromStart: true })).added
+      if (!isGivenAgain) {
+        isGivenAgain = true
+        moved.given += (await to.give({ fromStart: true })).added
         return
       }
       const shows = there === undefined ? 'shows nothing of the avatar' : `shows another state (digest ${there.digest})`
@@ -134,17 +105,17 @@ class Migration {
           'It may not host this avatar, or it is broken. Ask its operator, or choose another host.',
       )
     }
-    if (!this.#isReadAgain) {
-      this.#isReadAgain = true
-      this.#taken += (await from.take({ fromStart: true })).added
+    if (!isReadAgain) {
+      isReadAgain = true
+      moved.taken += (await from.take({ fromStart: true })).added
       return
     }
-    throw this.#withheld()
+    throw withheld()
   }
 
   /** Whether everything that a host shows is staged. Its tips and its base prove it. */
-  async #includes({ tips, base }: AvatarStatus): Promise<boolean> {
-    const { reader, avatar } = this.#parts.staging
+  async function includes({ tips, base }: AvatarStatus): Promise<boolean> {
+    const { reader, avatar } = staging
     const summary = await reader.summary(avatar)
     for (const { id, counter } of base === null ? tips : [...tips, base]) {
       const isPast = counter < (summary?.base?.counter ?? 0)
@@ -153,15 +124,13 @@ class Migration {
     return true
   }
 
-  #nothing(): MigrateError {
-    const { from, staging } = this.#parts
+  function nothing(): MigrateError {
     const { count, examples } = from.faults
     const beside = count === 0 ? '' : ` It sent ${count} bad records: ${examples.join('; ')}.`
     return new MigrateError('unknown_avatar', `${from.name} has nothing of ${staging.avatar}.${beside}`)
   }
 
-  #withheld(): MigrateError {
-    const { from, to } = this.#parts
+  function withheld(): MigrateError {
     const { count, examples } = from.faults
     const beside =
       count === 0 ? '' : ` ${count} records that it sent are bad and were left out: ${examples.join('; ')}.`
@@ -171,4 +140,15 @@ class Migration {
         `The sound records are at ${to.name} now. Name another host that has the avatar for the rest (--from).`,
     )
   }
+
+  for (let rounds = 1; rounds <= MAX_ROUNDS; rounds += 1) {
+    const ended = await round()
+    if (ended !== undefined) return { ...ended, rounds, ...moved }
+    await pause(environment.timers, Math.min(ROUND_PAUSE_MS * rounds, MAX_ROUND_PAUSE_MS), signal)
+  }
+  throw new MigrateError(
+    'moving',
+    `${staging.avatar} is written to faster than it can be moved. What was moved until now is at ${to.name}. ` +
+      'Run the same again when it is written to less, or with --watch.',
+  )
 }

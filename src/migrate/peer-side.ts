@@ -14,7 +14,7 @@ import { asSyncError, SyncError } from '../sync/errors.ts'
 import { runFetch, runInitiator } from '../sync/initiator.ts'
 import { DEFAULT_SYNC_LIMITS } from '../sync/limits.ts'
 import { createRefusals } from '../sync/refusals.ts'
-import { newProgress, type PeerMemory, type SessionParts, type SessionReport } from '../sync/session.ts'
+import { newPeerMemory, newProgress, type SessionParts, type SessionReport } from '../sync/session.ts'
 import type { FrameStream } from '../sync/types.ts'
 import { MigrateError } from './errors.ts'
 import { FaultLog } from './faults.ts'
@@ -24,8 +24,6 @@ import type { Staging } from './staging.ts'
 import type { Given, Progress, Refusal, Side, AvatarStatus, Taken } from './types.ts'
 import { pause, throwIfStopped } from './wait.ts'
 
-/** Ids to remember that the peer refused, or claimed and did not deliver. */
-const REFUSALS_CAPACITY = 8_192
 /** The digest of a peer that holds something else than the staging store. */
 const UNKNOWN_DIGEST = 'unknown'
 
@@ -36,108 +34,74 @@ export interface PeerSideComponents {
   readonly signal: AbortSignal
 }
 
-export function createPeerSide(components: PeerSideComponents, link: PeerLink, address: string): Side {
-  return new PeerSide(components, link, address)
-}
-
-class PeerSide implements Side {
-  readonly name: string
-  readonly faults = new FaultLog()
-  readonly #components: PeerSideComponents
-  readonly #link: PeerLink
-  readonly #memory: PeerMemory
+export function createPeerSide(components: PeerSideComponents, link: PeerLink, name: string): Side {
+  const { environment, staging, progress, signal } = components
+  const memory = { ...newPeerMemory(environment.clock), bulkDone: true }
   /** The staging store's last sequence at the end of the last session, and how that ended. */
-  #last: { readonly sequence: number; readonly report: SessionReport } | undefined
-  #taken = 0
-  #gave = 0
+  let last: { readonly sequence: number; readonly report: SessionReport } | undefined
+  let taken = 0
+  let gave = 0
 
-  constructor(components: PeerSideComponents, link: PeerLink, address: string) {
-    const { clock } = components.environment
-    this.name = address
-    this.#components = components
-    this.#link = link
-    this.#memory = {
-      refusedThere: createRefusals(clock, REFUSALS_CAPACITY),
-      undelivered: createRefusals(clock, REFUSALS_CAPACITY),
-      withheld: 0,
-      bulkDone: true,
-      listedUpTo: 0,
-    }
+  async function take({ fromStart = false } = {}): Promise<Taken> {
+    if (fromStart) forget()
+    const before = taken
+    const { outcome } = await reconcile()
+    const status = await staging.avatarStatus()
+    return { added: taken - before, digest: outcome === 'equal' ? status?.digest : UNKNOWN_DIGEST }
   }
 
-  async take({ fromStart = false } = {}): Promise<Taken> {
-    if (fromStart) this.#forget()
-    const before = this.#taken
-    const { outcome } = await this.#reconcile()
-    const status = await this.#components.staging.avatarStatus()
-    return { added: this.#taken - before, digest: outcome === 'equal' ? status?.digest : UNKNOWN_DIGEST }
-  }
-
-  async give({ fromStart = false } = {}): Promise<Given> {
-    if (fromStart) this.#forget()
-    const before = { gave: this.#gave, taken: this.#taken }
-    const isDone = this.#last?.sequence === this.#components.staging.reader.lastSequence()
-    const { refusedThere } =
-      isDone && !fromStart && this.#last !== undefined ? this.#last.report : await this.#reconcile()
+  async function give({ fromStart = false } = {}): Promise<Given> {
+    if (fromStart) forget()
+    const before = { gave: gave, taken: taken }
+    const isDone = last?.sequence === staging.reader.lastSequence()
+    const { refusedThere } = isDone && !fromStart && last !== undefined ? last.report : await reconcile()
     const message = 'A peer does not say why. Use the URL of the host to see the reason.'
     const refusal: Refusal = { count: refusedThere, message, retry: true }
     const refused = new Map(refusedThere > 0 ? [['refused', refusal]] : [])
-    return { added: this.#gave - before.gave, brought: this.#taken - before.taken, refused }
+    return { added: gave - before.gave, brought: taken - before.taken, refused }
   }
 
-  async avatarStatus(): Promise<AvatarStatus | undefined> {
-    const { outcome } = await this.#reconcile()
-    const status = await this.#components.staging.avatarStatus()
+  async function avatarStatus(): Promise<AvatarStatus | undefined> {
+    const { outcome } = await reconcile()
+    const status = await staging.avatarStatus()
     if (status === undefined) return undefined
     const ids = [...status.tips, ...(status.base === null ? [] : [status.base])].map(({ id }) => id)
-    const lacking = ids.length === 0 ? 0 : await this.#lacks(ids)
+    const lacking = ids.length === 0 ? 0 : await lacks(ids)
     if (ids.length > 0 && lacking === ids.length) return undefined
     // A comparison does not show what else the peer holds.
     return outcome === 'equal' && lacking === 0 ? status : { ...status, digest: UNKNOWN_DIGEST }
   }
 
-  async settled(): Promise<void> {
-    // Every session compares everything.
+  function forget(): void {
+    memory.refusedThere.clear()
+    memory.undelivered.clear()
   }
 
-  /** Peers report changes by gossip only, which this connection does not take part in. They are asked regularly instead. */
-  async follow(): Promise<void> {}
-
-  async close(): Promise<void> {
-    await this.#link.close()
-  }
-
-  #forget(): void {
-    this.#memory.refusedThere.clear()
-    this.#memory.undelivered.clear()
-  }
-
-  async #reconcile(): Promise<SessionReport> {
-    const report = await this.#session((parts, stream) => runInitiator(parts, stream))
-    this.#last = { sequence: this.#components.staging.reader.lastSequence(), report }
+  async function reconcile(): Promise<SessionReport> {
+    const report = await session((parts, stream) => runInitiator(parts, stream))
+    last = { sequence: staging.reader.lastSequence(), report }
     return report
   }
 
   /** How many of these records the peer does not deliver. */
-  async #lacks(ids: readonly RecordId[]): Promise<number> {
-    const { sync } = this.#components.staging
+  async function lacks(ids: readonly RecordId[]): Promise<number> {
+    const { sync } = components.staging
     const bytes = ids.map((id) => new Uint8Array(Buffer.from(id.slice(2), 'hex')))
     // Records that are held here are asked for too.
     const source = { ...sync, held: (all: readonly Uint8Array[]) => Promise.resolve(all.map(() => false)) }
-    const { missing } = await this.#session((parts, stream) => runFetch({ ...parts, source }, stream, bytes))
+    const { missing } = await session((parts, stream) => runFetch({ ...parts, source }, stream, bytes))
     return missing
   }
 
   /** Runs a session, and repeats it if the peer was busy or the connection broke. */
-  async #session<T>(run: (parts: SessionParts, stream: FrameStream) => Promise<T>): Promise<T> {
-    const { environment, signal } = this.#components
+  async function session<T>(run: (parts: SessionParts, stream: FrameStream) => Promise<T>): Promise<T> {
     let failures = 0
     for (let busy = 0; ;) {
       throwIfStopped(signal)
-      const progress = newProgress()
+      const moved = newProgress()
       try {
-        const { peer, stream } = await this.#open()
-        return await run(this.#parts(peer, progress), stream)
+        const { peer, stream } = await open()
+        return await run(partsOf(peer, moved), stream)
       } catch (caught) {
         throwIfStopped(signal)
         if (caught instanceof MigrateError) throw caught
@@ -147,21 +111,21 @@ class PeerSide implements Side {
           await pause(environment.timers, jittered(environment.random, PEER_BUSY_MS), signal)
           continue
         }
-        failures = progress.accepted + progress.recordsOut > 0 ? 0 : failures + 1
-        if (isFinal(error) || failures >= MAX_PEER_FAILURES) throw this.#explain(error)
+        failures = moved.accepted + moved.recordsOut > 0 ? 0 : failures + 1
+        if (isFinal(error) || failures >= MAX_PEER_FAILURES) throw explain(error)
         await pause(environment.timers, PEER_BUSY_MS * failures, signal)
       } finally {
-        this.#taken += progress.accepted
-        this.#gave += progress.recordsOut
-        if (progress.accepted > 0) this.#components.progress.taken(this.name, this.#taken)
-        if (progress.recordsOut > 0) this.#components.progress.given(this.name, this.#gave)
+        taken += moved.accepted
+        gave += moved.recordsOut
+        if (moved.accepted > 0) progress('read from', name, taken)
+        if (moved.recordsOut > 0) progress('sent to', name, gave)
       }
     }
   }
 
-  async #open(): Promise<{ peer: string; stream: FrameStream }> {
+  async function open(): Promise<{ peer: string; stream: FrameStream }> {
     try {
-      return await this.#link.open(this.#components.signal)
+      return await link.open(signal)
     } catch (error) {
       if (error instanceof MigrateError) throw error
       const why = messageOf(error)
@@ -169,31 +133,43 @@ class PeerSide implements Side {
     }
   }
 
-  #parts(peer: string, progress: SessionParts['progress']): SessionParts {
-    const { environment, staging, signal } = this.#components
+  function partsOf(peer: string, moved: SessionParts['progress']): SessionParts {
     return {
-      ...{ peer, host: { key: peer }, environment, keccak256: staging.keccak256, progress, signal },
+      ...{ peer, host: { key: peer }, environment, keccak256: staging.keccak256, progress: moved, signal },
       ...{ source: staging.sync, ingest: staging.ingest, network: staging.network, scope: [staging.avatar] },
       limits: DEFAULT_SYNC_LIMITS,
       refusals: createRefusals(environment.clock),
-      memory: this.#memory,
+      memory: memory,
       mark: memoryMark(),
       lease: new BulkLease(environment.timers),
     }
   }
 
-  #explain({ code, refusal, message }: SyncError): MigrateError {
+  function explain({ code, refusal, message }: SyncError): MigrateError {
     if (refusal === 'wrong_network') {
-      const own = this.#components.staging.network
+      const own = staging.network
       return new MigrateError(
         'network_differs',
-        `${this.name} is of another network than ${own}: name the right one with --network.`,
+        `${name} is of another network than ${own}: name the right one with --network.`,
       )
     }
     const what = refusal ?? code
-    if (LIES.has(what)) return new MigrateError('source_unsound', `${this.name} breaks the rules of sync: ${message}`)
+    if (LIES.has(what)) return new MigrateError('source_unsound', `${name} breaks the rules of sync: ${message}`)
     const isLine = what === 'broken' || what === 'stalled'
-    return new MigrateError(isLine ? 'unreachable' : 'failed', `${this.name}: ${message}`)
+    return new MigrateError(isLine ? 'unreachable' : 'failed', `${name}: ${message}`)
+  }
+
+  return {
+    name,
+    faults: new FaultLog(),
+    take,
+    give,
+    avatarStatus,
+    // Every session compares everything.
+    settled: () => Promise.resolve(),
+    // Peers report changes by gossip only, which this connection does not take part in. They are asked regularly instead.
+    follow: () => Promise.resolve(),
+    close: () => link.close(),
   }
 }
 

@@ -1,7 +1,7 @@
-import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { PRIVATE_FILE_MODE, readTextFile } from '../platform/files.ts'
+import { readTextFile } from '../platform/files.ts'
+import { writeMarkFile } from '../platform/level-files.ts'
 import { codeOf, messageOf } from '../platform/errors.ts'
 import type { Avatar } from '../record/types.ts'
 import { MigrateError } from './errors.ts'
@@ -47,8 +47,10 @@ export async function openResumeCursors(dir: string, avatar: Avatar, staging: st
     get: (host) => hosts.get(host),
     async set(host, cursor) {
       hosts.set(host, cursor)
-      const content: Content = { format: FORMAT, avatar, staging, hosts: Object.fromEntries(hosts) }
-      await write(path, JSON.stringify(content))
+      const content = { format: FORMAT, avatar, staging, hosts: Object.fromEntries(hosts) } satisfies Content
+      await writeMarkFile(path, content).catch((error: unknown) => {
+        throw unusable(path, error)
+      })
     },
   }
 }
@@ -78,17 +80,6 @@ function parse(text: string): Content | undefined {
     return isSound ? (content as Content) : undefined
   } catch {
     return undefined
-  }
-}
-
-async function write(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`
-  try {
-    await writeFile(temporary, text, { mode: PRIVATE_FILE_MODE, flush: true })
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined)
-    throw unusable(path, error)
   }
 }
 

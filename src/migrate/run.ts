@@ -8,7 +8,7 @@ import type { Environment } from '../platform/environment.ts'
 import { createLogger } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import type { Avatar } from '../record/types.ts'
-import { HostError, MigrateError } from './errors.ts'
+import { HostError, hostFailed, MigrateError } from './errors.ts'
 import type { MigrationParts } from './migrate.ts'
 import { openPeerLink } from './peer-link.ts'
 import { createPeerSide } from './peer-side.ts'
@@ -28,9 +28,9 @@ export interface MigrationOptions {
   readonly from: HostAddress
   readonly to: HostAddress
   /** Default: what the hosts say; `main` if neither is given by URL. */
-  readonly network?: string
+  readonly network?: string | undefined
   /** Folder that stays for the next run. Default: a temporary one that is removed at the end. */
-  readonly workDir?: string
+  readonly workDir?: string | undefined
 }
 
 export interface OpenMigration extends MigrationParts {
@@ -48,15 +48,9 @@ export async function openMigration(
 ): Promise<OpenMigration> {
   const { environment, signal } = components
   const limitAgain = limitHeapGrowth()
-  const progress: Progress = {
-    taken(host, records) {
-      components.progress.taken(host, records)
-      limitAgain()
-    },
-    given(host, records) {
-      components.progress.given(host, records)
-      limitAgain()
-    },
+  const progress: Progress = (...moved) => {
+    components.progress(...moved)
+    limitAgain()
   }
   const { avatar } = options
   const network = await networkOf(options)
@@ -69,12 +63,10 @@ export async function openMigration(
   }
   try {
     if (options.workDir === undefined) open.push(() => rm(dir, { recursive: true, force: true }))
-    const staging = await openStaging(
-      { environment, logger },
-      { dir: join(dir, `${network}-${avatar}`), avatar, network },
-    )
+    const folder = join(dir, `${network}-${avatar}`)
+    const staging = await openStaging({ environment, logger }, { dir: folder, avatar, network })
     open.push(() => staging.close())
-    const cursors = await openResumeCursors(join(dir, `${network}-${avatar}`), avatar, staging.reader.epoch)
+    const cursors = await openResumeCursors(folder, avatar, staging.reader.epoch)
     const side = async (host: HostAddress): Promise<Side> => {
       const parts = { environment, staging, cursors, progress, signal }
       if (!('multiaddr' in host)) return createUrlSide(parts, host)
@@ -100,8 +92,7 @@ async function networkOf({ from, to, network }: MigrationOptions): Promise<strin
     try {
       told.push({ name: host.url, network: (await host.status()).network })
     } catch (error) {
-      if (!(error instanceof HostError)) throw error
-      throw new MigrateError(error.isUnreachable ? 'unreachable' : 'failed', error.message, { cause: error })
+      throw error instanceof HostError ? hostFailed(error) : error
     }
   }
   const expected = network ?? told[0]?.network ?? DEFAULT_NETWORK

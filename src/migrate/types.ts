@@ -110,8 +110,5 @@ export interface Faults {
   readonly examples: readonly string[]
 }
 
-/** Called with the records moved so far. */
-export interface Progress {
-  taken(host: string, records: number): void
-  given(host: string, records: number): void
-}
+/** Called with the number of records moved so far. */
+export type Progress = (direction: 'read from' | 'sent to', host: string, records: number) => void

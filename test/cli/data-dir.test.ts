@@ -82,6 +82,6 @@ describe('a command on the data of a node says what it assumes of that', () => {
     writeFileSync(join(cwd, 'config.json'), JSON.stringify({ hosting_mode: 'listed', hosting_policy: 'invite' }))
     const told = await call(['host', 'list', '--config', 'config.json'])
     expect(told.err).toBe('mode listed, policy invite: 0 on the list, 0 blocked, 0 gone, 1 unused code\n')
-    expect((await call(['host', 'tidy', '--config', 'config.json'])).out).toBe('1 avatar dropped\n')
+    expect((await call(['host', 'tidy', '--config', 'config.json'])).out).toBe('1 avatar deleted\n')
   })
 })

@@ -9,7 +9,7 @@ describe('refusalsText', () => {
     const refused = { status: 'refused', code: 'avatar_quota', message: 'full\u001b', retry: true }
     const text = refusalsText([stored, refused, ...Array.from({ length: 6 }, () => refused)])
     expect(text).toContain('7 of 8 records not taken')
-    expect(text).toContain('record 2: refused, avatar_quota: full\\u001b (it may later)')
+    expect(text).toContain('record 2: refused, avatar_quota: full\\u001b (retry later)')
     expect(text).toContain('and 2 more')
   })
 })

@@ -34,14 +34,14 @@ describe('how sync with a peer stands, in words', () => {
     [
       'under way',
       { last: null, state: 'bootstrapping', progress: { done: 1200, total: 100_000 } },
-      'not yet compared; now taking over its records (1200 of 100000 records)',
+      'not yet compared; now copying all records (1200 of 100000 records)',
     ],
     [
       'under way to an unknown end',
       { state: 'serving', progress: { done: 1, total: null } },
-      `equal ${AT}; now being asked (1 record)`,
+      `equal ${AT}; now answering the peer (1 record)`,
     ],
-    ['just begun', { state: 'opening', progress: { done: 0, total: null } }, `equal ${AT}; now calling`],
+    ['just begun', { state: 'opening', progress: { done: 0, total: null } }, `equal ${AT}; now connecting`],
     ['failing', { state: 'backing_off', error: 'stalled' }, `equal ${AT}; now failing (stalled), trying again`],
     ['of a newer node', { state: 'd\u001b[31mancing' }, `equal ${AT}; now d\\u001b[31mancing`],
   ] as const)('%s', (_, sync, expected) => {
@@ -50,7 +50,7 @@ describe('how sync with a peer stands, in words', () => {
   })
 
   it('a peer that does not sync', () => {
-    expect(syncText(null)).toBe('does not sync')
+    expect(syncText(null)).toBe('no sync')
   })
 })
 

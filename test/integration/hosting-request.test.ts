@@ -76,7 +76,7 @@ test(
     const status = await cli('host', 'status', other.writer.avatar, '--node', host.url)
     expect(status.out).toContain('kept, on the list')
 
-    expect(await request(host, key, '--leave')).toMatchObject({ code: 0, out: expect.stringContaining('let go') })
+    expect(await request(host, key, '--leave')).toMatchObject({ code: 0, out: expect.stringContaining('released') })
     const gone = await fetch(`${host.url}/v2/avatars/${writer.avatar}`)
     expect([gone.status, await gone.json()]).toMatchObject([404, { code: 'not_hosted', homes: [old.url] }])
     await until(async () => (await heldBy(host)) === 0, 'nothing is left')

@@ -173,7 +173,7 @@ describe('an old host that never ends', () => {
     [
       'with cursors that expire',
       { page: () => ({ status: 410, body: { code: 'cursor_expired', message: 'x' } }) },
-      'begins its history anew again and again',
+      'restarts its history again and again',
     ],
   ])('is left: %s', async (_, tampering, message) => {
     const [source, target] = [await openNode(), await openNode()]

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
-import { createHttpHost } from '../../src/cli/lib/migrate-host.ts'
+import { nodeAt } from '../../src/cli/lib/node.ts'
+import { createHttpHost } from '../../src/migrate/http-host.ts'
 import { migrate } from '../../src/migrate/migrate.ts'
 import { openMigration } from '../../src/migrate/run.ts'
 import { watch } from '../../src/migrate/watch.ts'
@@ -9,6 +10,8 @@ import type { HttpNode } from '../http/node.ts'
 import { signedPatch } from '../http/writer.ts'
 import { give, openNode, openTamperer, seeded, shown, url } from './hosts.ts'
 import type { Tampering } from './tamper.ts'
+
+const hostAt = (url: string) => createHttpHost(url, nodeAt(url), (error) => error.message)
 
 /** A host that another node can take the place of, at the same address. */
 async function openHost(tampering: Tampering = {}) {
@@ -31,10 +34,10 @@ async function watched(from: string, to: string, avatar: string, work: (told: st
   const migration = await openMigration(
     {
       environment: systemEnvironment(),
-      progress: { taken: () => undefined, given: () => undefined },
+      progress: () => undefined,
       signal: stop.signal,
     },
-    { avatar: avatar as `0x${string}`, from: createHttpHost(from), to: createHttpHost(to) },
+    { avatar: avatar as `0x${string}`, from: hostAt(from), to: hostAt(to) },
   )
   const told: string[] = []
   try {

@@ -16,13 +16,14 @@ import { packageVersion } from '../../config/package-files.ts'
 import { dataFilesPath, wasMade } from '../../node/data-files.ts'
 import { fileProblem } from '../../platform/files.ts'
 import { readOperatorToken } from '../../hosting/operator-token.ts'
-import { mustBeFinished } from './archive-place.ts'
+import { mustBeFinished, noAnswer, noData } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
+import { silentComponents } from './lazy-parts.ts'
 import { transportOptions } from './node.ts'
 import { ownNodeError } from './operator.ts'
 
-/** Everything that a node holds, on its way into a backup. */
+/** All data of a node, as a stream for a backup. */
 export interface BackupStream {
   readonly chunks: AsyncIterable<Uint8Array>
   /** Known once `chunks` has been read. */
@@ -33,14 +34,18 @@ export interface BackupStream {
 /**
  * The files of a data directory that go into a backup.
  *
- * @throws CliError where a file is lost: a backup without it would hide that
+ * @throws CliError if a file is lost: a backup without it would hide the loss
  */
 export async function readDataFiles(dataDir: string, withKey: boolean): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {}
   for (const name of withKey ? ([HOSTING_FILE, KEY_FILE] as const) : ([HOSTING_FILE] as const)) {
     const bytes = await readIfThere(join(dataDir, name))
     if (bytes !== undefined && bytes.byteLength > 0) files[name] = bytes
-    else if (name === KEY_FILE) throw new CliError('failed', `There is no ${KEY_FILE} in ${dataDir} to go along.`)
+    else if (name === KEY_FILE)
+      throw new CliError(
+        'failed',
+        `There is no ${KEY_FILE} in ${dataDir}. Leave out --with-key to make a backup without it.`,
+      )
     else if (await wasMade(dataDir, name)) {
       throw new CliError(
         'failed',
@@ -52,39 +57,31 @@ export async function readDataFiles(dataDir: string, withKey: boolean): Promise<
   return files
 }
 
-/** The peer id of the node of a data directory; null where it has no key yet. */
+/** The peer id of a data directory's node; null if the directory has no key yet. */
 export async function readPeerId(dataDir: string): Promise<string | null> {
   const bytes = await readIfThere(join(dataDir, KEY_FILE))
   return bytes === undefined ? null : privateKeyFromProtobuf(bytes).publicKey.toString()
 }
 
 /**
- * Opens what a data directory holds: itself where no node runs on it, else by the node, as its operator.
+ * Streams the data of a data directory: from the directory itself, or from the node that runs on it, as its operator.
  *
  * @throws CliError, StoreError
  */
 export async function openBackupStream(context: CommandContext, config: Config, url: string): Promise<BackupStream> {
   await mustBeFinished(config.dataDir)
-  const [{ openWholeStore }, { createLogger }] = await Promise.all([
-    import('../../offline/whole-store.ts'),
-    import('../../observe/logger.ts'),
-  ])
-  const { environment } = context
-  const logger = createLogger({ level: 'silent', pretty: false })
-  const place = await openWholeStore(config, { environment, logger }, { create: false }).catch((error: unknown) => {
+  const { openWholeStore } = await import('../../offline/whole-store.ts')
+  const components = await silentComponents(context)
+  const place = await openWholeStore(config, components, { create: false }).catch((error: unknown) => {
     if (codeOf(error) === 'locked') return 'locked' as const
     throw error
   })
-  if (place === undefined)
-    throw new CliError(
-      'failed',
-      `There are no data of a node in ${config.dataDir}. Name its data directory with --data-dir DIR.`,
-    )
+  if (place === undefined) return noData(config.dataDir)
   if (place === 'locked') return await openRunning(url, config.dataDir)
   try {
     const { network } = config
     const readSnapshot = await place.store.exportSnapshot()
-    const created_at = Math.floor(environment.clock.now() / 1000)
+    const created_at = Math.floor(context.environment.clock.now() / 1000)
     const source = backupSource(readSnapshot, { network, createdAt: created_at })
     return {
       chunks: source.chunks,
@@ -110,9 +107,7 @@ async function openRunning(url: string, dataDir: string): Promise<BackupStream> 
     const { chunks, end } = decodeFrames(bytes)
     return { chunks, end, close: () => Promise.resolve(close()) }
   } catch (error) {
-    if (codeOf(error) !== 'unreachable') throw ownNodeError(error, url, dataDir)
-    const what = `A node runs on ${dataDir}, but does not answer at ${url}.`
-    throw new CliError('unreachable', `${what} Name its HTTP address with --node URL.`, { cause: error })
+    throw codeOf(error) === 'unreachable' ? noAnswer(dataDir, url, error) : ownNodeError(error, url, dataDir)
   }
 }
 

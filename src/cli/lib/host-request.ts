@@ -82,7 +82,7 @@ Examples:
         return report(context, pull)
       }
       if (options.json) return context.out(jsonText(answer))
-      const what = answer.action === 'leave' ? 'let go' : answer.already ? 'on the list already' : 'taken in'
+      const what = answer.action === 'leave' ? 'released' : answer.already ? 'on the list already' : 'taken in'
       return context.out(`${what}  ${answer.avatar}`)
     })
 

@@ -3,7 +3,8 @@ import { resolve } from 'node:path'
 
 import { codeOf } from '../../platform/errors.ts'
 import { fileProblem } from '../../platform/files.ts'
-import { parseSecretKey } from '../../record/keys.ts'
+import { avatarOf, parseSecretKey } from '../../record/keys.ts'
+import type { Avatar } from '../../record/types.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
 import { readInput } from './read-input.ts'
@@ -70,4 +71,15 @@ export async function readKeyFile(context: CommandContext, file: string, option 
     context.note(`Warning: other users can read the secret key in ${file}. Run: chmod 600 ${file}`)
   }
   return secretKey
+}
+
+/**
+ * Reads the secret key of an avatar.
+ *
+ * @throws CliError as `readKeyFile`; `usage` if the file holds the key of another avatar
+ */
+export async function readKeyOf(context: CommandContext, file: string, avatar: Avatar): Promise<Uint8Array> {
+  const secretKey = await readKeyFile(context, file)
+  if (avatarOf(secretKey) === avatar) return secretKey
+  throw new CliError('usage', `${file} is the key of ${avatarOf(secretKey)}, not of ${avatar}.`)
 }

@@ -6,7 +6,7 @@ import type { Avatar, JsonValue } from '../../record/types.ts'
 import type { CommandContext } from './context.ts'
 import { countText, jsonText, printable, timeText } from './text.ts'
 
-/** Between two lines of progress where they stay, and where one takes the place of the other. */
+/** Time between two lines of progress, without a terminal and on one. */
 const LINE_MS = 2_000
 const DRAW_MS = 100
 
@@ -24,20 +24,21 @@ export interface MigrateReport {
   readonly digest: string
   readonly pending: number
   readonly missing: number
-  /** Records of the old host that were bad, and left out. */
+  /** Bad records of the old host, which were left out. */
   readonly bad_records: number
-  /** Signed by the new host and checked here; null by multiaddr, or where it gives none. */
+  /** Signed by the new host and checked here; null if the host has a multiaddr, or gave none. */
   readonly receipt: Receipt | null
-  /** The list of homes that was signed; null where none was. */
+  /** The signed list of homes; null if none was signed. */
   readonly homes: readonly JsonValue[] | null
 }
 
-export interface MoveProgress extends Progress {
-  /** Takes the line away; nothing more is shown. */
+export interface MoveProgress {
+  readonly at: Progress
+  /** Removes the line, and shows nothing more. */
   end(): void
 }
 
-/** Shows on standard error how far it is: one line that moves on a terminal, elsewhere one in two seconds at most. */
+/** Shows progress on standard error: on a terminal one line that changes, elsewhere a line at most every two seconds. */
 export function createMoveProgress({
   environment,
   note,
@@ -45,16 +46,15 @@ export function createMoveProgress({
 }: Pick<CommandContext, 'environment' | 'note' | 'draw'>): MoveProgress {
   let toldAtMs = environment.clock.now()
   let isOver = false
-  const tell = (text: string): void => {
-    const nowMs = environment.clock.now()
-    if (isOver || nowMs - toldAtMs < (draw === undefined ? LINE_MS : DRAW_MS)) return
-    toldAtMs = nowMs
-    if (draw === undefined) note(text)
-    else draw(text)
-  }
   return {
-    taken: (host, records) => tell(`${countText(records, 'record')} read from ${printable(host)} …`),
-    given: (host, records) => tell(`${countText(records, 'record')} given to ${printable(host)} …`),
+    at(direction, host, records) {
+      const nowMs = environment.clock.now()
+      if (isOver || nowMs - toldAtMs < (draw === undefined ? LINE_MS : DRAW_MS)) return
+      toldAtMs = nowMs
+      const text = `${countText(records, 'record')} ${direction} ${printable(host)} …`
+      if (draw === undefined) note(text)
+      else draw(text)
+    },
     end() {
       if (!isOver) draw?.('')
       isOver = true
@@ -62,13 +62,13 @@ export function createMoveProgress({
   }
 }
 
-/** What was moved, for people. */
+/** The report as text. */
 export function reportText(report: MigrateReport): string {
   const { from, to, moved, rounds, receipt, homes } = report
   const lines = [
     report.outcome === 'equal'
       ? `moved    ${report.avatar} is at ${to} now, equal to ${from}`
-      : `moved    all of ${from} is at ${to} now, which holds records of ${report.avatar} beside that ${from} does not have`,
+      : `moved    ${to} now has all records of ${from}, and more records of ${report.avatar} that ${from} does not have`,
     `records  ${moved.read} read, ${moved.given} new there${moved.extra > 0 ? `, ${moved.extra} only there` : ''}, ${countText(rounds, 'round')}`,
     `head     ${report.head}`,
     `digest   ${report.digest}`,
@@ -77,7 +77,7 @@ export function reportText(report: MigrateReport): string {
   if (report.missing > 0) lines.push(`missing  ${countText(report.missing, 'record')} that neither host has`)
   if (receipt !== null) {
     const { peer_id, records, time } = receipt
-    const agrees = receipt.digest === report.digest ? '' : ', of another state: it was written to since'
+    const agrees = receipt.digest === report.digest ? '' : ', of another state: the avatar was written to since'
     lines.push(`receipt  ${countText(records, 'record')} at ${timeText(time)}, signed by ${peer_id}${agrees}`)
     lines.push(`         ${jsonText(receipt)}`)
   }
@@ -89,5 +89,5 @@ export function reportText(report: MigrateReport): string {
 export function homesHint(homes: readonly JsonValue[], to: string): string {
   const patch = jsonText({ [HOMES_KEY]: homes }).replaceAll("'", `'\\''`)
   const node = to.startsWith('/') ? '' : ` --node ${to}`
-  return `To tell others where the avatar lives now: avatar-kv put '${patch}'${node}`
+  return `To tell others where the avatar is stored now: avatar-kv put '${patch}'${node}`
 }

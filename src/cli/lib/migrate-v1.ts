@@ -1,17 +1,17 @@
-import { checkNode, type NodeCheck } from '../../client/check-node.ts'
+import type { NodeCheck } from '../../client/check-node.ts'
 import { differingNamespace } from '../../client/json.ts'
 import type { NodeApi } from '../../client/node-api.ts'
 import { readStatus } from '../../client/node-info.ts'
 import type { PlannedSnapshot } from '../../client/snapshot-plan.ts'
-import type { SignatureEngine } from '../../record/engine.ts'
-import { avatarOf } from '../../record/keys.ts'
 import type { Avatar, StateEntry } from '../../record/types.ts'
 import { confirm } from './ask.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
-import { readKeyFile } from './key-file.ts'
+import { readKeyOf } from './key-file.ts'
+import { loadEngine } from './lazy-parts.ts'
 import { nodeAt } from './node.ts'
-import { countText, jsonText, printable, table } from './text.ts'
+import type { Submission } from './snapshot-submit.ts'
+import { countText, jsonText, listText, printable, table } from './text.ts'
 import { unsignedText, writeUnsignedFile } from './unsigned-file.ts'
 import { contentsOf, sayable } from './v1-contents.ts'
 import type { V1Contents } from './v1-contents.ts'
@@ -39,8 +39,8 @@ export interface MigrateV1Options {
 const MAX_LISTED = 20
 
 /**
- * `migrate --from-v1`: takes what a service of version 1 shows of an avatar, signs it as one snapshot, gives it to a
- * node, and checks that the node's own version 1 then answers the same.
+ * `migrate --from-v1`: signs what a service of version 1 shows of an avatar as one snapshot, sends the snapshot to a node,
+ * and checks that version 1 of the node then answers the same.
  *
  * @throws CliError, SnapshotError, RecordError
  */
@@ -48,17 +48,16 @@ export async function migrateFromV1(options: MigrateV1Options, context: CommandC
   const { avatar, fromV1, to } = options
   const secretKey = await keyOf(options, context)
   const api = nodeAt(to)
-  const [{ selectEngine }, { planOn }] = await Promise.all([
-    import('../../verify/select-engine.ts'),
+  const [{ planOn }, { soundCheck }] = await Promise.all([
     import('../../client/snapshot-plan.ts'),
+    import('./snapshot-submit.ts'),
   ])
-  const engine = await selectEngine()
+  const engine = await loadEngine()
   const read = contentsOf(avatar, await readV1(fromV1, avatar))
   if (read.namespaces.length + read.problems.length === 0) {
     throw new CliError('refused', `${fromV1} has nothing of ${avatar}.`)
   }
-  const check = await checkNode(api, engine, avatar)
-  checkSound(api, check)
+  const check = await soundCheck(api, engine, avatar)
   const network = check?.document.network ?? (await readStatus(api.transport)).network
   const now = Math.floor(context.environment.clock.now() / 1000)
   const uuid = '00000000-0000-4000-8000-000000000000'
@@ -73,16 +72,16 @@ export async function migrateFromV1(options: MigrateV1Options, context: CommandC
     if (differing === undefined) {
       if (options.json)
         context.out(jsonText({ ...report(options, contents), status: 'unchanged', digest: check.fold.digest }))
-      else context.out(`${api.url} holds just that already; there is nothing to do.`)
+      else context.out(`${api.url} has the same content already; there is nothing to do.`)
       return
     }
     await checkReplace(context, api, options, check, differing)
   }
 
   const planned = planOn(check, { avatar, network, namespaces, now, keccak: engine.keccak256 })
-  if (planned.resumed) context.note('An earlier run has begun this snapshot; only what is missing is still to be sent.')
+  if (planned.resumed) context.note('An earlier run began this snapshot. This run sends only what is missing.')
   if (secretKey === undefined) return await writeUnsigned(context, api, options, contents, planned)
-  await move(context, { api, engine }, options, { contents, planned, check, secretKey })
+  await move(context, options, contents, { api, engine, avatar, planned, namespaces, check }, secretKey)
 }
 
 async function keyOf(options: MigrateV1Options, context: CommandContext): Promise<Uint8Array | undefined> {
@@ -90,25 +89,10 @@ async function keyOf(options: MigrateV1Options, context: CommandContext): Promis
   if ((key === undefined) === (unsigned === undefined)) {
     throw new CliError(
       'usage',
-      'Version 1 has no records to move, so what it shows is signed again. Give --key FILE, or --unsigned FILE for a wallet.',
+      'Version 1 has no records to move, so you sign its content again. Give --key FILE, or --unsigned FILE for a wallet.',
     )
   }
-  if (key === undefined) return undefined
-  const secretKey = await readKeyFile(context, key)
-  if (avatarOf(secretKey) !== avatar) {
-    throw new CliError('usage', `${key} is the key of ${avatarOf(secretKey)}, not of ${avatar}.`)
-  }
-  return secretKey
-}
-
-/** @throws CliError where the new node does not show what its records say */
-function checkSound(api: NodeApi, check: NodeCheck | undefined): void {
-  const [difference] = check?.differences ?? []
-  if (difference === undefined) return
-  throw new CliError(
-    'unverified',
-    `What the node at ${api.url} says of the avatar is not what its records say; nothing was signed: ${printable(difference)}`,
-  )
+  return key === undefined ? undefined : await readKeyOf(context, key, avatar)
 }
 
 function summary(namespaces: readonly StateEntry[]): string {
@@ -117,19 +101,17 @@ function summary(namespaces: readonly StateEntry[]): string {
     return [printable(platform), printable(identity), countText(Object.keys(content).length, 'key'), `${bytes} bytes`]
   })
   const more = namespaces.length > MAX_LISTED ? `\n… and ${namespaces.length - MAX_LISTED} more` : ''
-  return namespaces.length === 0 ? 'nothing that can be kept' : table(rows) + more
+  return namespaces.length === 0 ? 'nothing that records can hold' : table(rows) + more
 }
 
-/** @throws CliError where something cannot be moved and is not to be left out, or nothing would remain */
+/** @throws CliError if something cannot be moved and `skip` is false, or if nothing would remain */
 function checkProblems({ namespaces, problems }: V1Contents, skip: boolean): void {
   if (problems.length === 0) return
-  const shown = problems.slice(0, MAX_LISTED).map((problem) => `\n  ${printable(problem)}`)
-  const more = problems.length > MAX_LISTED ? `\n  … and ${problems.length - MAX_LISTED} more` : ''
-  const list = `${shown.join('')}${more}`
+  const list = listText(problems.map(printable), MAX_LISTED)
   if (!skip) {
     throw new CliError(
       'failed',
-      `This cannot be said by records; nothing was signed:${list}\nTo leave it out: --skip-invalid`,
+      `Records cannot hold this, so nothing was signed:${list}\nTo leave it out, add --skip-invalid.`,
     )
   }
   if (namespaces.length === 0) throw new CliError('failed', `Nothing is left that can be moved:${list}`)
@@ -145,9 +127,12 @@ async function checkReplace(
   const where = printable(`${differing.platform} ${differing.identity}`)
   const what =
     `${api.url} shows something else of this avatar already (${countText(check.fold.namespaces.length, 'namespace')}, ` +
-    `different in ${where}), and a snapshot takes the place of all of it.`
+    `different in ${where}), and a snapshot replaces all of it.`
   if (options.replace !== true) {
-    throw new CliError('failed', `${what} Nothing was signed. To replace it by what ${options.fromV1} says: --replace`)
+    throw new CliError(
+      'failed',
+      `${what} Nothing was signed. To replace it with the content at ${options.fromV1}, add --replace.`,
+    )
   }
   await confirm(context, `${what} Replace it?`, options.yes === true)
 }
@@ -164,31 +149,20 @@ async function writeUnsigned(
   const ids = planned.records.map(({ id }) => id)
   if (options.json) return context.out(jsonText({ ...report(options, contents), status: 'unsigned', file, ids }))
   context.out(unsignedText(file, ids.length, api.url))
-  return context.note('Then run this command once more: it says whether the new node holds what the old one says.')
+  return context.note('Then run this command again: it compares the new node with the old one.')
 }
 
 async function move(
   context: CommandContext,
-  { api, engine }: { readonly api: NodeApi; readonly engine: SignatureEngine },
   options: MigrateV1Options,
-  what: {
-    readonly contents: V1Contents
-    readonly planned: PlannedSnapshot
-    readonly check: NodeCheck | undefined
-    readonly secretKey: Uint8Array
-  },
+  contents: V1Contents,
+  submission: Submission,
+  secretKey: Uint8Array,
 ): Promise<void> {
-  const [{ signPlan }, { submitSnapshot, meanwhileTexts }] = await Promise.all([
-    import('../../client/snapshot-plan.ts'),
-    import('./snapshot-submit.ts'),
-  ])
-  const { avatar, fromV1, to } = options
-  const { contents, planned, check, secretKey } = what
-  const { namespaces } = contents
-  const before = new Set(check?.records.map(({ id }) => id))
-  const signed = signPlan(planned, secretKey)
-  const outcome = await submitSnapshot({ context, api, engine }, avatar, planned, signed, namespaces, before)
-  for (const text of meanwhileTexts(outcome)) context.note(text)
+  const { submitSnapshot } = await import('./snapshot-submit.ts')
+  const { fromV1, to } = options
+  const { planned, namespaces } = submission
+  const outcome = await submitSnapshot(context, submission, secretKey)
   if (outcome.concurrent === 0) await compareAnswers(context, options, contents)
 
   const { counter, parts } = planned.plan.snapshot
@@ -202,7 +176,6 @@ async function move(
     `moved  ${countText(namespaces.length, 'namespace')} from ${fromV1} to ${to}, snapshot ${id}, digest ${digest}`,
   )
   for (const problem of contents.problems) context.note(`Left out: ${printable(problem)}`)
-  return undefined
 }
 
 /** Asks both by version 1: the new one must say what was moved; the old one may have been written to meanwhile. */
@@ -212,12 +185,12 @@ async function compareAnswers(context: CommandContext, options: MigrateV1Options
   const differing = differingNamespace(contents.namespaces, now.namespaces)
   if (differing !== undefined || now.problems.length > 0) {
     const where = differing === undefined ? (now.problems[0] ?? '') : `${differing.platform} ${differing.identity}`
-    throw new CliError('unverified', `Version 1 of ${to} does not answer what ${fromV1} does: ${printable(where)}`)
+    throw new CliError('unverified', `Version 1 of ${to} answers something else than ${fromV1}: ${printable(where)}`)
   }
   if (contents.problems.length > 0) return
   const then = contentsOf(avatar, await readV1(fromV1, avatar))
   if (differingNamespace(contents.namespaces, then.namespaces) !== undefined || then.problems.length > 0) {
-    context.note(`${fromV1} was written to meanwhile. To move that too: run this again, with --replace.`)
+    context.note(`${fromV1} was written to meanwhile. To move that too, run this again with --replace.`)
   }
 }
 

@@ -1,4 +1,4 @@
-import { codeOf, messageOf } from '../../platform/errors.ts'
+import { codeOf } from '../../platform/errors.ts'
 import { ClientError } from '../../client/errors.ts'
 import { nodeAddress } from '../../client/node-pool.ts'
 import { createOperatorApi } from '../../client/operator-api.ts'
@@ -6,7 +6,8 @@ import type { Config } from '../../config/load.ts'
 import { readOperatorToken } from '../../hosting/operator-token.ts'
 import type { HostingCounts, HostingEntry, HostingListName, HostingMode, HostingPolicy } from '../../hosting/types.ts'
 import type { Avatar } from '../../record/types.ts'
-import { dataDirConfig, noteAssumed, openPlace } from './archive-place.ts'
+import { dataDirConfig, noAnswer, noteAssumed, openPlace } from './archive-place.ts'
+import type { PlaceOptions } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
 import { transportOptions } from './node.ts'
@@ -16,45 +17,51 @@ export interface HostingPage {
   readonly counts: HostingCounts
   readonly mode: HostingMode
   readonly policy: HostingPolicy
-  /** Where to go on; null at the end. */
+  /** Where the next page begins; null at the end. */
   readonly cursor: Avatar | null
 }
 
 export type HostingAction = 'add' | 'remove' | 'block' | 'unblock'
 
-/** What an operator does with a node, whether it runs or not. */
+/** What an operator can do with a node, running or not. */
 export interface Operator {
-  /** Undefined where the node does not run, and what it is told at its start is not known here. */
+  /** Undefined if the node does not run and no configuration says. */
   readonly mode: HostingMode | undefined
   readonly policy: HostingPolicy | undefined
   list(name: HostingListName, after: Avatar | null): Promise<HostingPage>
   change(action: HostingAction, avatars: readonly Avatar[], forget: boolean): Promise<void>
-  /** Resolves with how many avatars were dropped. */
+  /** Resolves with the number of avatars whose records were deleted. */
   tidy(): Promise<number>
   invite(count: number): Promise<readonly string[]>
-  /** Resolves with how many codes there were. */
+  /** Resolves with the number of revoked codes. */
   revokeInvites(): Promise<number>
   close(): Promise<void>
 }
 
-export interface OperatorOptions {
-  readonly node: string
-  readonly dataDir?: string
-  readonly network?: string
-  readonly config?: string
-}
-
-/** Dropping what is held of a thousand avatars takes a while. */
+/** Deleting the records of a thousand avatars takes a while. */
 const TIMEOUT_MS = 120_000
 /** Entries in one answer. */
 const PAGE = 1_000
 
 /**
- * Gets at a node's hosting as its operator: by the token in its data directory where it runs, else in the directory itself.
+ * Works on a node's hosting as its operator: with the token in the data directory if the node runs, else in the directory.
  *
  * @throws CliError, StoreError, HostingError
  */
-export async function openOperator(context: CommandContext, options: OperatorOptions): Promise<Operator> {
+export async function asOperator<T>(
+  context: CommandContext,
+  options: PlaceOptions,
+  work: (operator: Operator) => Promise<T>,
+): Promise<T> {
+  const operator = await openOperator(context, options)
+  try {
+    return await work(operator)
+  } finally {
+    await operator.close()
+  }
+}
+
+async function openOperator(context: CommandContext, options: PlaceOptions): Promise<Operator> {
   const config = await dataDirConfig(context, options)
   const token = await readOperatorToken(config.dataDir)
   if (token === undefined) return openStopped(context, config, options.node)
@@ -69,11 +76,7 @@ export async function openOperator(context: CommandContext, options: OperatorOpt
 }
 
 async function openStopped(context: CommandContext, config: Config, url: string): Promise<Operator> {
-  const place = await openPlace(context, config, false).catch((error: unknown) => {
-    if (!messageOf(error).startsWith('A node runs on')) throw error
-    const what = `A node runs on ${config.dataDir}, but does not answer at ${url}.`
-    throw new CliError('unreachable', `${what} Name its HTTP address with --node URL.`)
-  })
+  const place = await openPlace(context, config, false, noAnswer(config.dataDir, url))
   const { hosting } = place
   return {
     mode: config.said.has('hosting_mode') ? hosting.mode : undefined,
@@ -113,7 +116,7 @@ function createRunning(url: string, token: string, dataDir: string): Omit<Operat
   }
 }
 
-/** The error to throw where a node does not take the token of a data directory. */
+/** The error if a node does not accept the token of a data directory; any other error unchanged. */
 export function ownNodeError(error: unknown, url: string, dataDir: string): unknown {
   if (!(error instanceof ClientError) || (error.status !== 401 && error.status !== 404)) return error
   const what = `The node at ${url} is not the one whose data is in ${dataDir}.`

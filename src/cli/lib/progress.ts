@@ -30,8 +30,8 @@ export function createProgress(
   }: Pick<CommandContext, 'draw' | 'note' | 'onInterrupt' | 'environment'>,
   options: {
     readonly label: string
-    readonly totalBytes?: number
-    readonly totalRecords?: number
+    readonly totalBytes?: number | undefined
+    readonly totalRecords?: number | undefined
     readonly interrupted: string
   },
 ): Progress {

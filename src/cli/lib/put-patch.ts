@@ -20,6 +20,7 @@ import { encodePayload } from '../../record/payload.ts'
 import type { Avatar, Citation, JsonObject, RecordId } from '../../record/types.ts'
 import { toCliError } from './client-error.ts'
 import { CliError } from './errors.ts'
+import { loadEngine } from './lazy-parts.ts'
 import { printable } from './text.ts'
 
 /** Where to write, and when it is. */
@@ -102,10 +103,8 @@ async function verified(
   { api, clock, note }: PutPlace,
   avatar: Avatar,
 ): Promise<{ client: Client; known: VerifiedAvatar }> {
-  // Loaded here, so that other commands start without the native libraries.
-  const { selectEngine } = await import('../../verify/select-engine.ts')
   const { network } = await readStatus(api.transport)
-  const client = createClient({ nodes: [api.url], network, engine: await selectEngine(), now: () => clock.now() })
+  const client = createClient({ nodes: [api.url], network, engine: await loadEngine(), now: () => clock.now() })
   let isNoted = false
   const onProgress = ({ total }: Progress): void => {
     if (isNoted || total < QUIET_RECORDS) return

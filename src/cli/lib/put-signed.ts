@@ -11,6 +11,7 @@ import { parseSignature } from '../../record/signature.ts'
 import type { JsonValue, RecordId } from '../../record/types.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
+import { loadEngine } from './lazy-parts.ts'
 import { inputName, readInput } from './read-input.ts'
 import { refusalsText } from './refusals-text.ts'
 import { countText, jsonText, printable } from './text.ts'
@@ -110,12 +111,8 @@ function notRead(place: string, error: unknown): CliError {
 }
 
 async function verifyAll(records: readonly Signed[], network: string): Promise<RecordId[]> {
-  // Loaded here, so that other commands start without the native libraries.
-  const [{ selectEngine }, { verifyRecord }] = await Promise.all([
-    import('../../verify/select-engine.ts'),
-    import('../../record/verify.ts'),
-  ])
-  const engine = await selectEngine()
+  const { verifyRecord } = await import('../../record/verify.ts')
+  const engine = await loadEngine()
   return records.map(({ payload, signature, id }, index) => {
     try {
       const record = { payload: new TextEncoder().encode(payload), signature: parseSignature(signature) }

@@ -6,6 +6,7 @@ import { compareCitations } from '../../record/order.ts'
 import type { Avatar, VerifiedRecord } from '../../record/types.ts'
 import type { RecordStatus } from '../../state/state-source.ts'
 import { CliError } from './errors.ts'
+import { loadEngine } from './lazy-parts.ts'
 import { countText, printable } from './text.ts'
 
 /** The records of an avatar at one node, all verified here. */
@@ -20,9 +21,7 @@ export interface AvatarLog {
 
 /** @throws CliError `refused` where the node has nothing of the avatar; ClientError where it cannot be read */
 export async function readLog(api: NodeApi, avatar: Avatar): Promise<AvatarLog> {
-  // Loaded here, so that other commands start without the native libraries.
-  const { selectEngine } = await import('../../verify/select-engine.ts')
-  const [engine, document] = await Promise.all([selectEngine(), api.document(avatar)])
+  const [engine, document] = await Promise.all([loadEngine(), api.document(avatar)])
   const network = document?.network ?? ''
   const read = document && (await readAll(api, avatar, { engine, network }))
   if (read === undefined) throw new CliError('refused', `The node at ${api.url} has nothing of ${avatar}.`)

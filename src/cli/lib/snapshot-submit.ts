@@ -1,10 +1,9 @@
-/** Hands a signed snapshot to a node, and checks what has become of it there. */
+/** Sends a snapshot to a node, and checks what the node then shows. */
 import { checkNode, type NodeCheck } from '../../client/check-node.ts'
 import { differingNamespace } from '../../client/json.ts'
 import type { NodeApi } from '../../client/node-api.ts'
-import type { PlannedSnapshot } from '../../client/snapshot-plan.ts'
+import { signPlan, type PlannedSnapshot } from '../../client/snapshot-plan.ts'
 import { submitAll } from '../../client/submit-records.ts'
-import type { RecordText } from '../../client/types.ts'
 import type { SignatureEngine } from '../../record/engine.ts'
 import type { Avatar, RecordId, StateEntry } from '../../record/types.ts'
 import { foldRecords } from '../../state/fold.ts'
@@ -13,44 +12,74 @@ import { CliError } from './errors.ts'
 import { refusalsText } from './refusals-text.ts'
 import { countText, printable } from './text.ts'
 
-/** What a snapshot has become. */
+/** What the node holds after it accepted a snapshot. */
 export interface Outcome {
   readonly check: NodeCheck
-  /** Patches that others wrote meanwhile, and that stand on top of the snapshot. */
+  /** Patches that others wrote meanwhile, and that apply on top of the snapshot. */
   readonly concurrent: number
   /** Patches that came meanwhile and that the snapshot superseded: their authors must sign them again. */
   readonly superseded: readonly RecordId[]
 }
 
+/** A snapshot that is to replace what a node holds of an avatar. */
+export interface Submission {
+  readonly api: NodeApi
+  readonly engine: SignatureEngine
+  readonly avatar: Avatar
+  readonly planned: PlannedSnapshot
+  readonly namespaces: readonly StateEntry[]
+  /** What the node held when the snapshot was planned; undefined if it did not know the avatar. */
+  readonly check: NodeCheck | undefined
+}
+
 /**
- * Gives a node the snapshot first, then its parts: a node that is full takes parts only once it holds the snapshot that
- * names them. Then reads everything back, verifies it here, and compares.
+ * Reads what a node holds of an avatar, and verifies it here.
  *
- * @param before ids of the records that the node held when the snapshot was planned
- * @throws CliError where the node did not take all, or does not show what was signed
+ * @returns undefined if the node does not know the avatar
+ * @throws CliError `unverified` if the node does not show what its records say
+ */
+export async function soundCheck(
+  api: NodeApi,
+  engine: SignatureEngine,
+  avatar: Avatar,
+): Promise<NodeCheck | undefined> {
+  const check = await checkNode(api, engine, avatar)
+  const [difference] = check?.differences ?? []
+  if (difference === undefined) return check
+  throw new CliError(
+    'unverified',
+    `Nothing was signed: the node at ${api.url} shows something else than its records say: ${printable(difference)}\n` +
+      'Ask another node.',
+  )
+}
+
+/**
+ * Signs a snapshot and sends it to a node, before its parts: a full node accepts parts only if it has the snapshot that names
+ * them. Then reads everything back, verifies it here, and compares. Notes which writes came meanwhile.
+ *
+ * @throws CliError if the node did not accept all, or does not show what was signed
  */
 export async function submitSnapshot(
-  { context, api, engine }: { context: CommandContext; api: NodeApi; engine: SignatureEngine },
-  avatar: Avatar,
-  planned: PlannedSnapshot,
-  signed: readonly RecordText[],
-  namespaces: readonly StateEntry[],
-  before: ReadonlySet<RecordId>,
+  context: CommandContext,
+  submission: Submission,
+  secretKey: Uint8Array,
 ): Promise<Outcome> {
+  const { api, engine, avatar, planned } = submission
+  const signed = signPlan(planned, secretKey)
   const onSent = (sent: number): void => context.note(`${sent} of ${signed.length} records sent …`)
   const answers = await submitAll(api, signed, { waits: true, onSent })
   if (answers[0]?.status === 'superseded') {
     throw new CliError(
       'refused',
-      'A greater snapshot of this avatar was made meanwhile, by another device. Look at it first.',
+      'Another device made a newer snapshot of this avatar meanwhile. Look at it first (avatar-kv log).',
     )
   }
   const refusals = refusalsText(answers)
   if (refusals !== undefined) {
     throw new CliError(
       'refused',
-      `The node at ${api.url} did not take the whole snapshot, so that it has no effect yet. ${refusals}\n` +
-        'Run the same command again: it goes on with what is missing.',
+      `The node at ${api.url} did not accept the whole snapshot, so it has no effect yet. ${refusals}\n` +
+        'Run the same command again: it sends only what is missing.',
     )
   }
 
@@ -58,31 +87,26 @@ export async function submitSnapshot(
   if (check === undefined || check.differences.length > 0) {
     throw new CliError(
       'unverified',
-      `The node at ${api.url} took the snapshot, but what it shows is not what its records say: ` +
+      `The node at ${api.url} accepted the snapshot, but shows something else than its records say: ` +
         `${printable(check?.differences[0] ?? 'it has nothing of the avatar')}`,
     )
   }
-  return judge(api, avatar, planned, namespaces, before, check)
+  const outcome = judge(submission, check)
+  for (const text of meanwhileTexts(outcome)) context.note(text)
+  return outcome
 }
 
-function judge(
-  api: NodeApi,
-  avatar: Avatar,
-  planned: PlannedSnapshot,
-  namespaces: readonly StateEntry[],
-  before: ReadonlySet<RecordId>,
-  check: NodeCheck,
-): Outcome {
+function judge({ api, avatar, planned, namespaces, check: before }: Submission, check: NodeCheck): Outcome {
   const ours = new Set(planned.records.map(({ id }) => id))
   const { counter } = planned.plan.snapshot
   const { base } = check.fold
   if (base === null || (base.id !== planned.records[0]?.id && base.counter < counter)) {
-    throw new CliError('unverified', `The node at ${api.url} took all of the snapshot, but does not build on it.`)
+    throw new CliError('unverified', `The node at ${api.url} accepted the whole snapshot, but does not use it.`)
   }
   if (base.id !== planned.records[0]?.id) {
     throw new CliError(
       'refused',
-      'Another snapshot of this avatar took the place of this one meanwhile. Look at it first.',
+      'Another device replaced this snapshot by its own meanwhile. Look at that one first (avatar-kv log).',
     )
   }
   const alone = foldRecords(
@@ -97,7 +121,8 @@ function judge(
       `The snapshot does not hold what it should in ${printable(`${platform} ${identity}`)}.`,
     )
   }
-  const news = check.records.filter(({ id, body }) => body.type === 'patch' && !before.has(id))
+  const known = new Set(before?.records.map(({ id }) => id))
+  const news = check.records.filter(({ id, body }) => body.type === 'patch' && !known.has(id))
   return {
     check,
     concurrent: news.filter(({ body }) => body.counter >= counter).length,
@@ -105,17 +130,17 @@ function judge(
   }
 }
 
-/** What the person should know of writes that came meanwhile; nothing where none came. */
-export function meanwhileTexts({ concurrent, superseded }: Pick<Outcome, 'concurrent' | 'superseded'>): string[] {
+/** Notes on the writes that came meanwhile. */
+function meanwhileTexts({ concurrent, superseded }: Outcome): string[] {
   const texts: string[] = []
   if (concurrent > 0) {
     texts.push(
-      `${countText(concurrent, 'write')} came meanwhile from another device, and count on top of the snapshot.`,
+      `${countText(concurrent, 'write')} came meanwhile from another device. They apply on top of the snapshot.`,
     )
   }
   if (superseded.length > 0) {
     texts.push(
-      `${countText(superseded.length, 'write')} came meanwhile that the snapshot has superseded; sign again what they said:` +
+      `${countText(superseded.length, 'write')} came meanwhile, and the snapshot superseded them. Write these changes again:` +
         superseded.map((id) => `\n  ${id}`).join(''),
     )
   }

@@ -1,19 +1,19 @@
 import type { PeerAnswer, PeerSyncAnswer } from '../../client/node-info.ts'
 import { countText, printable, timeText } from './text.ts'
 
-/** What a session does, in words; a state that is not known here is shown as it is. */
+/** What a session does, in words. Any other state is shown as it is. */
 const DOING: Readonly<Record<string, string>> = {
-  waiting: 'waits for its turn',
-  opening: 'calling',
+  waiting: 'waiting for its turn',
+  opening: 'connecting',
   reconciling: 'comparing',
-  bootstrapping: 'taking over its records',
-  fetching: 'fetching what is missing',
-  serving: 'being asked',
+  bootstrapping: 'copying all records',
+  fetching: 'fetching missing records',
+  serving: 'answering the peer',
 }
 
-/** How sync with a peer stands, for people: what the last comparison found, and what goes on now. */
+/** The sync status of a peer in words: the result of the last comparison, and the current activity. */
 export function syncText(sync: PeerSyncAnswer | null): string {
-  if (sync === null) return 'does not sync'
+  if (sync === null) return 'no sync'
   const parts = [lastText(sync.last)]
   if (sync.state === 'backing_off') parts.push(`now failing (${printable(sync.error ?? 'unknown')}), trying again`)
   else if (sync.state !== 'idle') parts.push(`now ${DOING[sync.state] ?? printable(sync.state)}${progressText(sync)}`)

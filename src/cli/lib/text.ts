@@ -32,6 +32,12 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join('\n')
 }
 
+/** The first items of a list, each on a line of its own, and how many more there are. */
+export function listText(items: readonly string[], most: number): string {
+  const more = items.length > most ? [`… and ${items.length - most} more`] : []
+  return [...items.slice(0, most), ...more].map((item) => `\n  ${item}`).join('')
+}
+
 /** Unix seconds as `2026-01-31 12:00:00Z`; the number itself where no calendar has it. */
 export function timeText(unixSeconds: number): string {
   const date = new Date(unixSeconds * 1000)
