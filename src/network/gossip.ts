@@ -57,23 +57,6 @@ function forgetOldDeliveries({ queue, gc }: Deliveries, most: number): void {
   gc()
 }
 
-export interface Gossip {
-  publish(records: readonly SignedRecord[]): void
-  /** A peer sent a message that was seen before. */
-  duplicate(peer: string): void
-  /** Ids of the peers that subscribe to the topic. */
-  subscribers(): Set<string>
-  queuedBytes(): number
-  droppedRecords(): number
-  waitingBytes(): number
-  /** Messages of which gossipsub remembers who delivered them. */
-  remembered(): number
-  start(): void
-  /** Sends what is queued. */
-  flush(): Promise<void>
-  stop(): void
-}
-
 /**
  * Records in and out over the gossip topic. Own records leave in batches. Received records go through `ingest`, and on to other
  * peers only once they are on disk here; gossipsub forwards the message, this module never publishes it again.
@@ -84,7 +67,7 @@ export function createGossip(
   components: GossipComponents,
   topic: string,
   limits: Pick<NetworkLimits, 'outbox' | 'validation' | 'pacer' | 'messageRate' | 'rememberedMessages'>,
-): Gossip {
+) {
   const { service, connections, ingest, environment, logger, metrics, onLoss, sourceOf } = components
   const { clock, timers } = environment
   /** Reasons for which nothing is read from a peer: its queue is long, it sends too fast. */
@@ -193,12 +176,15 @@ export function createGossip(
   }
 
   return {
-    publish: (records) => outbox.add(records),
-    duplicate: (peer) => rate.came(peer, sourceOf(peer).key),
+    publish: outbox.add,
+    /** A peer sent a message that was seen before. */
+    duplicate: (peer: string) => rate.came(peer, sourceOf(peer).key),
+    /** Ids of the peers that subscribe to the topic. */
     subscribers: () => new Set(service.getSubscribers(topic).map((peer) => peer.toString())),
     queuedBytes: outbox.queuedBytes,
     droppedRecords: outbox.dropped,
     waitingBytes: queue.waitingBytes,
+    /** Messages of which gossipsub remembers who delivered them. */
     remembered: () => deliveries.queue.length,
     start() {
       service.topicValidators.set(topic, (peer, { data }) =>
@@ -207,6 +193,7 @@ export function createGossip(
       )
       service.subscribe(topic)
     },
+    /** Sends what is queued. */
     flush: outbox.flush,
     // Do not unsubscribe: after a quick restart the neighbours would not accept this node in the mesh for some seconds.
     stop: queue.stop,

@@ -15,25 +15,15 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'there is no such host. Choose an address of this machine',
 }
 
-export interface Listening {
-  /** TCP, as a transport of libp2p. */
-  readonly transport: (components: TCPComponents) => Transport
-  /**
-   * To be called when libp2p has started.
-   *
-   * @throws NetworkError `listen_failed` where the node does not listen on one of the addresses that were asked for
-   */
-  check(): void
-}
-
 /**
  * The TCP transport, with a record of each address on which it could not listen. libp2p starts without an error if all IPv4
  * addresses work and no IPv6 address does, and reports all errors of a start in one text.
  */
-export function createListening(): Listening {
+export function createListening() {
   const failures = new Map<string, unknown>()
   return {
-    transport(components) {
+    /** TCP, as a transport of libp2p. */
+    transport(components: TCPComponents): Transport {
       const transport: Transport = tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })(components)
       const createListener = transport.createListener.bind(transport)
       transport.createListener = (options) => {
@@ -51,6 +41,11 @@ export function createListening(): Listening {
       }
       return transport
     },
+    /**
+     * To be called when libp2p has started.
+     *
+     * @throws NetworkError `listen_failed` where the node does not listen on one of the addresses that were asked for
+     */
     check() {
       for (const [address, error] of failures) {
         const why = listenProblem(error)

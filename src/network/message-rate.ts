@@ -18,11 +18,6 @@ interface Bucket {
 /** Sources remembered: more than can be connected at once. */
 const MAX_SOURCES = 1024
 
-export interface MessageRate {
-  /** A message of any kind came from a peer. */
-  came(peer: string, source: string): void
-}
-
 /**
  * Slows down peers that send messages faster than a busy node of a large network does. Each message costs time and is
  * remembered for a while, even if it brings nothing new. Messages beyond the rate are still handled; then the node pauses
@@ -33,7 +28,7 @@ export interface MessageRate {
 export function createMessageRate(
   components: { readonly clock: Clock; readonly timers: Timers; readonly pause: (peer: string) => () => void },
   limits: MessageRateLimits,
-): MessageRate {
+) {
   const { clock, timers, pause } = components
   // In order of the last message.
   const buckets = new Map<string, Bucket>()
@@ -51,7 +46,8 @@ export function createMessageRate(
   }
 
   return {
-    came(peer, source) {
+    /** A message of any kind came from a peer. */
+    came(peer: string, source: string): void {
       const bucket = bucketOf(source)
       bucket.tokens -= 1
       if (bucket.tokens >= 0 || paused.has(peer)) return

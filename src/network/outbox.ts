@@ -20,15 +20,6 @@ export interface OutboxLimits {
 /** At most one log line about dropped records in this time. */
 const DROP_LOG_INTERVAL_MS = 10_000
 
-export interface Outbox {
-  add(records: readonly SignedRecord[]): void
-  queuedBytes(): number
-  /** Records dropped since the start. */
-  dropped(): number
-  /** Sends what is queued; resolves when it is sent or has failed. */
-  flush(): Promise<void>
-}
-
 /**
  * Gathers outgoing records into messages. A message leaves as soon as it is full, otherwise `delayMs` after the previous one.
  * The queue is bounded: gossip is only a hint, so the oldest records are dropped when sending does not keep up.
@@ -45,7 +36,7 @@ export function createOutbox(
     readonly onDrop?: () => void
   },
   limits: OutboxLimits,
-): Outbox {
+) {
   const { timers, clock, logger, send } = components
   let queue: { record: SignedRecord; bytes: number }[] = []
   // Records before `first` have been sent or dropped.
@@ -139,7 +130,7 @@ export function createOutbox(
   }
 
   return {
-    add(records) {
+    add(records: readonly SignedRecord[]): void {
       for (const record of records) {
         const size = encodedBytes(record)
         queue.push({ record, bytes: size })
@@ -150,8 +141,10 @@ export function createOutbox(
       else arm()
     },
     queuedBytes: () => bytes,
+    /** Records dropped since the start. */
     dropped: () => dropped,
-    async flush() {
+    /** Sends what is queued; resolves when it is sent or has failed. */
+    async flush(): Promise<void> {
       disarm()
       while (isBusy()) {
         dueBytes = bytes
@@ -161,3 +154,5 @@ export function createOutbox(
     },
   }
 }
+
+export type Outbox = ReturnType<typeof createOutbox>

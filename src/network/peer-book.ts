@@ -12,20 +12,8 @@ const FORGET_AFTER_MS = 300_000
 /** Most peers that left and are still remembered, about 5 KB each. The first that left are removed first. */
 const MAX_GONE = 1024
 
-export interface PeerBook {
-  /** Connected peers, by peer id. */
-  list(gossiping: ReadonlySet<string>): PeerInfo[]
-  /** Whether the peer says that it supports gossipsub. */
-  speaksGossip(peer: PeerId): boolean
-  /** Counts records that a peer delivered by gossip. */
-  received(peer: string, records: number): void
-  /** Never forgets this peer. */
-  keep(peer: PeerId): void
-  stop(): void
-}
-
 /** What is known about peers: connections from libp2p, and what peers say about themselves (identify). */
-export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock }): PeerBook {
+export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock }) {
   const notes = new Map<string, { agent: string | null; gossip: boolean }>()
   const kept = new Set<string>()
   const connected = new Set<string>()
@@ -66,7 +54,8 @@ export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock
   libp2p.addEventListener('peer:disconnect', onDisconnect)
 
   return {
-    list(gossiping) {
+    /** Connected peers, by peer id. */
+    list(gossiping: ReadonlySet<string>): PeerInfo[] {
       const connections = new Map<string, Connection[]>()
       for (const connection of libp2p.getConnections()) {
         const id = connection.remotePeer.toString()
@@ -85,13 +74,16 @@ export function createPeerBook({ libp2p, clock }: { libp2p: Libp2p; clock: Clock
         }
       })
     },
-    speaksGossip: (peer) => notes.get(peer.toString())?.gossip ?? false,
-    received(peer, records) {
+    /** Whether the peer says that it supports gossipsub. */
+    speaksGossip: (peer: PeerId): boolean => notes.get(peer.toString())?.gossip ?? false,
+    /** Counts records that a peer delivered by gossip. */
+    received(peer: string, records: number): void {
       // A message may be judged after its peer has left and was removed.
       const isForgotten = !connected.has(peer) && !gone.has(peer) && !kept.has(peer)
       if (!isForgotten) received.set(peer, (received.get(peer) ?? 0) + records)
     },
-    keep(peer) {
+    /** Never forgets this peer. */
+    keep(peer: PeerId): void {
       kept.add(peer.toString())
       gone.delete(peer.toString())
     },

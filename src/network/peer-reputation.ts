@@ -19,17 +19,8 @@ interface Entry {
   refusedUntilMs: number
 }
 
-export interface PeerReputation {
-  /** Counts an offence. Returns true if the peer must be disconnected now. */
-  offence(peer: string, code: string): boolean
-  /** Whether connections with the peer are refused now. */
-  isRefused(peer: string): boolean
-  /** What gossip adds to the peer's score, 0 or less: below −80 nothing is read from it (gossip-settings.ts). */
-  score(peer: string): number
-}
-
 /** Remembers which peers broke the rules of sync, for a time. */
-export function createPeerReputation({ clock }: { readonly clock: Clock }): PeerReputation {
+export function createPeerReputation({ clock }: { readonly clock: Clock }) {
   const entries = new Map<string, Entry>()
 
   function countNow(entry: Entry): number {
@@ -39,7 +30,8 @@ export function createPeerReputation({ clock }: { readonly clock: Clock }): Peer
   }
 
   return {
-    offence(peer, code) {
+    /** Counts an offence. Returns true if the peer must be disconnected now. */
+    offence(peer: string, code: string): boolean {
       const before = entries.get(peer)
       const count = (before === undefined ? 0 : countNow(before)) + (WEIGHTS.get(code) ?? 1)
       const now = clock.now()
@@ -49,14 +41,18 @@ export function createPeerReputation({ clock }: { readonly clock: Clock }): Peer
       if (entries.size > MAX_PEERS) entries.delete(entries.keys().next().value as string)
       return isCutOff
     },
-    isRefused(peer) {
+    /** Whether connections with the peer are refused now. */
+    isRefused(peer: string): boolean {
       const entry = entries.get(peer)
       const restMs = entry === undefined ? 0 : entry.refusedUntilMs - clock.now()
       return restMs > 0 && restMs <= REFUSED_MS
     },
-    score(peer) {
+    /** What gossip adds to the peer's score, 0 or less: below −80 nothing is read from it (gossip-settings.ts). */
+    score(peer: string): number {
       const entry = entries.get(peer)
       return entry === undefined ? 0 : SCORE * countNow(entry) ** 2
     },
   }
 }
+
+export type PeerReputation = ReturnType<typeof createPeerReputation>

@@ -34,15 +34,6 @@ export interface RedialComponents {
   readonly onPeer: (peer: PeerId) => void
 }
 
-export interface Redial {
-  start(): void
-  /** Configured addresses without a connection now. */
-  missing(): number
-  /** Call this when the last connection to a peer has closed. */
-  disconnected(peer: PeerId): void
-  stop(): void
-}
-
 interface Target {
   readonly address: Multiaddr
   peer: PeerId | undefined
@@ -62,7 +53,7 @@ interface Target {
 export function createRedial(
   components: RedialComponents,
   targets: readonly { readonly address: Multiaddr; readonly peer: PeerId | undefined }[],
-): Redial {
+) {
   const { environment, logger } = components
   const list: Target[] = targets.map(({ address, peer }) => ({
     address,
@@ -141,11 +132,13 @@ export function createRedial(
     start() {
       for (const target of list) void dialNow(target)
     },
-    disconnected(peer) {
+    /** Call this when the last connection to a peer has closed. */
+    disconnected(peer: PeerId): void {
       for (const target of list) {
         if (target.peer?.equals(peer) === true) lost(target)
       }
     },
+    /** Configured addresses without a connection now. */
     missing: () => list.filter(({ peer }) => peer === undefined || !components.isConnected(peer)).length,
     stop() {
       stopped = true

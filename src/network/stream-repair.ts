@@ -20,23 +20,17 @@ export interface StreamRepairComponents {
   readonly announce: (peer: PeerId, connection: Connection) => void
 }
 
-export interface StreamRepair {
-  start(): void
-  /** Checks all peers once. */
-  check(): void
-  stop(): void
-}
-
 /**
  * Gossipsub opens one stream to a peer when it connects, and never another: not after the stream was dropped because it was too
  * slow, nor when the connection with the stream closes and the peer has a second one. The peer then gets no messages, without
  * any error. So this checks now and then, and if a connected peer lacks its stream at two checks in a row, it makes gossipsub
  * open one.
  */
-export function createStreamRepair(components: StreamRepairComponents, intervalMs: number): StreamRepair {
+export function createStreamRepair(components: StreamRepairComponents, intervalMs: number) {
   let lacking = new Set<string>()
   let cancel: (() => void) | undefined
 
+  /** Checks all peers once. */
   function check(): void {
     const open = new Map<string, Connection>()
     const served = new Set<string>()

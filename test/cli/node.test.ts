@@ -88,7 +88,7 @@ describe('put, get, log', () => {
     const { out, err } = await call(['log', avatar, '--limit', '2'])
     expect(out.trim().split('\n')).toHaveLength(3)
     expect(out).toContain('twitter Alice')
-    expect(err).toContain('3 older ones')
+    expect(err).toContain('3 older records')
   })
 
   it('has a clear word for what is not there', async () => {
@@ -247,7 +247,7 @@ describe('status and peers', () => {
     expect(code).toBe(0)
     expect(out).toContain(`/p2p/${node.peer_id}`)
     expect(await json(['peers'])).toEqual({ peers: [] })
-    expect((await call(['peers'])).out).toContain('No peers')
+    expect((await call(['peers'])).out).toContain('has no peers')
   })
 
   it('say what to do where there is no node, or something else', async () => {

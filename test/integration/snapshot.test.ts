@@ -197,7 +197,7 @@ describe('what the person is told', () => {
 
     const { warnings } = await snapshot(who)
     expect(warnings[0]).toContain('3 open forks')
-    expect(warnings[1]).toContain('1 write cannot be shown yet, for 1 record')
+    expect(warnings[1]).toContain('1 write cannot be shown yet, because this node lacks 1 record')
     expect(await contents(who)).toEqual({
       [`nextid ${who.avatar}`]: { a: 1, 'fork 1': 1, 'fork 2': 2, 'fork 3': 3 },
     })
@@ -231,7 +231,7 @@ describe('what the person is told', () => {
     const { code, err } = await who.run(['snapshot', '--yes', '--node', relay.url])
     await relay.close()
     expect(code).toBe(1)
-    expect(err).toContain('nothing was signed')
+    expect(err).toContain('Nothing was signed')
     expect(relay.seen.filter((request) => request.startsWith('POST'))).toEqual([])
   })
 
@@ -249,7 +249,7 @@ describe('snapshot --erase', () => {
     for (const typed of ['', 'y\n', `${who.avatar.slice(2, 11)}\n`]) {
       const refused = await who.run(['snapshot', '--erase', '--yes'], typed)
       expect(refused).toMatchObject({ code: 1, out: '' })
-      expect(refused.err).toContain('nothing was changed')
+      expect(refused.err).toContain('Nothing was changed')
     }
     expect(Object.keys(await contents(who))).toHaveLength(2)
 
