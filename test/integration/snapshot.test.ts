@@ -95,7 +95,7 @@ describe('a long history', () => {
     await who.run(['put', '{"newest":true}'])
     const unasked = await who.run(['snapshot'], '')
     expect(unasked).toMatchObject({ code: 2, out: '' })
-    expect(unasked.err).toContain('1 write of the last 10 minutes')
+    expect(unasked.err).toContain('1 write came in the last 10 minutes')
     expect(unasked.err).toMatch(/records +2,001 +\d\n/)
     expect(unasked.err).toContain('--yes')
     const denied = await who.run(['snapshot'])
