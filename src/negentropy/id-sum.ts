@@ -13,25 +13,25 @@ export function addBytes(sum: Uint32Array, bytes: DataView, at: number): void {
   }
 }
 
-/** Adds the number whose limbs begin at `from` in `limbs` to `sum`, in place. */
-export function addLimbs(sum: Uint32Array, limbs: Uint32Array, from: number): void {
+/** Adds an id, or a sum of ids, of 32 bytes. */
+export function addId(sum: Uint32Array, id: Uint8Array): void {
+  addBytes(sum, new DataView(id.buffer, id.byteOffset, id.byteLength), 0)
+}
+
+/** Adds the number in eight limbs to `sum`, in place; with `sign` -1 subtracts it. */
+export function addLimbs(sum: Uint32Array, limbs: Uint32Array, sign: 1 | -1 = 1): void {
   let carry = 0
   for (let limb = 0; limb < LIMBS; limb += 1) {
-    const total = (sum[limb] as number) + (limbs[from + limb] as number) + carry
+    const total = (sum[limb] as number) + sign * (limbs[limb] as number) + carry
     sum[limb] = total
-    carry = total >= LIMB ? 1 : 0
+    carry = Math.floor(total / LIMB)
   }
 }
 
-/** `minuend` − `subtrahend` modulo 2^256, as 32 little-endian bytes. */
-export function differenceBytes(minuend: Uint32Array, subtrahend: Uint32Array): Uint8Array {
+/** A sum as 32 little-endian bytes. */
+export function sumBytes(sum: Uint32Array): Uint8Array {
   const bytes = new Uint8Array(LIMBS * 4)
   const view = new DataView(bytes.buffer)
-  let borrow = 0
-  for (let limb = 0; limb < LIMBS; limb += 1) {
-    const rest = (minuend[limb] as number) - (subtrahend[limb] as number) - borrow
-    view.setUint32(limb * 4, rest, true)
-    borrow = rest < 0 ? 1 : 0
-  }
+  for (let limb = 0; limb < LIMBS; limb += 1) view.setUint32(limb * 4, sum[limb] as number, true)
   return bytes
 }

@@ -3,8 +3,8 @@
  * additions over at most two pages; a lower bound costs a binary search.
  */
 import { NegentropyError } from './errors.ts'
-import { addBytes, addLimbs, differenceBytes, LIMBS } from './id-sum.ts'
-import { compareBounds } from './order.ts'
+import { addBytes, addLimbs, LIMBS, sumBytes } from './id-sum.ts'
+import { compareBounds, firstNotBelow } from './order.ts'
 import type { Bound, Item, RangeIndex } from './types.ts'
 import { ID_BYTES } from './wire.ts'
 
@@ -60,7 +60,9 @@ class MemoryIndex implements RangeIndex {
   }
 
   sum(begin: number, end: number): Uint8Array {
-    return differenceBytes(this.#sumBefore(end), this.#sumBefore(begin))
+    const sum = this.#sumBefore(end)
+    addLimbs(sum, this.#sumBefore(begin), -1)
+    return sumBytes(sum)
   }
 
   *items(begin: number, end: number): Generator<Item> {
@@ -68,14 +70,7 @@ class MemoryIndex implements RangeIndex {
   }
 
   lowerBound(begin: number, end: number, bound: Bound): number {
-    let low = begin
-    let high = end
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2)
-      if (compareBounds(this.#item(middle), bound) < 0) low = middle + 1
-      else high = middle
-    }
-    return low
+    return firstNotBelow(begin, end, (rank) => compareBounds(this.#item(rank), bound) < 0)
   }
 
   #item(rank: number): Item {
@@ -86,8 +81,7 @@ class MemoryIndex implements RangeIndex {
 
   #sumBefore(rank: number): Uint32Array {
     const page = Math.floor(rank / PAGE_ITEMS)
-    const sum = new Uint32Array(LIMBS)
-    addLimbs(sum, this.#sums, page * LIMBS)
+    const sum = this.#sums.slice(page * LIMBS, (page + 1) * LIMBS)
     for (let at = page * PAGE_ITEMS; at < rank; at += 1) addBytes(sum, this.#view, at * ID_BYTES)
     return sum
   }

@@ -23,3 +23,14 @@ export function boundBetween(previous: Item, next: Item): Bound {
   while (shared < next.id.length && previous.id[shared] === next.id[shared]) shared += 1
   return { timestamp: next.timestamp, id: next.id.subarray(0, shared + 1) }
 }
+
+/** The first rank from `low` on for which `isBelow` is false; `high` if there is none. Ranks below it come first. */
+export function firstNotBelow(low: number, high: number, isBelow: (rank: number) => boolean): number {
+  let [from, to] = [low, high]
+  while (from < to) {
+    const middle = Math.floor((from + to) / 2)
+    if (isBelow(middle)) from = middle + 1
+    else to = middle
+  }
+  return from
+}

@@ -7,7 +7,7 @@ import { fromHex } from './bytes.ts'
 import { LiveSum, plus, type Counts } from './counts.ts'
 import { del, put, putSealed } from './level.ts'
 import * as keys from './keys.ts'
-import { fullFor, isAvatarWithin, isNodeWithin, refusedFor } from './quotas.ts'
+import { fullFor, isAvatarWithin, isNodeWithin } from './quotas.ts'
 import { pushIndexes, pushRecord } from './record-rows.ts'
 import * as rows from './rows.ts'
 import { splitAt } from './superseded.ts'
@@ -28,7 +28,7 @@ interface Kept {
 
 export class AvatarBatch {
   readonly #context: BatchContext
-  readonly #entry: AvatarEntry
+  readonly entry: AvatarEntry
   readonly #kept: Kept[] = []
   readonly #removed: Item[] = []
   readonly #before: Counts
@@ -39,7 +39,7 @@ export class AvatarBatch {
 
   constructor(context: BatchContext, entry: AvatarEntry) {
     this.#context = context
-    this.#entry = entry
+    this.entry = entry
     this.#before = entry.counts
     this.#baseBefore = entry.state.base?.counter ?? 0
     this.#settled = this.#baseBefore
@@ -47,12 +47,12 @@ export class AvatarBatch {
 
   /** The change of the avatar's counts by this batch so far. */
   change(): Counts {
-    return plus(this.#entry.counts, this.#before, -1)
+    return plus(this.entry.counts, this.#before, -1)
   }
 
   /** Adds a record that `refuse` did not reject. */
   async add(record: VerifiedRecord, lastSequence: number): Promise<Change[]> {
-    const entry = this.#entry
+    const entry = this.entry
     if (entry.state.wouldRebase(record)) await entry.preload()
     const { id, body } = record
     const { avatar, counter } = body
@@ -71,24 +71,19 @@ export class AvatarBatch {
     return changed
   }
 
-  /** Returns the look-ups on the main thread since the last call. */
-  takeReads(): number {
-    return this.#entry.takeReads()
-  }
-
   outcome({ id, body }: VerifiedRecord): CommitResult {
-    return { status: this.#entry.state.status({ counter: body.counter, id }, body.type) }
+    return { status: this.entry.state.status({ counter: body.counter, id }, body.type) }
   }
 
   isSuperseded({ body }: VerifiedRecord): boolean {
-    return body.counter < (this.#entry.state.base?.counter ?? 0)
+    return body.counter < (this.entry.state.base?.counter ?? 0)
   }
 
   /** Returns the result of a record that is not stored; undefined if the record is to be stored. */
   async refuse(record: VerifiedRecord, isTight: boolean, node: () => Counts): Promise<CommitResult | undefined> {
     const { id, body } = record
-    const { state, counts, quotaExceptions, additions } = this.#entry
-    if (state.mayBeHeld(record) && this.#entry.held(id) !== undefined) return { status: 'duplicate' }
+    const { state, counts, quotaExceptions, additions } = this.entry
+    if (state.mayBeHeld(record) && this.entry.held(id) !== undefined) return { status: 'duplicate' }
     const { archive, quotas } = this.#context
     const bytes = bytesOf(record)
     const status = state.judge(body)
@@ -97,10 +92,10 @@ export class AvatarBatch {
       return archive && hasRoom ? undefined : { status: 'superseded' }
     }
     const isPatch = body.type === 'patch'
-    if (status === 'pending' && isPatch && state.pending >= MAX_PENDING) {
+    if (status === 'pending' && isPatch && state.waiting.patches >= MAX_PENDING) {
       return { status: 'refused', code: 'too_many_pending' }
     }
-    if (status === 'pending' && body.type === 'snapshot' && state.incompleteSnapshots >= MAX_INCOMPLETE) {
+    if (status === 'pending' && body.type === 'snapshot' && state.waiting.snapshots >= MAX_INCOMPLETE) {
       return { status: 'refused', code: 'too_many_incomplete' }
     }
     if (!isTight) return undefined
@@ -109,17 +104,17 @@ export class AvatarBatch {
     if (first === undefined) return undefined
     const unstored = this.#kept.filter(({ isLive }) => isLive)
     const isLet = !isPatch && (await quotaExceptions.allows(record, bytes, full, { state, additions, unstored }))
-    return isLet ? undefined : refusedFor(first)
+    return isLet ? undefined : { status: 'refused', code: first.code, quota: first.use }
   }
 
   /** Subtracts the records that a new base has superseded from the counts. */
   async settle(): Promise<void> {
-    const { state, avatar, quotaExceptions } = this.#entry
+    const { state, avatar, quotaExceptions } = this.entry
     const base = state.base?.counter ?? 0
     if (base <= this.#settled) return
     quotaExceptions.clear()
     const { db, stepRecords } = this.#context
-    const isStored = !this.#entry.isNew
+    const isStored = !this.entry.isNew
     const split = isStored ? await splitAt(db, avatar, this.#settled, base, stepRecords) : undefined
     const gone = new LiveSum()
     const left = new LiveSum()
@@ -129,11 +124,11 @@ export class AvatarBatch {
       ;(kept.isLive ? left : gone).add(fromHex(kept.record.id), kept.bytes)
     }
     if (split !== undefined && 'left' in split) {
-      this.#entry.keepLive(split.left.addAll(left))
+      this.entry.keepLive(split.left.addAll(left))
       this.#isSyncIndexStale = true
     } else {
-      this.#entry.supersede(gone)
-      if (split !== undefined) this.#entry.supersede(split.gone)
+      this.entry.supersede(gone)
+      if (split !== undefined) this.entry.supersede(split.gone)
       if (split?.items === undefined) this.#isSyncIndexStale ||= split !== undefined
       else this.#removed.push(...split.items)
     }
@@ -143,7 +138,7 @@ export class AvatarBatch {
   async finish(made: BatchRows): Promise<void> {
     if (this.#kept.length === 0) return
     await this.settle()
-    const entry = this.#entry
+    const entry = this.entry
     const { operations } = made
     if (entry.isNew) made.newAvatars += 1
     for (const { record, sequence, bytes, isLive } of this.#kept) {
@@ -160,7 +155,7 @@ export class AvatarBatch {
   }
 
   #addTasks(made: BatchRows): void {
-    const { avatar, counts } = this.#entry
+    const { avatar, counts } = this.entry
     const { archive, quotas, db } = this.#context
     if (this.#isSyncIndexStale) {
       made.staleInSyncIndex.push(avatar)

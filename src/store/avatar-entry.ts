@@ -65,7 +65,8 @@ export class AvatarEntry implements StateSource {
   /** During construction of the state: locations of the stored records among those that pending records name. */
   #named: ReadonlyMap<RecordId, RecordLocation> | undefined
 
-  private constructor(db: Database, avatar: Avatar, stored?: Stored) {
+  /** @param stored default: an avatar without stored data */
+  constructor(db: Database, avatar: Avatar, stored?: Stored) {
     this.#db = db
     this.avatar = avatar
     this.quotaExceptions = new QuotaExceptions(db, avatar)
@@ -79,12 +80,7 @@ export class AvatarEntry implements StateSource {
     this.#keptRecords = stored.summary.keptRecords
     this.#keptBytes = stored.summary.keptBytes
     this.#storedTips = stored.summary.tipsTotal > SUMMARY_TIPS ? this.state.tips.slice() : []
-    for (const pending of this.state.pendingRecords()) this.#storedPending.set(pending.id, pending)
-  }
-
-  /** An avatar without stored data. */
-  static empty(db: Database, avatar: Avatar): AvatarEntry {
-    return new AvatarEntry(db, avatar)
+    for (const pending of this.state.waiting.all()) this.#storedPending.set(pending.id, pending)
   }
 
   get isNew(): boolean {
@@ -93,8 +89,8 @@ export class AvatarEntry implements StateSource {
 
   /** Approximate memory in bytes. */
   get weight(): number {
-    const { namesWaiting, tips } = this.state
-    return ENTRY_BYTES + this.#content.weight + namesWaiting * NAME_BYTES + tips.length * TIP_BYTES
+    const { waiting, tips } = this.state
+    return ENTRY_BYTES + this.#content.weight + waiting.names * NAME_BYTES + tips.length * TIP_BYTES
   }
 
   /** Returns the look-ups for the state since the last call. Each runs on the main thread; most read one row. */
@@ -207,8 +203,8 @@ export class AvatarEntry implements StateSource {
       tipsTotal: state.tips.length,
       base: state.base,
       digest: avatarDigest(state.base, state.tips, hash),
-      pending: state.pending,
-      incomplete: state.incompleteSnapshots,
+      pending: state.waiting.patches,
+      incomplete: state.waiting.snapshots,
       missing: this.#missingNow(),
       ...this.counts,
       idSum: this.#live.idSum,
@@ -218,8 +214,8 @@ export class AvatarEntry implements StateSource {
 
   /** Cached until the pending records change: up to 56,000 ids may be missing. */
   #missingNow(): AvatarSummary['missing'] {
-    const { missingChanges: at, base } = this.state
-    const from = base?.counter ?? 0
+    const at = this.state.waiting.changes
+    const from = this.state.base?.counter ?? 0
     if (this.#missing?.at !== at || this.#missing.from !== from) {
       this.#missing = { at, from, value: leastOf(this.state.missing(), SUMMARY_MISSING) }
     }
@@ -259,7 +255,7 @@ export class AvatarEntry implements StateSource {
   #flushPending(operations: Operation[]): void {
     const before = this.#storedPending
     const now = new Map<RecordId, Citation>()
-    for (const pending of this.state.pendingRecords()) {
+    for (const pending of this.state.waiting.all()) {
       now.set(pending.id, pending)
       if (before.delete(pending.id)) continue
       operations.push(putSealed(keys.pendingKey(this.avatar, pending), rows.encodePendingRecord(pending)))

@@ -36,7 +36,7 @@ export async function syncIndexStep(db: Database, avatar: Avatar, base: number |
   const items: Item[] = []
   let last = after
   let read = 0
-  const range = { gte: keys.historyKeyAfter(avatar, after), lt: all.lt }
+  const range = { gte: keys.keyAfter(keys.historyKey(avatar, after)), lt: all.lt }
   for await (const [key, each] of walk(db, range, { limit })) {
     read += 1
     last = keys.placeInKey(key)
@@ -135,14 +135,14 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
     return { operations: [...operations, ...orderRows], removed, isLast: false, next }
   }
   for (const letter of ['v', 't', 'k', 'p', 'e'] as const) {
-    for await (const [key] of walk(db, rangeOf(letter), { limit, keysOnly: true })) {
+    for await (const [key] of walk(db, rangeOf(letter), { limit, values: false })) {
       drop((next = key))
       if (letter !== 'v' || keys.kindOfViewKey(key) !== 'namespace') continue
       drop(keys.identityKey(keys.namespaceInKey(key), avatar))
     }
     if (operations.length > 0) return { operations, removed: [], isLast: false, next }
   }
-  for await (const [key] of walk(db, keys.tableRange('x'), { keysOnly: true })) {
+  for await (const [key] of walk(db, keys.tableRange('x'), { values: false })) {
     if (keys.avatarInQuarantineKey(key) === avatar) drop(key)
   }
   drop(keys.taskKey('g', avatar))

@@ -147,16 +147,16 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#take(1)[0] as number
+    return this.bytes(1)[0] as number
   }
 
   u32(): number {
-    const bytes = this.#take(4)
+    const bytes = this.bytes(4)
     return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0)
   }
 
   u64(): number {
-    const bytes = this.#take(8)
+    const bytes = this.bytes(8)
     const view = new DataView(bytes.buffer, bytes.byteOffset, 8)
     return view.getUint32(0) * 2 ** 32 + view.getUint32(4)
   }
@@ -170,19 +170,16 @@ export class ByteReader {
     }
   }
 
-  bytes(length: number): Uint8Array {
-    return this.#take(length)
-  }
-
   hex(length: number): `0x${string}` {
-    return toHex(this.#take(length))
+    return toHex(this.bytes(length))
   }
 
   text(): string {
-    return decoder.decode(this.#take(this.varint()))
+    return decoder.decode(this.bytes(this.varint()))
   }
 
-  #take(length: number): Uint8Array {
+  /** @returns a view */
+  bytes(length: number): Uint8Array {
     if (length > this.remaining) throw new RangeError('the row ends early')
     this.#at += length
     return this.#bytes.subarray(this.#at - length, this.#at)

@@ -8,9 +8,8 @@ import { cellValue, emptyCell, writeCell, type Cell } from '../state/cell.ts'
 import { getMember, isJsonObject } from '../state/merge-patch.ts'
 import type { Stamp } from '../state/order.ts'
 import { ByteReader, ByteWriter, bytesText } from './bytes.ts'
+import { ID_BYTES } from './keys.ts'
 import { startRow } from './seal.ts'
-
-const ID_BYTES = 32
 
 /** Bits of a node's first byte. */
 const UNIFORM = 1

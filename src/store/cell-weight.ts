@@ -40,13 +40,9 @@ export function cellWeight(cell: Cell, counted: Set<Stamp>): number {
   let bytes = CELL_BYTES + stampWeight(cell.replaced, counted) + stampWeight(cell.merged, counted)
   if (cell.value !== undefined) bytes += valueWeight(cell.value, new Set())
   if (cell.children === null) return bytes
-  bytes += mapWeight(cell.children.size)
+  bytes += MAP_BYTES + Math.max(0, cell.children.size - SMALL_MAP_ENTRIES) * MAP_ENTRY_BYTES
   for (const [key, child] of cell.children) bytes += keyWeight(key) + cellWeight(child, counted)
   return bytes
-}
-
-function mapWeight(entries: number): number {
-  return MAP_BYTES + Math.max(0, entries - SMALL_MAP_ENTRIES) * MAP_ENTRY_BYTES
 }
 
 function stampWeight(stamp: Stamp | null, counted: Set<Stamp>): number {
@@ -57,7 +53,8 @@ function stampWeight(stamp: Stamp | null, counted: Set<Stamp>): number {
 
 /** V8 stores one byte a character if all are at most U+00FF, otherwise two. */
 export function textWeight(text: string): number {
-  return aligned(STRING_BYTES + text.length * (/[^\0-\xff]/.test(text) ? 2 : 1))
+  const bytes = STRING_BYTES + text.length * (/[^\0-\xff]/.test(text) ? 2 : 1)
+  return Math.ceil(bytes / 8) * 8
 }
 
 /** The key of a member. V8 shares one copy of each short key. */
@@ -87,8 +84,4 @@ function valueWeight(value: JsonValue, known: Set<string>): number {
     bytes += textWeight(key)
   }
   return hasOwnTable ? bytes + OWN_TABLE_BYTES : bytes
-}
-
-function aligned(bytes: number): number {
-  return Math.ceil(bytes / 8) * 8
 }

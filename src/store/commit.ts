@@ -4,7 +4,7 @@
  */
 import { yieldToEventLoop } from '../platform/yield.ts'
 import { compareCitations } from '../record/order.ts'
-import type { Avatar, RecordBody, VerifiedRecord } from '../record/types.ts'
+import type { Avatar, Citation, RecordBody, VerifiedRecord } from '../record/types.ts'
 import { AvatarBatch } from './avatar-batch.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import { bytesOf, BatchRows, type Batch, type BatchContext, type Change } from './batch.ts'
@@ -48,7 +48,7 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     } else {
       refusals.set(at, refusal)
     }
-    reads += READS_A_RECORD + part.takeReads()
+    reads += READS_A_RECORD + part.entry.takeReads()
   }
   // A result says how the record stands after the whole batch.
   const results = records.map((record, at) => {
@@ -99,12 +99,10 @@ const RANKS: Readonly<Record<RecordBody['type'], number>> = { snapshot: 0, part:
  * the submission: first snapshots, which free space, then their parts, then patches, oldest first.
  */
 function inOrder(records: readonly VerifiedRecord[]): number[] {
-  const placeOf = (at: number): { rank: number; counter: number; id: VerifiedRecord['id'] } => {
+  const rankOf = (at: number): number => RANKS[(records[at] as VerifiedRecord).body.type]
+  const placeOf = (at: number): Citation => {
     const { id, body } = records[at] as VerifiedRecord
-    return { rank: RANKS[body.type], counter: body.counter, id }
+    return { counter: body.counter, id }
   }
-  return [...records.keys()].sort((a, b) => {
-    const [left, right] = [placeOf(a), placeOf(b)]
-    return left.rank - right.rank || compareCitations(left, right)
-  })
+  return [...records.keys()].sort((a, b) => rankOf(a) - rankOf(b) || compareCitations(placeOf(a), placeOf(b)))
 }

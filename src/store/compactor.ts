@@ -155,7 +155,7 @@ export class Compactor {
 
   async #prune(): Promise<void> {
     const { state, archive, quotas } = this.#parts
-    for await (const [key] of walk(state.db, keys.tableRange('g'), { limit: 1, keysOnly: true })) {
+    for await (const [key] of walk(state.db, keys.tableRange('g'), { limit: 1, values: false })) {
       return this.#pruneOne(keys.avatarInKey(key), (counts) => !archive || !isAvatarWithin(quotas, counts))
     }
     this.#hasGarbage = false
@@ -216,6 +216,6 @@ export async function readTasks(db: Database): Promise<Tasks> {
 
 async function tasksIn(db: Database, task: 'u' | 'd'): Promise<Set<Avatar>> {
   const avatars = new Set<Avatar>()
-  for await (const [key] of walk(db, keys.tableRange(task), { keysOnly: true })) avatars.add(keys.avatarInKey(key))
+  for await (const [key] of walk(db, keys.tableRange(task), { values: false })) avatars.add(keys.avatarInKey(key))
   return avatars
 }

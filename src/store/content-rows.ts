@@ -1,6 +1,7 @@
 /** The rows of one avatar's content: read when the state needs them, written for its changes. */
 import type { Avatar } from '../record/types.ts'
 import { isVoid, type Cell } from '../state/cell.ts'
+import { nameKey } from '../state/content.ts'
 import type { Content, NamespaceChange, NamespaceMarks, NamespaceName } from '../state/content.ts'
 import type { Stamp } from '../state/order.ts'
 import { decodeMember, encodeMember } from './cell-codec.ts'
@@ -87,26 +88,22 @@ export class ContentRows {
   }
 
   flush({ namespace, members, gone }: NamespaceChange, operations: Operation[]): void {
-    const name = nameOf(namespace)
+    const name = nameKey(namespace)
     const before = this.#namespaceRow(namespace)
     let { live, deleted, check } = before ?? NO_MEMBERS
+    const count = (row: MemberRow | undefined, times: 1 | -1): void => {
+      if (row === undefined) return
+      this.#memberBytes += times * row.weight
+      if (row.place === 'deleted') deleted += times
+      else live += times
+      if (row.place === 'live') check ^= row.check
+    }
     const stamps = new Set<Stamp>()
     for (const [member, cell] of members) {
       const stored = this.#memberRows.get(cell)
-      if (stored?.place === 'live') {
-        live -= 1
-        check ^= stored.check
-      } else if (stored?.place === 'deleted') {
-        deleted -= 1
-      }
-      if (stored !== undefined) this.#memberBytes -= stored.weight
+      count(stored, -1)
       const written = isVoid(cell) ? undefined : this.#writeMember(namespace, member, cell, operations, stamps)
-      if (written?.place === 'live') {
-        live += 1
-        check ^= written.check
-      } else if (written?.place === 'deleted') {
-        deleted += 1
-      }
+      count(written, 1)
       if (stored !== undefined && stored.place !== written?.place) {
         operations.push(del(keys.memberKey(this.#avatar, namespace, member, stored.place === 'deleted')))
       }
@@ -144,13 +141,12 @@ export class ContentRows {
       check: sealOf(sealed),
       weight: memberWeight(member, cell, stamps),
     }
-    this.#memberBytes += written.weight
     this.#memberRows.set(cell, written)
     return written
   }
 
   #namespaceRow(namespace: NamespaceName): rows.NamespaceRow | undefined {
-    const name = nameOf(namespace)
+    const name = nameKey(namespace)
     const known = this.#namespaceRows.get(name)
     if (known !== undefined || this.isNew) return known
     const key = keys.namespaceKey(this.#avatar, namespace)
@@ -180,8 +176,4 @@ export class ContentRows {
 /** Approximate memory of a member in bytes. @param stamps as `counted` of `cellWeight` */
 function memberWeight(member: string, cell: Cell, stamps: Set<Stamp>): number {
   return MEMBER_BYTES + textWeight(member) + cellWeight(cell, stamps)
-}
-
-function nameOf(namespace: NamespaceName): string {
-  return `${namespace.platform}\n${namespace.identity}`
 }

@@ -15,7 +15,7 @@ const STEP_AVATARS = 256
  */
 export async function* countsOfAll(db: Database): AsyncGenerator<readonly (readonly [Avatar, Counts | undefined])[]> {
   let avatars: Avatar[] = []
-  for await (const [key] of walk(db, keys.tableRange('a'), { keysOnly: true })) {
+  for await (const [key] of walk(db, keys.tableRange('a'), { values: false })) {
     if (avatars.push(keys.avatarInKey(key)) < STEP_AVATARS) continue
     yield await countsOf(db, avatars)
     avatars = []

@@ -1,5 +1,5 @@
 /** Counts of records and bytes, of one avatar or of all. Bytes are those of payloads and signatures. */
-import { addBytes, differenceBytes, LIMBS } from '../negentropy/id-sum.ts'
+import { addId, addLimbs, LIMBS, sumBytes } from '../negentropy/id-sum.ts'
 
 export interface Counts {
   /** Live records. */
@@ -26,37 +26,31 @@ export function plus(a: Counts, b: Counts, times = 1): Counts {
 export class LiveSum {
   records = 0
   bytes = 0
-  #ids = new Uint32Array(LIMBS)
+  readonly #ids = new Uint32Array(LIMBS)
 
   /** Sum of the ids, 32 bytes, little-endian. */
   get idSum(): Uint8Array {
-    return differenceBytes(this.#ids, new Uint32Array(LIMBS))
+    return sumBytes(this.#ids)
   }
 
   add(id: Uint8Array, bytes: number): this {
     this.records += 1
     this.bytes += bytes
-    addBytes(this.#ids, viewOf(id), 0)
+    addId(this.#ids, id)
     return this
   }
 
   addAll({ records, bytes, idSum }: { records: number; bytes: number; idSum: Uint8Array }): this {
     this.records += records
     this.bytes += bytes
-    addBytes(this.#ids, viewOf(idSum), 0)
+    addId(this.#ids, idSum)
     return this
   }
 
   subtract(other: LiveSum): this {
     this.records -= other.records
     this.bytes -= other.bytes
-    const rest = new Uint32Array(LIMBS)
-    addBytes(rest, viewOf(differenceBytes(this.#ids, other.#ids)), 0)
-    this.#ids = rest
+    addLimbs(this.#ids, other.#ids, -1)
     return this
   }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

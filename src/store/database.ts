@@ -1,12 +1,13 @@
 import { messageOf } from '../platform/errors.ts'
 import { yieldToEventLoop } from '../platform/yield.ts'
+import type { AbstractIteratorOptions } from 'abstract-level'
 import type { BatchOptions } from 'level'
 import type { Avatar } from '../record/types.ts'
 import { CorruptRowError } from './errors.ts'
 import type { Key, KeyRange } from './keys.ts'
 import type { Database, Operation } from './level.ts'
 import { unseal } from './seal.ts'
-import { assertWritable, setWriteFailed, writeFailed } from './write-guard.ts'
+import { earlierWriteFailed, hasFailedWrite, setWriteFailed, writeFailed } from './write-guard.ts'
 
 /**
  * Writes a batch atomically. It is on disk (fsync) when the promise resolves.
@@ -47,7 +48,7 @@ export function clearSoon(db: Database, range: KeyRange | { readonly gte: Key; r
 }
 
 async function writing(db: Database, write: () => Promise<void>): Promise<void> {
-  assertWritable(db)
+  if (hasFailedWrite(db)) throw earlierWriteFailed()
   try {
     await write()
   } catch (error) {
@@ -119,12 +120,7 @@ export async function* walkKeys(
   }
 }
 
-interface WalkOptions {
-  readonly readSnapshot?: ReadSnapshot
-  readonly limit?: number
-  readonly reverse?: boolean
-  readonly keysOnly?: boolean
-}
+type WalkOptions = Pick<AbstractIteratorOptions<Uint8Array, Uint8Array>, 'snapshot' | 'limit' | 'reverse' | 'values'>
 
 /** Walks a range row by row, in bounded steps. */
 export async function* walk(
@@ -139,15 +135,9 @@ export async function* walk(
 export async function* walkSteps(
   db: Database,
   range: KeyRange,
-  { readSnapshot, limit, reverse, keysOnly }: WalkOptions = {},
+  options: WalkOptions = {},
 ): AsyncGenerator<readonly (readonly [Key, Uint8Array])[]> {
-  const iterator = db.iterator({
-    ...range,
-    ...(readSnapshot === undefined ? {} : { snapshot: readSnapshot }),
-    ...(limit === undefined ? {} : { limit }),
-    ...(reverse === undefined ? {} : { reverse }),
-    ...(keysOnly === true ? { values: false } : {}),
-  })
+  const iterator = db.iterator({ ...range, ...options })
   try {
     for (let rows = await iterator.nextv(ROWS_A_STEP); rows.length > 0; rows = await iterator.nextv(ROWS_A_STEP)) {
       yield rows as [Key, Uint8Array][]

@@ -29,19 +29,13 @@ import {
 import type { AvatarSummary } from './types.ts'
 import type { StoreWriter } from './writer.ts'
 
-/** State in memory that was loaded from disk. */
-export interface Loaded {
-  readonly writer: StoreWriter
-  readonly epoch: string
-}
-
 export interface HandleParts {
   readonly db: Database
   readonly logger: Logger
   readonly environment: Pick<Environment, 'clock' | 'timers'>
   readonly listeners: Listeners
-  /** Loads the state from the open database. */
-  readonly load: () => Promise<Loaded>
+  /** Loads the state in memory from the open database. */
+  readonly load: () => Promise<StoreWriter>
   /** @throws StoreError if the database cannot be opened */
   readonly open: () => Promise<void>
   /** Checks and repairs the files of the closed database. Returns whether there was damage. */
@@ -71,7 +65,7 @@ const REOPENED_TEXT =
 
 export class StoreHandle {
   readonly #parts: HandleParts
-  #loaded: Loaded
+  #writer: StoreWriter
   #reopening: Promise<void> | undefined
   #isClosed = false
   /** Reads under way. */
@@ -83,18 +77,14 @@ export class StoreHandle {
   /** Listeners may have missed events after this sequence; undefined if they missed none. */
   #untold: number | undefined
 
-  constructor(parts: HandleParts, loaded: Loaded) {
+  constructor(parts: HandleParts, writer: StoreWriter) {
     this.#parts = parts
-    this.#loaded = loaded
-  }
-
-  get epoch(): string {
-    return this.#loaded.epoch
+    this.#writer = writer
   }
 
   /** The writer's state in memory. Reads and writes of the database go through `read`, `long` or `write`. */
-  get writer(): Pick<StoreWriter, 'totals' | 'feedFloor' | 'compactor'> {
-    return this.#loaded.writer
+  get writer(): Pick<StoreWriter, 'epoch' | 'totals' | 'feedFloor' | 'compactor'> {
+    return this.#writer
   }
 
   /**
@@ -151,11 +141,11 @@ export class StoreHandle {
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#reopening?.catch(() => undefined)
-    await this.#loaded.writer.close()
+    await this.#writer.close()
   }
 
   #readWithRepair<T>(read: Read<T>): Promise<T> {
-    const { writer } = this.#loaded
+    const writer = this.#writer
     return writer.readWithRepair(async () => read(this.#parts.db, writer))
   }
 
@@ -190,7 +180,7 @@ export class StoreHandle {
       this.#reopening ??= this.#reopen().finally(() => (this.#reopening = undefined))
     }
     await this.#reopening
-    return this.#loaded.writer
+    return this.#writer
   }
 
   /** Closes and opens the database, and loads the state in memory from it. */
@@ -200,13 +190,13 @@ export class StoreHandle {
     await assertRoom(location)
     await this.#drain()
     this.#generation += 1
-    this.#untold ??= this.#loaded.writer.totals.lastSequence
-    await this.#loaded.writer.retire()
+    this.#untold ??= this.#writer.totals.lastSequence
+    await this.#writer.retire()
     if (wasDamaged && !(await check())) this.#cleanCheckAtMs = environment.clock.now()
     await open()
     guardWrites(db)
     try {
-      this.#loaded = await load()
+      this.#writer = await load()
       await this.#announceUntold(this.#untold)
     } catch (error) {
       setWriteFailed(db)
@@ -232,7 +222,7 @@ export class StoreHandle {
   /** Tells listeners of events that a failed write has put on disk after all. */
   async #announceUntold(after: number): Promise<void> {
     const { db, listeners } = this.#parts
-    const { writer } = this.#loaded
+    const writer = this.#writer
     const summaryOf = (avatar: Avatar): AvatarSummary | undefined => readSummary(db, avatar)
     for (let from = after; from < writer.totals.lastSequence;) {
       const events = await writer.readWithRepair(() => feed.readFeed(db, from, EVENTS_AT_ONCE))

@@ -22,8 +22,9 @@ import {
   type TableFile,
 } from './leveldb/directory.ts'
 import { mustBeFree } from './lock.ts'
-import { findStore, writeMark, type StoreMark } from './mark.ts'
+import { findStore, NO_MARK, writeMark, type StoreMark } from './mark.ts'
 import type { Totals } from './meta.ts'
+import { Mutex } from './mutex.ts'
 import type { StoreDamage } from './types.ts'
 
 /** Bytes of tables that are checked completely before an opening, at 2 s of CPU a GiB. After an unclean stop all are. */
@@ -49,16 +50,6 @@ const LOST_TEXT =
 /** The counts in the mark. */
 type Counted = Pick<Totals, 'lastSequence' | 'keptRecords'>
 
-const NO_MARK: StoreMark = {
-  epoch: undefined,
-  network: undefined,
-  lastSequence: 0,
-  records: 0,
-  isOpen: true,
-  isRepairing: false,
-  damage: undefined,
-}
-
 export class StoreHealth {
   readonly #location: string
   readonly #components: HealthComponents
@@ -71,7 +62,7 @@ export class StoreHealth {
   #cancelScrub: (() => void) | undefined
   #count: (() => Counted) | undefined
   #cancel: (() => void) | undefined
-  #writing: Promise<void> = Promise.resolve()
+  readonly #writing = new Mutex()
 
   /**
    * Checks the store in a directory before LevelDB opens it, and repairs damaged files.
@@ -240,14 +231,13 @@ export class StoreHealth {
   async #settle(): Promise<void> {
     this.#cancel?.()
     this.#cancel = undefined
-    await this.#writing.catch(() => undefined)
+    await this.#writing.run(async () => undefined)
   }
 
   #write(change: Partial<StoreMark>): Promise<void> {
     this.#mark = { ...this.#mark, ...change }
     const mark = this.#mark
-    this.#writing = this.#writing.catch(() => undefined).then(() => writeMark(this.#location, mark))
-    return this.#writing
+    return this.#writing.run(() => writeMark(this.#location, mark))
   }
 
   /** Logs only: an outdated mark detects fewer losses, but no write needs it. */

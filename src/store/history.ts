@@ -1,11 +1,12 @@
 /** Reads records of one avatar in order of (counter, id), in steps that are bounded in number and bytes. */
 import type { Avatar, Citation } from '../record/types.ts'
-import { openRow, walk, walkSteps, type ReadSnapshot } from './database.ts'
+import { openRow, walk, walkSteps } from './database.ts'
 import { type Database } from './level.ts'
-import { afterRowRepair, CorruptRowError } from './errors.ts'
+import { afterRowRepair, type CorruptRowError } from './errors.ts'
 import type { Step } from './handle.ts'
 import * as keys from './keys.ts'
-import { withReadSnapshot, readSummaryAt, withStatus, type FoundRecord } from './reader.ts'
+import { avatarAt, readFound, withReadSnapshot, withStatus } from './reader.ts'
+import type { AvatarAt, FoundRecord, Wanted } from './reader.ts'
 import * as rows from './rows.ts'
 import type { ExportedRecord, ExportSnapshot, StoredRecord } from './types.ts'
 
@@ -21,12 +22,10 @@ export function readHistory(
   { after, limit, superseded }: { after?: Citation; limit: number; superseded: boolean },
 ): Promise<StoredRecord[]> {
   return withReadSnapshot(db, async (readSnapshot) => {
-    const summary = await readSummaryAt(db, readSnapshot, avatar)
-    if (summary === undefined) return []
-    const range = rangeOf(avatar, superseded ? 0 : (summary.base?.counter ?? 0), after)
-    for await (const step of steps(db, readSnapshot, avatar, range, limit)) {
-      return withStatus(db, readSnapshot, avatar, summary, step)
-    }
+    const at = await avatarAt(db, readSnapshot, avatar)
+    if (at === undefined) return []
+    const range = rangeOf(avatar, superseded ? 0 : at.liveFrom, after)
+    for await (const step of steps(at, range, limit)) return withStatus(at, step)
     return []
   })
 }
@@ -46,16 +45,19 @@ export function openExportSnapshot(
 
   return {
     async *avatars() {
-      for await (const rows of inSteps(walkSteps(db, keys.tableRange('a'), { readSnapshot, keysOnly: true }), step)) {
+      for await (const rows of inSteps(
+        walkSteps(db, keys.tableRange('a'), { snapshot: readSnapshot, values: false }),
+        step,
+      )) {
         for (const [key] of rows) yield keys.avatarInKey(key)
       }
     },
     async *records(avatar, { history }) {
       try {
-        const summary = await step(() => readSummaryAt(db, readSnapshot, avatar))
-        if (summary === undefined) return
-        const range = rangeOf(avatar, history ? 0 : (summary.base?.counter ?? 0))
-        for await (const some of inSteps(steps(db, readSnapshot, avatar, range, Infinity), step)) {
+        const at = await step(() => avatarAt(db, readSnapshot, avatar))
+        if (at === undefined) return
+        const range = rangeOf(avatar, history ? 0 : at.liveFrom)
+        for await (const some of inSteps(steps(at, range), step)) {
           for (const { counter, id, payload, signature } of some) {
             yield { counter, id, payload, signature } satisfies ExportedRecord
           }
@@ -66,8 +68,8 @@ export function openExportSnapshot(
     },
     async summary(avatar) {
       try {
-        const summary = await step(() => readSummaryAt(db, readSnapshot, avatar))
-        return summary && { ...summary, avatar }
+        const at = await step(() => avatarAt(db, readSnapshot, avatar))
+        return at && { ...at.summary, avatar }
       } catch (error) {
         throw await afterRowRepair(error, repairRow)
       }
@@ -91,45 +93,26 @@ async function* inSteps<T>(walk: AsyncGenerator<T>, step: Step): AsyncGenerator<
 function rangeOf(avatar: Avatar, from: number, after?: Citation): keys.KeyRange {
   const { gte, lt } = keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER + 1)
   if (after === undefined || after.counter < from) return { gte, lt }
-  return { gte: keys.historyKeyAfter(avatar, after), lt }
+  return { gte: keys.keyAfter(keys.historyKey(avatar, after)), lt }
 }
 
 /** Reads the records of history rows in steps of at least one, `limit` in total. */
 async function* steps(
-  db: Database,
-  readSnapshot: ReadSnapshot,
-  avatar: Avatar,
+  { db, readSnapshot, avatar }: AvatarAt,
   range: keys.KeyRange,
-  limit: number,
+  limit = Infinity,
 ): AsyncGenerator<FoundRecord[]> {
-  let places: (Citation & { readonly sequence: number })[] = []
+  let wanted: Wanted[] = []
   let bytes = 0
-  for await (const [key, row] of walk(db, range, { readSnapshot, ...(limit === Infinity ? {} : { limit }) })) {
+  for await (const [key, row] of walk(db, range, { snapshot: readSnapshot, limit })) {
     const history = openRow(avatar, 'history', key, row, rows.decodeHistory)
-    if (places.length > 0 && (places.length >= STEP_RECORDS || bytes + history.bytes > STEP_BYTES)) {
-      yield await readAll(db, readSnapshot, avatar, places)
-      places = []
+    if (wanted.length > 0 && (wanted.length >= STEP_RECORDS || bytes + history.bytes > STEP_BYTES)) {
+      yield await readFound(db, readSnapshot, wanted)
+      wanted = []
       bytes = 0
     }
-    places.push({ ...keys.placeInKey(key), sequence: history.sequence })
+    wanted.push({ avatar, sequence: history.sequence, id: keys.placeInKey(key).id })
     bytes += history.bytes
   }
-  if (places.length > 0) yield await readAll(db, readSnapshot, avatar, places)
-}
-
-async function readAll(
-  db: Database,
-  readSnapshot: ReadSnapshot,
-  avatar: Avatar,
-  places: readonly (Citation & { readonly sequence: number })[],
-): Promise<FoundRecord[]> {
-  const recordKeys = places.map(({ sequence }) => keys.recordKey(avatar, sequence))
-  const found = await db.getMany(recordKeys, { snapshot: readSnapshot })
-  return found.map((row, at) => {
-    const { id, sequence } = places[at] as Citation & { sequence: number }
-    if (row === undefined) throw new CorruptRowError(avatar, 'record', `${id} is missing`)
-    const record = openRow(avatar, 'record', recordKeys[at] as keys.Key, row, rows.decodeRecord)
-    if (record.id !== id) throw new CorruptRowError(avatar, 'record', `${id} is missing`)
-    return { ...record, sequence }
-  })
+  if (wanted.length > 0) yield await readFound(db, readSnapshot, wanted)
 }

@@ -34,8 +34,8 @@ import { ByteReader, ByteWriter, textBytes, toHex } from './bytes.ts'
 
 export type Key = Uint8Array
 
-const AVATAR_BYTES = 33
-const ID_BYTES = 32
+export const AVATAR_BYTES = 33
+export const ID_BYTES = 32
 /** The time in an `x` key, before the original key. */
 const TIME_BYTES = 8
 /** Offset of the id in an `o` key: after the letter and the time. */
@@ -91,11 +91,22 @@ export interface KeyRange {
   readonly lt: Key
 }
 
-/** All keys that begin with `prefix`, which does not end in 0xff. */
-function startingWith(prefix: Uint8Array): KeyRange {
-  const end = Uint8Array.from(prefix)
-  end[end.length - 1] = (end[end.length - 1] as number) + 1
+/** All keys that begin with `prefix`. */
+function startingWith(prefix: Key): KeyRange {
+  // The smallest greater key: its last byte below 0xff is increased, and the bytes after that are dropped.
+  let length = prefix.length
+  while (prefix[length - 1] === 0xff) length -= 1
+  // A copy: `slice` of a Buffer would share its bytes.
+  const end = Uint8Array.from(prefix.subarray(0, length))
+  end[length - 1] = (end[length - 1] as number) + 1
   return { gte: prefix, lt: end }
+}
+
+/** The smallest key after a key. */
+export function keyAfter(key: Key): Key {
+  const after = new Uint8Array(key.length + 1)
+  after.set(key)
+  return after
 }
 
 type AvatarTable = 'r' | 'e' | 'h' | 'v' | 't' | 'k' | 'p'
@@ -107,19 +118,7 @@ export type Task = 'u' | 'g' | 'd'
 /** All rows of a table, or those of one avatar. */
 export function tableRange(letter: AvatarTable | Task | 'f' | 'i' | 'o' | 'a' | 'q' | 'x', avatar?: Avatar): KeyRange {
   const writer = start(letter)
-  if (avatar === undefined) return startingWith(writer.finish())
-  return { gte: writer.hex(avatar).finish(), lt: afterAvatar(letter, avatar) }
-}
-
-/** The smallest key of a table after all keys of one avatar. */
-function afterAvatar(letter: string, avatar: Avatar): Key {
-  const bytes = start(letter).hex(avatar).finish()
-  for (let at = bytes.length - 1; ; at -= 1) {
-    if (bytes[at] !== 0xff) {
-      bytes[at] = (bytes[at] as number) + 1
-      return bytes.slice(0, at + 1)
-    }
-  }
+  return startingWith((avatar === undefined ? writer : writer.hex(avatar)).finish())
 }
 
 /** One namespace with its members. */
@@ -130,17 +129,12 @@ export function namespaceRange(avatar: Avatar, namespace: NamespaceName): KeyRan
 /** The avatars that claim a namespace, `after` exclusive. */
 export function identityRange(namespace: NamespaceName, after?: Avatar): KeyRange {
   const { gte, lt } = startingWith(name(start('q', 160), namespace).finish())
-  return after === undefined ? { gte, lt } : { gte: new Uint8Array([...identityKey(namespace, after), 0]), lt }
+  return after === undefined ? { gte, lt } : { gte: keyAfter(identityKey(namespace, after)), lt }
 }
 
 /** History rows with a counter from `from` (inclusive) to `to` (exclusive). */
 export function historyRange(avatar: Avatar, from: number, to: number): KeyRange {
   return { gte: start('h').hex(avatar).u64(from).finish(), lt: start('h').hex(avatar).u64(to).finish() }
-}
-
-/** The smallest key after that of a history row. */
-export function historyKeyAfter(avatar: Avatar, place: Citation): Key {
-  return start('h').hex(avatar).u64(place.counter).hex(place.id).u8(0).finish()
 }
 
 /** The position in the key of an `h`, `k` or `p` row. */

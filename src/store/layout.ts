@@ -22,7 +22,7 @@ const STEP_SUMMARIES = 256
  */
 export async function countHistory(db: Database): Promise<void> {
   let operations: Operation[] = []
-  for await (const [hosted] of walk(db, keys.tableRange('a'), { keysOnly: true })) {
+  for await (const [hosted] of walk(db, keys.tableRange('a'), { values: false })) {
     const avatar = keys.avatarInKey(hosted)
     const key = keys.summaryKey(avatar)
     const content = openSealed(key, await db.get(key), (bytes) => bytes)
@@ -45,7 +45,7 @@ export async function countHistory(db: Database): Promise<void> {
  * damaged rows; the next read rebuilds them.
  */
 export async function recountMissing(db: Database): Promise<void> {
-  for await (const [hosted] of walk(db, keys.tableRange('a'), { keysOnly: true })) {
+  for await (const [hosted] of walk(db, keys.tableRange('a'), { values: false })) {
     const avatar = keys.avatarInKey(hosted)
     try {
       const summary = readSummary(db, avatar)

@@ -7,11 +7,10 @@ import { openExportSnapshot, readHistory } from './history.ts'
 import * as keys from './keys.ts'
 import type { Database } from './level.ts'
 import type { Listeners } from './listeners.ts'
-import { readMember } from './member.ts'
 import { readRecord, readRecords, readSummary } from './reader.ts'
 import { syncSource } from './sync-source.ts'
 import type { JsonSnapshot, RebuildableStore } from './types.ts'
-import { withRowRepair, openContent, openView } from './view.ts'
+import { openContent, openView, readMember, withRowRepair } from './view.ts'
 
 /**
  * The store on a database.
@@ -41,7 +40,7 @@ export function levelStore(
   return {
     sync: syncSource(handle),
     get epoch() {
-      return handle.epoch
+      return handle.writer.epoch
     },
     lastSequence: () => handle.writer.totals.lastSequence,
     totals() {
@@ -61,7 +60,7 @@ export function levelStore(
       handle.long((db, _, step) => openExportSnapshot(db, step, (error) => handle.repairRow(error))),
     avatars({ after, limit }) {
       const all = keys.tableRange('a')
-      const range = after === undefined ? all : { gte: new Uint8Array([...keys.hostedKey(after), 0]), lt: all.lt }
+      const range = after === undefined ? all : { gte: keys.keyAfter(keys.hostedKey(after)), lt: all.lt }
       return handle.read(async (db) => {
         const avatars: Avatar[] = []
         for await (const [key] of walk(db, range, { limit })) avatars.push(keys.avatarInKey(key))
@@ -72,7 +71,7 @@ export function levelStore(
       const range = keys.identityRange({ platform, identity }, after)
       return handle.read(async (db, { compactor }) => {
         const avatars: Avatar[] = []
-        for await (const [key] of walk(db, range, { keysOnly: true })) {
+        for await (const [key] of walk(db, range, { values: false })) {
           const avatar = keys.avatarAtEnd(key)
           if (!compactor.isForgetting(avatar) && avatars.push(avatar) >= limit) break
         }

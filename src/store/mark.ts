@@ -54,7 +54,10 @@ export async function findStore(location: string): Promise<{ isThere: boolean; m
 
 async function readMark(location: string): Promise<StoreMark | undefined> {
   const members = await readMarkFile(markPath(location))
-  if (members === undefined) return undefined
+  return members && markOf(members)
+}
+
+function markOf(members: Readonly<Record<string, unknown>>): StoreMark {
   const { epoch, network, last_sequence, records, open, mending, damage } = members
   return {
     epoch: textOf(epoch),
@@ -66,6 +69,9 @@ async function readMark(location: string): Promise<StoreMark | undefined> {
     damage: damageOf(damage),
   }
 }
+
+/** For a store without a mark. */
+export const NO_MARK = markOf({})
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined

@@ -65,7 +65,8 @@ export async function readMeta(
 ): Promise<Meta> {
   const schema = await db.get(keys.metaKey('schema'))
   if (schema === undefined) {
-    if (isKnown || !(await isEmpty(db))) throw damaged('layout')
+    const isEmpty = (await db.keys({ limit: 1 }).all()).length === 0
+    if (isKnown || !isEmpty) throw damaged('layout')
     return begin(db, network, wanted ?? false, newEpoch(random))
   }
   const text = Buffer.from(schema).toString('latin1')
@@ -182,10 +183,6 @@ function mustBeOf(wanted: string, stored: string): void {
 
 function newEpoch(random: Randomness): string {
   return toHex(random.bytes(EPOCH_BYTES)).slice(2)
-}
-
-async function isEmpty(db: Database): Promise<boolean> {
-  return (await db.keys({ limit: 1 }).all()).length === 0
 }
 
 /** Reads the totals. If their row fails its check, counts and stores them again. */

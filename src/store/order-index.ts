@@ -4,8 +4,8 @@
  *
  * The pages are computed again at each opening, so that damaged rows cannot contradict them. Reads and commits need not wait.
  */
-import { addBytes, addLimbs, differenceBytes, LIMBS } from '../negentropy/id-sum.ts'
-import { compareBounds } from '../negentropy/order.ts'
+import { addBytes, addId, addLimbs, LIMBS, sumBytes } from '../negentropy/id-sum.ts'
+import { compareBounds, firstNotBelow } from '../negentropy/order.ts'
 import type { Bound, Item } from '../negentropy/types.ts'
 import type { SyncSnapshot } from './types.ts'
 import { walk, walkKeys, type ReadSnapshot } from './database.ts'
@@ -140,7 +140,10 @@ export class OrderIndex {
       for (const item of items) {
         const at = pageOf(pages, item)
         const page = pages[at] as Page
-        const changed = { from: page.from, count: page.count + sign, sum: withId(page.sum, item.id, sign) }
+        const changed = { from: page.from, count: page.count + sign, sum: Uint32Array.from(page.sum) }
+        const id = new Uint32Array(LIMBS)
+        addId(id, item.id)
+        addLimbs(changed.sum, id, sign)
         pages[at] = changed
         if (changed.count > MAX_PAGE_RECORDS) overfull.add(page.from)
       }
@@ -177,28 +180,8 @@ export class OrderIndex {
 }
 
 /** The last page that begins at or below a position. */
-function pageOf(pages: readonly Page[], place: Bound): number {
-  let low = 0
-  let high = pages.length
-  while (high - low > 1) {
-    const middle = (low + high) >>> 1
-    if (compareBounds((pages[middle] as Page).from, place) <= 0) low = middle
-    else high = middle
-  }
-  return low
-}
-
-function withId(sum: Uint32Array, id: Uint8Array, sign: 1 | -1): Uint32Array {
-  const number = new Uint32Array(LIMBS)
-  addBytes(number, new DataView(id.buffer, id.byteOffset, id.byteLength), 0)
-  if (sign === 1) {
-    addLimbs(number, sum, 0)
-    return number
-  }
-  const bytes = differenceBytes(sum, number)
-  const rest = new Uint32Array(LIMBS)
-  addBytes(rest, new DataView(bytes.buffer), 0)
-  return rest
+function pageOf(pages: readonly Page[], position: Bound): number {
+  return firstNotBelow(1, pages.length, (at) => compareBounds((pages[at] as Page).from, position) <= 0) - 1
 }
 
 /** Merges small neighbours, so that memory shrinks with the number of records. */
@@ -211,7 +194,7 @@ function merged(pages: readonly Page[]): Page[] {
       continue
     }
     const sum = Uint32Array.from(last.sum)
-    addLimbs(sum, page.sum, 0)
+    addLimbs(sum, page.sum)
     result[result.length - 1] = { from: last.from, count: last.count + page.count, sum }
   }
   return result
@@ -227,7 +210,7 @@ class IndexSnapshot implements SyncSnapshot {
   readonly #read = new Map<number, readonly Item[]>()
   readonly #onMismatch: () => void
 
-  /** @param misfit called if pages and rows contradict each other, so that all pages are computed again */
+  /** @param onMismatch called if pages and rows contradict each other, so that all pages are computed again */
   constructor(db: Database, readSnapshot: ReadSnapshot, pages: readonly Page[], onMismatch: () => void) {
     this.#db = db
     this.#readSnapshot = readSnapshot
@@ -238,7 +221,7 @@ class IndexSnapshot implements SyncSnapshot {
     const sum = new Uint32Array(LIMBS)
     pages.forEach((page, at) => {
       this.#countBefore[at + 1] = (this.#countBefore[at] as number) + page.count
-      addLimbs(sum, page.sum, 0)
+      addLimbs(sum, page.sum)
       this.#sumBefore.set(sum, (at + 1) * LIMBS)
     })
   }
@@ -248,7 +231,9 @@ class IndexSnapshot implements SyncSnapshot {
   }
 
   async sum(begin: number, end: number): Promise<Uint8Array> {
-    return differenceBytes(await this.#sumTo(end), await this.#sumTo(begin))
+    const sum = await this.#sumTo(end)
+    addLimbs(sum, await this.#sumTo(begin), -1)
+    return sumBytes(sum)
   }
 
   async items(begin: number, end: number): Promise<Item[]> {
@@ -266,14 +251,8 @@ class IndexSnapshot implements SyncSnapshot {
   async lowerBound(begin: number, end: number, bound: Bound): Promise<number> {
     const at = pageOf(this.#pages, bound)
     const items = await this.#itemsOf(at)
-    let low = 0
-    let high = items.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (compareBounds(items[middle] as Item, bound) < 0) low = middle + 1
-      else high = middle
-    }
-    return Math.min(end, Math.max(begin, (this.#countBefore[at] as number) + low))
+    const inPage = firstNotBelow(0, items.length, (rank) => compareBounds(items[rank] as Item, bound) < 0)
+    return Math.min(end, Math.max(begin, (this.#countBefore[at] as number) + inPage))
   }
 
   close(): Promise<void> {
@@ -286,9 +265,7 @@ class IndexSnapshot implements SyncSnapshot {
     const sum = this.#sumBefore.slice(at * LIMBS, (at + 1) * LIMBS)
     const before = this.#countBefore[at] as number
     if (rank > before) {
-      for (const { id } of (await this.#itemsOf(at)).slice(0, rank - before)) {
-        addBytes(sum, new DataView(id.buffer, id.byteOffset, id.byteLength), 0)
-      }
+      for (const { id } of (await this.#itemsOf(at)).slice(0, rank - before)) addId(sum, id)
     }
     return sum
   }
@@ -296,14 +273,7 @@ class IndexSnapshot implements SyncSnapshot {
   /** The page that holds a rank; after the last record, the number of pages. */
   #pageAtRank(rank: number): number {
     if (rank >= this.size()) return this.#pages.length
-    let low = 0
-    let high = this.#pages.length
-    while (high - low > 1) {
-      const middle = (low + high) >>> 1
-      if ((this.#countBefore[middle] as number) <= rank) low = middle
-      else high = middle
-    }
-    return low
+    return firstNotBelow(1, this.#pages.length, (at) => (this.#countBefore[at] as number) <= rank) - 1
   }
 
   async #itemsOf(at: number): Promise<readonly Item[]> {
@@ -312,7 +282,7 @@ class IndexSnapshot implements SyncSnapshot {
     const page = this.#pages[at] as Page
     const range = keys.orderRange(page.from, this.#pages[at + 1]?.from ?? null)
     const items: Item[] = []
-    for await (const [key] of walk(this.#db, range, { readSnapshot: this.#readSnapshot, keysOnly: true })) {
+    for await (const [key] of walk(this.#db, range, { snapshot: this.#readSnapshot, values: false })) {
       items.push(keys.itemInKey(key))
     }
     if (items.length !== page.count) {

@@ -65,7 +65,7 @@ export class QuotaExceptions {
       const reclaimable = new ReclaimableSpace(this.#db, this.#avatar, body.counter, 'everything')
       return reclaimable.exceeds({ records: 1, bytes }, full, now)
     }
-    if (now.state.incompleteSnapshots >= MAX_INCOMPLETE_OVER_QUOTA) return false
+    if (now.state.waiting.snapshots >= MAX_INCOMPLETE_OVER_QUOTA) return false
     const reclaimable = new ReclaimableSpace(this.#db, this.#avatar, body.counter, 'shown')
     return reclaimable.exceeds({ records: 1 + body.parts.length, bytes }, full, now)
   }
@@ -131,7 +131,7 @@ class ReclaimableSpace {
     for await (const [key, row] of walk(this.#db, { gte: this.#from ?? all.gte, lt: all.lt })) {
       const { bytes, type } = openRow(this.#avatar, 'history', key, row, rows.decodeHistory)
       const place = keys.placeInKey(key)
-      this.#from = keys.historyKeyAfter(this.#avatar, place)
+      this.#from = keys.keyAfter(key)
       if (!this.#counts(place, type, now.state)) continue
       this.#records += 1
       this.#bytes += bytes

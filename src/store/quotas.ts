@@ -1,6 +1,6 @@
 /** Quota checks. Only live records count, because the store deletes history in their favour. */
 import type { Counts } from './counts.ts'
-import type { CommitResult, Quotas, QuotaUse } from './types.ts'
+import type { Quotas, QuotaUse } from './types.ts'
 
 export const NO_QUOTAS: Quotas = { avatarBytes: 0, avatarRecords: 0, totalBytes: 0, totalRecords: 0 }
 
@@ -8,10 +8,6 @@ export const NO_QUOTAS: Quotas = { avatarBytes: 0, avatarRecords: 0, totalBytes:
 export interface FullQuota {
   readonly code: 'avatar_quota' | 'node_quota'
   readonly use: QuotaUse
-}
-
-export function refusedFor({ code, use }: FullQuota): CommitResult {
-  return { status: 'refused', code, quota: use }
 }
 
 /** Returns the quotas that additional live records would exceed; those of the avatar first. */

@@ -1,6 +1,7 @@
 /** Reads of one avatar. Every row is checked; a damaged row throws CorruptRowError and is never returned. */
 import type { Avatar, Citation, RecordId, SnapshotBody } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
+import type { RecordStatus } from '../state/state-source.ts'
 import { bytesText } from './bytes.ts'
 import { openRow, readRow, walk, type ReadSnapshot } from './database.ts'
 import { type Database } from './level.ts'
@@ -8,7 +9,7 @@ import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
 import { unseal } from './seal.ts'
-import type { AvatarSummary, RecordStatus, StoredRecord } from './types.ts'
+import type { AvatarSummary, StoredRecord } from './types.ts'
 
 export function readSummary(db: Database, avatar: Avatar): (AvatarSummary & rows.SummaryRow) | undefined {
   const summary = readRow(db, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
@@ -17,10 +18,11 @@ export function readSummary(db: Database, avatar: Avatar): (AvatarSummary & rows
 }
 
 /** @throws CorruptRowError if the avatar is known, which means that its summary is lost */
-export function mustBeUnknown(db: Database, avatar: Avatar): void {
+export function mustBeUnknown(db: Database, avatar: Avatar): undefined {
   // Both rows as of now: the avatar may be newer than the moment that is read.
   const isLost = db.getSync(keys.hostedKey(avatar)) !== undefined && db.getSync(keys.summaryKey(avatar)) === undefined
   if (isLost) throw new CorruptRowError(avatar, 'summary', 'it is missing')
+  return undefined
 }
 
 /** @throws CorruptRowError if the avatar claims the namespace, which means that the namespace's row is lost */
@@ -75,28 +77,6 @@ function openLocation(id: RecordId, row: Uint8Array): RecordLocation {
   return { ...rows.decodeLocation(content), id }
 }
 
-/** Reads records in order of arrival, and the digest of the same moment. */
-export async function readRecords(
-  db: Database,
-  avatar: Avatar,
-  { after, limit, stepBytes = Infinity }: { after: number; limit: number; stepBytes?: number },
-): Promise<{ records: StoredRecord[]; digest: string } | undefined> {
-  return withReadSnapshot(db, async (readSnapshot) => {
-    const summary = await readSummaryAt(db, readSnapshot, avatar)
-    if (summary === undefined) return undefined
-    const range = { gte: keys.recordKey(avatar, after + 1), lt: keys.tableRange('r', avatar).lt }
-    const found: FoundRecord[] = []
-    let bytes = 0
-    for await (const [key, row] of walk(db, range, { readSnapshot, limit })) {
-      const record = openRow(avatar, 'record', key, row, rows.decodeRecord)
-      found.push({ ...record, sequence: keys.sequenceInKey(key) })
-      bytes += record.payload.length
-      if (bytes >= stepBytes) break
-    }
-    return { records: await withStatus(db, readSnapshot, avatar, summary, found), digest: summary.digest }
-  })
-}
-
 /** Runs reads that must be consistent on one moment, and closes it afterwards. */
 export async function withReadSnapshot<T>(db: Database, read: (readSnapshot: ReadSnapshot) => Promise<T>): Promise<T> {
   const readSnapshot = db.snapshot()
@@ -107,95 +87,113 @@ export async function withReadSnapshot<T>(db: Database, read: (readSnapshot: Rea
   }
 }
 
-export async function readSummaryAt(
+/** A known avatar as of one moment. */
+export interface AvatarAt {
+  readonly db: Database
+  readonly readSnapshot: ReadSnapshot
+  readonly avatar: Avatar
+  readonly summary: rows.SummaryRow
+  /** Counter from which on its records are live. */
+  readonly liveFrom: number
+}
+
+/** Returns undefined for an unknown avatar. */
+export async function avatarAt(
   db: Database,
   readSnapshot: ReadSnapshot,
   avatar: Avatar,
-): Promise<rows.SummaryRow | undefined> {
-  const summary = await readAt(db, readSnapshot, avatar, 'summary', keys.summaryKey(avatar), rows.decodeSummary)
-  if (summary === undefined) mustBeUnknown(db, avatar)
-  return summary
+): Promise<AvatarAt | undefined> {
+  const key = keys.summaryKey(avatar)
+  const row = await db.get(key, { snapshot: readSnapshot })
+  if (row === undefined) return mustBeUnknown(db, avatar)
+  const summary = openRow(avatar, 'summary', key, row, rows.decodeSummary)
+  return { db, readSnapshot, avatar, summary, liveFrom: summary.base?.counter ?? 0 }
 }
 
 export type FoundRecord = rows.RecordRow & { readonly sequence: number }
 
-/** Adds the status as of a moment to records. */
-export async function withStatus(
+/** Where a record is; with `id`, the record must have it. */
+export interface Wanted {
+  readonly avatar: Avatar
+  readonly sequence: number
+  readonly id?: RecordId
+}
+
+/** Reads stored records as of a moment, in the same order. @throws CorruptRowError if one is missing */
+export async function readFound(
   db: Database,
   readSnapshot: ReadSnapshot,
-  avatar: Avatar,
-  summary: rows.SummaryRow,
-  found: readonly FoundRecord[],
-): Promise<StoredRecord[]> {
-  const counted = await readCounted(db, readSnapshot, avatar, summary, found)
-  return found.map(({ sequence, id, payload, signature, counter }): StoredRecord => {
-    const live: RecordStatus = counted(id) ? 'stored' : 'pending'
-    const status = counter < (summary.base?.counter ?? 0) ? 'superseded' : live
-    return { sequence, id, payload, signature, status }
+  wanted: readonly Wanted[],
+): Promise<FoundRecord[]> {
+  const recordKeys = wanted.map(({ avatar, sequence }) => keys.recordKey(avatar, sequence))
+  const found = await db.getMany(recordKeys, { snapshot: readSnapshot })
+  return found.map((row, at) => {
+    const { avatar, sequence, id } = wanted[at] as Wanted
+    const record = row && openRow(avatar, 'record', recordKeys[at] as keys.Key, row, rows.decodeRecord)
+    if (record === undefined || (id !== undefined && record.id !== id)) {
+      throw new CorruptRowError(avatar, 'record', `${id ?? `number ${sequence}`} is missing`)
+    }
+    return { ...record, sequence }
   })
 }
 
-/** Returns a function that tells whether a live record counts now: it is not pending, and no part that the base omits. */
-async function readCounted(
+/** Reads records in order of arrival, and the digest of the same moment. */
+export function readRecords(
   db: Database,
-  readSnapshot: ReadSnapshot,
   avatar: Avatar,
-  summary: rows.SummaryRow,
-  found: readonly rows.RecordRow[],
-): Promise<(id: RecordId) => boolean> {
-  const not = new Set<RecordId>()
-  if (summary.pending + summary.incomplete > 0) {
-    for await (const [key] of walk(db, keys.tableRange('p', avatar), { readSnapshot })) not.add(keys.placeInKey(key).id)
-    if (not.size !== summary.pending + summary.incomplete)
-      throw new CorruptRowError(avatar, 'pending', 'one is missing')
-  }
-  const parts = found.filter(({ type }) => type === 'part')
-  if (parts.length > 0) {
-    const named = summary.base === null ? [] : await readBaseParts(db, readSnapshot, avatar, summary.base)
-    for (const { id } of parts) if (!named.includes(id)) not.add(id)
-  }
-  return (id) => !not.has(id)
+  { after, limit, stepBytes = Infinity }: { after: number; limit: number; stepBytes?: number },
+): Promise<{ records: StoredRecord[]; digest: string } | undefined> {
+  return withReadSnapshot(db, async (readSnapshot) => {
+    const at = await avatarAt(db, readSnapshot, avatar)
+    if (at === undefined) return undefined
+    const range = { gte: keys.recordKey(avatar, after + 1), lt: keys.tableRange('r', avatar).lt }
+    const found: FoundRecord[] = []
+    let bytes = 0
+    for await (const [key, row] of walk(db, range, { snapshot: readSnapshot, limit })) {
+      const record = openRow(avatar, 'record', key, row, rows.decodeRecord)
+      found.push({ ...record, sequence: keys.sequenceInKey(key) })
+      bytes += record.payload.length
+      if (bytes >= stepBytes) break
+    }
+    return { records: await withStatus(at, found), digest: at.summary.digest }
+  })
 }
 
-async function readBaseParts(
-  db: Database,
-  readSnapshot: ReadSnapshot,
-  avatar: Avatar,
-  base: Citation,
-): Promise<readonly RecordId[]> {
-  const history = await readAt(db, readSnapshot, avatar, 'history', keys.historyKey(avatar, base), rows.decodeHistory)
-  const key = history && keys.recordKey(avatar, history.sequence)
-  const record = key && (await readAt(db, readSnapshot, avatar, 'record', key, rows.decodeRecord))
-  if (record === undefined) throw new CorruptRowError(avatar, 'record', `the base ${base.id} is missing`)
-  return (JSON.parse(bytesText(record.payload)) as SnapshotBody).parts
-}
-
-async function readAt<T>(
-  db: Database,
-  readSnapshot: ReadSnapshot,
-  avatar: Avatar,
-  kind: string,
-  key: keys.Key,
-  decode: (content: Uint8Array) => T,
-): Promise<T | undefined> {
-  const row = await db.get(key, { snapshot: readSnapshot })
-  return row === undefined ? undefined : openRow(avatar, kind, key, row, decode)
-}
-
-/**
- * Reads one record by its id; undefined if it is not stored.
- *
- * @throws CorruptRowError
- */
+/** Reads one record by its id; undefined if it is not stored. @throws CorruptRowError */
 export function readRecord(db: Database, id: RecordId): Promise<StoredRecord | undefined> {
   return withReadSnapshot(db, async (readSnapshot) => {
     const where = readLocation(db, id, readSnapshot)
-    if (where === undefined) return undefined
-    const { avatar, sequence } = where
-    const summary = await readSummaryAt(db, readSnapshot, avatar)
-    if (summary === undefined) return undefined
-    const row = await readAt(db, readSnapshot, avatar, 'record', keys.recordKey(avatar, sequence), rows.decodeRecord)
-    if (row?.id !== id) throw new CorruptRowError(avatar, 'record', `${id} is missing`)
-    return (await withStatus(db, readSnapshot, avatar, summary, [{ ...row, sequence }]))[0]
+    const at = where && (await avatarAt(db, readSnapshot, where.avatar))
+    return at && (await withStatus(at, await readFound(db, readSnapshot, [where])))[0]
   })
+}
+
+/** Adds the status as of the moment to records. */
+export async function withStatus(at: AvatarAt, found: readonly FoundRecord[]): Promise<StoredRecord[]> {
+  const { db, readSnapshot, avatar, summary, liveFrom } = at
+  const waiting = new Set<RecordId>()
+  if (summary.pending + summary.incomplete > 0) {
+    const range = keys.tableRange('p', avatar)
+    for await (const [key] of walk(db, range, { snapshot: readSnapshot })) waiting.add(keys.placeInKey(key).id)
+    if (waiting.size !== summary.pending + summary.incomplete) {
+      throw new CorruptRowError(avatar, 'pending', 'one is missing')
+    }
+  }
+  // A part counts once the base names it.
+  const hasParts = summary.base !== null && found.some(({ type }) => type === 'part')
+  const parts = new Set(hasParts ? await readBaseParts(at, summary.base) : [])
+  return found.map(({ sequence, id, payload, signature, counter, type }): StoredRecord => {
+    const counts = type === 'part' ? parts.has(id) : !waiting.has(id)
+    const live: RecordStatus = counts ? 'stored' : 'pending'
+    return { sequence, id, payload, signature, status: counter < liveFrom ? 'superseded' : live }
+  })
+}
+
+async function readBaseParts({ db, readSnapshot, avatar }: AvatarAt, base: Citation): Promise<readonly RecordId[]> {
+  const key = keys.historyKey(avatar, base)
+  const row = await db.get(key, { snapshot: readSnapshot })
+  if (row === undefined) throw new CorruptRowError(avatar, 'history', `the base ${base.id} is missing`)
+  const { sequence } = openRow(avatar, 'history', key, row, rows.decodeHistory)
+  const [record] = await readFound(db, readSnapshot, [{ avatar, sequence, id: base.id }])
+  return (JSON.parse(bytesText((record as FoundRecord).payload)) as SnapshotBody).parts
 }

@@ -11,19 +11,10 @@ import { clearSoon, walk } from './database.ts'
 import { del, put, type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
+import type { Rebuilt } from './types.ts'
 import { openSealed } from './seal.ts'
 
-export interface Rebuilt {
-  readonly operations: Operation[]
-  /** Number of records that remain. */
-  readonly records: number
-  /** Number of rows moved to quarantine. */
-  readonly quarantined: number
-  /** Whether some of the remaining records are superseded. */
-  readonly hasHistory: boolean
-}
-
-export interface RebuildOptions {
+interface RebuildOptions {
   /** Verifies a record, or throws. */
   readonly verify: (record: SignedRecord) => VerifiedRecord
   /** Current time, for the keys of quarantined rows. */
@@ -37,15 +28,16 @@ export async function dropAllDerived(db: Database): Promise<void> {
   for (const table of keys.DERIVED_TABLES) await clearSoon(db, keys.tableRange(table))
 }
 
+/** Returns the operations to write, and whether some of the remaining records are superseded. */
 export async function rebuildAvatar(
   db: Database,
   avatar: Avatar,
   { verify, nowMs, claim }: RebuildOptions,
-): Promise<Rebuilt> {
+): Promise<Rebuilt & { readonly operations: Operation[]; readonly hasHistory: boolean }> {
   const operations: Operation[] = []
   await dropDerived(db, avatar, operations)
   if (claim !== undefined) operations.push(del(keys.identityKey(claim, avatar)))
-  const entry = AvatarEntry.empty(db, avatar)
+  const entry = new AvatarEntry(db, avatar)
   const kept: { record: VerifiedRecord; sequence: number; bytes: number }[] = []
   let quarantined = 0
   for await (const [key, row] of walk(db, keys.tableRange('r', avatar))) {

@@ -1,23 +1,20 @@
 /** Contents of the rows (see `keys.ts`), after the checksum (`seal.ts`). */
-import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
+import type { Avatar, Citation, RecordBody, SignedRecord } from '../record/types.ts'
 import type { NamespaceMarks } from '../state/content.ts'
 import type { PendingRecord } from '../state/waiting.ts'
 import { ByteReader } from './bytes.ts'
 import type { Counts } from './counts.ts'
+import { AVATAR_BYTES, ID_BYTES } from './keys.ts'
 import { startRow } from './seal.ts'
 import type { AvatarSummary, ChangeEvent } from './types.ts'
 
 const SIGNATURE_BYTES = 64
-const AVATAR_BYTES = 33
-const ID_BYTES = 32
 const TYPES: readonly RecordBody['type'][] = ['patch', 'snapshot', 'part']
 const KINDS: readonly ChangeEvent['kind'][] = ['record', 'superseded']
 
 /** An `r` row: position and type, so that a reader need not parse the payload; then signature and payload. */
-export interface RecordRow extends Citation {
+export interface RecordRow extends Citation, SignedRecord {
   readonly type: RecordBody['type']
-  readonly signature: Uint8Array
-  readonly payload: Uint8Array
 }
 
 export function encodeRecord({ type, counter, id, signature, payload }: RecordRow): Uint8Array {
@@ -57,11 +54,9 @@ export function decodeHistory(content: Uint8Array): HistoryRow {
 }
 
 /** An `i` row. */
-export interface LocationRow {
-  readonly avatar: Avatar
+export interface LocationRow extends OrderRow {
   readonly counter: number
   readonly type: RecordBody['type']
-  readonly sequence: number
 }
 
 export function encodeLocation({ avatar, counter, type, sequence }: LocationRow): Uint8Array {
@@ -90,11 +85,9 @@ export function decodeOrder(content: Uint8Array): OrderRow {
 }
 
 /** An `f` row without its sequence. */
-export interface FeedRow {
+export interface FeedRow extends Citation {
   readonly kind: ChangeEvent['kind']
   readonly avatar: Avatar
-  readonly counter: number
-  readonly id: RecordId
 }
 
 export function encodeFeed({ kind, avatar, counter, id }: FeedRow): Uint8Array {
@@ -103,8 +96,7 @@ export function encodeFeed({ kind, avatar, counter, id }: FeedRow): Uint8Array {
 
 export function decodeFeed(content: Uint8Array): FeedRow {
   const reader = new ByteReader(content)
-  const kind = oneOf(KINDS, reader.u8())
-  return { kind, avatar: reader.hex(AVATAR_BYTES), counter: reader.u64(), id: reader.hex(ID_BYTES) }
+  return { kind: oneOf(KINDS, reader.u8()), avatar: reader.hex(AVATAR_BYTES), ...readPlace(reader) }
 }
 
 /** A namespace's `v` row: marks; number of members and XOR of their checksums, which reveal a lost member row. */
@@ -147,7 +139,7 @@ export function decodePendingRecord(place: Citation, content: Uint8Array): Pendi
   const reader = new ByteReader(content)
   const type = reader.u8() === TYPES.indexOf('snapshot') ? 'snapshot' : 'patch'
   const names: Citation[] = []
-  for (let rest = reader.varint(); rest > 0; rest -= 1) names.push({ counter: reader.u64(), id: reader.hex(ID_BYTES) })
+  for (let rest = reader.varint(); rest > 0; rest -= 1) names.push(readPlace(reader))
   return { counter: place.counter, id: place.id, type, names }
 }
 
@@ -157,8 +149,7 @@ export function encodePlace({ counter, id }: Citation): Uint8Array {
 }
 
 export function decodePlace(content: Uint8Array): Citation {
-  const reader = new ByteReader(content)
-  return { counter: reader.u64(), id: reader.hex(ID_BYTES) }
+  return readPlace(new ByteReader(content))
 }
 
 /** The stored summary: `AvatarSummary`, and fields that only the store and sync need. */
@@ -187,7 +178,7 @@ export function decodeSummary(content: Uint8Array): SummaryRow {
   const reader = new ByteReader(content)
   const head = reader.u64()
   const digest = reader.hex(ID_BYTES).slice(2)
-  const place = (): Citation => ({ counter: reader.u64(), id: reader.hex(ID_BYTES) })
+  const place = (): Citation => readPlace(reader)
   const base = reader.u8() === 0 ? null : place()
   const tipsTotal = reader.varint()
   const tips = Array.from({ length: reader.varint() }, place)
@@ -200,6 +191,10 @@ export function decodeSummary(content: Uint8Array): SummaryRow {
   const [keptRecords, keptBytes] = [reader.varint(), reader.varint()]
   const counts = { records, bytes, keptRecords, keptBytes }
   return { head, digest, base, tipsTotal, tips, pending, incomplete, missing, namespaces, idSum, ...counts }
+}
+
+function readPlace(reader: ByteReader): Citation {
+  return { counter: reader.u64(), id: reader.hex(ID_BYTES) }
 }
 
 function oneOf<T>(values: readonly T[], index: number): T {

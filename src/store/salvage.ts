@@ -76,8 +76,10 @@ function tableRows(content: Uint8Array): { rows: Row[]; isDamaged: boolean } {
 }
 
 function logRows(content: Uint8Array): { rows: Row[]; isDamaged: boolean } {
-  const { records, damage } = readLog(content)
+  const { records, isDamaged } = readLog(content)
   const batches = records.map(decodeBatch)
-  const isDamaged = damage !== 'none' || batches.includes(undefined)
-  return { rows: batches.flatMap((batch) => batch?.puts ?? []), isDamaged }
+  return {
+    rows: batches.flatMap((batch) => batch?.puts ?? []),
+    isDamaged: isDamaged || batches.includes(undefined),
+  }
 }

@@ -12,7 +12,7 @@
 import { Level } from 'level'
 import { databaseError, isDamage, toStoreError } from './database-errors.ts'
 import { type Database } from './level.ts'
-import { StoreHandle, type Loaded } from './handle.ts'
+import { StoreHandle } from './handle.ts'
 import { StoreHealth } from './health.ts'
 import { Listeners } from './listeners.ts'
 import { repairMeta, readMeta } from './meta.ts'
@@ -121,7 +121,7 @@ export async function createStore(
   const { db, logger, health, environment } = components
   const listeners = new Listeners(logger)
   let isKnown = health?.isMarked ?? false
-  const load = async (): Promise<Loaded> => {
+  const load = async (): Promise<StoreWriter> => {
     const { network, archive } = options
     const mustRebuild = health?.mark.isRepairing === true
     if (health !== undefined && mustRebuild) {
@@ -142,7 +142,7 @@ export async function createStore(
     )
     if (mustRebuild || isShort) await writer.rebuild()
     await health?.opened({ epoch: meta.epoch, network }, () => writer.totals, isShort)
-    return { writer, epoch: meta.epoch }
+    return writer
   }
   const open = async (): Promise<void> => {
     try {
@@ -152,11 +152,11 @@ export async function createStore(
     }
   }
   try {
-    const loaded = await load()
+    const writer = await load()
     if (health !== undefined) listeners.add(() => health.touch())
     const check = async (): Promise<boolean> => health !== undefined && (await health.checkAgain())
     const parts = { db, logger, environment, listeners, load, open, check, location: options.location }
-    const handle = new StoreHandle(parts, loaded)
+    const handle = new StoreHandle(parts, writer)
     health?.scrub(() => {
       handle
         .checkFiles()

@@ -34,51 +34,32 @@ export async function splitAt(
   base: number,
   atOnce: number,
 ): Promise<Split> {
+  const gone = { sum: new LiveSum(), steps: walkSteps(db, keys.historyRange(avatar, from, base)) }
+  const left = {
+    sum: new LiveSum(),
+    steps: walkSteps(db, keys.historyRange(avatar, base, Number.MAX_SAFE_INTEGER + 1)),
+  }
   const items: Item[] = []
-  const gone = new Side(db, avatar, keys.historyRange(avatar, from, base), (item) => {
-    if (items.length <= atOnce) items.push(item)
-  })
-  const left = new Side(db, avatar, keys.historyRange(avatar, base, Number.MAX_SAFE_INTEGER + 1), () => {})
-  try {
-    for (;;) {
-      if (await gone.readToEnd()) {
-        return { gone: gone.sum, items: items.length <= atOnce ? items : undefined }
-      }
-      // Up to `atOnce` superseded records are read first, even if the other side is smaller: then no task is needed.
-      if (gone.sum.records > atOnce && (await left.readToEnd())) return { left: left.sum }
-    }
-  } finally {
-    await gone.close()
-    await left.close()
-  }
-}
-
-class Side {
-  readonly sum = new LiveSum()
-  readonly #avatar: Avatar
-  readonly #steps: ReturnType<typeof walkSteps>
-  readonly #each: (item: Item) => void
-
-  constructor(db: Database, avatar: Avatar, range: keys.KeyRange, each: (item: Item) => void) {
-    this.#avatar = avatar
-    this.#steps = walkSteps(db, range)
-    this.#each = each
-  }
-
   /** Reads one step. Returns whether the end is reached. */
-  async readToEnd(): Promise<boolean> {
-    const step = await this.#steps.next()
+  const isAtEnd = async ({ sum, steps }: typeof gone): Promise<boolean> => {
+    const step = await steps.next()
     if (step.done === true) return true
     for (const [key, row] of step.value) {
-      const { createdAt, bytes } = openRow(this.#avatar, 'history', key, row, rows.decodeHistory)
+      const { createdAt, bytes } = openRow(avatar, 'history', key, row, rows.decodeHistory)
       const id = fromHex(keys.placeInKey(key).id)
-      this.sum.add(id, bytes)
-      this.#each({ timestamp: createdAt, id })
+      sum.add(id, bytes)
+      if (sum === gone.sum && items.length <= atOnce) items.push({ timestamp: createdAt, id })
     }
     return false
   }
-
-  async close(): Promise<void> {
-    await this.#steps.return(undefined)
+  try {
+    for (;;) {
+      if (await isAtEnd(gone)) return { gone: gone.sum, items: items.length <= atOnce ? items : undefined }
+      // Up to `atOnce` superseded records are read first, even if the other side is smaller: then no task is needed.
+      if (gone.sum.records > atOnce && (await isAtEnd(left))) return { left: left.sum }
+    }
+  } finally {
+    await gone.steps.return(undefined)
+    await left.steps.return(undefined)
   }
 }

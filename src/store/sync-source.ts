@@ -11,7 +11,7 @@ import { type Database } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import type { Step, StoreHandle } from './handle.ts'
 import * as keys from './keys.ts'
-import { withReadSnapshot, readSummary, readSummaryAt, readLocation } from './reader.ts'
+import { avatarAt, readFound, readLocation, readSummary, withReadSnapshot, type Wanted } from './reader.ts'
 import * as rows from './rows.ts'
 import { unseal } from './seal.ts'
 
@@ -52,7 +52,7 @@ function avatarsSnapshot(db: Database, avatars: readonly Avatar[]): Promise<Sync
       const from = await fromOf(avatar)
       if (from === Infinity) continue
       const range = keys.historyRange(avatar, from, Number.MAX_SAFE_INTEGER + 1)
-      for await (const step of walkSteps(db, range, { readSnapshot })) {
+      for await (const step of walkSteps(db, range, { snapshot: readSnapshot })) {
         for (const [key, row] of step) items.push(itemOfHistory(avatar, key, row))
         await yieldToEventLoop()
       }
@@ -96,20 +96,13 @@ function heldOf(db: Database, ids: readonly Uint8Array[], leftovers: Leftovers):
   })
 }
 
-/** A record to read: its avatar and its sequence. */
-interface Wanted {
-  readonly avatar: Avatar
-  readonly sequence: number
-}
-
 /** Returns a function: the counter from which on an avatar's records are live; Infinity for an unknown avatar. */
 function liveFrom(db: Database, readSnapshot: ReadSnapshot): (avatar: Avatar) => Promise<number> {
   const known = new Map<Avatar, number>()
   return async (avatar) => {
     let from = known.get(avatar)
     if (from === undefined) {
-      const summary = await readSummaryAt(db, readSnapshot, avatar)
-      from = summary === undefined ? Infinity : (summary.base?.counter ?? 0)
+      from = (await avatarAt(db, readSnapshot, avatar))?.liveFrom ?? Infinity
       known.set(avatar, from)
     }
     return from
@@ -127,7 +120,7 @@ async function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<Signe
       const where = readLocation(db, keys.idText(id), readSnapshot)
       if (where !== undefined && where.counter >= (await fromOf(where.avatar))) wanted.push(where)
     }
-    const found = await readSigned(db, readSnapshot, wanted)
+    const found = await readFound(db, readSnapshot, wanted)
     return found.map(({ payload, signature }) => ({ payload, signature }))
   })
 }
@@ -151,8 +144,8 @@ function signedFrom(
     let next: Bound | null = bound
     for (let seen = 0; next !== null && seen < maxRecords;) {
       const step = await stepFrom(db, readSnapshot, next, Math.min(STEP_RECORDS, maxRecords - seen))
-      for (const [at, record] of (await readSigned(db, readSnapshot, step.wanted)).entries()) {
-        const { avatar, place } = step.wanted[at] as (typeof step.wanted)[number]
+      for (const [at, record] of (await readFound(db, readSnapshot, step.wanted)).entries()) {
+        const { avatar, place } = step.wanted[at] as WantedAt
         if (!isSyncIndexExact && record.counter < (await fromOf(avatar))) continue
         bytes += record.payload.length
         if (records.length > 0 && bytes > maxBytes) return { records, next: place }
@@ -165,16 +158,19 @@ function signedFrom(
   })
 }
 
+/** A record in the order of sync. */
+type WantedAt = Wanted & { readonly place: Item }
+
 /** Reads one step of the sync index; `next` is the position of the following record. */
 async function stepFrom(
   db: Database,
   readSnapshot: ReadSnapshot,
   bound: Bound,
   limit: number,
-): Promise<{ wanted: (Wanted & { readonly place: Item })[]; seen: number; next: Item | null }> {
-  const wanted: (Wanted & { readonly place: Item })[] = []
+): Promise<{ wanted: WantedAt[]; seen: number; next: Item | null }> {
+  const wanted: WantedAt[] = []
   let seen = 0
-  for await (const [key, row] of walk(db, keys.orderRange(bound, null), { readSnapshot, limit: limit + 1 })) {
+  for await (const [key, row] of walk(db, keys.orderRange(bound, null), { snapshot: readSnapshot, limit: limit + 1 })) {
     const place = keys.itemInKey(key)
     if (seen === limit) return { wanted, seen, next: place }
     seen += 1
@@ -188,18 +184,4 @@ async function stepFrom(
     if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not match')
   }
   return { wanted, seen, next: null }
-}
-
-async function readSigned(
-  db: Database,
-  readSnapshot: ReadSnapshot,
-  wanted: readonly Wanted[],
-): Promise<(SignedRecord & { readonly counter: number })[]> {
-  const recordKeys = wanted.map(({ avatar, sequence }) => keys.recordKey(avatar, sequence))
-  const found = await db.getMany(recordKeys, { snapshot: readSnapshot })
-  return found.map((row, at) => {
-    const { avatar } = wanted[at] as Wanted
-    if (row === undefined) throw new CorruptRowError(avatar, 'record', 'it is missing')
-    return openRow(avatar, 'record', recordKeys[at] as keys.Key, row, rows.decodeRecord)
-  })
 }

@@ -2,6 +2,7 @@ import type { Bound, RangeIndex } from '../negentropy/types.ts'
 import type { Avatar, Citation, RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { Cell } from '../state/cell.ts'
 import type { NamespaceName } from '../state/content.ts'
+import type { RecordStatus } from '../state/state-source.ts'
 
 /** The missing ids of an avatar: their number, and the first 100 in order. */
 export interface Missing {
@@ -46,19 +47,10 @@ export interface ViewSnapshot extends JsonSnapshot {
   readonly summary: AvatarSummary
 }
 
-/**
- * - `stored`: the record counts (a visible patch; a complete live snapshot; a part that the base names).
- * - `pending`: live and stored, but a record that it needs is missing.
- * - `superseded`: below the base, kept as history.
- */
-export type RecordStatus = 'stored' | 'pending' | 'superseded'
-
-export interface StoredRecord {
+export interface StoredRecord extends SignedRecord {
   /** Position in the node's order of arrival: ascending, unique in the store. */
   readonly sequence: number
   readonly id: RecordId
-  readonly payload: Uint8Array
-  readonly signature: Uint8Array
   readonly status: RecordStatus
 }
 
@@ -127,10 +119,7 @@ export interface StoreDamage {
 }
 
 /** A record for an archive. */
-export interface ExportedRecord extends Citation {
-  readonly payload: Uint8Array
-  readonly signature: Uint8Array
-}
+export interface ExportedRecord extends Citation, SignedRecord {}
 
 /** The whole store as of one committed moment, unaffected by later writes. Must be closed. */
 export interface ExportSnapshot {
@@ -251,7 +240,9 @@ export interface SyncSource {
 }
 
 export interface Rebuilt {
+  /** Number of records that remain. */
   readonly records: number
+  /** Number of rows moved to quarantine. */
   readonly quarantined: number
 }
 

@@ -4,13 +4,14 @@
  */
 import type { Avatar } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
-import { memberFragment } from './cell-codec.ts'
+import type { Cell } from '../state/cell.ts'
+import { decodeMember, memberFragment } from './cell-codec.ts'
 import { openRow } from './database.ts'
 import { type Database } from './level.ts'
 import { afterRowRepair, CorruptRowError } from './errors.ts'
 import type { Step } from './handle.ts'
 import * as keys from './keys.ts'
-import { mustBeUnclaimed, mustBeUnknown } from './reader.ts'
+import { mustBeUnclaimed, mustBeUnknown, withReadSnapshot } from './reader.ts'
 import * as rows from './rows.ts'
 import { sealOf } from './seal.ts'
 import type { AvatarSummary, JsonSnapshot, ViewSnapshot } from './types.ts'
@@ -64,6 +65,41 @@ export async function openContent(
   await source.close()
   mustBeUnclaimed(db, avatar, name)
   return undefined
+}
+
+/**
+ * Reads one member of a content, present or deleted, with the stamps of all records that wrote to it.
+ *
+ * @returns null if no record has written the member, undefined if the namespace does not exist
+ * @throws CorruptRowError
+ */
+export async function readMember(
+  db: Database,
+  avatar: Avatar,
+  namespace: NamespaceName,
+  member: string,
+): Promise<Cell | null | undefined> {
+  const found = await withReadSnapshot(db, async (readSnapshot) => {
+    for (const deleted of [false, true]) {
+      const key = keys.memberKey(avatar, namespace, member, deleted)
+      const row = await db.get(key, { snapshot: readSnapshot })
+      if (row !== undefined) return openRow(avatar, 'member', key, row, decodeMember).cell
+    }
+    return undefined
+  })
+  return found ?? (await confirmAbsence(db, avatar, namespace))
+}
+
+/** Reads the whole namespace: its own row tells whether a member's row was lost. */
+async function confirmAbsence(db: Database, avatar: Avatar, namespace: NamespaceName): Promise<null | undefined> {
+  const content = await openContent(db, avatar, namespace, (read) => read())
+  if (content === undefined) return undefined
+  try {
+    for await (const _chunk of content.read());
+    return null
+  } finally {
+    await content.close()
+  }
 }
 
 /** Wraps a moment: if a row fails its check during a read, `repairRow` is called and the reader gets a StoreError. */

@@ -46,11 +46,6 @@ export function noteDamage(db: Database, error: unknown): boolean {
   return states.has(db)
 }
 
-/** @throws StoreError `write_failed` */
-export function assertWritable(db: Database): void {
-  if (hasFailedWrite(db)) throw earlierWriteFailed()
-}
-
 /** The error for a write that was not started. */
 export function earlierWriteFailed(): StoreError {
   return new StoreError(

@@ -1,8 +1,10 @@
+import { LRUCache } from 'lru-cache'
 import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { Item } from '../negentropy/types.ts'
+import type { Avatar } from '../record/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
-import type { EntryCache } from './entry-cache.ts'
+import { AvatarEntry } from './avatar-entry.ts'
 import { writeDurably } from './database.ts'
 import { totalsOperation, type Meta, type Totals } from './meta.ts'
 import type { Database, Operation } from './level.ts'
@@ -15,6 +17,38 @@ export interface WriterComponents {
   readonly metrics: Metrics
   /** Verifies records again when an avatar is rebuilt. */
   readonly engine: SignatureEngine
+}
+
+/** Least-recently-used cache of avatars that were written to, bounded by their weight in bytes. */
+export class EntryCache {
+  readonly #db: Database
+  readonly #entries: LRUCache<Avatar, AvatarEntry>
+
+  /** @param maxAvatars default: bounded by `maxBytes` alone */
+  constructor(db: Database, maxBytes: number, maxAvatars?: number) {
+    this.#db = db
+    this.#entries = new LRUCache({
+      maxSize: maxBytes,
+      maxEntrySize: Math.floor(maxBytes / 2),
+      sizeCalculation: (entry) => entry.weight,
+      ...(maxAvatars === undefined ? {} : { max: maxAvatars }),
+    })
+  }
+
+  /** Returns the cached entry. A caller that modifies it without committing must evict it. */
+  async get(avatar: Avatar): Promise<AvatarEntry> {
+    return this.#entries.get(avatar) ?? (await AvatarEntry.load(this.#db, avatar))
+  }
+
+  keep(entry: AvatarEntry): void {
+    // Deleted first: the cache does not recompute the weight of an entry that it holds.
+    this.#entries.delete(entry.avatar)
+    this.#entries.set(entry.avatar, entry)
+  }
+
+  evict(avatar: Avatar): void {
+    this.#entries.delete(avatar)
+  }
 }
 
 /** The state in memory that follows the database. Only one task at a time may change it. */

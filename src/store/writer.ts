@@ -6,7 +6,6 @@ import type { Batch, BatchContext } from './batch.ts'
 import { buildBatch } from './commit.ts'
 import { Compactor, readTasks, type Tasks } from './compactor.ts'
 import { plus } from './counts.ts'
-import { EntryCache } from './entry-cache.ts'
 import { CorruptRowError } from './errors.ts'
 import { FeedLimit } from './feed.ts'
 import type { Database } from './level.ts'
@@ -17,7 +16,7 @@ import { readSummary } from './reader.ts'
 import { RowRepair } from './row-repair.ts'
 import type { CommitResult, Quotas, Rebuilt, SyncSnapshot } from './types.ts'
 import { earlierWriteFailed, noteDamage } from './write-guard.ts'
-import { WriterState, type WriterComponents } from './writer-state.ts'
+import { EntryCache, WriterState, type WriterComponents } from './writer-state.ts'
 
 /** Records per step of a background task. A step blocks others no longer than a commit of as many records. */
 const STEP_RECORDS = 500
@@ -40,6 +39,7 @@ export interface WriterOptions {
 type OpenComponents = WriterComponents & { readonly db: Database; readonly announce: (batch: Batch) => void }
 
 export class StoreWriter {
+  readonly epoch: string
   readonly compactor: Compactor
   readonly #components: OpenComponents
   readonly #state: WriterState
@@ -60,18 +60,19 @@ export class StoreWriter {
     const feedLimit = await FeedLimit.open(db, meta.lastSequence, options.feedEntries)
     const entries = new EntryCache(db, options.avatarCacheBytes, options.cachedAvatars)
     const tasks = await readTasks(db)
-    return new StoreWriter(components, options, new WriterState(db, meta, entries), meta.archive, feedLimit, tasks)
+    return new StoreWriter(components, options, meta, new WriterState(db, meta, entries), feedLimit, tasks)
   }
 
   private constructor(
     components: OpenComponents,
     { network, quotas = NO_QUOTAS, stepRecords = STEP_RECORDS }: WriterOptions,
+    { archive, epoch }: Meta,
     state: WriterState,
-    archive: boolean,
     feedLimit: FeedLimit,
     tasks: Tasks,
   ) {
     this.#components = components
+    this.epoch = epoch
     this.#state = state
     this.#feedLimit = feedLimit
     this.#rules = { archive, quotas, stepRecords }

@@ -66,7 +66,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'cite-what-is-pending',
     'state/avatar-state.js',
-    'return this.#waiting.get(place.id) === undefined;\n    }\n    #isPart',
+    'return this.waiting.get(place.id) === undefined;\n    }\n    #isPart',
     'return true;\n    }\n    #isPart',
   ),
   mutation(
@@ -90,13 +90,13 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'no-look-at-pending-records-after-a-base',
     'state/avatar-state.js',
-    'this.#showReady([...this.#waiting.all()]);',
+    'this.#showReady([...this.waiting.all()]);',
     '',
   ),
   mutation(
     'no-look-at-pending-records-after-a-patch',
     'state/avatar-state.js',
-    'this.#tips.add(place);\n        return this.#waiting.waitingFor(place.id);',
+    'this.#tips.add(place);\n        return this.waiting.waitingFor(place.id);',
     'this.#tips.add(place);\n        return [];',
   ),
   mutation(
@@ -132,33 +132,33 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation(
     'acknowledge-before-the-commit',
-    'store/writer.js',
-    'await write(this.#db, [...operations, totalsOperation(totals)]);',
-    'void write(this.#db, [...operations, totalsOperation(totals)]).catch(() => {});',
+    'store/writer-state.js',
+    'await write(this.db, [...operations, totalsOperation(totals)]);',
+    'void write(this.db, [...operations, totalsOperation(totals)]).catch(() => {});',
   ),
   mutation(
     'keep-what-could-not-be-written',
     'store/writer.js',
-    'for (const avatar of avatars)\n                        this.#entries.evict(avatar);',
+    'for (const avatar of avatars)\n                        this.#state.entries.evict(avatar);',
     '',
   ),
   mutation(
     'store-duplicates',
     'store/avatar-batch.js',
-    'if (state.mayBeHeld(record) && this.#entry.held(id) !== undefined)',
+    'if (state.mayBeHeld(record) && this.entry.held(id) !== undefined)',
     'if (false)',
   ),
-  mutation('store-duplicates-of-what-waits', 'state/avatar-state.js', 'this.#waiting.get(id) !== undefined || ', ''),
+  mutation('store-duplicates-of-what-waits', 'state/avatar-state.js', 'this.waiting.get(id) !== undefined || ', ''),
   mutation(
     'forget-the-order-index',
     'store/record-rows.js',
-    "if (isLive)\n        operations.push({ type: 'put', key: order",
-    "if (false)\n        operations.push({ type: 'put', key: order",
+    'if (isLive)\n        operations.push(putSealed(keys.orderKey',
+    'if (false)\n        operations.push(putSealed(keys.orderKey',
   ),
   mutation(
     'keep-superseded-in-the-order-index',
     'store/avatar-batch.js',
-    "operations.push({ type: 'del', key: keys.orderKey(item.timestamp, keys.idText(item.id)) });",
+    'operations.push(del(keys.orderKey(item.timestamp, keys.idText(item.id))));',
     '',
   ),
   mutation(
@@ -171,26 +171,26 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'forget-the-tips-rows',
     'store/avatar-entry.js',
-    'else\n                put(operations, keys.tipKey(this.avatar, tip), NO_VALUE);',
+    'else\n                operations.push(put(keys.tipKey(this.avatar, tip)));',
     '',
   ),
   mutation(
     'forget-who-waits',
     'store/avatar-entry.js',
-    'put(operations, key, seal(key, rows.encodePendingRecord(pending)));',
+    'operations.push(putSealed(keys.pendingKey(this.avatar, pending), rows.encodePendingRecord(pending)));',
     '',
   ),
   mutation(
     'forget-deletions',
     'store/content-rows.js',
-    'put(operations, key, sealed);\n        const written',
-    'if (hasValue)\n            put(operations, key, sealed);\n        const written',
+    'operations.push(put(key, sealed));\n        const written',
+    'if (hasValue)\n            operations.push(put(key, sealed));\n        const written',
   ),
   mutation(
     'forget-the-last-sequence',
-    'store/writer.js',
+    'store/writer-state.js',
     '[...operations, totalsOperation(totals)]',
-    '[...operations, totalsOperation({ ...totals, lastSequence: this.#totals.lastSequence })]',
+    '[...operations, totalsOperation({ ...totals, lastSequence: this.totals.lastSequence })]',
   ),
   mutation(
     'trust-what-the-disk-says',
@@ -219,15 +219,15 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation(
     'forget-new-records-in-the-page-sums',
-    'store/writer.js',
-    'await this.#order.apply(added, removed);',
-    'await this.#order.apply([], removed);',
+    'store/writer-state.js',
+    'await this.order.apply(added, removed);',
+    'await this.order.apply([], removed);',
   ),
   mutation(
     'forget-superseded-in-the-page-sums',
-    'store/writer.js',
-    'await this.#order.apply(added, removed);',
-    'await this.#order.apply(added, []);',
+    'store/writer-state.js',
+    'await this.order.apply(added, removed);',
+    'await this.order.apply(added, []);',
   ),
   mutation(
     'fetch-all-but-one',
@@ -238,8 +238,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'totals-apart-from-a-rebuild',
     'store/row-repair.js',
-    "[...operations, { type: 'del', key: keys.metaKey('totals') }]",
-    'operations',
+    "[del(keys.taskKey('u', avatar)), del(keys.metaKey('totals'))]",
+    "[del(keys.taskKey('u', avatar))]",
   ),
   mutation(
     'prune-what-is-live',
@@ -256,7 +256,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'leave-no-word-to-prune',
     'store/avatar-batch.js',
-    "made.operations.push({ type: 'put', key: keys.taskKey('g', avatar), value: NO_VALUE });",
+    "made.operations.push(put(keys.taskKey('g', avatar)));",
     '',
   ),
   mutation('count-what-was-pruned', 'store/avatar-entry.js', 'this.#keptRecords -= 1;', ''),
@@ -345,13 +345,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'forget-to-go-on-forgetting',
     'store/compactor.js',
-    "const forgetting = await tasksIn(parts.db, 'd');",
-    'const forgetting = new Set();',
+    "forgetting: await tasksIn(db, 'd')",
+    'forgetting: new Set()',
   ),
-  mutation(
-    'count-what-was-let-go',
-    'store/writer.js',
-    'plus(this.#totals, summary, -1)',
-    'plus(this.#totals, summary, 0)',
-  ),
+  mutation('count-what-was-let-go', 'store/writer.js', 'plus(totals, summary, -1)', 'plus(totals, summary, 0)'),
 ]

@@ -36,7 +36,7 @@ function heapBytes(): number {
 /** An avatar's entry after each patch was committed by itself, as a node's writer leaves it. */
 function written(db: Database, patches: readonly JsonObject[], after: (operations: Operation[]) => void): AvatarEntry {
   const avatar: Avatar = `0x02${randomBytes(32).toString('hex')}`
-  const entry = AvatarEntry.empty(db, avatar)
+  const entry = new AvatarEntry(db, avatar)
   let prev: Citation[] = []
   for (const [at, patch] of patches.entries()) {
     const body = bodyOf(avatar, at, prev, patch)

@@ -29,7 +29,7 @@ let lastSequence: number
 beforeEach(async () => {
   await db.open()
   await db.clear()
-  entry = AvatarEntry.empty(db, writer.avatar)
+  entry = new AvatarEntry(db, writer.avatar)
   lastSequence = 0
 })
 

@@ -1,5 +1,6 @@
 /** LevelDB's block format: entries with shared prefixes, then a compression type and a checksum. */
-import { ByteCursor, varintBytes } from './byte-cursor.ts'
+import { ByteWriter } from '../bytes.ts'
+import { ByteCursor } from './byte-cursor.ts'
 import { crc32c, masked, nextCrc } from './crc32c.ts'
 import { snappyOpen } from './snappy.ts'
 
@@ -55,37 +56,37 @@ export function readBlock(file: Uint8Array, { offset, length }: BlockPlace): Blo
   const cursor = new ByteCursor(block.subarray(0, end))
   const entries: BlockEntry[] = []
   let key = new Uint8Array(0)
-  while (!cursor.isAtEnd) {
+  while (cursor.remaining > 0) {
     const [shared, own, valueBytes] = [cursor.varint(), cursor.varint(), cursor.varint()]
     if (shared > key.length) throw new RangeError('A key shares more bytes than the previous key has.')
     const next = new Uint8Array(shared + own)
     next.set(key.subarray(0, shared))
-    next.set(cursor.take(own), shared)
+    next.set(cursor.bytes(own), shared)
     key = next
-    entries.push([key, cursor.take(valueBytes)])
+    entries.push([key, cursor.bytes(valueBytes)])
   }
   return entries
 }
 
 /** Encodes a block of entries with its trailer. */
 export function buildBlock(entries: readonly BlockEntry[]): Uint8Array {
-  const parts: Uint8Array[] = []
+  const writer = new ByteWriter()
   const restarts = [0]
-  let bytes = 0
   let before = new Uint8Array(0)
   for (const [at, [key, value]] of entries.entries()) {
     const isRestart = at % RESTART_ENTRIES === 0
-    if (isRestart && at > 0) restarts.push(bytes)
+    if (isRestart && at > 0) restarts.push(writer.length)
     const shared = isRestart ? 0 : commonBytes(before, key)
-    const head = [...varintBytes(shared), ...varintBytes(key.length - shared), ...varintBytes(value.length)]
-    const entry = Buffer.concat([Buffer.from(head), key.subarray(shared), value])
-    parts.push(entry)
-    bytes += entry.length
+    writer
+      .varint(shared)
+      .varint(key.length - shared)
+      .varint(value.length)
+    writer.bytes(key.subarray(shared)).bytes(value)
     before = Uint8Array.from(key)
   }
   const tail = Buffer.alloc(4 * (restarts.length + 1) + TRAILER_BYTES)
   for (const [at, offset] of [...restarts, restarts.length].entries()) tail.writeUInt32LE(offset, 4 * at)
-  const block = Buffer.concat([...parts, tail])
+  const block = Buffer.concat([writer.finish(), tail])
   const end = block.length - TRAILER_BYTES
   block[end] = PLAIN
   block.writeUInt32LE(masked(crc32c(block, 0, end + 1)), end + 1)

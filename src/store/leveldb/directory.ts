@@ -126,8 +126,8 @@ async function inspectLogs(location: string, names: readonly string[], manifest:
   let next: number | undefined
   for (const number of logs) {
     const file = fileName(number, 'log')
-    const { records, damage } = readLog(await readFileWithHoles(join(location, file)))
-    let why = damage === 'none' ? undefined : 'its checksums do not match'
+    const { records, isDamaged } = readLog(await readFileWithHoles(join(location, file)))
+    let why = isDamaged ? 'its checksums do not match' : undefined
     for (const record of records) {
       const batch = decodeBatch(record)
       if (batch === undefined) why ??= 'it has a malformed batch of rows'

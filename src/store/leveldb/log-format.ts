@@ -17,10 +17,10 @@ export interface LogContents {
   /** The payloads of whole records, in order. */
   readonly records: readonly Uint8Array[]
   /**
-   * `none`: the file is complete, or the writer was killed during the append of the last record, which it never acknowledged.
-   * `damaged`: a record that was written is missing.
+   * Whether a record that was written is missing. False also if the writer was killed during the append of the last record,
+   * which it never acknowledged.
    */
-  readonly damage: 'none' | 'damaged'
+  readonly isDamaged: boolean
 }
 
 /** A piece of a record in a log. */
@@ -60,7 +60,7 @@ export function readLog(bytes: Uint8Array): LogContents {
     if (pieces !== undefined) records.push(pieces.length === 1 ? payload : Buffer.concat(pieces))
     pieces = undefined
   }
-  return { records, damage: isDamaged ? 'damaged' : 'none' }
+  return { records, isDamaged }
 }
 
 /** The piece at a position, if there is one and its checksum matches. */
@@ -96,8 +96,7 @@ function isCutOff(bytes: Uint8Array, at: number, blockEnd: number): boolean {
 }
 
 function isBlank(bytes: Uint8Array, from: number): boolean {
-  for (let at = from; at < bytes.length; at += 1) if (bytes[at] !== 0) return false
-  return true
+  return bytes.subarray(from).every((byte) => byte === 0)
 }
 
 /** Encodes a log file with these records. */

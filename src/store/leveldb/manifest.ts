@@ -1,4 +1,5 @@
 /** LevelDB's MANIFEST: the table files of the database, and the oldest log with rows that are in no table. */
+import { attempt } from '../bytes.ts'
 import { ByteCursor } from './byte-cursor.ts'
 import { readLog } from './log-format.ts'
 
@@ -18,22 +19,20 @@ export interface Manifest {
 
 /** Decodes a manifest file; undefined if it is damaged. */
 export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
-  const { records, damage } = readLog(bytes)
-  if (damage !== 'none' || records.length === 0) return undefined
+  const { records, isDamaged } = readLog(bytes)
+  if (isDamaged || records.length === 0) return undefined
   const tables = new Map<number, { bytes: number }>()
   const numbers = { log: 0, last: 0 }
-  try {
+  return attempt(() => {
     for (const record of records) apply(new ByteCursor(record), tables, numbers)
-  } catch {
-    return undefined
-  }
-  return { tables, logNumber: numbers.log, lastSequence: numbers.last }
+    return { tables, logNumber: numbers.log, lastSequence: numbers.last }
+  })
 }
 
 /** @throws RangeError */
 function apply(edit: ByteCursor, tables: Map<number, { bytes: number }>, numbers: { log: number; last: number }): void {
   const [gone, added] = [new Set<number>(), new Map<number, { bytes: number }>()]
-  while (!edit.isAtEnd) {
+  while (edit.remaining > 0) {
     const tag = edit.varint()
     if (tag === COMPARATOR) edit.prefixed()
     else if (tag === LOG_NUMBER) numbers.log = edit.varint()

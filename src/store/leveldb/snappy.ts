@@ -11,10 +11,10 @@ export function snappyOpen(block: Uint8Array): Uint8Array {
   if (length > MAX_BYTES) throw new RangeError(`A block of ${length} bytes is too large.`)
   const out = new Uint8Array(length)
   let at = 0
-  while (!cursor.isAtEnd) {
+  while (cursor.remaining > 0) {
     const tag = cursor.u8()
     if ((tag & 3) === 0) {
-      const literal = cursor.take(literalBytes(tag >> 2, cursor))
+      const literal = cursor.bytes(literalBytes(tag >> 2, cursor))
       if (at + literal.length > length) throw new RangeError('A block is longer than it says.')
       out.set(literal, at)
       at += literal.length

@@ -7,7 +7,8 @@
  */
 import { buildBlock, findBlock, isBlockWhole, readBlock, TRAILER_BYTES } from './block.ts'
 import type { BlockEntry, BlockPlace } from './block.ts'
-import { ByteCursor, varintBytes } from './byte-cursor.ts'
+import { attempt, ByteWriter } from '../bytes.ts'
+import { ByteCursor } from './byte-cursor.ts'
 
 /** The last 8 bytes of a table. */
 const MAGIC = Buffer.from('57fb808b247547db', 'hex')
@@ -33,13 +34,11 @@ export const FOOTER_BYTES = 48
 /** Position of a table's index by its footer; undefined if the footer is damaged. */
 export function indexPlace(footer: Uint8Array): BlockPlace | undefined {
   if (footer.length < FOOTER_BYTES || !MAGIC.equals(footer.subarray(-MAGIC.length))) return undefined
-  try {
-    const cursor = new ByteCursor(footer)
+  const cursor = new ByteCursor(footer)
+  return attempt(() => {
     placeAt(cursor)
     return placeAt(cursor)
-  } catch {
-    return undefined
-  }
+  })
 }
 
 /**
@@ -59,23 +58,18 @@ function readIndex(file: Uint8Array): { blocks: DataBlock[]; filters: BlockPlace
   const footer = file.subarray(-FOOTER_BYTES)
   const index = indexPlace(footer)
   if (index === undefined || !isBlockWhole(file, index)) return undefined
-  try {
+  return attempt(() => {
     const filters = placeAt(new ByteCursor(footer))
     const blocks = readBlock(file, index).map(([bound, place]) => ({ ...placeAt(new ByteCursor(place)), bound }))
     return { blocks, filters }
-  } catch {
-    return undefined
-  }
+  })
 }
 
 /** Checks the filter: a damaged one hides rows. */
 function isFilterWhole(file: Uint8Array, filters: BlockPlace): boolean {
-  if (!isBlockWhole(file, filters)) return false
-  try {
-    return readBlock(file, filters).every(([, place]) => isBlockWhole(file, placeAt(new ByteCursor(place))))
-  } catch {
-    return false
-  }
+  const isWhole = (): boolean =>
+    readBlock(file, filters).every(([, place]) => isBlockWhole(file, placeAt(new ByteCursor(place))))
+  return isBlockWhole(file, filters) && attempt(isWhole) === true
 }
 
 function placeAt(cursor: ByteCursor): BlockPlace {
@@ -97,17 +91,10 @@ function scanBlocks(file: Uint8Array): DataBlock[] {
 }
 
 function lastKey(file: Uint8Array, place: BlockPlace): Uint8Array | undefined {
-  try {
-    const key = readBlock(file, place).at(-1)?.[0]
-    return key !== undefined && key.length > SUFFIX_BYTES && isSuffix(key.subarray(-SUFFIX_BYTES)) ? key : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** Whether the end of a key is a sequence and a row type. Keys in the index of filters end with text. */
-function isSuffix(suffix: Uint8Array): boolean {
-  return (suffix[0] as number) <= VALUE
+  const key = attempt(() => readBlock(file, place))?.at(-1)?.[0]
+  if (key === undefined || key.length <= SUFFIX_BYTES) return undefined
+  // A key of a row ends with its type and a sequence; keys in the index of filters end with text.
+  return (key.at(-SUFFIX_BYTES) as number) <= VALUE ? key : undefined
 }
 
 function userKey(key: Uint8Array): Uint8Array {
@@ -116,13 +103,9 @@ function userKey(key: Uint8Array): Uint8Array {
 
 /** The rows of a block, without deletions. None if the block is malformed. */
 export function rowsOf(file: Uint8Array, block: BlockPlace): BlockEntry[] {
-  try {
-    return readBlock(file, block)
-      .filter(([key]) => key.length > SUFFIX_BYTES && key[key.length - SUFFIX_BYTES] === VALUE)
-      .map(([key, value]) => [userKey(key), value])
-  } catch {
-    return []
-  }
+  return (attempt(() => readBlock(file, block)) ?? [])
+    .filter(([key]) => key.length > SUFFIX_BYTES && key.at(-SUFFIX_BYTES) === VALUE)
+    .map(([key, value]) => [userKey(key), value])
 }
 
 /**
@@ -156,5 +139,5 @@ export function repairTable(file: Uint8Array, bytes: number, blocks: readonly Da
 }
 
 function placeBytes({ offset, length }: BlockPlace): Uint8Array {
-  return Uint8Array.from([...varintBytes(offset), ...varintBytes(length)])
+  return new ByteWriter(16).varint(offset).varint(length).finish()
 }

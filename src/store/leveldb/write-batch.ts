@@ -1,4 +1,5 @@
 /** LevelDB's write batches, the records of NNN.log. */
+import { attempt } from '../bytes.ts'
 import { ByteCursor } from './byte-cursor.ts'
 
 const [DELETION, VALUE] = [0, 1] as const
@@ -14,18 +15,16 @@ export interface WriteBatch {
 /** Decodes the batch in a log record; undefined if the record is malformed. */
 export function decodeBatch(record: Uint8Array): WriteBatch | undefined {
   const cursor = new ByteCursor(record)
-  try {
+  return attempt(() => {
     const [sequence, count] = [cursor.u64(), cursor.u32()]
     const puts: [Uint8Array, Uint8Array][] = []
     let found = 0
-    for (; !cursor.isAtEnd; found += 1) {
+    for (; cursor.remaining > 0; found += 1) {
       const type = cursor.u8()
       if (type !== VALUE && type !== DELETION) return undefined
       const key = cursor.prefixed()
       if (type === VALUE) puts.push([key, cursor.prefixed()])
     }
     return found === count ? { sequence, count, puts } : undefined
-  } catch {
-    return undefined
-  }
+  })
 }

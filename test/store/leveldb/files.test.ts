@@ -92,8 +92,8 @@ test.each([true, false])('tables and logs have the rows that LevelDB reads (comp
   }
   let next: number | undefined
   for (const name of await files('.log')) {
-    const { records, damage } = readLog(await bytesOf(name))
-    expect(damage).toBe('none')
+    const { records, isDamaged } = readLog(await bytesOf(name))
+    expect(isDamaged).toBe(false)
     for (const record of records) {
       const batch = decodeBatch(record)!
       if (next !== undefined) expect(batch.sequence).toBe(next)
@@ -134,8 +134,8 @@ test('a log that is written again is read as it was, in pieces too', async () =>
   const records = [0, 1, 7, 32_754, 32_761, 32_762, 100_000, 65_522, 3].map((length) =>
     Buffer.alloc(length, length % 251),
   )
-  const { records: found, damage } = readLog(writeLog(records))
-  expect(damage).toBe('none')
+  const { records: found, isDamaged } = readLog(writeLog(records))
+  expect(isDamaged).toBe(false)
   expect(found.map((record) => Buffer.from(record).equals(records[found.indexOf(record)]!))).toEqual(
     records.map(() => true),
   )
@@ -153,16 +153,16 @@ test('a log that was cut off anywhere is whole up to there; one that is damaged 
   const whole = readLog(file)
   for (let cut = 0; cut < 400; cut += 1) {
     const end = Math.floor((file.length * cut) / 400)
-    const { records, damage } = readLog(file.subarray(0, end))
-    expect(damage).toBe('none')
+    const { records, isDamaged } = readLog(file.subarray(0, end))
+    expect(isDamaged).toBe(false)
     expect(records.length).toBeLessThan(whole.records.length)
   }
   for (let flip = 0; flip < 400; flip += 1) {
     const at = Math.floor((file.length * flip) / 400)
     const broken = Buffer.from(file)
     broken[at]! ^= 1 << (flip % 8)
-    const { records, damage } = readLog(broken)
-    expect([flip, damage]).toEqual([flip, 'damaged'])
+    const { records, isDamaged } = readLog(broken)
+    expect([flip, isDamaged]).toEqual([flip, true])
     expect(whole.records.length - records.length).toBeLessThan(20)
   }
 })
