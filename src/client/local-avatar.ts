@@ -143,7 +143,7 @@ export class LocalAvatar implements CachedAvatar {
       tips: Object.freeze([...this.#state.tips]),
       base: this.#state.base,
       digest: this.digest,
-      pending: this.#state.pending,
+      pending: this.#state.waiting.patches,
       missing: Object.freeze([...this.#state.missing()].sort()),
       namespaces: Object.freeze(
         [...this.#namespaces.values()]

@@ -1,5 +1,5 @@
 /** The avatars whose records this node accepts, as the operator decided. Ingest asks for each record. */
-import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
+import type { Avatar, RecordId, SignedRecord } from '../record/types.ts'
 import type { IngestResult, Origin } from './types.ts'
 
 export interface Admission {
@@ -11,12 +11,14 @@ export interface Admission {
 
 export const ADMITS_ALL: Admission = { peek: () => undefined, admit: () => undefined }
 
-/** The result for a valid record whose avatar is not admitted; undefined if it is. */
-export function refusedByAdmission({ admit }: Admission, { id, body }: VerifiedRecord): IngestResult | undefined {
-  const refusal = admit(body.avatar)
-  if (refusal === undefined) return undefined
-  const { code, message, retry } = refusal
-  return { id, status: 'refused', code, message, retry }
+/** The result for a record of an avatar that is not admitted; undefined if it is. @param id null if the id is unknown */
+export function refusedByAdmission(
+  { admit }: Pick<Admission, 'admit'>,
+  avatar: Avatar,
+  id: RecordId | null,
+): IngestResult | undefined {
+  const refusal = admit(avatar)
+  return refusal && { id, status: 'refused', code: refusal.code, message: refusal.message, retry: refusal.retry }
 }
 
 /**
@@ -24,18 +26,17 @@ export function refusedByAdmission({ admit }: Admission, { id, body }: VerifiedR
  * record would be accepted, all of them are verified, because the message may be forwarded and must then be valid.
  */
 export function refusedUnseen(
-  { peek, admit }: Admission,
+  admission: Admission,
   records: readonly SignedRecord[],
   origin: Origin,
 ): IngestResult[] | undefined {
   if (origin !== 'gossip') return undefined
   const results: IngestResult[] = []
   for (const { payload } of records) {
-    const avatar = peek(payload)
-    const refusal = avatar === undefined ? undefined : admit(avatar)
-    if (refusal === undefined) return undefined
-    const { code, message, retry } = refusal
-    results.push({ id: null, status: 'refused', code, message, retry })
+    const avatar = admission.peek(payload)
+    const refused = avatar && refusedByAdmission(admission, avatar, null)
+    if (refused === undefined) return undefined
+    results.push(refused)
   }
   return results
 }

@@ -81,7 +81,7 @@ export async function importArchive(options: ImportOptions): Promise<ImportRepor
         const avatar = only && payloadHead(event.record.payload)?.avatar
         // A payload without a head goes to the door too, which says what is wrong with it.
         if (avatar !== undefined && only?.has(avatar) === false) importing.skip()
-        else await importing.add(event)
+        else await importing.batches.add(event)
       } else if (event.kind === 'fault') importing.faults.add(event.fault)
       else if (event.kind === 'header') {
         header = event.header
@@ -91,7 +91,7 @@ export async function importArchive(options: ImportOptions): Promise<ImportRepor
     }
     await importing.finish()
   } catch (error) {
-    await importing.settle()
+    await importing.batches.settle()
     throw error
   }
   for (const fault of importing.order.absent(HEADER_LINE)) importing.faults.add(fault)
@@ -108,13 +108,13 @@ class Importing {
   readonly #options: ImportOptions
   readonly #counts = { stored: 0, pending: 0, duplicate: 0, superseded: 0, refused: 0, invalid: 0, skipped: 0 }
   readonly #refusals = new Map<string, { count: number; retry: boolean; message: string }>()
-  readonly #batches: Batches<IngestResult>
+  readonly batches: Batches<IngestResult>
   readonly #refusedForNow = new RetryBuffer<Refused>(RETRY_LIMITS, ({ result }) => this.#refuse(result))
   #records = 0
 
   constructor(options: ImportOptions) {
     this.#options = options
-    this.#batches = new Batches(BATCH, options.submit, (items, results) => this.#takeAll(items, results))
+    this.batches = new Batches(BATCH, options.submit, (items, results) => this.#takeAll(items, results))
   }
 
   skip(): void {
@@ -122,20 +122,12 @@ class Importing {
     this.#records += 1
   }
 
-  add(item: ReadRecord): Promise<void> {
-    return this.#batches.add(item)
-  }
-
   /** Hands over what is left, and again what was refused for now. */
   async finish(): Promise<void> {
-    await this.#batches.finish()
+    await this.batches.finish()
     await this.#refusedForNow.offerAgain((items) => this.#offerAgain(items))
     for (const { result } of this.#refusedForNow.take()) this.#refuse(result)
     this.#progress()
-  }
-
-  settle(): Promise<void> {
-    return this.#batches.settle()
   }
 
   #takeAll(items: readonly ReadRecord[], results: readonly IngestResult[]): void {

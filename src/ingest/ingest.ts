@@ -42,9 +42,9 @@ export interface IngestComponents {
 /** One record in one stage. */
 interface Work<T, R> {
   readonly input: T
-  /** Its place in the submission. */
+  /** Its index in the submission. */
   readonly at: number
-  readonly passing: Passing<R>
+  readonly settle: (at: number, result: R | undefined, fault?: { readonly error: unknown }) => void
 }
 type Checked = VerifiedRecord | RecordError
 
@@ -78,7 +78,7 @@ export function createIngest(
 
   /** Asks whose records are accepted at the time of the commit, so that nothing is appended for an avatar that was let go. */
   async function commit(records: readonly VerifiedRecord[]): Promise<IngestResult[]> {
-    const refused = records.map((record) => refusedByAdmission(admission, record))
+    const refused = records.map(({ id, body }) => refusedByAdmission(admission, body.avatar, id))
     const admitted = records.filter((_, at) => refused[at] === undefined)
     const results = admitted.length === 0 ? [] : await store.commit(admitted)
     const explained = results.map((result, at) => explainCommit((admitted[at] as VerifiedRecord).id, result)).values()
@@ -197,43 +197,21 @@ interface Passed<R> {
   readonly fault: { readonly error: unknown } | undefined
 }
 
-/** The records of one submission in one stage. */
-class Passing<R> {
-  readonly #results: (R | undefined)[] = []
-  readonly #resolve: (passed: Passed<R>) => void
-  #fault: Passed<R>['fault']
-  #open: number
-
-  constructor(count: number, resolve: (passed: Passed<R>) => void) {
-    this.#open = count
-    this.#resolve = resolve
-  }
-
-  done(at: number, result: R): void {
-    this.#results[at] = result
-    this.#settleOne()
-  }
-
-  failed(error: unknown): void {
-    this.#fault ??= { error }
-    this.#settleOne()
-  }
-
-  #settleOne(): void {
-    this.#open -= 1
-    if (this.#open === 0) this.#resolve({ results: this.#results, fault: this.#fault })
-  }
-}
-
 /** Sends records through a stage; resolves when each has a result or has failed. */
-async function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[], source: string): Promise<Passed<R>> {
-  if (inputs.length === 0) return { results: [], fault: undefined }
+function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[], source: string): Promise<Passed<R>> {
   return new Promise((resolve) => {
-    const passing = new Passing<R>(inputs.length, resolve)
-    queue.push(
-      inputs.map((input, at) => ({ input, at, passing })),
-      source,
-    )
+    const results: (R | undefined)[] = []
+    let fault: Passed<R>['fault']
+    let open = inputs.length
+    const settle: Work<T, R>['settle'] = (at, result, failure) => {
+      results[at] = result
+      fault ??= failure
+      open -= 1
+      if (open === 0) resolve({ results, fault })
+    }
+    if (open === 0) resolve({ results, fault })
+    const work = inputs.map((input, at) => ({ input, at, settle }))
+    queue.push(work, source)
   })
 }
 
@@ -241,9 +219,9 @@ async function pass<T, R>(queue: WorkQueue<Work<T, R>>, inputs: readonly T[], so
 async function stage<T, R>(work: readonly Work<T, R>[], run: (inputs: T[]) => Promise<R[]>): Promise<void> {
   try {
     const results = await run(work.map(({ input }) => input))
-    work.forEach(({ at, passing }, index) => passing.done(at, results[index] as R))
+    work.forEach(({ at, settle }, index) => settle(at, results[index] as R))
   } catch (error) {
-    for (const { passing } of work) passing.failed(error)
+    for (const { at, settle } of work) settle(at, undefined, { error })
   }
 }
 

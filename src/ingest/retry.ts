@@ -57,11 +57,6 @@ export function importDoor(ingest: Ingest, timers: Timers, source?: Source): Sub
     )
 }
 
-/** What a retry buffer holds: a record, and what its owner needs to know about it. */
-interface Retryable {
-  readonly record: SignedRecord
-}
-
 export interface RetryLimits {
   readonly maxRecords: number
   /** Of payloads. */
@@ -73,7 +68,7 @@ export interface RetryLimits {
  * a lesser counter, so every round with the least ones makes progress. With those that came first, a chain that arrives in
  * reverse would gain one record a round.
  */
-export class RetryBuffer<T extends Retryable> {
+export class RetryBuffer<T extends { readonly record: SignedRecord }> {
   readonly #limits: RetryLimits
   readonly #dropped: (item: T) => void
   #held: { readonly counter: number; readonly item: T }[] = []

@@ -46,7 +46,7 @@ export function formatLine(formatter: unknown, args: readonly unknown[]): string
   let next = 0
   const line = formatter.replace(/%([%a-zA-Z])/g, (placeholder, letter: string) => {
     if (letter === '%') return '%'
-    const format = FORMATS[letter]
+    const format = FORMATS.get(letter)
     if (format === undefined || next >= args.length) return placeholder
     next += 1
     return format(args[next - 1])
@@ -54,23 +54,13 @@ export function formatLine(formatter: unknown, args: readonly unknown[]): string
   return shorten([line, ...args.slice(next).map(textOf)].join(' '))
 }
 
-const FORMATS: Readonly<Record<string, (value: unknown) => string>> = {
-  a: textOf,
-  b: bytesText,
-  c: textOf,
-  d: (value) => String(Number(value)),
-  e: textOf,
-  f: (value) => String(Number(value)),
-  i: (value) => String(Math.trunc(Number(value))),
-  j: jsonText,
-  k: textOf,
-  m: bytesText,
-  o: jsonText,
-  O: jsonText,
-  p: textOf,
-  s: textOf,
-  t: bytesText,
-}
+/** How the value of each placeholder is written. */
+const FORMATS = new Map<string, (value: unknown) => string>()
+for (const letter of 'acekps') FORMATS.set(letter, textOf)
+for (const letter of 'bmt') FORMATS.set(letter, bytesText)
+for (const letter of 'joO') FORMATS.set(letter, jsonText)
+for (const letter of 'df') FORMATS.set(letter, (value) => String(Number(value)))
+FORMATS.set('i', (value) => String(Math.trunc(Number(value))))
 
 function textOf(value: unknown): string {
   if (value instanceof AggregateError) return [errorText(value), ...value.errors.map(textOf)].join('; ')

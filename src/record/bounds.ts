@@ -1,13 +1,13 @@
 import { RecordError } from './errors.ts'
 import { MAX_MEMBERS, MAX_PAYLOAD_DEPTH } from './limits.ts'
 
-const QUOTE = 0x22
-const COMMA = 0x2c
+export const QUOTE = 0x22
+export const COMMA = 0x2c
 const BACKSLASH = 0x5c
-const OPEN_BRACKET = 0x5b
-const CLOSE_BRACKET = 0x5d
-const OPEN_BRACE = 0x7b
-const CLOSE_BRACE = 0x7d
+export const OPEN_BRACKET = 0x5b
+export const CLOSE_BRACKET = 0x5d
+export const OPEN_BRACE = 0x7b
+export const CLOSE_BRACE = 0x7d
 
 /**
  * Checks the bounds of JSON text before it is parsed: one pass without recursion, which stops at the first excess. It does

@@ -1,8 +1,8 @@
-import { compareCitations, compareUtf8 } from './order.ts'
+import { compareCitations, compareNamespaces } from './order.ts'
 import { MAX_PREV } from './limits.ts'
 import { decodePayload, encodePayload } from './payload.ts'
-import type { Avatar, Citation, JsonObject, PartBody, PatchBody, RecordBody, RecordId, StateEntry } from './types.ts'
-import type { SnapshotBody } from './types.ts'
+import type { Avatar, Citation, JsonObject, RecordBody, RecordId, StateEntry } from './types.ts'
+import type { PartBody, PatchBody, SnapshotBody } from './types.ts'
 
 interface Common {
   readonly avatar: Avatar
@@ -86,9 +86,7 @@ function next(from: Next) {
 }
 
 function sorted(state: readonly StateEntry[]): StateEntry[] {
-  return state
-    .map(({ content, identity, platform }) => ({ content, identity, platform }))
-    .sort((a, b) => compareUtf8(a.platform, b.platform) || compareUtf8(a.identity, b.identity))
+  return state.map(({ content, identity, platform }) => ({ content, identity, platform })).sort(compareNamespaces)
 }
 
 /** Returns the body as every node will read it. Errors appear here rather than after signing. */

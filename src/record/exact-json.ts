@@ -5,7 +5,7 @@
  * Payloads do not need this: text that is its own canonical form (RFC 8785) has neither.
  */
 import { formatPointer } from './json-pointer.ts'
-import { endOfString } from './bounds.ts'
+import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, endOfString, OPEN_BRACE, OPEN_BRACKET, QUOTE } from './bounds.ts'
 import { JsonTextError } from './errors.ts'
 import { isExactNumber } from './exact-number.ts'
 import type { JsonValue } from './types.ts'
@@ -32,18 +32,12 @@ const NO_LIMITS: JsonLimits = { depth: 1_000, tokens: Infinity }
 const SHORT_NUMBER = 15
 const SHOWN_CHARACTERS = 100
 
-const QUOTE = 0x22
-const COMMA = 0x2c
 const PLUS = 0x2b
 const MINUS = 0x2d
 const DOT = 0x2e
 const ZERO = 0x30
 const NINE = 0x39
 const COLON = 0x3a
-const OPEN_ARRAY = 0x5b
-const CLOSE_ARRAY = 0x5d
-const OPEN_OBJECT = 0x7b
-const CLOSE_OBJECT = 0x7d
 
 /**
  * The value of a JSON text. Limits are checked before anything is parsed: 16 MiB of `[` or of `{},` would become hundreds
@@ -61,7 +55,7 @@ export function parseExactJson(text: string, limits: JsonLimits = NO_LIMITS): Js
   }
   // A key that stands twice leaves fewer members in the value than in the text.
   if (members === membersOf(value)) return value
-  for (const loss of lossesOf(text)) throw errorOf(loss)
+  for (const loss of lossesOf(text)) throw new JsonTextError(loss.code, lossText(loss))
   return value
 }
 
@@ -85,9 +79,9 @@ export function* lossesOf(text: string): Generator<JsonLoss> {
         inside.keys.add(inside.at)
       }
       at = end
-    } else if (unit === OPEN_OBJECT) open.push({ at: '', index: 0, keys: new Set() })
-    else if (unit === OPEN_ARRAY) open.push({ at: '0', index: 0, keys: undefined })
-    else if (unit === CLOSE_OBJECT || unit === CLOSE_ARRAY) open.pop()
+    } else if (unit === OPEN_BRACE) open.push({ at: '', index: 0, keys: new Set() })
+    else if (unit === OPEN_BRACKET) open.push({ at: '0', index: 0, keys: undefined })
+    else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) open.pop()
     else if (unit === COMMA) {
       if (inside !== undefined && inside.keys === undefined) inside.at = String(++inside.index)
     } else if (unit === MINUS || isDigit(unit)) {
@@ -111,10 +105,6 @@ export function lossText({ code, path, token }: JsonLoss): string {
   )
 }
 
-function errorOf(loss: JsonLoss): JsonTextError {
-  return new JsonTextError(loss.code, lossText(loss))
-}
-
 /**
  * Checks the limits, and counts the members of all objects. Up to the first syntax error it sees what the parser sees.
  *
@@ -131,9 +121,9 @@ function scan(text: string, limits: JsonLimits): number {
     else if (unit === COLON) members++
     else if (unit === COMMA) {
       if (++tokens > limits.tokens) throw tooComplex(limits)
-    } else if (unit === OPEN_ARRAY || unit === OPEN_OBJECT) {
+    } else if (unit === OPEN_BRACKET || unit === OPEN_BRACE) {
       if (++depth > limits.depth || ++tokens > limits.tokens) throw tooComplex(limits)
-    } else if (unit === CLOSE_ARRAY || unit === CLOSE_OBJECT) depth--
+    } else if (unit === CLOSE_BRACKET || unit === CLOSE_BRACE) depth--
     else if (unit <= NINE && unit >= ZERO) {
       const end = endOfNumber(text, at)
       if (end - at > SHORT_NUMBER || hasExponent(text, at, end)) {

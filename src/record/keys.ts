@@ -17,17 +17,7 @@ const SECRET_KEY = /^[0-9a-f]{64}$/
 export function parseAvatar(text: string): Avatar {
   // Text longer than 0x and 130 digits is rejected before it is copied to lower case.
   const hex = text.length > 132 ? '' : withoutPrefix(text.toLowerCase())
-  if (COMPRESSED.test(hex)) {
-    checkPoint(`0x${hex}`)
-    return `0x${hex}`
-  }
-  if (UNCOMPRESSED.test(hex)) {
-    try {
-      return `0x${Point.fromHex(hex).toHex(true)}`
-    } catch {
-      throw notAPoint()
-    }
-  }
+  if (COMPRESSED.test(hex) || UNCOMPRESSED.test(hex)) return `0x${pointOf(hex).toHex(true)}`
   throw new RecordError(
     'invalid_avatar',
     'An avatar is a secp256k1 public key in hex: 66 digits with prefix 02 or 03, or 130 with prefix 04.',
@@ -40,11 +30,7 @@ export function parseAvatar(text: string): Avatar {
  * @throws RecordError `invalid_avatar` if it is no point on the curve
  */
 export function uncompressedAvatar(avatar: Avatar): `0x${string}` {
-  try {
-    return `0x${Point.fromHex(avatar.slice(2)).toHex(false)}`
-  } catch {
-    throw notAPoint()
-  }
+  return `0x${pointOf(avatar.slice(2)).toHex(false)}`
 }
 
 /** The 33 bytes of an avatar in canonical text. */
@@ -79,8 +65,12 @@ export function parseSecretKey(text: string): Uint8Array {
 
 /** @throws RecordError `invalid_avatar` if the compressed key is no point on the curve */
 export function checkPoint(avatar: Avatar): void {
+  pointOf(avatar.slice(2))
+}
+
+function pointOf(hex: string): Point {
   try {
-    Point.fromHex(avatar.slice(2))
+    return Point.fromHex(hex)
   } catch {
     throw notAPoint()
   }

@@ -17,21 +17,9 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 export const OWN_PLATFORM = 'nextid'
 
 const MEMBERS: Readonly<Record<RecordBody['type'], readonly string[]>> = {
-  patch: [
-    'avatar',
-    'counter',
-    'created_at',
-    'identity',
-    'network',
-    'patch',
-    'platform',
-    'prev',
-    'type',
-    'uuid',
-    'version',
-  ],
-  snapshot: ['avatar', 'counter', 'created_at', 'network', 'parts', 'prev', 'state', 'type', 'uuid', 'version'],
-  part: ['avatar', 'counter', 'created_at', 'network', 'state', 'type', 'uuid', 'version'],
+  patch: 'avatar counter created_at identity network patch platform prev type uuid version'.split(' '),
+  snapshot: 'avatar counter created_at network parts prev state type uuid version'.split(' '),
+  part: 'avatar counter created_at network state type uuid version'.split(' '),
 }
 const CITATION_MEMBERS = ['counter', 'id']
 const STATE_MEMBERS = ['content', 'identity', 'platform']

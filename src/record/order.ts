@@ -1,4 +1,4 @@
-import type { Citation } from './types.ts'
+import type { Citation, StateEntry } from './types.ts'
 
 /** Orders citations by (counter, id). Ids are lower-case hex, so text order is byte order. */
 export function compareCitations(a: Citation, b: Citation): number {
@@ -17,6 +17,11 @@ export function compareUtf8(a: string, b: string): number {
     if (x !== y) return rank(x) - rank(y)
   }
   return a.length - b.length
+}
+
+/** Orders namespaces by the UTF-8 bytes of platform, then identity. */
+export function compareNamespaces(a: Omit<StateEntry, 'content'>, b: Omit<StateEntry, 'content'>): number {
+  return compareUtf8(a.platform, b.platform) || compareUtf8(a.identity, b.identity)
 }
 
 /** The rank of the first code unit that differs. Surrogates rank above all others: they encode code points above U+FFFF. */

@@ -18,14 +18,5 @@ export function signRecord(body: RecordBody, secretKey: Uint8Array): SignedRecor
   if (avatarOf(secretKey) !== avatar) {
     throw new RecordError('wrong_secret_key', `The secret key is not that of the avatar ${avatar}.`)
   }
-  return { payload, signature: signDigest(recordDigest(payload), secretKey) }
-}
-
-/**
- * Signs a digest of 32 bytes.
- *
- * @returns 64 bytes r ‖ s, s in the lower half
- */
-function signDigest(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {
-  return sign(digest, secretKey, { prehash: false, lowS: true })
+  return { payload, signature: sign(recordDigest(payload), secretKey, { prehash: false, lowS: true }) }
 }

@@ -13,13 +13,6 @@ interface Host {
   busy: Set<Held> | undefined
 }
 
-/** The operations of a hold on the shares that it belongs to. */
-interface Pool {
-  grow(held: Held, units: number): Refusal | undefined
-  place(held: Held, activity: Activity): void
-  forget(held: Held): void
-}
-
 /**
  * Divides a limited resource (places, bytes) between hosts.
  *
@@ -32,12 +25,6 @@ interface Pool {
 export class Shares {
   readonly #limits: ShareLimits
   readonly #hosts = new Map<string, Host>()
-  /** Shared by all holds: every request takes several, and closures for each would cost a few µs. */
-  readonly #pool: Pool = {
-    grow: (held, units) => this.#grow(held, units),
-    place: (held, activity) => this.#place(held, activity),
-    forget: (held) => this.#forget(held),
-  }
   #used = 0
   #count = 0
   #evicted = 0
@@ -82,12 +69,13 @@ export class Shares {
     host.holds += 1
     this.#used += units
     this.#count += 1
-    const held = new Held(this.#pool, host, units, evict)
-    this.#place(held, 'busy')
+    const held = new Held(this, host, units, evict)
+    this.place(held, 'busy')
     return held
   }
 
-  #grow(held: Held, units: number): Refusal | undefined {
+  /** For `Hold.grow`. */
+  grow(held: Held, units: number): Refusal | undefined {
     const { host } = held
     const refusal = this.#makeRoom(host, units, held)
     if (refusal !== undefined) return refusal
@@ -140,18 +128,20 @@ export class Shares {
 
   #evict(held: Held): void {
     this.#evicted += 1
-    this.#forget(held)
+    this.forget(held)
     held.evict?.()
   }
 
-  #place(held: Held, activity: Activity): void {
+  /** For `Hold.mark`. */
+  place(held: Held, activity: Activity): void {
     if (held.isOver || held.evict === undefined) return
     held.among?.delete(held)
     held.among = activity === 'pinned' ? undefined : (held.host[activity] ??= new Set())
     held.among?.add(held)
   }
 
-  #forget(held: Held): void {
+  /** For `Hold.release`. */
+  forget(held: Held): void {
     if (held.isOver) return
     held.isOver = true
     held.among?.delete(held)
@@ -171,25 +161,25 @@ class Held implements Hold {
   among: Set<Held> | undefined
   readonly host: Host
   readonly evict: (() => void) | undefined
-  readonly #pool: Pool
+  readonly #shares: Shares
 
-  constructor(pool: Pool, host: Host, units: number, evict: (() => void) | undefined) {
-    this.#pool = pool
+  constructor(shares: Shares, host: Host, units: number, evict: (() => void) | undefined) {
+    this.#shares = shares
     this.host = host
     this.units = units
     this.evict = evict
   }
 
   grow(units: number): Refusal | undefined {
-    return this.isOver ? 'full' : this.#pool.grow(this, units)
+    return this.isOver ? 'full' : this.#shares.grow(this, units)
   }
 
   mark(activity: Activity): void {
-    this.#pool.place(this, activity)
+    this.#shares.place(this, activity)
   }
 
   release(): void {
-    this.#pool.forget(this)
+    this.#shares.forget(this)
   }
 }
 

@@ -17,9 +17,10 @@ import { PendingRecords, type PendingRecord } from './waiting.ts'
 export class AvatarState {
   readonly avatar: Avatar
   readonly content: Content
+  /** Pending patches and incomplete snapshots. Only `add` changes them. */
+  readonly waiting = new PendingRecords()
   readonly #source: StateSource
   readonly #tips: PlaceSet
-  readonly #waiting = new PendingRecords()
   #base: Citation | null
   /** The parts that the base names; read on first use. */
   #namedParts: { readonly base: RecordId; readonly parts: ReadonlySet<RecordId> } | undefined
@@ -32,10 +33,10 @@ export class AvatarState {
     this.#tips = new PlaceSet(stored?.tips)
     const pendingRecords = [...(stored?.pendingRecords ?? [])]
     // All pending records are added before any is judged: a patch that cites a pending record is pending too.
-    for (const pending of pendingRecords) this.#waiting.add(pending, [], () => undefined)
+    for (const pending of pendingRecords) this.waiting.add(pending, [], () => undefined)
     for (const pending of pendingRecords) {
       const needs = this.#needs(pending)
-      this.#waiting.remove(pending.id)
+      this.waiting.remove(pending.id)
       this.#wait(pending, needs)
     }
   }
@@ -46,47 +47,23 @@ export class AvatarState {
 
   /** All tips in order. */
   get tips(): readonly Citation[] {
-    return this.#tips.all
+    return this.#tips.places
   }
 
   get head(): number {
-    return this.#tips.greatest?.counter ?? 0
-  }
-
-  /** Number of pending patches. */
-  get pending(): number {
-    return this.#waiting.patches
-  }
-
-  get incompleteSnapshots(): number {
-    return this.#waiting.snapshots
-  }
-
-  /** Pending patches and incomplete snapshots. */
-  pendingRecords(): Iterable<PendingRecord> {
-    return this.#waiting.all()
-  }
-
-  /** Citations and parts that pending records name, repetitions included: a measure of the memory that they take. */
-  get namesWaiting(): number {
-    return this.#waiting.names
+    return this.tips.at(-1)?.counter ?? 0
   }
 
   /** Ids that a pending record names and that no live record has; in no order. */
   missing(): Iterable<RecordId> {
-    return this.#waiting.missing(this.#base?.counter ?? 0)
-  }
-
-  /** Changes with `missing`, except where the change comes from a new base counter. */
-  get missingChanges(): number {
-    return this.#waiting.changes
+    return this.waiting.missing(this.#base?.counter ?? 0)
   }
 
   /** The status of a stored record. A part counts once the base names it. */
   status(place: Citation, type: RecordBody['type']): RecordStatus {
     if (place.counter < (this.#base?.counter ?? 0)) return 'superseded'
     if (type === 'part') return this.#baseParts().has(place.id) ? 'stored' : 'pending'
-    return this.#waiting.get(place.id) === undefined ? 'stored' : 'pending'
+    return this.waiting.get(place.id) === undefined ? 'stored' : 'pending'
   }
 
   /**
@@ -95,7 +72,7 @@ export class AvatarState {
    */
   mayBeHeld({ id, body }: RecordToAdd): boolean {
     if (body.type !== 'patch' || body.counter < (this.#base?.counter ?? 0)) return true
-    return this.#waiting.get(id) !== undefined || !body.prev.some((place) => this.#tips.has(place))
+    return this.waiting.get(id) !== undefined || !body.prev.some((place) => this.#tips.has(place))
   }
 
   /** The status that a record which is not stored would have if it were added. */
@@ -110,7 +87,7 @@ export class AvatarState {
   wouldRebase({ id, body }: RecordToAdd): boolean {
     if (body.type === 'patch') return false
     const place: Citation = { counter: body.counter, id }
-    if (body.type === 'part') return this.#waiting.lackingOnly(place).some((pending) => this.#isAboveBase(pending))
+    if (body.type === 'part') return this.waiting.lackingOnly(place).some((pending) => this.#isAboveBase(pending))
     return this.#isAboveBase(place) && this.judge(body) === 'stored'
   }
 
@@ -122,7 +99,7 @@ export class AvatarState {
    */
   add({ id, body }: RecordToAdd): Citation[] {
     const place: Citation = { counter: body.counter, id }
-    this.#waiting.arrived(place)
+    this.waiting.arrived(place)
     if (body.type === 'patch') return this.#addPatch(place, body)
     if (body.type === 'snapshot') return this.#addSnapshot(place, body)
     return this.#addPart(place)
@@ -130,7 +107,7 @@ export class AvatarState {
 
   /** Incomplete snapshots that name this id as a part that they lack. */
   awaiting(id: RecordId): PendingRecord[] {
-    return this.#waiting.waitingFor(id).filter(({ type }) => type === 'snapshot')
+    return this.waiting.waitingFor(id).filter(({ type }) => type === 'snapshot')
   }
 
   #addPatch(place: Citation, body: PatchBody): Citation[] {
@@ -151,13 +128,13 @@ export class AvatarState {
   }
 
   #wait(pending: PendingRecord, needs: readonly Citation[]): void {
-    this.#waiting.add(pending, needs, (id) => this.#source.held(id)?.counter)
+    this.waiting.add(pending, needs, (id) => this.#source.held(id)?.counter)
   }
 
   #addPart(place: Citation): Citation[] {
     const superseded: Citation[] = []
-    for (const pending of this.#waiting.crossOff(place)) {
-      this.#waiting.remove(pending.id)
+    for (const pending of this.waiting.crossOff(place)) {
+      this.waiting.remove(pending.id)
       superseded.push(...this.#complete(pending, this.#source.body(pending) as SnapshotBody))
     }
     return superseded
@@ -177,7 +154,7 @@ export class AvatarState {
     if (place.counter < baseCounter || this.#tips.has(place)) return true
     const held = this.#source.held(place.id)
     if (held === undefined || held.counter !== place.counter || held.type === 'part') return false
-    return this.#waiting.get(place.id) === undefined
+    return this.waiting.get(place.id) === undefined
   }
 
   #isPart(id: RecordId, counter: number): boolean {
@@ -201,14 +178,14 @@ export class AvatarState {
     this.content.applyPatch(body, stampOf(place, false))
     for (const cited of body.prev) this.#tips.delete(cited)
     this.#tips.add(place)
-    return this.#waiting.waitingFor(place.id)
+    return this.waiting.waitingFor(place.id)
   }
 
   /** If this is a pending patch and everything that it cites is settled: removes it from the pending records and returns it. */
   #takeReady(pending: PendingRecord): PatchBody | undefined {
-    if (pending.type !== 'patch' || this.#waiting.get(pending.id) === undefined) return undefined
+    if (pending.type !== 'patch' || this.waiting.get(pending.id) === undefined) return undefined
     if (this.#needs(pending).length > 0) return undefined
-    this.#waiting.remove(pending.id)
+    this.waiting.remove(pending.id)
     return this.#source.body(pending) as PatchBody
   }
 
@@ -222,7 +199,7 @@ export class AvatarState {
   /** A snapshot is complete now (rule 1): it becomes the base, or it can only be cited. */
   #complete(place: Citation, body: SnapshotBody): Citation[] {
     if (this.#isAboveBase(place)) return this.#rebase(place, body)
-    this.#showReady(this.#waiting.waitingFor(place.id))
+    this.#showReady(this.waiting.waitingFor(place.id))
     return []
   }
 
@@ -235,22 +212,22 @@ export class AvatarState {
     const before = this.#base
     this.#base = { counter: place.counter, id: place.id }
     this.content.applyBase(stampOf(place, true), layersOf(body, place.counter, this.#source))
-    for (const tip of [...this.#tips.all]) {
+    for (const tip of [...this.#tips.places]) {
       if (tip.counter < place.counter || tip.id === before?.id) this.#tips.delete(tip)
     }
     this.#tips.add(place)
-    for (const pending of [...this.#waiting.all()]) {
+    for (const pending of [...this.waiting.all()]) {
       if (pending.counter >= place.counter) continue
-      this.#waiting.remove(pending.id)
+      this.waiting.remove(pending.id)
     }
-    this.#showReady([...this.#waiting.all()])
+    this.#showReady([...this.waiting.all()])
     return superseded
   }
 
   #supersededBy(place: Citation, body: SnapshotBody): Citation[] {
     const cited = new PlaceSet(body.prev)
-    const tips = this.#tips.all.filter((tip) => tip.id !== this.#base?.id)
-    const waiting = [...this.#waiting.all()].filter(({ type, counter }) => type === 'patch' && counter < place.counter)
+    const tips = this.#tips.places.filter((tip) => tip.id !== this.#base?.id)
+    const waiting = [...this.waiting.all()].filter(({ type, counter }) => type === 'patch' && counter < place.counter)
     const uncited = [...tips, ...waiting].filter((end) => !cited.has(end))
     if (uncited.length === 0) return []
     return supersededUnseen(place.counter, uncited, body.prev, (at) => {
@@ -270,8 +247,8 @@ export class AvatarState {
   }
 }
 
-function stampOf(place: Citation, base: boolean): Stamp {
-  return { counter: place.counter, id: place.id, base }
+function stampOf({ counter, id }: Citation, base: boolean): Stamp {
+  return { counter, id, base }
 }
 
 /** The layers of a complete snapshot, read one by one: its own state, then its parts'. */

@@ -40,7 +40,8 @@ export interface NamespaceChange {
   readonly gone: boolean
 }
 
-const nameKey = (name: NamespaceName): string => `${name.platform}\n${name.identity}`
+/** The key of a namespace in a map. */
+export const nameKey = (name: NamespaceName): string => `${name.platform}\n${name.identity}`
 
 export class Content {
   readonly #source: ContentSource
@@ -58,11 +59,7 @@ export class Content {
 
   /** Adds a stored namespace or member, so that the source need not read it. */
   preload(name: NamespaceName, marks: NamespaceMarks, members: Iterable<[string, Cell]>): void {
-    let namespace = this.#namespaces.get(nameKey(name))
-    if (namespace === undefined) {
-      namespace = { ...name, ...marks, members: new Map() }
-      this.#namespaces.set(nameKey(name), namespace)
-    }
+    const namespace = this.#namespace(name, marks)
     for (const [key, cell] of members) if (!namespace.members.has(key)) namespace.members.set(key, cell)
   }
 
@@ -110,10 +107,10 @@ export class Content {
     return changes
   }
 
-  #namespace(name: NamespaceName): Namespace {
+  #namespace(name: NamespaceName, stored?: NamespaceMarks): Namespace {
     let namespace = this.#namespaces.get(nameKey(name))
     if (namespace === undefined) {
-      const marks = this.#source.marks(name) ?? { lastPatch: 0, inBase: false }
+      const marks = stored ?? this.#source.marks(name) ?? { lastPatch: 0, inBase: false }
       namespace = { platform: name.platform, identity: name.identity, ...marks, members: new Map() }
       this.#namespaces.set(nameKey(name), namespace)
     }

@@ -1,15 +1,10 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { hexWriter, writeHexBytes } from '../record/hex.ts'
-import type { Citation, RecordId } from '../record/types.ts'
+import type { Citation } from '../record/types.ts'
 
 const ID_BYTES = 32
 
 const DIGEST_TEXT = hexWriter('', 32)
-
-/** Writes an id's 32 bytes into `target` at `offset`. */
-function writeId(target: Uint8Array, offset: number, id: RecordId): void {
-  writeHexBytes(target, offset, id, 2)
-}
 
 /**
  * Digest of an avatar (docs/protocol.md, "From records to state"): SHA-256 over the base's id, 32 zero bytes without
@@ -24,7 +19,7 @@ export function avatarDigest(
   hash: (bytes: Uint8Array) => Uint8Array = sha256,
 ): string {
   const bytes = new Uint8Array(ID_BYTES * (1 + tips.length))
-  if (base !== null) writeId(bytes, 0, base.id)
-  tips.forEach((tip, index) => writeId(bytes, ID_BYTES * (1 + index), tip.id))
+  if (base !== null) writeHexBytes(bytes, 0, base.id, 2)
+  tips.forEach((tip, index) => writeHexBytes(bytes, ID_BYTES * (1 + index), tip.id, 2))
   return DIGEST_TEXT(hash(bytes))
 }

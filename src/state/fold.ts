@@ -1,9 +1,8 @@
-import { compareUtf8 } from '../record/order.ts'
+import { compareNamespaces } from '../record/order.ts'
 import type { Avatar, Citation, JsonObject, RecordBody, RecordId } from '../record/types.ts'
 import { AvatarState } from './avatar-state.ts'
-import { type HeldRecord, type RecordToAdd, type StateSource } from './state-source.ts'
+import type { RecordToAdd } from './state-source.ts'
 import { cellValue } from './cell.ts'
-import type { NamespaceName } from './content.ts'
 import { setMember } from './merge-patch.ts'
 import { avatarDigest } from './digest.ts'
 
@@ -25,24 +24,29 @@ export interface Fold {
   readonly namespaces: readonly { platform: string; identity: string; content: JsonObject }[]
 }
 
-/** Orders namespaces by the unsigned UTF-8 bytes of platform, then identity. */
-function compareNamespaces(a: NamespaceName, b: NamespaceName): number {
-  return compareUtf8(a.platform, b.platform) || compareUtf8(a.identity, b.identity)
-}
-
 /**
  * Folds a set of records of one avatar, given in any order and with repetitions, into the state that it makes.
  *
  * @param records genuine records of `avatar`: verify them first
  */
 export function foldRecords(avatar: Avatar, records: Iterable<RecordToAdd>): Fold {
-  const source = new MemorySource()
-  const state = new AvatarState(avatar, source)
+  const bodies = new Map<RecordId, RecordBody>()
+  const state = new AvatarState(avatar, {
+    held: (id) => bodies.get(id),
+    body(place) {
+      const body = bodies.get(place.id)
+      if (body === undefined) throw new Error(`Record ${place.id} is not held.`)
+      return body
+    },
+    marks: () => undefined,
+    member: () => undefined,
+  })
   for (const record of records) {
-    if (state.mayBeHeld(record) && source.held(record.id) !== undefined) continue
-    source.hold(record)
+    if (state.mayBeHeld(record) && bodies.has(record.id)) continue
+    bodies.set(record.id, record.body)
     if (state.judge(record.body) !== 'superseded') state.add(record)
   }
+  const liveFrom = state.base?.counter ?? 0
   const namespaces = [...state.content.namespaces()]
     .filter((namespace) => namespace.inBase || namespace.lastPatch > 0)
     .sort(compareNamespaces)
@@ -59,42 +63,9 @@ export function foldRecords(avatar: Avatar, records: Iterable<RecordToAdd>): Fol
     tips: state.tips,
     base: state.base,
     digest: avatarDigest(state.base, state.tips),
-    pending: state.pending,
+    pending: state.waiting.patches,
     missing: [...state.missing()].sort(),
-    live: source.countFrom(state.base?.counter ?? 0),
+    live: [...bodies.values()].filter(({ counter }) => counter >= liveFrom).length,
     namespaces,
-  }
-}
-
-/** Holds records in memory. */
-class MemorySource implements StateSource {
-  readonly #records = new Map<RecordId, RecordBody>()
-
-  hold(record: RecordToAdd): void {
-    this.#records.set(record.id, record.body)
-  }
-
-  countFrom(counter: number): number {
-    let count = 0
-    for (const body of this.#records.values()) if (body.counter >= counter) count += 1
-    return count
-  }
-
-  held(id: RecordId): HeldRecord | undefined {
-    return this.#records.get(id)
-  }
-
-  body(place: Citation): RecordBody {
-    const body = this.#records.get(place.id)
-    if (body === undefined) throw new Error(`Record ${place.id} is not held.`)
-    return body
-  }
-
-  marks(): undefined {
-    return undefined
-  }
-
-  member(): undefined {
-    return undefined
   }
 }

@@ -71,26 +71,22 @@ function valueAt(value: JsonValue, tokens: readonly string[]): JsonValue | undef
   return current
 }
 
-/**
- * Whether a merge patch (RFC 7396) decides the value at a path: it writes there, or replaces something above.
- *
- * @returns the number of tokens to where it writes; undefined if it leaves the path alone
- */
-function decides(patch: JsonObject, tokens: readonly string[]): number | undefined {
+/** Whether a merge patch (RFC 7396) decides the value at a path: it writes there, or replaces something above. */
+function decides(patch: JsonObject, tokens: readonly string[]): boolean {
   let value: JsonValue = patch
-  for (const [index, token] of tokens.entries()) {
-    if (!isJsonObject(value)) return index
+  for (const token of tokens) {
+    if (!isJsonObject(value)) return true
     const next = getMember(value, token)
-    if (next === undefined) return undefined
+    if (next === undefined) return false
     value = next
   }
-  return tokens.length
+  return true
 }
 
 /** Whether one layer of a snapshot (its own state, or a part's) decides the value at a path. */
 export function layerDecides(layer: readonly StateEntry[], name: NamespaceName, tokens: readonly string[]): boolean {
   return layer.some(
     ({ platform, identity, content }) =>
-      platform === name.platform && identity === name.identity && decides(content, tokens) !== undefined,
+      platform === name.platform && identity === name.identity && decides(content, tokens),
   )
 }

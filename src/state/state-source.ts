@@ -23,6 +23,11 @@ export interface StoredState {
   readonly pendingRecords: Iterable<PendingRecord>
 }
 
+/**
+ * - `stored`: the record counts (a visible patch; a complete live snapshot; a part that the base names).
+ * - `pending`: live and stored, but a record that it needs is missing.
+ * - `superseded`: below the base, kept as history.
+ */
 export type RecordStatus = 'stored' | 'pending' | 'superseded'
 
 export interface RecordToAdd {

@@ -26,7 +26,7 @@ export function supersededUnseen(
   const lost: Citation[] = []
   let openLost = uncited.length
   for (let walked = 0; openLost > 0 && walked < MAX_WALK_RECORDS; walked += 1) {
-    const place = open.greatest
+    const place = open.places.at(-1)
     if (place === undefined) break
     open.delete(place)
     const wasSeen = seen.has(place.id)

@@ -7,9 +7,7 @@
 import type { Citation, RecordId } from '../record/types.ts'
 
 /** A live record that lacks something. */
-export interface PendingRecord {
-  readonly id: RecordId
-  readonly counter: number
+export interface PendingRecord extends Citation {
   readonly type: 'patch' | 'snapshot'
   /** Everything that it names: citations, or parts at the snapshot's own counter. */
   readonly names: readonly Citation[]
@@ -35,28 +33,16 @@ interface Need {
 export class PendingRecords {
   readonly #waiting = new Map<RecordId, Waiting>()
   readonly #needs = new Map<RecordId, Need>()
-  #patches = 0
-  #names = 0
-  #changes = 0
-
   /** Number of pending patches. */
-  get patches(): number {
-    return this.#patches
-  }
+  patches = 0
+  /** Number of names of all pending records, repetitions included: a measure of the memory that they take. */
+  names = 0
+  /** Changes with each change of what is missing, except where the change comes from a new base counter. */
+  changes = 0
 
   /** Incomplete snapshots. */
   get snapshots(): number {
-    return this.#waiting.size - this.#patches
-  }
-
-  /** Number of names of all pending records, repetitions included. */
-  get names(): number {
-    return this.#names
-  }
-
-  /** Changes with each change of what is missing. */
-  get changes(): number {
-    return this.#changes
+    return this.#waiting.size - this.patches
   }
 
   get(id: RecordId): PendingRecord | undefined {
@@ -74,9 +60,9 @@ export class PendingRecords {
   add(pending: PendingRecord, needs: Iterable<Citation>, heldAt: (id: RecordId) => number | undefined): void {
     const waiting: Waiting = { pending, lacks: 0 }
     this.#waiting.set(pending.id, waiting)
-    this.#names += pending.names.length
-    this.#changes += 1
-    if (pending.type === 'patch') this.#patches += 1
+    this.names += pending.names.length
+    this.changes += 1
+    if (pending.type === 'patch') this.patches += 1
     for (const { id, counter } of needs) {
       waiting.lacks += 1
       const need = this.#needs.get(id)
@@ -93,7 +79,7 @@ export class PendingRecords {
     const need = this.#needs.get(id)
     if (need === undefined) return
     need.heldAt = counter
-    this.#changes += 1
+    this.changes += 1
   }
 
   /**
@@ -122,9 +108,9 @@ export class PendingRecords {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined) return
     this.#waiting.delete(id)
-    this.#names -= waiting.pending.names.length
-    this.#changes += 1
-    if (waiting.pending.type === 'patch') this.#patches -= 1
+    this.names -= waiting.pending.names.length
+    this.changes += 1
+    if (waiting.pending.type === 'patch') this.patches -= 1
     for (const name of waiting.pending.names) this.#dropNeed(name.id, waiting)
   }
 

@@ -70,5 +70,5 @@ export function passesSelfTest(engine: SignatureEngine): boolean {
 }
 
 function same(a: Uint8Array | null, b: Uint8Array): boolean {
-  return a !== null && a.length === b.length && a.every((each, i) => each === b[i])
+  return a !== null && Buffer.compare(a, b) === 0
 }

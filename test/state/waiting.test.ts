@@ -56,7 +56,7 @@ describe('snapshots that lack parts', () => {
     expect({ lookups: source.lookups, base: state.base }).toEqual({ lookups: 0, base: null })
     expect([...state.missing()]).toEqual([parts[0]!.id])
     hold(state, source, parts.slice(0, 1))
-    expect({ base: state.base, incomplete: state.incompleteSnapshots }).toEqual({ base: greatest, incomplete: 0 })
+    expect({ base: state.base, incomplete: state.waiting.snapshots }).toEqual({ base: greatest, incomplete: 0 })
     expect([...state.missing()]).toEqual([])
   })
 
@@ -67,7 +67,7 @@ describe('snapshots that lack parts', () => {
     const again = new AvatarState(writer.avatar, source, {
       base: null,
       tips: [],
-      pendingRecords: state.pendingRecords(),
+      pendingRecords: state.waiting.all(),
     })
     expect([...again.missing()].sort()).toEqual([...state.missing()].sort())
     hold(again, source, parts.slice(200))
@@ -80,7 +80,7 @@ describe('snapshots that lack parts', () => {
     const [patch, part] = [writer.patch([]), writer.part(2)]
     const snapshot = writer.snapshot([], [], [patch.id, part.id])
     hold(state, source, [snapshot, patch, part])
-    expect({ base: state.base, incomplete: state.incompleteSnapshots }).toEqual({ base: null, incomplete: 1 })
+    expect({ base: state.base, incomplete: state.waiting.snapshots }).toEqual({ base: null, incomplete: 1 })
     expect([...state.missing()]).toEqual([])
   })
 
