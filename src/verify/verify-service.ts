@@ -40,7 +40,7 @@ const MIN_CHUNK_RECORDS = 16
 const CHUNK_BYTES = 1_048_576
 
 /** More workers than this verify faster than the rest of the node can store. */
-const MAX_DEFAULT_WORKERS = 4
+export const MAX_DEFAULT_WORKERS = 4
 
 export interface VerifyServiceOptions {
   readonly network: string

@@ -10,7 +10,7 @@ import { AVATARS, ingestRequests } from './ingest.ts'
 import { monotonicUs, readStages } from './profile.ts'
 import type { Span, Stages } from './profile.ts'
 import type { Bench, Row } from './report.ts'
-import { perUnit, threadCpu, threadsOf } from './threads.ts'
+import { perUnit, rateOn, threadCpu, threadsOf } from './threads.ts'
 import type { ThreadCpu } from './threads.ts'
 
 const PER_AVATAR = 40
@@ -23,6 +23,8 @@ const COMPILED = join(process.cwd(), '.cache/bench')
 const SAMPLE_US = 500
 /** Stages below this are summed up. */
 const SMALL_US = 1
+/** The rates that these numbers of cores would give are worked out. */
+const CORES = [4, 8] as const
 /** After this the node has nothing more to write, and its threads wait. */
 const IDLE_MS = 1_000
 
@@ -167,9 +169,16 @@ function threadRows(what: string, cpu: ThreadCpu): Row[] {
     ["LevelDB's compaction", cpu.leveldb],
     ['libuv and V8', cpu.pool],
   ]
-  return rows
-    .filter(([, value]) => value >= 0.1)
-    .map(([name, value]) => ({ measure: `${what}: ${name}`, value, unit: 'µs' }))
+  return [
+    ...rows
+      .filter(([, value]) => value >= 0.1)
+      .map(([name, value]) => ({ measure: `${what}: ${name}`, value, unit: 'µs' })),
+    ...CORES.map((cores) => ({
+      measure: `${what}: most that ${cores} cores give, worked out`,
+      value: rateOn(cores, cpu),
+      unit: 'a second',
+    })),
+  ]
 }
 
 function stageRows(what: string, total: number, stages: Stages): Row[] {

@@ -6,6 +6,8 @@ import { chain } from './chain.ts'
 import { gossip } from './gossip.ts'
 import { ingest } from './ingest.ts'
 import { million } from './million.ts'
+import { peers } from './peers.ts'
+import { PeersError } from './peers/install.ts'
 import { reads } from './reads.ts'
 import { replica } from './replica.ts'
 import { table } from './report.ts'
@@ -30,10 +32,11 @@ const BENCHES: readonly Bench[] = [
   syncBootstrap,
   archive,
   replica,
+  peers,
 ]
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string', multiple: true } } })
-const names = new Set(values.only ?? BENCHES.map(({ name }) => name))
+const names = new Set(values.only ?? BENCHES.filter(({ onlyByName }) => onlyByName !== true).map(({ name }) => name))
 const unknown = [...names].filter((name) => !BENCHES.some((bench) => bench.name === name))
 if (unknown.length > 0) {
   console.error(`No bench ${unknown.join(', ')}. There are: ${BENCHES.map(({ name }) => name).join(', ')}.`)
@@ -44,12 +47,25 @@ const sections: Section[] = []
 for (const bench of BENCHES) {
   if (!names.has(bench.name)) continue
   const start = performance.now()
-  const rows = await bench.run()
-  const section = { bench: bench.name, about: bench.about, rows, seconds: (performance.now() - start) / 1000 }
+  const rows = await bench.run().catch(explain)
+  const section = {
+    bench: bench.name,
+    about: bench.about,
+    rows,
+    notes: bench.notes ?? [],
+    seconds: (performance.now() - start) / 1000,
+  }
   sections.push(section)
   if (values.json !== true) console.log(table(section))
 }
 if (values.json === true) {
   const machine = { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version }
   console.log(JSON.stringify({ machine, sections }, undefined, 2))
+}
+
+/** What a person can mend is said without a stack. */
+function explain(error: unknown): never {
+  if (!(error instanceof PeersError)) throw error
+  console.error(error.message)
+  process.exit(1)
 }

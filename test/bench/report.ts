@@ -12,6 +12,10 @@ export interface Bench {
   /** For `--only`. */
   readonly name: string
   readonly about: string
+  /** True if it runs only when `--only` names it: it needs the network. */
+  readonly onlyByName?: boolean
+  /** Lines below the table: what the numbers need to be understood. */
+  readonly notes?: readonly string[]
   run(): Promise<Row[]>
 }
 
@@ -19,6 +23,7 @@ export interface Section {
   readonly bench: string
   readonly about: string
   readonly rows: readonly Row[]
+  readonly notes: readonly string[]
   readonly seconds: number
 }
 
@@ -29,7 +34,12 @@ export function table(section: Section): string {
   const lines = section.rows.map(
     ({ measure, unit }, index) => `  ${measure.padEnd(width)}  ${(values[index] ?? '').padStart(valueWidth)} ${unit}`,
   )
-  return [`${section.bench}: ${section.about} (${section.seconds.toFixed(0)} s)`, ...lines, ''].join('\n')
+  return [
+    `${section.bench}: ${section.about} (${section.seconds.toFixed(0)} s)`,
+    ...lines,
+    ...section.notes.map((note) => `  ${note}`),
+    '',
+  ].join('\n')
 }
 
 /** The value below which a share `q` of the values lies. */

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { MAX_DEFAULT_WORKERS } from '../../src/verify/verify-service.ts'
 
 /** CPU µs that each kind of thread of a process has used. */
 export interface ThreadCpu {
@@ -37,4 +38,15 @@ export function threadCpu(pid: number, atStart: ReadonlySet<string>): ThreadCpu 
 export function perUnit(before: ThreadCpu, after: ThreadCpu, units: number): ThreadCpu {
   const kinds = Object.keys(after) as ThreadKind[]
   return Object.fromEntries(kinds.map((kind) => [kind, (after[kind] - before[kind]) / units])) as unknown as ThreadCpu
+}
+
+/**
+ * The most units a second that a node reaches alone on that many cores, from the CPU of each kind of thread a unit. The first thread
+ * that is busy all the time sets it, or the cores together: `main` and `leveldb` are one thread each, `verification` is one thread a
+ * core up to a limit, `pool` is several. A bound: it takes work as evenly spread, and memory as no slower with more cores.
+ */
+export function rateOn(cores: number, { main, verification, leveldb, pool }: ThreadCpu): number {
+  const workers = Math.min(cores, MAX_DEFAULT_WORKERS)
+  const busiest = Math.max(main, leveldb, verification / workers, (main + verification + leveldb + pool) / cores)
+  return 1e6 / busiest
 }
