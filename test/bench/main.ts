@@ -10,7 +10,7 @@ import { peers } from './peers.ts'
 import { PeersError } from './peers/install.ts'
 import { reads } from './reads.ts'
 import { replica } from './replica.ts'
-import { table } from './report.ts'
+import { markdown, table } from './report.ts'
 import type { Bench, Section } from './report.ts'
 import { streams } from './streams.ts'
 import { syncBootstrap } from './sync-bootstrap.ts'
@@ -35,7 +35,10 @@ const BENCHES: readonly Bench[] = [
   peers,
 ]
 
-const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string', multiple: true } } })
+const { values } = parseArgs({
+  options: { json: { type: 'boolean' }, markdown: { type: 'boolean' }, only: { type: 'string', multiple: true } },
+})
+const machine = { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version }
 const names = new Set(values.only ?? BENCHES.filter(({ onlyByName }) => onlyByName !== true).map(({ name }) => name))
 const unknown = [...names].filter((name) => !BENCHES.some((bench) => bench.name === name))
 if (unknown.length > 0) {
@@ -56,12 +59,11 @@ for (const bench of BENCHES) {
     seconds: (performance.now() - start) / 1000,
   }
   sections.push(section)
-  if (values.json !== true) console.log(table(section))
+  if (values.markdown === true) {
+    console.log(markdown(section, `${machine.cores} cores of ${machine.cpu}, Node.js ${machine.node.slice(1)}`))
+  } else if (values.json !== true) console.log(table(section))
 }
-if (values.json === true) {
-  const machine = { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version }
-  console.log(JSON.stringify({ machine, sections }, undefined, 2))
-}
+if (values.json === true) console.log(JSON.stringify({ machine, sections }, undefined, 2))
 
 /** What a person can mend is said without a stack. */
 function explain(error: unknown): never {

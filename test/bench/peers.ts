@@ -42,7 +42,9 @@ export const peers: Bench = {
     const results = new Map<Subject, Measured[]>(SUBJECTS.map((subject) => [subject, []]))
     for (let turn = 0; turn < turns; turn++) {
       for (const subject of SUBJECTS) {
-        if (turn < subject.turns) results.get(subject)?.push(await measure(subject))
+        if (turn >= subject.turns) continue
+        console.error(`turn ${turn + 1} of ${subject.turns}: ${subject.name}`)
+        results.get(subject)?.push(await measure(subject))
       }
     }
     return rowsOf(results)
@@ -90,10 +92,15 @@ function rowsOf(results: ReadonlyMap<Subject, readonly Measured[]>): Row[] {
     for (const [subject, turns] of results) {
       const values = turns.map((measured) => measured[name]).filter((value) => value !== undefined)
       if (values.length === 0) continue
-      rows.push({ measure: `${what}: ${subject.name}`, value: median(values), unit })
+      rows.push({ measure: what, column: subject.name, value: median(values), unit })
       if (subject === own) continue
       const ratios = values.map((value, turn) => (ofOwn[turn]?.[name] ?? Number.NaN) / value)
-      rows.push({ measure: `  ${own.name} ÷ ${subject.name}`, value: median(ratios), unit: 'ratio' })
+      rows.push({
+        measure: `${what}: ${own.name} ÷ the other`,
+        column: subject.name,
+        value: median(ratios),
+        unit: 'ratio',
+      })
     }
   }
   return rows

@@ -2,6 +2,8 @@
 export interface Row {
   /** What was measured. */
   readonly measure: string
+  /** Of what, where the same is measured of several: a column of its own in Markdown. */
+  readonly column?: string
   readonly value: number
   /** For example `records/s`, `ms`, `ratio`. */
   readonly unit: string
@@ -27,17 +29,42 @@ export interface Section {
   readonly seconds: number
 }
 
+/** The section for a terminal. */
 export function table(section: Section): string {
-  const width = Math.max(...section.rows.map(({ measure }) => measure.length))
+  const names = section.rows.map(({ measure, column }) => (column === undefined ? measure : `${measure}: ${column}`))
+  const width = Math.max(...names.map((name) => name.length))
   const values = section.rows.map(({ value }) => format(value))
   const valueWidth = Math.max(...values.map((text) => text.length))
   const lines = section.rows.map(
-    ({ measure, unit }, index) => `  ${measure.padEnd(width)}  ${(values[index] ?? '').padStart(valueWidth)} ${unit}`,
+    ({ unit }, index) =>
+      `  ${(names[index] ?? '').padEnd(width)}  ${(values[index] ?? '').padStart(valueWidth)} ${unit}`,
   )
   return [
     `${section.bench}: ${section.about} (${section.seconds.toFixed(0)} s)`,
     ...lines,
     ...section.notes.map((note) => `  ${note}`),
+    '',
+  ].join('\n')
+}
+
+/** The section as docs/performance.md has it: the command, the machine, the day, and a table. */
+export function markdown(section: Section, machine: string): string {
+  const columns = [...new Set(section.rows.map(({ column = '' }) => column))]
+  const lines = new Map<string, string[]>()
+  for (const { measure, unit, value, column = '' } of section.rows) {
+    const name = `${measure.trim()}, ${unit}`
+    const cells = lines.get(name) ?? columns.map(() => '')
+    cells[columns.indexOf(column)] = format(value)
+    lines.set(name, cells)
+  }
+  return [
+    `\`npm run bench -- --only ${section.bench}\`, ${machine}, ${new Date().toISOString().slice(0, 10)}:`,
+    '',
+    `| ${section.about} | ${columns.join(' | ')} |`,
+    `| --- |${' ---: |'.repeat(columns.length)}`,
+    ...[...lines].map(([name, cells]) => `| ${name} | ${cells.join(' | ')} |`),
+    '',
+    ...section.notes.map((note) => `* ${note}`),
     '',
   ].join('\n')
 }

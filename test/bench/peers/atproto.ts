@@ -6,15 +6,14 @@ import { Level } from 'level'
 import { requirePeer } from './install.ts'
 import type { Entry, Job, System } from './jobs.ts'
 
-interface BlockMap {
-  forEach(each: (bytes: Uint8Array, cid: { toString(): string }) => void): void
+interface Cid {
+  toString(): string
 }
 interface CommitData {
-  readonly cid: unknown
-  readonly newBlocks: BlockMap
+  readonly newBlocks: { forEach(each: (bytes: Uint8Array, cid: Cid) => void): void }
+  readonly removedCids: { toList(): readonly Cid[] }
 }
 interface Storage {
-  getRoot(): Promise<unknown>
   applyCommit(commit: CommitData): Promise<void>
 }
 interface Keypair {
@@ -22,12 +21,12 @@ interface Keypair {
 }
 interface Repo {
   applyWrites(writes: readonly object[], keypair: Keypair): Promise<Repo>
-  readonly cid: unknown
+  readonly cid: Cid
 }
 interface AtprotoRepo {
   readonly MemoryBlockstore: new () => Storage
   readonly Repo: { create(storage: Storage, did: string, keypair: Keypair): Promise<Repo> }
-  getFullRepo(storage: Storage, commit: unknown): AsyncIterable<Uint8Array>
+  getFullRepo(storage: Storage, commit: Cid): AsyncIterable<Uint8Array>
   verifyRepoCar(
     car: Uint8Array,
     did: string,
@@ -54,7 +53,7 @@ export const atproto: System = {
     const keypair = await Secp256k1Keypair.create()
     const inMemory = storage.applyCommit.bind(storage)
     storage.applyCommit = async (commit) => {
-      await putBlocks(blocks, commit.newBlocks)
+      await store(blocks, commit)
       await inMemory(commit)
     }
     let repo = await Repo.create(storage, DID, keypair)
@@ -82,7 +81,7 @@ export const atproto: System = {
     up()
     const answer = await fetch(`http://127.0.0.1:${port}/`)
     const { creates, commit } = await verifyRepoCar(new Uint8Array(await answer.arrayBuffer()), DID, signingKey)
-    await putBlocks(blocks, commit.newBlocks)
+    await store(blocks, commit)
     held(creates.length)
   },
 }
@@ -95,9 +94,10 @@ async function openBlocks({ folder }: Job): Promise<Blocks> {
   return blocks
 }
 
-async function putBlocks(into: Blocks, blocks: BlockMap): Promise<void> {
+async function store(into: Blocks, { newBlocks, removedCids }: CommitData): Promise<void> {
   const batch = into.batch()
-  blocks.forEach((bytes, cid) => void batch.put(cid.toString(), bytes))
+  for (const cid of removedCids.toList()) batch.del(cid.toString())
+  newBlocks.forEach((bytes, cid) => void batch.put(cid.toString(), bytes))
   await batch.write({ sync: true })
 }
 
