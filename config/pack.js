@@ -3,7 +3,7 @@
  *
  * - `avatar-kv`: the bundled node with its command and web page, and the modules of the client as well, for programs written before the client
  *   had a package of its own.
- * - `@avatar-kv/client`: the client, the replica and negentropy, for apps.
+ * - `@avatar-kv/client`: the client, the replica, records, states and negentropy, for apps.
  *
  * Each has only the dependencies that its files load.
  */

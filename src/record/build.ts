@@ -18,6 +18,7 @@ interface Next extends Common {
   readonly prev: readonly Citation[]
 }
 
+/** What `buildPatch` makes a patch of. */
 export interface PatchParts extends Next {
   readonly platform: string
   readonly identity: string
@@ -25,6 +26,7 @@ export interface PatchParts extends Next {
   readonly patch: JsonObject
 }
 
+/** What `buildSnapshot` makes a snapshot of. */
 export interface SnapshotParts extends Next {
   /** In any order. */
   readonly state: readonly StateEntry[]
@@ -32,6 +34,7 @@ export interface SnapshotParts extends Next {
   readonly parts: readonly RecordId[]
 }
 
+/** What `buildPart` makes a part of. */
 export interface PartParts extends Common {
   /** That of the snapshot that names it: 1 + the greatest counter in the snapshot's `prev`. */
   readonly counter: number

@@ -12,6 +12,7 @@ import type { SignedRecord } from './types.ts'
 const TAG_1 = (1 << 3) | WIRE_BYTES
 const TAG_2 = (2 << 3) | WIRE_BYTES
 
+/** Bounds of a batch that `decodeBatch` accepts. */
 export interface BatchLimits {
   /** Largest batch, in bytes. Default 1 MiB, the limit of a gossip message. */
   readonly maxBytes?: number

@@ -3,6 +3,7 @@ import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { hexWriter } from './hex.ts'
 import type { RecordId } from './types.ts'
 
+/** The hash function keccak-256: 32 bytes of any number of bytes. */
 export type Keccak256 = (bytes: Uint8Array) => Uint8Array
 
 const EIP191_PREFIX = utf8ToBytes('\x19Ethereum Signed Message:\n')

@@ -9,6 +9,7 @@ import { decodeUncheckedPoint } from './payload.ts'
 import { SIGNATURE_BYTES, splitSignature } from './signature.ts'
 import type { RecordBody, RecordId, SignedRecord, VerifiedRecord } from './types.ts'
 
+/** What `verifyRecord` accepts. */
 export interface VerifyOptions {
   /**
    * Whether signatures of 65 bytes are accepted too, with v in {0, 1, 27, 28}: the key recovered with v must be the

@@ -30,6 +30,7 @@ export interface StoredState {
  */
 export type RecordStatus = 'stored' | 'pending' | 'superseded'
 
+/** A genuine record, as far as the state depends on it; a `VerifiedRecord` is one. */
 export interface RecordToAdd {
   readonly id: RecordId
   readonly body: RecordBody

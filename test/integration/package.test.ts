@@ -10,12 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 /** The tarballs of `npm run pack`, installed as people install them. */
 const run = promisify(execFile)
 const INSTALL_MS = 300_000
-const CLIENT_ENTRIES = [
-  '@avatar-kv/client',
-  '@avatar-kv/client/wasm',
-  '@avatar-kv/client/replica',
-  '@avatar-kv/client/negentropy',
-]
+const CLIENT_ENTRIES = ['', '/wasm', '/replica', '/record', '/state', '/negentropy'].map((entry) => `@avatar-kv/client${entry}`)
 const NODE_ENTRIES = ['avatar-kv/client', 'avatar-kv/client/wasm', 'avatar-kv/replica', 'avatar-kv/negentropy']
 
 let root: string
@@ -139,7 +134,7 @@ describe('avatar-kv, installed with npm install -g', () => {
       await writeFile(join(folder, 'entry.cjs'), countExports(CLIENT_ENTRIES, 'require(name)'))
       for (const name of ['entry.js', 'entry.cjs']) {
         const { stdout, stderr } = await run(process.execPath, [name], { cwd: folder })
-        expect({ name, stdout, stderr }).toEqual({ name, stdout: 'true,true,true\n', stderr: '' })
+        expect({ name, stdout, stderr }).toEqual({ name, stdout: 'true,true,true,true,true,true\n', stderr: '' })
       }
     })
 
@@ -165,10 +160,12 @@ describe('avatar-kv, installed with npm install -g', () => {
 
     it('does what its README says', async () => {
       const readme = await readFile(join(folder, 'node_modules/@avatar-kv/client/README.md'), 'utf8')
-      const [, program = ''] = /```js\n([^]*?)```/.exec(readme) ?? []
-      const [, printed] = /^\/\/ (verified .*)$/m.exec(program) ?? []
-      await writeFile(join(folder, 'readme.js'), program.replace('http://127.0.0.1:4381', url))
-      expect(await inProject(process.execPath, 'readme.js')).toBe(`${printed}\n`)
+      const programs = [...readme.matchAll(/```js\n([^]*?)\n\/\/ (.*)\n```/g)]
+      expect(programs).toHaveLength(2)
+      for (const [, program = '', printed] of programs) {
+        await writeFile(join(folder, 'readme.js'), program.replace('http://127.0.0.1:4381', url))
+        expect(await inProject(process.execPath, 'readme.js')).toBe(`${printed}\n`)
+      }
       for (const [, page = ''] of readme.matchAll(/\]\((docs\/[^)#]+)/g)) {
         expect(await readFile(join(folder, 'node_modules/@avatar-kv/client', page), 'utf8')).not.toBe('')
       }
