@@ -60,7 +60,7 @@ const SMOKE = [
 /** Longest wait for a condition, of `expect.poll` and of `until`: far above what is needed, so that a busy machine fails no test. */
 const PATIENCE_MS = 60_000
 /** Longest time of a test that names none, and of a hook. It ends a test that hangs; no test measures itself by it. */
-const HANGS_AFTER_MS = 180_000
+const HANGS_AFTER_MS = 600_000
 
 /** The share of their runs that properties get in the quick scope. */
 const QUICK_PROPERTY_SHARE = 0.1

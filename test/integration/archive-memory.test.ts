@@ -50,7 +50,7 @@ beforeAll(async () => {
   writeFileSync(join(cwd, 'config.json'), JSON.stringify({ ...NO_QUOTAS, hosting_mode: 'all' }))
   const bytes = writeArchive(nodePlatform, archive, { network: 'main', createdAt: CREATED_AT, history: false })
   await pipeline(bytes, createWriteStream(join(cwd, 'made')))
-}, 300_000)
+})
 afterAll(() => rmSync(cwd, { recursive: true }))
 
 /** Runs a command; the most memory of its own that it was seen to have, in MB: without files that the system has mapped. */
@@ -87,4 +87,4 @@ it('archives go in and out in bounded memory, however much there is of them', as
   // More than nothing: they were seen at all.
   expect(Math.min(...seen)).toBeGreaterThan(20)
   expect(Math.max(...seen), `${seen.join(', ')} MB`).toBeLessThan(MOST_MB)
-}, 300_000)
+})

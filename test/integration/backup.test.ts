@@ -242,4 +242,4 @@ test('killed at any time, a backup and a restore leave nothing that looks whole,
   expect(await revived.api.avatarText(writers[7]!.avatar)).toBe(shown)
   expect((await revived.api.status()).records).toBe(2000)
   await revived.stop()
-}, 240_000)
+})

@@ -73,7 +73,7 @@ test(`kill -9 during a stream of acknowledged writes loses none of them, ${ROUND
   }
   // Otherwise the rounds would have proved nothing: in most, writes were under way when the process died.
   expect(killedWhileWriting).toBeGreaterThan(ROUNDS)
-}, 400_000)
+})
 
 const damageOf = async ({ url }: NodeProcess): Promise<unknown> =>
   ((await (await fetch(`${url}/v2/status`)).json()) as { damage: unknown }).damage

@@ -8,7 +8,7 @@ import { until } from '../support/until.ts'
 
 const OPTIONS = { syncIntervalSeconds: 1 }
 const LISTED = ['--hosting-mode', 'listed']
-const SLOW_MS = 240_000
+const SLOW_MS = 600_000
 
 let cluster: Cluster
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import { heldBy, load } from './sync-watch.ts'
 import { until } from '../support/until.ts'
 import { cite, createWriter } from '../support/writer.ts'
 
-const SLOW_MS = 240_000
+const SLOW_MS = 600_000
 const BY_INVITE = ['--hosting-mode', 'listed', '--hosting-policy', 'invite']
 
 let cluster: Cluster

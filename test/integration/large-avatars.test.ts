@@ -39,7 +39,7 @@ const mostRss = (restBytes: number, readers: number): number =>
 const MEMBER_CHARACTERS = 245_000
 const COMMITTED_AT_ONCE = 25
 /** Half a gigabyte is written, and read three times; on a machine that does other things as well this takes minutes. */
-const TIMEOUT_MS = 400_000
+const TIMEOUT_MS = 600_000
 
 let cluster: Cluster
 let node: NodeProcess

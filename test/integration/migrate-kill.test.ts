@@ -80,7 +80,6 @@ test.each(SIDES.flatMap((side) => WAYS.map((way) => [side, way] as const)))(
     // Otherwise the moments would have proved nothing.
     expect(midway).toBeGreaterThanOrEqual(POINTS - 1)
   },
-  240_000,
 )
 
 /** Resolves once so many bytes have gone between the migration and the two nodes. */

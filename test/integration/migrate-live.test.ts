@@ -74,7 +74,6 @@ test.each(addresses)(
     expect(proofs.find(({ platform }) => platform === 'github')?.content).toMatchObject({ 'moved in': true })
     await y.stop()
   },
-  300_000,
 )
 
 test('it moves back and forth, and nobody ever gets less', async () => {

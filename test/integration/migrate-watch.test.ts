@@ -64,7 +64,6 @@ test.each(WAYS)(
       watching.signal('SIGKILL')
     }
   },
-  120_000,
 )
 
 test.each(['old', 'new'] as const)(
@@ -92,7 +91,6 @@ test.each(['old', 'new'] as const)(
       watching.signal('SIGKILL')
     }
   },
-  120_000,
 )
 
 test('a peer that has nothing of the avatar, and one of another network, are found out', async () => {

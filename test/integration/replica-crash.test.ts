@@ -94,4 +94,4 @@ test(`kill -9 while a replica writes offline loses nothing that it acknowledged,
   } finally {
     await replica.close()
   }
-}, 300_000)
+})

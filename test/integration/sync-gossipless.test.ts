@@ -5,7 +5,7 @@ import { settled, statuses } from '../support/settle.ts'
 import { chains, load, untilAtRest, untilEqual } from './sync-watch.ts'
 import { cite, createWriter } from '../support/writer.ts'
 
-const SLOW_MS = 240_000
+const SLOW_MS = 600_000
 
 let cluster: Cluster
 let nodes: NodeProcess[]

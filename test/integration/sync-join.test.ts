@@ -8,7 +8,7 @@ const AVATARS = 100
 const PER_AVATAR = 200
 const RECORDS = AVATARS * PER_AVATAR
 const KILLS = 10
-const SLOW_MS = 300_000
+const SLOW_MS = 600_000
 
 describe(`three nodes that hold ${RECORDS} records`, () => {
   const { writers, records } = chains('join', AVATARS, PER_AVATAR)

@@ -6,7 +6,7 @@ import { chains, load, untilAtRest, untilEqual } from './sync-watch.ts'
 import { cite, createWriter } from '../support/writer.ts'
 
 const OPTIONS = { syncIntervalSeconds: 2 }
-const SLOW_MS = 240_000
+const SLOW_MS = 600_000
 
 let cluster: Cluster
 let left: NodeProcess[]
