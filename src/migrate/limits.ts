@@ -26,6 +26,9 @@ export const RETRY_MS: readonly number[] = [250, 500, 1_000, 2_000, 4_000]
 export const MAX_BUSY_WAITS = 60
 export const MAX_BUSY_WAIT_MS = 30_000
 
+/** A host that has not answered for so long is told of: with all retries it may take minutes until it counts as out of reach. */
+export const SILENCE_TOLD_MS = 10_000
+
 /** Rounds in which something moved, after which the avatar counts as written to too fast. */
 export const MAX_ROUNDS = 200
 /** Pause between two rounds; it grows with their number up to the second value. */

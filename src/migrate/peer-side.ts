@@ -22,7 +22,7 @@ import { MAX_PEER_BUSY, MAX_PEER_FAILURES, PEER_BUSY_MS } from './limits.ts'
 import type { PeerLink } from './peer-link.ts'
 import type { Staging } from './staging.ts'
 import type { Given, Progress, Refusal, Side, AvatarStatus, Taken } from './types.ts'
-import { pause, throwIfStopped } from './wait.ts'
+import { pause, tellingOfSilence, throwIfStopped } from './wait.ts'
 
 /** The digest of a peer that holds something else than the staging store. */
 const UNKNOWN_DIGEST = 'unknown'
@@ -39,6 +39,8 @@ export function createPeerSide(components: PeerSideComponents, link: PeerLink, n
   const memory = { ...newPeerMemory(environment.clock), bulkDone: true }
   /** The staging store's last sequence at the end of the last session, and how that ended. */
   let last: { readonly sequence: number; readonly report: SessionReport } | undefined
+  /** What the session under way, or the last one, has moved. */
+  let moving = newProgress()
   let taken = 0
   let gave = 0
 
@@ -94,11 +96,18 @@ export function createPeerSide(components: PeerSideComponents, link: PeerLink, n
   }
 
   /** Runs a session, and repeats it if the peer was busy or the connection broke. */
-  async function session<T>(run: (parts: SessionParts, stream: FrameStream) => Promise<T>): Promise<T> {
+  function session<T>(run: (parts: SessionParts, stream: FrameStream) => Promise<T>): Promise<T> {
+    const tell = (): void => {
+      if (moving.accepted + moving.recordsOut === 0) progress('waiting for', name, 0)
+    }
+    return tellingOfSilence(environment.timers, tell, () => retry(run))
+  }
+
+  async function retry<T>(run: (parts: SessionParts, stream: FrameStream) => Promise<T>): Promise<T> {
     let failures = 0
     for (let busy = 0; ;) {
       throwIfStopped(signal)
-      const moved = newProgress()
+      const moved = (moving = newProgress())
       try {
         const { peer, stream } = await open()
         return await run(partsOf(peer, moved), stream)

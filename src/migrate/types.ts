@@ -111,4 +111,4 @@ export interface Faults {
 }
 
 /** Called with the number of records moved so far. */
-export type Progress = (direction: 'read from' | 'sent to', host: string, records: number) => void
+export type Progress = (direction: 'read from' | 'sent to' | 'waiting for', host: string, records: number) => void

@@ -16,15 +16,16 @@ import { RetryBuffer } from '../ingest/retry.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { SignedRecord } from '../record/types.ts'
 import { Batch } from './batch.ts'
-import { HostError, hostFailed, MigrateError } from './errors.ts'
+import { MigrateError } from './errors.ts'
 import { FaultLog } from './faults.ts'
+import { callHost } from './host-call.ts'
 import * as limits from './limits.ts'
 import type { ResumeCursor, ResumeCursors } from './resume-cursors.ts'
 import { Reading } from './reading.ts'
 import type { Staging } from './staging.ts'
 import type { CarriedPage, CarriedVerdict, Given, HttpHost, Progress, Refusal } from './types.ts'
 import type { Side, Taken } from './types.ts'
-import { pause, throwIfStopped } from './wait.ts'
+import { throwIfStopped } from './wait.ts'
 
 /** Ids that the host handed out, with the reading in which it last did; they need not be given back to it: about 10 MB. */
 const MAX_ECHOES = 65_536
@@ -241,23 +242,8 @@ export function createUrlSide(components: SideComponents, host: HttpHost): Side 
     await cursors.set(name, { ...position })
   }
 
-  /** Calls the host. Waits while the host is busy, and a little if the host is unreachable. */
-  async function call<T>(run: () => Promise<T>): Promise<T> {
-    let failures = 0
-    for (let waits = 0; ;) {
-      throwIfStopped(signal)
-      try {
-        return await run()
-      } catch (error) {
-        if (!(error instanceof HostError)) throw error
-        const delayMs = error.isUnreachable ? limits.RETRY_MS[failures++] : undefined
-        const seconds = error.retry?.afterSeconds ?? 1
-        const isBusy = error.retry !== null && waits++ < limits.MAX_BUSY_WAITS
-        if (delayMs !== undefined) await pause(environment.timers, delayMs, signal)
-        else if (isBusy) await pause(environment.timers, Math.min(seconds * 1_000, limits.MAX_BUSY_WAIT_MS), signal)
-        else throw hostFailed(error)
-      }
-    }
+  function call<T>(run: () => Promise<T>): Promise<T> {
+    return callHost({ environment, progress, signal }, name, run)
   }
 
   function unsound(what: string): MigrateError {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { nodeAt } from '../../src/cli/lib/node.ts'
 import { createHttpHost } from '../../src/migrate/http-host.ts'
 import { migrate } from '../../src/migrate/migrate.ts'
+import { SILENCE_TOLD_MS } from '../../src/migrate/limits.ts'
 import { openMigration } from '../../src/migrate/run.ts'
 import { watch } from '../../src/migrate/watch.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
@@ -29,12 +30,19 @@ async function openHost(tampering: Tampering = {}) {
 }
 
 /** Watches both until `work` is done. */
-async function watched(from: string, to: string, avatar: string, work: (told: string[]) => Promise<void>) {
+async function watched(
+  from: string,
+  to: string,
+  avatar: string,
+  work: (told: string[], waits: string[]) => Promise<void>,
+  environment = systemEnvironment(),
+) {
+  const waits: string[] = []
   const stop = new AbortController()
   const migration = await openMigration(
     {
-      environment: systemEnvironment(),
-      progress: () => undefined,
+      environment,
+      progress: (direction, host) => void (direction === 'waiting for' && waits.push(host)),
       signal: stop.signal,
     },
     { avatar: avatar as `0x${string}`, from: hostAt(from), to: hostAt(to) },
@@ -49,7 +57,7 @@ async function watched(from: string, to: string, avatar: string, work: (told: st
       failed: (problem) => void told.push(problem),
       recovered: () => void told.push('recovered'),
     })
-    await work(told)
+    await work(told, waits)
     stop.abort()
     await watching
   } finally {
@@ -105,4 +113,24 @@ test('a host that shows something else than it holds is told of once, and asked 
     expect(told.filter((text) => text.includes('shows another state'))).toHaveLength(1)
     expect(posts()).toBe(before)
   })
+})
+
+test('a host that falls silent is told of long before it counts as out of reach', async () => {
+  const source = await openNode()
+  const { key } = await seeded(source, 3)
+  const target = await openHost()
+  const { timers, ...rest } = systemEnvironment()
+  const after = (delayMs: number, run: () => void): (() => void) =>
+    timers.after(delayMs === SILENCE_TOLD_MS ? 500 : delayMs, run)
+  await watched(
+    url(source),
+    target.address,
+    key.avatar,
+    async (told, waits) => {
+      target.become({ fetch: () => new Promise(() => {}) } as unknown as HttpNode)
+      await expect.poll(() => waits).toContain(target.address)
+      expect(told.filter((text) => !text.startsWith('moved'))).toEqual([])
+    },
+    { ...rest, timers: { after } },
+  )
 })

@@ -1,5 +1,6 @@
 import { HOMES_KEY } from '../../homes/homes.ts'
 import type { Moved } from '../../migrate/migrate.ts'
+import { SILENCE_TOLD_MS } from '../../migrate/limits.ts'
 import type { Progress } from '../../migrate/types.ts'
 import type { Receipt } from '../../receipt/receipt.ts'
 import type { Avatar, JsonValue } from '../../record/types.ts'
@@ -48,6 +49,15 @@ export function createMoveProgress({
   let isOver = false
   return {
     at(direction, host, records) {
+      // Also while both are watched, after the end.
+      if (direction === 'waiting for') {
+        const seconds = SILENCE_TOLD_MS / 1_000
+        note(
+          `Waiting for ${printable(host)}, which has not answered for ${seconds} s. The command asks again for some minutes. ` +
+            'To stop it, press Ctrl-C.',
+        )
+        return
+      }
       const nowMs = environment.clock.now()
       if (isOver || nowMs - toldAtMs < (draw === undefined ? LINE_MS : DRAW_MS)) return
       toldAtMs = nowMs
