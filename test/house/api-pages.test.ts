@@ -42,7 +42,8 @@ test('everything that the package for apps exports has a page', () => {
   )
   expect(sources.length).toBeGreaterThan(1)
   const ways = (of: Manifest['exports']) => Object.values(of).filter((to) => typeof to !== 'string')
-  expect(ways(compatible)).toEqual(ways(exports))
+  // The node's package has what it had before the client had a package of its own, and need not have more.
+  expect(ways(exports)).toEqual(expect.arrayContaining(ways(compatible)))
   expect(entryPoints.toSorted()).toEqual(sources.toSorted())
   expect(scripts['docs']).toBe('typedoc --options config/typedoc.json')
   const pages = pagesIn(join(ROOT, 'docs/api'))
