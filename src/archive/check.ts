@@ -4,14 +4,10 @@
  */
 import { RecordError } from '../record/errors.ts'
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
-import { Batches } from './batches.ts'
-import type { ReadRecord } from './batches.ts'
-import { FaultLog } from './errors.ts'
-import type { FaultReport } from './errors.ts'
-import { HEADER_LINE } from './format.ts'
-import type { ArchiveHeader } from './format.ts'
-import { ArchiveFold } from './fold.ts'
-import type { FoldResult } from './fold.ts'
+import { createBatches, type ReadRecord } from './batches.ts'
+import { FaultLog, type FaultReport } from './errors.ts'
+import { HEADER_LINE, type ArchiveHeader } from './format.ts'
+import { ArchiveFold, type FoldResult } from './fold.ts'
 import { OrderChecker } from './order-checker.ts'
 import { readArchive } from './reader.ts'
 import type { ArchiveEnd, ArchivePlatform, ReadOptions } from './types.ts'
@@ -77,27 +73,6 @@ export interface CheckOptions extends ReadOptions {
 const BATCH = { records: 512, bytes: 512 * 1024 }
 const MAX_SHOWN = 1_000
 
-/**
- * Checks an archive.
- *
- * @throws what `chunks` or the verifier throws
- */
-export async function checkArchive(platform: ArchivePlatform, options: CheckOptions): Promise<CheckReport> {
-  const checking = new Checking(platform, options)
-  let header: ArchiveHeader | undefined
-  let end: ArchiveEnd | undefined
-  for await (const event of readArchive(platform, options.chunks, options)) {
-    if (event.kind === 'record') await checking.add(event)
-    else if (event.kind === 'fault') checking.faults.add(event.fault)
-    else if (event.kind === 'header') {
-      header = event.header
-      checking.begin(header)
-    } else end = event
-  }
-  await checking.finish()
-  return checking.report(header, end)
-}
-
 interface Group {
   readonly avatar: Avatar
   readonly fold: ArchiveFold
@@ -106,96 +81,70 @@ interface Group {
   isInOrder: boolean
 }
 
-class Checking {
-  readonly faults = new FaultLog()
-  readonly #platform: ArchivePlatform
-  readonly #options: CheckOptions
-  readonly #order = new OrderChecker()
-  readonly #batches: Batches<VerifiedRecord | RecordError>
-  readonly #open: AvatarCheck[] = []
-  readonly #plain: AvatarCheck[] = []
-  readonly #totals = { avatars: 0, pending: 0, missing: 0, superseded: 0, forked: 0, unjudged: 0 }
-  #network: string | undefined
-  #verifier: Verifier | undefined
-  #group: Group | undefined
-  #valid = 0
-  #invalid = 0
-  #duplicate = 0
-  #done = 0
+/**
+ * Checks an archive.
+ *
+ * @throws what `chunks` or the verifier throws
+ */
+export async function checkArchive(platform: ArchivePlatform, options: CheckOptions): Promise<CheckReport> {
+  const faults = new FaultLog()
+  const order = new OrderChecker()
+  const batches = createBatches(BATCH, verify, takeAll)
+  /** Avatars with open ends, and the others. */
+  const open: AvatarCheck[] = []
+  const plain: AvatarCheck[] = []
+  const counts = { valid: 0, invalid: 0, duplicate: 0 }
+  const totals = { avatars: 0, pending: 0, missing: 0, superseded: 0, forked: 0, unjudged: 0 }
+  let { network } = options
+  let verifier: Verifier | undefined
+  let group: Group | undefined
+  let done = 0
+  let header: ArchiveHeader | undefined
+  let end: ArchiveEnd | undefined
 
-  constructor(platform: ArchivePlatform, options: CheckOptions) {
-    this.#platform = platform
-    this.#options = options
-    this.#network = options.network
-    this.#batches = new Batches(
-      BATCH,
-      (records) => this.#verify(records),
-      (items, results) => this.#takeAll(items, results),
-    )
+  async function verify(records: readonly SignedRecord[]): Promise<readonly (VerifiedRecord | RecordError)[]> {
+    verifier ??= options.verifierFor(network ?? networkIn(records[0]))
+    return await verifier.verify(records, { recoveryByte: true })
   }
 
-  begin(header: ArchiveHeader): void {
-    this.#network ??= header.network
-    this.#order.expect(header.avatars, 'its header names')
+  function takeAll(items: readonly ReadRecord[], results: readonly (VerifiedRecord | RecordError)[]): void {
+    for (const [at, { line }] of items.entries()) take(results[at] as VerifiedRecord | RecordError, line)
+    done += results.length
+    options.onProgress?.(done)
   }
 
-  add(item: ReadRecord): Promise<void> {
-    return this.#batches.add(item)
-  }
-
-  async finish(): Promise<void> {
-    await this.#batches.finish()
-    this.#closeGroup()
-    for (const fault of this.#order.absent(HEADER_LINE)) this.faults.add(fault)
-  }
-
-  async #verify(records: readonly SignedRecord[]): Promise<readonly (VerifiedRecord | RecordError)[]> {
-    this.#verifier ??= this.#options.verifierFor(this.#network ?? networkIn(records[0]))
-    return await this.#verifier.verify(records, { recoveryByte: true })
-  }
-
-  #takeAll(items: readonly ReadRecord[], results: readonly (VerifiedRecord | RecordError)[]): void {
-    for (const [at, { line }] of items.entries()) this.#take(results[at] as VerifiedRecord | RecordError, line)
-    this.#done += results.length
-    this.#options.onProgress?.(this.#done)
-  }
-
-  #take(result: VerifiedRecord | RecordError, line: number): void {
+  function take(result: VerifiedRecord | RecordError, line: number): void {
     if (result instanceof RecordError) {
-      this.#invalid += 1
+      counts.invalid += 1
       const { code, message } = result
-      this.faults.add({ code: 'bad_record', line, message, record_code: code, fatal: false })
+      faults.add({ code: 'bad_record', line, message, record_code: code, fatal: false })
       return
     }
     const { id, body } = result
-    const position = { avatar: body.avatar, counter: body.counter, id }
-    const order = this.#order.check(position)
-    for (const fault of this.#order.faultsOf(position, order, line)) this.faults.add(fault)
-    if (order === 'duplicate') {
-      this.#duplicate += 1
+    const placed = order.check({ avatar: body.avatar, counter: body.counter, id }, line, faults)
+    if (placed === 'duplicate') {
+      counts.duplicate += 1
       return
     }
-    this.#valid += 1
-    if (order === 'out_of_order') {
-      if (this.#group?.avatar === body.avatar) this.#group.isInOrder = false
+    counts.valid += 1
+    if (placed === 'out_of_order') {
+      if (group?.avatar === body.avatar) group.isInOrder = false
       return
     }
-    if (this.#group?.avatar !== body.avatar) {
-      this.#closeGroup()
-      const fold = new ArchiveFold(this.#platform)
-      this.#group = { avatar: body.avatar, fold, records: 0, bytes: 0, isInOrder: true }
+    if (group?.avatar !== body.avatar) {
+      closeGroup()
+      group = { avatar: body.avatar, fold: new ArchiveFold(platform), records: 0, bytes: 0, isInOrder: true }
     }
-    this.#group.records += 1
-    this.#group.bytes += result.payload.length + result.signature.length
-    this.#group.fold.add(id, body)
+    group.records += 1
+    group.bytes += result.payload.length + result.signature.length
+    group.fold.add(id, body)
   }
 
-  #closeGroup(): void {
-    if (this.#group === undefined) return
-    const { avatar, fold, records, bytes, isInOrder } = this.#group
-    this.#group = undefined
+  function closeGroup(): void {
+    if (group === undefined) return
+    const { avatar, fold, records, bytes, isInOrder } = group
+    group = undefined
     const state = (isInOrder ? fold.result() : undefined) ?? null
-    const totals = this.#totals
     totals.avatars += 1
     if (state === null) totals.unjudged += 1
     else {
@@ -205,29 +154,36 @@ class Checking {
       if (state.tips_total > 1) totals.forked += 1
     }
     const isOpen = state === null || state.pending + state.missing.total > 0 || state.tips_total > 1
-    const shown = isOpen ? this.#open : this.#plain
+    const shown = isOpen ? open : plain
     if (shown.length < MAX_SHOWN) shown.push({ avatar, records, bytes, state })
   }
 
-  report(header: ArchiveHeader | undefined, end: ArchiveEnd | undefined): CheckReport {
-    const shown = [...this.#open, ...this.#plain].slice(0, MAX_SHOWN)
-    const sound = this.faults.total === 0
-    return {
-      network: this.#network ?? null,
-      created_at: header?.created_at ?? null,
-      compressed: end?.compressed ?? false,
-      records: end?.records ?? 0,
-      valid: this.#valid,
-      invalid: this.#invalid,
-      duplicate: this.#duplicate,
-      bytes: end?.bytes ?? 0,
-      trailer: end?.trailer ?? 'missing',
-      sound,
-      complete: sound && this.#totals.pending + this.#totals.missing + this.#totals.unjudged === 0,
-      ...this.#totals,
-      shown: shown.sort((a, b) => (a.avatar < b.avatar ? -1 : 1)),
-      faults: this.faults.report(),
-    }
+  for await (const event of readArchive(platform, options.chunks, options)) {
+    if (event.kind === 'record') await batches.add(event)
+    else if (event.kind === 'fault') faults.add(event.fault)
+    else if (event.kind === 'header') {
+      header = event.header
+      network ??= header.network
+      order.expect(header.avatars, 'its header names')
+    } else end = event
+  }
+  await batches.finish()
+  closeGroup()
+  order.addAbsent(HEADER_LINE, faults)
+  const sound = faults.total === 0
+  return {
+    network: network ?? null,
+    created_at: header?.created_at ?? null,
+    compressed: end?.compressed ?? false,
+    records: end?.records ?? 0,
+    ...counts,
+    bytes: end?.bytes ?? 0,
+    trailer: end?.trailer ?? 'missing',
+    sound,
+    complete: sound && totals.pending + totals.missing + totals.unjudged === 0,
+    ...totals,
+    shown: [...open, ...plain].slice(0, MAX_SHOWN).sort((a, b) => (a.avatar < b.avatar ? -1 : 1)),
+    faults: faults.report(),
   }
 }
 

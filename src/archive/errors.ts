@@ -62,30 +62,22 @@ export interface FaultReport {
 export class FaultLog {
   readonly #codes: Partial<Record<ArchiveErrorCode, number>> = {}
   readonly #first: ArchiveFault[] = []
-  #total = 0
-  #stopped: ArchiveFault | null = null
-
-  get total(): number {
-    return this.#total
-  }
-
-  get stopped(): ArchiveFault | null {
-    return this.#stopped
-  }
+  total = 0
+  stopped: ArchiveFault | null = null
 
   add(fault: ArchiveFault): void {
-    this.#total += 1
+    this.total += 1
     this.#codes[fault.code] = (this.#codes[fault.code] ?? 0) + 1
     if (this.#first.length < MAX_SHOWN_FAULTS) this.#first.push(fault)
-    if (fault.fatal) this.#stopped = fault
+    if (fault.fatal) this.stopped = fault
   }
 
   report(): FaultReport {
     return {
-      total: this.#total,
+      total: this.total,
       codes: { ...this.#codes },
       first: this.#first.toSorted((a, b) => a.line - b.line),
-      stopped: this.#stopped,
+      stopped: this.stopped,
     }
   }
 }

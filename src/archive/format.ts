@@ -1,6 +1,5 @@
 /** The archive format (docs/protocol.md, "Archive"): newline-delimited JSON of a header, records and a trailer. */
 import { bytesToHex } from '@noble/hashes/utils.js'
-
 import type { Avatar, SignedRecord } from '../record/types.ts'
 
 export const ARCHIVE_FORMAT = 'avatar-kv-archive/2'

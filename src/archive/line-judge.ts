@@ -1,11 +1,8 @@
 /** What the lines of an archive say one after the other: header, records, trailer, and what is wrong with each. */
 import { bytesToHex } from '@noble/hashes/utils.js'
-
 import type { ArchiveErrorCode } from './errors.ts'
-import type { ArchiveHeader } from './format.ts'
-import { MAX_LINE_BYTES } from './format.ts'
-import { isTrailer, parseLine } from './line-parser.ts'
-import type { Parsed } from './line-parser.ts'
+import { MAX_LINE_BYTES, type ArchiveHeader } from './format.ts'
+import { isTrailer, parseLine, type Parsed } from './line-parser.ts'
 import type { Line } from './lines.ts'
 import type { ArchiveEnd, ArchiveEvent, Hasher, ReadOptions } from './types.ts'
 
@@ -31,16 +28,12 @@ export class LineJudge {
   #digest: string | null = null
   #hasTrailer = false
   #hasReportedAfter = false
-  #stopped = false
+  /** Whether a fault was fatal: nothing more is to be read. */
+  stopped = false
 
   constructor(hasher: Hasher, options: ReadOptions) {
     this.#hasher = hasher
     this.#options = options
-  }
-
-  /** Whether a fault was fatal: nothing more is to be read. */
-  get stopped(): boolean {
-    return this.#stopped
   }
 
   get totals(): Pick<ArchiveEnd, 'records' | 'trailer' | 'digest'> {
@@ -53,7 +46,7 @@ export class LineJudge {
       this.#hash(line)
       if (kind === 'long') {
         yield* this.#opening(number, 'strange')
-        if (this.#stopped) return
+        if (this.stopped) return
         yield fault('line_too_long', number, `The line has more than ${MAX_LINE_BYTES} bytes and was skipped.`)
       }
       yield* this.#wasted(line)
@@ -69,7 +62,7 @@ export class LineJudge {
         yield fault('after_trailer', number, 'There is more after the trailer, which must be the last line.')
       }
       yield* this.#opening(number, parsed.kind === 'header' || parsed.kind === 'record' ? parsed.kind : 'strange')
-      if (!this.#stopped) yield* this.#content(line, parsed)
+      if (!this.stopped) yield* this.#content(line, parsed)
     }
     this.#hash(line)
   }
@@ -169,13 +162,13 @@ export class LineJudge {
   }
 
   fatal(code: ArchiveErrorCode, message: string, line: number): ArchiveEvent {
-    this.#stopped = true
+    this.stopped = true
     return { kind: 'fault', fault: { code, line, message, fatal: true } }
   }
 
   /** What is wrong with the end. @param line number of the line after the last */
   *end(line: number): Iterable<ArchiveEvent> {
-    if (this.#stopped || this.#hasTrailer) return
+    if (this.stopped || this.#hasTrailer) return
     if (this.#header === 'none') {
       yield this.fatal('not_an_archive', NOT_AN_ARCHIVE, line)
       return

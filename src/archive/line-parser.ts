@@ -3,8 +3,7 @@ import { JsonTextError, RecordError } from '../record/errors.ts'
 import { parseExactJson } from '../record/exact-json.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
-import { ARCHIVE_FORMAT, MAX_NAMED_AVATARS } from './format.ts'
-import type { ArchiveHeader, ArchiveTrailer } from './format.ts'
+import { ARCHIVE_FORMAT, MAX_NAMED_AVATARS, type ArchiveHeader, type ArchiveTrailer } from './format.ts'
 
 export type Parsed =
   | { readonly kind: 'record'; readonly record: SignedRecord }

@@ -1,5 +1,4 @@
 import { concatBytes } from '@noble/hashes/utils.js'
-
 import { MAX_LINE_BYTES } from './format.ts'
 
 const LINE_FEED = 0x0a
@@ -20,14 +19,10 @@ export interface Line {
 /** Cuts chunks into lines, and holds no more than one line of the greatest length. */
 export class LineCutter {
   #carried: Uint8Array = new Uint8Array(0)
-  #number = 1
-  /** Whether the next bytes belong to a line that is too long. */
-  #skipping = false
-
   /** Number of the next line. */
-  get number(): number {
-    return this.#number
-  }
+  number = 1
+  /** Whether the next bytes belong to a line that is too long. */
+  #skipping = false;
 
   /** The lines that end in a chunk; their bytes are views of it or of a copy. */
   *push(chunk: Uint8Array): Iterable<Line> {
@@ -38,25 +33,25 @@ export class LineCutter {
       const piece = chunk.subarray(at, end)
       at = end
       if (this.#skipping) {
-        yield { number: this.#number, bytes: piece, kind: 'rest' }
+        yield { number: this.number, bytes: piece, kind: 'rest' }
       } else if (this.#carried.length + piece.length > MAX_LINE_BYTES) {
-        yield { number: this.#number, bytes: this.#take(piece), kind: 'long' }
+        yield { number: this.number, bytes: this.#take(piece), kind: 'long' }
         this.#skipping = true
       } else if (feed < 0) {
         this.#carried = this.#take(piece)
       } else {
-        yield { number: this.#number, bytes: this.#take(piece), kind: 'whole' }
+        yield { number: this.number, bytes: this.#take(piece), kind: 'whole' }
       }
       if (feed >= 0) {
         this.#skipping = false
-        this.#number += 1
+        this.number += 1
       }
     }
   }
 
   /** The last line, once there are no more chunks. */
   *end(): Iterable<Line> {
-    if (this.#carried.length > 0) yield { number: this.#number, bytes: this.#carried, kind: 'open' }
+    if (this.#carried.length > 0) yield { number: this.number, bytes: this.#carried, kind: 'open' }
     this.#carried = new Uint8Array(0)
   }
 

@@ -2,7 +2,6 @@
 import { createHash, hash, randomBytes } from 'node:crypto'
 import { pipeline } from 'node:stream'
 import { createGunzip, createGzip } from 'node:zlib'
-
 import { yieldToEventLoop } from '../platform/yield.ts'
 import { ArchiveError } from './errors.ts'
 import type { ArchivePlatform } from './types.ts'

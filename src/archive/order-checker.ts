@@ -1,14 +1,11 @@
 import type { Avatar, RecordId } from '../record/types.ts'
-import type { ArchiveFault } from './errors.ts'
+import type { FaultLog } from './errors.ts'
 
 interface Position {
   readonly avatar: Avatar
   readonly counter: number
   readonly id: RecordId
 }
-
-/** How a record compares with those before it. */
-export type OrderCheck = 'next' | 'duplicate' | 'out_of_order'
 
 /** Checks the order of an archive's records, and that there are records of every avatar that should be there. */
 export class OrderChecker {
@@ -23,34 +20,30 @@ export class OrderChecker {
     this.#why = why
   }
 
-  /** Compares a sound record with those before it. */
-  check(position: Position): OrderCheck {
-    const last = this.#last
-    const order = last === undefined ? 1 : comparePositions(position, last)
+  /** Compares a sound record with those before it, and adds what is wrong with it to `faults`. */
+  check(position: Position, line: number, faults: FaultLog): 'next' | 'duplicate' | 'out_of_order' {
+    const { avatar, id } = position
+    const order = this.#last === undefined ? 1 : comparePositions(position, this.#last)
     if (order > 0) this.#last = position
-    if (this.#named?.has(position.avatar) === true) this.#named.set(position.avatar, true)
-    return order > 0 ? 'next' : order === 0 ? 'duplicate' : 'out_of_order'
-  }
-
-  /** The faults of a record that was checked. */
-  *faultsOf({ avatar, id }: Position, order: OrderCheck, line: number): Iterable<ArchiveFault> {
-    if (order === 'duplicate') {
-      yield { code: 'duplicate', line, message: `The record ${id} is in the archive twice.`, fatal: false }
-    } else if (order === 'out_of_order') {
+    if (this.#named?.has(avatar) === true) this.#named.set(avatar, true)
+    if (order === 0) {
+      faults.add({ code: 'duplicate', line, message: `The record ${id} is in the archive twice.`, fatal: false })
+    } else if (order < 0) {
       const message = `The record ${id} comes after records that it must precede: lines were moved or repeated.`
-      yield { code: 'out_of_order', line, message, fatal: false }
+      faults.add({ code: 'out_of_order', line, message, fatal: false })
     }
     if (this.#named?.has(avatar) === false) {
       const message = `The record ${id} is of ${avatar}, which the header does not name.`
-      yield { code: 'unnamed_avatar', line, message, fatal: false }
+      faults.add({ code: 'unnamed_avatar', line, message, fatal: false })
     }
+    return order > 0 ? 'next' : order === 0 ? 'duplicate' : 'out_of_order'
   }
 
-  /** Faults for the expected avatars of which there was no sound record. */
-  *absent(line: number): Iterable<ArchiveFault> {
+  /** Adds a fault for each expected avatar of which there was no sound record. */
+  addAbsent(line: number, faults: FaultLog): void {
     for (const [avatar, seen] of this.#named ?? []) {
       const message = `The archive has no sound record of ${avatar}, which ${this.#why}.`
-      if (!seen) yield { code: 'absent_avatar', line, message, fatal: false }
+      if (!seen) faults.add({ code: 'absent_avatar', line, message, fatal: false })
     }
   }
 }

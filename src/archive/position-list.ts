@@ -1,5 +1,4 @@
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
-
 import type { Citation, RecordId } from '../record/types.ts'
 import type { ArchivePlatform } from './types.ts'
 
@@ -40,26 +39,18 @@ export class PositionList {
   readonly #sha256: (bytes: Uint8Array) => Uint8Array
   /** The secret, and room for an id behind it. */
   readonly #tagged = new Uint8Array(SECRET_BYTES + ID_BYTES)
-  #size = 0
-  #bytes = 0
+  size = 0
+  /** Memory that the list takes. */
+  bytes = 0
 
   constructor({ sha256, randomBytes }: Pick<ArchivePlatform, 'sha256' | 'randomBytes'>) {
     this.#sha256 = sha256
     this.#tagged.set(randomBytes(SECRET_BYTES))
   }
 
-  get size(): number {
-    return this.#size
-  }
-
-  /** Memory that the list takes. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
   /** Appends a position that comes after all others. @returns its index */
   push({ counter, id }: Citation, mark: number): number {
-    const index = this.#size++
+    const index = this.size++
     const at = index % PIECE
     if (at === 0 || at === this.#pieces.at(-1)?.room) this.#grow()
     const piece = this.#pieceOf(index)
@@ -77,14 +68,14 @@ export class PositionList {
   find({ counter, id }: Citation): number {
     const bytes = bytesOf(id)
     let low = 0
-    let high = this.#size
+    let high = this.size
     while (low < high) {
       const middle = (low + high) >>> 1
       if (this.#compare(middle, counter, bytes) < 0) low = middle + 1
       else high = middle
     }
     let tag: Uint8Array | undefined
-    for (; low < this.#size && this.#compare(low, counter, bytes) === 0; low++) {
+    for (; low < this.size && this.#compare(low, counter, bytes) === 0; low++) {
       tag ??= this.#tag(bytes)
       const { keys } = this.#pieceOf(low)
       const from = (low % PIECE) * KEY_BYTES + START_BYTES
@@ -109,10 +100,10 @@ export class PositionList {
   close(index: number): void {
     const piece = this.#pieceOf(index)
     piece.open -= 1
-    const isFull = this.#size >= (Math.floor(index / PIECE) + 1) * PIECE
+    const isFull = this.size >= (Math.floor(index / PIECE) + 1) * PIECE
     if (piece.open === 0 && isFull && piece.rests !== null) {
       piece.rests = null
-      this.#bytes -= PIECE * REST_BYTES
+      this.bytes -= PIECE * REST_BYTES
     }
   }
 
@@ -134,7 +125,7 @@ export class PositionList {
       byKey.set(bytesToHex(bytes.subarray(0, START_BYTES)) + bytesToHex(this.#tag(bytes)), id)
     }
     if (byKey.size === 0) return []
-    for (let index = 0; index < this.#size; index++) {
+    for (let index = 0; index < this.size; index++) {
       const from = (index % PIECE) * KEY_BYTES
       byKey.delete(bytesToHex(this.#pieceOf(index).keys.subarray(from, from + KEY_BYTES)))
     }
@@ -168,7 +159,7 @@ export class PositionList {
       this.#pieces.pop()
     }
     this.#pieces.push(piece)
-    this.#bytes += (room - (grows ? last.room : 0)) * (8 + 1 + KEY_BYTES + REST_BYTES)
+    this.bytes += (room - (grows ? last.room : 0)) * (8 + 1 + KEY_BYTES + REST_BYTES)
   }
 
   #pieceOf(index: number): Piece {

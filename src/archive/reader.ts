@@ -6,7 +6,6 @@
  * early. Not guaranteed: that a record is genuine; the caller verifies it.
  */
 import { concatBytes } from '@noble/hashes/utils.js'
-
 import { ArchiveError } from './errors.ts'
 import { LineJudge } from './line-judge.ts'
 import { LineCutter } from './lines.ts'

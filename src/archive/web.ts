@@ -1,6 +1,5 @@
 /** What archives need of a browser: its streams, and a SHA-256 that takes pieces and runs on insecure origins too. */
 import { sha256 } from '@noble/hashes/sha2.js'
-
 import { ArchiveError } from './errors.ts'
 import type { ArchivePlatform } from './types.ts'
 

@@ -1,9 +1,14 @@
 /** Writing archives, as streams in bounded memory. */
 import { bytesToHex } from '@noble/hashes/utils.js'
-
 import type { Avatar } from '../record/types.ts'
-import { headerLine, MAX_NAMED_AVATARS, recordLine, trailerLine } from './format.ts'
-import type { ArchiveHeader, ArchiveSource } from './format.ts'
+import {
+  headerLine,
+  MAX_NAMED_AVATARS,
+  recordLine,
+  trailerLine,
+  type ArchiveHeader,
+  type ArchiveSource,
+} from './format.ts'
 import type { ArchivePlatform } from './types.ts'
 
 /** Lines are handed on in blocks of about this size: fewer, larger pieces cost less. */

@@ -78,7 +78,7 @@ async function compare(context: CommandContext, avatar: Avatar, options: Receipt
     import('../client/hosts.ts'),
   ])
   const nowSeconds = () => Math.floor(context.environment.clock.now() / 1000)
-  const hosts = hostsIn({ pool, engine: await loadEngine() }, avatar, { signals: [], signal: undefined })
+  const hosts = hostsIn({ pool, engine: await loadEngine(), signal: undefined }, avatar, {})
   const report = await askHosts(avatar, hosts, { now: nowSeconds })
 
   const receipts = receiptsOf(report)

@@ -1,9 +1,7 @@
 import type { Client, ClientOptions } from './api.ts'
 import { nobleEngine } from '../record/engine.ts'
-import { RecordError } from '../record/errors.ts'
-import { parseAvatar } from '../record/keys.ts'
 import { askHosts } from '../receipt/hosts.ts'
-import type { Avatar, JsonObject } from '../record/types.ts'
+import type { JsonObject } from '../record/types.ts'
 import { ClientError } from './errors.ts'
 import { hostsIn } from './hosts.ts'
 import { TIMEOUT_MS } from './limits.ts'
@@ -11,6 +9,7 @@ import { createNodePool } from './node-pool.ts'
 import { fetchFor } from './platform.ts'
 import { pathOf, provenanceIn } from './provenance.ts'
 import { readHistory } from './read-history.ts'
+import { avatarOfText } from './signers.ts'
 import type { AvatarDocument, CallOptions } from './types.ts'
 import { createVerifiedReader } from './verified-reader.ts'
 import { watchAvatar } from './watch.ts'
@@ -28,11 +27,11 @@ export function createClient(options: ClientOptions): Client {
   const { network = 'main', signal: own, engine = nobleEngine, now = Date.now, timeoutMs = TIMEOUT_MS } = options
   if (!NETWORK.test(network)) throw new ClientError('usage', 'network is 1 to 32 of the characters a-z, 0-9 and -.')
   if (!(timeoutMs > 0)) throw new ClientError('usage', 'timeoutMs is a number of milliseconds above 0.')
+  if (options.nodes.length === 0)
+    throw new ClientError('usage', 'Name at least one node, such as https://node.example.')
   const pool = createNodePool(options.nodes, { ...fetchFor(options.fetch), timeoutMs, signal: own })
-  const reader = createVerifiedReader({ pool, engine, cache: options.cache }, { network, signal: own })
-  const writer = createWriter({ pool, reader, engine, now, signal: own }, network)
-
-  const signalsOf = (signal: AbortSignal | undefined) => ({ signals: [own, signal], signal })
+  const reader = createVerifiedReader({ pool, engine, cache: options.cache, network, signal: own })
+  const parts = { pool, reader, engine, now, signal: own }
 
   function get(avatar: string, options?: CallOptions): Promise<AvatarDocument | undefined>
   function get(
@@ -58,15 +57,12 @@ export function createClient(options: ClientOptions): Client {
     network,
     get,
     getVerified: async (text, options) => (await reader.read(avatarOfText(text), options)).verified,
-    put: (request, options) => writer.put(request, options),
-    change: (request, options) => writer.change(request, options),
-    batch: (requests, options) => writer.batch(requests, options),
-    history: async (text, { signal } = {}) =>
-      await readHistory({ pool, reader, engine }, avatarOfText(text), signalsOf(signal)),
-    watch: (text, options = {}) => watchAvatar({ pool, reader }, avatarOfText(text), options, own),
-    async hosts(text, { signal } = {}) {
+    ...createWriter(parts, network),
+    history: async (text, options = {}) => await readHistory(parts, avatarOfText(text), options),
+    watch: (text, options = {}) => watchAvatar(parts, avatarOfText(text), options),
+    async hosts(text, options = {}) {
       const avatar = avatarOfText(text)
-      const hosts = hostsIn({ pool, engine }, avatar, signalsOf(signal))
+      const hosts = hostsIn(parts, avatar, options)
       return await askHosts(avatar, hosts, { network, now: () => Math.floor(now() / 1000) })
     },
     async provenance(text, platform, identity, path, options = {}) {
@@ -76,16 +72,5 @@ export function createClient(options: ClientOptions): Client {
       const { local } = await reader.read(avatar, options)
       return provenanceIn(local, name, tokens)
     },
-  }
-}
-
-/** @throws ClientError `usage` where a text is no avatar */
-function avatarOfText(text: string): Avatar {
-  try {
-    return parseAvatar(text)
-  } catch (error) {
-    if (error instanceof RecordError)
-      throw new ClientError('usage', error.message, { nodeCode: error.code, cause: error })
-    throw error
   }
 }

@@ -7,7 +7,7 @@ const calls = new WeakMap<AbortSignal, Set<() => void>>()
  *
  * @returns what ends it
  */
-export function onAbort(signal: AbortSignal, call: () => void): () => void {
+function onAbort(signal: AbortSignal, call: () => void): () => void {
   let all = calls.get(signal)
   if (all === undefined) {
     const fresh = (all = new Set())
@@ -27,54 +27,48 @@ function onAny(signals: Signals, call: () => void): () => void {
   return () => ends.forEach((end) => end?.())
 }
 
-type Signals = readonly (AbortSignal | undefined)[]
+export type Signals = readonly (AbortSignal | undefined)[]
 
-/** One signal for a piece of work, aborted by the caller's, by silence, or after too long a time. Close it when the work is done. */
-export interface Deadline {
-  readonly signal: AbortSignal
-  /** Whether it was time that ended it, not the caller. */
-  readonly timedOut: boolean
-  /** Something arrived: the time of silence starts again. @param ms how long it may be this once */
-  touch(ms?: number): void
-  /** The work is done. */
-  close(): void
-  /** Whatever is left of the work is to end. */
-  abort(): void
-}
+export type Deadline = ReturnType<typeof createDeadline>
 
 /**
+ * One signal for a piece of work, aborted by the caller's, by silence, or after too long a time. Close it when the work is done.
+ *
  * @param signals of the caller; the first that is aborted ends the work
  * @param silenceMs longest time between two touches
  * @param totalMs longest time in all
  */
-export function createDeadline(signals: Signals, silenceMs: number, totalMs?: number): Deadline {
-  const controller = new AbortController()
+export function createDeadline(signals: Signals, silenceMs: number, totalMs?: number) {
+  const work = joinSignals(signals)
   let timedOut = false
   const expire = (): void => {
     timedOut = true
-    controller.abort()
+    work.abort()
   }
-  const forget = onAny(signals, () => controller.abort())
   let silence = setTimeout(expire, silenceMs)
+  const total = totalMs === undefined ? undefined : setTimeout(expire, totalMs)
   const close = (): void => {
     clearTimeout(silence)
     clearTimeout(total)
-    forget()
+    work.close()
   }
-  const total = totalMs === undefined ? undefined : setTimeout(expire, totalMs)
   return {
-    signal: controller.signal,
-    get timedOut() {
+    signal: work.signal,
+    /** Whether it was time that ended it, not the caller. */
+    get timedOut(): boolean {
       return timedOut
     },
-    touch(ms = silenceMs) {
+    /** Something arrived: the time of silence starts again. @param ms how long it may be this once */
+    touch(ms = silenceMs): void {
       clearTimeout(silence)
       silence = setTimeout(expire, ms)
     },
+    /** The work is done. */
     close,
-    abort() {
+    /** What is left of the work is to end. */
+    abort(): void {
       close()
-      controller.abort()
+      work.abort()
     },
   }
 }
@@ -83,10 +77,10 @@ export function createDeadline(signals: Signals, silenceMs: number, totalMs?: nu
  * One signal for several, aborted with the first of them. Close it when the work is done: unlike `AbortSignal.any`, nothing is
  * left at the signals then, however often this is called.
  */
-export function joinSignals(signals: Signals): { readonly signal: AbortSignal; close(): void } {
+export function joinSignals(signals: Signals) {
   const controller = new AbortController()
-  const close = onAny(signals, () => controller.abort())
-  return { signal: controller.signal, close }
+  const abort = (): void => controller.abort()
+  return { signal: controller.signal, abort, close: onAny(signals, abort) }
 }
 
 export function isAborted(signals: Signals): boolean {

@@ -35,19 +35,19 @@ export type ClientErrorCode =
 /** What is known of an error beside its code. */
 export interface ClientErrorDetails {
   /** The node that it happened at. */
-  readonly node?: string
+  readonly node?: string | undefined
   /** HTTP status of the node's answer. */
-  readonly status?: number
+  readonly status?: number | undefined
   /** Code of the node's answer, or of the rule that is broken. */
-  readonly nodeCode?: string
+  readonly nodeCode?: string | undefined
   /** How long the node asks to wait, in seconds. */
-  readonly retryAfterSeconds?: number
+  readonly retryAfterSeconds?: number | undefined
   /** Where the avatar lives now, as the node says: URLs and multiaddrs, unchecked. */
-  readonly homes?: readonly string[]
+  readonly homes?: readonly string[] | undefined
   /** Where the fault is, as a JSON Pointer. */
-  readonly path?: string
+  readonly path?: string | undefined
   /** Signed records that were sent, and that no node confirmed completely: sending them again is safe. */
-  readonly records?: readonly RecordText[]
+  readonly records?: readonly RecordText[] | undefined
   readonly cause?: unknown
 }
 

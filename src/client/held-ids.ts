@@ -8,37 +8,27 @@ const SPARE_IDS = 1_000
  * Ids of records that are held: those that a snapshot has superseded are forgotten in time. Bounds what a caller who does not
  * ask for the next event, or a node that does not tell of what it hands out, can make the watch keep.
  */
-export class HeldIds {
-  readonly #ids = new Set<RecordId>()
+export class HeldIds extends Set<RecordId> {
   readonly #local: () => LocalAvatar | undefined
 
   constructor(local: () => LocalAvatar | undefined) {
+    super()
     this.#local = local
   }
 
-  get size(): number {
-    return this.#ids.size
-  }
-
-  has(id: RecordId): boolean {
-    return this.#ids.has(id)
-  }
-
-  add(id: RecordId): void {
-    this.#ids.add(id)
+  override add(id: RecordId): this {
+    super.add(id)
     const local = this.#local()
-    if (local === undefined || this.#ids.size <= 2 * local.size + SPARE_IDS) return
-    for (const each of this.#ids) if (local.get(each) === undefined) this.#ids.delete(each)
-  }
-
-  delete(id: RecordId): boolean {
-    return this.#ids.delete(id)
+    if (local !== undefined && this.size > 2 * local.size + SPARE_IDS) {
+      for (const each of this) if (local.get(each) === undefined) this.delete(each)
+    }
+    return this
   }
 
   /** Empties the set. */
   take(): RecordId[] {
-    const ids = [...this.#ids]
-    this.#ids.clear()
+    const ids = [...this]
+    this.clear()
     return ids
   }
 }

@@ -1,4 +1,4 @@
-import { compareCitations, compareUtf8 } from '../record/order.ts'
+import { compareNamespaces, compareRecords } from '../record/order.ts'
 import type {
   Citation,
   JsonObject,
@@ -8,6 +8,7 @@ import type {
   StateEntry,
   VerifiedRecord,
 } from '../record/types.ts'
+import { nameKey, type NamespaceName } from '../state/content.ts'
 import { applyMergePatch, getMember, isJsonObject } from '../state/merge-patch.ts'
 import { formatPointer } from '../record/json-pointer.ts'
 import { sameJson } from './json.ts'
@@ -63,7 +64,7 @@ export type StatusOf = (record: VerifiedRecord) => HistoryEntry['status']
  */
 export function replay(records: Iterable<VerifiedRecord>, statusOf: StatusOf, base: Citation | null): HistoryEntry[] {
   const parts = new Map<RecordId, readonly StateEntry[]>()
-  const ordered = [...records].sort((a, b) => compareRecords(a, b, base))
+  const ordered = [...records].sort((a, b) => compareOver(a, b, base))
   for (const { id, body } of ordered) if (body.type === 'part') parts.set(id, body.state)
   const contents = new Map<string, StateEntry>()
   /** Records after which the content is known: no record before them is missing, or a snapshot stands for it. */
@@ -94,13 +95,11 @@ export function replay(records: Iterable<VerifiedRecord>, statusOf: StatusOf, ba
 }
 
 /** The base comes before every patch of its own counter. */
-function compareRecords(a: VerifiedRecord, b: VerifiedRecord, base: Citation | null): number {
-  if (a.body.counter !== b.body.counter || base === null) return compareCitations(placeOf(a), placeOf(b))
+function compareOver(a: VerifiedRecord, b: VerifiedRecord, base: Citation | null): number {
+  if (a.body.counter !== b.body.counter || base === null) return compareRecords(a, b)
   const rank = (record: VerifiedRecord): number => (record.id === base.id ? 1 : record.body.type === 'part' ? 0 : 2)
-  return rank(a) - rank(b) || compareCitations(placeOf(a), placeOf(b))
+  return rank(a) - rank(b) || compareRecords(a, b)
 }
-
-const placeOf = ({ id, body }: VerifiedRecord): Citation => ({ id, counter: body.counter })
 
 /** A snapshot that never was the base, or whose parts are gone, has nothing to show. */
 function isPassedOver(
@@ -135,12 +134,10 @@ function applyRecord(
     }
   }
   const names = new Map([...contents, ...next])
-  const changes = [...names.values()]
-    .sort((a, b) => compareUtf8(a.platform, b.platform) || compareUtf8(a.identity, b.identity))
-    .flatMap((name) => {
-      const before = isBeforeKnown ? contents.get(nameKey(name))?.content : undefined
-      return changesBetween(name, before ?? {}, next.get(nameKey(name))?.content ?? {})
-    })
+  const changes = [...names.values()].sort(compareNamespaces).flatMap((name) => {
+    const before = isBeforeKnown ? contents.get(nameKey(name))?.content : undefined
+    return changesBetween(name, before ?? {}, next.get(nameKey(name))?.content ?? {})
+  })
   contents.clear()
   for (const [key, entry] of next) contents.set(key, entry)
   return changes
@@ -152,7 +149,7 @@ function applyRecord(
  * @param within a patch outside of which nothing has changed
  */
 function changesBetween(
-  { platform, identity }: Pick<StateEntry, 'platform' | 'identity'>,
+  { platform, identity }: NamespaceName,
   before: JsonObject,
   after: JsonObject,
   within?: JsonObject,
@@ -175,7 +172,7 @@ function changesBetween(
 }
 
 /** The places that a patch sets or removes, without the values before it. */
-function placesOf({ platform, identity }: Pick<StateEntry, 'platform' | 'identity'>, patch: JsonObject): ValueChange[] {
+function placesOf({ platform, identity }: NamespaceName, patch: JsonObject): ValueChange[] {
   const changes: ValueChange[] = []
   const visit = (inner: JsonObject, path: readonly string[]): void => {
     for (const [key, value] of Object.entries(inner)) {
@@ -194,6 +191,3 @@ function placesOf({ platform, identity }: Pick<StateEntry, 'platform' | 'identit
 function objectOf(value: JsonValue): JsonObject {
   return isJsonObject(value) ? value : {}
 }
-
-const nameKey = ({ platform, identity }: Pick<StateEntry, 'platform' | 'identity'>): string =>
-  `${platform}\n${identity}`

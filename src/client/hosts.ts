@@ -1,16 +1,11 @@
 import { messageOf } from '../platform/errors.ts'
 import { readReceipt, type Host } from '../receipt/hosts.ts'
-import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
 import { throwIfAborted } from './deadline.ts'
 import { LocalAvatar } from './local-avatar.ts'
-import type { NodePool } from './node-pool.ts'
 import { readNode } from './read-node.ts'
-
-export interface HostsComponents {
-  readonly pool: NodePool
-  readonly engine: SignatureEngine
-}
+import type { CallOptions } from './types.ts'
+import type { ClientParts } from './verified-reader.ts'
 
 /**
  * The nodes of a pool as hosts of an avatar.
@@ -18,13 +13,11 @@ export interface HostsComponents {
  * @returns what throws a ClientError `aborted` where one of the signals is
  */
 export function hostsIn(
-  { pool, engine }: HostsComponents,
+  { pool, engine, signal: own }: Pick<ClientParts, 'pool' | 'engine' | 'signal'>,
   avatar: Avatar,
-  {
-    signals,
-    signal,
-  }: { readonly signals: readonly (AbortSignal | undefined)[]; readonly signal: AbortSignal | undefined },
+  { signal }: CallOptions,
 ): Host[] {
+  const signals = [own, signal]
   /** One verification a record, however many hosts hand it out: ids name payloads. */
   const known = new Map<RecordId, VerifiedRecord>()
   return pool.all.map((api) => ({

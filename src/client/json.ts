@@ -1,6 +1,7 @@
 /** JSON of an app, and the patch that turns one content into another. */
 import { MAX_CONTENT_DEPTH } from '../record/limits.ts'
-import type { JsonObject, JsonValue } from '../record/types.ts'
+import type { JsonObject, JsonValue, StateEntry } from '../record/types.ts'
+import { nameKey } from '../state/content.ts'
 import { isJsonObject, setMember } from '../state/merge-patch.ts'
 import { formatPointer } from '../record/json-pointer.ts'
 import { ClientError } from './errors.ts'
@@ -104,20 +105,13 @@ export function sameJson(a: JsonValue, b: JsonValue): boolean {
   )
 }
 
-interface Named {
-  readonly platform: string
-  readonly identity: string
-  readonly content: JsonObject
-}
-
 /** Returns the first namespace in which two sets of contents differ, in any order; undefined if they are equal. */
-export function differingNamespace(own: readonly Named[], other: readonly Named[]): Named | undefined {
-  const name = ({ platform, identity }: Named): string => JSON.stringify([platform, identity])
-  const others = new Map(other.map((each) => [name(each), each]))
+export function differingNamespace(own: readonly StateEntry[], other: readonly StateEntry[]): StateEntry | undefined {
+  const others = new Map(other.map((each) => [nameKey(each), each]))
   for (const each of own) {
-    const counterpart = others.get(name(each))
+    const counterpart = others.get(nameKey(each))
     if (counterpart === undefined || !sameJson(each.content, counterpart.content)) return each
-    others.delete(name(each))
+    others.delete(nameKey(each))
   }
   const [more] = others.values()
   return more

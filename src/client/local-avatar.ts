@@ -5,13 +5,13 @@
  * live records, not with history. The state is that of all records added: superseded records have no effect on it, not
  * even on what is missing.
  */
-import { compareUtf8 } from '../record/order.ts'
+import { citationOf, compareNamespaces } from '../record/order.ts'
 import type { Avatar, Citation, JsonObject, JsonValue, RecordBody, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { PartBody, SnapshotBody, StateEntry } from '../record/types.ts'
 import { AvatarState } from '../state/avatar-state.ts'
 import { type HeldRecord, type RecordStatus, type StateSource } from '../state/state-source.ts'
 import { cellValue, type Cell } from '../state/cell.ts'
-import type { NamespaceName } from '../state/content.ts'
+import { nameKey, type NamespaceName } from '../state/content.ts'
 import { avatarDigest } from '../state/digest.ts'
 import { setMember } from '../state/merge-patch.ts'
 import type { CachedAvatar, VerifiedAvatar } from './types.ts'
@@ -36,7 +36,8 @@ export class LocalAvatar implements CachedAvatar {
   readonly #namespaces = new Map<string, LocalNamespace>()
   readonly #listeners = new Set<(record: VerifiedRecord) => void>()
   #unsaved: VerifiedRecord[] = []
-  #bytes = 0
+  /** Of payloads and signatures. */
+  bytes = 0
 
   constructor(avatar: Avatar, network: string) {
     this.avatar = avatar
@@ -51,11 +52,6 @@ export class LocalAvatar implements CachedAvatar {
 
   get size(): number {
     return this.#held.size
-  }
-
-  /** Of payloads and signatures. */
-  get bytes(): number {
-    return this.#bytes
   }
 
   get base(): Citation | null {
@@ -79,7 +75,7 @@ export class LocalAvatar implements CachedAvatar {
   }
 
   standing(record: VerifiedRecord): RecordStatus {
-    return this.#state.status({ counter: record.body.counter, id: record.id }, record.body.type)
+    return this.#state.status(citationOf(record), record.body.type)
   }
 
   /** Takes in a record; false where it was held already, or has no effect any more. */
@@ -87,7 +83,7 @@ export class LocalAvatar implements CachedAvatar {
     if (this.#held.has(record.id) || record.body.avatar !== this.avatar) return false
     if (this.#state.judge(record.body) === 'superseded') return false
     this.#held.set(record.id, record)
-    this.#bytes += record.payload.length + record.signature.length
+    this.bytes += record.payload.length + record.signature.length
     const before = this.#state.base
     this.#state.add(record)
     if (this.#state.base !== before) this.#letGo()
@@ -107,6 +103,11 @@ export class LocalAvatar implements CachedAvatar {
     }
   }
 
+  /** For a state that is not saved, or whose records are saved already. */
+  forgetUnsaved(): void {
+    this.#unsaved = []
+  }
+
   /** Calls back with every record that is added from now on; the returned function ends it. */
   onAdded(listener: (record: VerifiedRecord) => void): () => void {
     this.#listeners.add(listener)
@@ -114,9 +115,9 @@ export class LocalAvatar implements CachedAvatar {
   }
 
   /** The cell of a member, with the stamps that tell who wrote what. */
-  cell({ platform, identity }: NamespaceName, key: string): Cell | undefined {
+  cell(name: NamespaceName, key: string): Cell | undefined {
     this.#refresh()
-    return this.#namespaces.get(nameKey({ platform, identity }))?.members.get(key)
+    return this.#namespaces.get(nameKey(name))?.members.get(key)
   }
 
   /** The content of a namespace, frozen; undefined where it does not exist. */
@@ -147,7 +148,7 @@ export class LocalAvatar implements CachedAvatar {
       missing: Object.freeze([...this.#state.missing()].sort()),
       namespaces: Object.freeze(
         [...this.#namespaces.values()]
-          .sort((a, b) => compareUtf8(a.platform, b.platform) || compareUtf8(a.identity, b.identity))
+          .sort(compareNamespaces)
           .map(({ platform, identity, content }) => Object.freeze({ content, identity, platform })),
       ),
       records: this.#held.size,
@@ -159,7 +160,7 @@ export class LocalAvatar implements CachedAvatar {
     for (const [id, { body, payload, signature }] of this.#held) {
       if (body.counter >= counter) continue
       this.#held.delete(id)
-      this.#bytes -= payload.length + signature.length
+      this.bytes -= payload.length + signature.length
     }
   }
 
@@ -186,8 +187,6 @@ export class LocalAvatar implements CachedAvatar {
     }
   }
 }
-
-const nameKey = ({ platform, identity }: NamespaceName): string => `${platform}\n${identity}`
 
 function sourceOf(held: ReadonlyMap<RecordId, VerifiedRecord>): StateSource {
   return {

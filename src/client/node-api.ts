@@ -1,45 +1,21 @@
 /** What the client asks of one node (docs/protocol.md, "HTTP", version 2). Every answer is checked. */
 import type { Receipt } from '../receipt/receipt.ts'
-import type { Avatar, JsonObject } from '../record/types.ts'
+import type { Avatar } from '../record/types.ts'
 import * as answers from './answers.ts'
 import type { ClaimAnswer, RecordsPage, SubmitAnswer } from './answers.ts'
 import type { Deadline } from './deadline.ts'
 import { ClientError } from './errors.ts'
 import * as limits from './limits.ts'
 import { object, type Shape } from './shapes.ts'
-import { createTransport, type Transport, type TransportOptions } from './transport.ts'
+import { createTransport, type TransportOptions } from './transport.ts'
 import type { AvatarDocument, RecordText } from './types.ts'
 
 type Signal = AbortSignal | undefined
 
-export interface NodeApi {
-  /** Address without a slash at its end. */
-  readonly url: string
-  /** How long one answer may take in all. */
-  readonly patienceMs: number
-  /** For the routes that are not here. */
-  readonly transport: Transport
-  /** Undefined where the node does not have the avatar. */
-  document(avatar: Avatar, signal?: Signal): Promise<AvatarDocument | undefined>
-  content(avatar: Avatar, platform: string, identity: string, signal?: Signal): Promise<JsonObject | undefined>
-  /** A page in order of arrival. `expired`: the cursor is of another life of the node's store; begin again. */
-  records(avatar: Avatar, cursor: string | null, signal?: Signal): Promise<RecordsPage | 'expired' | undefined>
-  /** What the node claims to show, by its receipt, whose signature is not checked. */
-  claim(avatar: Avatar, signal?: Signal): Promise<ClaimAnswer | undefined>
-  /** @param parse reads and checks the receipt */
-  receipt(avatar: Avatar, parse: Shape<Receipt>, signal?: Signal): Promise<Receipt | undefined>
-  submit(records: readonly RecordText[], signal?: Signal): Promise<SubmitAnswer[]>
-  /**
-   * Opens the stream of an avatar's events.
-   *
-   * @param after cursor of the last event seen, null for those from now on
-   * @param deadline ends the stream too; its reader touches it
-   */
-  events(avatar: Avatar, after: string | null, deadline: Deadline): Promise<ReadableStream<Uint8Array>>
-}
+export type NodeApi = ReturnType<typeof createNodeApi>
 
 /** @throws ClientError from the calls: `unreachable`, `bad_answer`, `answer_too_large`, `refused`, `aborted` */
-export function createNodeApi(url: string, options: TransportOptions): NodeApi {
+export function createNodeApi(url: string, options: TransportOptions) {
   const transport = createTransport(url, options)
 
   async function get<T>(path: string, maxBytes: number, parse: Shape<T>, signal: Signal): Promise<T | undefined> {
@@ -58,33 +34,52 @@ export function createNodeApi(url: string, options: TransportOptions): NodeApi {
     return `${path(avatar, 'content')}?${new URLSearchParams({ platform, identity })}`
   }
 
-  async function claim(avatar: Avatar, signal: Signal): Promise<ClaimAnswer | undefined> {
+  /** What the node claims to show, by its receipt, whose signature is not checked. */
+  async function claim(avatar: Avatar, signal?: Signal): Promise<ClaimAnswer | undefined> {
     return await get(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, answers.parseClaim, signal)
   }
 
   return {
+    /** Address without a slash at its end. */
     url,
+    /** How long one answer may take in all. */
     patienceMs: transport.patienceMs,
+    /** For the routes that are not here. */
     transport,
-    document: (avatar, signal) => get(path(avatar), limits.MAX_DOCUMENT_BYTES, answers.parseDocument, signal),
-    content: async (avatar, platform, identity, signal) =>
+    /** Undefined if the node does not have the avatar. */
+    document: (avatar: Avatar, signal?: Signal): Promise<AvatarDocument | undefined> =>
+      get(path(avatar), limits.MAX_DOCUMENT_BYTES, answers.parseDocument, signal),
+    content: async (avatar: Avatar, platform: string, identity: string, signal?: Signal) =>
       await get(contentPath(avatar, platform, identity), limits.MAX_DOCUMENT_BYTES, object, signal),
-    async records(avatar, cursor, signal) {
+    /** A page in order of arrival. `expired`: the cursor is of another life of the node's store; begin again. */
+    async records(
+      avatar: Avatar,
+      cursor: string | null,
+      signal?: Signal,
+    ): Promise<RecordsPage | 'expired' | undefined> {
       const after = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`
       const request = { path: `${path(avatar, 'records')}?limit=${limits.PAGE_RECORDS}${after}`, signal }
       const { status, value } = await transport.ask({ ...request, maxBytes: limits.MAX_PAGE_BYTES }, answers.parsePage)
       return status === 410 ? 'expired' : value
     },
     claim,
-    receipt: (avatar, parse, signal) => get(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, parse, signal),
-    async submit(records, signal) {
+    /** @param parse reads and checks the receipt */
+    receipt: (avatar: Avatar, parse: Shape<Receipt>, signal?: Signal) =>
+      get(path(avatar, 'receipt'), limits.MAX_SMALL_ANSWER_BYTES, parse, signal),
+    async submit(records: readonly RecordText[], signal?: Signal): Promise<SubmitAnswer[]> {
       const body = JSON.stringify({ records: records.map(({ payload, signature }) => ({ payload, signature })) })
       const request = { path: '/v2/records', maxBytes: limits.MAX_PAGE_BYTES, signal, body }
       const { results } = (await transport.ask(request, answers.parseResults)).value ?? {}
       if (results?.length !== records.length) throw transport.badAnswer('it has not one result for each record')
       return results
     },
-    async events(avatar, after, deadline) {
+    /**
+     * Opens the stream of an avatar's events.
+     *
+     * @param after cursor of the last event seen, null for those from now on
+     * @param deadline ends the stream too; its reader touches it
+     */
+    async events(avatar: Avatar, after: string | null, deadline: Deadline): Promise<ReadableStream<Uint8Array>> {
       const query = new URLSearchParams({ avatar, ...(after === null ? {} : { after }) })
       deadline.touch(options.timeoutMs)
       // Without streams the call below would wait for the end of the stream, which has none.

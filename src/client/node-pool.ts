@@ -7,56 +7,56 @@ import type { NodeStanding } from './types.ts'
 /** A node that did not answer is left alone for this long, where there are others. */
 const COOL_DOWN_MS = 20_000
 
-/** The nodes of a client, and what is known of how good they are. */
-export interface NodePool {
-  readonly all: readonly NodeApi[]
-  /** The better ones first: by their last reported status, then in the caller's order. Never empty. */
-  order(): NodeApi[]
-  /** Whether a node did not answer a moment ago, while others did. */
-  isDown(api: NodeApi): boolean
-  reportStatus(api: NodeApi, standing: NodeStanding): void
-  /** Whether the last reported status of another node is better. */
-  hasBetterNode(api: NodeApi): boolean
-  /**
-   * Calls `ask` with one node after the other until one gives an answer other than undefined.
-   *
-   * @returns undefined where all that answered say that they have nothing
-   * @throws ClientError the first node's, where none answered; at once what is not a node's fault
-   */
-  first<T>(ask: (api: NodeApi) => Promise<T | undefined>): Promise<T | undefined>
-}
+export type NodePool = ReturnType<typeof createNodePool>
 
 const RANKS: Readonly<Record<NodeStanding, number>> = { equal: 0, behind: 1, unknown: 2, contradictory: 3, failed: 4 }
 
-/** @throws ClientError `usage` where an address cannot be used */
-export function createNodePool(urls: readonly string[], options: TransportOptions): NodePool {
+/**
+ * The nodes of a client, and what is known of how good they are.
+ *
+ * @throws ClientError `usage` if an address cannot be used, or there are too many
+ */
+export function createNodePool(urls: readonly string[], options: TransportOptions) {
   const unique = new Set(urls.map(nodeAddress))
-  if (unique.size === 0) throw new ClientError('usage', 'Name at least one node, such as https://node.example.')
   if (unique.size > MAX_NODES) throw new ClientError('usage', `Name at most ${MAX_NODES} nodes.`)
-  const all = [...unique].map((url) => createNodeApi(url, options))
+  const all: readonly NodeApi[] = [...unique].map((url) => createNodeApi(url, options))
   const ranks = new Map<NodeApi, number>(all.map((api) => [api, 0]))
   /** By a clock that nobody sets. */
   const downUntil = new Map<NodeApi, number>()
   let failures = 0
 
   const rankOf = (api: NodeApi): number => ranks.get(api) ?? 0
-  const pool: NodePool = {
+  /** The better ones first: by their last reported status, then in the caller's order. */
+  const order = (): NodeApi[] => all.toSorted((a, b) => rankOf(a) - rankOf(b))
+
+  function reportStatus(api: NodeApi, standing: NodeStanding): void {
+    // Of those that failed, the one that did so last comes last.
+    ranks.set(api, standing === 'failed' ? RANKS.failed + ++failures : RANKS[standing])
+    if (standing === 'failed') downUntil.set(api, performance.now() + COOL_DOWN_MS)
+    else downUntil.delete(api)
+  }
+
+  return {
     all,
-    order: () => all.toSorted((a, b) => rankOf(a) - rankOf(b)),
-    hasBetterNode: (api) => all.some((each) => rankOf(each) < rankOf(api)),
-    isDown: (api) =>
-      (downUntil.get(api) ?? 0) > performance.now() &&
-      all.some((each) => (downUntil.get(each) ?? 0) <= performance.now()),
-    reportStatus(api, standing) {
-      // Of those that failed, the one that did so last comes last.
-      ranks.set(api, standing === 'failed' ? RANKS.failed + ++failures : RANKS[standing])
-      if (standing === 'failed') downUntil.set(api, performance.now() + COOL_DOWN_MS)
-      else downUntil.delete(api)
+    order,
+    reportStatus,
+    /** Whether the last reported status of another node is better. */
+    hasBetterNode: (api: NodeApi): boolean => all.some((each) => rankOf(each) < rankOf(api)),
+    /** Whether a node did not answer a moment ago, while others did. */
+    isDown(api: NodeApi): boolean {
+      const isLeftAlone = (each: NodeApi): boolean => (downUntil.get(each) ?? 0) > performance.now()
+      return isLeftAlone(api) && !all.every(isLeftAlone)
     },
-    async first(ask) {
+    /**
+     * Calls `ask` with one node after the other until one gives an answer other than undefined.
+     *
+     * @returns undefined if all that answered say that they have nothing
+     * @throws ClientError the first node's, if none answered; at once what is not a node's fault
+     */
+    async first<T>(ask: (api: NodeApi) => Promise<T | undefined>): Promise<T | undefined> {
       let failure: ClientError | undefined
       let answered = false
-      for (const api of pool.order()) {
+      for (const api of order()) {
         try {
           const answer = await ask(api)
           if (answer !== undefined) return answer
@@ -65,14 +65,13 @@ export function createNodePool(urls: readonly string[], options: TransportOption
           if (!(error instanceof ClientError) || !isNodesFault(error)) throw error
           failure ??= error
           // An honest node cannot send large contents in one answer either.
-          if (error.code !== 'answer_too_large') pool.reportStatus(api, 'failed')
+          if (error.code !== 'answer_too_large') reportStatus(api, 'failed')
         }
       }
       if (!answered && failure !== undefined) throw failure
       return undefined
     },
   }
-  return pool
 }
 
 /** Whether another node may do better. */

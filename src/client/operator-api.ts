@@ -3,7 +3,7 @@ import { homesIn } from '../homes/homes.ts'
 import type { Avatar } from '../record/types.ts'
 import { ClientError } from './errors.ts'
 import { avatarHex, count, fields, list, object, oneOf, optional, text, type Shape } from './shapes.ts'
-import { createTransport, type Transport, type TransportOptions } from './transport.ts'
+import { createTransport, type TransportOptions } from './transport.ts'
 
 /** Avatars on one of the node's lists. */
 export type HostingListAnswer = ReturnType<typeof parseList>
@@ -20,19 +20,6 @@ const parseList = fields({
 })
 const parseEntry = fields({ avatar: avatarHex, at: count })
 
-export interface OperatorApi {
-  readonly transport: Transport
-  list(name: string, after: Avatar | null, limit: number): Promise<HostingListAnswer>
-  /** @param action `add`, `remove`, `block` or `unblock` */
-  change(action: string, avatars: readonly Avatar[], forget: boolean): Promise<void>
-  /** Resolves with how many avatars were dropped. */
-  tidy(): Promise<number>
-  /** Resolves with new invite codes. */
-  invite(count: number): Promise<readonly string[]>
-  /** Resolves with how many unused codes there were. */
-  revokeInvites(): Promise<number>
-}
-
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 /** Avatars of one request to change them. */
 const AVATARS_PER_REQUEST = 250
@@ -42,7 +29,7 @@ const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/
  * @param url without a slash at its end
  * @throws ClientError `usage` where the token would cross a network in the clear
  */
-export function createOperatorApi(url: string, token: string, options: TransportOptions): OperatorApi {
+export function createOperatorApi(url: string, token: string, options: TransportOptions) {
   const { protocol, hostname } = new URL(url)
   if (protocol === 'http:' && !LOOPBACK.test(hostname)) {
     throw new ClientError(
@@ -62,18 +49,22 @@ export function createOperatorApi(url: string, token: string, options: Transport
 
   return {
     transport,
-    list(name, after, limit) {
+    list(name: string, after: Avatar | null, limit: number): Promise<HostingListAnswer> {
       const from = after === null ? {} : { cursor: after }
       return ask(`hosting?${new URLSearchParams({ list: name, limit: String(limit), ...from })}`, parseList)
     },
-    async change(action, avatars, forget) {
+    /** @param action `add`, `remove`, `block` or `unblock` */
+    async change(action: string, avatars: readonly Avatar[], forget: boolean): Promise<void> {
       for (let at = 0; at < avatars.length; at += AVATARS_PER_REQUEST) {
         const some = avatars.slice(at, at + AVATARS_PER_REQUEST)
         await ask('hosting', () => null, { action, forget, avatars: some })
       }
     },
+    /** Resolves with how many avatars were dropped. */
     tidy: async () => (await ask('hosting/tidy', fields({ dropped: count }), {})).dropped,
-    invite: async (many) => (await ask('invites', fields({ codes: list(text) }), { count: many })).codes,
+    /** Resolves with new invite codes. */
+    invite: async (many: number) => (await ask('invites', fields({ codes: list(text) }), { count: many })).codes,
+    /** Resolves with how many unused codes there were. */
     revokeInvites: async () => (await ask('invites/revoke', fields({ revoked: count }), {})).revoked,
   }
 }

@@ -1,37 +1,25 @@
-import type { SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
 import { verifyRecords } from '../record/verify.ts'
-import { throwIfAborted } from './deadline.ts'
 import { ClientError } from './errors.ts'
 import { replay, type HistoryEntry } from './history.ts'
 import type { LocalAvatar } from './local-avatar.ts'
-import type { NodePool } from './node-pool.ts'
 import { readPages } from './read-node.ts'
-import type { VerifiedReader } from './verified-reader.ts'
-import { createSlices, nextTask } from './verify-records.ts'
-
-export interface HistoryComponents {
-  readonly pool: NodePool
-  readonly reader: VerifiedReader
-  readonly engine: SignatureEngine
-}
-
-export interface HistoryOptions {
-  readonly signals: readonly (AbortSignal | undefined)[]
-  readonly signal: AbortSignal | undefined
-}
+import type { CallOptions } from './types.ts'
+import type { ClientParts } from './verified-reader.ts'
+import { createSlices } from './verify-records.ts'
 
 /**
  * All records of an avatar, the superseded ones included as far as a node still has them; every one verified. Live ones come
  * from all nodes, superseded ones from the first that answers.
  */
 export async function readHistory(
-  { pool, reader, engine }: HistoryComponents,
+  { pool, reader, engine, signal: own }: ClientParts,
   avatar: Avatar,
-  { signals, signal }: HistoryOptions,
+  { signal }: CallOptions,
 ): Promise<HistoryEntry[]> {
   const { local } = await reader.read(avatar, signal === undefined ? {} : { signal })
+  const signals = [own, signal]
   const options = { engine, signals, signal }
   let failure: ClientError | undefined
   const old = await pool.first(async (api) => {
@@ -44,10 +32,7 @@ export async function readHistory(
   const superseded = (old?.records ?? []).filter(({ id }) => !records.has(id))
   const slices = createSlices()
   const results = await verifyRecords(engine, local.network, superseded, { recoveryByte: false }, async () => {
-    if (!slices.isOver()) return
-    await nextTask()
-    throwIfAborted(signals)
-    slices.begin()
+    if (slices.isOver()) await slices.pause(signals)
   })
   for (const result of results) {
     if (!(result instanceof RecordError)) records.set(result.id, result)

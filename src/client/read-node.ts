@@ -143,10 +143,7 @@ export async function readPages(
         faults += 1
         report(decoded.code, decoded.message)
       } else records.push(decoded)
-      if (slices.isOver()) {
-        await nextTask()
-        slices.begin()
-      }
+      if (slices.isOver()) await slices.pause()
     }
     if (faults > limits.MAX_INVALID_RECORDS) return broken()
     if (seen.size === known || page.cursor === null || page.cursor === cursor) {

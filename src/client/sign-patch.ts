@@ -1,8 +1,9 @@
+import { bytesToHex } from '@noble/hashes/utils.js'
 import { buildPatch } from '../record/build.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
 import { MAX_PREV } from '../record/limits.ts'
-import { compareCitations } from '../record/order.ts'
+import { citationOf, compareCitations } from '../record/order.ts'
 import { encodePayload } from '../record/payload.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { Avatar, Citation, JsonObject, SignedRecord, VerifiedRecord } from '../record/types.ts'
@@ -11,7 +12,7 @@ import { orAborted, throwIfAborted } from './deadline.ts'
 import { ClientError } from './errors.ts'
 import { signWith, type Signer } from './signers.ts'
 import { invalidChange } from './split-patch.ts'
-import type { RecordText } from './types.ts'
+import type { RecordText, WrittenRecord } from './types.ts'
 
 /** A patch to one namespace that fits into a record. */
 export interface Piece {
@@ -48,7 +49,7 @@ export async function signPieces(
     const record = await signPayload(context, signer, patchPayload(context, signer.avatar, open, piece))
     records.push(record)
     // Tips beyond those that fit are cited by the records that follow.
-    open = [...open.slice(0, -MAX_PREV), { counter: record.body.counter, id: record.id }].sort(compareCitations)
+    open = [...open.slice(0, -MAX_PREV), citationOf(record)].sort(compareCitations)
   }
   return records
 }
@@ -107,8 +108,12 @@ function checkSignature(
 
 /** A record as text, ready to be sent. */
 export function recordText({ payload, signature }: SignedRecord): RecordText {
-  const hex = Array.from(signature, (each) => each.toString(16).padStart(2, '0')).join('')
-  return { payload: new TextDecoder().decode(payload), signature: `0x${hex}` }
+  return { payload: new TextDecoder().decode(payload), signature: `0x${bytesToHex(signature)}` }
+}
+
+/** A record that was signed here, as callers get it. */
+export function writtenRecord(record: VerifiedRecord): WrittenRecord {
+  return { ...citationOf(record), ...recordText(record) }
 }
 
 /** `crypto.randomUUID` is there on secure origins only; a node in a home network is none. */
@@ -117,6 +122,5 @@ function randomUuid(): string {
   // RFC 9562, section 5.4: version 4, variant 10.
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
-  const hex = Array.from(bytes, (each) => each.toString(16).padStart(2, '0')).join('')
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+  return bytesToHex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }

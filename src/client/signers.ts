@@ -1,7 +1,7 @@
 import { sign } from '../record/curve.ts'
 import { RecordError } from '../record/errors.ts'
 import { recordDigest } from '../record/id.ts'
-import { avatarOf, parseSecretKey } from '../record/keys.ts'
+import { avatarOf, parseAvatar, parseSecretKey } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
 import { ClientError } from './errors.ts'
 
@@ -75,7 +75,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** @throws ClientError `usage` where a text or bytes that the caller gave are not what they should be */
-export function asUsage<T>(parse: () => T): T {
+function asUsage<T>(parse: () => T): T {
   try {
     return parse()
   } catch (error) {
@@ -85,3 +85,6 @@ export function asUsage<T>(parse: () => T): T {
     throw error
   }
 }
+
+/** @throws ClientError `usage` if the text is no avatar */
+export const avatarOfText = (text: string): Avatar => asUsage(() => parseAvatar(text))

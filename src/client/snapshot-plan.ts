@@ -4,7 +4,7 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 
 import type { Keccak256 } from '../record/id.ts'
 import { recordId } from '../record/id.ts'
-import { compareCitations } from '../record/order.ts'
+import { citationOf, compareCitations, compareRecords } from '../record/order.ts'
 import { encodePayload } from '../record/payload.ts'
 import { signRecord } from '../record/sign.ts'
 import { SIGNATURE_BYTES } from '../record/signature.ts'
@@ -64,8 +64,8 @@ export function planOn(
     if (planned.records[0]?.id === id) return planned
   }
   // No counter may be above the time; a record that a client with a wrong clock made may leave no room above it.
-  const unfinished = incomplete.map(placeOf).filter(({ counter }) => counter < now)
-  const waiting = check !== undefined && subject.erase === true ? waitingEnds(check, now).map(placeOf) : []
+  const unfinished = incomplete.map(citationOf).filter(({ counter }) => counter < now)
+  const waiting = check !== undefined && subject.erase === true ? waitingEnds(check, now).map(citationOf) : []
   const prev = [...tips, ...unfinished, ...waiting].sort(compareCitations)
   const request = { ...common, prev, createdAt: now, uuids: uuidsOf(avatar, now) }
   return withRecords(planSnapshot(request, { keccak }), false, keccak)
@@ -94,7 +94,7 @@ function incompleteSnapshots({ fold, records }: Pick<NodeCheck, 'fold' | 'record
   return records
     .filter(isSnapshot)
     .filter(({ body }) => body.counter >= (fold.base?.counter ?? 0) && !isHeld(body))
-    .sort((a, b) => compareCitations(placeOf(a), placeOf(b)))
+    .sort(compareRecords)
 }
 
 /**
@@ -108,10 +108,10 @@ function waitingEnds({ fold, records }: Pick<NodeCheck, 'fold' | 'records'>, bef
   const below = new Set(live.flatMap(({ body }) => (body.type === 'patch' ? body.prev.map(key) : [])))
   const named = new Set(live.flatMap(({ body }) => (body.type === 'snapshot' ? body.parts : [])))
   const tips = new Set(fold.tips.map(({ id }) => id))
-  const patches = live.filter((one) => one.body.type === 'patch' && !below.has(key(placeOf(one))) && !tips.has(one.id))
-  const strays = live
-    .filter(({ id, body }) => body.type === 'part' && !named.has(id))
-    .sort((a, b) => compareCitations(placeOf(a), placeOf(b)))
+  const patches = live.filter(
+    (one) => one.body.type === 'patch' && !below.has(key(citationOf(one))) && !tips.has(one.id),
+  )
+  const strays = live.filter(({ id, body }) => body.type === 'part' && !named.has(id)).sort(compareRecords)
   return [...patches, ...strays.slice(-1)]
 }
 
@@ -119,10 +119,6 @@ type CheckedSnapshot = VerifiedRecord & { readonly body: SnapshotBody }
 
 function isSnapshot(record: VerifiedRecord): record is CheckedSnapshot {
   return record.body.type === 'snapshot'
-}
-
-function placeOf({ id, body }: VerifiedRecord): Citation {
-  return { counter: body.counter, id }
 }
 
 /** Uuids that follow from avatar, time and index, so that a run that was cut short is repeated to the byte. */

@@ -5,9 +5,8 @@ import { ClientError } from './errors.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { NodeApi } from './node-api.ts'
 import type { NodePool } from './node-pool.ts'
-import { sendMissing } from './send-missing.ts'
 import { recordText } from './sign-patch.ts'
-import { submitAll } from './submit-records.ts'
+import { sendMissing, submitAll } from './submit-records.ts'
 
 /** What became of records that were sent. */
 export type Submission =
@@ -64,18 +63,12 @@ export async function submitToFirst(
     throw new ClientError(
       'unconfirmed',
       `Signed records were sent, and no node said that it has taken all. Handing them in again is safe. ${doubt.message}`,
-      { ...(doubt.node === undefined ? {} : { node: doubt.node }), records: texts, cause: doubt },
+      { node: doubt.node, records: texts, cause: doubt },
     )
   }
   const { message = 'No node took it.', node, status, nodeCode, retryAfterSeconds } = refusal ?? {}
-  throw new ClientError('refused', message, {
-    ...(node === undefined ? {} : { node }),
-    ...(status === undefined ? {} : { status }),
-    ...(nodeCode === undefined ? {} : { nodeCode }),
-    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-    records: texts,
-    cause: refusal,
-  })
+  const said = { node, status, nodeCode, retryAfterSeconds }
+  throw new ClientError('refused', message, { ...said, records: texts, cause: refusal })
 }
 
 /**
@@ -110,6 +103,6 @@ function refusedBy(api: NodeApi, { status, code, message, retry }: SubmitAnswer)
   const later = retry === true ? ' It may take it later.' : ''
   return new ClientError('refused', `The node at ${api.url} did not take it (${status}): ${why}${later}`, {
     node: api.url,
-    ...(code === undefined ? {} : { nodeCode: code }),
+    nodeCode: code,
   })
 }

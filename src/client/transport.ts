@@ -33,33 +33,12 @@ export interface TransportRequest {
   readonly contentType?: string
 }
 
-export interface Transport {
-  /** Address without a slash at its end. */
-  readonly url: string
-  /** How long one answer may take in all. */
-  readonly patienceMs: number
-  /** Whether bodies of answers stream; undefined until an answer has shown it. */
-  readonly streams: boolean | undefined
-  /**
-   * @param parse reads and checks the answer; what it throws becomes a ClientError `bad_answer`
-   * @returns 404: the node has nothing; 410: the cursor is of another life of the node's store
-   */
-  ask<T>(
-    request: TransportRequest,
-    parse: Shape<T>,
-  ): Promise<{ status: 200; value: T } | { status: 404 | 410; value?: never }>
-  /** An answer of any status, as text. */
-  text(request: TransportRequest): Promise<{ readonly response: Response; readonly text: string }>
-  /** An answer with status 200, its body not read yet. @param deadline ends the body too; its reader touches it */
-  open(path: string, accept: string, deadline: Deadline): Promise<Response>
-  /** The error for an answer that no node gives. @param why as the end of a sentence */
-  badAnswer(why: string): ClientError
-}
+export type Transport = ReturnType<typeof createTransport>
 
 const ABSENT_CODES: ReadonlySet<string> = new Set(['unknown_avatar', 'unknown_namespace', 'not_hosted', 'blocked'])
 
 /** @throws ClientError from the calls: `unreachable`, `bad_answer`, `answer_too_large`, `refused`, `aborted` */
-export function createTransport(url: string, options: TransportOptions): Transport {
+export function createTransport(url: string, options: TransportOptions) {
   const { timeoutMs, absentCodes = ABSENT_CODES, authorization } = options
   const patienceMs = timeoutMs * TOTAL_TIMEOUT_FACTOR
   let streams: boolean | undefined = options.streams ? true : undefined
@@ -83,6 +62,7 @@ export function createTransport(url: string, options: TransportOptions): Transpo
     })
   }
 
+  /** An answer of any status, as text. */
   async function text(request: TransportRequest) {
     const { maxBytes, signal } = request
     const signals = [options.signal, signal]
@@ -144,6 +124,7 @@ export function createTransport(url: string, options: TransportOptions): Transpo
     }
   }
 
+  /** The error for an answer that no node gives. @param why as the end of a sentence */
   function badAnswer(why: string): ClientError {
     const message = `What ${url} answered is not what an avatar-kv node answers: ${why}. Is the address right?`
     return new ClientError('bad_answer', message, { node: url })
@@ -173,18 +154,28 @@ export function createTransport(url: string, options: TransportOptions): Transpo
       status: response.status,
       nodeCode: code,
       homes,
-      ...(/^\d{1,4}$/.test(wait) ? { retryAfterSeconds: Number(wait) } : {}),
+      retryAfterSeconds: /^\d{1,4}$/.test(wait) ? Number(wait) : undefined,
     })
   }
 
   return {
+    /** Address without a slash at its end. */
     url,
+    /** How long one answer may take in all. */
     patienceMs,
-    get streams() {
+    /** Whether bodies of answers stream; undefined until an answer has shown it. */
+    get streams(): boolean | undefined {
       return streams
     },
     text,
-    async ask(request, parse) {
+    /**
+     * @param parse reads and checks the answer; what it throws becomes a ClientError `bad_answer`
+     * @returns 404: the node has nothing; 410: the cursor is of another life of the node's store
+     */
+    async ask<T>(
+      request: TransportRequest,
+      parse: Shape<T>,
+    ): Promise<{ status: 200; value: T } | { status: 404 | 410; value?: never }> {
       const { response, text: said } = await text(request)
       const { status } = response
       if (status === 200) return { status, value: checked(said, parse) }
@@ -193,7 +184,8 @@ export function createTransport(url: string, options: TransportOptions): Transpo
       if (status === 404 && absentCodes.has(refusal.nodeCode ?? '')) return { status }
       throw refusal
     },
-    async open(path, accept, deadline) {
+    /** An answer with status 200, its body not read yet. @param deadline ends the body too; its reader touches it */
+    async open(path: string, accept: string, deadline: Deadline): Promise<Response> {
       try {
         const response = await send({ path }, accept, deadline)
         if (response.status === 200) return response

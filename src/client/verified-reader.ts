@@ -4,7 +4,7 @@
  */
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
-import { onAbort, pause, throwIfAborted } from './deadline.ts'
+import { joinSignals, pause, throwIfAborted } from './deadline.ts'
 import { ClientError } from './errors.ts'
 import { MAX_ROUNDS } from './limits.ts'
 import { LocalAvatar } from './local-avatar.ts'
@@ -26,20 +26,17 @@ export interface VerifiedRead {
   readonly verified: VerifiedAvatar
 }
 
-interface Thorough {
-  /** Whether nodes that did not answer a moment ago are asked all the same, where nothing of the avatar is known. */
-  readonly everyone?: boolean
-}
+export type VerifiedReader = ReturnType<typeof createVerifiedReader>
 
-export interface VerifiedReader {
-  /** Over all nodes. @throws ClientError `unreachable` where no node answered and nothing is kept, `aborted` */
-  read(avatar: Avatar, options?: VerifyOptions & Thorough): Promise<VerifiedRead>
-  /** What is kept, without asking anybody. */
-  load(avatar: Avatar, options?: VerifyOptions): Promise<LocalAvatar>
-  /** What came since the last time at one node. */
-  readOne(api: NodeApi, local: LocalAvatar, options?: VerifyOptions): Promise<NodeRead & { verified: VerifiedAvatar }>
-  /** Saves what is new. */
-  keep(local: LocalAvatar, options?: VerifyOptions): Promise<void>
+/** What the calls of a client share. */
+export interface ClientParts {
+  readonly pool: NodePool
+  readonly reader: VerifiedReader
+  readonly engine: SignatureEngine
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number
+  /** The client's own. */
+  readonly signal: AbortSignal | undefined
 }
 
 export interface ReaderComponents {
@@ -47,24 +44,17 @@ export interface ReaderComponents {
   readonly engine: SignatureEngine
   /** Beside memory. */
   readonly cache: RecordCache | undefined
+  /** Whether what the cache cannot keep is lost, so that its failure is an error. Default false. */
+  readonly needsCache?: boolean
+  readonly network: string
+  readonly signal: AbortSignal | undefined
 }
 
 /** What is kept in memory, as it was when it was saved: all verified already. */
 const LOCALS = new WeakMap<CachedAvatar, LocalAvatar>()
 
-export function createVerifiedReader(
-  { pool, engine, cache }: ReaderComponents,
-  {
-    network,
-    signal: own,
-    needsCache = false,
-  }: {
-    readonly network: string
-    readonly signal: AbortSignal | undefined
-    /** Whether what the cache cannot keep is lost, so that its failure is an error. */
-    readonly needsCache?: boolean
-  },
-): VerifiedReader {
+export function createVerifiedReader(components: ReaderComponents) {
+  const { pool, engine, cache, network, signal: own, needsCache = false } = components
   /** What a cache hands back is verified again, so that memory stands before each. */
   const memories = new WeakMap<object, RecordCache>()
   const memoryOf = ({ cache: given = cache }: VerifyOptions): RecordCache => {
@@ -74,6 +64,7 @@ export function createVerifiedReader(
     return memory
   }
 
+  /** What is stored, without asking a node. */
   async function load(avatar: Avatar, options: VerifyOptions = {}): Promise<LocalAvatar> {
     const remembered = await memoryOf(options).load(avatar)
     const known = remembered && LOCALS.get(remembered)
@@ -93,7 +84,7 @@ export function createVerifiedReader(
       await nextTask()
     })
     // They came from there.
-    await local.save(() => Promise.resolve())
+    local.forgetUnsaved()
     // What is kept has been lost in part: the nodes are read from the beginning.
     if (faults.length === 0 && usable.length === decoded.length) {
       for (const [node, cursor] of kept.cursors) local.cursors.set(node, cursor)
@@ -101,6 +92,7 @@ export function createVerifiedReader(
     return local
   }
 
+  /** Saves what is new. */
   async function keep(local: LocalAvatar, options: VerifyOptions = {}): Promise<void> {
     const saved = local.save(async (added) => {
       const { records, bytes, base } = local
@@ -115,7 +107,7 @@ export function createVerifiedReader(
 
   /** Asks all nodes at once for what they claim to show; slow nodes count as failed. */
   async function askForClaims(avatar: Avatar, views: readonly NodeView[], signal?: AbortSignal): Promise<void> {
-    const enough = new AbortController()
+    const enough = joinSignals([signal])
     let done = 0
     const asked = views.map(async (view) => {
       try {
@@ -132,12 +124,10 @@ export function createVerifiedReader(
         view.problems.push(problem)
       }
     })
-    const stop = (): void => enough.abort()
-    const forget = signal && onAbort(signal, stop)
     try {
       await Promise.all(asked)
     } finally {
-      forget?.()
+      enough.close()
       enough.abort()
     }
   }
@@ -173,9 +163,7 @@ export function createVerifiedReader(
     isFromStart: (view: NodeView) => boolean,
   ): Promise<VerifiedRecord[]> {
     const added: VerifiedRecord[] = []
-    const enough = new AbortController()
-    const stop = (): void => enough.abort()
-    const forget = options.signal && onAbort(options.signal, stop)
+    const enough = joinSignals([options.signal])
     const reading: Promise<void>[] = []
     try {
       for (const view of todo) {
@@ -205,13 +193,22 @@ export function createVerifiedReader(
       await Promise.all(reading)
       return added
     } finally {
-      forget?.()
+      enough.close()
       enough.abort()
       await Promise.allSettled(reading)
     }
   }
 
-  async function read(avatar: Avatar, options: VerifyOptions & Thorough = {}): Promise<VerifiedRead> {
+  /**
+   * Over all nodes.
+   *
+   * @param options.everyone whether nodes that did not answer a moment ago are asked all the same, if nothing of the avatar is known
+   * @throws ClientError `unreachable` if no node answered and nothing is stored, `aborted`
+   */
+  async function read(
+    avatar: Avatar,
+    options: VerifyOptions & { readonly everyone?: boolean } = {},
+  ): Promise<VerifiedRead> {
     throwIfAborted([own, options.signal])
     const local = await load(avatar, options)
     const views = pool.order().map((api): NodeView => ({ api, outcome: 'asked', claim: null, ids: null, problems: [] }))
@@ -253,7 +250,8 @@ export function createVerifiedReader(
     read,
     load,
     keep,
-    async readOne(api, local, options = {}) {
+    /** What came since the last time at one node. */
+    async readOne(api: NodeApi, local: LocalAvatar, options: VerifyOptions = {}) {
       const view: NodeView = { api, outcome: 'asked', claim: null, ids: null, problems: [] }
       const read = await readInto(view, local, options, { fromStart: false })
       const added = [...read.added]
@@ -264,7 +262,7 @@ export function createVerifiedReader(
       return {
         ...read,
         added,
-        outcome: view.outcome === 'asked' ? 'failed' : view.outcome,
+        outcome: view.outcome === 'asked' ? ('failed' as const) : view.outcome,
         verified: conclude(local, [view], [view]),
       }
     },
@@ -283,9 +281,7 @@ function nobodyAnswered(problems: readonly Problem[]): ClientError {
   const [first] = problems
   const code = first === undefined || first.code === 'unreachable' ? 'unreachable' : 'bad_answer'
   const message = first?.message ?? 'No node answered.'
-  return new ClientError(first?.code === 'refused' ? 'refused' : code, message, {
-    ...(first === undefined ? {} : { node: first.node }),
-  })
+  return new ClientError(first?.code === 'refused' ? 'refused' : code, message, { node: first?.node })
 }
 
 async function isPending(promise: Promise<void>): Promise<boolean> {

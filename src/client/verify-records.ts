@@ -9,6 +9,7 @@ import { parseSignature } from '../record/signature.ts'
 import type { Avatar, Citation, RecordBody, RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import { verifyRecords } from '../record/verify.ts'
 import type { RecordAnswer } from './answers.ts'
+import { throwIfAborted, type Signals } from './deadline.ts'
 import { SLICE_MS } from './limits.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { ProblemCode } from './types.ts'
@@ -142,12 +143,20 @@ export function decodeKept(engine: SignatureEngine, network: string, record: Sig
   }
 }
 
-/** Tells when a piece of work has gone on for long enough; after a pause the next begins. */
-export function createSlices(): { isOver(): boolean; begin(): void } {
+/** Tells when a piece of work has gone on for long enough. */
+export function createSlices() {
   let due = performance.now() + SLICE_MS
+  const begin = (): void => void (due = performance.now() + SLICE_MS)
   return {
-    isOver: () => performance.now() >= due,
-    begin: () => void (due = performance.now() + SLICE_MS),
+    isOver: (): boolean => performance.now() >= due,
+    /** The next piece begins. */
+    begin,
+    /** Lets the platform do something else, and begins the next piece. @throws ClientError `aborted` */
+    async pause(signals: Signals = []): Promise<void> {
+      await nextTask()
+      throwIfAborted(signals)
+      begin()
+    },
   }
 }
 

@@ -2,11 +2,11 @@ import { keccak_256 } from '@noble/hashes/sha3.js'
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 import { nobleEngine } from '../record/engine.ts'
 import { recordDigest } from '../record/id.ts'
-import { parseAvatar, uncompressedAvatar } from '../record/keys.ts'
+import { uncompressedAvatar } from '../record/keys.ts'
 import { parseSignature, splitSignature } from '../record/signature.ts'
 import type { Avatar } from '../record/types.ts'
 import { ClientError } from './errors.ts'
-import { asUsage, signerFailure, type Signer } from './signers.ts'
+import { avatarOfText, signerFailure, type Signer } from './signers.ts'
 
 /** A browser wallet, `window.ethereum` for one, as EIP-1193 has it. */
 export interface Eip1193Provider {
@@ -51,7 +51,7 @@ export function walletSigner(
 export async function walletSigner(provider: Eip1193Provider, options: WalletSignerOptions = {}): Promise<Signer> {
   const { address, avatar: text } = options
   // Before the wallet asks a person anything.
-  const known = text === undefined ? undefined : asUsage(() => parseAvatar(text))
+  const known = text === undefined ? undefined : avatarOfText(text)
   const account = await accountOf(provider, address)
   const avatar = known ?? (await introduce(provider, account))
   if (addressOf(avatar) !== account.toLowerCase()) {

@@ -9,9 +9,8 @@ import { framesOf, type StreamFrame } from './event-stream.ts'
 import { MAX_EMPTY_EVENTS, RECONNECT_FIRST_MS, RECONNECT_MOST_MS, STREAM_SILENCE_MS, SURVEY_MS } from './limits.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { NodeApi } from './node-api.ts'
-import type { NodePool } from './node-pool.ts'
 import type { CallOptions, VerifiedAvatar } from './types.ts'
-import type { VerifiedReader } from './verified-reader.ts'
+import type { ClientParts, VerifiedReader } from './verified-reader.ts'
 
 /**
  * `state` comes first, and again where a node could not tell what lies between. `change`: records that were not told of
@@ -35,11 +34,6 @@ export type WatchEvent =
       readonly message?: string
     }
 
-export interface WatchComponents {
-  readonly pool: NodePool
-  readonly reader: VerifiedReader
-}
-
 /**
  * Follows one avatar.
  *
@@ -51,10 +45,9 @@ export interface WatchComponents {
  * Not guaranteed: `superseded` events across a change of nodes.
  */
 export async function* watchAvatar(
-  { pool, reader }: WatchComponents,
+  { pool, reader, signal: own }: Pick<ClientParts, 'pool' | 'reader' | 'signal'>,
   avatar: Avatar,
   options: CallOptions & { readonly after?: string },
-  own: AbortSignal | undefined,
 ): AsyncGenerator<WatchEvent, void, undefined> {
   const signals = [own, options.signal]
   const call = options.signal === undefined ? {} : { signal: options.signal }

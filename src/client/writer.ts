@@ -1,4 +1,3 @@
-import type { SignatureEngine } from '../record/engine.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
 import type { Avatar, JsonObject, VerifiedRecord } from '../record/types.ts'
 import type { ChangeRequest, PutRequest } from './api.ts'
@@ -8,33 +7,17 @@ import { copyObject, mergePatchOf } from './json.ts'
 import { MAX_WRITE_TRIES } from './limits.ts'
 import type { LocalAvatar } from './local-avatar.ts'
 import type { NodeApi } from './node-api.ts'
-import type { NodePool } from './node-pool.ts'
-import { recordText, signPieces, type Piece } from './sign-patch.ts'
+import { signPieces, writtenRecord, type Piece } from './sign-patch.ts'
 import type { Signer } from './signers.ts'
 import { splitPatch } from './split-patch.ts'
 import { isSeenByTooFew, tooFewText } from './standing.ts'
 import { submitTo, submitToFirst, type Submission } from './submit.ts'
 import type { Namespace, PutResult, WriteOptions } from './types.ts'
-import type { VerifiedReader } from './verified-reader.ts'
+import type { ClientParts } from './verified-reader.ts'
 import { createWriteQueue } from './write-queue.ts'
 
 /** How often a person is asked to sign the same thing. */
 const MAX_ASKED_TRIES = 2
-
-export interface Writer {
-  put(request: PutRequest, options?: WriteOptions): Promise<PutResult>
-  change(request: ChangeRequest, options?: WriteOptions): Promise<PutResult>
-  batch(requests: readonly PutRequest[], options?: WriteOptions): Promise<PutResult[]>
-}
-
-export interface WriterComponents {
-  readonly pool: NodePool
-  readonly reader: VerifiedReader
-  readonly engine: SignatureEngine
-  readonly now: () => number
-  /** The client's own. */
-  readonly signal: AbortSignal | undefined
-}
 
 /** Pieces of one request, in order. */
 interface Planned {
@@ -44,7 +27,7 @@ interface Planned {
 }
 
 /** Writes of one avatar go one after the other, so that each cites the one before it. */
-export function createWriter(components: WriterComponents, network: string): Writer {
+export function createWriter(components: ClientParts, network: string) {
   const { pool, reader } = components
   const inOrder = createWriteQueue()
   const context = { network, engine: components.engine, now: components.now }
@@ -107,7 +90,10 @@ export function createWriter(components: WriterComponents, network: string): Wri
     })
   }
 
-  async function change({ signer, change: make, ...name }: ChangeRequest, options: WriteOptions): Promise<PutResult> {
+  async function change(
+    { signer, change: make, ...name }: ChangeRequest,
+    options: WriteOptions = {},
+  ): Promise<PutResult> {
     const target = { avatar: signer.avatar, network, ...namespaceOf(signer.avatar, name) }
     const plan = async (local: LocalAvatar): Promise<Planned[]> => {
       const before = local.content(target) ?? {}
@@ -122,7 +108,7 @@ export function createWriter(components: WriterComponents, network: string): Wri
     return result as PutResult
   }
 
-  async function batch(requests: readonly PutRequest[], options: WriteOptions): Promise<PutResult[]> {
+  async function batch(requests: readonly PutRequest[], options: WriteOptions = {}): Promise<PutResult[]> {
     // All is looked at before anything is signed.
     const planned = requests.map(({ signer, patch, ...name }) => {
       const target = { avatar: signer.avatar, network, ...namespaceOf(signer.avatar, name) }
@@ -147,9 +133,9 @@ export function createWriter(components: WriterComponents, network: string): Wri
   }
 
   return {
-    put: async (request, options = {}) => (await batch([request], options))[0] as PutResult,
-    change: (request, options = {}) => change(request, options),
-    batch: (requests, options = {}) => batch(requests, options),
+    put: async (request: PutRequest, options?: WriteOptions) => (await batch([request], options))[0] as PutResult,
+    change,
+    batch,
   }
 }
 
@@ -174,6 +160,5 @@ function resultOf(
   status: PutResult['status'],
   nodes: readonly string[],
 ): PutResult {
-  const written = records.map((record) => ({ counter: record.body.counter, id: record.id, ...recordText(record) }))
-  return { avatar, platform, identity, status, records: written, nodes }
+  return { avatar, platform, identity, status, records: records.map(writtenRecord), nodes }
 }

@@ -11,7 +11,7 @@ import { NetworkPage } from './pages/network-page.tsx'
 import { SearchPage } from './pages/search-page.tsx'
 import { WritePage } from './pages/write-page.tsx'
 import { LeftToDo } from './parts/left-to-do.tsx'
-import { Loading, Notice } from './parts/notice.tsx'
+import { Failure, Loading } from './parts/notice.tsx'
 import { avatarHref, parseRoute, type Route } from './routes.ts'
 
 const RETRY_MS = 3_000
@@ -71,10 +71,7 @@ export function App() {
         {opening.phase === 'failed' && (
           <>
             <h1>This host does not answer</h1>
-            <Notice tone="bad" title="Nothing can be shown yet">
-              <p>{opening.message}</p>
-              <p>This page tries again by itself. You need not reload it.</p>
-            </Notice>
+            <Failure title="Nothing can be shown yet" message={opening.message} />
           </>
         )}
         {opening.phase === 'ready' && (

@@ -1,4 +1,6 @@
 /** Addresses within the page, behind `#`, so that none of them is an address of the node too. */
+import { attempt } from './data/attempt.ts'
+
 export const AVATAR_TABS = ['data', 'history', 'edit', 'move'] as const
 export type AvatarTab = (typeof AVATAR_TABS)[number]
 
@@ -29,7 +31,7 @@ export function parseRoute(hash: string): Route {
   if (first === '') return { page: 'search', query: focus.get('q') ?? '', after: focus.get('after') ?? '' }
   if (first === 'avatar' && second !== '') {
     const tab = third === '' ? 'data' : AVATAR_TABS.find((each) => each === third)
-    return tab === undefined ? { page: 'unknown' } : { page: 'avatar', avatar: decode(second), tab, focus }
+    return tab === undefined ? { page: 'unknown' } : { page: 'avatar', avatar: decoded(second), tab, focus }
   }
   if (first === 'write') return { page: 'write' }
   if (first === 'archives') return { page: 'archives' }
@@ -55,10 +57,5 @@ export function listHref(after: string): string {
   return `#/?${new URLSearchParams({ after }).toString()}`
 }
 
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
+/** The text itself if it is not percent-encoded UTF-8. */
+export const decoded = (text: string): string => attempt(() => decodeURIComponent(text)) ?? text

@@ -4,7 +4,7 @@
  * Guarantees: every record goes through the door, which verifies it. Faults of the archive are reported and cost no sound record.
  * An import can be repeated: records that are stored already are duplicates. Memory is bounded.
  */
-import { Batches } from '../archive/batches.ts'
+import { createBatches, type Batches } from '../archive/batches.ts'
 import type { ReadRecord } from '../archive/batches.ts'
 import { FaultLog } from '../archive/errors.ts'
 import type { FaultReport } from '../archive/errors.ts'
@@ -94,7 +94,7 @@ export async function importArchive(options: ImportOptions): Promise<ImportRepor
     await importing.batches.settle()
     throw error
   }
-  for (const fault of importing.order.absent(HEADER_LINE)) importing.faults.add(fault)
+  importing.order.addAbsent(HEADER_LINE, importing.faults)
   return importing.report(header, end)
 }
 
@@ -108,13 +108,13 @@ class Importing {
   readonly #options: ImportOptions
   readonly #counts = { stored: 0, pending: 0, duplicate: 0, superseded: 0, refused: 0, invalid: 0, skipped: 0 }
   readonly #refusals = new Map<string, { count: number; retry: boolean; message: string }>()
-  readonly batches: Batches<IngestResult>
+  readonly batches: Batches
   readonly #refusedForNow = new RetryBuffer<Refused>(RETRY_LIMITS, ({ result }) => this.#refuse(result))
   #records = 0
 
   constructor(options: ImportOptions) {
     this.#options = options
-    this.batches = new Batches(BATCH, options.submit, (items, results) => this.#takeAll(items, results))
+    this.batches = createBatches(BATCH, options.submit, (items, results) => this.#takeAll(items, results))
   }
 
   skip(): void {
@@ -147,7 +147,7 @@ class Importing {
     const head = payloadHead(item.record.payload)
     if (head !== undefined && id !== null) {
       const position = { ...head, id }
-      for (const fault of this.order.faultsOf(position, this.order.check(position), item.line)) this.faults.add(fault)
+      this.order.check(position, item.line, this.faults)
     }
     this.#note(item, result, status)
   }

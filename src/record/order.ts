@@ -1,9 +1,19 @@
-import type { Citation, StateEntry } from './types.ts'
+import type { Citation, StateEntry, VerifiedRecord } from './types.ts'
 
 /** Orders citations by (counter, id). Ids are lower-case hex, so text order is byte order. */
 export function compareCitations(a: Citation, b: Citation): number {
   return a.counter - b.counter || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 }
+
+/** How other records cite a record. */
+export const citationOf = ({ id, body }: Pick<VerifiedRecord, 'id' | 'body'>): Citation => ({
+  counter: body.counter,
+  id,
+})
+
+/** Orders records by (counter, id). */
+export const compareRecords = (a: VerifiedRecord, b: VerifiedRecord): number =>
+  compareCitations(citationOf(a), citationOf(b))
 
 /**
  * Orders texts by their unsigned UTF-8 bytes, which is by code points. JavaScript's own `<` compares UTF-16 code units

@@ -42,6 +42,16 @@ export function verifyRecord(
   throw new RecordError('wrong_recovery', 'The signature is good, but its last byte (v) names another key: flip it.')
 }
 
+/** The same, with the error as the result. */
+export function verifyOrError(
+  engine: SignatureEngine,
+  network: string,
+  record: SignedRecord,
+  options: VerifyOptions,
+): VerifiedRecord | RecordError {
+  return resultOf(() => verifyRecord(engine, network, record, options))
+}
+
 /**
  * Verifies records, with the engine's `verifyMany` if it has that.
  *

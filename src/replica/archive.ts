@@ -2,24 +2,21 @@
  * Archives (docs/protocol.md, "Archive") of a replica, in browsers too. Every record that is taken in was verified.
  */
 import { readArchive } from '../archive/reader.ts'
-import type { ArchiveFault } from '../archive/errors.ts'
+import { FaultLog, type ArchiveFault } from '../archive/errors.ts'
 import type { ArchiveSource } from '../archive/format.ts'
 import { webPlatform } from '../archive/web.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { throwIfAborted } from '../client/deadline.ts'
-import { createSlices, nextTask } from '../client/verify-records.ts'
+import { createSlices } from '../client/verify-records.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
-import { compareCitations } from '../record/order.ts'
+import { compareRecords } from '../record/order.ts'
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
-import { verifyRecord } from '../record/verify.ts'
+import { verifyOrError } from '../record/verify.ts'
 import { ReplicaError } from './errors.ts'
 import { IMPORT_RECORDS, MAX_NOISE_BYTES } from './limits.ts'
 import type { AvatarReplica } from './avatar-replica.ts'
 import type { ImportOptions, ImportResult } from './types.ts'
-
-/** Faults that are reported one by one. */
-const MAX_SHOWN_FAULTS = 20
 
 /** @param replicas of the avatars that it names, or of all */
 export function writeArchiveOf(
@@ -33,10 +30,7 @@ export function writeArchiveOf(
       yield* avatars
     },
     async *records(avatar) {
-      const records = [...(byAvatar.get(avatar)?.shown.records ?? [])]
-      yield* records.sort((a, b) =>
-        compareCitations({ counter: a.body.counter, id: a.id }, { counter: b.body.counter, id: b.id }),
-      )
+      yield* [...(byAvatar.get(avatar)?.shown.records ?? [])].sort(compareRecords)
     },
   }
   const named = isNamed ? { avatars } : {}
@@ -60,7 +54,7 @@ export async function readArchiveInto(
   { signal }: ImportOptions,
 ): Promise<ImportResult> {
   const counts = { records: 0, added: 0, duplicate: 0, superseded: 0, invalid: 0, skipped: 0 }
-  const faults: { line: number; code: ArchiveFault['code']; message: string }[] = []
+  const faults = new FaultLog()
   const slices = createSlices()
   let batch: VerifiedRecord[] = []
   let trailer: ImportResult['trailer'] = 'missing'
@@ -82,33 +76,21 @@ export async function readArchiveInto(
     }
   }
 
-  function report({ line, code, message, fatal }: ArchiveFault): void {
+  function report(fault: ArchiveFault): void {
+    const { code, message, fatal } = fault
     if (fatal || code === 'header_missing') {
       throw new ReplicaError('usage', `This archive cannot be imported: ${message} What came before was imported.`)
     }
     if (code === 'bad_record') counts.invalid += 1
-    if (faults.length < MAX_SHOWN_FAULTS) faults.push({ line, code, message })
+    faults.add(fault)
   }
 
   async function take(record: SignedRecord, line: number): Promise<void> {
-    const result = verified(record)
+    const result = verifyOrError(engine, network, record, { recoveryByte: true })
     if (result instanceof RecordError) report({ code: 'bad_record', line, message: result.message, fatal: false })
     else batch.push(result)
     if (batch.length >= IMPORT_RECORDS) await flush()
-    if (slices.isOver()) {
-      await nextTask()
-      throwIfAborted([signal])
-      slices.begin()
-    }
-  }
-
-  function verified(record: SignedRecord): VerifiedRecord | RecordError {
-    try {
-      return verifyRecord(engine, network, record, { recoveryByte: true })
-    } catch (error) {
-      if (error instanceof RecordError) return error
-      throw error
-    }
+    if (slices.isOver()) await slices.pause([signal])
   }
 
   try {
@@ -125,7 +107,11 @@ export async function readArchiveInto(
     // After an error too: what came before it counts.
     await flush()
   }
-  return { ...counts, trailer, faults }
+  return {
+    ...counts,
+    trailer,
+    faults: faults.report().first.map(({ line, code, message }) => ({ line, code, message })),
+  }
 }
 
 async function* untilAborted(

@@ -8,12 +8,11 @@ import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { LocalAvatar } from '../client/local-avatar.ts'
 import type { CacheUpdate, RecordCache } from '../client/types.ts'
 import { createWriteQueue } from '../client/write-queue.ts'
-import { lockOf } from './avatar-row.ts'
-import { AvatarRows, type AvatarComponents, type NewWrite } from './avatar-rows.ts'
+import { lockOf, type AvatarComponents } from './avatar-row.ts'
+import { AvatarRows, type NewWrite } from './avatar-rows.ts'
 import { ReplicaError } from './errors.ts'
 import { NOTE_MS, STORE_RECORDS } from './limits.ts'
 import { OwnWrites, recordsOf } from './own-writes.ts'
-import { ReplicaViews } from './replica-views.ts'
 import type { AvatarRow, QueuedWrite, WriteNote } from './rows.ts'
 import type { TabStatus } from './tabs.ts'
 
@@ -25,12 +24,12 @@ export class AvatarReplica {
   status: TabStatus
   /** Whether this tab syncs, and so knows better than the disk how far nodes were read. */
   leading = false
-  readonly #views: ReplicaViews
   readonly #parts: AvatarComponents
   readonly #rows: AvatarRows
   readonly #turn = createWriteQueue()
   readonly #writes: OwnWrites
-  #gone = false
+  /** Whether the avatar was unfollowed, here or in another tab. */
+  gone = false
   /** The queue as it was, while all own writes are read again. */
   #rereading: readonly QueuedWrite[] = []
 
@@ -39,8 +38,7 @@ export class AvatarReplica {
     this.avatar = avatar
     this.#rows = rows
     this.status = { live: false, since: rows.verifiedAt ?? parts.now(), verifiedAt: rows.verifiedAt }
-    this.#views = new ReplicaViews(avatar, parts.network)
-    this.#writes = new OwnWrites(this.#views)
+    this.#writes = new OwnWrites(avatar, parts.network)
     this.cache = { load: () => Promise.resolve(undefined), save: (_, update) => this.#save(update) }
   }
 
@@ -50,11 +48,11 @@ export class AvatarReplica {
     replica.#takeCursors()
     await replica.#readWrites()
     await replica.#readRecords()
-    await replica.confirmed.save(() => Promise.resolve())
+    replica.confirmed.forgetUnsaved()
     if (replica.#rows.hasLitter) {
       await parts.tabs.exclusive(lockOf(avatar), async () => {
         await replica.#readOn()
-        if (!replica.#gone) await replica.#rows.cleanUp()
+        if (!replica.gone) await replica.#rows.cleanUp()
       })
     }
     return replica
@@ -62,17 +60,12 @@ export class AvatarReplica {
 
   /** The state of the records that nodes have. */
   get confirmed(): LocalAvatar {
-    return this.#views.confirmed
+    return this.#writes.confirmed
   }
 
   /** The same, with own writes that wait. */
   get shown(): LocalAvatar {
-    return this.#views.shown
-  }
-
-  /** Whether the avatar was unfollowed, here or in another tab. */
-  get gone(): boolean {
-    return this.#gone
+    return this.#writes.shown
   }
 
   get entries(): readonly QueuedWrite[] {
@@ -82,10 +75,6 @@ export class AvatarReplica {
   /** Own writes that are to be sent, in order. */
   get waiting(): readonly QueuedWrite[] {
     return this.#writes.waiting
-  }
-
-  get queued(): number {
-    return this.#writes.size
   }
 
   get damaged(): number {
@@ -107,7 +96,7 @@ export class AvatarReplica {
     return this.#parts.tabs.exclusive(lockOf(this.avatar), () =>
       this.#turn('rows', async () => {
         await this.#readOn()
-        if (this.#gone) throw new ReplicaError('not_followed', `${this.avatar} was unfollowed meanwhile.`)
+        if (this.gone) throw new ReplicaError('not_followed', `${this.avatar} was unfollowed meanwhile.`)
         return await run()
       }),
     )
@@ -202,7 +191,7 @@ export class AvatarReplica {
   /** Deletes all rows. @throws ReplicaError `unsent` */
   async remove(discard: boolean): Promise<void> {
     await this.exclusive(async () => {
-      const unsent = this.#writes.size + this.#rows.damagedWrites
+      const unsent = this.entries.length + this.#rows.damagedWrites
       if (!discard && unsent > 0) {
         const what = unsent === 1 ? 'signed write waits' : 'signed writes wait'
         throw new ReplicaError(
@@ -211,7 +200,7 @@ export class AvatarReplica {
         )
       }
       await this.#rows.clear()
-      this.#gone = true
+      this.gone = true
     })
   }
 
@@ -245,10 +234,10 @@ export class AvatarReplica {
   }
 
   async #readOn(): Promise<void> {
-    if (this.#parts.tabs.alone || this.#gone) return
+    if (this.#parts.tabs.alone || this.gone) return
     const status = await this.#rows.refresh()
     if (status === 'gone') {
-      this.#gone = true
+      this.gone = true
       return
     }
     const isReplaced = status === 'replaced'
@@ -263,7 +252,7 @@ export class AvatarReplica {
     if (!this.leading) {
       this.#takeCursors()
       // They came from the disk.
-      await this.confirmed.save(() => Promise.resolve())
+      this.confirmed.forgetUnsaved()
     }
     if (isReplaced) this.#writes.show()
     if (isReplaced || writes.length > 0) this.#emitChange(writes, true)

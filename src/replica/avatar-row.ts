@@ -1,17 +1,23 @@
 /** The row of one avatar, by which other tabs see whether it is followed and what changed (rows.ts). */
 import { bytesToHex } from '@noble/hashes/utils.js'
+import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar } from '../record/types.ts'
 import type { Disk } from './disk.ts'
-import { RowWriter } from './row-writer.ts'
+import { createRowWriter } from './row-writer.ts'
 import * as rows from './rows.ts'
 import type { AvatarRow } from './rows.ts'
 import type { Tabs } from './tabs.ts'
+import type { ReplicaEvent } from './types.ts'
 
 const EPOCH_BYTES = 8
 
-export interface RowComponents {
+export interface AvatarComponents {
   readonly disk: Disk
   readonly tabs: Tabs
+  readonly engine: SignatureEngine
+  readonly network: string
+  readonly now: () => number
+  readonly emit: (event: ReplicaEvent) => void
 }
 
 /** Name of the lock under which the rows of an avatar are written. */
@@ -19,7 +25,7 @@ export const lockOf = (avatar: Avatar): string => `avatar ${avatar}`
 
 /** Reads the row of an avatar, or writes one where there is none. `wasDamaged`: the row could not be read. */
 export async function openAvatarRow(
-  { disk, tabs }: RowComponents,
+  { disk, tabs }: Pick<AvatarComponents, 'disk' | 'tabs'>,
   avatar: Avatar,
 ): Promise<{ readonly row: AvatarRow; readonly wasDamaged: boolean }> {
   const there = await readAvatarRow(disk, avatar)
@@ -29,7 +35,7 @@ export async function openAvatarRow(
     const { row: other } = await readAvatarRow(disk, avatar)
     if (other !== undefined) return other
     const fresh = newRow()
-    const writer = new RowWriter({ disk, tabs }, avatar, () => fresh)
+    const writer = createRowWriter({ disk, tabs }, avatar, () => fresh)
     await writer.commit([writer.putRow(fresh)])
     return fresh
   })

@@ -2,24 +2,15 @@
  * The rows of one avatar on disk: which position each record has, how far other tabs have written, and which rows are damaged.
  * The records themselves, and the state that they make, are in `avatar-replica.ts`.
  */
-import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, Citation, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { LocalAvatar } from '../client/local-avatar.ts'
-import { openAvatarRow, readAvatarRow, type RowComponents } from './avatar-row.ts'
+import { openAvatarRow, readAvatarRow, type AvatarComponents } from './avatar-row.ts'
 import type { Operation } from './disk.ts'
 import { STORE_RECORDS } from './limits.ts'
-import { snapshotsFirst } from './replica-views.ts'
+import { snapshotsFirst } from './own-writes.ts'
 import { readRows } from './row-reader.ts'
-import { RowWriter } from './row-writer.ts'
+import { createRowWriter, type RowWriter } from './row-writer.ts'
 import type { AvatarRow, QueuedWrite, WriteNote } from './rows.ts'
-import type { ReplicaEvent } from './types.ts'
-
-export interface AvatarComponents extends RowComponents {
-  readonly engine: SignatureEngine
-  readonly network: string
-  readonly now: () => number
-  readonly emit: (event: ReplicaEvent) => void
-}
 
 /** An own write to be written: after all that there are, or at its position if it has one. */
 export type NewWrite = Pick<QueuedWrite, 'record' | 'note'> & { readonly position?: number }
@@ -43,7 +34,7 @@ export class AvatarRows {
     this.#parts = parts
     this.#avatar = avatar
     this.#row = row
-    this.#writer = new RowWriter(parts, avatar, () => this.row())
+    this.#writer = createRowWriter(parts, avatar, () => this.row())
   }
 
   /** Opens the rows of an avatar. An avatar that is not there is followed from now on. */
@@ -77,7 +68,7 @@ export class AvatarRows {
 
   /** Whether rows are to be deleted that have no meaning any more. */
   get hasLitter(): boolean {
-    return this.#writer.hasLitter
+    return this.#writer.hasLitter()
   }
 
   async cleanUp(): Promise<void> {

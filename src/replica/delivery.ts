@@ -13,7 +13,7 @@ import {
   type OutgoingRecord,
 } from '../client/delivery.ts'
 import { ClientError } from '../client/errors.ts'
-import { sendMissing } from '../client/send-missing.ts'
+import { sendMissing } from '../client/submit-records.ts'
 import type { NodeApi } from '../client/node-api.ts'
 import { isNodesFault, type NodePool } from '../client/node-pool.ts'
 import { recordText } from '../client/sign-patch.ts'

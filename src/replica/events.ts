@@ -3,13 +3,7 @@ import type { ReplicaEvent } from './types.ts'
 /** Events that are held until there is a listener: damage, for one, is found before the caller has the replica. */
 const MAX_UNHEARD = 100
 
-export interface Events {
-  emit(event: ReplicaEvent): void
-  /** @returns a function that ends it */
-  on(listener: (event: ReplicaEvent) => void): () => void
-}
-
-export function createEvents(): Events {
+export function createEvents() {
   const listeners = new Set<(event: ReplicaEvent) => void>()
   const unheard: ReplicaEvent[] = []
 
@@ -29,7 +23,8 @@ export function createEvents(): Events {
 
   return {
     emit,
-    on(listener) {
+    /** @returns a function that ends it */
+    on(listener: (event: ReplicaEvent) => void): () => void {
       listeners.add(listener)
       for (const event of unheard.splice(0)) emit(event)
       return () => void listeners.delete(listener)

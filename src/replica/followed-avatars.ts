@@ -1,40 +1,21 @@
 /** The avatars that a replica follows: which there are, and how one is added and removed, here and in other tabs. */
-import { RecordError } from '../record/errors.ts'
-import { parseAvatar } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
-import { ClientError } from '../client/errors.ts'
+import { avatarOfText } from '../client/signers.ts'
 import { AvatarReplica } from './avatar-replica.ts'
-import type { AvatarComponents } from './avatar-rows.ts'
+import type { AvatarComponents } from './avatar-row.ts'
 import { ReplicaError } from './errors.ts'
 import { MAX_FOLLOWED, MAX_FOLLOWED_BYTES } from './limits.ts'
 import { checkMetadata, storedAvatars } from './metadata.ts'
 import { rewriteAll } from './rewrite.ts'
 
-export interface FollowedAvatars {
-  /** In no order. */
-  all(): readonly AvatarReplica[]
-  /** @throws ClientError `usage` if the text is no avatar */
-  find(text: string): AvatarReplica | undefined
-  /** @throws ReplicaError `not_followed`; ClientError `usage` */
-  get(text: string): AvatarReplica
-  /** @throws ReplicaError `too_many`, `storage`; ClientError `usage` */
-  follow(text: string): Promise<void>
-  /** Removes an avatar whose rows are deleted. */
-  drop(replica: AvatarReplica): Promise<void>
-  /** Reads what other tabs have followed, unfollowed and written. */
-  catchUp(): Promise<void>
-}
-
-export interface FollowedCalls {
-  readonly added: (replica: AvatarReplica) => void
-  readonly removed: (replica: AvatarReplica) => Promise<void>
-}
+export type FollowedAvatars = Awaited<ReturnType<typeof openFollowedAvatars>>
 
 /** Opens all avatars that are on disk. @throws ReplicaError `newer`, `wrong_network`, `storage` */
 export async function openFollowedAvatars(
   parts: AvatarComponents,
-  { added, removed }: FollowedCalls,
-): Promise<FollowedAvatars> {
+  added: (replica: AvatarReplica) => void,
+  removed: (replica: AvatarReplica) => Promise<void>,
+) {
   const { disk, tabs, network, emit } = parts
   const replicas = new Map<Avatar, AvatarReplica>()
   let storeId = await checkMetadata(disk, tabs, network)
@@ -67,21 +48,37 @@ export async function openFollowedAvatars(
     added(replica)
   }
 
-  /** Reads are frequent and mostly have the canonical form, which was checked when the avatar was followed. */
-  const find = (text: string): AvatarReplica | undefined => replicas.get(text as Avatar) ?? replicas.get(avatarOf(text))
+  const all = (): readonly AvatarReplica[] => [...replicas.values()]
 
-  const followed: FollowedAvatars = {
-    all: () => [...replicas.values()],
+  /** Reads are frequent and mostly have the canonical form, which was checked when the avatar was followed. */
+  function find(text: string): AvatarReplica | undefined {
+    return replicas.get(text as Avatar) ?? replicas.get(avatarOfText(text))
+  }
+
+  /** Removes an avatar whose rows are deleted. */
+  async function drop(replica: AvatarReplica): Promise<void> {
+    if (replicas.get(replica.avatar) === replica) replicas.delete(replica.avatar)
+    await removed(replica)
+    emit({ type: 'unfollowed', avatar: replica.avatar })
+  }
+
+  return {
+    /** In no order. */
+    all,
+    /** @throws ClientError `usage` if the text is no avatar */
     find,
-    get(text) {
+    drop,
+    /** @throws ReplicaError `not_followed`; ClientError `usage` */
+    get(text: string): AvatarReplica {
       const replica = find(text)
       if (replica !== undefined) return replica
       throw new ReplicaError('not_followed', `${text.slice(0, 140)} is not followed here: call follow() first.`)
     },
-    async follow(text) {
-      const avatar = avatarOf(text)
+    /** @throws ReplicaError `too_many`, `storage`; ClientError `usage` */
+    async follow(text: string): Promise<void> {
+      const avatar = avatarOfText(text)
       if (replicas.get(avatar)?.gone === false) return
-      const bytes = followed.all().reduce((sum, { confirmed }) => sum + confirmed.bytes, 0)
+      const bytes = all().reduce((sum, { confirmed }) => sum + confirmed.bytes, 0)
       if (replicas.size >= MAX_FOLLOWED || bytes > MAX_FOLLOWED_BYTES) {
         throw new ReplicaError(
           'too_many',
@@ -92,15 +89,11 @@ export async function openFollowedAvatars(
       tabs.tell({ kind: 'avatars' })
       emit({ type: 'followed', avatar })
     },
-    async drop(replica) {
-      if (replicas.get(replica.avatar) === replica) replicas.delete(replica.avatar)
-      await removed(replica)
-      emit({ type: 'unfollowed', avatar: replica.avatar })
-    },
-    async catchUp() {
-      for (const replica of followed.all()) {
+    /** Reads what other tabs have followed, unfollowed and written. */
+    async catchUp(): Promise<void> {
+      for (const replica of all()) {
         await replica.catchUp()
-        if (replica.gone) await followed.drop(replica)
+        if (replica.gone) await drop(replica)
       }
       for (const avatar of await storedAvatars(disk)) {
         if (replicas.has(avatar)) continue
@@ -109,15 +102,5 @@ export async function openFollowedAvatars(
         tabs.tell({ kind: 'hello' })
       }
     },
-  }
-  return followed
-}
-
-function avatarOf(text: string): Avatar {
-  try {
-    return parseAvatar(text)
-  } catch (error) {
-    if (!(error instanceof RecordError)) throw error
-    throw new ClientError('usage', error.message, { nodeCode: error.code, cause: error })
   }
 }

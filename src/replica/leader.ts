@@ -24,15 +24,7 @@ export interface LeaderComponents {
   readonly hasNodes: boolean
 }
 
-export interface Leader {
-  readonly leads: boolean
-  /** Asks all nodes now; in a tab that does not lead, tells the leader to. @throws ReplicaError, ClientError */
-  syncNow(signal: AbortSignal | undefined): Promise<void>
-  /** Resolves when all has ended, after the signal. */
-  ended(): Promise<void>
-}
-
-export function createLeader(components: LeaderComponents, signal: AbortSignal): Leader {
+export function createLeader(components: LeaderComponents, signal: AbortSignal) {
   const { followed, sync, restorer, tabs, emit, hasNodes } = components
   const background = new Set<Promise<void>>()
   const tookLead = new AbortController()
@@ -109,10 +101,11 @@ export function createLeader(components: LeaderComponents, signal: AbortSignal):
   signal.addEventListener('abort', stopDetecting)
 
   return {
-    get leads() {
+    get leads(): boolean {
       return leads
     },
-    async syncNow(own) {
+    /** Asks all nodes now; in a tab that does not lead, tells the leader to. @throws ReplicaError, ClientError */
+    async syncNow(own: AbortSignal | undefined): Promise<void> {
       if (!hasNodes) {
         throw new ReplicaError('usage', 'This replica has no nodes: name at least one node when you open it.')
       }
@@ -121,7 +114,8 @@ export function createLeader(components: LeaderComponents, signal: AbortSignal):
       if (!leads) return tabs.tell({ kind: 'sync' })
       for (const replica of followed.all()) await sync.once(replica, own)
     },
-    async ended() {
+    /** Resolves when all has ended, after the signal. */
+    async ended(): Promise<void> {
       await Promise.allSettled([leading, ...background])
       // Writes that have begun are finished.
       await Promise.allSettled(followed.all().map((replica) => replica.catchUp()))

@@ -1,20 +1,26 @@
-/** Own writes of an avatar that no node has taken, in the order in which they are sent. */
-import type { RecordId, VerifiedRecord } from '../record/types.ts'
-import type { LocalAvatar } from '../client/local-avatar.ts'
-import type { ReplicaViews } from './replica-views.ts'
+/**
+ * The two states of an avatar in a replica, and its own writes that no node has taken, in the order in which they are sent.
+ *
+ * `confirmed` is the state of the records that nodes have; its digest is compared with theirs. `shown` has own writes that wait
+ * too; it is made once something is written here. Both are updated record by record. An own write that is discarded or signed
+ * again removes only itself.
+ */
+import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
+import { LocalAvatar } from '../client/local-avatar.ts'
 import type { QueuedWrite } from './rows.ts'
 
 export class OwnWrites {
-  readonly #views: ReplicaViews
+  readonly confirmed: LocalAvatar
   readonly #queue = new Map<RecordId, QueuedWrite>()
+  #shown: LocalAvatar | undefined
 
-  /** @param views show the writes that wait */
-  constructor(views: ReplicaViews) {
-    this.#views = views
+  constructor(avatar: Avatar, network: string) {
+    this.confirmed = new LocalAvatar(avatar, network)
+    this.confirmed.onAdded((record) => this.#show([record]))
   }
 
-  get size(): number {
-    return this.#queue.size
+  get shown(): LocalAvatar {
+    return this.#shown ?? this.confirmed
   }
 
   get all(): readonly QueuedWrite[] {
@@ -39,15 +45,17 @@ export class OwnWrites {
   add(writes: readonly QueuedWrite[]): void {
     for (const write of writes) this.#queue.set(write.record.id, write)
     const waiting = recordsOf(writes.filter(({ note }) => note.state === 'waiting'))
-    if (waiting.length > 0) this.#views.show(waiting)
+    if (waiting.length === 0) return
+    if (this.#shown === undefined) this.#shown = this.#with(waiting)
+    else this.#show(waiting)
   }
 
-  /** Removes a write that a node has taken: the views show it already. @returns false if it was not queued */
+  /** Removes a write that a node has taken: it is shown already. @returns false if it was not queued */
   remove(id: RecordId): boolean {
     return this.#queue.delete(id)
   }
 
-  /** Removes all, and leaves the views as they are until `show`. */
+  /** Removes all, and leaves what is shown as it is until `show`. */
   clear(): void {
     this.#queue.clear()
   }
@@ -63,16 +71,35 @@ export class OwnWrites {
     const ordered = [...this.#queue].sort(([, a], [, b]) => a.position - b.position)
     this.#queue.clear()
     for (const [id, write] of ordered) this.#queue.set(id, write)
-    this.#views.showOnly(recordsOf(this.waiting))
+    this.#shown = this.without([])
   }
 
   /** The state without some of the writes. */
   without(writes: readonly QueuedWrite[]): LocalAvatar {
     const left = new Set(recordsOf(writes).map(({ id }) => id))
-    return this.#views.of(recordsOf(this.waiting).filter(({ id }) => !left.has(id)))
+    return this.#with(recordsOf(this.waiting).filter(({ id }) => !left.has(id)))
+  }
+
+  #show(records: readonly VerifiedRecord[]): void {
+    for (const record of records) this.#shown?.add(record)
+    this.#shown?.forgetUnsaved()
+  }
+
+  #with(own: readonly VerifiedRecord[]): LocalAvatar {
+    const local = new LocalAvatar(this.confirmed.avatar, this.confirmed.network)
+    for (const record of snapshotsFirst([...this.confirmed.records], (each) => each)) local.add(record)
+    for (const record of own) local.add(record)
+    local.forgetUnsaved()
+    return local
   }
 }
 
 export function recordsOf(writes: readonly QueuedWrite[]): VerifiedRecord[] {
   return writes.map(({ record }) => record)
+}
+
+/** Snapshots first: records that they supersede are then skipped, not added and removed. */
+export function snapshotsFirst<T>(found: readonly T[], recordOf: (each: T) => VerifiedRecord): T[] {
+  const isPatch = (each: T): boolean => recordOf(each).body.type === 'patch'
+  return [...found.filter((each) => !isPatch(each)), ...found.filter(isPatch)]
 }

@@ -15,7 +15,7 @@ import { nobleEngine } from '../record/engine.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
 import type { Avatar, PatchBody } from '../record/types.ts'
 import { TIMEOUT_MS } from '../client/limits.ts'
-import { createNodePool, type NodePool } from '../client/node-pool.ts'
+import { createNodePool } from '../client/node-pool.ts'
 import { fetchFor } from '../client/platform.ts'
 import type { Signer } from '../client/signers.ts'
 import { readArchiveInto, writeArchiveOf } from './archive.ts'
@@ -66,18 +66,16 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
   const signers = new Map<Avatar, Signer>()
   for (const signer of options.signers ?? []) remember(signer)
 
-  const pool = nodes.length === 0 ? NO_NODES : createNodePool(nodes, { ...fetchFor(options.fetch), timeoutMs, signal })
+  const pool = createNodePool(nodes, { ...fetchFor(options.fetch), timeoutMs, signal })
   const sign = createSign({ engine, network, now }, signal)
   const restorer = createRestorer({ sign, now, signers, emit })
-  const sync = createSync({ pool, engine, restorer, tabs, now, emit }, { network, maxStreams, signal })
+  const sync = createSync({ pool, engine, restorer, tabs, now, emit, network, maxStreams, signal })
   const followed = await openFollowedAvatars(
     { disk, tabs, engine, network, now, emit },
-    {
-      added(replica) {
-        if (leader.leads) sync.add(replica)
-      },
-      removed: (replica) => sync.remove(replica),
+    (replica) => {
+      if (leader.leads) sync.add(replica)
     },
+    (replica) => sync.remove(replica),
   )
   const writing = createWriting({ sign, network, now, restorer, replicas: followed.all })
   const leader = createLeader({ followed, sync, restorer, tabs, emit, hasNodes: nodes.length > 0 }, signal)
@@ -100,11 +98,13 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     await followed.follow(text)
   }
 
-  /** @returns the replica that the signer writes to */
-  function writable(signer: Signer): AvatarReplica {
+  /** Writes to the replica of the signer's avatar, and sends what is written. */
+  async function writeAs<T>(signer: Signer, write: (replica: AvatarReplica) => Promise<T>): Promise<T> {
     const replica = replicaOf(signer.avatar)
     remember(signer)
-    return replica
+    const written = await write(replica)
+    sync.send(replica)
+    return written
   }
 
   async function stop(): Promise<void> {
@@ -146,24 +146,14 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
     },
     state: (text) => stateOf(replicaOf(text)),
     info: (text) => infoOf(replicaOf(text)),
-    async put(request) {
-      const replica = writable(request.signer)
-      const write = await writing.put(replica, request)
-      sync.send(replica)
-      return write
-    },
-    async change(request) {
-      const replica = writable(request.signer)
-      const write = await writing.change(replica, request)
-      sync.send(replica)
-      return write
-    },
+    put: (request) => writeAs(request.signer, (replica) => writing.put(replica, request)),
+    change: (request) => writeAs(request.signer, (replica) => writing.change(replica, request)),
     waiting: (text) => (text === undefined ? followed.all() : [replicaOf(text)]).flatMap(waitingOf),
     async retry(signer) {
-      const replica = writable(signer)
-      const stuck = replica.entries.filter(({ note }) => note.state !== 'waiting')
-      const records = await restorer.signAgain(replica, stuck, signer)
-      sync.send(replica)
+      const records = await writeAs(signer, (replica) => {
+        const stuck = replica.entries.filter(({ note }) => note.state !== 'waiting')
+        return restorer.signAgain(replica, stuck, signer)
+      })
       return records.map((record) => writeResult(record.body as PatchBody, [record]))
     },
     async discard(text, id) {
@@ -203,13 +193,4 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
       await disk.close()
     },
   }
-}
-
-const NO_NODES: NodePool = {
-  all: [],
-  order: () => [],
-  isDown: () => false,
-  hasBetterNode: () => false,
-  reportStatus: () => {},
-  first: () => Promise.resolve(undefined),
 }

@@ -2,41 +2,16 @@
 import { messageOf } from '../platform/errors.ts'
 import type { Avatar, Citation, PatchBody, VerifiedRecord } from '../record/types.ts'
 import { ClientError } from '../client/errors.ts'
-import type { Piece } from '../client/sign-patch.ts'
 import type { Signer } from '../client/signers.ts'
-import { signingBaseOf, whyOutdated } from './signing-base.ts'
 import { ReplicaError } from './errors.ts'
 import { MAX_ASKED, MAX_REBASES } from './limits.ts'
 import { DAMAGED, DISPUTED, isSignerless, REJECTED, SUPERSEDED, UNSEEN } from './reasons.ts'
 import type { AvatarReplica } from './avatar-replica.ts'
 import type { QueuedWrite } from './rows.ts'
-import type { Sign } from './signing.ts'
+import { signingBaseOf, whyOutdated, type Sign } from './signing.ts'
 import type { ReplicaEvent } from './types.ts'
 
-export interface Restorer {
-  /**
-   * Signs writes again in their order, on all records that are known. Without a signer they become conflicts.
-   *
-   * @param why the reason for people. Default: the reason of the first write, on which the others build
-   */
-  restore(replica: AvatarReplica, entries: readonly QueuedWrite[], why?: string): Promise<void>
-  /** Signs writes again that are in conflict only because the tab that noticed had no signer, if this tab has one. */
-  adopt(replica: AvatarReplica): Promise<void>
-  /**
-   * Call this once an avatar was read. Writes that were signed before that are signed again on the records that were found:
-   * unchanged, they would come before all of these, and older records would hide them.
-   */
-  open(replica: AvatarReplica, entries: readonly QueuedWrite[]): Promise<void>
-  /** Marks a write that no node accepts, and signs the writes that build on it again. */
-  reject(replica: AvatarReplica, entry: QueuedWrite, message: string): Promise<void>
-  /**
-   * Signs writes again.
-   *
-   * @throws ClientError of the signer, `superseded`; ReplicaError `closed`
-   * @returns the records that replace them
-   */
-  signAgain(replica: AvatarReplica, entries: readonly QueuedWrite[], signer: Signer): Promise<readonly VerifiedRecord[]>
-}
+export type Restorer = ReturnType<typeof createRestorer>
 
 export interface RestorerComponents {
   readonly sign: Sign
@@ -45,7 +20,7 @@ export interface RestorerComponents {
   readonly emit: (event: ReplicaEvent) => void
 }
 
-export function createRestorer({ sign, now, signers, emit }: RestorerComponents): Restorer {
+export function createRestorer({ sign, now, signers, emit }: RestorerComponents) {
   async function mark(
     replica: AvatarReplica,
     entries: readonly QueuedWrite[],
@@ -57,7 +32,7 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
       if (there.length === 0) return
       await replica.replace(
         [],
-        there.map(({ record, note, position }) => ({ record, position, note: { ...note, state, reason } })),
+        there.map((entry) => ({ ...entry, note: { ...entry.note, state, reason } })),
       )
       for (const { record } of there) emit({ type: state, avatar: replica.avatar, id: record.id, message: reason })
     })
@@ -71,10 +46,7 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
     sign(
       signer,
       tips,
-      there.map(({ record }): Piece => {
-        const { platform, identity, patch } = record.body as PatchBody
-        return { platform, identity, patch }
-      }),
+      there.map(({ record }) => record.body as PatchBody),
     )
 
   /** Call it within `exclusive`. */
@@ -139,49 +111,67 @@ export function createRestorer({ sign, now, signers, emit }: RestorerComponents)
     )
   }
 
-  const restorer: Restorer = {
+  /**
+   * Signs writes again in their order, on all records that are known. Without a signer they become conflicts.
+   *
+   * @param why the reason for people. Default: the reason of the first write, on which the others build
+   */
+  async function restore(
+    replica: AvatarReplica,
+    entries: readonly QueuedWrite[],
+    why = whyBroken(replica, entries),
+  ): Promise<void> {
+    const signer = signers.get(replica.avatar)
+    if (signer === undefined) return await mark(replica, entries, 'conflict', why)
+    const isSuperseded = why === SUPERSEDED
+    if (isSuperseded && entries.some(({ note }) => note.rebases >= MAX_REBASES)) {
+      return await mark(replica, entries, 'conflict', DISPUTED)
+    }
+    try {
+      await signAgain(replica, entries, signer, isSuperseded)
+    } catch (error) {
+      // A failure of the disk, or the end of the replica, is no verdict on the write.
+      if (error instanceof ReplicaError) throw error
+      await mark(replica, entries, 'conflict', `Signing it again failed: ${messageOf(error)}`)
+    }
+  }
+
+  return {
+    restore,
+    /**
+     * Signs writes again.
+     *
+     * @throws ClientError of the signer, `superseded`; ReplicaError `closed`
+     * @returns the records that replace them
+     */
     signAgain,
-    async restore(replica, entries, why = whyBroken(replica, entries)) {
-      const signer = signers.get(replica.avatar)
-      if (signer === undefined) return await mark(replica, entries, 'conflict', why)
-      const isSuperseded = why === SUPERSEDED
-      if (isSuperseded && entries.some(({ note }) => note.rebases >= MAX_REBASES)) {
-        return await mark(replica, entries, 'conflict', DISPUTED)
-      }
-      try {
-        await signAgain(replica, entries, signer, isSuperseded)
-      } catch (error) {
-        // A failure of the disk, or the end of the replica, is no verdict on the write.
-        if (error instanceof ReplicaError) throw error
-        await mark(replica, entries, 'conflict', `Signing it again failed: ${messageOf(error)}`)
-      }
-    },
-    async adopt(replica) {
+    /** Signs writes again that are in conflict only because the tab that noticed had no signer, if this tab has one. */
+    async adopt(replica: AvatarReplica): Promise<void> {
       const orphaned = replica.entries.filter(({ note }) => isSignerless(note.reason))
       if (orphaned.length > 0 && signers.has(replica.avatar)) {
-        await restorer.restore(replica, orphaned, orphaned[0]?.note.reason)
+        await restore(replica, orphaned, orphaned[0]?.note.reason)
       }
     },
-    async open(replica, entries) {
-      if (replica.confirmed.size > 0) return await restorer.restore(replica, entries, UNSEEN)
+    /**
+     * Call this once an avatar was read. Writes that were signed before that are signed again on the records that were found:
+     * unchanged, they would come before all of these, and older records would hide them.
+     */
+    async open(replica: AvatarReplica, entries: readonly QueuedWrite[]): Promise<void> {
+      if (replica.confirmed.size > 0) return await restore(replica, entries, UNSEEN)
       await replica.exclusive(() =>
         replica.replace(
           [],
-          stillThere(replica, entries).map(({ record, position, note }) => ({
-            record,
-            position,
-            note: { ...note, blind: false },
-          })),
+          stillThere(replica, entries).map((entry) => ({ ...entry, note: { ...entry.note, blind: false } })),
         ),
       )
     },
-    async reject(replica, entry, message) {
+    /** Marks a write that no node accepts, and signs the writes that build on it again. */
+    async reject(replica: AvatarReplica, entry: QueuedWrite, message: string): Promise<void> {
       const later = replica.waiting.filter(({ position }) => position > entry.position)
       await mark(replica, [entry], 'rejected', message)
-      if (later.length > 0) await restorer.restore(replica, later, REJECTED)
+      if (later.length > 0) await restore(replica, later, REJECTED)
     },
   }
-  return restorer
 }
 
 function whyBroken(replica: AvatarReplica, [first]: readonly QueuedWrite[]): string {

@@ -2,17 +2,11 @@
 import type { SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
-import { verifyRecord } from '../record/verify.ts'
-import { createSlices, nextTask } from '../client/verify-records.ts'
-import type { Disk } from './disk.ts'
+import { verifyOrError } from '../record/verify.ts'
+import { createSlices } from '../client/verify-records.ts'
+import type { AvatarComponents } from './avatar-row.ts'
 import * as rows from './rows.ts'
 import type { RecordKind, WriteNote } from './rows.ts'
-
-export interface RowReaderComponents {
-  readonly disk: Disk
-  readonly engine: SignatureEngine
-  readonly network: string
-}
 
 export interface FoundRow {
   readonly key: string
@@ -26,21 +20,16 @@ export interface FoundRow {
   readonly isAfterDamage: boolean
 }
 
-export interface RowsRead {
-  readonly found: readonly FoundRow[]
-  /** Keys of rows that have no valid record. */
-  readonly damaged: readonly string[]
-  /** The greatest position; `after` if there is no row. */
-  readonly last: number
-}
-
-/** @param after position of the last row that is known */
+/**
+ * @param after position of the last row that is known
+ * @returns keys of `damaged` rows, which have no valid record; `last`: the greatest position, `after` if there is no row
+ */
 export async function readRows(
-  parts: RowReaderComponents,
+  parts: Pick<AvatarComponents, 'disk' | 'engine' | 'network'>,
   kind: RecordKind,
   avatar: Avatar,
   after: number,
-): Promise<RowsRead> {
+) {
   const found: FoundRow[] = []
   const damaged: string[] = []
   const trusting = engineOfRows(parts.engine)
@@ -57,28 +46,20 @@ export async function readRows(
       const [note, isAfterDamage] = [write?.note, damaged.length > 0]
       found.push({ key, position, record, note, isRescued: whole === undefined, isAfterDamage })
     }
-    if (slices.isOver()) {
-      await nextTask()
-      slices.begin()
-    }
+    if (slices.isOver()) await slices.pause()
   }
   return { found, damaged, last }
 }
 
 function verify(
-  { network }: RowReaderComponents,
+  { network }: Pick<AvatarComponents, 'disk' | 'engine' | 'network'>,
   avatar: Avatar,
   engine: SignatureEngine,
   record: SignedRecord | undefined,
 ): VerifiedRecord | undefined {
   if (record === undefined) return undefined
-  try {
-    const verified = verifyRecord(engine, network, record, { recoveryByte: false })
-    return verified.body.avatar === avatar ? verified : undefined
-  } catch (error) {
-    if (error instanceof RecordError) return undefined
-    throw error
-  }
+  const verified = verifyOrError(engine, network, record, { recoveryByte: false })
+  return verified instanceof RecordError || verified.body.avatar !== avatar ? undefined : verified
 }
 
 /** Accepts every signature. For rows that pass their check: their signature was verified before they were written. */

@@ -1,6 +1,7 @@
 /** The state, status and queue of an avatar, as callers get them. */
 import type { PatchBody } from '../record/types.ts'
-import { recordText } from '../client/sign-patch.ts'
+import { writtenRecord } from '../client/sign-patch.ts'
+import { nameKey } from '../state/content.ts'
 import type { AvatarReplica } from './avatar-replica.ts'
 import type { QueuedWrite } from './rows.ts'
 import type { LocalInfo, LocalState, WaitingWrite } from './types.ts'
@@ -8,11 +9,11 @@ import type { LocalInfo, LocalState, WaitingWrite } from './types.ts'
 export function stateOf(replica: AvatarReplica): LocalState {
   const { waiting, shown, avatar } = replica
   const { namespaces, ...state } = shown.snapshot()
-  const touched = new Set(waiting.map(({ record }) => nameOf(record.body as PatchBody)))
+  const touched = new Set(waiting.map(({ record }) => nameKey(record.body as PatchBody)))
   return {
     avatar,
     ...state,
-    namespaces: namespaces.map((each) => ({ ...each, local: touched.has(nameOf(each)) })),
+    namespaces: namespaces.map((each) => ({ ...each, local: touched.has(nameKey(each)) })),
     local: waiting.length > 0,
   }
 }
@@ -28,10 +29,6 @@ export function waitingOf({ avatar, entries }: AvatarReplica): WaitingWrite[] {
   return entries.map(({ record, note }: QueuedWrite) => {
     const { platform, identity, patch } = record.body as PatchBody
     const { state, writtenAt, reason } = note
-    const written = { counter: record.body.counter, id: record.id, ...recordText(record) }
-    return { avatar, platform, identity, patch, ...written, state, writtenAt, reason }
+    return { avatar, platform, identity, patch, ...writtenRecord(record), state, writtenAt, reason }
   })
 }
-
-const nameOf = ({ platform, identity }: { readonly platform: string; readonly identity: string }): string =>
-  `${platform}\n${identity}`

@@ -28,29 +28,12 @@ export interface SyncComponents {
   readonly tabs: Tabs
   readonly now: () => number
   readonly emit: (event: ReplicaEvent) => void
-}
-
-export interface SyncOptions {
   readonly network: string
   readonly maxStreams: number
   readonly signal: AbortSignal
 }
 
-export interface Sync {
-  /** Follows an avatar from now on. */
-  add(replica: AvatarReplica): void
-  remove(replica: AvatarReplica): Promise<void>
-  /** Sends the writes of an avatar that wait. */
-  send(replica: AvatarReplica): void
-  /** Tells other tabs which avatars are live. */
-  tellAll(): void
-  /** Connects and sends again at once, without waiting for the next retry. */
-  wake(): void
-  /** Reads and sends once. @throws ClientError, ReplicaError */
-  once(replica: AvatarReplica, signal: AbortSignal | undefined): Promise<void>
-  /** Resolves when all has ended, after the signal. */
-  ended(): Promise<void>
-}
+export type Sync = ReturnType<typeof createSync>
 
 interface Job {
   readonly replica: AvatarReplica
@@ -65,8 +48,8 @@ interface Job {
   hasMore: boolean
 }
 
-export function createSync(components: SyncComponents, { network, maxStreams, signal }: SyncOptions): Sync {
-  const { pool, engine, restorer, tabs, now, emit } = components
+export function createSync(components: SyncComponents) {
+  const { pool, engine, restorer, tabs, now, emit, network, maxStreams, signal } = components
   const jobs = new Map<AvatarReplica, Job>()
   const inTurn = createWriteQueue()
   let streams = 0
@@ -92,7 +75,7 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
 
   async function followByStream(job: Job): Promise<void> {
     const { replica, reader, round } = job
-    for await (const event of watchAvatar({ pool, reader }, replica.avatar, { signal: round.signal }, signal)) {
+    for await (const event of watchAvatar({ pool, reader, signal }, replica.avatar, { signal: round.signal })) {
       if (event.type === 'state' || event.type === 'change') await heard(job, event.state)
       else if (event.type === 'superseded') {
         emit({ type: 'superseded', avatar: replica.avatar, id: event.id, counter: event.counter })
@@ -183,9 +166,10 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
   })
 
   return {
-    add(replica) {
+    /** Follows an avatar from now on. */
+    add(replica: AvatarReplica): void {
       if (jobs.has(replica) || signal.aborted) return
-      const reader = createVerifiedReader({ pool, engine, cache: replica.cache }, { network, signal, needsCache: true })
+      const reader = createVerifiedReader({ pool, engine, cache: replica.cache, needsCache: true, network, signal })
       replica.leading = true
       // The connections of the tab that led before are not those of this tab.
       if (replica.status.live) replica.status = { ...replica.status, live: false, since: now() }
@@ -202,26 +186,30 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
         })
         .catch((error: unknown) => emit({ type: 'error', avatar: replica.avatar, error }))
     },
-    async remove(replica) {
+    async remove(replica: AvatarReplica): Promise<void> {
       const job = jobs.get(replica)
       jobs.delete(replica)
       if (job !== undefined) await end(job)
     },
-    send(replica) {
+    /** Sends the writes of an avatar that wait. */
+    send(replica: AvatarReplica): void {
       const job = jobs.get(replica)
       if (job !== undefined) send(job)
     },
-    tellAll() {
+    /** Tells other tabs which avatars are live. */
+    tellAll(): void {
       for (const { avatar, status } of jobs.keys()) tabs.tell({ kind: 'status', avatar, status })
     },
-    wake() {
+    /** Connects and sends again at once, without waiting for the next retry. */
+    wake(): void {
       for (const job of jobs.values()) {
         job.round.abort()
         job.nudge.abort()
         send(job)
       }
     },
-    async once(replica, own) {
+    /** Reads and sends once. @throws ClientError, ReplicaError */
+    async once(replica: AvatarReplica, own: AbortSignal | undefined): Promise<void> {
       const job = jobs.get(replica)
       if (job === undefined) throw new ReplicaError('not_followed', `${replica.avatar} is not followed.`)
       const { signal: either, close } = joinSignals([signal, own])
@@ -239,7 +227,8 @@ export function createSync(components: SyncComponents, { network, maxStreams, si
         close()
       }
     },
-    async ended() {
+    /** Resolves when all has ended, after the signal. */
+    async ended(): Promise<void> {
       await Promise.all([...jobs.values()].map(end))
       jobs.clear()
     },

@@ -4,7 +4,6 @@ import type { ChangeRequest, PutRequest } from '../client/api.ts'
 import type { WrittenRecord } from '../client/types.ts'
 import type { Signer } from '../client/signers.ts'
 import type { ArchiveErrorCode } from '../archive/errors.ts'
-import type { ReplicaError } from './errors.ts'
 import type { LevelDatabase } from './level-disk.ts'
 
 /** Where the data is stored, the nodes that it is read from and sent to, and the signers. */
@@ -257,5 +256,3 @@ export interface Replica {
   /** Ends all work. The data stays on disk. */
   close(): Promise<void>
 }
-
-export type { ReplicaError }

@@ -2,19 +2,18 @@
 import type { Avatar, JsonObject, VerifiedRecord } from '../record/types.ts'
 import { copyObject, mergePatchOf } from '../client/json.ts'
 import type { LocalAvatar } from '../client/local-avatar.ts'
-import { recordText } from '../client/sign-patch.ts'
+import { writtenRecord } from '../client/sign-patch.ts'
 import type { Signer } from '../client/signers.ts'
 import { splitPatch } from '../client/split-patch.ts'
 import type { ChangeRequest, PutRequest } from '../client/api.ts'
 import type { Namespace } from '../client/types.ts'
 import { createWriteQueue } from '../client/write-queue.ts'
 import { namespaceOf } from '../client/writer.ts'
-import { signingBaseOf, whyOutdated, type SigningBase } from './signing-base.ts'
 import { ReplicaError } from './errors.ts'
 import { MAX_WAITING, MAX_WAITING_BYTES } from './limits.ts'
 import type { Restorer } from './restore.ts'
 import type { AvatarReplica } from './avatar-replica.ts'
-import type { Sign } from './signing.ts'
+import { signingBaseOf, whyOutdated, type Sign, type SigningBase } from './signing.ts'
 import type { LocalWrite } from './types.ts'
 
 export interface WritingComponents {
@@ -26,17 +25,12 @@ export interface WritingComponents {
   readonly replicas: () => Iterable<AvatarReplica>
 }
 
-export interface Writing {
-  put(replica: AvatarReplica, request: PutRequest): Promise<LocalWrite>
-  change(replica: AvatarReplica, request: ChangeRequest): Promise<LocalWrite>
-}
-
 /**
  * Writes of one avatar are made one after the other, and each cites the one before it. A silent signer signs while no other tab
  * writes, so the writes of two tabs cite each other. A person may take time to sign: writes that other tabs make meanwhile are
  * merged, and a write that has no effect by then, or would be hidden, becomes a conflict.
  */
-export function createWriting({ sign, network, now, restorer, replicas }: WritingComponents): Writing {
+export function createWriting({ sign, network, now, restorer, replicas }: WritingComponents) {
   const inOrder = createWriteQueue()
 
   async function write(
@@ -81,9 +75,9 @@ export function createWriting({ sign, network, now, restorer, replicas }: Writin
     let waiting = 0
     let waitingBytes = 0
     for (const replica of replicas()) {
-      if (replica.queued === 0) continue
-      waiting += replica.queued
-      waitingBytes += bytesOf(replica.entries.map(({ record }) => record))
+      const { entries } = replica
+      waiting += entries.length
+      waitingBytes += bytesOf(entries.map(({ record }) => record))
     }
     if (waiting + records <= MAX_WAITING && waitingBytes + bytes <= MAX_WAITING_BYTES) return
     throw new ReplicaError(
@@ -93,12 +87,12 @@ export function createWriting({ sign, network, now, restorer, replicas }: Writin
   }
 
   return {
-    put(replica, { signer, patch, ...name }) {
+    put(replica: AvatarReplica, { signer, patch, ...name }: PutRequest): Promise<LocalWrite> {
       // A copy, so that the patch that is signed later is the one that the caller gave.
       const copy = copyObject(patch, 'refused')
       return inOrder(replica.avatar, () => write(replica, signer, name, async (_, target) => splitPatch(target, copy)))
     },
-    change(replica, { signer, change, ...name }) {
+    change(replica: AvatarReplica, { signer, change, ...name }: ChangeRequest): Promise<LocalWrite> {
       return inOrder(replica.avatar, () =>
         write(replica, signer, name, async (local, target) => {
           const before = local.content(target) ?? {}
@@ -127,7 +121,7 @@ export function writeResult(
     identity,
     status: records.length === 0 ? 'unchanged' : 'waiting',
     local: true,
-    records: records.map((record) => ({ counter: record.body.counter, id: record.id, ...recordText(record) })),
+    records: records.map(writtenRecord),
   }
 }
 

@@ -7,7 +7,7 @@ import { idText } from '../record/id.ts'
 import { readVerifiedPayload } from '../record/payload.ts'
 import { RECOVERABLE_SIGNATURE_BYTES, SIGNATURE_BYTES } from '../record/signature.ts'
 import type { SignedRecord, VerifiedRecord } from '../record/types.ts'
-import { mintVerified, verifyRecord } from '../record/verify.ts'
+import { mintVerified, verifyOrError } from '../record/verify.ts'
 import type { VerifyOptions } from '../record/verify.ts'
 import type { Logger } from '../observe/types.ts'
 import { VerifyError } from './errors.ts'
@@ -77,15 +77,6 @@ export function createVerifyService(
   const running = new Set<Promise<unknown>>()
   let closed = false
 
-  function verifyHere(record: SignedRecord, verifyOptions: VerifyOptions): Result {
-    try {
-      return verifyRecord(engine, network, record, verifyOptions)
-    } catch (error) {
-      if (error instanceof RecordError) return error
-      throw error
-    }
-  }
-
   async function verifyAllHere(records: readonly SignedRecord[], verifyOptions: VerifyOptions): Promise<Result[]> {
     const results: Result[] = []
     let bytes = 0
@@ -95,7 +86,7 @@ export function createVerifyService(
         await yieldToEventLoop()
         bytes = record.payload.length
       }
-      results.push(verifyHere(record, verifyOptions))
+      results.push(verifyOrError(engine, network, record, verifyOptions))
     }
     return results
   }

@@ -107,7 +107,7 @@ describe('the page on the replica', () => {
     const codes = [...read('errors.ts').matchAll(/^ {2}\| '(\w+)'$/gm)].map(([, code]) => code)
     expect(codes.length).toBeGreaterThan(8)
     expect(codes.filter((code) => !new RegExp(`^\\| .*\`${code}\`.* \\|`, 'm').test(page))).toEqual([])
-    const [, events = ''] = /export type ReplicaEvent =([^]*?)\n\nexport/.exec(read('types.ts')) ?? []
+    const [, events = ''] = /export type ReplicaEvent =([^]*?)\n\n/.exec(read('types.ts')) ?? []
     const types = [...events.matchAll(/type: ([^\n;]*)/g)].flatMap(([, names]) =>
       [...(names ?? '').matchAll(/'(\w+)'/g)].map(([, name]) => name),
     )

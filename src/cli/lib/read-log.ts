@@ -23,7 +23,7 @@ export interface AvatarLog {
 export async function readLog(api: NodeApi, avatar: Avatar): Promise<AvatarLog> {
   const [engine, document] = await Promise.all([loadEngine(), api.document(avatar)])
   const network = document?.network ?? ''
-  const read = document && (await readAll(api, avatar, { engine, network }))
+  const read = document && (await readAll(api, avatar, { engine, network, signal: undefined }))
   if (read === undefined) throw new CliError('refused', `The node at ${api.url} has nothing of ${avatar}.`)
   const { faults } = read
   const placed = read.records.map((record) => ({ counter: record.body.counter, id: record.id, record }))

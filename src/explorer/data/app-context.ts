@@ -4,7 +4,6 @@ import type { Signer } from '../../client/index.ts'
 import type { Drafts } from './drafts.ts'
 import type { Outbox } from './outbox.ts'
 import type { Session } from './session.ts'
-import type { OutboxEntry } from './outbox-entry.ts'
 
 /** The wallet or key that signs. A pasted or new key is only in the memory of this page, and is gone with it. */
 export interface ActiveSigner {
@@ -33,30 +32,14 @@ export function useApp(): AppContext {
   return app
 }
 
-/** Signed changes of an avatar that are to be sent. */
-export function useWaiting(avatar: string): readonly OutboxEntry[] {
+/** Signed changes of an avatar, or of all: those that are to be sent, and those that the host refuses and the person decides on. */
+export function useChanges(avatar?: string) {
   const { outbox } = useApp()
-  return useEntries(outbox.waiting, avatar)
-}
-
-/** Signed changes of an avatar that the host refuses. The person decides what happens to them. */
-export function useDeclined(avatar: string): readonly OutboxEntry[] {
-  const { outbox } = useApp()
-  return useEntries(outbox.declined, avatar)
-}
-
-/** Signed changes of all avatars: those that are to be sent, and those that the host refuses. */
-export function useLeft(): readonly OutboxEntry[] {
-  const { outbox } = useApp()
-  return [...useEntries(outbox.waiting), ...useEntries(outbox.declined)]
-}
-
-function useEntries(read: Outbox['waiting'], avatar?: string): readonly OutboxEntry[] {
-  const { outbox } = useApp()
-  const [records, setRecords] = useState(() => read(avatar))
+  const read = () => ({ waiting: outbox.waiting(avatar), declined: outbox.declined(avatar) })
+  const [changes, setChanges] = useState(read)
   useEffect(() => {
-    setRecords(read(avatar))
-    return outbox.onChange(() => setRecords(read(avatar)))
-  }, [outbox, read, avatar])
-  return records
+    setChanges(read())
+    return outbox.onChange(() => setChanges(read()))
+  }, [outbox, avatar])
+  return changes
 }

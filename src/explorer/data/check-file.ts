@@ -1,15 +1,14 @@
 /** Checks an archive in the page with the node's own checker. The file is not uploaded. */
 import { nobleEngine } from '../../record/engine.ts'
-import { RecordError } from '../../record/errors.ts'
-import { verifyRecord } from '../../record/verify.ts'
+import type { RecordError } from '../../record/errors.ts'
+import { verifyOrError } from '../../record/verify.ts'
+import { createSlices, nextTask } from '../../client/verify-records.ts'
 import { checkArchive, type CheckReport } from '../../archive/check.ts'
 import { webPlatform } from '../../archive/web.ts'
 import type { SignedRecord, VerifiedRecord } from '../../record/types.ts'
 
 export type { CheckReport } from '../../archive/check.ts'
 
-/** Work between two yields to the event loop: one frame at 60 Hz. */
-const SLICE_MS = 14
 /** Bytes without a record in them after which the page stops reading. */
 const NOISE_BYTES = 32 * 1024 * 1024
 
@@ -41,32 +40,19 @@ export async function checkFile(
     verifierFor: (network) => ({
       async verify(records: readonly SignedRecord[], options) {
         const results: (VerifiedRecord | RecordError)[] = []
-        let due = performance.now() + SLICE_MS
+        const slices = createSlices()
         for (const record of records) {
-          if (performance.now() >= due) {
+          if (slices.isOver()) {
             onProgress(read, verified)
-            await new Promise((resolve) => setTimeout(resolve, 0))
+            await nextTask()
             signal.throwIfAborted()
-            due = performance.now() + SLICE_MS
+            slices.begin()
           }
-          results.push(verify(network, record, options))
+          results.push(verifyOrError(nobleEngine, network, record, options))
           verified += 1
         }
         return results
       },
     }),
   })
-}
-
-function verify(
-  network: string,
-  record: SignedRecord,
-  options: { readonly recoveryByte: boolean },
-): VerifiedRecord | RecordError {
-  try {
-    return verifyRecord(nobleEngine, network, record, options)
-  } catch (error) {
-    if (error instanceof RecordError) return error
-    throw error
-  }
 }

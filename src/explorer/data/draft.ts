@@ -2,6 +2,7 @@
 import { ClientError, mergePatchOf, type JsonObject } from '../../client/index.ts'
 import { JsonTextError } from '../../record/errors.ts'
 import { parseExactJson } from '../../record/exact-json.ts'
+import { formatPointer } from '../../record/json-pointer.ts'
 
 export type Draft =
   | { readonly kind: 'wrong'; readonly message: string }
@@ -41,7 +42,7 @@ function reasonOf(error: unknown, text: string): string {
 /** The paths that a patch writes to, as JSON Pointers, to find out whether two changes overlap. */
 export function touched(patch: JsonObject, prefix = ''): string[] {
   return Object.entries(patch).flatMap(([key, value]) => {
-    const path = `${prefix}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    const path = prefix + formatPointer([key])
     return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0
       ? touched(value, path)
       : [path]

@@ -15,28 +15,23 @@ export interface Typed {
   readonly text: string
 }
 
-export interface Drafts {
-  get(desired: Desired): Typed | undefined
-  set(desired: Desired, typed: Typed): void
-  drop(desired: Desired): void
-  /** The content of an avatar that was edited last. */
-  latest(avatar: string): Target | undefined
-  readonly size: number
-}
+export type Drafts = ReturnType<typeof createDrafts>
 
-export function createDrafts(): Drafts {
+export function createDrafts() {
   const kept = new Map<string, Desired & Typed>()
   return {
-    get: (desired) => kept.get(keyOf(desired)),
-    set(desired, typed) {
+    get: (desired: Desired): Typed | undefined => kept.get(keyOf(desired)),
+    set(desired: Desired, typed: Typed): void {
       const key = keyOf(desired)
       // Behind all others.
       kept.delete(key)
       kept.set(key, { ...desired, ...typed })
     },
-    drop: (desired) => void kept.delete(keyOf(desired)),
-    latest: (avatar) => [...kept.values()].findLast((each) => each.avatar === avatar && each.again === '')?.target,
-    get size() {
+    drop: (desired: Desired): void => void kept.delete(keyOf(desired)),
+    /** The content of an avatar that was edited last. */
+    latest: (avatar: string): Target | undefined =>
+      [...kept.values()].findLast((each) => each.avatar === avatar && each.again === '')?.target,
+    get size(): number {
       return kept.size
     },
   }

@@ -3,6 +3,7 @@
  * other's changes. Hosts below different paths of one address share the storage; each has its own keys. Changes of version 0.1 have
  * the same form.
  */
+import { attempt } from './attempt.ts'
 import { pathHere } from './here.ts'
 import { citationsOf, type OutboxEntry, type SignedChange } from './outbox-entry.ts'
 
@@ -20,27 +21,20 @@ function keyOf(id: string): string {
 
 /** All changes for a network, in no order. */
 export function readAll(network: string): OutboxEntry[] {
-  let keys: string[] = []
-  try {
-    keys = Object.keys(localStorage)
-  } catch {
-    // This browser denies storage: changes are only in the memory of the page.
-  }
+  // A browser may deny storage: then changes are only in the memory of the page.
+  const keys = attempt(() => Object.keys(localStorage)) ?? []
   return keys.flatMap((key) => {
     const id = idOfKey(key)
-    const record = id === undefined ? undefined : readOne(id, network)
-    return record === undefined ? [] : [record]
+    return (id === undefined ? undefined : readOne(id, network)) ?? []
   })
 }
 
 /** Undefined if there is none, or if it cannot be read. */
 export function readOne(id: string, network: string): OutboxEntry | undefined {
-  try {
+  return attempt(() => {
     const value: unknown = JSON.parse(localStorage.getItem(keyOf(id)) ?? '')
     return isWaiting(value) && value.id === id && value.network === network ? { ...value, isOnDisk: true } : undefined
-  } catch {
-    return undefined
-  }
+  })
 }
 
 /** Writes a change to disk. If there is no room, the version that is on disk stays there. */
@@ -54,11 +48,7 @@ export function writeOne(record: OutboxEntry): OutboxEntry {
 }
 
 export function removeOne(id: string): void {
-  try {
-    localStorage.removeItem(keyOf(id))
-  } catch {
-    // This browser denies storage, so there is nothing to remove.
-  }
+  attempt(() => localStorage.removeItem(keyOf(id)))
 }
 
 /** @throws SyntaxError, TypeError if the payload of the change is no JSON object */

@@ -3,10 +3,10 @@
  * Signed changes are no secret. Keys are never stored here.
  *
  * Which changes go into a request, and when one leaves the queue, are the rules of `client/delivery.ts`, which the replica follows
- * too. The replica itself is not used in this page: it needs Web Locks, which browsers have on https and localhost only, and a node
- * in a home network is often opened over plain http.
+ * too. docs/architecture.md says why the page does not use the replica's queue.
  */
 import { answering, fatesOf, nextBatch, sendBatch, STORED_STATUSES } from '../../client/delivery.ts'
+import { utf8Length } from '../../record/order.ts'
 import { ClientError } from '../../client/index.ts'
 import { hostApi, hostText } from './host.ts'
 import { citationsOf, type OutboxEntry, type SignedChange, type Verdict } from './outbox-entry.ts'
@@ -16,35 +16,19 @@ import { idOfKey, readAll, readOne, removeOne, writeOne } from './outbox-disk.ts
 const MAX_WAITING = 200
 const RETRY_MS = 4_000
 
-export interface Outbox {
-  /** Changes that are to be sent, in the order in which they build on each other. */
-  waiting(avatar?: string): readonly OutboxEntry[]
-  /** Changes that the host refuses, with its verdict. The person decides what happens to them. */
-  declined(avatar?: string): readonly OutboxEntry[]
-  find(id: string): OutboxEntry | undefined
-  /** Whether all changes are on disk, so that closing the page loses none. */
-  isSafe(): boolean
-  /** Stores a change, and tries to send it. @throws ClientError `refused` if too many wait */
-  add(change: SignedChange): Promise<void>
-  /** Sends a declined change again. */
-  sendAgain(id: string): Promise<void>
-  discard(id: string): void
-  /** @returns a function that ends it */
-  onChange(listener: () => void): () => void
-  /** The host's answers for the changes that it took from this page. */
-  readonly verdicts: ReadonlyMap<string, Verdict>
-}
+export type Outbox = ReturnType<typeof createOutbox>
 
-export function createOutbox(network: string, signal: AbortSignal): Outbox {
+export function createOutbox(network: string, signal: AbortSignal) {
   const api = answering(hostApi(signal), hostText)
   let all: readonly OutboxEntry[] = readAll(network).sort(byCounter)
   const listeners = new Set<() => void>()
+  /** The host's answers for the changes that it took from this page. */
   const verdicts = new Map<string, Verdict>()
   let flushing: Promise<void> | undefined
 
-  const isOf = (each: OutboxEntry, avatar?: string): boolean => avatar === undefined || each.avatar === avatar
-  const waiting = (avatar?: string): OutboxEntry[] =>
-    all.filter((each) => each.verdict === undefined && isOf(each, avatar))
+  const entries = (isDeclined: boolean, avatar?: string): readonly OutboxEntry[] =>
+    all.filter((each) => (each.verdict !== undefined) === isDeclined && each.avatar === (avatar ?? each.avatar))
+  const waiting = (avatar?: string) => entries(false, avatar)
   const find = (id: string): OutboxEntry | undefined => all.find((each) => each.id === id)
 
   function changed(): void {
@@ -88,7 +72,7 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
     }
   }
 
-  const next = (): readonly OutboxEntry[] => nextBatch(waiting(), ({ payload }) => encoder.encode(payload).length)
+  const next = (): readonly OutboxEntry[] => nextBatch(waiting(), ({ payload }) => utf8Length(payload))
 
   function fateOf(id: string): 'waits' | 'refused' | undefined {
     const entry = find(id)
@@ -164,29 +148,35 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
   retry()
 
   return {
-    verdicts,
+    verdicts: verdicts as ReadonlyMap<string, Verdict>,
+    /** Changes that are to be sent, in the order in which they build on each other. */
     waiting,
     find,
-    isSafe: () => all.every(({ isOnDisk }) => isOnDisk),
-    declined: (avatar) => all.filter((each) => each.verdict !== undefined && isOf(each, avatar)),
-    async add(change) {
+    /** Whether all changes are on disk, so that closing the page loses none. */
+    isSafe: (): boolean => all.every(({ isOnDisk }) => isOnDisk),
+    /** Changes that the host refuses, with its verdict. The person decides what happens to them. */
+    declined: (avatar?: string) => entries(true, avatar),
+    /** Stores a change, and tries to send it. @throws ClientError `refused` if too many wait */
+    async add(change: SignedChange): Promise<void> {
       if (waiting().length >= MAX_WAITING) {
         throw new ClientError('refused', `${MAX_WAITING} changes wait already. Wait until this host takes them.`)
       }
       await send({ ...change, isOnDisk: false })
     },
-    async sendAgain(id) {
+    /** Sends a declined change again. */
+    async sendAgain(id: string): Promise<void> {
       const entry = find(id)
       if (entry !== undefined) await send(entry)
     },
-    discard(id) {
+    discard(id: string): void {
       remove(id)
       useRoom()
       changed()
     },
-    onChange(listener) {
+    /** @returns a function that ends it */
+    onChange(listener: () => void): () => void {
       listeners.add(listener)
-      return () => listeners.delete(listener)
+      return () => void listeners.delete(listener)
     },
   }
 }
@@ -194,5 +184,3 @@ export function createOutbox(network: string, signal: AbortSignal): Outbox {
 function byCounter(a: SignedChange, b: SignedChange): number {
   return a.counter - b.counter
 }
-
-const encoder = new TextEncoder()

@@ -8,7 +8,7 @@ import {
   type Signer,
   type VerifiedAvatar,
 } from '../../client/index.ts'
-import { patchPayload, recordText, signPayload } from '../../client/sign-patch.ts'
+import { patchPayload, signPayload, writtenRecord } from '../../client/sign-patch.ts'
 import { citationsOf, type SignedChange } from './outbox-entry.ts'
 
 export interface Prepared {
@@ -43,7 +43,7 @@ export function prepare(
 /** @throws ClientError if the signature is not good; then nothing was sent */
 export async function signPrepared({ avatar, network, text }: Prepared, signer: Signer): Promise<SignedChange> {
   const record = await signPayload({ network, engine: nobleEngine }, signer, new TextEncoder().encode(text))
-  return { avatar, network, id: record.id, counter: record.body.counter, ...recordText(record) }
+  return { avatar, network, ...writtenRecord(record) }
 }
 
 /** Content as it will be once everything that waits is taken. */

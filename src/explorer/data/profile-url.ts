@@ -1,4 +1,6 @@
 /** Finds the account that the address of a profile page names. Platforms have the names of Next.ID's proof service. */
+import { decoded } from '../routes.ts'
+
 export interface Account {
   readonly platform: string
   readonly identity: string
@@ -70,12 +72,4 @@ export function accountOf(url: URL): Account | undefined {
 export function isKnownSite(text: string): boolean {
   const host = /^(?:(?:www|m|mobile)\.)?([a-z0-9.-]+)\//i.exec(text)?.[1]?.toLowerCase()
   return host !== undefined && SITES.some(({ hosts }) => hosts.includes(host))
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }

@@ -1,6 +1,7 @@
 /** The text in the search: an avatar in any form, an account, or the address of a page about either. */
 import { parseAvatar } from '../../client/index.ts'
 import { parseRoute } from '../routes.ts'
+import { attempt } from './attempt.ts'
 import { cut } from './format.ts'
 import { visible } from './format-visible.ts'
 import { accountOf, isKnownSite, type Account } from './profile-url.ts'
@@ -60,11 +61,7 @@ function fromAddress(text: string): Query {
 }
 
 function avatarOf(text: string): Query | undefined {
-  try {
-    return { kind: 'avatar', avatar: parseAvatar(text) }
-  } catch {
-    return undefined
-  }
+  return attempt(() => ({ kind: 'avatar', avatar: parseAvatar(text) }))
 }
 
 function wrong(message: string, guesses: readonly Account[] = []): Query {

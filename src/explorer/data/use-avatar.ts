@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
 import { messageOf } from '../../platform/errors.ts'
+import { pause } from '../../client/deadline.ts'
 import { ClientError, type VerifiedAvatar } from '../../client/index.ts'
 import type { Session } from './session.ts'
 
@@ -52,7 +53,7 @@ export function useAvatar({ client, others }: Session, avatar: string): AvatarVi
               ? { ...view, connection: 'lost', trouble: isOffline ? undefined : messageOf(error) }
               : { phase: 'failed', message: messageOf(error), isOffline },
           )
-          await pause(RETRY_MS, signal)
+          await pause(RETRY_MS, [signal])
         }
       }
     }
@@ -112,14 +113,4 @@ function ready(known: VerifiedAvatar): AvatarView & { phase: 'ready' } {
     news: '',
     arrived: new Set(),
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

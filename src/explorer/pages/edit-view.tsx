@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import type { VerifiedAvatar } from '../../client/index.ts'
 import { Notice } from '../parts/notice.tsx'
 import { SignerPanel } from '../parts/signer-panel.tsx'
-import { useApp, useWaiting } from '../data/app-context.ts'
+import { useApp, useChanges } from '../data/app-context.ts'
 import { visible } from '../data/format-visible.ts'
 import { changeOf, type Target } from '../data/prepare.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
@@ -19,7 +19,7 @@ interface Props {
 export function EditView({ view, focus }: Props) {
   const { known } = view
   const { activeSigner, outbox, drafts } = useApp()
-  const waiting = useWaiting(known.avatar)
+  const { waiting } = useChanges(known.avatar)
   const [target, setTarget] = useState<Target>(
     () => targetInAddress(focus) ?? drafts.latest(known.avatar) ?? firstTarget(known),
   )

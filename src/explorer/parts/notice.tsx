@@ -36,23 +36,22 @@ export function Sign({ tone }: { tone: Tone }) {
   )
 }
 
-/** Says that an answer is missing, or is not the newest. The page asks for it again by itself. */
-export function Trouble({ answer, title }: { answer: Answer<unknown>; title: string }) {
-  if (answer.phase === 'failed') {
-    return (
-      <Notice tone="bad" title={title}>
-        <p>{visible(answer.message)}</p>
-        <p>This page tries again by itself. You need not reload it.</p>
-      </Notice>
-    )
-  }
-  if (answer.phase === 'loading' || answer.stale === undefined) return null
+/** A failure after which the page asks again by itself. */
+export function Failure({ tone = 'bad', title, message }: { tone?: Tone; title: string; message: string }) {
   return (
-    <Notice tone="warn" title={`Not up to date: last answer at ${clock(answer.stale.since)}`}>
-      <p>{visible(answer.stale.message)}</p>
+    <Notice tone={tone} title={title}>
+      <p>{visible(message)}</p>
       <p>This page tries again by itself. You need not reload it.</p>
     </Notice>
   )
+}
+
+/** Says that an answer is missing, or is not the newest. */
+export function Trouble({ answer, title }: { answer: Answer<unknown>; title: string }) {
+  if (answer.phase === 'failed') return <Failure title={title} message={answer.message} />
+  if (answer.phase === 'loading' || answer.stale === undefined) return null
+  const { since, message } = answer.stale
+  return <Failure tone="warn" title={`Not up to date: last answer at ${clock(since)}`} message={message} />
 }
 
 export function Loading({ what, done = 0, total = 0 }: { what: string; done?: number; total?: number }) {

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks'
 import type { StateEntry, VerifiedAvatar } from '../../client/index.ts'
+import { formatPointer } from '../../record/json-pointer.ts'
 import { useApp } from '../data/app-context.ts'
 import { moment } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
@@ -20,7 +21,7 @@ interface Props {
 export function Origin({ known, entry, path, close }: Props) {
   const { session } = useApp()
   const place = useRef<HTMLDivElement>(null)
-  const pointer = path.map((each) => `/${each.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+  const pointer = formatPointer(path)
   const { platform, identity } = entry
   const answer = useAnswer(
     (signal) => session.client.provenance(known.avatar, platform, identity, pointer, { signal }),

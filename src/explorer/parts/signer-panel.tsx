@@ -1,3 +1,4 @@
+import { bytesToHex } from '@noble/hashes/utils.js'
 import { useState } from 'preact/hooks'
 import { messageOf } from '../../platform/errors.ts'
 import { privateKeySigner, walletSigner } from '../../client/index.ts'
@@ -86,7 +87,7 @@ function SignerChoice() {
     setError('')
     // A random number is outside the curve's range once in 2^127; then the signer says so.
     const random = crypto.getRandomValues(new Uint8Array(32))
-    const made = `0x${Array.from(random, (each) => each.toString(16).padStart(2, '0')).join('')}`
+    const made = `0x${bytesToHex(random)}`
     setActiveSigner({ signer: privateKeySigner(random), kind: 'key', made })
   }
 

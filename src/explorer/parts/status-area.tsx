@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import { useDeclined, useWaiting } from '../data/app-context.ts'
+import { useChanges } from '../data/app-context.ts'
 import { shortHex } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
@@ -28,8 +28,7 @@ interface Props {
 
 /** All statements about an avatar in one place: the worst in full, each other one as a line that can be opened. */
 export function StatusArea({ avatar, view, isCompact }: Props) {
-  const waiting = useWaiting(avatar)
-  const declined = useDeclined(avatar)
+  const { waiting, declined } = useChanges(avatar)
   const items: Item[] = [...viewItems(view)]
   if (declined.length > 0) {
     const body = <DeclinedChanges records={declined} />

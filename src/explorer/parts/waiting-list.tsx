@@ -1,4 +1,3 @@
-import type { ComponentChildren } from 'preact'
 import { useApp } from '../data/app-context.ts'
 import { brief, count, shortHex } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
@@ -9,33 +8,25 @@ import { avatarHref } from '../routes.ts'
 
 /** Signed changes that the page sends by itself. */
 export function WaitingChanges({ records }: { records: readonly OutboxEntry[] }) {
-  return (
-    <>
-      <p>The host has not taken {records.length === 1 ? 'it' : 'them'} yet. This page tries again by itself.</p>
-      <Room records={records} />
-      <ul class="waiting">
-        {records.map((record) => (
-          <Item key={record.id} record={record} />
-        ))}
-      </ul>
-    </>
-  )
+  const text = `The host has not taken ${records.length === 1 ? 'it' : 'them'} yet. This page tries again by itself.`
+  return <Changes records={records} text={text} />
 }
 
 /** Signed changes that the host refuses: the person decides. */
 export function DeclinedChanges({ records }: { records: readonly OutboxEntry[] }) {
+  const they = records.length === 1 ? 'It stays' : 'They stay'
+  const text = `${they} here until you choose what to do. Nothing here is sent again by itself.`
+  return <Changes records={records} text={text} />
+}
+
+function Changes({ records, text }: { records: readonly OutboxEntry[]; text: string }) {
   return (
     <>
-      <p>
-        {records.length === 1 ? 'It stays' : 'They stay'} here until you choose what to do. Nothing here is sent again
-        by itself.
-      </p>
+      <p>{text}</p>
       <Room records={records} />
       <ul class="waiting">
         {records.map((record) => (
-          <Item key={record.id} record={record}>
-            <Remedy record={record} />
-          </Item>
+          <Item key={record.id} record={record} />
         ))}
       </ul>
     </>
@@ -70,14 +61,14 @@ function Room({ records }: { records: readonly OutboxEntry[] }) {
   )
 }
 
-function Item({ record, children }: { record: OutboxEntry; children?: ComponentChildren }) {
+function Item({ record }: { record: OutboxEntry }) {
   const { outbox } = useApp()
   const { id, verdict } = record
   return (
     <li>
       <code title={id}>{shortHex(id)}</code> <code class="brief">{visible(brief(changeOf(record)?.patch))}</code>
       {verdict !== undefined && <p>{whyNotTaken(verdict)}</p>}
-      {children}{' '}
+      {verdict !== undefined && <Remedy record={record} />}{' '}
       <button type="button" class="small quiet" onClick={() => outbox.discard(id)}>
         Discard
       </button>
