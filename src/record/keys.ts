@@ -63,9 +63,14 @@ export function parseSecretKey(text: string): Uint8Array {
   return bytes
 }
 
+/** The avatar that `checkPoint` found on the curve last: an author who signs many records has one, and the check takes 0.2 ms. */
+let onCurve: Avatar | undefined
+
 /** @throws RecordError `invalid_avatar` if the compressed key is no point on the curve */
 export function checkPoint(avatar: Avatar): void {
+  if (avatar === onCurve) return
   pointOf(avatar.slice(2))
+  onCurve = avatar
 }
 
 function pointOf(hex: string): Point {

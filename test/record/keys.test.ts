@@ -1,6 +1,13 @@
 import { bytesToHex } from '@noble/hashes/utils.js'
 import { describe, expect, it } from 'vitest'
-import { avatarBytes, avatarOf, parseAvatar, parseSecretKey, uncompressedAvatar } from '../../src/record/keys.ts'
+import {
+  avatarBytes,
+  avatarOf,
+  checkPoint,
+  parseAvatar,
+  parseSecretKey,
+  uncompressedAvatar,
+} from '../../src/record/keys.ts'
 import { AVATAR, id, SECRET_KEY } from './fixtures.ts'
 
 const HEX = AVATAR.slice(2)
@@ -36,6 +43,15 @@ describe('parseAvatar', () => {
   ])('refuses %s', (_, text) => {
     expect(() => parseAvatar(text)).toThrow(expect.objectContaining({ name: 'RecordError', code: 'invalid_avatar' }))
   })
+})
+
+it('checkPoint refuses what is no point each time, also after one that is', () => {
+  const none = `0x02${id(5).slice(2)}` as const
+  for (let time = 0; time < 3; time++) {
+    expect(() => checkPoint(AVATAR)).not.toThrow()
+    expect(() => checkPoint(none)).toThrow(expect.objectContaining({ code: 'invalid_avatar' }))
+    expect(() => checkPoint(none)).toThrow(expect.objectContaining({ code: 'invalid_avatar' }))
+  }
 })
 
 describe('secret keys', () => {
