@@ -6,6 +6,7 @@ import { systemEnvironment } from '../../../src/platform/system.ts'
 import { buildPatch } from '../../../src/record/build.ts'
 import { sign } from '../../../src/record/curve.ts'
 import { idText, recordDigest } from '../../../src/record/id.ts'
+import type { Keccak256 } from '../../../src/record/id.ts'
 import { avatarOf } from '../../../src/record/keys.ts'
 import { encodePayload } from '../../../src/record/payload.ts'
 import type { Citation, SignedRecord } from '../../../src/record/types.ts'
@@ -16,12 +17,12 @@ import type { Entry, System } from './jobs.ts'
 export const avatarKv: System = {
   async open({ folder }) {
     const parts = { environment: systemEnvironment(), logger: createLogger({ level: 'silent', pretty: false }) }
-    const { ingest, close } = await openOfflineStore(parts, {
+    const { ingest, engine, close } = await openOfflineStore(parts, {
       location: join(folder, 'store'),
       network: 'main',
       workers: MAX_DEFAULT_WORKERS,
     })
-    const author = createAuthor('peers')
+    const author = createAuthor('peers', engine.keccak256)
     const signedBefore = new Map<readonly Entry[], SignedRecord[]>()
     return {
       async write(batch) {
@@ -40,8 +41,12 @@ export const avatarKv: System = {
   fetch: () => Promise.reject(new Error('Nodes fetch as processes of their own: see nodes.ts.')),
 }
 
-/** Signs a chain of patches as the client for apps does: in JavaScript, each citing the one before it. */
-export function createAuthor(name: string): (entry: Entry) => SignedRecord {
+/**
+ * Signs a chain of patches as the client for apps does: in JavaScript, each citing the one before it.
+ *
+ * @param keccak that of an engine; default: in JavaScript too
+ */
+export function createAuthor(name: string, keccak?: Keccak256): (entry: Entry) => SignedRecord {
   const secretKey = createHash('sha256').update(`bench ${name}`).digest()
   const avatar = avatarOf(secretKey)
   let prev: Citation[] = []
@@ -57,7 +62,7 @@ export function createAuthor(name: string): (entry: Entry) => SignedRecord {
       uuid: randomUUID(),
     })
     const payload = encodePayload(body)
-    const digest = recordDigest(payload)
+    const digest = recordDigest(payload, keccak)
     prev = [{ counter: body.counter, id: idText(digest) }]
     return { payload, signature: sign(digest, secretKey, { prehash: false, lowS: true }) }
   }

@@ -16,6 +16,9 @@ const LOAD: Readonly<Record<SystemName, () => Promise<System>>> = {
   atproto: async () => (await import('./atproto.ts')).atproto,
 }
 
+// The parent kills this process. Should the parent be killed first, nothing of it stays behind.
+process.once('disconnect', () => process.exit())
+
 const job = JSON.parse(process.argv[2] ?? '') as Job
 
 try {

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +23,7 @@ type JobOf = Omit<Job, 'folder'>
 type Said<Is extends Report['is']> = Extract<Report, { readonly is: Is }>
 
 interface Child {
-  /** Resolves to the first report of that kind, past or future. @throws Error if the job fails */
+  /** Resolves to the first report of that kind, past or future. */
   said<Is extends Report['is']>(is: Is, matches?: (report: Said<Is>) => boolean): Promise<Said<Is>>
   send(message: number): void
 }
@@ -50,10 +51,16 @@ export async function followed(job: JobOf, live: number): Promise<Followed> {
   })
 }
 
-/** Runs children in folders of their own, and kills them and removes the folders at the end. */
+/**
+ * Runs children in folders of their own, and kills them and removes the folders at the end.
+ *
+ * @throws Error as soon as one of them fails or ends, or after a long time
+ */
 async function withChildren<Result>(run: (start: (job: JobOf) => Promise<Child>) => Promise<Result>): Promise<Result> {
   const root = await mkdtemp(join(tmpdir(), 'avatar-kv-peers-'))
   const children: ChildProcess[] = []
+  const failure = new AbortController()
+  const timer = setTimeout(() => failure.abort(new Error(`Not done within ${TIMEOUT_MS / 1000} s.`)), TIMEOUT_MS)
   try {
     return await run(async (job) => {
       const folder = await mkdtemp(join(root, `${job.role}-`))
@@ -64,42 +71,31 @@ async function withChildren<Result>(run: (start: (job: JobOf) => Promise<Child>)
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       })
       children.push(child)
-      return listen(child, `${job.system}, ${job.role}`)
+      return listen(child, `${job.system}, ${job.role}`, failure)
     })
+  } catch (error) {
+    throw failure.signal.aborted ? failure.signal.reason : error
   } finally {
+    clearTimeout(timer)
     for (const child of children) child.kill('SIGKILL')
     await rm(root, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
-function listen(child: ChildProcess, name: string): Child {
+function listen(child: ChildProcess, name: string, failure: AbortController): Child {
   const reports: Report[] = []
-  let ended: Error | undefined
-  let notify = () => {}
   child.on('message', (report: Report) => {
     reports.push(report)
-    if (report.is === 'failed') ended = new Error(`${name}: ${report.why}`)
-    notify()
+    if (report.is === 'failed') failure.abort(new Error(`${name}: ${report.why}`))
   })
-  child.once('exit', (code, signal) => {
-    ended ??= new Error(`${name}: the process ended with ${code ?? signal} before it was done.`)
-    notify()
-  })
+  child.once('exit', (code, signal) => failure.abort(new Error(`${name}: the process ended with ${code ?? signal}.`)))
   return {
     async said<Is extends Report['is']>(is: Is, matches: (report: Said<Is>) => boolean = () => true) {
-      return await new Promise<Said<Is>>((resolve, reject) => {
-        const timer = setTimeout(() => {
-          reject(new Error(`${name}: no "${is}" within ${TIMEOUT_MS / 1000} s.`))
-        }, TIMEOUT_MS)
-        notify = () => {
-          const found = reports.find((report): report is Said<Is> => report.is === is && matches(report as Said<Is>))
-          if (found === undefined && ended === undefined) return
-          clearTimeout(timer)
-          if (found !== undefined) resolve(found)
-          else reject(ended)
-        }
-        notify()
-      })
+      for (;;) {
+        const found = reports.find((report): report is Said<Is> => report.is === is && matches(report as Said<Is>))
+        if (found !== undefined) return found
+        await once(child, 'message', { signal: failure.signal })
+      }
     },
     send: (message) => void child.send(message),
   }
