@@ -16,27 +16,22 @@ export const MUTATIONS: readonly Mutation[] = [
       { file: 'record/signature.js', find: 'if (isHigh(compact)) {', replace: 'if (false) {' },
       {
         file: 'record/verify.js',
-        find: 'if (!engine.verify(compact, digest, publicKey))\n            throw refusal(engine, publicKey);\n    }\n    else {',
-        replace: `const half = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n
-        const s = BigInt('0x' + Buffer.from(compact.subarray(32)).toString('hex'))
-        const low = s <= half ? compact : Uint8Array.from([...compact.subarray(0, 32), ...Buffer.from((half * 2n + 1n - s).toString(16).padStart(64, '0'), 'hex')])
-        if (!engine.verify(low, digest, publicKey)) throw refusal(engine, publicKey);
-    }
-    else {`,
+        find: 'return judged(engine, claim, engine.verify(signature, digest, publicKey));',
+        replace: `{
+        const half = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n
+        const s = BigInt('0x' + Buffer.from(signature.subarray(32)).toString('hex'))
+        const low = s <= half ? signature : Uint8Array.from([...signature.subarray(0, 32), ...Buffer.from((half * 2n + 1n - s).toString(16).padStart(64, '0'), 'hex')])
+        return judged(engine, claim, engine.verify(low, digest, publicKey));
+    }`,
       },
     ],
   },
-  mutation(
-    'no-signature-check',
-    'record/verify.js',
-    'if (!engine.verify(compact, digest, publicKey))\n            throw refusal(engine, publicKey);\n    }\n    else {',
-    '}\n    else {',
-  ),
+  mutation('no-signature-check', 'record/verify.js', 'if (isGood)', 'if (true)'),
   mutation(
     'id-over-the-signature',
     'record/verify.js',
-    'signature: compact }, idText(digest), body)',
-    'signature: compact }, idText(engine.keccak256(Uint8Array.from([...digest, ...compact]))), body)',
+    'signature }, idText(digest), body)',
+    'signature }, idText(engine.keccak256(Uint8Array.from([...digest, ...signature]))), body)',
   ),
   mutation('any-counter', 'record/members.js', 'if (counter !== expected) {', 'if (false) {'),
   mutation(
