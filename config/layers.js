@@ -30,7 +30,7 @@ const LAYERS = {
     packages: [...PURE_PACKAGES, 'level', 'abstract-level'],
   },
   explorer: {
-    areas: [...PURE_PLATFORM, 'record', 'state', 'client', 'archive'],
+    areas: [...PURE_PLATFORM, 'record', 'state', 'client', 'archive', 'replica/disk', 'replica/indexed-db'],
     packages: ['@noble/hashes', 'preact'],
   },
   verify: { areas: ['platform', 'record'], types: ['observe'] },

@@ -67,6 +67,8 @@ export async function readNode(api: NodeApi, local: LocalAvatar, options: ReadOp
 
   options.onSent?.()
   const onStep = async (done: number, total: number): Promise<void> => {
+    // An engine that verifies many may call this several times at once: no progress is reported after an abort.
+    throwIfAborted(options.signals)
     if (total > 0) options.onProgress?.({ done, total, node: api.url })
     await nextTask()
     throwIfAborted(options.signals)

@@ -6,7 +6,7 @@ const PATIENCE_MS = 60_000
 
 export interface Pages {
   /** A page of its own context, so that nothing is left over from another. */
-  open(url: string, options?: BrowserContextOptions, prepare?: (page: Page) => Promise<void>): Promise<Page>
+  open(url: string, options?: BrowserContextOptions, prepare?: (page: Page) => Promise<unknown>): Promise<Page>
   close(): Promise<void>
   /** What pages complained of: errors, and what their policy kept from loading. */
   readonly complaints: string[]
@@ -22,7 +22,7 @@ export async function openBrowser(): Promise<Pages> {
   return {
     complaints,
     requests,
-    async open(url, options = {}, prepare = () => Promise.resolve()) {
+    async open(url, options = {}, prepare = async () => {}) {
       const context = await browser.newContext({ viewport: { width: 1100, height: 850 }, locale: 'en-GB', ...options })
       contexts.push(context)
       context.setDefaultTimeout(PATIENCE_MS)

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
 import { expect, it } from 'vitest'
 import { privateKeySigner as outside } from '../../src/client/signers.ts'
-import { passesSelfTest } from '../../src/verify/select-engine.ts'
+import { passesSelfTest } from '../../src/record/self-test.ts'
 import { readPage } from '../docs/blocks.ts'
 
 /** The whole client, minified and gzipped, checks of receipts included. */

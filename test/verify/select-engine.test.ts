@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { EngineName, SignatureEngine } from '../../src/record/engine.ts'
-import { passesSelfTest, selectEngine } from '../../src/verify/select-engine.ts'
+import { passesSelfTest } from '../../src/record/self-test.ts'
+import { selectEngine } from '../../src/verify/select-engine.ts'
 import { allEngines } from './all-engines.ts'
 
 const engines = await allEngines()

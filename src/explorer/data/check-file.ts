@@ -1,11 +1,11 @@
 /** Checks an archive in the page with the node's own checker. The file is not uploaded. */
-import { nobleEngine } from '../../record/engine.ts'
-import type { RecordError } from '../../record/errors.ts'
-import { verifyOrError } from '../../record/verify.ts'
+import { verifyRecords } from '../../record/verify.ts'
 import { createSlices, nextTask } from '../../client/verify-records.ts'
 import { checkArchive, type CheckReport } from '../../archive/check.ts'
 import { webPlatform } from '../../archive/web.ts'
-import type { SignedRecord, VerifiedRecord } from '../../record/types.ts'
+import { createPageEngine } from '../verify/page-engine.ts'
+import { startWorkers } from '../verify/start-workers.ts'
+import type { SignedRecord } from '../../record/types.ts'
 
 export type { CheckReport } from '../../archive/check.ts'
 
@@ -17,6 +17,7 @@ export async function checkFile(
   onProgress: (bytesRead: number, records: number) => void,
   signal: AbortSignal,
 ): Promise<CheckReport> {
+  const engine = createPageEngine(startWorkers)
   let read = 0
   let verified = 0
   async function* chunks(): AsyncGenerator<Uint8Array> {
@@ -39,18 +40,18 @@ export async function checkFile(
     maxNoiseBytes: NOISE_BYTES,
     verifierFor: (network) => ({
       async verify(records: readonly SignedRecord[], options) {
-        const results: (VerifiedRecord | RecordError)[] = []
+        const before = verified
         const slices = createSlices()
-        for (const record of records) {
-          if (slices.isOver()) {
-            onProgress(read, verified)
-            await nextTask()
-            signal.throwIfAborted()
-            slices.begin()
-          }
-          results.push(verifyOrError(nobleEngine, network, record, options))
-          verified += 1
-        }
+        const results = await verifyRecords(engine, network, records, options, async (done) => {
+          if (!slices.isOver()) return
+          // Several calls may wait when the person stops the check.
+          signal.throwIfAborted()
+          onProgress(read, before + done)
+          await nextTask()
+          signal.throwIfAborted()
+          slices.begin()
+        })
+        verified = before + records.length
         return results
       },
     }),

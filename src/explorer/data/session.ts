@@ -1,5 +1,9 @@
 import { createClient, memoryRecordCache, type Client } from '../../client/index.ts'
-import { here, hostOf } from './here.ts'
+import { openIndexedDb } from '../../replica/indexed-db.ts'
+import { createPageEngine } from '../verify/page-engine.ts'
+import { startWorkers } from '../verify/start-workers.ts'
+import { rememberVerified } from '../verify/remember.ts'
+import { here, hostOf, pathHere } from './here.ts'
 import { readStatus, type HostStatus } from './node-facts.ts'
 
 /** As many as the node's policy for the page lists. */
@@ -29,6 +33,7 @@ export async function openSession(signal: AbortSignal): Promise<Session> {
     nodes: [here(), ...others],
     network: status.network,
     cache: memoryRecordCache(),
+    engine: rememberVerified(createPageEngine(startWorkers), () => openIndexedDb(`avatar-kv.verified.${pathHere()}`)),
     signal,
   })
   return { client, network: status.network, status, others }

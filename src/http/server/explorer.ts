@@ -27,6 +27,12 @@ const MAX_HOST_LENGTH = 300
 const HOST =
   /^(?:https?:\/\/(?:[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?)(?:\/[a-z0-9._~%/-]*)?$/i
 
+/**
+ * The policy of the worker that verifies signatures. A worker has the policy of its own answer, not that of the page: it may run WASM, which
+ * the page may not, and may load and send nothing.
+ */
+const WORKER_POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'"
+
 interface PageFile {
   readonly bytes: Buffer
   readonly gzipped: Buffer
@@ -55,7 +61,11 @@ export function installExplorer(app: FastifyInstance, folder: string | undefined
   })
   for (const [name, file] of files) {
     if (file === index) continue
-    app.get(`/${name}`, { schema: { hide: true } }, (request, reply) => send(request, reply, file))
+    app.get(`/${name}`, { schema: { hide: true } }, (request, reply) => {
+      // For a script that a page loads, browsers ignore it.
+      if (name.startsWith(`${HASHED_FOLDER}/`)) reply.header('content-security-policy', WORKER_POLICY)
+      return send(request, reply, file)
+    })
   }
 }
 
@@ -71,6 +81,7 @@ function contentPolicy(hosts: readonly string[]): string {
     "form-action 'none'",
     "frame-ancestors 'none'",
     "require-trusted-types-for 'script'",
+    'trusted-types avatar-kv',
   ].join('; ')
 }
 
