@@ -35,6 +35,7 @@ export function createAvatarNames(): AvatarNames {
 }
 
 function cached<K extends string, V extends string>(convert: (key: K) => V): (key: K) => V {
-  const cache = new LRUCache<K, V>({ max: MAX_REMEMBERED, memoMethod: convert })
+  // With `max` in place of a size, the cache would take the memory of all entries at once.
+  const cache = new LRUCache<K, V>({ maxSize: MAX_REMEMBERED, sizeCalculation: () => 1, memoMethod: convert })
   return (key) => cache.memo(key)
 }

@@ -47,8 +47,7 @@ export const DEFAULT_LIMITS = {
   drainTimeoutMs: 30_000,
   /** Time between heartbeats on an event stream. */
   heartbeatMs: 15_000,
-  /** Remembered payloads that were issued to version 1 clients, and their bytes. */
-  maxIssuedPayloads: 100_000,
+  /** Bytes of the remembered payloads that were issued to version 1 clients. */
   maxIssuedBytes: 32 * MIB,
   /** Rate of signing receipts. A signature takes 90 µs of CPU: one host can use 4.5 % of a core, all hosts together 18 %. */
   receipts: { perKey: { burst: 2000, refillMs: 2 }, total: { burst: 8000, refillMs: 0.5 }, reserve: 2000 },

@@ -61,7 +61,6 @@ const CITATION_BYTES = 160
  */
 export function createIssuedPayloads({ store, environment, facts, limits }: RouteParts): IssuedPayloads {
   const remembered = new LRUCache<string, Remembered>({
-    max: limits.maxIssuedPayloads,
     maxSize: limits.maxIssuedBytes,
     sizeCalculation: ({ prev }) => ENTRY_BYTES + prev.length * CITATION_BYTES,
     ttl: ISSUED_PAYLOAD_MS,
