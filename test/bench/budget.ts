@@ -22,9 +22,9 @@ const COMPILED = join(process.cwd(), '.cache/bench')
 /** Samples of the profile are this far apart. */
 const SAMPLE_US = 500
 /** Stages below this are summed up. */
-const SMALL_US = 1
+const SMALL_US = 2
 /** The rates that these numbers of cores would give are worked out. */
-const CORES = [4, 8] as const
+const CORES = [2, 4, 8] as const
 /** After this the node has nothing more to write, and its threads wait. */
 const IDLE_MS = 1_000
 
@@ -52,8 +52,8 @@ export const budget: Bench = {
       const threads = await byThread(path)
       const stages = await byStage(path)
       rows.push(...threadRows(path.what, threads))
-      rows.push(...stageRows(`${path.what}: main`, threads.main, stages.main))
-      rows.push(...stageRows(`${path.what}: verification`, threads.verification, stages.verification))
+      rows.push(...stageRows('main', path.what, threads.main, stages.main))
+      rows.push(...stageRows('verification', path.what, threads.verification, stages.verification))
     }
     return [...rows, ...threadRows('sync into an empty node', await takeOver())]
   },
@@ -172,22 +172,20 @@ function threadRows(what: string, cpu: ThreadCpu): Row[] {
   return [
     ...rows
       .filter(([, value]) => value >= 0.1)
-      .map(([name, value]) => ({ measure: `${what}: ${name}`, value, unit: 'µs' })),
+      .map(([name, value]) => ({ measure: name, column: what, value, unit: 'µs' })),
     ...CORES.map((cores) => ({
-      measure: `${what}: most that ${cores} cores give, worked out`,
+      measure: `most that ${cores} cores give, worked out`,
+      column: what,
       value: rateOn(cores, cpu),
       unit: 'a second',
     })),
   ]
 }
 
-function stageRows(what: string, total: number, stages: Stages): Row[] {
-  const rows: Row[] = []
-  let rest = 0
-  for (const [stage, share] of stages) {
-    if (share * total < SMALL_US) rest += share * total
-    else rows.push({ measure: `  ${what}: ${stage}`, value: share * total, unit: 'µs' })
-  }
-  if (rest >= SMALL_US) rows.push({ measure: `  ${what}: all else`, value: rest, unit: 'µs' })
-  return rows
+function stageRows(thread: string, what: string, total: number, stages: Stages): Row[] {
+  const row = (stage: string, value: number) => ({ measure: `  ${thread}: ${stage}`, column: what, value, unit: 'µs' })
+  const large = [...stages].filter(([, share]) => share * total >= SMALL_US)
+  const rest = total - large.reduce((sum, [, share]) => sum + share * total, 0)
+  const rows = large.map(([stage, share]) => row(stage, share * total))
+  return large.length > 0 && rest >= SMALL_US ? [...rows, row('all else', rest)] : rows
 }

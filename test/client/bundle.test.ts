@@ -49,11 +49,9 @@ it('is small, and has nothing of Node in it', async () => {
   for (const part of ['personal_sign', 'text/event-stream', 'avatar-kv-receipt/2']) expect(all).toContain(part)
   expect(all.match(NODE_ONLY)).toBeNull()
   expect(size(all)).toBeLessThan(MOST_BYTES)
-  // The sizes that pages name are those of now, give or take 2 KB.
-  const [, inReadme] =
-    /^\| the client for apps .* \| (\d+) KB, everything included \|$/m.exec(readPage('README.md')) ?? []
+  // The size that the page names is that of now, give or take 2 KB.
   const [, inPage] = /an ES module of (\d+) KB/.exec(readPage('docs/client.md')) ?? []
-  for (const kb of [inReadme, inPage]) expect(Math.abs(Number(kb) - size(all) / 1_000)).toBeLessThan(2)
+  expect(Math.abs(Number(inPage) - size(all) / 1_000)).toBeLessThan(2)
 })
 
 it('has the WASM engine in an entry of its own, of one file that fetches nothing', async () => {

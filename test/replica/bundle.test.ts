@@ -22,10 +22,9 @@ it('is small in a browser, and has nothing of Node in it, nor another database',
   expect(code.match(NODE_ONLY)).toBeNull()
   expect(code).not.toMatch(/classic-level|abstract-level/i)
   expect(bytes).toBeLessThan(MOST_BYTES)
-  // The sizes that pages name are those of now, give or take 2 KB.
-  const [, inReadme] = /^\| the replica .* \| (\d+) KB \|$/m.exec(readPage('README.md')) ?? []
+  // The size that the page names is that of now, give or take 2 KB.
   const [, inPage] = /it takes (\d+) KB/.exec(readPage('docs/replica.md')) ?? []
-  for (const kb of [inReadme, inPage]) expect(Math.abs(Number(kb) - bytes / 1_000)).toBeLessThan(2)
+  expect(Math.abs(Number(inPage) - bytes / 1_000)).toBeLessThan(2)
 })
 
 const run = promisify(execFile)
