@@ -33,7 +33,7 @@ export function privateKeySigner(secretKey: Uint8Array | string): Signer {
 }
 
 /**
- * Asks a signer, of whatever kind.
+ * Asks a signer of any kind for a signature.
  *
  * @throws ClientError `rejected` where the person said no, `wallet` where the signer fails otherwise
  */

@@ -3,10 +3,10 @@
  * of the last page is kept, also for the next run, and with `--watch` each look costs one request. Archives hold the same
  * records, but begin at the beginning each time.
  *
- * A host whose store is another one than before, or that has let the avatar go meanwhile, is given all anew.
+ * A host that has another store than before, or has removed the avatar meanwhile, is sent everything again.
  *
- * Guaranteed: nothing that the host says is believed; its records go through the staging store's door, and whatever it
- * repeats, alters or never ends is bounded.
+ * Guaranteed: nothing that the host says is trusted. The staging store verifies its records, and what the host repeats, alters
+ * or never ends is bounded.
  */
 import { LRUCache } from 'lru-cache'
 

@@ -10,7 +10,7 @@ export type NetworkErrorCode =
   | 'peer_key_unreadable'
   | 'stream_broken'
 
-/** What keeps the network part from starting, with what to do; or a stream to a peer from being used. */
+/** Why the network part cannot start, and what to do; or why a stream to a peer cannot be used. */
 export class NetworkError extends CodedError<NetworkErrorCode> {
   override readonly name = 'NetworkError'
 }

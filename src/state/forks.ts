@@ -86,9 +86,9 @@ function visibleNodes(records: ReadonlyMap<RecordId, { readonly body: RecordBody
 }
 
 /**
- * Where history is one line: every `end` such that each node from `end` on comes after each node before it. That is so
- * where whoever comes next cites all ends of what was before; and as what is cited comes earlier in the list, only those
- * need looking at who cite nothing later than the last one before `end`.
+ * Returns every position `end` at which history is one line: each node from `end` on comes after each node before it. That
+ * holds where the next nodes cite all tips of what was before. A node cites only earlier ones in the list, so it is enough to
+ * look at the nodes that cite nothing later than the last one before `end`.
  */
 function cuts(cited: readonly (readonly number[])[]): number[] {
   const latest = cited.map((places) => Math.max(-1, ...places))

@@ -16,9 +16,9 @@ import { RecentKeys } from './recent-keys.ts'
 
 /** Signatures remembered: about 7 MB. */
 const DEFAULT_CAPACITY = 32_768
-/** While few records are repeated, one record in so many is looked up in the store: a look-up takes about 90 µs of CPU. */
+/** While few records are repeated, one record in 16 is looked up in the store, because a look-up costs as much as a verification. */
 const SAMPLED = 16
-/** The same once so many look-ups in a row have found nothing. */
+/** After `SELDOM_AFTER` look-ups in a row that found nothing, one record in 64. */
 const SELDOM_SAMPLED = 64
 const SELDOM_AFTER = 64
 /** From this share of repeated records on, every record is looked up. */
@@ -118,7 +118,7 @@ export class KnownRecords {
   }
 }
 
-/** Bytes as a key of a map: a character a byte. */
+/** Converts bytes to a key of a map, one character for each byte. */
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }

@@ -30,7 +30,7 @@ export function countArgument(text: string): number {
   return value
 }
 
-/** `--node URL`, which every command takes that talks to a node. */
+/** The option `--node URL` of every command that talks to a node. */
 export function nodeOption(env: EnvironmentVariables): Option {
   return new Option('--node <url>', `address of the node's HTTP interface (or ${NODE_VARIABLE})`).default(
     env[NODE_VARIABLE] || DEFAULT_NODE_URL,
