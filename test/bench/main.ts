@@ -3,6 +3,7 @@ import { cpus } from 'node:os'
 import { archive } from './archive.ts'
 import { budget } from './budget.ts'
 import { chain } from './chain.ts'
+import { explorer } from './explorer.ts'
 import { gossip } from './gossip.ts'
 import { ingest } from './ingest.ts'
 import { million } from './million.ts'
@@ -32,6 +33,7 @@ const BENCHES: readonly Bench[] = [
   syncBootstrap,
   archive,
   replica,
+  explorer,
   peers,
 ]
 

@@ -67,17 +67,17 @@ describe('whatever strangers write is shown as text', () => {
 
 it('a long history is checked with its progress shown, while the page stays usable', async () => {
   const writer = createWriter('a long history')
-  const records = Array.from({ length: 1_500 }, (_, n) => writer.write({ n }))
+  const records = Array.from({ length: 6_000 }, (_, n) => writer.write({ n }))
   for (let at = 0; at < records.length; at += 500) await node.api.write(records.slice(at, at + 500))
   const page = await browser.open(`${node.url}/#/avatar/${writer.avatar}`)
-  await page.getByText(/checking signatures [\d,]+ of 1,500/).waitFor()
+  await page.getByText(/Checking signatures: [\d,]+ of 6,000/).waitFor()
   // Another page opens while it goes on.
   await page.getByRole('link', { name: 'Network' }).click()
   await page.getByRole('heading', { name: 'Peers' }).waitFor()
   await page.goBack()
-  await page.getByText('Verified in your browser: 1,500 signatures').waitFor()
+  await page.getByText('Verified in your browser: 6,000 signatures').waitFor()
   await page.getByRole('link', { name: 'History' }).click()
-  await page.getByText('1,500 records, the newest first').waitFor()
+  await page.getByText('6,000 records, the newest first').waitFor()
   expect(await page.locator('.entry').count()).toBe(50)
   await page.getByRole('button', { name: /Show older/ }).click()
   expect(await page.locator('.entry').count()).toBe(100)

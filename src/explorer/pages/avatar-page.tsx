@@ -74,7 +74,11 @@ function KnownAvatar({ avatar, tab, focus }: Props) {
         {view.phase === 'ready' ? view.news : ''}
       </p>
       {view.phase === 'loading' && (
-        <Loading what="Fetching records and checking signatures" done={view.done} total={view.total} />
+        <Loading
+          what={view.total === 0 ? 'Fetching records' : 'Checking signatures:'}
+          done={view.done}
+          total={view.total}
+        />
       )}
       <StatusArea avatar={avatar} view={view} isCompact={tab === 'edit'} />
       {view.phase === 'ready' && (

@@ -5,9 +5,8 @@ import type { Disk } from '../../replica/disk.ts'
 
 /** Fewer are verified again sooner than they are read. */
 const MIN_SIGNATURES = 64
-/** Of all avatars: 10 MB. */
-const MAX_SIGNATURES = 100_000
-const MAX_AVATARS = 500
+/** What is stored at most: 10 MB. */
+const LIMITS: StorageLimits = { signatures: 100_000, avatars: 500 }
 /** A browser that is slower to read than this verifies instead: verifying 5,000 signatures takes about as long. */
 const PATIENCE_MS = 1_000
 
@@ -17,6 +16,12 @@ const keyText = hexWriter('', PUBLIC_KEY_BYTES)
 const digestText = hexWriter('', DIGEST_BYTES)
 const signatureText = hexWriter('', SIGNATURE_BYTES)
 const entryText = hexWriter('', ENTRY_BYTES)
+
+export interface StorageLimits {
+  /** Of all avatars together. */
+  readonly signatures: number
+  readonly avatars: number
+}
 
 /** The row of an avatar: the digests and signatures that are good, one after the other. */
 const SIGNATURES = 'signatures!'
@@ -38,7 +43,11 @@ interface Use {
  *
  * @param openDisk opens the storage; where that fails, or takes too long, every signature is verified
  */
-export function rememberVerified(engine: SignatureEngine, openDisk: () => Promise<Disk>): SignatureEngine {
+export function rememberVerified(
+  engine: SignatureEngine,
+  openDisk: () => Promise<Disk>,
+  limits: StorageLimits = LIMITS,
+): SignatureEngine {
   const { verifyMany } = engine
   if (verifyMany === undefined) return engine
   let opening: Promise<Disk> | undefined
@@ -64,14 +73,20 @@ export function rememberVerified(engine: SignatureEngine, openDisk: () => Promis
       const good = new Set([...known, ...entries.filter((_, at) => results[at])])
       // Nothing waits for the storage. What it does not take is verified again.
       void open()
-        .then((disk) => save(disk, avatar, [...good].slice(-MAX_SIGNATURES), good.size > known.size))
+        .then((disk) => save(disk, limits, avatar, [...good].slice(-limits.signatures), good.size > known.size))
         .catch(() => {})
       return results
     },
   }
 }
 
-async function save(disk: Disk, avatar: string, entries: readonly string[], isNew: boolean): Promise<void> {
+async function save(
+  disk: Disk,
+  limits: StorageLimits,
+  avatar: string,
+  entries: readonly string[],
+  isNew: boolean,
+): Promise<void> {
   const use: Use = { count: entries.length, usedMs: Date.now() }
   const uses = new Map<string, Use>()
   for await (const [key, value] of disk.rows({ after: USES, before: USES + END })) {
@@ -79,7 +94,7 @@ async function save(disk: Disk, avatar: string, entries: readonly string[], isNe
   }
   uses.delete(avatar)
   await disk.batch([
-    ...evicted(uses, use.count).flatMap((each) => [
+    ...evicted(limits, uses, use.count).flatMap((each) => [
       { type: 'del' as const, key: SIGNATURES + each },
       { type: 'del' as const, key: USES + each },
     ]),
@@ -89,13 +104,13 @@ async function save(disk: Disk, avatar: string, entries: readonly string[], isNe
 }
 
 /** The avatars that were used longest ago, as many as must go beside one with `count` signatures. */
-function evicted(uses: ReadonlyMap<string, Use>, count: number): string[] {
+function evicted(limits: StorageLimits, uses: ReadonlyMap<string, Use>, count: number): string[] {
   let [avatars, signatures] = [1, count]
   const latestFirst = [...uses].sort(([, a], [, b]) => b.usedMs - a.usedMs)
   return latestFirst.flatMap(([avatar, use]) => {
     avatars += 1
     signatures += use.count
-    return avatars > MAX_AVATARS || signatures > MAX_SIGNATURES ? [avatar] : []
+    return avatars > limits.avatars || signatures > limits.signatures ? [avatar] : []
   })
 }
 
