@@ -18,10 +18,10 @@ export function HowChecked({ known }: { known: VerifiedAvatar }) {
       <p>
         Every record carries its author’s signature. This page fetched {count(known.records, 'record')}, checked each
         signature in your browser, worked out the content from them, and compared it with what each host says. This
-        browser does not check again what it checked on an earlier visit. A host
-        can hold back the newest records. It cannot change a record, and it cannot show a mixture. To notice a host that
-        holds records back, compare it with a second host below. This page itself came from this host. If you do not
-        trust the host with that, open the explorer of a host that you trust, and compare with this one from there.
+        browser does not check again what it checked on an earlier visit. A host can hold back the newest records. It
+        cannot change a record, and it cannot show a mixture. To notice a host that holds records back, compare it with
+        a second host below. This page itself came from this host. If you do not trust the host with that, open the
+        explorer of a host that you trust, and compare with this one from there.
       </p>
       <div class="scroll" role="region" aria-label="Hosts" tabIndex={0}>
         <table>
