@@ -64,8 +64,7 @@ export function markdown(section: Section, machine: string): string {
     `| --- |${' ---: |'.repeat(columns.length)}`,
     ...[...lines].map(([name, cells]) => `| ${name} | ${cells.join(' | ')} |`),
     '',
-    ...section.notes.map((note) => `* ${note}`),
-    '',
+    ...(section.notes.length > 0 ? [...section.notes.map((note) => `* ${note}`), ''] : []),
   ].join('\n')
 }
 
