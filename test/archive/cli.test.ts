@@ -81,7 +81,7 @@ describe('export', () => {
     [['export'], 'Name the avatars'],
     [['export', '--all', alice.avatar], 'not both'],
     [['export', 'nobody'], 'An avatar is'],
-    [['export', '--all', '--network', 'main'], 'belong to --data-dir'],
+    [['export', '--all', '--network', 'main'], 'go with --data-dir only'],
     [['export', '--all', '--node', 'http://127.0.0.1:1', '--data-dir', 'data'], 'not both'],
     [['import', 'x', '--only', 'nobody'], 'An avatar is'],
   ])('%#: is told how it is typed', async (args, message) => {
@@ -168,7 +168,7 @@ describe('import', () => {
       call('import', 'a', '--data-dir', 'data'),
     ])
     expect(both.map(({ code }) => code).sort()).toEqual([0, 1])
-    expect(both.map(({ err }) => err).join('')).toContain('stop it, or talk to it with --node URL')
+    expect(both.map(({ err }) => err).join('')).toContain('stop it, or use it with --node URL')
   })
 })
 
