@@ -1,10 +1,10 @@
+import type { RecordText } from '../client/types.ts'
 import type { StoredRecord } from '../store/types.ts'
 import { POST_BYTES, POST_RECORDS } from './limits.ts'
-import type { CarriedRecord } from './types.ts'
 
 /** Collects the records of one request. */
 export class Batch {
-  #records: CarriedRecord[] = []
+  #records: RecordText[] = []
   #bytes = 0
   #sequence = 0
 
@@ -26,7 +26,7 @@ export class Batch {
   }
 
   /** The records added since the last call, and the sequence up to which they reach. */
-  take(): { records: readonly CarriedRecord[]; sequence: number } {
+  take(): { records: readonly RecordText[]; sequence: number } {
     const records = this.#records
     this.#records = []
     this.#bytes = 0

@@ -1,11 +1,10 @@
 import { MAX_EXAMPLES } from './limits.ts'
-import type { Faults } from './types.ts'
 
 /** The text of an example comes from a stranger. */
 const MAX_CHARACTERS = 200
 
 /** Counts what a host sent besides sound records, and keeps the first few as text. */
-export class FaultLog implements Faults {
+export class FaultLog {
   count = 0
   readonly examples: string[] = []
 

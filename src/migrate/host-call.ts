@@ -4,7 +4,7 @@ import { MAX_BUSY_WAIT_MS, MAX_BUSY_WAITS, RETRY_MS } from './limits.ts'
 import type { Progress } from './types.ts'
 import { orStopped, pause, tellingOfSilence, throwIfStopped } from './wait.ts'
 
-interface CallComponents {
+export interface CallComponents {
   readonly environment: Environment
   readonly progress: Progress
   readonly signal: AbortSignal

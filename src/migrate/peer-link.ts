@@ -1,10 +1,8 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 
 import { createNetwork } from '../network/network.ts'
-import type { Network } from '../network/types.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
-import type { FrameStream } from '../sync/types.ts'
 import { MigrateError } from './errors.ts'
 import { CONNECT_MS } from './limits.ts'
 import type { Staging } from './staging.ts'
@@ -13,15 +11,11 @@ import { throwIfStopped } from './wait.ts'
 /** Pause between two checks whether the peer is connected. */
 const LOOK_MS = 50
 
-/** A connection to one peer, dialled again whenever it is lost. It listens nowhere and serves nobody. */
-export interface PeerLink {
-  /** Opens a stream of the sync protocol, and returns the peer's id with it. */
-  open(signal: AbortSignal): Promise<{ readonly peer: string; readonly stream: FrameStream }>
-  close(): Promise<void>
-}
+export type PeerLink = Awaited<ReturnType<typeof openPeerLink>>
 
 /**
- * Connects to the node at a multiaddr, under a temporary peer id.
+ * Connects to the node at a multiaddr, under a temporary peer id, and dials again when the connection is lost. It listens
+ * nowhere and serves nobody.
  *
  * @throws NetworkError `invalid_address`
  */
@@ -33,10 +27,10 @@ export async function openPeerLink(
     readonly staging: Staging
   },
   address: string,
-): Promise<PeerLink> {
+) {
   const { environment, logger, metrics, staging } = components
   const privateKey = await generateKeyPair('Ed25519')
-  const network: Network = await createNetwork(
+  const network = await createNetwork(
     { ingest: staging.ingest, environment, logger, metrics, privateKey },
     { network: staging.network, listen: [], peers: [address], agent: 'avatar-kv-migrate', gossip: false },
   )
@@ -59,7 +53,8 @@ export async function openPeerLink(
   }
 
   return {
-    async open(signal) {
+    /** Opens a stream of the sync protocol, and returns the peer's id with it. */
+    async open(signal: AbortSignal) {
       const peer = await connected(signal)
       return { peer, stream: await network.sync.open(peer, signal) }
     },

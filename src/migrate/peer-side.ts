@@ -6,11 +6,10 @@
  * tips and the base, shows that it holds them. A node that does not host the avatar calls everything equal.
  */
 import { messageOf } from '../platform/errors.ts'
-import type { Environment } from '../platform/environment.ts'
 import type { RecordId } from '../record/types.ts'
 import { BulkLease, memoryMark } from '../sync/bootstrap.ts'
 import { jittered } from '../sync/delays.ts'
-import { asSyncError, SyncError } from '../sync/errors.ts'
+import { asSyncError, PEERS_FAULT, SyncError } from '../sync/errors.ts'
 import { runFetch, runInitiator } from '../sync/initiator.ts'
 import { DEFAULT_SYNC_LIMITS } from '../sync/limits.ts'
 import { createRefusals } from '../sync/refusals.ts'
@@ -18,23 +17,21 @@ import { newPeerMemory, newProgress, type SessionParts, type SessionReport } fro
 import type { FrameStream } from '../sync/types.ts'
 import { MigrateError } from './errors.ts'
 import { FaultLog } from './faults.ts'
+import type { CallComponents } from './host-call.ts'
 import { MAX_PEER_BUSY, MAX_PEER_FAILURES, PEER_BUSY_MS } from './limits.ts'
 import type { PeerLink } from './peer-link.ts'
 import type { Staging } from './staging.ts'
-import type { Given, Progress, Refusal, Side, AvatarStatus, Taken } from './types.ts'
+import type { Given, Refusal, Side, AvatarStatus, Taken } from './types.ts'
 import { pause, tellingOfSilence, throwIfStopped } from './wait.ts'
 
 /** The digest of a peer that holds something else than the staging store. */
 const UNKNOWN_DIGEST = 'unknown'
 
-export interface PeerSideComponents {
-  readonly environment: Environment
-  readonly staging: Staging
-  readonly progress: Progress
-  readonly signal: AbortSignal
-}
-
-export function createPeerSide(components: PeerSideComponents, link: PeerLink, name: string): Side {
+export function createPeerSide(
+  components: CallComponents & { readonly staging: Staging },
+  link: PeerLink,
+  name: string,
+): Side {
   const { environment, staging, progress, signal } = components
   const memory = { ...newPeerMemory(environment.clock), bulkDone: true }
   /** The staging store's last sequence at the end of the last session, and how that ended. */
@@ -54,7 +51,7 @@ export function createPeerSide(components: PeerSideComponents, link: PeerLink, n
 
   async function give({ fromStart = false } = {}): Promise<Given> {
     if (fromStart) forget()
-    const before = { gave: gave, taken: taken }
+    const before = { gave, taken }
     const isDone = last?.sequence === staging.reader.lastSequence()
     const { refusedThere } = isDone && !fromStart && last !== undefined ? last.report : await reconcile()
     const message = 'A peer does not say why. Use the URL of the host to see the reason.'
@@ -87,7 +84,7 @@ export function createPeerSide(components: PeerSideComponents, link: PeerLink, n
 
   /** How many of these records the peer does not deliver. */
   async function lacks(ids: readonly RecordId[]): Promise<number> {
-    const { sync } = components.staging
+    const { sync } = staging
     const bytes = ids.map((id) => new Uint8Array(Buffer.from(id.slice(2), 'hex')))
     // Records that are held here are asked for too.
     const source = { ...sync, held: (all: readonly Uint8Array[]) => Promise.resolve(all.map(() => false)) }
@@ -137,8 +134,7 @@ export function createPeerSide(components: PeerSideComponents, link: PeerLink, n
       return await link.open(signal)
     } catch (error) {
       if (error instanceof MigrateError) throw error
-      const why = messageOf(error)
-      throw new SyncError('broken', `no stream could be opened: ${why}`, { cause: error })
+      throw new SyncError('broken', `no stream could be opened: ${messageOf(error)}`, { cause: error })
     }
   }
 
@@ -148,23 +144,20 @@ export function createPeerSide(components: PeerSideComponents, link: PeerLink, n
       ...{ source: staging.sync, ingest: staging.ingest, network: staging.network, scope: [staging.avatar] },
       limits: DEFAULT_SYNC_LIMITS,
       refusals: createRefusals(environment.clock),
-      memory: memory,
+      memory,
       mark: memoryMark(),
       lease: new BulkLease(environment.timers),
     }
   }
 
-  function explain({ code, refusal, message }: SyncError): MigrateError {
+  function explain(error: SyncError): MigrateError {
+    const { code, refusal, message } = error
     if (refusal === 'wrong_network') {
-      const own = staging.network
-      return new MigrateError(
-        'network_differs',
-        `${name} is of another network than ${own}: name the right one with --network.`,
-      )
+      const what = `${name} is of another network than ${staging.network}`
+      return new MigrateError('network_differs', `${what}: name the right one with --network.`)
     }
-    const what = refusal ?? code
-    if (LIES.has(what)) return new MigrateError('source_unsound', `${name} breaks the rules of sync: ${message}`)
-    const isLine = what === 'broken' || what === 'stalled'
+    if (isLie(error)) return new MigrateError('source_unsound', `${name} breaks the rules of sync: ${message}`)
+    const isLine = code === 'broken' || code === 'stalled'
     return new MigrateError(isLine ? 'unreachable' : 'failed', `${name}: ${message}`)
   }
 
@@ -184,19 +177,12 @@ export function createPeerSide(components: PeerSideComponents, link: PeerLink, n
 
 /** Errors that a repetition does not mend. */
 const FINAL: ReadonlySet<string> = new Set(['wrong_network', 'unsupported_version', 'scope', 'failed'])
-/** Errors that no honest peer causes. */
-const LIES: ReadonlySet<string> = new Set([
-  'malformed_frame',
-  'frame_too_large',
-  'unexpected_frame',
-  'negentropy',
-  'invalid_record',
-  'unasked_record',
-  'out_of_scope',
-  'withheld',
-])
 
-function isFinal({ code, refusal }: SyncError): boolean {
-  const what = refusal ?? code
-  return FINAL.has(what) || LIES.has(what)
+/** Whether no honest peer causes the error. A bad line can cause `stalled` too. */
+function isLie({ code }: SyncError): boolean {
+  return code === 'withheld' || (code !== 'stalled' && PEERS_FAULT.has(code))
+}
+
+function isFinal(error: SyncError): boolean {
+  return FINAL.has(error.refusal ?? error.code) || isLie(error)
 }

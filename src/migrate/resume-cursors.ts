@@ -21,14 +21,7 @@ export interface ResumeCursor {
   readonly epoch: string
 }
 
-/**
- * What a migration remembers between two runs, in a file beside the staging store. These are only hints: comparing the hosts
- * finds what is wrong with them. The file is written whole or not at all.
- */
-export interface ResumeCursors {
-  get(host: string): ResumeCursor | undefined
-  set(host: string, cursor: ResumeCursor): Promise<void>
-}
+export type ResumeCursors = Awaited<ReturnType<typeof openResumeCursors>>
 
 /** Of one avatar and one staging store; the cursors of another are ignored. */
 interface Content {
@@ -39,13 +32,18 @@ interface Content {
   readonly hosts: Record<string, ResumeCursor>
 }
 
-/** @throws MigrateError `work_dir` if the file cannot be read or written */
-export async function openResumeCursors(dir: string, avatar: Avatar, staging: string): Promise<ResumeCursors> {
+/**
+ * What a migration remembers of its hosts between two runs, in a file beside the staging store. These are only hints: comparing
+ * the hosts finds what is wrong with them. The file is written whole or not at all.
+ *
+ * @throws MigrateError `work_dir` if the file cannot be read or written
+ */
+export async function openResumeCursors(dir: string, avatar: Avatar, staging: string) {
   const path = join(dir, FILE_NAME)
   const hosts = new Map(Object.entries(await read(path, avatar, staging)))
   return {
-    get: (host) => hosts.get(host),
-    async set(host, cursor) {
+    get: (host: string) => hosts.get(host),
+    async set(host: string, cursor: ResumeCursor): Promise<void> {
       hosts.set(host, cursor)
       const content = { format: FORMAT, avatar, staging, hosts: Object.fromEntries(hosts) } satisfies Content
       await writeMarkFile(path, content).catch((error: unknown) => {
@@ -84,8 +82,6 @@ function parse(text: string): Content | undefined {
 }
 
 function unusable(path: string, error: unknown): MigrateError {
-  const why = messageOf(error)
-  return new MigrateError('work_dir', `${path} cannot be used: ${why}. Choose another folder with --work-dir.`, {
-    cause: error,
-  })
+  const message = `${path} cannot be used: ${messageOf(error)}. Choose another folder with --work-dir.`
+  return new MigrateError('work_dir', message, { cause: error })
 }

@@ -89,11 +89,10 @@ async function networkOf({ from, to, network }: MigrationOptions): Promise<strin
   const told: { readonly name: string; readonly network: string }[] = []
   for (const host of [from, to]) {
     if ('multiaddr' in host) continue
-    try {
-      told.push({ name: host.url, network: (await host.status()).network })
-    } catch (error) {
+    const status = await host.status().catch((error: unknown) => {
       throw error instanceof HostError ? hostFailed(error) : error
-    }
+    })
+    told.push({ name: host.url, network: status.network })
   }
   const expected = network ?? told[0]?.network ?? DEFAULT_NETWORK
   const other = told.find((host) => host.network !== expected)

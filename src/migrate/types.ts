@@ -1,4 +1,7 @@
+import type { RecordsPage, SubmitAnswer } from '../client/answers.ts'
+import type { RecordText } from '../client/types.ts'
 import type { Avatar, Citation, RecordId } from '../record/types.ts'
+import type { FaultLog } from './faults.ts'
 
 /** What a store shows of an avatar at one moment, without the content. */
 export interface AvatarStatus {
@@ -14,30 +17,6 @@ export interface AvatarStatus {
   readonly base: Citation | null
 }
 
-/** A record in a request or an answer of HTTP. */
-export interface CarriedRecord {
-  readonly payload: string
-  /** `0x` + hex. */
-  readonly signature: string
-}
-
-/** A host's answer for one record. */
-export interface CarriedVerdict {
-  readonly status: string
-  readonly code?: string
-  readonly message?: string
-  readonly retry?: boolean
-}
-
-/** A page of a host's records in its order of arrival. */
-export interface CarriedPage {
-  readonly records: readonly (CarriedRecord & { readonly id: string })[]
-  /** The avatar's digest when the last of them was read. */
-  readonly digest: string
-  /** Null: the host does not know the avatar. */
-  readonly cursor: string | null
-}
-
 /**
  * A host by HTTP, as a migration uses it. Every answer is bounded and has the shape that the protocol says. Nothing else of it
  * is trusted.
@@ -50,9 +29,12 @@ export interface HttpHost {
   status(): Promise<{ readonly network: string; readonly epoch: string }>
   /** Undefined if the host does not know the avatar. */
   avatarStatus(avatar: Avatar): Promise<AvatarStatus | undefined>
-  /** `expired`: the host's store was replaced since it gave out the cursor. */
-  records(avatar: Avatar, cursor: string | null): Promise<CarriedPage | 'expired'>
-  submit(records: readonly CarriedRecord[]): Promise<CarriedVerdict[]>
+  /**
+   * A page in the host's order of arrival; its cursor is null if the host does not know the avatar. `expired`: the host's store
+   * was replaced since it gave out the cursor.
+   */
+  records(avatar: Avatar, cursor: string | null): Promise<RecordsPage | 'expired'>
+  submit(records: readonly RecordText[]): Promise<SubmitAnswer[]>
   /** Calls `changed` when the host reports a change of the avatar. Resolves when the connection ends. */
   follow(avatar: Avatar, changed: () => void, signal: AbortSignal): Promise<void>
 }
@@ -95,19 +77,12 @@ export interface Side {
   /** What the host shows now; undefined if it does not know the avatar. */
   avatarStatus(): Promise<AvatarStatus | undefined>
   /** Records of the host that are not sound. */
-  readonly faults: Faults
+  readonly faults: FaultLog
   /** Notes that the host holds everything that the staging store holds. */
   settled(): Promise<void>
   /** Calls `changed` when the host reports a change, until `signal`. */
   follow(changed: () => void, signal: AbortSignal): Promise<void>
   close(): Promise<void>
-}
-
-/** What a host sent besides sound records. */
-export interface Faults {
-  readonly count: number
-  /** The first few, in words. */
-  readonly examples: readonly string[]
 }
 
 /** Called with the number of records moved so far. */

@@ -10,21 +10,21 @@
  */
 import { LRUCache } from 'lru-cache'
 
+import type { RecordAnswer, RecordsPage, SubmitAnswer } from '../client/answers.ts'
 import { messageOf } from '../platform/errors.ts'
-import type { Environment } from '../platform/environment.ts'
 import { RetryBuffer } from '../ingest/retry.ts'
+import type { IngestResult } from '../ingest/types.ts'
 import { parseSignature } from '../record/signature.ts'
 import type { SignedRecord } from '../record/types.ts'
 import { Batch } from './batch.ts'
 import { MigrateError } from './errors.ts'
 import { FaultLog } from './faults.ts'
-import { callHost } from './host-call.ts'
+import { callHost, type CallComponents } from './host-call.ts'
 import * as limits from './limits.ts'
 import type { ResumeCursor, ResumeCursors } from './resume-cursors.ts'
 import { Reading } from './reading.ts'
 import type { Staging } from './staging.ts'
-import type { CarriedPage, CarriedVerdict, Given, HttpHost, Progress, Refusal } from './types.ts'
-import type { Side, Taken } from './types.ts'
+import type { Given, HttpHost, Refusal, Side, Taken } from './types.ts'
 import { throwIfStopped } from './wait.ts'
 
 /** Ids that the host handed out, with the reading in which it last did; they need not be given back to it: about 10 MB. */
@@ -45,16 +45,11 @@ const CLOSED_CODES: ReadonlySet<string> = new Set(['not_hosted', 'blocked'])
 /** Sound records that the staging store cannot take yet, because too many others of the avatar wait. */
 type RefusedHere = RetryBuffer<{ readonly record: SignedRecord }>
 
-export interface SideComponents {
-  readonly environment: Environment
-  readonly staging: Staging
-  readonly cursors: ResumeCursors
-  readonly progress: Progress
-  readonly signal: AbortSignal
-}
-
-export function createUrlSide(components: SideComponents, host: HttpHost): Side {
-  const { staging, cursors, progress, environment, signal } = components
+export function createUrlSide(
+  components: CallComponents & { readonly staging: Staging; readonly cursors: ResumeCursors },
+  host: HttpHost,
+): Side {
+  const { staging, cursors, progress } = components
   const name = host.url
   const faults = new FaultLog()
   const echoes = new LRUCache<string, number>({ max: MAX_ECHOES })
@@ -119,38 +114,29 @@ export function createUrlSide(components: SideComponents, host: HttpHost): Side 
         if (status === 'stored' || status === 'pending') reading.added += 1
       }
     })
-    const isWhole = faults.count + refused.size + dropped === 0
-    position.cursor = isWhole ? cursor : null
+    position.cursor = faults.count + refused.size + dropped === 0 ? cursor : null
     return { added: reading.added, digest }
   }
 
-  async function takePage(page: CarriedPage, reading: Reading, refused: RefusedHere): Promise<void> {
-    const records: SignedRecord[] = []
-    const ids: string[] = []
-    for (const carried of page.records) {
-      const record = bytesOf(carried)
-      if (record === undefined) continue
-      records.push(record)
-      ids.push(carried.id)
-    }
-    const results = await staging.ingest.submit(records, { origin: 'import' })
-    for (const [at, { id, status, code, message }] of results.entries()) {
-      const record = records[at]
-      if (record === undefined) break
-      if (status === 'invalid') fault(`${ids[at]}: ${code}: ${message}`)
-      else if (id !== ids[at]) fault(`${ids[at]}: it is the record ${id}`)
+  async function takePage(page: RecordsPage, reading: Reading, refused: RefusedHere): Promise<void> {
+    const read = page.records.flatMap((each) => bytesOf(each) ?? [])
+    const results = await staging.ingest.submit(read, { origin: 'import' })
+    for (const [at, record] of read.entries()) {
+      const { id, status, code, message } = results[at] as IngestResult
+      if (status === 'invalid') fault(`${record.id}: ${code}: ${message}`)
+      else if (id !== record.id) fault(`${record.id}: it is the record ${id}`)
       if (status === 'refused') refused.add({ record })
       if (id === null || status === 'invalid') continue
       reading.note(status, echoes.get(id) === readings)
       echoes.set(id, readings)
     }
-    taken = taken + reading.newlyAdded()
+    taken += reading.newlyAdded()
   }
 
-  /** The bytes of a record, undefined and noted where it has none. */
-  function bytesOf({ payload, signature, id }: CarriedPage['records'][number]): SignedRecord | undefined {
+  /** The bytes of a record; undefined, and counted as a fault, if it has none. */
+  function bytesOf({ payload, signature, id }: RecordAnswer): (SignedRecord & { readonly id: string }) | undefined {
     try {
-      return { payload: Buffer.from(payload, 'utf8'), signature: parseSignature(signature) }
+      return { id, payload: Buffer.from(payload, 'utf8'), signature: parseSignature(signature) }
     } catch (error) {
       fault(`${id}: ${messageOf(error)}`)
       return undefined
@@ -176,7 +162,7 @@ export function createUrlSide(components: SideComponents, host: HttpHost): Side 
     }
   }
 
-  /** Offers everything from the place on up to which the host has all. */
+  /** Offers everything after the sequence up to which the host has all. */
   async function sweep(): Promise<{ added: number; refused: Map<string, Refusal> }> {
     const refused = new Map<string, Refusal>()
     const batch = new Batch()
@@ -195,7 +181,7 @@ export function createUrlSide(components: SideComponents, host: HttpHost): Side 
       }
     }
     for (let after = position.given; ;) {
-      throwIfStopped(signal)
+      throwIfStopped(components.signal)
       const read = await staging.reader.records(staging.avatar, { after, limit: limits.READ_RECORDS })
       if (read === undefined || read.records.length === 0) break
       for (const record of read.records) {
@@ -212,7 +198,7 @@ export function createUrlSide(components: SideComponents, host: HttpHost): Side 
 
   /** @returns 1 where the record was new to the host */
   function judge(
-    { status, code = 'refused', message = '', retry = false }: CarriedVerdict,
+    { status, code = 'refused', message = '', retry = false }: SubmitAnswer,
     refused: Map<string, Refusal>,
   ) {
     if (status === 'stored' || status === 'pending') return 1
@@ -243,7 +229,7 @@ export function createUrlSide(components: SideComponents, host: HttpHost): Side 
   }
 
   function call<T>(run: () => Promise<T>): Promise<T> {
-    return callHost({ environment, progress, signal }, name, run)
+    return callHost(components, name, run)
   }
 
   function unsound(what: string): MigrateError {

@@ -39,22 +39,9 @@ export interface MessageCacheLimits {
   readonly answerMessages: number
 }
 
-/** The part of gossipsub's `MessageCache` (version 17) that the router calls. */
-export interface MessageCache {
-  readonly msgs: ReadonlyMap<string, Entry>
-  readonly size: number
-  readonly notValidatedCount: number
-  put(id: MessageId, message: CachedMessage, validated?: boolean): boolean
-  observeDuplicate(msgIdStr: string, peer: string): void
-  get(msgId: Uint8Array): CachedMessage | undefined
-  getWithIWantCount(msgIdStr: string, peer: string): { msg: CachedMessage; count: number } | null
-  getGossipIDs(topics: Set<string>): Map<string, Uint8Array[]>
-  shift(): void
-  validate(msgIdStr: string): { message: CachedMessage; originatingPeers: Set<string> } | null
-  remove(msgIdStr: string): { message: CachedMessage; originatingPeers: Set<string> } | null
-}
-
 /**
+ * The part of gossipsub's `MessageCache` (version 17) that the router calls.
+ *
  * @param idText the same text form of message ids that the router is given
  * @param onDuplicate called for each message that a peer sent and that was seen before
  */
@@ -62,7 +49,7 @@ export function createMessageCache(
   limits: MessageCacheLimits,
   idText: (msgId: Uint8Array) => string,
   onDuplicate: (peer: string) => void = () => {},
-): MessageCache {
+) {
   // Oldest first: a Map keeps the order of insertion.
   const entries = new Map<string, Entry>()
   const given = new Map<string, { bytes: number; messages: number }>()
@@ -86,7 +73,7 @@ export function createMessageCache(
     },
     // Messages come here only once they are validated.
     notValidatedCount: 0,
-    put({ msgId, msgIdStr }, message) {
+    put({ msgId, msgIdStr }: MessageId, message: CachedMessage): boolean {
       const bytes = message.data?.byteLength ?? 0
       if (entries.has(msgIdStr) || bytes > limits.answerBytes) return false
       entries.set(msgIdStr, { msgId, msgIdStr, message, bytes, heartbeat, requests: new Map() })
@@ -97,9 +84,9 @@ export function createMessageCache(
       }
       return true
     },
-    observeDuplicate: (_msgIdStr, peer) => onDuplicate(peer),
-    get: (msgId) => entries.get(idText(msgId))?.message,
-    getWithIWantCount(msgIdStr, peer) {
+    observeDuplicate: (_msgIdStr: string, peer: string) => onDuplicate(peer),
+    get: (msgId: Uint8Array) => entries.get(idText(msgId))?.message,
+    getWithIWantCount(msgIdStr: string, peer: string) {
       const entry = entries.get(msgIdStr)
       if (entry === undefined) return null
       const sum = given.get(peer) ?? { bytes: 0, messages: 0 }
@@ -109,7 +96,7 @@ export function createMessageCache(
       entry.requests.set(peer, count)
       return { msg: entry.message, count }
     },
-    getGossipIDs(topics) {
+    getGossipIDs(topics: ReadonlySet<string>) {
       const ids = new Map<string, Uint8Array[]>()
       let bytes = 0
       let messages = 0
@@ -134,7 +121,7 @@ export function createMessageCache(
       }
     },
     validate: record,
-    remove(msgIdStr) {
+    remove(msgIdStr: string) {
       const found = record(msgIdStr)
       const entry = entries.get(msgIdStr)
       if (entry !== undefined) forget(entry)

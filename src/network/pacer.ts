@@ -1,3 +1,5 @@
+import type { Stream } from '@libp2p/interface'
+
 import type { Timers } from '../platform/environment.ts'
 
 export interface PacerLimits {
@@ -12,11 +14,8 @@ export interface PacerLimits {
 /** Interval at which the streams are checked. */
 const STEP_MS = 5
 
-/** An outgoing stream, as far as its load matters. libp2p's streams are such. */
-export interface PacedStream {
-  /** Bytes that wait to be sent. */
-  readonly writeBufferLength: number
-}
+/** A stream of libp2p, with the bytes that wait to be sent. */
+export type PacedStream = Pick<Stream, 'writeBufferLength'>
 
 /**
  * Makes senders wait while streams are full. Gossipsub never waits: it fills the buffer of a stream until the stream is

@@ -29,32 +29,23 @@ export interface PeerPlaceLimits {
 }
 
 /** Why an inbound connection was refused or closed. */
-export type PeerPlaceLoss = 'rate' | 'handshakes' | 'places' | 'evicted' | 'unproven' | 'too_many_of_peer'
+type PeerPlaceLoss = 'rate' | 'handshakes' | 'places' | 'evicted' | 'unproven' | 'too_many_of_peer'
 
-export interface PeerPlaces {
-  readonly gater: ConnectionGater
-  /** The peer supports a protocol of this node. */
-  proven(peer: PeerId): void
-  /** The peer has brought something new, or syncs: its place is the last of its host to be evicted. */
-  active(peer: string): void
-  /** The peer has broken rules: its place is the first of its host to be evicted. */
-  offended(peer: string): void
-  /** Connections closed or refused since the start, by reason. */
-  readonly losses: ReadonlyMap<PeerPlaceLoss, number>
-}
-
-export interface PeerPlaceComponents {
-  readonly clock: Clock
-  readonly timers: Timers
-  readonly isConfigured: (peer: PeerId) => boolean
-  /** Whether the peer is refused because it broke the rules recently. */
-  readonly isRefused: (peer: PeerId) => boolean
-}
+export type PeerPlaces = ReturnType<typeof createPeerPlaces>
 
 /** Many nodes, or a tunnel from elsewhere, may use loopback. Other addresses of this machine are ordinary hosts. */
 const LOOPBACK: readonly string[] = ['127.0.0.1', '::1']
 
-export function createPeerPlaces(components: PeerPlaceComponents, limits: PeerPlaceLimits): PeerPlaces {
+/** @param components.isRefused whether the peer is refused because it broke the rules recently */
+export function createPeerPlaces(
+  components: {
+    readonly clock: Clock
+    readonly timers: Timers
+    readonly isConfigured: (peer: PeerId) => boolean
+    readonly isRefused: (peer: PeerId) => boolean
+  },
+  limits: PeerPlaceLimits,
+) {
   const { clock, timers, isConfigured, isRefused } = components
   const arrivals = new Rates(limits.arrivals, clock)
   const handshakes = new Shares(limits.handshakes)
@@ -70,6 +61,7 @@ export function createPeerPlaces(components: PeerPlaceComponents, limits: PeerPl
   /** Places of connected strangers, by peer id. */
   const places = new Map<string, Set<Hold>>()
   const provenPeers = new Set<string>()
+  /** Connections closed or refused since the start, by reason. */
   const losses = new Map<PeerPlaceLoss, number>()
 
   function lose(reason: PeerPlaceLoss): true {
@@ -139,22 +131,26 @@ export function createPeerPlaces(components: PeerPlaceComponents, limits: PeerPl
     for (const hold of places.get(peer) ?? []) hold.mark(activity)
   }
 
+  const gater: ConnectionGater = {
+    // Any address may be dialled, private ones too: nodes may run in a private network.
+    denyDialMultiaddr: () => false,
+    denyInboundConnection: arrives,
+    denyInboundEncryptedConnection: arrived,
+    denyOutboundEncryptedConnection: isRefused,
+  }
   return {
-    gater: {
-      // Any address may be dialled, private ones too: nodes may run in a private network.
-      denyDialMultiaddr: () => false,
-      denyInboundConnection: arrives,
-      denyInboundEncryptedConnection: arrived,
-      denyOutboundEncryptedConnection: isRefused,
-    },
-    proven(peer) {
+    gater,
+    /** The peer supports a protocol of this node. */
+    proven(peer: PeerId) {
       const id = peer.toString()
       if (!places.has(id)) return
       provenPeers.add(id)
       mark(id, 'busy')
     },
-    active: (peer) => mark(peer, 'busy'),
-    offended: (peer) => mark(peer, 'idle'),
+    /** The peer has brought something new, or syncs: its place is the last of its host to be evicted. */
+    active: (peer: string) => mark(peer, 'busy'),
+    /** The peer has broken rules: its place is the first of its host to be evicted. */
+    offended: (peer: string) => mark(peer, 'idle'),
     losses,
   }
 }

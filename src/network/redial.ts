@@ -24,16 +24,6 @@ const MAX_REASON_CHARACTERS = 300
 /** Enough for DNS, TCP, Noise and Yamux over a bad line. */
 const DIAL_TIMEOUT_MS = 15_000
 
-export interface RedialComponents {
-  readonly environment: Environment
-  readonly logger: Logger
-  readonly dial: (address: Multiaddr, signal: AbortSignal) => Promise<Connection>
-  /** Whether a connection to the peer is open, in either direction. */
-  readonly isConnected: (peer: PeerId) => boolean
-  /** Called for every peer that an address led to. */
-  readonly onPeer: (peer: PeerId) => void
-}
-
 interface Target {
   readonly address: Multiaddr
   peer: PeerId | undefined
@@ -51,7 +41,15 @@ interface Target {
  * @param targets addresses; the peer id is taken from the address, or from the node that answers there
  */
 export function createRedial(
-  components: RedialComponents,
+  components: {
+    readonly environment: Environment
+    readonly logger: Logger
+    readonly dial: (address: Multiaddr, signal: AbortSignal) => Promise<Connection>
+    /** Whether a connection to the peer is open, in either direction. */
+    readonly isConnected: (peer: PeerId) => boolean
+    /** Called for every peer that an address led to. */
+    readonly onPeer: (peer: PeerId) => void
+  },
   targets: readonly { readonly address: Multiaddr; readonly peer: PeerId | undefined }[],
 ) {
   const { environment, logger } = components
@@ -73,8 +71,7 @@ export function createRedial(
 
   async function dialNow(target: Target): Promise<void> {
     if (target.peer !== undefined && components.isConnected(target.peer)) {
-      connected(target, target.peer)
-      return
+      return connected(target, target.peer)
     }
     const abort = new AbortController()
     const cancelTimeout = environment.timers.after(DIAL_TIMEOUT_MS, () => abort.abort(new Error('no answer in time')))

@@ -2,7 +2,7 @@ import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 
 import type { Logger, Metrics } from '../observe/types.ts'
-import type { FrameStream, SyncTransport } from '../sync/types.ts'
+import type { FrameStream, PeerListener, SyncTransport } from '../sync/types.ts'
 import { NetworkError } from './errors.ts'
 import { createFrameStream } from './frame-stream.ts'
 import type { PeerPlaces } from './peer-places.ts'
@@ -17,13 +17,6 @@ export const MAX_SYNC_FRAME_BYTES = 1_048_576 + 4096
 /** Sync has one session with a peer at a time. The second stream is for a session that begins while the last one is ending. */
 const MAX_STREAMS_PER_PEER = 2
 
-export interface SyncStreams extends SyncTransport {
-  /** Call this before the node starts, so that peers learn of the protocol. */
-  start(): Promise<void>
-  /** Aborts all streams. */
-  stop(): void
-}
-
 /**
  * The transport of sync over libp2p: streams of frames with connected peers that say (identify) that they support the protocol.
  * It never dials; other modules decide which peers are connected.
@@ -36,37 +29,25 @@ export function createSyncStreams(components: {
   readonly metrics: Pick<Metrics, 'stranger'>
   readonly hostOf: SyncTransport['hostOf']
   readonly isConfigured: SyncTransport['isConfigured']
-}): SyncStreams {
+}) {
   const { libp2p, reputation, places, logger, metrics, hostOf, isConfigured } = components
   const present = new Set<string>()
   const open = new Map<Stream, { readonly peer: string; readonly frames: FrameStream }>()
-  const connectHandlers = new Set<(peer: string) => void>()
-  const disconnectHandlers = new Set<(peer: string) => void>()
-  let streamHandler: ((peer: string, stream: FrameStream) => void) | undefined
+  let listener: PeerListener | undefined
 
   function speaks(peer: PeerId): void {
     const id = peer.toString()
     // Identify may end after the connection has.
     if (present.has(id) || libp2p.getConnections(peer).length === 0) return
     present.add(id)
-    tell(connectHandlers, id)
+    listener?.connected(id)
   }
 
   const onIdentify: Parameters<typeof libp2p.addEventListener<'peer:identify'>>[1] = ({ detail }) => {
     if (detail.protocols.includes(SYNC_PROTOCOL)) speaks(detail.peerId)
   }
   const onDisconnect = ({ detail: peer }: CustomEvent<PeerId>): void => {
-    if (present.delete(peer.toString())) tell(disconnectHandlers, peer.toString())
-  }
-
-  function tell(handlers: ReadonlySet<(peer: string) => void>, peer: string): void {
-    for (const handler of handlers) {
-      try {
-        handler(peer)
-      } catch (error) {
-        logger.error({ err: error, peer }, 'a listener to the peers of sync failed')
-      }
-    }
+    if (present.delete(peer.toString())) listener?.disconnected(peer.toString())
   }
 
   function adopt(stream: Stream, peer: string): FrameStream {
@@ -83,12 +64,12 @@ export function createSyncStreams(components: {
     const peer = remotePeer.toString()
     const own = [...open].filter(([each, { peer: of }]) => of === peer && each.direction === 'inbound')
     const isGone = libp2p.getConnections(remotePeer).length === 0
-    if (streamHandler === undefined || isGone || own.length >= MAX_STREAMS_PER_PEER) {
+    if (listener === undefined || isGone || own.length >= MAX_STREAMS_PER_PEER) {
       stream.abort(new NetworkError('stream_broken', 'No more sync streams are taken now.'))
       return
     }
     places.active(peer)
-    streamHandler(peer, adopt(stream, peer))
+    listener.stream(peer, adopt(stream, peer))
     speaks(remotePeer)
   }
 
@@ -108,7 +89,7 @@ export function createSyncStreams(components: {
     }
   }
 
-  return {
+  const transport: SyncTransport = {
     localPeer: libp2p.peerId.toString(),
     peers: () => [...present],
     hostOf,
@@ -118,22 +99,18 @@ export function createSyncStreams(components: {
       if (connection === undefined) throw new NetworkError('not_connected', `There is no connection to ${peer} now.`)
       return adopt(await connection.newStream([SYNC_PROTOCOL], { signal }), peer)
     },
-    onStream(handler) {
-      if (streamHandler !== undefined) throw new Error('Streams go to one handler.')
-      streamHandler = handler
+    listen(one) {
+      if (listener !== undefined) throw new Error('Peers are reported to one listener.')
+      listener = one
       return () => {
-        streamHandler = undefined
+        listener = undefined
       }
     },
-    onConnect(handler) {
-      connectHandlers.add(handler)
-      return () => connectHandlers.delete(handler)
-    },
-    onDisconnect(handler) {
-      disconnectHandlers.add(handler)
-      return () => disconnectHandlers.delete(handler)
-    },
     penalize,
+  }
+  return {
+    ...transport,
+    /** Call this before the node starts, so that peers learn of the protocol. */
     async start() {
       libp2p.addEventListener('peer:identify', onIdentify)
       libp2p.addEventListener('peer:disconnect', onDisconnect)
@@ -142,6 +119,7 @@ export function createSyncStreams(components: {
         maxOutboundStreams: MAX_STREAMS_PER_PEER,
       })
     },
+    /** Aborts all streams. */
     stop() {
       libp2p.removeEventListener('peer:identify', onIdentify)
       libp2p.removeEventListener('peer:disconnect', onDisconnect)

@@ -27,22 +27,8 @@ export interface ValidationLimits {
 /** `overloaded`: dropped, because too much is waiting. `timeout`: begun, but not finished in time. */
 export type Unfinished = 'overloaded' | 'timeout'
 
-export interface ValidationQueue {
-  /** Runs `task` when it is the peer's turn. Rejects with what the task throws. */
-  run<T>(peer: string, bytes: number, task: () => Promise<T>): Promise<T | Unfinished>
-  waitingBytes(): number
-  /** Drops everything that waits; it resolves as `overloaded`. */
-  stop(): void
-}
-
-interface Waiting {
-  readonly bytes: number
-  readonly start: () => void
-  readonly drop: () => void
-}
-
 interface Lane {
-  readonly waiting: Waiting[]
+  readonly waiting: { readonly bytes: number; readonly start: () => void; readonly drop: () => void }[]
   waitingBytes: number
   running: number
   paused: boolean
@@ -57,7 +43,7 @@ export interface FlowControl {
 export function createValidationQueue(
   { timers, flow }: { timers: Timers; flow: FlowControl },
   limits: ValidationLimits,
-): ValidationQueue {
+) {
   // In order of turns: a lane that had its turn goes to the end.
   const lanes = new Map<string, Lane>()
   let running = 0
@@ -99,6 +85,7 @@ export function createValidationQueue(
   }
 
   return {
+    /** Runs `task` when it is the peer's turn. Rejects with what the task throws. */
     run<T>(peer: string, bytes: number, task: () => Promise<T>): Promise<T | Unfinished> {
       const lane = lanes.get(peer) ?? { waiting: [], waitingBytes: 0, running: 0, paused: false }
       if (stopped || lane.waiting.length >= limits.waitingPerPeer || waitingBytes + bytes > limits.waitingBytes) {
@@ -132,6 +119,7 @@ export function createValidationQueue(
       })
     },
     waitingBytes: () => waitingBytes,
+    /** Drops everything that waits; it resolves as `overloaded`. */
     stop() {
       stopped = true
       for (const lane of lanes.values()) {

@@ -37,7 +37,7 @@ export type SyncErrorCode =
 export type RefusalCode = 'wrong_network' | 'unsupported_version' | 'busy' | 'full' | 'reversed' | 'stopping' | 'scope'
 
 /** Codes of errors that no honest peer causes. */
-const PEERS_FAULT: ReadonlySet<SyncErrorCode> = new Set([
+export const PEERS_FAULT: ReadonlySet<SyncErrorCode> = new Set([
   'malformed_frame',
   'frame_too_large',
   'unexpected_frame',

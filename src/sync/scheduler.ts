@@ -65,7 +65,7 @@ export function createSync(components: SyncComponents, options: SyncOptions): Sy
   let turns = 0
   let comparisons = 0
   let failures = 0
-  let unsubscribes: (() => void)[] = []
+  let stopListening = (): void => {}
   let isRunning = false
   metrics.gauge('sync_sessions', 'Sync sessions under way.', () => sessions.size)
   metrics.gauge('sync_refused_ids', 'Ids that were refused and are not asked for.', () => refusals.size)
@@ -77,17 +77,14 @@ export function createSync(components: SyncComponents, options: SyncOptions): Sy
   function start(): void {
     if (isRunning) return
     isRunning = true
-    unsubscribes = [
-      transport.onStream((id, stream) => called(id, stream)),
-      transport.onConnect((id) => connected(id)),
-      transport.onDisconnect((id) => leave(table.get(id), 'The peer is gone.')),
-    ]
+    const disconnected = (id: string): void => leave(table.get(id), 'The peer is gone.')
+    stopListening = transport.listen({ stream: called, connected, disconnected })
     for (const id of transport.peers()) connected(id)
   }
 
   async function stop(): Promise<void> {
     isRunning = false
-    for (const unsubscribe of unsubscribes.splice(0)) unsubscribe()
+    stopListening()
     gaps.stop()
     waiting.clear()
     for (const peer of table.all()) leave(peer, 'This node stops.')

@@ -12,6 +12,14 @@ export interface FrameStream {
   abort(reason: Error): void
 }
 
+/** What a transport reports, to one listener. */
+export interface PeerListener {
+  /** A peer opened a stream of the sync protocol. */
+  stream(peer: string, stream: FrameStream): void
+  connected(peer: string): void
+  disconnected(peer: string): void
+}
+
 /** The transport of sync. Peers are identified by their peer id. */
 export interface SyncTransport {
   readonly localPeer: string
@@ -21,10 +29,8 @@ export interface SyncTransport {
   /** Whether this node's operator named the peer. What any other peer causes is not logged above `debug`. */
   isConfigured(peer: string): boolean
   open(peer: string, signal: AbortSignal): Promise<FrameStream>
-  /** Streams that peers open, of the sync protocol only. */
-  onStream(handler: (peer: string, stream: FrameStream) => void): () => void
-  onConnect(handler: (peer: string) => void): () => void
-  onDisconnect(handler: (peer: string) => void): () => void
+  /** The returned function removes the listener. */
+  listen(listener: PeerListener): () => void
   /** Reports a peer that lied, stalled or sent something unasked. It loses score, and is disconnected if it continues. */
   penalize(peer: string, code: string): void
 }

@@ -48,7 +48,7 @@ const open = (streams: readonly Stream[]): Stream[] => streams.filter(({ status 
 test('a peer has a dozen streams at most, that say nothing; it can use the places again, and others are served', async () => {
   const node = await startNode()
   let taken = 0
-  node.network.sync.onStream(() => (taken += 1))
+  node.network.sync.listen({ stream: () => (taken += 1), connected: () => {}, disconnected: () => {} })
   const { connection } = await connect(node)
   const streams: Stream[] = []
   for (let count = 0; count < 100; count += 1) streams.push(await connection.muxer.createStream())
@@ -65,7 +65,11 @@ test('a peer has a dozen streams at most, that say nothing; it can use the place
 
 test('a thousand streams one after another, ended in each way, leave none behind', async () => {
   const node = await startNode()
-  node.network.sync.onStream((_, stream) => void stream.close().catch(() => {}))
+  node.network.sync.listen({
+    stream: (_, stream) => void stream.close().catch(() => {}),
+    connected: () => {},
+    disconnected: () => {},
+  })
   const { connection } = await connect(node)
   for (let count = 0; count < 250; count += 1) {
     const closed = await connection.newStream([SYNC_PROTOCOL])

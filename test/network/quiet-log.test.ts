@@ -16,7 +16,11 @@ test('strangers that break rules cause no log line at info or above, and are cou
   const validation = { ...defaultNetworkLimits.validation, timeoutMs: 50 }
   const node = await startNode({ logger, limits: { validation } })
   const received: Promise<unknown>[] = []
-  node.network.sync.onStream((_peer, stream) => received.push(stream.receive().catch((error: unknown) => error)))
+  node.network.sync.listen({
+    stream: (_peer, stream) => received.push(stream.receive().catch((error: unknown) => error)),
+    connected: () => {},
+    disconnected: () => {},
+  })
 
   const slow = await startStranger(node)
   for (let number = 1; number <= 3; number += 1) await slow.send(encodeBatch([record(`hang:${number}`)]))

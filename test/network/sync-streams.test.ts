@@ -41,7 +41,11 @@ function sees(node: TestNode, other: TestNode): boolean {
 /** Streams that a node is opened, in order. */
 function incoming(node: TestNode): { peer: string; stream: FrameStream }[] {
   const streams: { peer: string; stream: FrameStream }[] = []
-  node.network.sync.onStream((peer, stream) => streams.push({ peer, stream }))
+  node.network.sync.listen({
+    stream: (peer, stream) => streams.push({ peer, stream }),
+    connected: () => {},
+    disconnected: () => {},
+  })
   return streams
 }
 
@@ -217,8 +221,11 @@ describe('peers', () => {
   test('are told of once, when they have said that they speak sync, and when they are gone', async () => {
     const a = await startNode()
     const told: string[] = []
-    a.network.sync.onConnect((peer) => told.push(`+${peer}`))
-    a.network.sync.onDisconnect((peer) => told.push(`-${peer}`))
+    a.network.sync.listen({
+      stream: () => {},
+      connected: (peer) => told.push(`+${peer}`),
+      disconnected: (peer) => told.push(`-${peer}`),
+    })
     const b = await startNode({ peers: [addressOf(a)] })
     await until(() => told.length === 1, 'a knows of b')
     await startRaw(a, [])

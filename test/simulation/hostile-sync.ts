@@ -60,9 +60,8 @@ function spoiling(random: Random, inner: SyncTransport): SyncTransport {
     hostOf: (peer) => inner.hostOf(peer),
     isConfigured: (peer) => inner.isConfigured(peer),
     open: async (peer, signal) => spoil(random, await inner.open(peer, signal)),
-    onStream: (handler) => inner.onStream((peer, stream) => handler(peer, spoil(random, stream))),
-    onConnect: (handler) => inner.onConnect(handler),
-    onDisconnect: (handler) => inner.onDisconnect(handler),
+    listen: (listener) =>
+      inner.listen({ ...listener, stream: (peer, stream) => listener.stream(peer, spoil(random, stream)) }),
     penalize: () => {},
   }
 }

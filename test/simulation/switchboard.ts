@@ -1,4 +1,4 @@
-import type { FrameStream, SyncTransport } from '../../src/sync/types.ts'
+import type { FrameStream, PeerListener, SyncTransport } from '../../src/sync/types.ts'
 import { openStream, type Party } from './streams.ts'
 import type { Timeline } from './timeline.ts'
 import type { Wires } from './wires.ts'
@@ -107,9 +107,7 @@ class Line implements SyncTransport {
   readonly party: Party
   readonly localPeer: string
   readonly #board: Switchboard
-  readonly #streams = new Set<(peer: string, stream: FrameStream) => void>()
-  readonly #connects = new Set<(peer: string) => void>()
-  readonly #disconnects = new Set<(peer: string) => void>()
+  readonly #listeners = new Set<PeerListener>()
 
   constructor(board: Switchboard, party: Party) {
     this.#board = board
@@ -133,19 +131,9 @@ class Line implements SyncTransport {
     return this.#board.open(this.party, numberOf(peer), signal)
   }
 
-  onStream(handler: (peer: string, stream: FrameStream) => void): () => void {
-    this.#streams.add(handler)
-    return () => this.#streams.delete(handler)
-  }
-
-  onConnect(handler: (peer: string) => void): () => void {
-    this.#connects.add(handler)
-    return () => this.#connects.delete(handler)
-  }
-
-  onDisconnect(handler: (peer: string) => void): () => void {
-    this.#disconnects.add(handler)
-    return () => this.#disconnects.delete(handler)
+  listen(listener: PeerListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   penalize(peer: string, code: string): void {
@@ -153,16 +141,16 @@ class Line implements SyncTransport {
   }
 
   called(from: number, stream: FrameStream): void {
-    for (const handler of this.#streams) handler(nameOf(from), stream)
-    if (this.#streams.size === 0) stream.abort(new Error('nobody listens'))
+    for (const listener of this.#listeners) listener.stream(nameOf(from), stream)
+    if (this.#listeners.size === 0) stream.abort(new Error('nobody listens'))
   }
 
   connected(peer: number): void {
-    for (const handler of this.#connects) handler(nameOf(peer))
+    for (const listener of this.#listeners) listener.connected(nameOf(peer))
   }
 
   disconnected(peer: number): void {
-    for (const handler of this.#disconnects) handler(nameOf(peer))
+    for (const listener of this.#listeners) listener.disconnected(nameOf(peer))
   }
 }
 

@@ -4,7 +4,7 @@ import { createSync } from '../../src/sync/scheduler.ts'
 import { type Sync } from '../../src/sync/sync.ts'
 import type { SyncLimits } from '../../src/sync/limits.ts'
 import type { Scope } from '../../src/store/types.ts'
-import type { FrameStream, SyncTransport } from '../../src/sync/types.ts'
+import type { FrameStream, PeerListener, SyncTransport } from '../../src/sync/types.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { streamPair, type Line, type LineOptions } from './stream-pair.ts'
 import { openNode, type SyncNode } from './sync-node.ts'
@@ -23,9 +23,7 @@ class MemoryTransport implements SyncTransport {
   readonly behaviour = new Map<string, LineOptions>()
   /** Waited for before a stream is opened. */
   gate: Promise<void> = Promise.resolve()
-  streamHandler: ((peer: string, stream: FrameStream) => void) | undefined
-  readonly #connect = new Set<(peer: string) => void>()
-  readonly #disconnect = new Set<(peer: string) => void>()
+  listener: PeerListener | undefined
 
   constructor(name: string) {
     this.localPeer = name
@@ -47,28 +45,18 @@ class MemoryTransport implements SyncTransport {
   async open(peer: string): Promise<FrameStream> {
     await this.gate
     const other = this.connected.get(peer)
-    if (other?.streamHandler === undefined) throw new Error(`${peer} takes no stream`)
+    if (other?.listener === undefined) throw new Error(`${peer} takes no stream`)
     const line = streamPair(this.behaviour.get(peer))
     this.lines.push({ to: peer, line })
-    other.streamHandler(this.localPeer, line.streams[1])
+    other.listener.stream(this.localPeer, line.streams[1])
     return line.streams[0]
   }
 
-  onStream(handler: (peer: string, stream: FrameStream) => void): () => void {
-    this.streamHandler = handler
+  listen(listener: PeerListener): () => void {
+    this.listener = listener
     return () => {
-      this.streamHandler = undefined
+      this.listener = undefined
     }
-  }
-
-  onConnect(handler: (peer: string) => void): () => void {
-    this.#connect.add(handler)
-    return () => this.#connect.delete(handler)
-  }
-
-  onDisconnect(handler: (peer: string) => void): () => void {
-    this.#disconnect.add(handler)
-    return () => this.#disconnect.delete(handler)
   }
 
   penalize(peer: string, code: string): void {
@@ -77,12 +65,12 @@ class MemoryTransport implements SyncTransport {
 
   meet(other: MemoryTransport): void {
     this.connected.set(other.localPeer, other)
-    for (const handler of this.#connect) handler(other.localPeer)
+    this.listener?.connected(other.localPeer)
   }
 
   part(other: MemoryTransport): void {
     this.connected.delete(other.localPeer)
-    for (const handler of this.#disconnect) handler(other.localPeer)
+    this.listener?.disconnected(other.localPeer)
     for (const { to, line } of this.lines) if (to === other.localPeer) line.streams[0].abort(new Error('gone'))
   }
 }
