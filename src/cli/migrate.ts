@@ -14,28 +14,10 @@ import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
 import { DEFAULT_KEY_FILE, readKeyOf } from './lib/key-file.ts'
 import { updateHomes } from './lib/migrate-homes.ts'
-import { createMoveProgress, reportText } from './lib/migrate-text.ts'
-import type { MigrateReport, MoveProgress } from './lib/migrate-text.ts'
+import type { MigrateOptions, MoveOptions } from './lib/migrate-options.ts'
+import { createMoveProgress, reportText, type MigrateReport, type MoveProgress } from './lib/migrate-text.ts'
 import { nodeAt } from './lib/node.ts'
 import { jsonText, printable } from './lib/text.ts'
-
-interface MigrateOptions {
-  readonly from?: string
-  readonly fromV1?: string
-  readonly to?: string
-  readonly unsigned?: string
-  readonly replace?: true
-  readonly skipInvalid?: true
-  readonly yes?: true
-  readonly watch?: true
-  readonly network?: string
-  readonly workDir?: string
-  readonly key?: string
-  readonly updateHomes?: true
-  readonly home?: string
-  readonly leaveOld?: true
-  readonly json?: true
-}
 
 /** `migrate`. */
 export function addMigrate(program: Command, context: CommandContext): void {
@@ -155,11 +137,9 @@ async function readKey(
   return await readKeyOf(context, key ?? DEFAULT_KEY_FILE, avatar)
 }
 
-type Named = MigrateOptions & { readonly from: string; readonly to: string }
-
 async function runOpen(
   migration: OpenMigration,
-  options: Named,
+  options: MoveOptions,
   context: CommandContext,
   secretKey: Uint8Array | undefined,
   progress: MoveProgress,
@@ -207,7 +187,7 @@ async function receiptOf(to: string, avatar: Avatar, context: CommandContext): P
 async function keepEqual(
   migration: OpenMigration,
   moved: Moved,
-  { from, to, json }: Named,
+  { from, to, json }: MoveOptions,
   context: CommandContext,
 ): Promise<void> {
   const { watch } = await import('../migrate/watch.ts')

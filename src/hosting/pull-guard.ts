@@ -29,11 +29,7 @@ export interface PullGuardOptions {
 }
 
 export interface PullGuard {
-  /**
-   * Checks a URL without connecting to it, to reject a bad one early.
-   *
-   * @throws HostingError `pull_address_refused`
-   */
+  /** Checks a URL without connecting to it, to reject a bad one early. @throws HostingError `pull_address_refused` */
   check(url: string): void
   /**
    * GET, following redirects.

@@ -2,11 +2,7 @@ import type { Timers } from '../platform/environment.ts'
 import { MigrateError } from './errors.ts'
 import { SILENCE_TOLD_MS } from './limits.ts'
 
-/**
- * Waits; throws as soon as `signal` is aborted.
- *
- * @throws MigrateError `stopped`
- */
+/** Waits; throws as soon as `signal` is aborted. @throws MigrateError `stopped` */
 export async function pause(timers: Timers, delayMs: number, signal: AbortSignal): Promise<void> {
   throwIfStopped(signal)
   await new Promise<void>((resolve) => {
@@ -24,11 +20,7 @@ export async function pause(timers: Timers, delayMs: number, signal: AbortSignal
   throwIfStopped(signal)
 }
 
-/**
- * Returns what `work` gives, but does not wait for it once `signal` is aborted.
- *
- * @throws MigrateError `stopped`
- */
+/** Returns what `work` gives, but does not wait for it once `signal` is aborted. @throws MigrateError `stopped` */
 export function orStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(stopped())

@@ -60,11 +60,7 @@ async function writing(db: Database, write: () => Promise<void>): Promise<void> 
 /** The database as of one moment, for reads that must be consistent with each other. */
 export type ReadSnapshot = ReturnType<Database['snapshot']>
 
-/**
- * Opens a sealed row.
- *
- * @throws CorruptRowError if it fails its check or does not decode
- */
+/** Opens a sealed row. @throws CorruptRowError if it fails its check or does not decode */
 export function openRow<T>(
   avatar: Avatar,
   kind: string,

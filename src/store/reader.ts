@@ -38,22 +38,14 @@ export interface RecordLocation extends rows.LocationRow, Citation {}
 /** Ids per look-up: blocks the event loop for 6 ms. */
 const IDS_A_STEP = 1_000
 
-/**
- * Reads the location of a record; undefined if the record is not stored.
- *
- * @throws CorruptRowError
- */
+/** Reads the location of a record; undefined if the record is not stored. @throws CorruptRowError */
 export function readLocation(db: Database, id: RecordId, readSnapshot?: ReadSnapshot): RecordLocation | undefined {
   const key = keys.idKey(id)
   const row = readSnapshot === undefined ? db.getSync(key) : db.getSync(key, { snapshot: readSnapshot })
   return row === undefined ? undefined : openLocation(id, row)
 }
 
-/**
- * Reads the locations of the stored records among `ids`, off the main thread.
- *
- * @throws CorruptRowError
- */
+/** Reads the locations of the stored records among `ids`, off the main thread. @throws CorruptRowError */
 export async function readLocations(
   db: Database,
   ids: ReadonlySet<RecordId>,

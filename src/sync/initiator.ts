@@ -22,11 +22,7 @@ const MAX_SESSION_PASSES = 64
 /** Most groups of avatars in one session, so that each group has at least four passes. */
 const MAX_GROUPS = 16
 
-/**
- * Reconciles with a peer on a stream that this node opened, and transfers the differences.
- *
- * @throws SyncError
- */
+/** Reconciles with a peer on a stream that this node opened, and transfers the differences. @throws SyncError */
 export function runInitiator(parts: SessionParts, stream: FrameStream): Promise<SessionReport> {
   return withSession(parts, stream, initiate)
 }

@@ -39,11 +39,7 @@ const FREE_DUPLICATES = 65_536
 const MAX_SERVED_PASSES = 64
 const ONLY_VERSION = Uint8Array.of(VERSION)
 
-/**
- * Serves a session that a peer opened: answers frame after frame until the peer ends its side.
- *
- * @throws SyncError
- */
+/** Serves a session that a peer opened: answers frame after frame until the peer ends its side. @throws SyncError */
 export function runResponder(parts: SessionParts, stream: FrameStream): Promise<ServedReport> {
   return withSession(parts, stream, serve)
 }

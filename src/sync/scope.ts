@@ -94,11 +94,7 @@ function hasBit(bits: Uint8Array, at: number): boolean {
   return (((bits[at >> 3] ?? 0) >> (at & 7)) & 1) === 1
 }
 
-/**
- * The elements whose bits are set.
- *
- * @throws SyncError `malformed_frame` if there are not as many bits as elements
- */
+/** The elements whose bits are set. @throws SyncError `malformed_frame` if there are not as many bits as elements */
 export function choose<T>(all: readonly T[], bits: Uint8Array): T[] {
   if (bits.length !== Math.ceil(all.length / 8)) {
     throw new SyncError('malformed_frame', `A list of ${all.length} avatars comes with ${bits.length} bytes of bits.`)

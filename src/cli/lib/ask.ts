@@ -15,14 +15,18 @@ export async function askLine(context: CommandContext, question: string): Promis
   }
 }
 
+/** Asks a question whose answer is yes or no. */
+export async function isYes(context: CommandContext, question: string): Promise<boolean> {
+  return /^y(es)?$/i.test(await askLine(context, `${question} [y/N]`))
+}
+
 /**
- * Lets the person at the terminal decide whether to go on. Where nobody is there to be asked, `--yes` must have been given.
+ * Lets the person at the terminal decide whether to go on. Without a terminal, `--yes` is required.
  *
- * @throws CliError `usage` where nobody can be asked, `failed` where the answer is not yes
+ * @throws CliError `usage` if nobody can be asked, `failed` if the answer is not yes
  */
 export async function confirm(context: CommandContext, question: string, yes: boolean): Promise<void> {
   if (yes) return
   if (context.stdin.isTTY !== true) throw new CliError('usage', `${question} Nobody is here to be asked: add --yes.`)
-  const answer = await askLine(context, `${question} [y/N]`)
-  if (!/^y(es)?$/i.test(answer)) throw new CliError('failed', 'Nothing was changed.')
+  if (!(await isYes(context, question))) throw new CliError('failed', 'Nothing was changed.')
 }

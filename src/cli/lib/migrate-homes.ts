@@ -2,19 +2,12 @@ import { messageOf } from '../../platform/errors.ts'
 import type { Moved } from '../../migrate/migrate.ts'
 import type { OpenMigration } from '../../migrate/run.ts'
 import type { JsonValue } from '../../record/types.ts'
-import { askLine } from './ask.ts'
+import { isYes } from './ask.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
+import type { MoveOptions } from './migrate-options.ts'
 import { homesHint } from './migrate-text.ts'
 import { jsonText, printable } from './text.ts'
-
-export interface HomesOptions {
-  readonly from: string
-  readonly to: string
-  readonly updateHomes?: true
-  readonly home?: string
-  readonly leaveOld?: true
-}
 
 /**
  * Lists the new host among the homes of the avatar, signed, at both hosts; or says how to, without a key.
@@ -24,7 +17,7 @@ export interface HomesOptions {
 export async function updateHomes(
   migration: OpenMigration,
   moved: Moved,
-  options: HomesOptions,
+  options: MoveOptions,
   context: CommandContext,
   secretKey: Uint8Array | undefined,
 ): Promise<JsonValue[] | undefined> {
@@ -44,7 +37,7 @@ export async function updateHomes(
   if (refused.size > 0) {
     throw new CliError('refused', `${options.to} does not take the list of homes: ${[...refused.keys()].join(', ')}.`)
   }
-  // Those who still ask the old host learn there where the avatar lives.
+  // Clients that still ask the old host learn there where the avatar is stored now.
   if (moved.outcome === 'equal') {
     await from.give().catch((error: unknown) => {
       context.note(`Warning: ${options.from} did not take the list of homes: ${printable(messageOf(error))}`)
@@ -53,9 +46,8 @@ export async function updateHomes(
   return homes
 }
 
-/** Asks, where there is somebody to be asked. */
+/** Asks, if a person is at the terminal. */
 async function isWanted(context: CommandContext, homes: readonly JsonValue[]): Promise<boolean> {
   if (context.stdin.isTTY !== true || !context.terminal) return true
-  const answer = await askLine(context, `List these homes of the avatar, signed? ${jsonText(homes)} [y/N]`)
-  return /^y(es)?$/i.test(answer)
+  return await isYes(context, `List these homes of the avatar, signed? ${jsonText(homes)}`)
 }

@@ -33,38 +33,29 @@ export interface MigrateReport {
   readonly homes: readonly JsonValue[] | null
 }
 
-export interface MoveProgress {
-  readonly at: Progress
-  /** Removes the line, and shows nothing more. */
-  end(): void
-}
+export type MoveProgress = ReturnType<typeof createMoveProgress>
 
 /** Shows progress on standard error: on a terminal one line that changes, elsewhere a line at most every two seconds. */
-export function createMoveProgress({
-  environment,
-  note,
-  draw,
-}: Pick<CommandContext, 'environment' | 'note' | 'draw'>): MoveProgress {
+export function createMoveProgress({ environment, note, draw }: Pick<CommandContext, 'environment' | 'note' | 'draw'>) {
   let toldAtMs = environment.clock.now()
   let isOver = false
+  const at: Progress = (direction, host, records) => {
+    // Also while both are watched, after the end.
+    if (direction === 'waiting for') {
+      return note(
+        `Waiting for ${printable(host)}, which has not answered for ${SILENCE_TOLD_MS / 1_000} s. The command asks again for ` +
+          'some minutes. To stop it, press Ctrl-C.',
+      )
+    }
+    const nowMs = environment.clock.now()
+    if (isOver || nowMs - toldAtMs < (draw === undefined ? LINE_MS : DRAW_MS)) return
+    toldAtMs = nowMs
+    const show = draw ?? note
+    show(`${countText(records, 'record')} ${direction} ${printable(host)} …`)
+  }
   return {
-    at(direction, host, records) {
-      // Also while both are watched, after the end.
-      if (direction === 'waiting for') {
-        const seconds = SILENCE_TOLD_MS / 1_000
-        note(
-          `Waiting for ${printable(host)}, which has not answered for ${seconds} s. The command asks again for some minutes. ` +
-            'To stop it, press Ctrl-C.',
-        )
-        return
-      }
-      const nowMs = environment.clock.now()
-      if (isOver || nowMs - toldAtMs < (draw === undefined ? LINE_MS : DRAW_MS)) return
-      toldAtMs = nowMs
-      const text = `${countText(records, 'record')} ${direction} ${printable(host)} …`
-      if (draw === undefined) note(text)
-      else draw(text)
-    },
+    at,
+    /** Removes the line, and shows nothing more. */
     end() {
       if (!isOver) draw?.('')
       isOver = true

@@ -3,37 +3,19 @@ import { differingNamespace } from '../../client/json.ts'
 import type { NodeApi } from '../../client/node-api.ts'
 import { readStatus } from '../../client/node-info.ts'
 import type { PlannedSnapshot } from '../../client/snapshot-plan.ts'
-import type { Avatar, StateEntry } from '../../record/types.ts'
+import type { StateEntry } from '../../record/types.ts'
 import { confirm } from './ask.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
 import { readKeyOf } from './key-file.ts'
 import { loadEngine } from './lazy-parts.ts'
+import type { MigrateV1Options } from './migrate-options.ts'
 import { nodeAt } from './node.ts'
 import type { Submission } from './snapshot-submit.ts'
 import { countText, jsonText, listText, printable, table } from './text.ts'
 import { unsignedText, writeUnsignedFile } from './unsigned-file.ts'
-import { contentsOf, sayable } from './v1-contents.ts'
-import type { V1Contents } from './v1-contents.ts'
+import { contentsOf, sayable, type V1Contents } from './v1-contents.ts'
 import { readV1 } from './v1-reader.ts'
-
-export interface MigrateV1Options {
-  readonly avatar: Avatar
-  /** `http://` or `https://` address of a service of version 1. */
-  readonly fromV1: string
-  /** `http://` or `https://` address of the new node. */
-  readonly to: string
-  /** File with the avatar's secret key; either this or `unsigned`. */
-  readonly key?: string
-  /** File to write the payloads to, that a wallet is to sign. */
-  readonly unsigned?: string
-  readonly json?: boolean
-  readonly yes?: boolean
-  /** Replace what the new node shows of the avatar, where that is something else. */
-  readonly replace?: boolean
-  /** Leave out what no record can say. */
-  readonly skipInvalid?: boolean
-}
 
 /** Problems and namespaces that are listed one by one. */
 const MAX_LISTED = 20

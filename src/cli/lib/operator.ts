@@ -1,26 +1,17 @@
 import { codeOf } from '../../platform/errors.ts'
 import { ClientError } from '../../client/errors.ts'
 import { nodeAddress } from '../../client/node-pool.ts'
-import { createOperatorApi } from '../../client/operator-api.ts'
+import { createOperatorApi, type HostingListAnswer } from '../../client/operator-api.ts'
 import type { Config } from '../../config/load.ts'
 import { readOperatorToken } from '../../hosting/operator-token.ts'
-import type { HostingCounts, HostingEntry, HostingListName, HostingMode, HostingPolicy } from '../../hosting/types.ts'
+import type { HostingEntry, HostingListName, HostingMode, HostingPolicy } from '../../hosting/types.ts'
 import type { Avatar } from '../../record/types.ts'
-import { dataDirConfig, noAnswer, noteAssumed, openPlace } from './archive-place.ts'
-import type { PlaceOptions } from './archive-place.ts'
+import { dataDirConfig, noAnswer, noteAssumed, openPlace, type PlaceOptions } from './archive-place.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
 import { transportOptions } from './node.ts'
 
-export interface HostingPage {
-  readonly entries: readonly HostingEntry[]
-  readonly counts: HostingCounts
-  readonly mode: HostingMode
-  readonly policy: HostingPolicy
-  /** Where the next page begins; null at the end. */
-  readonly cursor: Avatar | null
-}
-
+type HostingPage = Omit<HostingListAnswer, 'entries'> & { readonly entries: readonly HostingEntry[] }
 export type HostingAction = 'add' | 'remove' | 'block' | 'unblock'
 
 /** What an operator can do with a node, running or not. */

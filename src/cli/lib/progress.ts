@@ -7,19 +7,18 @@ const BAR_WIDTH = 24
 /** A rate over less time says little. */
 const SETTLED_MS = 1_000
 
-/** Shows on a terminal how far a long piece of work is; elsewhere nothing. */
-export interface Progress {
-  /** Says how far it is now; may be called as often as one likes. */
-  at(state: { readonly records: number; readonly bytes?: number }): void
-  /** Takes the line away. */
-  end(): void
+/** How far a long piece of work is. */
+interface State {
+  readonly records: number
+  readonly bytes?: number
 }
 
 /**
- * Begins to show progress. Until `end`, a signal that ends the process takes the line away and leaves a word.
+ * Shows the progress of a long piece of work on a terminal; elsewhere nothing. If a signal ends the process before `end`, removes
+ * the line and writes a message.
  *
- * @param options.totalBytes of the whole, or `totalRecords`, where known: then there are a bar and the time that is left
- * @param options.interrupted what holds after a signal, and what to do next
+ * @param options.totalBytes of the whole, or `totalRecords`, if known: then there are a bar and the time left
+ * @param options.interrupted what is true after a signal, and what to do next
  */
 export function createProgress(
   {
@@ -34,17 +33,18 @@ export function createProgress(
     readonly totalRecords?: number | undefined
     readonly interrupted: string
   },
-): Progress {
+) {
   const { label, totalBytes, totalRecords, interrupted } = options
   const forget = onInterrupt(() => {
     draw?.('')
     note(`avatar-kv: interrupted. ${interrupted}`)
   })
-  if (draw === undefined) return { at: () => undefined, end: forget }
+  if (draw === undefined) return { at: (_: State) => undefined, end: forget }
   const started = clock.now()
   let drawn = 0
   return {
-    at({ records, bytes }) {
+    /** Call it as often as you like. */
+    at({ records, bytes }: State) {
       const now = clock.now()
       if (now - drawn < DRAW_MS) return
       drawn = now
@@ -60,6 +60,7 @@ export function createProgress(
       }
       draw(`${label} ${isKnown ? `${barText(Math.min(share, 1))} ` : ''}${parts.join(', ')}`)
     },
+    /** Removes the line. */
     end() {
       forget()
       draw('')

@@ -1,31 +1,14 @@
 import { CommanderError } from 'commander'
 
 import { ClientError } from '../../client/errors.ts'
-import { codeOf, messageOf } from '../../platform/errors.ts'
+import { CodedError, codeOf, messageOf } from '../../platform/errors.ts'
 import { fileProblem } from '../../platform/files.ts'
 import { toCliError } from './client-error.ts'
 import type { CommandContext } from './context.ts'
 import { CliError, EXIT_DONE, EXIT_FAILED, EXIT_USAGE } from './errors.ts'
 import { jsonText, printable } from './text.ts'
 
-/** Errors that are addressed to the person at the terminal: their message says it all. */
-const EXPECTED_ERRORS = new Set([
-  'ArchiveError',
-  'BackupError',
-  'CliError',
-  'ConfigError',
-  'HostingError',
-  'MigrateError',
-  'NetworkError',
-  'NodeError',
-  'ReceiptError',
-  'RecordError',
-  'SnapshotError',
-  'StoreError',
-  'VerifyError',
-])
-
-/** What was tried, by system call. */
+/** What was tried, by system call, if its name does not say. */
 const TRIED: Readonly<Record<string, string>> = {
   access: 'find',
   chmod: 'change the mode of',
@@ -33,15 +16,11 @@ const TRIED: Readonly<Record<string, string>> = {
   link: 'make',
   lstat: 'find',
   mkdir: 'make the folder',
-  open: 'open',
-  read: 'read',
-  rename: 'rename',
   rm: 'remove',
   rmdir: 'remove',
   scandir: 'read the folder',
   stat: 'find',
   unlink: 'remove',
-  write: 'write',
 }
 
 /** Whether the errors of a command line are to be JSON. */
@@ -76,10 +55,9 @@ function errorJson(code: string, message: string): string {
 }
 
 function described(error: unknown): { code: string; message: string; stack?: string } {
+  // These are addressed to the person at the terminal: the message says it all.
+  if (error instanceof CodedError) return { code: error.code, message: error.message }
   const code = codeOf(error)
-  if (error instanceof Error && EXPECTED_ERRORS.has(error.name)) {
-    return { code: code ?? 'failed', message: error.message }
-  }
   if (error instanceof Error && 'syscall' in error && code !== undefined) {
     const { syscall, path } = error as NodeJS.ErrnoException
     const what = `${TRIED[syscall ?? ''] ?? syscall} ${printable(path ?? 'a file')}`

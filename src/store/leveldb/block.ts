@@ -40,11 +40,7 @@ function checksumAt(file: Uint8Array, at: number): number {
   return new DataView(file.buffer, file.byteOffset + at, 4).getUint32(0, true)
 }
 
-/**
- * Decodes the entries of a block, in order.
- *
- * @throws RangeError if the block is malformed
- */
+/** Decodes the entries of a block, in order. @throws RangeError if the block is malformed */
 export function readBlock(file: Uint8Array, { offset, length }: BlockPlace): BlockEntry[] {
   const kind = file[offset + length]
   const raw = file.subarray(offset, offset + length)
