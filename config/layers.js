@@ -8,7 +8,7 @@
  * - `packages`: bare imports that it may use; `undefined` means any, `node:` included.
  */
 const PURE_PACKAGES = ['@noble/hashes', '@noble/secp256k1', 'canonicalize', 'hash-wasm']
-/** The files of platform/ that import nothing and so run everywhere. */
+/** The files of platform/ that run everywhere. */
 const PURE_PLATFORM = ['platform/back-off', 'platform/errors']
 /** The files of ingest/ that hand records to the door, for every part through which archives come in. */
 const IMPORTING = ['ingest/import-archive', 'ingest/retry']

@@ -59,11 +59,7 @@ finished, and no node starts on it.`,
       const to = resolve(context.cwd, options.out)
       await mustHaveStore(from)
       const [{ beginTarget, finishTarget }, { bytesToRepair, networkOfStore, repairStore }, { isInUse }] =
-        await Promise.all([
-          import('../backup/target.ts'),
-          import('../offline/repair.ts'),
-          import('../offline/whole-store.ts'),
-        ])
+        await Promise.all([import('../backup/target.ts'), import('../offline/repair.ts'), import('../offline/open.ts')])
       const network = options.network ?? (await networkOfStore(from)) ?? 'main'
       const { files, leftBehind } = await filesToCarry(context, from)
       const totalBytes = await bytesToRepair(from)

@@ -42,7 +42,7 @@ Examples:
       const [{ readBackup }, { beginTarget, finishTarget }, { isInUse }] = await Promise.all([
         import('../backup/read.ts'),
         import('../backup/target.ts'),
-        import('../offline/whole-store.ts'),
+        import('../offline/open.ts'),
       ])
       const path = resolve(context.cwd, dir)
       const dataDir = resolve(context.cwd, options.dataDir)
@@ -90,7 +90,7 @@ async function restoreStore(
   const [{ restoreRecords }, { importDoor }, { openWholeStore }] = await Promise.all([
     import('../backup/restore.ts'),
     import('../ingest/retry.ts'),
-    import('../offline/whole-store.ts'),
+    import('../offline/open.ts'),
   ])
   const { network } = manifest
   const place = await openWholeStore({ dataDir, network }, await silentComponents(context), { create: true })

@@ -8,7 +8,7 @@
 import { messageOf } from '../platform/errors.ts'
 import type { RecordId } from '../record/types.ts'
 import { BulkLease, memoryMark } from '../sync/bootstrap.ts'
-import { jittered } from '../sync/delays.ts'
+import { jittered } from '../platform/back-off.ts'
 import { asSyncError, PEERS_FAULT, SyncError } from '../sync/errors.ts'
 import { runFetch, runInitiator } from '../sync/initiator.ts'
 import { DEFAULT_SYNC_LIMITS } from '../sync/limits.ts'

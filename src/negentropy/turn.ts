@@ -241,6 +241,6 @@ function isWhole(spans: readonly Span[], lower: Bound, upper: Bound): boolean {
   return span !== undefined && compareBounds(span.lower, lower) === 0 && compareBounds(span.upper, upper) === 0
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, at) => byte === b[at])
 }

@@ -1,3 +1,6 @@
+import { concatBytes } from '@noble/hashes/utils.js'
+
+import { varint } from '../record/protobuf.ts'
 import { NetworkError } from './errors.ts'
 
 /** Bits of the length in each byte of a prefix, and the bit that means that another byte follows (unsigned LEB128). */
@@ -98,15 +101,5 @@ export class FrameReader {
 
 /** A frame behind its length, in memory of its own. */
 export function withLength(frame: Uint8Array): Uint8Array {
-  const prefix: number[] = []
-  let rest = frame.length
-  while (rest >= MORE) {
-    prefix.push((rest % MORE) | MORE)
-    rest = Math.floor(rest / MORE)
-  }
-  prefix.push(rest)
-  const bytes = new Uint8Array(prefix.length + frame.length)
-  bytes.set(prefix)
-  bytes.set(frame, prefix.length)
-  return bytes
+  return concatBytes(Uint8Array.from(varint(frame.length)), frame)
 }

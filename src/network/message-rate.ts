@@ -1,18 +1,11 @@
+import { LRUCache } from 'lru-cache'
+
 import type { Clock, Timers } from '../platform/environment.ts'
+import { TokenBucket, type Rate } from '../shares/rates.ts'
 
-export interface MessageRateLimits {
-  /** Messages that a source may send at once. */
-  readonly burst: number
-  /** One more after each, in milliseconds. */
-  readonly refillMs: number
-  /** Longest pause, in milliseconds. */
+/** The messages of one source, and the longest pause. */
+export interface MessageRateLimits extends Rate {
   readonly longestPauseMs: number
-}
-
-interface Bucket {
-  /** Negative: the number of messages beyond the rate. */
-  tokens: number
-  atMs: number
 }
 
 /** Sources remembered: more than can be connected at once. */
@@ -30,30 +23,19 @@ export function createMessageRate(
   limits: MessageRateLimits,
 ) {
   const { clock, timers, pause } = components
-  // In order of the last message.
-  const buckets = new Map<string, Bucket>()
+  const buckets = new LRUCache<string, TokenBucket>({ max: MAX_SOURCES })
   const paused = new Set<string>()
-
-  function bucketOf(source: string): Bucket {
-    const now = clock.now()
-    const bucket = buckets.get(source) ?? { tokens: limits.burst, atMs: now }
-    // If the clock was set back, no tokens are added for a moment.
-    bucket.tokens = Math.min(limits.burst, bucket.tokens + Math.max(0, now - bucket.atMs) / limits.refillMs)
-    bucket.atMs = now
-    if (!buckets.has(source) && buckets.size >= MAX_SOURCES) buckets.delete(buckets.keys().next().value as string)
-    buckets.set(source, bucket)
-    return bucket
-  }
 
   return {
     /** A message of any kind came from a peer. */
     came(peer: string, source: string): void {
-      const bucket = bucketOf(source)
-      bucket.tokens -= 1
-      if (bucket.tokens >= 0 || paused.has(peer)) return
+      const bucket = buckets.get(source) ?? new TokenBucket(limits, clock)
+      buckets.set(source, bucket)
+      const left = bucket.spend()
+      if (left >= 0 || paused.has(peer)) return
       paused.add(peer)
       const resume = pause(peer)
-      timers.after(Math.min(limits.longestPauseMs, Math.ceil(-bucket.tokens * limits.refillMs) + 100), () => {
+      timers.after(Math.min(limits.longestPauseMs, Math.ceil(-left * limits.refillMs) + 100), () => {
         paused.delete(peer)
         resume()
       })

@@ -1,4 +1,4 @@
-import { backOffMs } from '../platform/back-off.ts'
+import { backOffMs, between } from '../platform/back-off.ts'
 import type { Connection, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
@@ -65,8 +65,8 @@ export function createRedial(
 
   function dialLater(target: Target): void {
     const longest = backOffMs(target.failures, FIRST_DELAY_MS, LONGEST_DELAY_MS)
-    const random = new DataView(environment.random.bytes(4).slice().buffer).getUint32(0) / 2 ** 32
-    target.cancel = environment.timers.after(longest * (0.5 + random / 2), () => void dialNow(target))
+    const delayMs = between(environment.random, longest / 2, longest)
+    target.cancel = environment.timers.after(delayMs, () => void dialNow(target))
   }
 
   async function dialNow(target: Target): Promise<void> {

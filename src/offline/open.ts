@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 
 import type { Admission } from '../ingest/admission.ts'
 import { createIngest } from '../ingest/ingest.ts'
@@ -6,7 +7,10 @@ import type { Ingest } from '../ingest/types.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { Environment } from '../platform/environment.ts'
+import { exists, makeDirectory } from '../platform/files.ts'
 import type { SignatureEngine } from '../record/engine.ts'
+import { isDatabaseOpen } from '../store/lock.ts'
+import { hasStore } from '../store/mark.ts'
 import { ONE_PASS_CACHES, openStore, type StoreOptions } from '../store/store.ts'
 import type { RebuildableStore, StoreReader } from '../store/types.ts'
 import { selectEngine } from '../verify/select-engine.ts'
@@ -78,4 +82,40 @@ export async function openOfflineStore(
       await store.close()
     },
   }
+}
+
+/** Threads that verify for a whole store: two are faster than one can store. */
+const WHOLE_STORE_WORKERS = 2
+
+/** Whether a process has the store in a data directory open. */
+export async function isInUse(dataDir: string): Promise<boolean> {
+  const location = join(dataDir, 'store')
+  // Opening a database makes its directory.
+  return (await exists(location)) && (await isDatabaseOpen(location))
+}
+
+/**
+ * Opens the store of a data directory for backups: without hosting rules, quotas or pruning. Records of every avatar are
+ * accepted, and superseded records are kept. A node that keeps no history prunes after its next start.
+ *
+ * @param options.create whether to create an empty store if there never was one
+ * @returns undefined if there never was a store and none was to be created
+ * @throws StoreError as `openOfflineStore`
+ */
+export async function openWholeStore(
+  { dataDir, network }: { readonly dataDir: string; readonly network: string },
+  components: OfflineComponents,
+  options: { readonly create: boolean },
+): Promise<OfflineStore | undefined> {
+  const location = join(dataDir, 'store')
+  if (!(await hasStore(location))) {
+    if (!options.create) return undefined
+    await makeDirectory(dataDir)
+  }
+  return await openOfflineStore(components, {
+    location,
+    network,
+    workers: WHOLE_STORE_WORKERS,
+    store: { archive: true },
+  })
 }

@@ -6,7 +6,7 @@ import type { Environment } from '../platform/environment.ts'
 import type { Logger } from '../observe/types.ts'
 import type { SignedRecord } from '../record/types.ts'
 import { filesToSalvage, salvageFile } from '../store/salvage.ts'
-import { openWholeStore } from './whole-store.ts'
+import { openWholeStore } from './open.ts'
 
 /** What a repair saved. */
 export interface RepairReport {

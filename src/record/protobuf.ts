@@ -34,7 +34,8 @@ export function messageField(field: number, value: Uint8Array): Uint8Array {
 
 const EMPTY = new Uint8Array(0)
 
-function varint(value: number): number[] {
+/** A number as LEB128: seven bits a byte, the lowest first. */
+export function varint(value: number): number[] {
   const bytes: number[] = []
   let rest = value
   for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80)

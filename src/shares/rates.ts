@@ -25,20 +25,20 @@ const MAX_KEYS = 10_000
 export class Rates {
   readonly #limits: RateLimits
   readonly #clock: Clock
-  readonly #keys = new LRUCache<string, Bucket>({ max: MAX_KEYS })
-  readonly #total: Bucket
+  readonly #keys = new LRUCache<string, TokenBucket>({ max: MAX_KEYS })
+  readonly #total: TokenBucket
 
   constructor(limits: RateLimits, clock: Clock) {
     this.#limits = limits
     this.#clock = clock
-    this.#total = new Bucket(limits.total, clock)
+    this.#total = new TokenBucket(limits.total, clock)
   }
 
   /** Takes one event and returns 0, or returns the whole seconds until one is available. */
   take({ key, isShared = false }: Source): number {
     const { perKey, reserve } = this.#limits
     if (isShared) return this.#total.take(reserve)
-    const bucket = this.#keys.get(key) ?? new Bucket(perKey, this.#clock)
+    const bucket = this.#keys.get(key) ?? new TokenBucket(perKey, this.#clock)
     this.#keys.set(key, bucket)
     const kept = bucket.left() > perKey.burst / 2 ? 0 : reserve
     const waitSeconds = bucket.wait(0) || this.#total.take(kept)
@@ -48,7 +48,7 @@ export class Rates {
 }
 
 /** A token bucket. */
-class Bucket {
+export class TokenBucket {
   readonly #rate: Rate
   readonly #clock: Clock
   #tokens: number
@@ -79,5 +79,11 @@ class Bucket {
     const waitSeconds = this.wait(kept)
     if (waitSeconds === 0) this.#tokens -= 1
     return waitSeconds
+  }
+
+  /** Takes a token even if there is none. Returns the tokens left: below 0, the events beyond the rate. */
+  spend(): number {
+    this.#tokens = this.left() - 1
+    return this.#tokens
   }
 }

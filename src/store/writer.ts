@@ -13,7 +13,7 @@ import type { Meta, Totals } from './meta.ts'
 import { Mutex } from './mutex.ts'
 import { NO_QUOTAS } from './quotas.ts'
 import { readSummary } from './reader.ts'
-import { RowRepair } from './row-repair.ts'
+import { createRowRepair, type RowRepair } from './row-repair.ts'
 import type { CommitResult, Quotas, Rebuilt, SyncSnapshot } from './types.ts'
 import { earlierWriteFailed, noteDamage } from './write-guard.ts'
 import { EntryCache, WriterState, type WriterComponents } from './writer-state.ts'
@@ -78,7 +78,7 @@ export class StoreWriter {
     this.#rules = { archive, quotas, stepRecords }
     const exclusively = <T>(task: () => Promise<T>): Promise<T> => this.#exclusively(task, [])
     this.compactor = new Compactor({ ...components, ...this.#rules, state, exclusively }, tasks)
-    this.#repair = new RowRepair({ ...components, network, archive, state, compactor: this.compactor })
+    this.#repair = createRowRepair({ ...components, network, archive, state, compactor: this.compactor })
     // Neither commits nor reads wait for it. A failure is reported by the next use of the index.
     state.order.begin()
     this.compactor.wake()

@@ -41,69 +41,57 @@ export interface PeerSyncHealth {
 }
 
 const COUNTS = ['recordsIn', 'recordsOut', 'bytesIn', 'bytesOut'] as const
-type Counts = Record<(typeof COUNTS)[number], number>
+
+export type HealthKeeper = ReturnType<typeof createHealthKeeper>
 
 /** Tracks the sync status of one peer. */
-export class HealthKeeper {
-  readonly #clock: Clock
-  readonly #running = new Map<SessionProgress, SyncRole>()
-  readonly #ended: Counts = { recordsIn: 0, recordsOut: 0, bytesIn: 0, bytesOut: 0 }
-  #last: PeerSyncHealth['last'] = null
-  #sessions = 0
-  #failures = 0
-  #error: string | null = null
+export function createHealthKeeper(clock: Clock) {
+  const running = new Map<SessionProgress, SyncRole>()
+  /** Totals of the sessions that have ended. */
+  const totals = { recordsIn: 0, recordsOut: 0, bytesIn: 0, bytesOut: 0 }
+  let last: PeerSyncHealth['last'] = null
+  let sessions = 0
+  let failures = 0
+  let error: string | null = null
 
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  get failures(): number {
-    return this.#failures
-  }
-
-  began(progress: SessionProgress, role: SyncRole): void {
-    this.#running.set(progress, role)
-  }
-
-  ended(progress: SessionProgress): void {
-    if (!this.#running.delete(progress)) return
-    for (const name of COUNTS) this.#ended[name] += progress[name]
-  }
-
-  finished(): void {
-    this.#sessions += 1
-    this.#failures = 0
-    this.#error = null
-  }
-
-  reconciled(last: Omit<NonNullable<PeerSyncHealth['last']>, 'finished_at'>): void {
-    this.#last = { finished_at: Math.floor(this.#clock.now() / 1_000), ...last }
-  }
-
-  /** @param isSevere false if the session made progress before it failed */
-  failed(code: string, isSevere: boolean): void {
-    this.#error = code
-    if (isSevere) this.#failures += 1
-  }
-
-  show(peer: string, isWaiting: boolean): PeerSyncHealth {
-    const [running] = this.#running
-    const idle = isWaiting ? 'waiting' : this.#failures > 0 ? 'backing_off' : 'idle'
-    const sum = { ...this.#ended }
-    for (const progress of this.#running.keys()) for (const name of COUNTS) sum[name] += progress[name]
-    return {
-      peer_id: peer,
-      state: running?.[0].phase ?? idle,
-      role: running?.[1] ?? null,
-      progress: running === undefined ? null : { done: running[0].done, total: running[0].total },
-      last: this.#last,
-      sessions: this.#sessions,
-      failures: this.#failures,
-      error: this.#error,
-      records_in: sum.recordsIn,
-      records_out: sum.recordsOut,
-      bytes_in: sum.bytesIn,
-      bytes_out: sum.bytesOut,
-    }
+  return {
+    get failures() {
+      return failures
+    },
+    began: (progress: SessionProgress, role: SyncRole) => void running.set(progress, role),
+    ended(progress: SessionProgress): void {
+      if (!running.delete(progress)) return
+      for (const name of COUNTS) totals[name] += progress[name]
+    },
+    finished(): void {
+      sessions += 1
+      failures = 0
+      error = null
+    },
+    reconciled(report: Omit<NonNullable<PeerSyncHealth['last']>, 'finished_at'>): void {
+      last = { finished_at: Math.floor(clock.now() / 1_000), ...report }
+    },
+    /** @param isSevere false if the session made progress before it failed */
+    failed(code: string, isSevere: boolean): void {
+      error = code
+      if (isSevere) failures += 1
+    },
+    show(peer: string, isWaiting: boolean): PeerSyncHealth {
+      const [current] = running
+      const idle = isWaiting ? 'waiting' : failures > 0 ? 'backing_off' : 'idle'
+      const sum = { ...totals }
+      for (const progress of running.keys()) for (const name of COUNTS) sum[name] += progress[name]
+      return {
+        peer_id: peer,
+        state: current?.[0].phase ?? idle,
+        role: current?.[1] ?? null,
+        progress: current === undefined ? null : { done: current[0].done, total: current[0].total },
+        ...{ last, sessions, failures, error },
+        records_in: sum.recordsIn,
+        records_out: sum.recordsOut,
+        bytes_in: sum.bytesIn,
+        bytes_out: sum.bytesOut,
+      }
+    },
   }
 }

@@ -1,8 +1,10 @@
+import { concatBytes } from '@noble/hashes/utils.js'
+
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import { checkArrivals } from './arrivals.ts'
 import { asSyncError, SyncError, type RefusalCode } from './errors.ts'
 import type { Frame, RefusedEntry } from './frame-types.ts'
-import { idKey, joinBytes, splitIds } from './ids.ts'
+import { idKey, splitIds } from './ids.ts'
 import { createPassTracker, type PassMemory, type PassTotals } from './pass-tracker.ts'
 import { MAX_REQUEST_IDS } from './limits.ts'
 import { Negentropy } from '../negentropy/negentropy.ts'
@@ -101,7 +103,7 @@ export async function runPass(
       if (ids.length === 0) return true
       requests.push(new Map(ids.map((id) => [idKey(id), id])))
       condition.notify()
-      await channel.send({ kind: 'request', ids: joinBytes(ids) })
+      await channel.send({ kind: 'request', ids: concatBytes(...ids) })
       return true
     }
     if ((offered.length > 0 || reader.hasReady()) && pushes.length < MAX_PUSHES) {

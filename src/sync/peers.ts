@@ -1,12 +1,12 @@
 import type { Clock } from '../platform/environment.ts'
-import { HealthKeeper } from './health.ts'
+import { TokenBucket, type Rate } from '../shares/rates.ts'
+import { createHealthKeeper, type HealthKeeper } from './health.ts'
 import { newPeerMemory, type PeerMemory, type SessionProgress } from './session.ts'
 
 /** Most disconnected peers that are remembered. */
 const MAX_GONE = 256
-/** Sessions that a peer may open in quick succession, and the time after which one more is allowed. */
-const INBOUND_BURST = 8
-const INBOUND_REFILL_MS = 1_000
+/** Sessions that a peer may open. */
+const INBOUND_RATE: Rate = { burst: 8, refillMs: 1_000 }
 
 /** A current session. */
 export interface Running {
@@ -30,15 +30,12 @@ export class PeerState {
   cancelDue: (() => void) | null = null
   /** Whether something happened meanwhile that asks for another session soon. */
   isNudged = false
-  #tokens = INBOUND_BURST
-  #tokensAtMs: number
-  readonly #clock: Clock
+  readonly #calls: TokenBucket
 
   constructor(id: string, clock: Clock) {
     this.id = id
-    this.#clock = clock
-    this.#tokensAtMs = clock.now()
-    this.health = new HealthKeeper(clock)
+    this.#calls = new TokenBucket(INBOUND_RATE, clock)
+    this.health = createHealthKeeper(clock)
     this.memory = newPeerMemory(clock)
   }
 
@@ -48,13 +45,7 @@ export class PeerState {
 
   /** Whether the peer may open one more session now. */
   mayCall(): boolean {
-    const now = this.#clock.now()
-    // If the clock was set back, no sessions are added for a moment.
-    this.#tokens = Math.min(INBOUND_BURST, this.#tokens + Math.max(0, now - this.#tokensAtMs) / INBOUND_REFILL_MS)
-    this.#tokensAtMs = now
-    if (this.#tokens < 1) return false
-    this.#tokens -= 1
-    return true
+    return this.#calls.take(0) === 0
   }
 }
 

@@ -1,9 +1,11 @@
+import { concatBytes } from '@noble/hashes/utils.js'
+
 import type { Avatar } from '../record/types.ts'
 import { hexBytes, hexWriter } from '../record/hex.ts'
 import { SyncError } from './errors.ts'
 import { AVATAR_BYTES, type FrameList } from './frame-types.ts'
-import { joinBytes, sameBytes } from './ids.ts'
 import { MAX_LISTED_AVATARS } from './limits.ts'
+import { sameBytes } from '../negentropy/turn.ts'
 import { fingerprint, FINGERPRINT, FINGERPRINT_BYTES, VERSION } from '../negentropy/wire.ts'
 import type { Scope, SyncSnapshot, SyncSource } from '../store/types.ts'
 
@@ -34,8 +36,8 @@ export async function ownList(
   return {
     avatars,
     frame: {
-      avatars: joinBytes(avatars.map((avatar) => hexBytes(avatar, 2))),
-      fingerprints: joinBytes(sums.map(({ sum, count }) => fingerprint(sum, count))),
+      avatars: concatBytes(...avatars.map((avatar) => hexBytes(avatar, 2))),
+      fingerprints: concatBytes(...sums.map(({ sum, count }) => fingerprint(sum, count))),
     },
   }
 }

@@ -1,7 +1,9 @@
+import { concatBytes } from '@noble/hashes/utils.js'
+
 import type { Bound } from '../negentropy/types.ts'
 import type { Channel } from './channel.ts'
 import { SyncError } from './errors.ts'
-import { idKey, joinBytes } from './ids.ts'
+import { idKey } from './ids.ts'
 import { BULK_FRAME_RECORDS, RECORDS_FRAME_BYTES } from './limits.ts'
 import { createRecordReader } from './record-reader.ts'
 import type { SessionParts } from './session.ts'
@@ -18,7 +20,7 @@ export async function sendRequested(parts: SessionParts, channel: Channel, ids: 
     progress.recordsOut += frame.length
     progress.done += frame.length
   }
-  await channel.send({ kind: 'delivered', missing: joinBytes(reader.missing) })
+  await channel.send({ kind: 'delivered', missing: concatBytes(...reader.missing) })
 }
 
 /** Sends all records from a bound on. */

@@ -1,5 +1,5 @@
 import { messageOf } from '../platform/errors.ts'
-import { Channel } from './channel.ts'
+import { createChannel } from './channel.ts'
 import { asSyncError, SyncError, type RefusalCode } from './errors.ts'
 import type { SyncRole } from './health.ts'
 import type { PeerState, Running } from './peers.ts'
@@ -66,7 +66,7 @@ export function createSessionRunner(components: RunnerComponents) {
 
   /** Refuses a session without reading it. */
   async function refuse(stream: FrameStream, code: RefusalCode): Promise<void> {
-    const channel = new Channel(stream, { timers: environment.timers, stallMs: limits.openMs, count: () => {} })
+    const channel = createChannel(stream, { timers: environment.timers, stallMs: limits.openMs, count: () => {} })
     try {
       await channel.send({ kind: 'refusal', code })
       await channel.close()

@@ -1,5 +1,5 @@
 import type { Environment } from '../platform/environment.ts'
-import { between, jittered } from './delays.ts'
+import { between, jittered } from '../platform/back-off.ts'
 import type { PeerState } from './peers.ts'
 
 /** The side with the smaller id calls at once; the other side waits a little. */

@@ -3,7 +3,7 @@ import type { Clock, Environment } from '../platform/environment.ts'
 import type { Keccak256 } from '../record/id.ts'
 import type { Source } from '../shares/types.ts'
 import type { BootstrapMark, BulkLease } from './bootstrap.ts'
-import { Channel } from './channel.ts'
+import { createChannel, type Channel } from './channel.ts'
 import { asSyncError, SyncError } from './errors.ts'
 import type { Frame } from './frame-types.ts'
 import { NegentropyError, type NegentropyOptions } from '../negentropy/negentropy.ts'
@@ -129,7 +129,7 @@ export async function withSession<T>(
 ): Promise<T> {
   const { environment, limits, progress, signal } = parts
   const { timers } = environment
-  const channel = new Channel(stream, {
+  const channel = createChannel(stream, {
     timers,
     stallMs: limits.stallMs,
     count(direction, bytes) {

@@ -11,7 +11,7 @@ import { readBackup } from '../../src/backup/read.ts'
 import { beginTarget, finishTarget, isRestoring } from '../../src/backup/target.ts'
 import { writeBackup } from '../../src/backup/write.ts'
 import type { BackupContents } from '../../src/backup/write.ts'
-import { isInUse } from '../../src/offline/whole-store.ts'
+import { isInUse } from '../../src/offline/open.ts'
 import { newKey, signedPatch } from '../http/writer.ts'
 
 let folder: string

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { TestRecord } from '../oracle/signing.ts'
 import { signBody } from '../oracle/signing.ts'
 import type { SessionParts } from '../../src/sync/session.ts'
-import { sameBytes } from '../../src/sync/ids.ts'
+import { sameBytes } from '../../src/negentropy/turn.ts'
 import { Writer } from '../store/writer.ts'
 import { fetch, openNode, sortedIds, sync, type SyncNode, type SyncNodeOptions } from './sync-node.ts'
 

@@ -70,7 +70,7 @@ export async function readPeerId(dataDir: string): Promise<string | null> {
  */
 export async function openBackupStream(context: CommandContext, config: Config, url: string): Promise<BackupStream> {
   await mustBeFinished(config.dataDir)
-  const { openWholeStore } = await import('../../offline/whole-store.ts')
+  const { openWholeStore } = await import('../../offline/open.ts')
   const components = await silentComponents(context)
   const place = await openWholeStore(config, components, { create: false }).catch((error: unknown) => {
     if (codeOf(error) === 'locked') return 'locked' as const

@@ -7,12 +7,6 @@ const BAR_WIDTH = 24
 /** A rate over less time says little. */
 const SETTLED_MS = 1_000
 
-/** How far a long piece of work is. */
-interface State {
-  readonly records: number
-  readonly bytes?: number
-}
-
 /**
  * Shows the progress of a long piece of work on a terminal; elsewhere nothing. If a signal ends the process before `end`, removes
  * the line and writes a message.
@@ -39,14 +33,13 @@ export function createProgress(
     draw?.('')
     note(`avatar-kv: interrupted. ${interrupted}`)
   })
-  if (draw === undefined) return { at: (_: State) => undefined, end: forget }
   const started = clock.now()
   let drawn = 0
   return {
     /** Call it as often as you like. */
-    at({ records, bytes }: State) {
+    at({ records, bytes }: { readonly records: number; readonly bytes?: number }) {
       const now = clock.now()
-      if (now - drawn < DRAW_MS) return
+      if (draw === undefined || now - drawn < DRAW_MS) return
       drawn = now
       const elapsedMs = now - started
       const share =
@@ -63,7 +56,7 @@ export function createProgress(
     /** Removes the line. */
     end() {
       forget()
-      draw('')
+      draw?.('')
     },
   }
 }
