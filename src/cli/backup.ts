@@ -7,11 +7,6 @@ import type { CommandContext } from './lib/context.ts'
 import { createProgress, sizeText } from './lib/progress.ts'
 import { countText, jsonText, printable } from './lib/text.ts'
 
-interface BackupOptions extends PlaceOptions {
-  readonly withKey?: true
-  readonly json?: true
-}
-
 /** `backup`. */
 export function addBackup(program: Command, context: CommandContext): void {
   withPlace(program.command('backup').summary('copy everything that a node holds to a new directory'), context)
@@ -32,7 +27,7 @@ Examples:
   $ avatar-kv backup /backups/monday --data-dir /var/lib/avatar-kv --node http://127.0.0.1:4381
   $ avatar-kv restore /backups/monday --data-dir /var/lib/avatar-kv-new`,
     )
-    .action(async (dir: string, options: BackupOptions) => {
+    .action(async (dir: string, options: PlaceOptions & { withKey?: true; json?: true }) => {
       const [{ writeBackup }, { openBackupStream, readDataFiles, readPeerId }] = await Promise.all([
         import('../backup/write.ts'),
         import('./lib/backup-source.ts'),

@@ -64,19 +64,13 @@ export function addHost(program: Command, context: CommandContext): void {
   addHostRequest(host, context)
 }
 
-interface ListOptions extends PlaceOptions {
-  readonly blocked?: true
-  readonly gone?: true
-  readonly json?: true
-}
-
 function addList(host: Command, context: CommandContext): void {
   withPlace(host.command('list').summary('show the avatars on the list, or those blocked or gone'), context)
     .description('Shows the avatars on the list, or those blocked or gone, and the homes that each avatar names.')
     .option('--blocked', 'show the blocked avatars instead')
     .option('--gone', 'show the avatars that you removed or whose owners left, instead')
     .addOption(jsonOption())
-    .action(async (options: ListOptions) => {
+    .action(async (options: PlaceOptions & { blocked?: true; gone?: true; json?: true }) => {
       if (options.blocked && options.gone) throw new CliError('usage', 'Give --blocked or --gone, not both.')
       const name: HostingListName = options.blocked ? 'blocked' : options.gone ? 'gone' : 'hosted'
       await asOperator(context, options, async (operator) => {

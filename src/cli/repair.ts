@@ -11,13 +11,6 @@ import { silentComponents } from './lib/lazy-parts.ts'
 import { createProgress } from './lib/progress.ts'
 import { countText, jsonText, printable } from './lib/text.ts'
 
-interface RepairOptions {
-  readonly dataDir: string
-  readonly out: string
-  readonly network?: string
-  readonly json?: true
-}
-
 /** Files that are copied as they are, where they can be read. */
 const CARRIED_FILES = ['hosting.log', 'peer.key', 'operator-token'] as const
 
@@ -54,7 +47,7 @@ Examples:
 Exit code 0: the new directory is finished; the output names damaged files, and what was left out. Exit code 1: it is not
 finished, and no node starts on it.`,
     )
-    .action(async (options: RepairOptions) => {
+    .action(async (options: { dataDir: string; out: string; network?: string; json?: true }) => {
       const from = resolve(context.cwd, options.dataDir)
       const to = resolve(context.cwd, options.out)
       await mustHaveStore(from)

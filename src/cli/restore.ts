@@ -10,12 +10,6 @@ import { silentComponents } from './lib/lazy-parts.ts'
 import { createProgress } from './lib/progress.ts'
 import { countText, jsonText, printable, timeText } from './lib/text.ts'
 
-interface RestoreOptions {
-  readonly dataDir: string
-  readonly withKey?: true
-  readonly json?: true
-}
-
 /** `restore`. */
 export function addRestore(program: Command, context: CommandContext): void {
   program
@@ -38,7 +32,7 @@ Examples:
   $ avatar-kv restore /backups/monday --data-dir /var/lib/avatar-kv-new
   $ avatar-kv start --data-dir /var/lib/avatar-kv-new`,
     )
-    .action(async (dir: string, options: RestoreOptions) => {
+    .action(async (dir: string, options: { dataDir: string; withKey?: true; json?: true }) => {
       const [{ readBackup }, { beginTarget, finishTarget }, { isInUse }] = await Promise.all([
         import('../backup/read.ts'),
         import('../backup/target.ts'),

@@ -10,18 +10,16 @@ import { cellValue } from '../state/cell.ts'
 import { MigrateError } from './errors.ts'
 import type { Staging } from './staging.ts'
 
-export interface HomesChange {
-  /** The host to list, first. */
-  readonly add: string
-  /** The host to remove from the list. */
-  readonly remove?: string
-}
-
 /**
  * The avatar's homes after a change, from what is staged; undefined if nothing changes. Entries that are not homes stay as they
  * are.
+ *
+ * @param change.add the host to list, first
  */
-export async function changedHomes(staging: Staging, { add, remove }: HomesChange): Promise<JsonValue[] | undefined> {
+export async function changedHomes(
+  staging: Staging,
+  { add, remove }: { readonly add: string; readonly remove?: string },
+): Promise<JsonValue[] | undefined> {
   const { reader, avatar } = staging
   const member = await reader.member(avatar, { platform: OWN_PLATFORM, identity: avatar }, HOMES_KEY)
   const listed = member ? cellValue(member) : undefined

@@ -8,22 +8,6 @@ import type { SignedRecord } from '../record/types.ts'
 import { filesToSalvage, salvageFile } from '../store/salvage.ts'
 import { openWholeStore } from './open.ts'
 
-/** What a repair saved. */
-export interface RepairReport {
-  readonly avatars: number
-  /** Records in the new store, superseded ones included. */
-  readonly records: number
-  /** Records whose signature does not verify. */
-  readonly invalid: number
-  /** Records that the new store rejected, by reason. */
-  readonly refused: Readonly<Record<string, number>>
-  /** Files that cannot be read whole. */
-  readonly damagedFiles: readonly string[]
-  readonly network: string
-  /** The epoch of the new store. */
-  readonly epoch: string
-}
-
 /** Records verified and stored at once. */
 const BATCH_RECORDS = 256
 
@@ -61,15 +45,18 @@ export async function repairStore(
   { from, to, network }: { readonly from: string; readonly to: string; readonly network: string },
   components: { readonly environment: Environment; readonly logger: Logger },
   onProgress: (state: { readonly records: number; readonly bytes: number }) => void,
-): Promise<RepairReport> {
+) {
   const paths = await filesToSalvage(join(from, 'store'))
   const opened = await openWholeStore({ dataDir: to, network }, components, { create: true })
   if (opened === undefined) throw new Error(`No store was made in ${to}.`)
   const { store, ingest } = opened
   try {
     const submit = importDoor(ingest, components.environment.timers)
+    /** Files that cannot be read whole. */
     const damagedFiles = new Set<string>()
+    /** Records whose signature does not verify. */
     let invalid = 0
+    /** Records that the new store rejected, by reason. */
     let refused: Record<string, number> = {}
     // Files are in no order of time: a record that must wait for others may be refused before those are read.
     for (let before = -1; before !== store.totals().bytes;) {

@@ -8,18 +8,13 @@ import { join } from 'node:path'
 const MAX_BYTES = 268_435_456
 const MAX_FILES = 256
 
-export interface DroppedFiles {
-  /** Names, newest first. */
-  readonly files: readonly string[]
-  readonly bytes: number
-}
-
 /**
  * Deletes the oldest originals of damaged files in a directory until it is within its bounds.
  *
  * @param last names of the files of the last damage. They stay, even if they alone exceed the bounds
+ * @returns the names of the deleted files, newest first, and their bytes
  */
-export async function dropOldOriginals(directory: string, last: ReadonlySet<string>): Promise<DroppedFiles> {
+export async function dropOldOriginals(directory: string, last: ReadonlySet<string>) {
   const found = await Promise.all(
     (await readdir(directory)).map(async (name) => {
       const { size, ctimeNs } = await stat(join(directory, name), { bigint: true })

@@ -85,36 +85,28 @@ function summaries(db: Database): (avatar: Avatar) => AvatarSummary | undefined 
   }
 }
 
+export type FeedLimit = Awaited<ReturnType<typeof openFeedLimit>>
+
 /** Enforces the feed's limit by deleting old entries in steps. */
-export class FeedLimit {
-  /** The feed has every entry after this sequence. */
-  floor: number
-  readonly #db: Database
-  readonly #entries: number
+export async function openFeedLimit(db: Database, lastSequence: number, entries = FEED_ENTRIES) {
+  let floor = lastSequence
+  for await (const [key] of walk(db, keys.tableRange('f'), { limit: 1 })) floor = keys.sequenceInKey(key) - 1
   /** Whether entries up to the floor may still exist. */
-  #isTrimDue = false
-
-  private constructor(db: Database, entries: number, floor: number) {
-    this.#db = db
-    this.#entries = entries
-    this.floor = floor
-  }
-
-  static async open(db: Database, lastSequence: number, entries = FEED_ENTRIES): Promise<FeedLimit> {
-    for await (const [key] of walk(db, keys.tableRange('f'), { limit: 1 })) {
-      return new FeedLimit(db, entries, keys.sequenceInKey(key) - 1)
-    }
-    return new FeedLimit(db, entries, lastSequence)
-  }
-
-  /** Deletes entries beyond the limit once there are enough. If it rejects, call it again after the next commit. */
-  async trim(lastSequence: number): Promise<void> {
-    const isFull = lastSequence - this.floor > this.#entries + TRIM_ENTRIES
-    if (!isFull && !this.#isTrimDue) return
-    // Raised first: a reader must not mistake partly deleted entries for all entries.
-    if (isFull) this.floor = lastSequence - this.#entries
-    this.#isTrimDue = true
-    await clearSoon(this.#db, { gte: keys.feedKey(0), lte: keys.feedKey(this.floor) })
-    this.#isTrimDue = false
+  let isTrimDue = false
+  return {
+    /** The feed has every entry after this sequence. */
+    get floor() {
+      return floor
+    },
+    /** Deletes entries beyond the limit once there are enough. If it rejects, call it again after the next commit. */
+    async trim(newest: number): Promise<void> {
+      const isFull = newest - floor > entries + TRIM_ENTRIES
+      if (!isFull && !isTrimDue) return
+      // Raised first: a reader must not mistake partly deleted entries for all entries.
+      if (isFull) floor = newest - entries
+      isTrimDue = true
+      await clearSoon(db, { gte: keys.feedKey(0), lte: keys.feedKey(floor) })
+      isTrimDue = false
+    },
   }
 }

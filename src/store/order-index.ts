@@ -77,7 +77,7 @@ export class OrderIndex {
       if (this.#loading === null) this.begin()
       return undefined
     }
-    return new IndexSnapshot(this.#db, this.#db.snapshot(), this.#pages, () => {
+    return indexSnapshot(this.#db, this.#db.snapshot(), this.#pages, () => {
       this.#pages = null
     })
   }
@@ -200,100 +200,85 @@ function merged(pages: readonly Page[]): Page[] {
   return result
 }
 
-class IndexSnapshot implements SyncSnapshot {
-  readonly #db: Database
-  readonly #readSnapshot: ReadSnapshot
-  readonly #pages: readonly Page[]
+/** @param onMismatch called if pages and rows contradict each other, so that all pages are computed again */
+function indexSnapshot(
+  db: Database,
+  readSnapshot: ReadSnapshot,
+  pages: readonly Page[],
+  onMismatch: () => void,
+): SyncSnapshot {
   /** Number of records before each page, and in total; below, the sums of their ids. */
-  readonly #countBefore: Float64Array
-  readonly #sumBefore: Uint32Array
-  readonly #read = new Map<number, readonly Item[]>()
-  readonly #onMismatch: () => void
-
-  /** @param onMismatch called if pages and rows contradict each other, so that all pages are computed again */
-  constructor(db: Database, readSnapshot: ReadSnapshot, pages: readonly Page[], onMismatch: () => void) {
-    this.#db = db
-    this.#readSnapshot = readSnapshot
-    this.#pages = pages
-    this.#onMismatch = onMismatch
-    this.#countBefore = new Float64Array(pages.length + 1)
-    this.#sumBefore = new Uint32Array((pages.length + 1) * LIMBS)
-    const sum = new Uint32Array(LIMBS)
-    pages.forEach((page, at) => {
-      this.#countBefore[at + 1] = (this.#countBefore[at] as number) + page.count
-      addLimbs(sum, page.sum)
-      this.#sumBefore.set(sum, (at + 1) * LIMBS)
-    })
-  }
-
-  size(): number {
-    return this.#countBefore[this.#pages.length] as number
-  }
-
-  async sum(begin: number, end: number): Promise<Uint8Array> {
-    const sum = await this.#sumTo(end)
-    addLimbs(sum, await this.#sumTo(begin), -1)
-    return sumBytes(sum)
-  }
-
-  async items(begin: number, end: number): Promise<Item[]> {
-    const items: Item[] = []
-    for (let rank = begin; rank < end;) {
-      const at = this.#pageAtRank(rank)
-      const before = this.#countBefore[at] as number
-      const page = await this.#itemsOf(at)
-      items.push(...page.slice(rank - before, end - before))
-      rank = before + page.length
-    }
-    return items
-  }
-
-  async lowerBound(begin: number, end: number, bound: Bound): Promise<number> {
-    const at = pageOf(this.#pages, bound)
-    const items = await this.#itemsOf(at)
-    const inPage = firstNotBelow(0, items.length, (rank) => compareBounds(items[rank] as Item, bound) < 0)
-    return Math.min(end, Math.max(begin, (this.#countBefore[at] as number) + inPage))
-  }
-
-  close(): Promise<void> {
-    return this.#readSnapshot.close()
-  }
+  const countBefore = new Float64Array(pages.length + 1)
+  const sumBefore = new Uint32Array((pages.length + 1) * LIMBS)
+  const read = new Map<number, readonly Item[]>()
+  const running = new Uint32Array(LIMBS)
+  pages.forEach((page, at) => {
+    countBefore[at + 1] = (countBefore[at] as number) + page.count
+    addLimbs(running, page.sum)
+    sumBefore.set(running, (at + 1) * LIMBS)
+  })
+  const size = countBefore[pages.length] as number
 
   /** Sum of the ids before a rank. */
-  async #sumTo(rank: number): Promise<Uint32Array> {
-    const at = this.#pageAtRank(rank)
-    const sum = this.#sumBefore.slice(at * LIMBS, (at + 1) * LIMBS)
-    const before = this.#countBefore[at] as number
-    if (rank > before) {
-      for (const { id } of (await this.#itemsOf(at)).slice(0, rank - before)) addId(sum, id)
-    }
+  async function sumTo(rank: number): Promise<Uint32Array> {
+    const at = pageAtRank(rank)
+    const sum = sumBefore.slice(at * LIMBS, (at + 1) * LIMBS)
+    const before = countBefore[at] as number
+    if (rank > before) for (const { id } of (await itemsOf(at)).slice(0, rank - before)) addId(sum, id)
     return sum
   }
 
   /** The page that holds a rank; after the last record, the number of pages. */
-  #pageAtRank(rank: number): number {
-    if (rank >= this.size()) return this.#pages.length
-    return firstNotBelow(1, this.#pages.length, (at) => (this.#countBefore[at] as number) <= rank) - 1
+  function pageAtRank(rank: number): number {
+    if (rank >= size) return pages.length
+    return firstNotBelow(1, pages.length, (at) => (countBefore[at] as number) <= rank) - 1
   }
 
-  async #itemsOf(at: number): Promise<readonly Item[]> {
-    const known = this.#read.get(at)
+  async function itemsOf(at: number): Promise<readonly Item[]> {
+    const known = read.get(at)
     if (known !== undefined) return known
-    const page = this.#pages[at] as Page
-    const range = keys.orderRange(page.from, this.#pages[at + 1]?.from ?? null)
+    const page = pages[at] as Page
+    const range = keys.orderRange(page.from, pages[at + 1]?.from ?? null)
     const items: Item[] = []
-    for await (const [key] of walk(this.#db, range, { snapshot: this.#readSnapshot, values: false })) {
+    for await (const [key] of walk(db, range, { snapshot: readSnapshot, values: false })) {
       items.push(keys.itemInKey(key))
     }
     if (items.length !== page.count) {
-      this.#onMismatch()
+      onMismatch()
       throw new StoreError(
         'unreadable',
         'The rows of the sync index do not match its pages. The node computes the pages again. Try again.',
       )
     }
-    if (this.#read.size >= READ_PAGES) this.#read.delete(this.#read.keys().next().value as number)
-    this.#read.set(at, items)
+    if (read.size >= READ_PAGES) read.delete(read.keys().next().value as number)
+    read.set(at, items)
     return items
+  }
+
+  return {
+    size: () => size,
+    async sum(begin, end) {
+      const sum = await sumTo(end)
+      addLimbs(sum, await sumTo(begin), -1)
+      return sumBytes(sum)
+    },
+    async items(begin, end) {
+      const items: Item[] = []
+      for (let rank = begin; rank < end;) {
+        const at = pageAtRank(rank)
+        const before = countBefore[at] as number
+        const page = await itemsOf(at)
+        items.push(...page.slice(rank - before, end - before))
+        rank = before + page.length
+      }
+      return items
+    },
+    async lowerBound(begin, end, bound) {
+      const at = pageOf(pages, bound)
+      const items = await itemsOf(at)
+      const inPage = firstNotBelow(0, items.length, (rank) => compareBounds(items[rank] as Item, bound) < 0)
+      return Math.min(end, Math.max(begin, (countBefore[at] as number) + inPage))
+    },
+    close: () => readSnapshot.close(),
   }
 }

@@ -7,7 +7,7 @@
  * incomplete snapshots do not count as freed. At most `MAX_INCOMPLETE_OVER_QUOTA` snapshots are accepted this way, so an
  * avatar stores at most a few times what it shows.
  */
-import type { Avatar, RecordId, VerifiedRecord } from '../record/types.ts'
+import type { Avatar, Citation, RecordBody, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { AvatarState } from '../state/avatar-state.ts'
 import { openRow, readRow, walk } from './database.ts'
 import { type Database } from './level.ts'
@@ -35,7 +35,10 @@ export interface BatchView {
 export class QuotaExceptions {
   readonly #db: Database
   readonly #avatar: Avatar
-  readonly #incomplete = new Map<RecordId, { readonly reclaimable: ReclaimableSpace; taken: number }>()
+  readonly #incomplete = new Map<
+    RecordId,
+    { readonly reclaimable: ReturnType<typeof reclaimableSpace>; taken: number }
+  >()
 
   constructor(db: Database, avatar: Avatar) {
     this.#db = db
@@ -62,11 +65,11 @@ export class QuotaExceptions {
     if (body.type === 'patch') return false
     if (body.type === 'part') return this.#allowsPart(id, bytes, full, now)
     if (now.state.judge(body) === 'stored') {
-      const reclaimable = new ReclaimableSpace(this.#db, this.#avatar, body.counter, 'everything')
+      const reclaimable = reclaimableSpace(this.#db, this.#avatar, body.counter, 'everything')
       return reclaimable.exceeds({ records: 1, bytes }, full, now)
     }
     if (now.state.waiting.snapshots >= MAX_INCOMPLETE_OVER_QUOTA) return false
-    const reclaimable = new ReclaimableSpace(this.#db, this.#avatar, body.counter, 'shown')
+    const reclaimable = reclaimableSpace(this.#db, this.#avatar, body.counter, 'shown')
     return reclaimable.exceeds({ records: 1 + body.parts.length, bytes }, full, now)
   }
 
@@ -74,7 +77,7 @@ export class QuotaExceptions {
     for (const snapshot of now.state.awaiting(id)) {
       let known = this.#incomplete.get(snapshot.id)
       if (known === undefined) {
-        const reclaimable = new ReclaimableSpace(this.#db, this.#avatar, snapshot.counter, 'shown')
+        const reclaimable = reclaimableSpace(this.#db, this.#avatar, snapshot.counter, 'shown')
         known = { reclaimable, taken: this.#takenBy(snapshot, now) }
         this.#incomplete.set(snapshot.id, known)
       }
@@ -96,70 +99,58 @@ export class QuotaExceptions {
   }
 }
 
-/** Space that a snapshot will free: the live records below it. Reads rows only until the space is enough. */
-class ReclaimableSpace {
-  readonly #db: Database
-  readonly #avatar: Avatar
-  readonly #counter: number
-  readonly #what: 'everything' | 'shown'
-  #records = 0
-  #bytes = 0
-  #from: keys.Key | undefined
-  #readAt = -1
-  #isRead = false
+/**
+ * Space that a snapshot will free: the live records below it. Reads rows only until the space is enough.
+ *
+ * @param what `shown`: without the parts of other incomplete snapshots
+ */
+function reclaimableSpace(db: Database, avatar: Avatar, below: number, what: 'everything' | 'shown') {
+  let read = { records: 0, bytes: 0 }
+  let from: keys.Key | undefined
+  /** Number of records added when the reading began. */
+  let readAt = -1
+  let isRead = false
 
-  constructor(db: Database, avatar: Avatar, counter: number, what: 'everything' | 'shown') {
-    this.#db = db
-    this.#avatar = avatar
-    this.#counter = counter
-    this.#what = what
+  function counts(place: Citation, type: RecordBody['type'], state: AvatarState): boolean {
+    return what === 'everything' || type === 'patch' || state.status(place, type) === 'stored'
   }
 
-  /** Whether the snapshot frees more than it takes, in every unit in which a quota is full. */
-  async exceeds(takes: Amount, full: readonly FullQuota[], now: BatchView): Promise<boolean> {
-    const units = new Set(full.map(({ use }) => use.unit))
-    const unstored = this.#unstored(now)
-    const isEnough = (): boolean =>
-      (!units.has('bytes') || this.#bytes + unstored.bytes > takes.bytes) &&
-      (!units.has('records') || this.#records + unstored.records > takes.records)
-    if (isEnough()) return true
-    // All rows were read before, but records added since may be before the position where reading stopped.
-    if (this.#isRead && this.#readAt !== now.additions) this.#restart()
-    if (this.#isRead) return false
-    this.#readAt = this.#from === undefined ? now.additions : this.#readAt
-    const all = keys.historyRange(this.#avatar, now.state.base?.counter ?? 0, this.#counter)
-    for await (const [key, row] of walk(this.#db, { gte: this.#from ?? all.gte, lt: all.lt })) {
-      const { bytes, type } = openRow(this.#avatar, 'history', key, row, rows.decodeHistory)
-      const place = keys.placeInKey(key)
-      this.#from = keys.keyAfter(key)
-      if (!this.#counts(place, type, now.state)) continue
-      this.#records += 1
-      this.#bytes += bytes
-      if (isEnough()) return true
-    }
-    this.#isRead = true
-    return false
-  }
-
-  #restart(): void {
-    this.#records = 0
-    this.#bytes = 0
-    this.#from = undefined
-    this.#isRead = false
-  }
-
-  #unstored({ state, unstored }: BatchView): Amount {
+  function sumUnstored({ state, unstored }: BatchView): Amount {
     let [records, bytes] = [0, 0]
     for (const { record, bytes: each } of unstored) {
       const { counter, type } = record.body
-      if (counter >= this.#counter || !this.#counts({ counter, id: record.id }, type, state)) continue
+      if (counter >= below || !counts({ counter, id: record.id }, type, state)) continue
       records += 1
       bytes += each
     }
     return { records, bytes }
   }
 
-  #counts(place: { counter: number; id: RecordId }, type: VerifiedRecord['body']['type'], state: AvatarState): boolean {
-    return this.#what === 'everything' || type === 'patch' || state.status(place, type) === 'stored'
+  return {
+    /** Whether the snapshot frees more than it takes, in every unit in which a quota is full. */
+    async exceeds(takes: Amount, full: readonly FullQuota[], now: BatchView): Promise<boolean> {
+      const unstored = sumUnstored(now)
+      const isEnough = (): boolean => full.every(({ use: { unit } }) => read[unit] + unstored[unit] > takes[unit])
+      if (isEnough()) return true
+      // All rows were read before, but records added since may be before the position where reading stopped.
+      if (isRead && readAt !== now.additions) {
+        read = { records: 0, bytes: 0 }
+        from = undefined
+        isRead = false
+      }
+      if (isRead) return false
+      if (from === undefined) readAt = now.additions
+      const all = keys.historyRange(avatar, now.state.base?.counter ?? 0, below)
+      for await (const [key, row] of walk(db, { gte: from ?? all.gte, lt: all.lt })) {
+        const { bytes, type } = openRow(avatar, 'history', key, row, rows.decodeHistory)
+        from = keys.keyAfter(key)
+        if (!counts(keys.placeInKey(key), type, now.state)) continue
+        read.records += 1
+        read.bytes += bytes
+        if (isEnough()) return true
+      }
+      isRead = true
+      return false
+    },
   }
 }

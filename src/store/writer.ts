@@ -7,7 +7,7 @@ import { buildBatch } from './commit.ts'
 import { Compactor, readTasks, type Tasks } from './compactor.ts'
 import { plus } from './counts.ts'
 import { CorruptRowError } from './errors.ts'
-import { FeedLimit } from './feed.ts'
+import { openFeedLimit, type FeedLimit } from './feed.ts'
 import type { Database } from './level.ts'
 import type { Meta, Totals } from './meta.ts'
 import { Mutex } from './mutex.ts'
@@ -16,7 +16,7 @@ import { readSummary } from './reader.ts'
 import { createRowRepair, type RowRepair } from './row-repair.ts'
 import type { CommitResult, Quotas, Rebuilt, SyncSnapshot } from './types.ts'
 import { earlierWriteFailed, noteDamage } from './write-guard.ts'
-import { EntryCache, WriterState, type WriterComponents } from './writer-state.ts'
+import { createEntryCache, WriterState, type WriterComponents } from './writer-state.ts'
 
 /** Records per step of a background task. A step blocks others no longer than a commit of as many records. */
 const STEP_RECORDS = 500
@@ -57,8 +57,8 @@ export class StoreWriter {
     meta: Meta,
   ): Promise<StoreWriter> {
     const { db } = components
-    const feedLimit = await FeedLimit.open(db, meta.lastSequence, options.feedEntries)
-    const entries = new EntryCache(db, options.avatarCacheBytes, options.cachedAvatars)
+    const feedLimit = await openFeedLimit(db, meta.lastSequence, options.feedEntries)
+    const entries = createEntryCache(db, options.avatarCacheBytes, options.cachedAvatars)
     const tasks = await readTasks(db)
     return new StoreWriter(components, options, meta, new WriterState(db, meta, entries), feedLimit, tasks)
   }

@@ -2,12 +2,6 @@ import type { PeerState } from './peers.ts'
 
 type Peer = Pick<PeerState, 'id' | 'outbound' | 'lastTurn'>
 
-/** What to do about the peers that wait to be called: call one, or end a session to make room; nothing where none waits. */
-export interface Decision<T> {
-  readonly call?: T
-  readonly end?: T
-}
-
 interface Host {
   /** Sessions under way that this node opened. */
   sessions: number
@@ -25,13 +19,14 @@ interface Host {
  * @param waiting in the order in which they began to wait
  * @param peers all peers, those that wait included
  * @param places sessions at once
+ * @returns the peer to call, or the peer whose session must end to make room; neither if nothing can be done
  */
 export function decideCall<T extends Peer>(
   waiting: ReadonlySet<T>,
   peers: readonly T[],
   hostOf: (peer: string) => string,
   places: number,
-): Decision<T> {
+): { readonly call?: T; readonly end?: T } {
   if (waiting.size === 0) return {}
   const hosts = new Map<string, Host>()
   for (const { id, outbound, lastTurn } of peers) {

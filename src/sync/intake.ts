@@ -34,22 +34,6 @@ export interface IntakeComponents {
   readonly host: Source
 }
 
-/** The results of all records of one session. */
-export interface IntakeTotals {
-  /** New to this node, and on disk. */
-  accepted: number
-  duplicates: number
-  superseded: number
-  refused: number
-}
-
-interface UnderWay {
-  readonly records: readonly SignedRecord[]
-  /** Of the refusals, when they were submitted. */
-  readonly generation: number
-  readonly submitted: Promise<IngestResult[]>
-}
-
 type Told = (results: readonly IngestResult[]) => void | Promise<void>
 
 /**
@@ -57,7 +41,8 @@ type Told = (results: readonly IngestResult[]) => void | Promise<void>
  * records are remembered, and records that came before what they cite are submitted again.
  */
 export class Intake {
-  readonly totals: IntakeTotals = { accepted: 0, duplicates: 0, superseded: 0, refused: 0 }
+  /** The results of all records of one session. `accepted`: new to this node, and on disk. */
+  readonly totals = { accepted: 0, duplicates: 0, superseded: 0, refused: 0 }
   readonly #components: IntakeComponents
   readonly #condition = new Condition()
   /** Submissions that found ingest busy. */
@@ -97,20 +82,18 @@ export class Intake {
     const submitted = this.#submit(records)
     // A failure is handled below, in the order of the calls.
     submitted.catch(() => {})
-    this.#inOrder = this.#finish(this.#inOrder, { records, generation, submitted }, told)
-  }
-
-  /** Counts the results of records, after those of earlier records. */
-  async #finish(
-    before: Promise<void>,
-    { records, generation, submitted }: UnderWay,
-    told: Told | undefined,
-  ): Promise<void> {
-    await before
-    try {
+    this.#inOrder = this.#finish(this.#inOrder, async () => {
       const results = await submitted
       this.#note(records, results, generation === this.#components.refusals.generation)
       if (this.#failure === undefined) await told?.(results)
+    })
+  }
+
+  /** Counts the results of records, after those of earlier records. */
+  async #finish(before: Promise<void>, count: () => Promise<void>): Promise<void> {
+    await before
+    try {
+      await count()
     } catch (error) {
       if (this.#failure === undefined) {
         this.#failure = asSyncError(error)

@@ -19,16 +19,15 @@ const MAX_WAITING_IDS = 8_192
 /** Most unanswered requests, and frames of records: enough to keep a distant peer busy. */
 const MAX_REQUESTS = 3
 const MAX_PUSHES = 4
-interface Reconciling {
-  readonly number: number
-  readonly readSnapshot: SyncSnapshot
-  /** The first message to send, with its avatars; or the answer to a message that was sent. */
-  readonly begin: { readonly opening: Uint8Array; readonly subset: Uint8Array } | { readonly answer: Uint8Array }
-}
 
 export interface PassPlan {
   /** Null if the ids to fetch are already known. */
-  readonly reconciling: Reconciling | null
+  readonly reconciling: {
+    readonly number: number
+    readonly readSnapshot: SyncSnapshot
+    /** The first message to send, with its avatars; or the answer to a message that was sent. */
+    readonly begin: { readonly opening: Uint8Array; readonly subset: Uint8Array } | { readonly answer: Uint8Array }
+  } | null
   readonly fetch?: readonly Uint8Array[]
   /** The avatars of the pass; null for all. */
   readonly avatars: ReadonlySet<Avatar> | null

@@ -9,12 +9,6 @@ import { sameBytes } from '../negentropy/turn.ts'
 import { fingerprint, FINGERPRINT, FINGERPRINT_BYTES, VERSION } from '../negentropy/wire.ts'
 import type { Scope, SyncSnapshot, SyncSource } from '../store/types.ts'
 
-/** A list of avatars from a frame, with what this node knows about it. */
-export interface KnownList {
-  readonly avatars: readonly Avatar[]
-  readonly frame: FrameList
-}
-
 const avatarText = hexWriter('0x', AVATAR_BYTES)
 
 /** If not all avatars fit, every list begins with this many of the newest ones in the scope, which lack most. */
@@ -30,7 +24,7 @@ export async function ownList(
   source: SyncSource,
   scope: readonly Avatar[],
   turn: { listedUpTo: number },
-): Promise<KnownList> {
+): Promise<{ readonly avatars: readonly Avatar[]; readonly frame: FrameList }> {
   const avatars = turnOf([...new Set(scope)], turn).sort()
   const sums = await source.avatarSums(avatars)
   return {

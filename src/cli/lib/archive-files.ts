@@ -9,23 +9,16 @@ import { fileProblem } from '../../platform/files.ts'
 import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
 
-/** A file is read in pieces of this size. */
 const READ_BYTES = 256 * 1024
-/** Of an export that is not whole yet. */
+/** Ends the name of an unfinished export. */
 const PART_SUFFIX = '.part'
 
-/** An archive to be read, in a file or from standard input. */
-export interface ArchiveInput {
-  readonly name: string
-  /** Size of the file; undefined for standard input. */
-  readonly totalBytes: number | undefined
-  readonly chunks: AsyncIterable<Uint8Array>
-  /** Bytes read so far. */
-  read(): number
-}
-
-/** @throws CliError where there is no such file */
-export async function openInput(context: CommandContext, file: string): Promise<ArchiveInput> {
+/**
+ * Opens an archive in a file or on standard input. `read` returns the bytes read so far.
+ *
+ * @throws CliError if there is no such file
+ */
+export async function openInput(context: CommandContext, file: string) {
   let read = 0
   const counted = async function* (stream: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
     try {
@@ -46,24 +39,18 @@ export async function openInput(context: CommandContext, file: string): Promise<
   try {
     const about = await stat(path)
     if (about.isDirectory()) throw new Error('it is a folder, not a file')
-    const stream = createReadStream(path, { highWaterMark: READ_BYTES })
-    return {
-      name: file,
-      totalBytes: about.isFile() ? about.size : undefined,
-      chunks: counted(stream),
-      read: () => read,
-    }
+    const chunks = counted(createReadStream(path, { highWaterMark: READ_BYTES }))
+    return { name: file, totalBytes: about.isFile() ? about.size : undefined, chunks, read: () => read }
   } catch (error) {
-    const why = fileProblem(error)
-    throw new CliError('failed', `Cannot read ${file}: ${why}.`)
+    throw new CliError('failed', `Cannot read ${file}: ${fileProblem(error)}.`)
   }
 }
 
 /**
- * Writes chunks to a file by way of `FILE.part`, so that a file of that name is whole whenever there is one.
+ * Writes chunks to `FILE.part` and then renames it, so that a file of that name is always whole.
  *
- * @param check called with the path of the part before it gets its name; what it throws keeps it from that
- * @throws CliError where the file is there already (without `force`) or cannot be written; the part is removed then
+ * @param check called with the path of the part before it is renamed; if it throws, the file is not made
+ * @throws CliError if the file exists already (without `force`) or cannot be written; the part is removed then
  */
 export async function writeFileWhole(
   chunks: AsyncIterable<Uint8Array>,

@@ -17,17 +17,17 @@ import { avatarOf } from '../../record/keys.ts'
 import { MAX_PREV } from '../../record/limits.ts'
 import { compareCitations } from '../../record/order.ts'
 import { encodePayload } from '../../record/payload.ts'
-import type { Avatar, Citation, JsonObject, RecordId } from '../../record/types.ts'
+import type { Avatar, JsonObject, RecordId } from '../../record/types.ts'
 import { toCliError } from './client-error.ts'
 import { CliError } from './errors.ts'
 import { loadEngine } from './lazy-parts.ts'
 import { printable } from './text.ts'
 
-/** Where to write, and when it is. */
+/** Where to write, and the current time. */
 export interface PutPlace {
   readonly api: NodeApi
   readonly clock: Clock
-  /** Called with words on the work, where it takes long. */
+  /** Called with a message if the work takes long. */
   readonly note?: (text: string) => void
 }
 
@@ -37,32 +37,19 @@ export interface Patch {
   readonly patch: JsonObject
 }
 
-/** What became of a patch. */
-export interface PutDone {
-  /** `pending`: on disk, and not visible before the node has all that it builds on. */
-  readonly status: 'stored' | 'pending'
-  readonly avatar: Avatar
-  /** The records, in order; several where the patch fits into none. */
-  readonly records: readonly Citation[]
-  /** Of the last record. */
-  readonly id: RecordId
-  readonly counter: number
-}
-
 /** Signatures that are verified without a word. */
 const QUIET_RECORDS = 5_000
 /** What a node does that makes everything else that it says doubtful. */
 const LIES: ReadonlySet<string> = new Set(['invalid_record', 'foreign_record', 'wrong_id', 'contradictory'])
 
 /**
- * Signs a patch on the verified tips of its avatar, and gives it to a node; again, where a snapshot superseded it meanwhile.
+ * Signs a patch on the verified tips of its avatar and sends it to a node; again, if a snapshot superseded it meanwhile.
  *
+ * @returns the records, in order (several if the patch does not fit into one), and the id and counter of the last one. `pending`:
+ *   on disk, but not visible before the node has all records that it builds on
  * @throws CliError, ClientError where the node cannot be used or the patch breaks a rule of the protocol
  */
-export async function putPatch(
-  place: PutPlace,
-  { secretKey, ...patch }: Patch & { readonly secretKey: Uint8Array },
-): Promise<PutDone> {
+export async function putPatch(place: PutPlace, { secretKey, ...patch }: Patch & { readonly secretKey: Uint8Array }) {
   const { client } = await verified(place, avatarOf(secretKey))
   const { avatar, status, records } = await client.put({ signer: privateKeySigner(secretKey), ...patch })
   const places = records.map(({ id, counter }) => ({ counter, id }))
@@ -71,18 +58,16 @@ export async function putPatch(
   return { status, avatar, records: places, ...last }
 }
 
-/** A payload that is still to be signed. */
-export interface UnsignedPayload {
-  readonly id: RecordId
-  readonly payload: string
-}
-
 /**
  * Payloads for a patch on the verified tips of an avatar, to be signed elsewhere and given in, in this order.
  *
  * @throws CliError as `putPatch`
  */
-export async function unsignedPatch(place: PutPlace, avatar: Avatar, patch: Patch): Promise<UnsignedPayload[]> {
+export async function unsignedPatch(
+  place: PutPlace,
+  avatar: Avatar,
+  patch: Patch,
+): Promise<{ id: RecordId; payload: string }[]> {
   const { known } = await verified(place, avatar)
   const { platform, identity } = patch
   const target: Target = { avatar, network: known.network, platform, identity }
