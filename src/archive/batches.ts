@@ -14,8 +14,6 @@ export interface ReadRecord {
   readonly line: number
 }
 
-export type Batches = ReturnType<typeof createBatches>
-
 /**
  * Sends the records of an archive to work in batches, a few at once, and takes the results in the order of the lines.
  *

@@ -9,24 +9,17 @@ const MAX_LISTED = 20
 /** Missing ids listed for each avatar. */
 const MAX_MISSING = 3
 
-/**
- * What to say of a file that is no archive at all: one sentence, not a list of its lines; undefined where it may be one,
- * though damaged.
- */
+/** The message for a file that is not an archive; undefined if it may be one, even if damaged. */
 export function notAnArchive(
   name: string,
-  {
-    network,
-    records,
-    faults,
-  }: { readonly network: string | null; readonly records: number; readonly faults: FaultReport },
+  { network, records, faults }: Pick<ImportReport, 'network' | 'records' | 'faults'>,
 ): string | undefined {
   if (network !== null || records > 0 || faults.codes['not_an_archive'] === undefined) return undefined
   const advice = 'Name a file that avatar-kv export made.'
   return `${printable(name)} is not an archive: it has no header and no records of avatar-kv. ${advice}`
 }
 
-/** The faults of an archive, one a line, and how many more there are. */
+/** The first faults of an archive, one a line, and the number of the others. */
 export function faultLines({ total, first, codes }: FaultReport): string[] {
   const lines = first.map(faultText)
   if (total > first.length) {
@@ -40,7 +33,7 @@ function faultText({ line, code, record_code, message }: ArchiveFault): string {
   return `line ${line}: ${code}${record_code === undefined ? '' : ` (${printable(record_code)})`}: ${printable(message)}`
 }
 
-/** What `import` has done. */
+/** The result of `import`. */
 export function importText(report: ImportReport): string {
   const { stored, pending, duplicate, superseded, refused, invalid, skipped } = report
   const rows = [['records', `${report.records} read from ${sizeText(report.bytes)}`]]
@@ -60,7 +53,7 @@ export function importText(report: ImportReport): string {
   return table(rows)
 }
 
-/** What `verify` has found, but for faults. */
+/** The result of `verify`, without faults. */
 export function checkText(report: CheckReport): string {
   const made = report.created_at === null ? '' : `, made ${timeText(report.created_at)}`
   const rows = [

@@ -15,15 +15,9 @@ export interface CommandContext {
   readonly terminal: boolean
   /** Standard output, for results that are bytes. */
   readonly stdout: Writable
-  /**
-   * Where standard error is a terminal: shows a line there that the next one replaces; an empty one takes it away.
-   */
+  /** Shows a line on standard error that the next one replaces; an empty one removes it. Undefined without a terminal. */
   readonly draw: ((line: string) => void) | undefined
-  /**
-   * Runs `clean` when SIGINT or SIGTERM ends the process, which then ends as it would have without.
-   *
-   * @returns a function that takes this back
-   */
+  /** Runs `clean` when SIGINT or SIGTERM ends the process. The returned function cancels this. */
   onInterrupt(clean: () => void): () => void
   /** Writes one line (or several) of result to standard output. */
   out(text: string): void

@@ -10,21 +10,21 @@ import { toCliError } from './client-error.ts'
 import { CliError } from './errors.ts'
 import { nodeAt } from './node.ts'
 
-/** Homes that homes name are followed this far: an avatar that moved twice while a list was cached somewhere. */
+/** Homes listed by homes are followed this far: the avatar may have moved twice while a list was cached. */
 const MAX_HOPS = 3
-/** Nodes asked in all; homes are claims of the avatar, who must not send others round the world. */
+/** Nodes asked in total. Homes are claims of the avatar, which must not cause unlimited requests. */
 const MAX_NODES = 16
 /** A call to a home that takes longer counts as failed. */
 const HOME_TIMEOUT_MS = 10_000
-/** All calls to one home together: a host that sends its records one by one must not hold up the command. */
+/** All calls to one home together: a host that sends slowly must not delay the command. */
 const HOME_TOTAL_MS = 60_000
 /** After this time no further home is asked. */
 const MAX_TIME_MS = 120_000
 
-/** What became of one node. */
+/** The result of one node. */
 export interface AskedNode {
   readonly node: string
-  /** Null where it gave nothing that could be verified. */
+  /** Null if it sent nothing that could be verified. */
   readonly head: number | null
   readonly problem: string | null
 }
@@ -33,9 +33,9 @@ export interface Followed {
   /** The node with the greatest verified state, and its check. */
   readonly api: NodeApi
   readonly check: NodeCheck
-  /** In the order in which they were asked. */
+  /** In the order of the requests. */
   readonly asked: readonly AskedNode[]
-  /** Homes that were not asked, for they are multiaddrs or too many. */
+  /** Homes that were not asked: multiaddrs, or too many. */
   readonly skipped: readonly string[]
 }
 
@@ -45,11 +45,10 @@ interface Stop {
 }
 
 /**
- * Reads an avatar from a node and from the homes that its content lists, whatever the node says of it: every answer is
- * verified, and the one with the greatest visible record counts. Where a node does not have the avatar, but says where it
- * lives, those homes are asked too.
+ * Reads an avatar from a node and from the homes that its content lists. Every answer is verified; the one with the greatest
+ * visible record counts. If a node does not have the avatar but names its homes, those are asked too.
  *
- * @throws CliError `refused` where none has anything that can be verified; its message tells what each said
+ * @throws CliError `refused` if no node has anything that can be verified; the message lists the results
  */
 export async function followHomes(
   first: NodeApi,

@@ -11,16 +11,16 @@ import { readInput } from './read-input.ts'
 
 export const DEFAULT_KEY_FILE = './avatar.key'
 
-/** A key file holds 64 hex digits; anything far longer is some other file. */
+/** A key file holds 64 hex digits; a far longer file is another one. */
 const MAX_KEY_FILE_BYTES = 1024
 
-/** Mode bits that let others than the owner read or write. */
+/** Mode bits that let other users read or write. */
 const OTHERS_MODE = 0o077
 
 /**
- * Writes a secret key as one line of 64 hex digits, to disk (fsync), readable by the owner alone (mode 0600).
+ * Writes a secret key as one line of 64 hex digits, to disk (fsync), with mode 0600.
  *
- * @throws CliError when the file exists (it is never overwritten) or cannot be written
+ * @throws CliError if the file exists (it is never overwritten) or cannot be written
  */
 export async function writeKeyFile(context: CommandContext, file: string, secretKey: Uint8Array): Promise<void> {
   const path = resolve(context.cwd, file)
@@ -45,10 +45,10 @@ export async function writeKeyFile(context: CommandContext, file: string, secret
 }
 
 /**
- * Reads a secret key (32 bytes), and warns where others than the owner can read the file.
+ * Reads a secret key (32 bytes), and warns if other users can read the file.
  *
- * @param option how the command is told another file
- * @throws CliError when there is no such file or it holds no key
+ * @param option the option that names the file, for messages
+ * @throws CliError if the file is missing or holds no key
  */
 export async function readKeyFile(context: CommandContext, file: string, option = '--key FILE'): Promise<Uint8Array> {
   const longer = 'Name another file'
@@ -66,7 +66,7 @@ export async function readKeyFile(context: CommandContext, file: string, option 
       `${file} does not hold a secret key: expected 64 hex digits, as avatar-kv key create writes them. Name yours with ${option}.`,
     )
   }
-  // Not before it is known to be a key: the mode of another file is right as it is.
+  // Checked last: the mode of a file that is not a key does not matter.
   if (file !== '-' && ((await stat(resolve(context.cwd, file))).mode & OTHERS_MODE) !== 0) {
     context.note(`Warning: other users can read the secret key in ${file}. Run: chmod 600 ${file}`)
   }

@@ -13,20 +13,20 @@ const STOP_TIMEOUT_MS = 15_000
 /** Bounds what a failing process can leave in memory. */
 const MAX_KEPT_CHARACTERS = 64 * 1024
 
-/** A node that runs in a process of its own. */
+/** A node in its own process. */
 export interface NodeProcess extends Started {
   readonly child: ChildProcess
-  /** Stops it by SIGTERM; resolves with its exit code, null where it had to be killed. */
+  /** Stops it by SIGTERM; resolves with its exit code, or null if it had to be killed. */
   stop(): Promise<number | null>
 }
 
 /**
- * Starts `avatar-kv start` in a process of its own and waits until it says `started`. Variables `AVATAR_KV_…` of this
- * process are not handed on.
+ * Runs `avatar-kv start` in its own process and waits until it logs `started`. The process does not get variables
+ * `AVATAR_KV_…`.
  *
  * @param main path of the compiled `main.js`
- * @param args what follows `start`; port 0 in an address takes any free one
- * @throws CliError where it does not start; the message holds what it said
+ * @param args arguments after `start`; port 0 in an address takes any free one
+ * @throws CliError if it does not start; the message holds its output
  */
 export async function startNodeProcess(main: string, args: readonly string[], cwd: string): Promise<NodeProcess> {
   const variables = Object.entries(environmentVariables()).filter(([name]) => !name.startsWith(VARIABLE_PREFIX))

@@ -1,4 +1,4 @@
-/** What a service of version 1 holds, as the contents of namespaces; and what of it no record can say. */
+/** Contents of namespaces from a service of version 1, and what records cannot hold of them. */
 import { messageOf } from '../../platform/errors.ts'
 import { sameJson } from '../../client/json.ts'
 import { buildPart } from '../../record/build.ts'
@@ -16,13 +16,13 @@ import type { V1Proof } from './v1-reader.ts'
 
 export interface V1Contents {
   readonly namespaces: readonly StateEntry[]
-  /** What was left out, and why, in words. */
+  /** What was left out, and why, for people. */
   readonly problems: readonly string[]
 }
 
 /**
- * The namespaces in an answer of version 1. Under `nextid` any form of the avatar stands for its canonical text. What is
- * no namespace, and what JSON cannot hold (docs/protocol.md, "Exact numbers"), is left out and named.
+ * The namespaces in an answer of version 1. Under `nextid`, any form of the avatar becomes its canonical text. Entries that are
+ * not namespaces, and values that JSON cannot hold (docs/protocol.md, "Exact numbers"), become problems.
  */
 export function contentsOf(avatar: Avatar, proofs: readonly V1Proof[]): V1Contents {
   const problems: string[] = []
@@ -56,7 +56,7 @@ export function contentsOf(avatar: Avatar, proofs: readonly V1Proof[]): V1Conten
   return { namespaces: [...namespaces.values()], problems }
 }
 
-/** The same without what no snapshot can say, which is named. */
+/** The same without values that a snapshot cannot hold; these become problems. */
 export function sayable(contents: V1Contents, request: Omit<SnapshotRequest, 'namespaces'>): V1Contents {
   const faults = snapshotFaults({ ...request, namespaces: contents.namespaces })
   if (faults.length === 0) return contents
@@ -69,7 +69,7 @@ export function sayable(contents: V1Contents, request: Omit<SnapshotRequest, 'na
     const own = faults.filter(({ platform, identity }) => platform === name.platform && identity === name.identity)
     return { ...name, content: withoutFaults(content, own) }
   })
-  // An object that was left empty, with the long keys that lead to it, may be a fault by now.
+  // Removing values may leave an empty object under keys that are too long: check again.
   return sayable({ namespaces, problems }, request)
 }
 
@@ -99,7 +99,7 @@ function entryOf(avatar: Avatar, proof: V1Proof, problems: string[]): StateEntry
   }
 }
 
-/** @throws RecordError where no record can be about it */
+/** @throws RecordError if no record can be about the namespace */
 function checkNamespace(avatar: Avatar, platform: string, identity: string): void {
   const state = [{ content: {}, identity, platform }]
   const uuid = '00000000-0000-4000-8000-000000000000'
@@ -112,7 +112,7 @@ function lossWords(code: JsonLoss['code'], token: string): string {
     : `has the number ${token}, which JSON numbers, read as doubles, cannot hold`
 }
 
-/** The part of a path that leads to its value, or to the outermost array around it, which goes as a whole. */
+/** The part of a path up to its value, or up to the outermost array around it, which is removed as a whole. */
 function outsideArrays(content: JsonObject, path: readonly string[]): readonly string[] {
   let value: JsonValue | undefined = content
   for (const [depth, key] of path.entries()) {

@@ -11,30 +11,30 @@ import { CliError } from './errors.ts'
 import { transportOptions } from './node.ts'
 import { printable } from './text.ts'
 
-/** A service far away, that looks everything up before it begins to answer. */
+/** The service looks everything up before it begins to answer. */
 const TIMEOUT_MS = 60_000
-/** All that an avatar has written, in one answer. */
+/** One answer holds everything that an avatar has written. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
-/** What is nested deeper than a content may be is named below; this keeps the walk there from overflowing the stack. */
+/** Keeps the walk over an answer from overflowing the stack. Contents that are nested too deeply are reported later. */
 const MAX_NESTING = 1_000
 const MAX_PROOFS = 100_000
-/** Beyond that many, there is nothing for a person to look through; and each takes memory. */
+/** More than a person looks through; each takes memory. */
 export const MAX_PROBLEMS = 10_000
 
-/** One of `proofs` in `GET /v1/kv`: what an avatar wrote about one account, nothing checked yet. */
+/** One of `proofs` in `GET /v1/kv`: what an avatar wrote about one account, not checked yet. */
 export interface V1Proof {
   readonly platform: JsonValue | undefined
   readonly identity: JsonValue | undefined
   readonly content: JsonValue | undefined
-  /** What reading the answer as JSON has lost of this proof, by path from the proof on. */
+  /** Values of this proof that JSON cannot hold, by path within the proof. */
   readonly losses: readonly JsonLoss[]
 }
 
 /**
- * What a service of version 1 says that an avatar has written. Services before `avatar` call it `persona`.
+ * Reads from a service of version 1 what an avatar has written. Older services call the avatar `persona`.
  *
- * @throws ClientError where the service cannot be asked; CliError `refused` where its answer is about another avatar, or not what
- * version 1 answers
+ * @throws ClientError if the service cannot be reached; CliError `refused` if its answer is about another avatar, or not an
+ *   answer of version 1
  */
 export async function readV1(url: string, avatar: Avatar): Promise<V1Proof[]> {
   const transport = createTransport(nodeAddress(url), transportOptions({ timeoutMs: TIMEOUT_MS }))
@@ -62,7 +62,7 @@ export async function readV1(url: string, avatar: Avatar): Promise<V1Proof[]> {
   }
 }
 
-/** An address where there is no such service mostly answers with a page. */
+/** An address without such a service mostly answers with an HTML page. */
 function isJson(text: string): boolean {
   try {
     return typeof JSON.parse(text) === 'object'
@@ -107,7 +107,7 @@ function lossesByProof(text: string): Map<string, JsonLoss[]> {
   return found
 }
 
-/** Contents of one avatar must never become another's: the answer must name its avatar, and it must be the one asked for. */
+/** The answer must name the avatar that was asked for: contents of one avatar must never become those of another. */
 function checkSubject(value: JsonObject, avatar: Avatar): void {
   const named = [value['avatar'], value['persona']].filter((each) => each !== undefined && each !== null)
   if (named.length === 0) throw new Error('it does not say whose it is (avatar, persona)')
