@@ -59,7 +59,7 @@ export function createIngest(
     bytes: new Shares(waitingShares(limits.waitingBytes)),
   }
   let isStopped = false
-  metrics.gauge('ingest_waiting_records', 'Records at the door that are not on disk yet.', () => waitingRecords)
+  metrics.gauge('ingest_waiting_records', 'Records in ingest that are not on disk yet.', () => waitingRecords)
 
   const withRecoveryByte = verifyQueue(true)
   const exact = verifyQueue(false)
@@ -76,7 +76,7 @@ export function createIngest(
     )
   }
 
-  /** Asks whose records are accepted at the time of the commit, so that nothing is appended for an avatar that was let go. */
+  /** Checks admission again at the commit, so that nothing is appended for an avatar that was removed meanwhile. */
   async function commit(records: readonly VerifiedRecord[]): Promise<IngestResult[]> {
     const refused = records.map(({ id, body }) => refusedByAdmission(admission, body.avatar, id))
     const admitted = records.filter((_, at) => refused[at] === undefined)

@@ -1,4 +1,4 @@
-/** Offering records again: to a door that was busy, and those that it refused for now. */
+/** Submits records to ingest again: if it was busy, or if it refused records for now. */
 import type { Timers } from '../platform/environment.ts'
 import { payloadHead } from '../record/payload-head.ts'
 import type { SignedRecord } from '../record/types.ts'
@@ -6,12 +6,12 @@ import type { Source } from '../shares/types.ts'
 import { IngestBusyError } from './errors.ts'
 import type { Ingest, IngestResult } from './types.ts'
 
-/** Hands records to the ingest door; one result each, in order. It waits while the door is busy. */
+/** Submits records to ingest; one result each, in order. It waits while ingest is busy. */
 export type Submit = (records: readonly SignedRecord[]) => Promise<readonly IngestResult[]>
 
-/** A busy door has room again within a fraction of a second, and asking costs nothing. */
+/** Ingest has room again within a fraction of a second, and an attempt costs nothing. */
 const WAIT_MS = 100
-/** A door that is busy for five minutes is stuck. */
+/** Ingest that is busy for five minutes is stuck. */
 const MAX_WAITS = 3_000
 /** Records offered again at a time. */
 const OFFER_RECORDS = 256
@@ -19,7 +19,7 @@ const OFFER_RECORDS = 256
 const KEPT_SHARE = 3 / 4
 
 /**
- * Submits, and again as long as the door is busy.
+ * Submits, and again as long as ingest is busy.
  *
  * @param wait called before each further attempt, with how many there were; it throws to give up
  */
@@ -38,10 +38,10 @@ export async function submitWithRetry<T>(
 }
 
 /**
- * The way of an archive's records to the door. While the door is busy it waits, which holds up the sender.
+ * Submits the records of an archive. It waits while ingest is busy, which slows down the sender.
  *
  * @param source the host that sends the archive. Default: all archives count as one host
- * @throws IngestBusyError if the door stays busy for five minutes; anything else that the door throws
+ * @throws IngestBusyError if ingest stays busy for five minutes; other errors of ingest
  */
 export function importDoor(ingest: Ingest, timers: Timers, source?: Source): Submit {
   const options = { origin: 'import', ...(source === undefined ? {} : { source }) } as const
@@ -64,7 +64,7 @@ export interface RetryLimits {
 }
 
 /**
- * Records that the door refused for now, in bounded memory: those with the least counters that fit. What a record cites has
+ * Records that ingest refused for now, in bounded memory: those with the least counters that fit. What a record cites has
  * a lesser counter, so every round with the least ones makes progress. With those that came first, a chain that arrives in
  * reverse would gain one record a round.
  */
@@ -95,7 +95,7 @@ export class RetryBuffer<T extends { readonly record: SignedRecord }> {
     if (this.#isBeyond(1)) this.#makeRoom()
   }
 
-  /** Hands out all, the least counter first, and is empty then. */
+  /** Removes and returns all, the least counter first. */
   take(): T[] {
     const items = this.#sorted().map(({ item }) => item)
     this.#held = []

@@ -1,6 +1,6 @@
 /**
- * The staging store, between two hosts. Everything that either of them sends goes through a node's own door into a node's own
- * store here, so that it is verified, deduplicated and folded on this machine before it goes anywhere.
+ * The staging store, between two hosts. Ingest verifies, deduplicates and folds on this machine what either of them sends,
+ * before it goes anywhere.
  *
  * Guaranteed: it holds records of one avatar only, each of them valid in one network. What it hands out is on disk, so a
  * migration that was killed resumes from it.
@@ -28,7 +28,7 @@ export interface Staging {
   readonly reader: StoreReader
   readonly sync: SyncSource
   readonly keccak256: Keccak256
-  /** The door: it rejects records of other avatars with the code `other_avatar`, before anything is verified or stored. */
+  /** Rejects records of other avatars with the code `other_avatar`, before anything is verified or stored. */
   readonly ingest: Ingest
   /** Undefined while nothing is held. */
   avatarStatus(): Promise<AvatarStatus | undefined>
@@ -103,7 +103,7 @@ async function submitOwn(
   return isForeign.map((foreign) => (foreign ? { id: null, ...OTHER_AVATAR } : (own[next++] as IngestResult)))
 }
 
-/** The avatar that a payload names; `expected` for a broken payload, so that the door says what is wrong with it. */
+/** The avatar that a payload names; `expected` for a broken payload, so that ingest says what is wrong with it. */
 function avatarIn(payload: Uint8Array, network: string, expected: Avatar): Avatar {
   try {
     return decodeUncheckedPoint(payload, network).avatar
