@@ -33,22 +33,20 @@ export interface ExportReport {
   readonly file: string | null
   readonly network: string
   readonly avatars: readonly Avatar[] | 'all'
-  /** Null where it went from a node to standard output, unread. */
+  /** Null for an archive from a node that went to standard output unread. */
   readonly records: number | null
   /** As written. */
   readonly bytes: number
   readonly gzip: boolean
 }
 
-/** Where the bytes come from, and what is known of them. */
+/** The bytes of an archive, from a node or a data directory. */
 interface Source {
   readonly network: string
   readonly chunks: AsyncIterable<Uint8Array>
-  /** Records so far; undefined where the bytes are handed on unread. */
+  /** Records so far; undefined for an archive from a node, which must be checked. */
   records(): number | undefined
   readonly totalRecords: number | undefined
-  /** Whether the bytes come from elsewhere, so that they have to be looked at. */
-  readonly isForeign: boolean
   close(): Promise<void>
 }
 
@@ -137,7 +135,7 @@ async function runExport(
         force: options.force === true,
         onInterrupt: context.onInterrupt,
         async check(part) {
-          if (!source.isForeign) return
+          if (source.records() !== undefined) return
           const found = await lookThrough(part)
           records = () => found
         },
@@ -196,7 +194,6 @@ async function fromDataDir(
       chunks: options.gzip === true ? gzip(lines) : lines,
       records: () => records,
       totalRecords: isCounted ? place.store.totals().records : undefined,
-      isForeign: false,
       async close() {
         await readSnapshot.close()
         await place.close()
@@ -221,17 +218,11 @@ async function fromNode(avatars: readonly Avatar[] | undefined, options: ExportO
     chunks,
     records: () => undefined,
     totalRecords: undefined,
-    isForeign: true,
     close: () => Promise.resolve(close()),
   }
 }
 
-/**
- * Sees that what a node sent is a whole archive.
- *
- * @returns the records in it
- * @throws CliError where it is not
- */
+/** Checks that a node sent a whole archive. Returns the number of its records. @throws CliError if it did not */
 async function lookThrough(part: string): Promise<number> {
   const [{ readArchive }, { nodePlatform }] = await Promise.all([
     import('../archive/reader.ts'),

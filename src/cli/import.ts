@@ -25,7 +25,7 @@ interface ImportOptions extends PlaceOptions {
   readonly json?: true
 }
 
-/** A door, and how it is left. */
+/** Where the records go: a node, or a data directory. */
 interface Door {
   readonly network: string
   readonly submit: Submit
@@ -96,7 +96,7 @@ Exit code 0: every record asked for is stored, and the archive has no fault.`,
     })
 }
 
-/** @throws CliError where not all was taken, or something is wrong with the archive */
+/** @throws CliError if not all records were taken, or the archive has a fault */
 function checkReport(report: ImportReport): void {
   const { faults, refused } = report
   const problems: string[] = []
@@ -109,7 +109,7 @@ function checkReport(report: ImportReport): void {
   if (problems.length > 0) throw new CliError('unverified', problems.join('\n  '))
 }
 
-/** `POST /v2/records`: with it every batch is acknowledged, and a busy node can say when to go on. */
+/** `POST /v2/records` acknowledges every batch, and a busy node can say when to continue. */
 async function nodeDoor(url: string): Promise<Door> {
   const api = nodeAt(url)
   const { network } = await readStatus(api.transport)
@@ -137,7 +137,7 @@ function resultOf(answer: SubmitAnswer, url: string): IngestResult {
   throw new CliError('refused', `The node at ${url} gave a result that this version does not know.`)
 }
 
-/** Opens the directory, or creates it, when the first record arrives: a file that is no archive leaves it as it is. */
+/** Opens or creates the directory when the first record arrives, so that a file that is not an archive changes nothing. */
 async function dataDirDoor(context: CommandContext, options: PlaceOptions): Promise<Door> {
   const config = await dataDirConfig(context, options)
   let opened: ReturnType<typeof open> | undefined
