@@ -71,7 +71,7 @@ describe('a new host', () => {
     await give(target, [...records.slice(0, 5), more])
     const { code, out } = await migrate(url(source), url(target), key.avatar)
     expect(code).toBe(0)
-    expect(out).toContain('which holds records of')
+    expect(out).toContain('and more records of')
     expect(out).toContain('10 read, 5 new there, 1 only there')
     expect(await shown(target, key.avatar)).toMatchObject({ head: 10, tips_total: 2, pending: 0 })
     expect(await shown(source, key.avatar)).toMatchObject({ head: 10, tips_total: 1 })
