@@ -43,7 +43,7 @@ test.each(WAYS)(
       folder,
     )
     try {
-      await until(async () => watching.err().includes('kept equal'), 'both are watched', 60_000)
+      await until(async () => watching.err().includes('keeps both hosts equal'), 'both are watched', 60_000)
       expect(JSON.parse(watching.out().split('\n')[0] ?? '')).toMatchObject({ outcome: 'equal', pending: 5 })
 
       let tips = house.tips
@@ -74,7 +74,7 @@ test.each(['old', 'new'] as const)(
     await moveIn(x, house.records)
     const watching = command(['migrate', house.avatar, '--from', x.url, '--to', y.url, '--watch'], folder)
     try {
-      await until(async () => watching.err().includes('kept equal'), 'both are watched', 60_000)
+      await until(async () => watching.err().includes('keeps both hosts equal'), 'both are watched', 60_000)
       const node = lost === 'old' ? x : y
       const record = house.writer.write({ at: lost }, { prev: house.tips })
       await moveIn(node, [record])

@@ -13,7 +13,7 @@ import { PATIENCE_MS, sleep, until } from './until.ts'
 /** The built command line, as users run it. Tests and benches are started from the project's folder. */
 const MAIN = join(process.cwd(), 'dist/main.js')
 /** As `npm start` has it. */
-const NODE_FLAGS = ['--max-semi-space-size=64']
+const NODE_FLAGS = ['--max-semi-space-size=32']
 /** A node starts in under a second on an idle machine; a busy one gets this much. */
 const START_TIMEOUT_MS = PATIENCE_MS
 /** A node bounds its own stop at 5 s and reports an overrun by its exit code. One that hangs is killed, and `stop` reports no exit code. */
