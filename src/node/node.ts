@@ -70,7 +70,7 @@ export interface RunningNode {
 interface Running {
   readonly name: string
   readonly stop: () => Promise<void>
-  /** Most time for the stop, besides what the parts before left of theirs. All limits together stay below the 5 s of a node (docs/protocol.md, "Command line"). */
+  /** Most time for the stop, and what earlier parts left of theirs. The sum is below 5 s (docs/protocol.md, "Command line"). */
   readonly limitMs: number
   /** Whether a failed stop can lose data. */
   readonly holdsData: boolean
@@ -99,14 +99,12 @@ export async function createNode(
 
   async function stop(): Promise<boolean> {
     let clean = true
-    // Time that the parts before did not use: on a busy machine the next one may need it.
     let spareMs = 0
     for (let one = running.pop(); one !== undefined; one = running.pop()) {
       const limitMs = one.limitMs + spareMs
       const beganMs = environment.clock.now()
       const problem = await stopWithin(environment, one, limitMs)
-      const usedMs = Math.max(0, environment.clock.now() - beganMs)
-      spareMs = Math.max(0, limitMs - usedMs)
+      spareMs = Math.max(0, limitMs - Math.max(0, environment.clock.now() - beganMs))
       if (problem === undefined) continue
       logger.warn({ part: one.name, err: problem }, 'a part of the node did not stop cleanly')
       if (one.holdsData) clean = false
