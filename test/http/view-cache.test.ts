@@ -146,4 +146,17 @@ describe('the cache of documents', () => {
     await across
     expect([1, 2].map((identity) => cache.peek(`${AVATAR}/a/${identity}`))).toEqual([undefined, undefined])
   })
+
+  it('reads a text that is too large for it once, until a commit of its avatar', async () => {
+    const store = handStore()
+    const cache = cacheOf(store, 1_600)
+    const first = cache.load(AVATAR)
+    store.reads[0]!(1)
+    expect(await first).toBe('large')
+    expect(await cache.load(AVATAR)).toBe('large')
+    expect([store.reads.length, cache.peek(AVATAR)]).toEqual([1, undefined])
+    store.commit(1)
+    void cache.load(AVATAR)
+    expect(store.reads).toHaveLength(2)
+  })
 })

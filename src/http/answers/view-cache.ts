@@ -72,9 +72,10 @@ export function createViewCache(
   /** Paths of what is cached or read of each avatar. */
   const pathsOf = new Map<string, Set<string>>()
   const reading = new Map<string, Promise<Loaded>>()
-  const cache = new LRUCache<string, CachedView>({
+  // That a text is large is remembered too: otherwise each request would read its beginning for nothing.
+  const cache = new LRUCache<string, CachedView | 'large'>({
     maxSize: options.maxBytes,
-    sizeCalculation: ({ body }, path) => body.length + path.length + ENTRY_OVERHEAD_BYTES,
+    sizeCalculation: (view, path) => (view === 'large' ? 0 : view.body.length) + path.length + ENTRY_OVERHEAD_BYTES,
     dispose: (_view, path) => forget(path),
   })
   const withPermit = createSemaphore(MAX_READING)
@@ -107,7 +108,7 @@ export function createViewCache(
     if (shared !== undefined) return shared
     const promise = withPermit(() => retried(read))
       .then((view) => {
-        if (typeof view === 'object' && reading.get(path) === promise) cache.set(path, view)
+        if (view !== undefined && reading.get(path) === promise) cache.set(path, view)
         return view
       })
       .finally(() => {
@@ -122,7 +123,10 @@ export function createViewCache(
   }
 
   return {
-    peek: (path) => cache.get(path),
+    peek(path) {
+      const view = cache.get(path)
+      return view === 'large' ? undefined : view
+    },
     load: (avatar) =>
       load(avatar, async () => {
         const view = await store.openView(avatar)
