@@ -83,7 +83,14 @@ export async function createHttpServer(components: HttpComponents, options: Http
   const transfers = createTransfers({ environment, metrics, logger }, limits)
   const parts: RouteParts = {
     ...components,
-    ...{ logger, limits, clients, views, budget, answers, streams, transfers },
+    logger,
+    limits,
+    clients,
+    views,
+    budget,
+    answers,
+    streams,
+    transfers,
     facts: { network, version, ...(engine === undefined ? {} : { engine }) },
     names: createAvatarNames(),
     longRequests: new WeakSet(),
