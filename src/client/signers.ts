@@ -1,7 +1,7 @@
-import { sign } from '../record/curve.ts'
+import type { SignatureEngine } from '../record/engine.ts'
 import { RecordError } from '../record/errors.ts'
-import { recordDigest } from '../record/id.ts'
-import { avatarOf, parseAvatar, parseSecretKey } from '../record/keys.ts'
+import { parseAvatar, parseSecretKey } from '../record/keys.ts'
+import { createSigningKey } from '../record/sign.ts'
 import type { Avatar } from '../record/types.ts'
 import { ClientError } from './errors.ts'
 
@@ -18,18 +18,17 @@ export interface Signer {
  * Signs with a secret key, without asking.
  *
  * @param secretKey 32 bytes, or 64 hex digits
+ * @param options.engine signs; `loadWasmEngine` gives one that is faster than the default, which is JavaScript
  * @throws ClientError `usage` where it is no secret key; its message never has the key
  */
-export function privateKeySigner(secretKey: Uint8Array | string): Signer {
-  const { key, avatar } = asUsage(() => {
-    const key = typeof secretKey === 'string' ? parseSecretKey(secretKey) : Uint8Array.from(secretKey)
-    return { key, avatar: avatarOf(key) }
-  })
-  return {
-    avatar,
-    silent: true,
-    sign: async (text) => sign(recordDigest(new TextEncoder().encode(text)), key, { prehash: false, lowS: true }),
-  }
+export function privateKeySigner(
+  secretKey: Uint8Array | string,
+  options: { readonly engine?: Pick<SignatureEngine, 'sign' | 'keccak256'> } = {},
+): Signer {
+  const key = asUsage(() =>
+    createSigningKey(typeof secretKey === 'string' ? parseSecretKey(secretKey) : secretKey, options.engine),
+  )
+  return { avatar: key.avatar, silent: true, sign: async (text) => key.sign(new TextEncoder().encode(text)) }
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Keccak256 } from '../record/id.ts'
 import { recordId } from '../record/id.ts'
 import { citationOf, compareCitations, compareRecords } from '../record/order.ts'
 import { encodePayload } from '../record/payload.ts'
-import { signRecord } from '../record/sign.ts'
+import { signRecord, type SigningKey } from '../record/sign.ts'
 import { SIGNATURE_BYTES } from '../record/signature.ts'
 import type { Avatar, Citation, RecordId, SnapshotBody, StateEntry, VerifiedRecord } from '../record/types.ts'
 import { planSnapshot } from '../snapshot/plan.ts'
@@ -71,9 +71,9 @@ export function planOn(
   return withRecords(planSnapshot(request, { keccak }), false, keccak)
 }
 
-/** Signs all records of a plan; the order is kept. */
-export function signPlan({ plan }: PlannedSnapshot, secretKey: Uint8Array): RecordText[] {
-  return [plan.snapshot, ...plan.parts].map((body) => recordText(signRecord(body, secretKey)))
+/** Signs all records of a plan, in its order. */
+export function signPlan({ plan }: PlannedSnapshot, key: SigningKey): RecordText[] {
+  return [plan.snapshot, ...plan.parts].map((body) => recordText(signRecord(body, key)))
 }
 
 function withRecords(plan: SnapshotPlan, resumed: boolean, keccak: Keccak256): PlannedSnapshot {

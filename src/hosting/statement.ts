@@ -3,8 +3,7 @@
  * are signed like records. No text is both a statement and a record, because a record never has this `type`.
  */
 import { canonicalText } from '../record/canonical.ts'
-import { sign } from '../record/curve.ts'
-import type { SignatureEngine } from '../record/engine.ts'
+import { nobleEngine, type SignatureEngine } from '../record/engine.ts'
 import { recordDigest } from '../record/id.ts'
 import { avatarBytes } from '../record/keys.ts'
 import { splitSignature } from '../record/signature.ts'
@@ -124,5 +123,5 @@ function invalid(why: string): HostingError {
  */
 export function signStatement(statement: HostingStatement, secretKey: Uint8Array): Uint8Array {
   const digest = recordDigest(new TextEncoder().encode(statementText(statement)))
-  return sign(digest, secretKey, { prehash: false, lowS: true })
+  return nobleEngine.sign(digest, secretKey)
 }

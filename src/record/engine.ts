@@ -1,8 +1,8 @@
 import { keccak_256 } from '@noble/hashes/sha3.js'
-import { Point, recoverPublicKey, verify } from './curve.ts'
-import { isStrictSignature } from './signature.ts'
+import { Point, recoverPublicKey, sign, verify } from './curve.ts'
+import { digestToSign, isStrictSignature } from './signature.ts'
 
-/** The library that verifies. */
+/** The library that verifies and signs. */
 export type EngineName = 'libsecp256k1' | 'libsecp256k1-wasm' | 'noble'
 /** Which of the keys that a signature fits signed it (SEC 1, section 4.1.6). */
 export type RecoveryId = 0 | 1 | 2 | 3
@@ -18,8 +18,8 @@ export interface SignatureJob {
 }
 
 /**
- * ECDSA over secp256k1 on digests, and the hash function for them. All engines give the same verdict on the same input, and
- * none throws for bytes of any length or content.
+ * ECDSA over secp256k1 on digests, and the hash function for them. All engines give the same answer to the same input. Only
+ * `sign` throws; the others take bytes of any length and content.
  */
 export interface SignatureEngine {
   readonly name: EngineName
@@ -40,6 +40,15 @@ export interface SignatureEngine {
   recover(signature: Uint8Array, recoveryId: RecoveryId, digest: Uint8Array): Uint8Array | null
   /** Whether 33 bytes are a compressed key on the curve. */
   isPublicKey(publicKey: Uint8Array): boolean
+  /**
+   * Signs a digest deterministically (RFC 6979 without extra data) and with low s, so that all engines return the same bytes.
+   *
+   * @param digest 32 bytes
+   * @param secretKey 32 bytes; the engine stores no copy
+   * @returns 64 bytes r ‖ s
+   * @throws RecordError `invalid_secret_key`; its message never contains the key. RangeError if the digest has not 32 bytes
+   */
+  sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array
   /** Keccak-256, as Ethereum uses it: 32 bytes. */
   keccak256(bytes: Uint8Array): Uint8Array
   /**
@@ -81,5 +90,6 @@ export const nobleEngine: SignatureEngine = {
       return false
     }
   },
+  sign: (digest, secretKey) => sign(digestToSign(digest, secretKey), secretKey, { prehash: false, lowS: true }),
   keccak256: keccak_256,
 }

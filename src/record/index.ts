@@ -13,7 +13,7 @@ export { recordId, type Keccak256 } from './id.ts'
 export { avatarOf, parseAvatar, parseSecretKey, uncompressedAvatar } from './keys.ts'
 export { decodePayload, encodePayload } from './payload.ts'
 export { parseSignature } from './signature.ts'
-export { signRecord } from './sign.ts'
+export { createSigningKey, signRecord, type SigningKey } from './sign.ts'
 export { verifyRecord, type VerifyOptions } from './verify.ts'
 export type {
   Avatar,

@@ -2,6 +2,7 @@ import { bytesToHex } from '@noble/hashes/utils.js'
 import { getPublicKey, Point } from './curve.ts'
 import { RecordError } from './errors.ts'
 import { hexBytes } from './hex.ts'
+import { checkSecretKey } from './signature.ts'
 import type { Avatar } from './types.ts'
 
 const COMPRESSED = /^0[23][0-9a-f]{64}$/
@@ -85,19 +86,6 @@ export function notAPoint(): RecordError {
   return new RecordError('invalid_avatar', 'The avatar is not a point on the curve secp256k1.')
 }
 
-function checkSecretKey(bytes: Uint8Array): void {
-  if (!isSecretKey(bytes)) {
-    throw new RecordError('invalid_secret_key', 'A secret key is 32 bytes, from 1 to the order of secp256k1 less 1.')
-  }
-}
-
 function withoutPrefix(text: string): string {
   return text.startsWith('0x') ? text.slice(2) : text
-}
-
-/** From 1 to the order of the curve less one (SEC 1, section 3.2.1). */
-function isSecretKey(bytes: Uint8Array): boolean {
-  if (bytes.length !== 32) return false
-  const key = BigInt(`0x${bytesToHex(bytes)}`)
-  return key > 0n && key < Point.CURVE().n
 }

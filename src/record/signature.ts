@@ -74,6 +74,37 @@ export function isStrictSignature(signature: Uint8Array): boolean {
   )
 }
 
+/**
+ * A secret key is a number of 32 bytes from 1 to n − 1 (SEC 1, section 3.2.1).
+ *
+ * @throws RecordError `invalid_secret_key`; its message never contains the key
+ */
+export function checkSecretKey(bytes: Uint8Array): void {
+  if (bytes.length === 32 && isInRange(bytes, 0)) return
+  throw new RecordError('invalid_secret_key', 'A secret key is 32 bytes, from 1 to the order of secp256k1 less 1.')
+}
+
+/**
+ * Checks what an engine is to sign, and returns the digest modulo n: RFC 6979 (section 2.3.4) derives the nonce from that, but
+ * libsecp256k1 derives it from the digest as it is.
+ *
+ * @throws RecordError `invalid_secret_key`; its message never contains the key. RangeError if the digest has not 32 bytes
+ */
+export function digestToSign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  checkSecretKey(secretKey)
+  if (digest.length !== 32) throw new RangeError(`A digest has 32 bytes, not ${digest.length}.`)
+  if (compare(digest, 0, ORDER) < 0) return digest
+  const reduced = new Uint8Array(32)
+  let borrow = 0
+  for (let i = 31; i >= 0; i--) {
+    const difference = (digest[i] ?? 0) - (ORDER[i] ?? 0) - borrow
+    borrow = difference < 0 ? 1 : 0
+    // The array stores it modulo 256.
+    reduced[i] = difference
+  }
+  return reduced
+}
+
 /** Whether bytes have the form of a compressed key. libsecp256k1 also takes uncompressed and hybrid keys; no avatar is one. */
 export function isCompressedKey(publicKey: Uint8Array): boolean {
   return publicKey.length === PUBLIC_KEY_BYTES && (publicKey[0] === 2 || publicKey[0] === 3)
@@ -85,9 +116,10 @@ function recoveryIdOf(v: number | undefined): 0 | 1 {
   throw new RecordError('wrong_recovery', `The last byte of a signature of 65 must be 0, 1, 27 or 28, not ${v}.`)
 }
 
-function isInRange(signature: Uint8Array, offset: number): boolean {
-  if (compare(signature, offset, ORDER) >= 0) return false
-  for (let i = offset; i < offset + 32; i++) if (signature[i] !== 0) return true
+/** Whether the 32 bytes at an offset are a number from 1 to n − 1. */
+function isInRange(bytes: Uint8Array, offset: number): boolean {
+  if (compare(bytes, offset, ORDER) >= 0) return false
+  for (let i = offset; i < offset + 32; i++) if (bytes[i] !== 0) return true
   return false
 }
 

@@ -2,7 +2,7 @@
 import { instantiateSecp256k1 } from '@bitauth/libauth/build/lib/crypto/secp256k1.js'
 import type { SignatureEngine } from './engine.ts'
 import type { Keccak256 } from './id.ts'
-import { isCompressedKey, isStrictSignature } from './signature.ts'
+import { digestToSign, isCompressedKey, isStrictSignature } from './signature.ts'
 import { loadKeccak256 } from './wasm-keccak.ts'
 
 const DIGEST_BYTES = 32
@@ -33,6 +33,11 @@ export async function createWasmEngine(keccak256: Keccak256): Promise<SignatureE
       return typeof recovered === 'string' ? null : recovered
     },
     isPublicKey: (publicKey) => isCompressedKey(publicKey) && curve.validatePublicKey(publicKey),
+    sign(digest, secretKey) {
+      const signature = curve.signMessageHashCompact(secretKey, digestToSign(digest, secretKey))
+      if (typeof signature === 'string') throw new Error(`libsecp256k1 does not sign: ${signature}`)
+      return signature
+    },
     keccak256,
   }
 }

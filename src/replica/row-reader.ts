@@ -68,6 +68,7 @@ function engineOfRows(engine: SignatureEngine): SignatureEngine {
     name: engine.name,
     verify: () => true,
     recover: (signature, recoveryId, digest) => engine.recover(signature, recoveryId, digest),
+    sign: (digest, secretKey) => engine.sign(digest, secretKey),
     isPublicKey: (publicKey) => engine.isPublicKey(publicKey),
     keccak256: (bytes) => engine.keccak256(bytes),
   }

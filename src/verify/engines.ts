@@ -2,7 +2,7 @@
  * The engines that need native code or WASM. Each is loaded on demand; its loader rejects if the engine cannot run here.
  */
 import type { SignatureEngine } from '../record/engine.ts'
-import { isCompressedKey, isStrictSignature, PUBLIC_KEY_BYTES } from '../record/signature.ts'
+import { digestToSign, isCompressedKey, isStrictSignature, PUBLIC_KEY_BYTES } from '../record/signature.ts'
 import { loadKeccak256 } from '../record/wasm-keccak.ts'
 import { RecentKeys } from './recent-keys.ts'
 
@@ -43,6 +43,7 @@ export async function loadNativeEngine(): Promise<SignatureEngine> {
       }
     },
     isPublicKey: (publicKey) => isCompressedKey(publicKey) && bindings.publicKeyVerify(publicKey),
+    sign: (digest, secretKey) => bindings.ecdsaSign(digestToSign(digest, secretKey), secretKey).signature,
     keccak256,
   }
 }

@@ -5,6 +5,8 @@ declare module 'secp256k1/bindings.js' {
     ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean
     /** @throws Error if there is no such key */
     ecdsaRecover(signature: Uint8Array, recoveryId: number, digest: Uint8Array, compressed: boolean): Uint8Array
+    /** Returns r ‖ s with low s, deterministic by RFC 6979. @throws Error if the secret key is out of range */
+    ecdsaSign(digest: Uint8Array, secretKey: Uint8Array): { readonly signature: Uint8Array }
     publicKeyConvert(publicKey: Uint8Array, compressed: boolean): Uint8Array
     publicKeyVerify(publicKey: Uint8Array): boolean
   }

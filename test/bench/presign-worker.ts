@@ -1,16 +1,13 @@
 import { createHash } from 'node:crypto'
-import { createRequire } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 import { recordDigest, idText } from '../../src/record/id.ts'
 import { avatarOf } from '../../src/record/keys.ts'
 import { encodePayload } from '../../src/record/payload.ts'
 import type { Avatar, Citation, PatchBody, SignedRecord } from '../../src/record/types.ts'
+import { loadNativeEngine } from '../../src/verify/engines.ts'
 import type { PresignSpec } from './presign.ts'
 
-interface Bindings {
-  ecdsaSign(digest: Uint8Array, secretKey: Uint8Array): { signature: Uint8Array }
-}
-const bindings = createRequire(import.meta.url)('secp256k1/bindings.js') as Bindings
+const engine = await loadNativeEngine()
 
 interface Author {
   readonly avatar: Avatar
@@ -51,9 +48,9 @@ function next(from: Author, round: number, createdAt: number, spec: PresignSpec)
   const bare = encodePayload(body(''))
   const padding = Math.max(0, spec.payloadBytes - bare.length)
   const payload = padding === 0 ? bare : encodePayload(body(String(round).padEnd(padding, '.').slice(0, padding)))
-  const digest = recordDigest(payload)
+  const digest = recordDigest(payload, engine.keccak256)
   from.prev = [{ counter: round + 1, id: idText(digest) }]
-  return { payload, signature: Uint8Array.from(bindings.ecdsaSign(digest, from.secretKey).signature) }
+  return { payload, signature: engine.sign(digest, from.secretKey) }
 }
 
 parentPort?.postMessage(presign(workerData as PresignSpec))

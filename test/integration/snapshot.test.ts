@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { nobleEngine } from '../../src/record/engine.ts'
 import { avatarOf, parseSecretKey } from '../../src/record/keys.ts'
+import { createSigningKey } from '../../src/record/sign.ts'
 import type { Citation, JsonObject, RecordId } from '../../src/record/types.ts'
 import { nodeAt } from '../../src/cli/lib/node.ts'
 import { startNodeProcess } from '../../src/cli/lib/node-process.ts'
@@ -142,7 +143,7 @@ describe('a long history', () => {
     const now = Math.floor(Date.now() / 1000) - 60
     const subject = { avatar: who.avatar, network: 'main', namespaces: check.fold.namespaces, now, keccak }
     const planned = planOn(check, subject)
-    const signed = signPlan(planned, secretKey)
+    const signed = signPlan(planned, createSigningKey(secretKey))
     expect(signed.length).toBeGreaterThan(3)
     await client.submit(signed.slice(0, 2))
     const before = await contents(who)
@@ -167,7 +168,7 @@ describe('a long history', () => {
     const { keccak256: keccak } = nobleEngine
     const now = Math.floor(Date.now() / 1000) - 60
     const subject = { avatar: who.avatar, network: 'main', namespaces: check.fold.namespaces, now, keccak }
-    const cut = signPlan(planOn(check, subject), secretKey)
+    const cut = signPlan(planOn(check, subject), createSigningKey(secretKey))
     await client.submit(cut.slice(0, 1))
     await who.json(['put', '{"more":1}'])
     const before = await contents(who)

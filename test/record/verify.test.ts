@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { sign } from '../../src/record/curve.ts'
 import { recordDigest, recordId } from '../../src/record/id.ts'
 import { decodePayload } from '../../src/record/payload.ts'
-import { signRecord } from '../../src/record/sign.ts'
+import { createSigningKey, signRecord } from '../../src/record/sign.ts'
 import type { SignedRecord } from '../../src/record/types.ts'
 import { verifyRecord } from '../../src/record/verify.ts'
 import { allEngines } from '../verify/all-engines.ts'
-import { id, NETWORK, OTHER_SECRET_KEY, PATCH, SECRET_KEY, signBytes, text, utf8 } from './fixtures.ts'
+import { AVATAR, id, NETWORK, OTHER_SECRET_KEY, PATCH, SECRET_KEY, signBytes, text, utf8 } from './fixtures.ts'
 import { HOSTILE } from './hostile.ts'
 
 const PAYLOAD = utf8(text(PATCH))
@@ -101,6 +101,18 @@ describe('signRecord', () => {
 
   it('signs by RFC 6979: the same every time', () => {
     expect(signRecord(body, SECRET_KEY)).toEqual(RECORD)
+  })
+
+  it('makes the same record with a signing key, of any engine', async () => {
+    for (const engine of await allEngines()) {
+      const secret = Uint8Array.from(SECRET_KEY)
+      const key = createSigningKey(secret, engine)
+      // A caller may wipe its own copy.
+      secret.fill(0)
+      expect(key.avatar).toBe(AVATAR)
+      expect(signRecord(body, key)).toEqual(RECORD)
+    }
+    expect(() => createSigningKey(new Uint8Array(32))).toThrow(expect.objectContaining({ code: 'invalid_secret_key' }))
   })
 
   it("refuses another's key and what no node would take", () => {

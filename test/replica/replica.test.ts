@@ -136,7 +136,7 @@ describe('a node', () => {
   })
 
   it('is followed by no more streams than allowed; further avatars are asked for', async () => {
-    const signers = [newKey(), newKey(), newKey()].map(privateKeySigner)
+    const signers = [newKey(), newKey(), newKey()].map((key) => privateKeySigner(key))
     const client = createClient({ nodes: [node.url('')] })
     for (const signer of signers) await client.put({ signer, patch: { n: 1 } })
     const replica = await openHere({ avatars: signers.map(({ avatar }) => avatar), maxStreams: 1 })

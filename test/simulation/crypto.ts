@@ -23,6 +23,7 @@ export function rememberingEngine(engine: SignatureEngine): SignatureEngine {
       return verdict
     },
     recover: (...given) => engine.recover(...given),
+    sign: (digest, secretKey) => engine.sign(digest, secretKey),
     isPublicKey: (publicKey) => engine.isPublicKey(publicKey),
     keccak256: (bytes) => engine.keccak256(bytes),
   }

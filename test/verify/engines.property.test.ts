@@ -135,6 +135,43 @@ test('signatures whose nonce has an x above the order are recovered by 2 and 3 w
   }
 })
 
+const secretKey = fc.oneof(
+  { weight: 8, arbitrary: fc.bigInt({ min: 1n, max: N - 1n }) },
+  fc.constantFrom(1n, 2n, N / 2n, N / 2n + 1n, N - 2n, N - 1n),
+)
+const digest = fc.oneof(
+  { weight: 8, arbitrary: fc.uint8Array({ minLength: 32, maxLength: 32 }) },
+  fc.constantFrom(0n, 1n, N - 1n, N, N + 1n, P, 2n ** 256n - 1n).map(toBytes),
+)
+
+test('all engines make the same signature, which all accept', () => {
+  fc.assert(
+    fc.property(secretKey, digest, (number, message) => {
+      const key = toBytes(number)
+      const [first, ...others] = engines.map((engine) => Buffer.from(engine.sign(message, key)).toString('hex'))
+      expect(others).toEqual([first, first])
+      const signature = Uint8Array.from(Buffer.from(first ?? '', 'hex'))
+      // noble reduces the digest itself, as RFC 6979 says.
+      expect(signature).toEqual(sign(message, key, { prehash: false, lowS: true }))
+      expect(agree({ signature, digest: message, publicKey: getPublicKey(key, true) })).toBe(true)
+    }),
+    { numRuns: propertyRuns(300) },
+  )
+})
+
+test.each(engines)('$name signs with no secret key that is out of range, and no digest of another length', (engine) => {
+  const message = toBytes(7n)
+  const invalid = [0n, N, N + 1n, 2n ** 256n - 1n].map(toBytes)
+  const good = toBytes(5n)
+  for (const key of [...invalid, good.slice(1), Uint8Array.from([0, ...good]), new Uint8Array(0)]) {
+    expect(() => engine.sign(message, key)).toThrow(expect.objectContaining({ code: 'invalid_secret_key' }))
+  }
+  for (const bytes of [message.slice(1), Uint8Array.from([0, ...message])]) {
+    expect(() => engine.sign(bytes, good)).toThrow(RangeError)
+  }
+  expect(engine.sign(message, good)).toEqual(noble.sign(message, good))
+})
+
 test('all engines hash alike', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 1_000 }), (bytes) => {

@@ -32,6 +32,7 @@ describe('the self test', () => {
     ['hashes by SHA-3', { keccak256: () => new Uint8Array(32) }],
     ['recovers nothing', { recover: () => null }],
     ['does not look at the recovery id', { recover: (s, _, d) => native.recover(s, 1, d) }],
+    ['signs with another nonce', { sign: (d, k) => native.sign(native.keccak256(d), k) }],
     ['takes any key', { isPublicKey: () => true }],
     ['takes no key', { isPublicKey: () => false }],
   ])('is failed by an engine that %s', (_, change) => {

@@ -13,7 +13,6 @@ import type { Target } from '../../client/split-patch.ts'
 import type { Clock } from '../../platform/environment.ts'
 import { buildPatch } from '../../record/build.ts'
 import { recordId } from '../../record/id.ts'
-import { avatarOf } from '../../record/keys.ts'
 import { MAX_PREV } from '../../record/limits.ts'
 import { compareCitations } from '../../record/order.ts'
 import { encodePayload } from '../../record/payload.ts'
@@ -50,8 +49,9 @@ const LIES: ReadonlySet<string> = new Set(['invalid_record', 'foreign_record', '
  * @throws CliError, ClientError where the node cannot be used or the patch breaks a rule of the protocol
  */
 export async function putPatch(place: PutPlace, { secretKey, ...patch }: Patch & { readonly secretKey: Uint8Array }) {
-  const { client } = await verified(place, avatarOf(secretKey))
-  const { avatar, status, records } = await client.put({ signer: privateKeySigner(secretKey), ...patch })
+  const signer = privateKeySigner(secretKey, { engine: await loadEngine() })
+  const { client } = await verified(place, signer.avatar)
+  const { avatar, status, records } = await client.put({ signer, ...patch })
   const places = records.map(({ id, counter }) => ({ counter, id }))
   const last = places.at(-1)
   if (last === undefined || status === 'unchanged') throw new CliError('failed', 'There was nothing to write.')

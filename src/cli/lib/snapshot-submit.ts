@@ -5,6 +5,7 @@ import type { NodeApi } from '../../client/node-api.ts'
 import { signPlan, type PlannedSnapshot } from '../../client/snapshot-plan.ts'
 import { submitAll } from '../../client/submit-records.ts'
 import type { SignatureEngine } from '../../record/engine.ts'
+import { createSigningKey } from '../../record/sign.ts'
 import type { Avatar, RecordId, StateEntry } from '../../record/types.ts'
 import { foldRecords } from '../../state/fold.ts'
 import type { CommandContext } from './context.ts'
@@ -65,7 +66,7 @@ export async function submitSnapshot(
   secretKey: Uint8Array,
 ): Promise<Outcome> {
   const { api, engine, avatar, planned } = submission
-  const signed = signPlan(planned, secretKey)
+  const signed = signPlan(planned, createSigningKey(secretKey, engine))
   const onSent = (sent: number): void => context.note(`${sent} of ${signed.length} records sent …`)
   const answers = await submitAll(api, signed, { waits: true, onSent })
   if (answers[0]?.status === 'superseded') {

@@ -4,9 +4,8 @@ import { createLogger } from '../../../src/observe/logger.ts'
 import { openOfflineStore } from '../../../src/offline/open.ts'
 import { systemEnvironment } from '../../../src/platform/system.ts'
 import { buildPatch } from '../../../src/record/build.ts'
-import { sign } from '../../../src/record/curve.ts'
+import type { SignatureEngine } from '../../../src/record/engine.ts'
 import { idText, recordDigest } from '../../../src/record/id.ts'
-import type { Keccak256 } from '../../../src/record/id.ts'
 import { avatarOf } from '../../../src/record/keys.ts'
 import { encodePayload } from '../../../src/record/payload.ts'
 import type { Citation, SignedRecord } from '../../../src/record/types.ts'
@@ -22,7 +21,7 @@ export const avatarKv: System = {
       network: 'main',
       workers: MAX_DEFAULT_WORKERS,
     })
-    const author = createAuthor('peers', engine.keccak256)
+    const author = createAuthor('peers', engine)
     const signedBefore = new Map<readonly Entry[], SignedRecord[]>()
     return {
       async write(batch) {
@@ -41,12 +40,8 @@ export const avatarKv: System = {
   fetch: () => Promise.reject(new Error('Nodes fetch as processes of their own: see nodes.ts.')),
 }
 
-/**
- * Signs a chain of patches as the client for apps does: in JavaScript, each citing the one before it.
- *
- * @param keccak that of an engine; default: in JavaScript too
- */
-export function createAuthor(name: string, keccak?: Keccak256): (entry: Entry) => SignedRecord {
+/** Signs a chain of patches, each citing the one before it. */
+export function createAuthor(name: string, engine: SignatureEngine): (entry: Entry) => SignedRecord {
   const secretKey = createHash('sha256').update(`bench ${name}`).digest()
   const avatar = avatarOf(secretKey)
   let prev: Citation[] = []
@@ -62,8 +57,8 @@ export function createAuthor(name: string, keccak?: Keccak256): (entry: Entry) =
       uuid: randomUUID(),
     })
     const payload = encodePayload(body)
-    const digest = recordDigest(payload, keccak)
+    const digest = recordDigest(payload, engine.keccak256)
     prev = [{ counter: body.counter, id: idText(digest) }]
-    return { payload, signature: sign(digest, secretKey, { prehash: false, lowS: true }) }
+    return { payload, signature: engine.sign(digest, secretKey) }
   }
 }

@@ -1,6 +1,7 @@
 import { createCluster } from '../../support/cluster.ts'
 import type { NodeProcess } from '../../support/cluster.ts'
 import { writeBody } from '../../support/api.ts'
+import { loadNativeEngine } from '../../../src/verify/engines.ts'
 import { sleep, until } from '../../support/until.ts'
 import { drive, postRequest } from '../http-load.ts'
 import { monotonicUs } from '../profile.ts'
@@ -26,7 +27,7 @@ export async function followedByNode(
   const cluster = await createCluster()
   try {
     const first = await cluster.start('first')
-    const author = createAuthor('followed')
+    const author = createAuthor('followed', await loadNativeEngine())
     for (const part of batchesOf(entries(0, total), FILL_BATCH)) await first.api.write(part.map(author))
 
     const began = monotonicUs()
