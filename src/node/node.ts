@@ -154,6 +154,8 @@ export async function createNode(
     running.push({ name: 'hosting', stop: () => hosting.close(), limitMs: 100, holdsData: true })
     const stored = (ids: readonly Uint8Array[]) => store.sync.signed(ids)
     const verifier = createVerifyService({ engine, stored, ...part('verify') }, { network: config.network })
+    // An empty node receives all records of its peers as soon as it is connected.
+    if (config.peers.length > 0 && store.totals().records === 0) verifier.prepare()
     running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 200, holdsData: false })
 
     const announce = createAnnouncer({

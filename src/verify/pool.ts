@@ -10,6 +10,8 @@ import type { VerifyReply, VerifyRequest, WorkerSettings } from './messages.ts'
 const MAX_CRASHES = 5
 
 export interface WorkerPool {
+  /** Starts the workers that do not run yet, so that the first records need not wait for that. */
+  prepare(): void
   /** Has records verified by the worker with the least work. Null if that failed: the caller must verify them. */
   run(records: readonly SignedRecord[], options: VerifyOptions): Promise<VerifyReply | null>
   close(): Promise<void>
@@ -75,6 +77,10 @@ export function createWorkerPool(
   }
 
   return {
+    prepare() {
+      if (closed || crashes >= MAX_CRASHES) return
+      for (const slot of slots) if (slot.worker === null) start(slot)
+    },
     async run(records, { recoveryByte }) {
       const slot = slots.reduce<Slot | null>((least, each) => (least && least.load <= each.load ? least : each), null)
       if (closed || crashes >= MAX_CRASHES || slot === null) return null

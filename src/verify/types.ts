@@ -8,6 +8,11 @@ export interface VerifyService {
   /** The engine in use, for logs and `GET /v2/status`. */
   readonly engine: EngineName
   /**
+   * Starts the workers: 70 ms of CPU and 13 MiB each. For a caller that expects many records soon. Without this call, the
+   * workers start with the first records.
+   */
+  prepare(): void
+  /**
    * Verifies records. Their bytes must not change until it resolves. The caller bounds how many records wait.
    *
    * @returns one result for each record, in order

@@ -117,6 +117,9 @@ export function createVerifyService(
 
   return {
     engine: engine.name,
+    prepare() {
+      if (!closed) pool.prepare()
+    },
     async verify(records, verifyOptions) {
       if (closed) throw new VerifyError('closed', 'The verification service is closed: the node is stopping.')
       const work = verifyUnknown(records, verifyOptions)

@@ -1,3 +1,8 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
 import { afterEach, describe, expect, it } from 'vitest'
 import type { EngineName } from '../../src/record/engine.ts'
 import { RecordError } from '../../src/record/errors.ts'
@@ -144,6 +149,26 @@ describe('the verification service', () => {
     }
     expect(logged.filter(({ level }) => level === 'error')).toHaveLength(1)
     expect(logged.filter(({ level }) => level === 'warn').length).toBeLessThanOrEqual(6)
+  })
+
+  it('starts its workers before any record only where it is asked to, and never after it is closed', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'avatar-kv-worker-'))
+    const started = join(folder, 'started')
+    const script = join(folder, 'worker.mjs')
+    await writeFile(
+      script,
+      `import { appendFileSync } from 'node:fs'\nappendFileSync(${JSON.stringify(started)}, '.')\n`,
+    )
+    try {
+      const options = { workers: 2, workerUrl: pathToFileURL(script) }
+      const [, prepared, closed] = await Promise.all([service(options), service(options), service(options)])
+      await closed.service.close()
+      closed.service.prepare()
+      prepared.service.prepare()
+      await expect.poll(() => readFile(started, 'utf8').catch(() => ''), { timeout: 60_000 }).toBe('..')
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   it('works without workers, and says so where their script is missing', async () => {
