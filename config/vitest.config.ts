@@ -39,6 +39,8 @@ const SLOW = [
   'test/migrate/hostile-source.test.ts',
   'test/migrate/target.test.ts',
   'test/migrate/watch.test.ts',
+  'test/network/discovery.test.ts',
+  'test/network/eclipse.test.ts',
   'test/network/peer-places.test.ts',
   'test/replica/bounds.test.ts',
   'test/simulation/more-seeds.test.ts',

@@ -65,6 +65,8 @@ async function play(context: CommandContext, directory: string, nodes: NodeProce
   for (const name of ['A', 'B', 'C']) {
     const previous = nodes.at(-1)?.addresses[0]
     const args = ['--data-dir', join(directory, name), '--http', '127.0.0.1:0', '--listen', '/ip4/127.0.0.1/tcp/0']
+    // Otherwise C would find A by itself.
+    args.push('--discovery', 'false')
     const node = await startNodeProcess(
       main,
       [...args, ...(previous === undefined ? [] : ['--peer', previous])],

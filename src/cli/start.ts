@@ -20,6 +20,8 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ],
   ['--listen <multiaddr...>', 'addresses at which other nodes can connect (default: /ip4/0.0.0.0/tcp/4382)'],
   ['--peer <multiaddr...>', 'nodes to stay connected to (default: none)'],
+  ['--seed <multiaddr...>', 'nodes to ask for peers, such as /dnsaddr/seed.example.org (default: none)'],
+  ['--discovery <true|false>', 'find peers, and tell peers of others; false: connect to --peer alone (default: true)'],
   ['--network <name>', 'name of the network (default: main)'],
   ['--gossip <true|false>', 'send new records to peers at once, not only at the next sync (default: true)'],
   ['--sync-interval-seconds <seconds>', 'time between two comparisons with a peer (default: 30)'],
@@ -93,7 +95,9 @@ Examples:
 
 /** The configuration key of an option that commander calls `dataDir`. */
 function keyOf(name: string): string {
-  return name === 'peer' ? 'peers' : name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  return name === 'peer' || name === 'seed'
+    ? `${name}s`
+    : name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 /** What a person who has just started a node does next. */

@@ -25,6 +25,10 @@ export interface Config {
   readonly listen: readonly string[]
   /** Multiaddrs. */
   readonly peers: readonly string[]
+  /** Multiaddrs of nodes to ask for peers, `/dnsaddr/…` included. */
+  readonly seeds: readonly string[]
+  /** Whether the node finds peers by itself. */
+  readonly discovery: boolean
   readonly network: string
   /** Whether records are also forwarded on arrival, not by sync alone. */
   readonly gossip: boolean
@@ -101,10 +105,13 @@ export function loadConfig({ flags, env, cwd }: ConfigSources): Config {
     Object.entries(flags).flatMap(([key, value]) =>
       key === 'config' || value === undefined ? [] : [[key, valueOf(key, value)]],
     ),
-    (key) => `the command line (--${key === 'peers' ? 'peer' : key.replaceAll('_', '-')})`,
+    (key) => `the command line (--${FLAG_OF[key] ?? key.replaceAll('_', '-')})`,
   )
   return check(values, cwd)
 }
+
+/** Flags that are given once for each item have the name of one. */
+const FLAG_OF: Readonly<Record<string, string>> = { peers: 'peer', seeds: 'seed' }
 
 function isConfigKey(key: string): key is ConfigKey {
   return (CONFIG_KEYS as string[]).includes(key)
@@ -184,11 +191,15 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     const problem = networkProblem(text, checked.http_trusted_proxies)
     if (problem !== undefined) refuse('http_trusted_proxies', text, problem)
   }
-  for (const key of ['listen', 'peers'] as const) {
+  for (const key of ['listen', 'peers', 'seeds'] as const) {
     for (const address of checked[key]) {
+      if (key === 'seeds' && address.startsWith('/dnsaddr/')) continue
       const problem = multiaddrProblem(address)
       if (problem !== undefined) refuse(key, address, problem)
     }
+  }
+  if (!checked.discovery && checked.seeds.length > 0) {
+    refuse('seeds', checked.seeds, 'a node asks seeds only with discovery true')
   }
   return {
     dataDir: resolve(cwd, checked.data_dir),
@@ -196,6 +207,8 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     httpTrustedProxies: checked.http_trusted_proxies,
     listen: checked.listen,
     peers: checked.peers,
+    seeds: checked.seeds,
+    discovery: checked.discovery,
     network: checked.network,
     gossip: checked.gossip,
     syncIntervalSeconds: checked.sync_interval_seconds,

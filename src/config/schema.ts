@@ -9,6 +9,8 @@ const MAX_LISTEN_ADDRESSES = 16
 const MAX_TRUSTED_PROXIES = 256
 /** The node keeps dialling each configured peer, so the list is limited to the connections that a node can hold. */
 const MAX_PEERS = 256
+/** Far more than a network needs. */
+const MAX_SEEDS = 32
 
 /** Below a second, nodes would do little else. Above an hour, records that gossip lost would arrive too late. */
 const SYNC_INTERVAL_SECONDS = { minimum: 1, maximum: 3600 }
@@ -31,6 +33,9 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * - `http_trusted_proxies`: this machine, where a reverse proxy usually runs. A node that trusted other addresses would let any
  *   client claim any address.
  * - `listen`: all interfaces, because other nodes must be able to dial this one. Every record that they send is verified.
+ * - `discovery`: true, because a node that knows only one peer loses its network with that peer. Every peer that it finds is bounded as
+ *   a stranger. Operators of a closed network, and tests, switch it off.
+ * - `seeds`: none, so that no node depends on a service of the authors.
  * - `gossip`: true. Operators with little bandwidth, and tests, can switch it off; records then arrive later, by sync.
  * - `hosting_policy`: closed, so that no owner makes the node fetch from an address unless the operator allows that.
  * - `hosting_pull_private`: false, so that the node fetches from no address in the operator's own network.
@@ -59,6 +64,11 @@ export const configSchema = Type.Object(
       maxItems: MAX_PEERS,
       description: `up to ${MAX_PEERS} TCP multiaddrs to keep connected to, such as /ip4/192.0.2.7/tcp/4382/p2p/12D3Koo…`,
     }),
+    seeds: Type.Array(Type.String(text), {
+      maxItems: MAX_SEEDS,
+      description: `up to ${MAX_SEEDS} nodes to ask for peers, such as /dnsaddr/seed.example.org or /ip4/192.0.2.7/tcp/4382`,
+    }),
+    discovery: Type.Boolean({ description: 'true or false' }),
     network: Type.String({ pattern: '^[a-z0-9-]{1,32}$', description: '1 to 32 of the characters a-z, 0-9 and -' }),
     gossip: Type.Boolean({ description: 'true or false' }),
     sync_interval_seconds: Type.Integer({

@@ -13,7 +13,7 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 
-import { isPublicAddress } from './address-rules.ts'
+import { isPublicAddress } from '../shares/public-address.ts'
 import { HostingError } from './errors.ts'
 
 /** Returns all addresses of a host name. */

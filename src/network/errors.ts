@@ -8,6 +8,8 @@ export type NetworkErrorCode =
   | 'not_connected'
   | 'peer_key_invalid'
   | 'peer_key_unreadable'
+  | 'peer_record_invalid'
+  | 'seed_unusable'
   | 'stream_broken'
 
 /** Why the network part cannot start, and what to do; or why a stream to a peer cannot be used. */

@@ -1,9 +1,14 @@
 /** Bounds of a node that anyone may connect to. The bounds of gossipsub itself are in gossip-settings.ts. */
+import type { AddressBookLimits } from './address-book.ts'
 import { MAX_OUTBOUND_BUFFER_BYTES } from './gossip-settings.ts'
+import type { KeeperLimits } from './keeper.ts'
 import type { MessageRateLimits } from './message-rate.ts'
 import type { OutboxLimits } from './outbox.ts'
 import type { PacerLimits } from './pacer.ts'
+import type { PeerExchangeLimits } from './peer-exchange.ts'
 import type { PeerPlaceLimits } from './peer-places.ts'
+import type { ProberLimits } from './prober.ts'
+import type { SeedLimits } from './seed-dialler.ts'
 import type { ValidationLimits } from './validation-queue.ts'
 
 /** Greatest window of a stream: 10 MB/s at 100 ms. A paused stream holds that much, so it stays below the read buffer. */
@@ -26,7 +31,7 @@ export const CONNECTION_LIMITS = {
   // A peer that answers no ping is gone. The first timeouts are far above the default (2 s), because a busy machine is slow.
   monitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 20_000, maxTimeout: 60_000 } },
   yamux: {
-    // A peer needs 4: identify, gossip, and 2 for sync. The others are for streams that are still ending or being agreed on;
+    // A peer needs 5: identify, gossip, peer exchange, and 2 for sync. The others are for streams that are still ending or being agreed on;
     // each may hold a window of 256 KiB.
     maxInboundStreams: 12,
     maxOutboundStreams: 12,
@@ -38,8 +43,23 @@ export const CONNECTION_LIMITS = {
   },
 }
 
+/** Bounds of how a node finds peers. */
+export interface DiscoveryLimits {
+  readonly book: AddressBookLimits
+  readonly exchange: PeerExchangeLimits
+  readonly prober: ProberLimits
+  readonly keeper: KeeperLimits
+  readonly seeds: SeedLimits
+  /** How often a peer is asked for peers, in milliseconds: when this node has enough, and when it needs some. */
+  readonly askMs: number
+  readonly askWhenShortMs: number
+  /** How often the address book is saved, if it changed; milliseconds. */
+  readonly saveMs: number
+}
+
 export interface NetworkLimits {
   readonly places: PeerPlaceLimits
+  readonly discovery: DiscoveryLimits
   /** Interval of the search for lost gossip streams, in milliseconds. */
   readonly repairIntervalMs: number
   readonly outbox: OutboxLimits
@@ -57,10 +77,50 @@ export const defaultNetworkLimits: NetworkLimits = {
     handshakes: { total: 256, perKey: 16, reserve: 64, small: 2, replacesIdle: true },
     // Every connection may hold a frame that is being gathered (4 MiB) and what waits for it (8 MiB at most, if it is slow).
     strangers: { total: 128, perKey: 32, reserve: 32, small: 2 },
+    handshakesPerSite: 128,
+    // Half: no network keeps others out, and a community in one network may still use the node.
+    strangersPerSite: 64,
     // Two if both sides dialled at once, and one that broke and has not ended yet.
     connectionsPerPeer: 3,
     // Identify is one round trip, after three of the handshake.
     proveMs: 20_000,
+  },
+  discovery: {
+    book: {
+      heard: 512,
+      tried: 512,
+      perSite: 8,
+      perTeller: 64,
+      freshMs: 86_400_000,
+      retryMs: 10_000,
+      longestRetryMs: 3_600_000,
+      heardFailures: 2,
+      triedFailures: 16,
+    },
+    exchange: {
+      records: 32,
+      answers: { perKey: { burst: 16, refillMs: 5000 }, total: { burst: 128, refillMs: 50 }, reserve: 32 },
+      perPeerMs: 5000,
+      timeoutMs: 10_000,
+    },
+    prober: {
+      dials: { perKey: { burst: 4, refillMs: 15_000 }, total: { burst: 64, refillMs: 250 }, reserve: 16 },
+      timeoutMs: 5000,
+    },
+    keeper: {
+      outgoing: 8,
+      perProvider: 2,
+      tickMs: 1000,
+      parallel: 4,
+      dialTimeoutMs: 10_000,
+      stableMs: 10_000,
+      noteMs: 600_000,
+    },
+    seeds: { retryMs: 5000, longestRetryMs: 300_000, dialTimeoutMs: 10_000 },
+    // Above the interval in which a peer answers (exchange.perPeerMs).
+    askWhenShortMs: 10_000,
+    askMs: 300_000,
+    saveMs: 60_000,
   },
   repairIntervalMs: 5000,
   outbox: { messageBytes: 262_144, messageRecords: 1024, delayMs: 5, queueBytes: 67_108_864 },

@@ -1,25 +1,20 @@
-import '../platform/promise-with-resolvers.ts'
-
-import { gossipsub } from '@chainsafe/libp2p-gossipsub'
-import type { GossipSubComponents } from '@chainsafe/libp2p-gossipsub'
-import { noise } from '@libp2p/noise'
-import { identify } from '@libp2p/identify'
 import type { Connection, PeerId, PrivateKey } from '@libp2p/interface'
-import { yamux } from '@libp2p/yamux'
-import { createLibp2p } from 'libp2p'
 
 import type { Environment } from '../platform/environment.ts'
 import type { Ingest } from '../ingest/types.ts'
-import { createLibp2pLogger } from '../observe/libp2p-logger.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { Source } from '../shares/types.ts'
 import { parseListenAddress, parsePeerAddress } from './addresses.ts'
+import { createDiscovery } from './discovery.ts'
+import type { DiscoveryOptions } from './discovery.ts'
 import { NetworkError } from './errors.ts'
 import { createGossip } from './gossip.ts'
 import { gossipSettings, recordsTopic } from './gossip-settings.ts'
-import { CONNECTION_LIMITS, defaultNetworkLimits } from './limits.ts'
+import { createDialOnlyNode, createLibp2pNode } from './libp2p-node.ts'
+import { defaultNetworkLimits } from './limits.ts'
 import type { NetworkLimits } from './limits.ts'
 import { createListening } from './listening.ts'
+import { createOwnAddresses } from './own-addresses.ts'
 import { createPeerBook } from './peer-book.ts'
 import { createPeerPlaces, sourceOfAddress } from './peer-places.ts'
 import { createRedial } from './redial.ts'
@@ -54,6 +49,8 @@ export interface NetworkOptions {
   readonly agent?: string
   /** Whether records are passed on by gossip. Default true. */
   readonly gossip?: boolean
+  /** How this node finds peers; undefined: it connects to `peers` alone. */
+  readonly discovery?: DiscoveryOptions
   readonly limits?: Partial<NetworkLimits>
 }
 
@@ -96,26 +93,21 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     duplicates += 1
     tellDuplicate(peer)
   }
-  let gossipParts: GossipSubComponents | undefined
-  const libp2p = await createLibp2p({
-    start: false,
+  const { libp2p, parts } = await createLibp2pNode({
     privateKey,
-    logger: createLibp2pLogger(logger, metrics),
-    nodeInfo: { userAgent: options.agent ?? 'avatar-kv' },
-    addresses: { listen },
-    transports: [listening.transport],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux(CONNECTION_LIMITS.yamux)],
-    connectionManager: CONNECTION_LIMITS.manager,
-    connectionMonitor: CONNECTION_LIMITS.monitor,
-    connectionGater: places.gater,
-    services: {
-      identify: identify(),
-      gossip: (parts: GossipSubComponents) => {
-        gossipParts = parts
-        return gossipsub(gossipSettings(topic, reputation.score, onDuplicate))(parts)
-      },
-    },
+    logger,
+    metrics,
+    agent: options.agent ?? 'avatar-kv',
+    listen,
+    listening,
+    gater: places.gater,
+    gossip: gossipSettings(topic, reputation.score, onDuplicate),
+  })
+  const own = createOwnAddresses({
+    clock: environment.clock,
+    privateKey,
+    peerId: libp2p.peerId,
+    transports: () => parts().transportManager,
   })
 
   const connections = (): Connection[] => libp2p.getConnections()
@@ -159,6 +151,23 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   const isConfigured = (peer: string): boolean => configured.has(peer)
   const sync = createSyncStreams({ libp2p, reputation, places, logger, metrics, hostOf: sourceOf, isConfigured })
   await sync.start()
+  const discovery =
+    options.discovery === undefined
+      ? undefined
+      : createDiscovery(
+          {
+            environment,
+            logger,
+            metrics,
+            libp2p,
+            own,
+            isRefused: reputation.isRefused,
+            createProbeNode: () => createDialOnlyNode(logger, metrics),
+          },
+          { ...options.discovery, network: options.network },
+          limits.discovery,
+        )
+  await discovery?.prepare()
   const repair = createStreamRepair(
     { timers: environment.timers, logger, connections, speaksGossip: book.speaksGossip, announce },
     limits.repairIntervalMs,
@@ -166,7 +175,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
 
   function announce(peer: PeerId, connection: Connection): void {
     for (const protocol of service.protocols) {
-      for (const topology of gossipParts?.registrar.getTopologies(protocol) ?? []) {
+      for (const topology of parts().registrar.getTopologies(protocol)) {
         // All versions have the same topology, so registering one is enough.
         void topology.onConnect?.(peer, connection)
         return
@@ -201,8 +210,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   metrics.gauge('gossip_waiting_bytes', 'Received messages that wait to be validated, in bytes.', gossip.waitingBytes)
 
   let state: 'new' | 'started' | 'stopped' = 'new'
-  const addresses = (): string[] =>
-    state === 'started' ? libp2p.getMultiaddrs().map((address) => address.toString()) : []
+  const addresses = (): string[] => (state === 'started' ? own.list() : [])
 
   return {
     peerId: libp2p.peerId.toString(),
@@ -228,6 +236,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
         repair.start()
       }
       redial.start()
+      await discovery?.start()
       logger.debug({ peer_id: libp2p.peerId.toString(), addresses: addresses() }, 'listening for peers')
     },
     async stop() {
@@ -236,7 +245,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       redial.stop()
       repair.stop()
       sync.stop()
-      await within(STOP_FLUSH_MS, gossip.flush())
+      await within(STOP_FLUSH_MS, Promise.all([gossip.flush(), discovery?.stop()]))
       gossip.stop()
       book.stop()
       const closed = await within(STOP_CLOSE_MS, Promise.resolve(libp2p.stop()))
@@ -244,7 +253,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     },
   }
 
-  async function within(limitMs: number, work: Promise<void>): Promise<boolean> {
+  async function within(limitMs: number, work: Promise<unknown>): Promise<boolean> {
     let cancel = (): void => {}
     const timeout = new Promise<boolean>((resolve) => {
       cancel = environment.timers.after(limitMs, () => resolve(false))

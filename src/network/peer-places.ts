@@ -4,7 +4,8 @@
  * Guarantees: connections that have not shown their peer id, and peers that connected on their own, each stay within a
  * bound. A host with many places loses places to a host with few; peers that support no protocol of this node lose theirs
  * first. Configured peers always have a place, and no stranger can take it. A host is an IPv4 address or an IPv6 network of 64 bits.
- * Not guaranteed: a fair division with a party that has many hosts.
+ * The hosts of one network of 24 bits (IPv6: 56) never hold all places together.
+ * Not guaranteed: a fair division with a party that has many networks.
  */
 import type { Connection, ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
 
@@ -14,6 +15,8 @@ import { Rates } from '../shares/rates.ts'
 import type { RateLimits } from '../shares/rates.ts'
 import { Shares } from '../shares/shares.ts'
 import type { Activity, Hold, ShareLimits, Source } from '../shares/types.ts'
+import { reachOf, siteOf } from './reach.ts'
+import { createSitePlaces } from './site-places.ts'
 
 export interface PeerPlaceLimits {
   /** Rate of new inbound connections. Each costs a handshake, about a millisecond of CPU. */
@@ -22,6 +25,9 @@ export interface PeerPlaceLimits {
   readonly handshakes: ShareLimits
   /** Inbound connections of peers that are not configured. */
   readonly strangers: ShareLimits
+  /** Most of `handshakes`, and of `strangers`, for the hosts of one network of 24 bits (IPv6: 56). */
+  readonly handshakesPerSite: number
+  readonly strangersPerSite: number
   /** Most connections with one peer. A new one replaces the oldest, which may be broken. */
   readonly connectionsPerPeer: number
   /** A peer that has not used a protocol of this node within this time is disconnected; milliseconds. */
@@ -50,6 +56,8 @@ export function createPeerPlaces(
   const arrivals = new Rates(limits.arrivals, clock)
   const handshakes = new Shares(limits.handshakes)
   const strangers = new Shares(limits.strangers)
+  const siteHandshakes = createSitePlaces(limits.handshakesPerSite)
+  const siteStrangers = createSitePlaces(limits.strangersPerSite)
   const perPeer = new Shares({
     total: Number.MAX_SAFE_INTEGER,
     perKey: limits.connectionsPerPeer,
@@ -57,7 +65,8 @@ export function createPeerPlaces(
     small: 1,
     replacesIdle: true,
   })
-  const handshakeOf = new WeakMap<MultiaddrConnection, Hold>()
+  /** What ends the handshake of a connection. */
+  const handshakeOf = new WeakMap<MultiaddrConnection, () => void>()
   /** Places of connected strangers, by peer id. */
   const places = new Map<string, Set<Hold>>()
   const provenPeers = new Set<string>()
@@ -78,17 +87,27 @@ export function createPeerPlaces(
   function arrives(connection: MultiaddrConnection): boolean {
     const source = sourceOfAddress(connection.remoteAddr)
     if (arrivals.take(source) > 0) return lose('rate')
-    const hold = handshakes.take(source, 1, () => cut(connection, 'handshakes'))
-    if (typeof hold === 'string') return lose('handshakes')
+    const evict = (): void => cut(connection, 'handshakes')
+    const leaveSite = siteHandshakes.take(siteOfAddress(connection.remoteAddr), source.key, evict)
+    if (leaveSite === undefined) return lose('handshakes')
+    const hold = handshakes.take(source, 1, evict)
+    if (typeof hold === 'string') {
+      leaveSite()
+      return lose('handshakes')
+    }
     hold.mark('idle')
-    handshakeOf.set(connection, hold)
-    connection.addEventListener('close', () => hold.release())
+    const release = (): void => {
+      hold.release()
+      leaveSite()
+    }
+    handshakeOf.set(connection, release)
+    connection.addEventListener('close', release)
     return false
   }
 
   /** Whether an inbound connection is refused, now that it has shown its peer id. */
   function arrived(peer: PeerId, connection: MultiaddrConnection): boolean {
-    handshakeOf.get(connection)?.release()
+    handshakeOf.get(connection)?.()
     // It broke during the handshake, and its end will not be reported.
     if (connection.status !== 'open') return true
     if (isRefused(peer) || !isWithinPeerBound(peer, connection)) return true
@@ -104,8 +123,12 @@ export function createPeerPlaces(
   }
 
   function hasPlace(peer: PeerId, connection: MultiaddrConnection): boolean {
-    const hold = strangers.take(sourceOfAddress(connection.remoteAddr), 1, () => cut(connection, 'evicted'))
-    if (typeof hold === 'string') {
+    const source = sourceOfAddress(connection.remoteAddr)
+    const evict = (): void => cut(connection, 'evicted')
+    const leaveSite = siteStrangers.take(siteOfAddress(connection.remoteAddr), source.key, evict)
+    const hold = leaveSite === undefined ? 'full' : strangers.take(source, 1, evict)
+    if (leaveSite === undefined || typeof hold === 'string') {
+      leaveSite?.()
       lose('places')
       return false
     }
@@ -119,6 +142,7 @@ export function createPeerPlaces(
     connection.addEventListener('close', () => {
       cancel()
       hold.release()
+      leaveSite()
       own.delete(hold)
       if (own.size > 0 || places.get(id) !== own) return
       places.delete(id)
@@ -153,6 +177,11 @@ export function createPeerPlaces(
     offended: (peer: string) => mark(peer, 'idle'),
     losses,
   }
+}
+
+function siteOfAddress(address: Connection['remoteAddr']): string | undefined {
+  const reach = reachOf(address)
+  return reach === undefined ? undefined : siteOf(reach)
 }
 
 /** The host behind the address of a connection. */

@@ -177,6 +177,9 @@ export async function createNode(
         peers: config.peers,
         agent: `avatar-kv/${version}`,
         gossip: config.gossip,
+        ...(config.discovery
+          ? { discovery: { seeds: config.seeds, bookPath: join(config.dataDir, 'peers.json') } }
+          : {}),
       },
     )
     link.network = network

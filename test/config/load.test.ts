@@ -46,6 +46,8 @@ describe('defaults', () => {
       httpTrustedProxies: ['loopback'],
       listen: ['/ip4/0.0.0.0/tcp/4382'],
       peers: [],
+      seeds: [],
+      discovery: true,
       network: 'main',
       gossip: true,
       syncIntervalSeconds: 30,
@@ -195,6 +197,18 @@ describe('refusals name key, value and source', () => {
       () => ({ flags: { peers: ['127.0.0.1:4382'] } }),
       'bad_value',
       ['"peers"', '--peer', '127.0.0.1:4382'],
+    ],
+    [
+      'broken seed',
+      () => ({ flags: { seeds: ['seed.example.org'] } }),
+      'bad_value',
+      ['"seeds"', '--seed', 'seed.example.org', '/dnsaddr/'],
+    ],
+    [
+      'seeds without discovery',
+      () => ({ flags: { seeds: ['/dnsaddr/seed.example.org'], discovery: 'false' } }),
+      'bad_value',
+      ['"seeds"', 'discovery true'],
     ],
     [
       'UDP',

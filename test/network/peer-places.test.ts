@@ -52,7 +52,7 @@ describe('places for peers', () => {
   test('128 connections from 4 hosts keep no peer of another host out', async () => {
     const node = await startNode({ limits: { places: ANY_RATE } })
     const hosts = await Promise.all(
-      ['127.0.0.11', '127.0.0.12', '127.0.0.13', '127.0.0.14'].map((from) => peersFrom(32, from)),
+      ['127.1.0.11', '127.1.1.12', '127.1.2.13', '127.1.3.14'].map((from) => peersFrom(32, from)),
     )
     for (const peers of hosts) await connectAll(node, peers)
     expect(node.network.peers().length).toBeGreaterThanOrEqual(96)
@@ -146,6 +146,21 @@ describe('places for peers', () => {
     expect(node.network.peers()[0]?.addresses).toHaveLength(3)
     expect(await lossesOf(node, 'too_many_of_peer')).toBe(3)
   })
+})
+
+test('all addresses of one network of 24 bits hold half of the places; a host with several makes room for one with none', async () => {
+  const strangers = { total: 16, perKey: 4, reserve: 4, small: 2 }
+  const places = { ...ANY_RATE, strangers, strangersPerSite: 8 }
+  const node = await startNode({ limits: { places } })
+  for (const host of [1, 2, 3]) await connectAll(node, await peersFrom(3, `127.7.7.${host}`))
+  expect(node.network.peers()).toHaveLength(8)
+  // The ninth place of the network goes to a new host, at the cost of one with three; others are free.
+  const late = await createPeer({ from: '127.7.7.4' })
+  expect(await getsIn(node, late)).toBe(true)
+  expect(node.network.peers()).toHaveLength(8)
+  expect(connected(node, [late])).toBe(1)
+  expect(await getsIn(node, await createPeer({ from: '127.7.8.1' }))).toBe(true)
+  expect(node.network.peers()).toHaveLength(9)
 })
 
 describe('new connections', () => {

@@ -33,6 +33,8 @@ export interface StartOptions {
   readonly network?: string
   /** False: records travel by sync alone. */
   readonly gossip?: boolean
+  /** Whether it finds peers by itself. Default false: it connects to `peers` alone. */
+  readonly discovery?: boolean
   readonly syncIntervalSeconds?: number
   /** Most that a file may grow to, as on a disk that is full; a write beyond that fails. */
   readonly maxFileBytes?: number
@@ -102,6 +104,8 @@ export async function createCluster(): Promise<Cluster> {
       listen,
     ]
     for (const peer of options.peers ?? []) args.push('--peer', peer)
+    // Tests say who is connected with whom; those of discovery switch it on.
+    if (options.discovery !== true) args.push('--discovery', 'false')
     args.push(...(options.flags ?? []))
     if (options.network !== undefined) args.push('--network', options.network)
     if (options.gossip !== undefined) args.push('--gossip', String(options.gossip))

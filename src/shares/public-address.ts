@@ -4,7 +4,7 @@
  */
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
-import { ipv4Text, ipv6Groups } from '../shares/host.ts'
+import { ipv4Text, ipv6Groups } from './host.ts'
 
 const SPECIAL_IPV4: readonly (readonly [string, number])[] = [
   ['0.0.0.0', 8], // this network (RFC 791)

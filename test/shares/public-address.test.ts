@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isPublicAddress } from '../../src/hosting/address-rules.ts'
+import { isPublicAddress } from '../../src/shares/public-address.ts'
 
 /** First and last address of each net that is none of the public internet, and what is written in some other way. */
 const PRIVATE: readonly (readonly string[])[] = [

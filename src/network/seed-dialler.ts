@@ -1,0 +1,89 @@
+import type { Libp2p } from '@libp2p/interface'
+
+import type { Logger } from '../observe/types.ts'
+import { backOffMs } from '../platform/back-off.ts'
+import type { Clock } from '../platform/environment.ts'
+import { messageOf } from '../platform/errors.ts'
+import { parseSeed, resolveSeed } from './seeds.ts'
+import type { ResolveTxt, Seed } from './seeds.ts'
+
+export interface SeedLimits {
+  /** First wait before seeds are tried again, and the longest. */
+  readonly retryMs: number
+  readonly longestRetryMs: number
+  readonly dialTimeoutMs: number
+}
+
+/** Seeds that are out of reach are logged again after this time. */
+const WARN_AGAIN_MS = 600_000
+/** Longest reason in the log: part of it may come from the other side. */
+const MAX_REASON_CHARACTERS = 300
+
+/**
+ * Connects to seeds, each at its first address that works, and tells the operator if one is out of reach.
+ *
+ * @throws NetworkError `invalid_address` for a seed that cannot be used
+ */
+export function createSeedDialler(
+  components: {
+    readonly clock: Clock
+    readonly logger: Logger
+    readonly libp2p: Pick<Libp2p, 'dial'>
+    readonly resolveTxt: ResolveTxt
+  },
+  texts: readonly string[],
+  limits: SeedLimits,
+) {
+  const { clock, logger, libp2p, resolveTxt } = components
+  const seeds = texts.map(parseSeed)
+  const warnedAtMs = new Map<string, number>()
+  let failures = 0
+  let nextAtMs = 0
+  let isBusy = false
+  let stopped = false
+
+  async function reach(seed: Seed): Promise<boolean> {
+    let problem: unknown
+    try {
+      for (const { address } of await resolveSeed(seed, resolveTxt)) {
+        if (stopped) return false
+        try {
+          const connection = await libp2p.dial(address, { signal: AbortSignal.timeout(limits.dialTimeoutMs) })
+          logger.debug({ seed: seed.text, peer: connection.remotePeer.toString() }, 'connected to a seed')
+          return true
+        } catch (error) {
+          problem = error
+        }
+      }
+    } catch (error) {
+      problem = error
+    }
+    if (!stopped) fail(seed, messageOf(problem).slice(0, MAX_REASON_CHARACTERS))
+    return false
+  }
+
+  function fail({ text }: Seed, reason: string): void {
+    const now = clock.now()
+    const level = now - (warnedAtMs.get(text) ?? Number.NEGATIVE_INFINITY) >= WARN_AGAIN_MS ? 'warn' : 'debug'
+    if (level === 'warn') warnedAtMs.set(text, now)
+    logger[level]({ seed: text, reason }, 'cannot reach a seed; the node tries again')
+  }
+
+  async function dialAll(): Promise<void> {
+    isBusy = true
+    const reached = await Promise.all(seeds.map(reach))
+    isBusy = false
+    failures = reached.includes(true) ? 0 : failures + 1
+    nextAtMs = clock.now() + backOffMs(failures, limits.retryMs, limits.longestRetryMs)
+  }
+
+  return {
+    /** Dials all seeds, unless that was done a moment ago. */
+    dial(): void {
+      if (seeds.length > 0 && !isBusy && !stopped && clock.now() >= nextAtMs) void dialAll()
+    },
+    stop(): void {
+      stopped = true
+    },
+  }
+}
