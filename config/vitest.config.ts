@@ -107,6 +107,8 @@ export default defineConfig(({ mode }) => {
       testTimeout: HANGS_AFTER_MS,
       hookTimeout: HANGS_AFTER_MS,
       expect: { poll: { timeout: PATIENCE_MS } },
+      // Nodes of tests must not find those of other tests, or of this network.
+      env: { AVATAR_KV_MDNS: 'false' },
       reporters: ['default', './test/setup/slowest-reporter.ts'],
       // Vitest leaves one processor free. The quick scope takes it too; tests of the rest measure memory and flood the network.
       maxWorkers: scope === 'quick' ? Math.max(2, availableParallelism() - 1) : Math.max(1, availableParallelism() - 1),
@@ -119,7 +121,14 @@ export default defineConfig(({ mode }) => {
             ...leavingOut(
               slowUnit,
               ['test/**/*.test.ts'],
-              ['**/*.property.test.ts', 'test/conformance/**', 'test/integration/**', 'test/browser/**', ...BUILT],
+              [
+                '**/*.property.test.ts',
+                'test/conformance/**',
+                'test/integration/**',
+                'test/browser/**',
+                'test/nat/**',
+                ...BUILT,
+              ],
             ),
             env: { PROPERTY_SHARE: String(share) },
           },
@@ -153,6 +162,17 @@ export default defineConfig(({ mode }) => {
             // Each test starts several node processes: few files at a time, after the others.
             maxWorkers: 2,
             sequence: { groupOrder: 1 },
+          },
+        },
+        {
+          extends: true,
+          test: {
+            // Network namespaces, which need root. None of it is quick.
+            name: 'nat',
+            ...leavingOut(['test/nat/**/*.test.ts'], ['test/nat/**/*.test.ts']),
+            globalSetup: './test/setup/build.ts',
+            fileParallelism: false,
+            sequence: { groupOrder: 3 },
           },
         },
         {

@@ -22,6 +22,7 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['--peer <multiaddr...>', 'nodes to stay connected to (default: none)'],
   ['--seed <multiaddr...>', 'nodes to ask for peers, such as /dnsaddr/seed.example.org (default: none)'],
   ['--discovery <true|false>', 'find peers, and tell peers of others; false: connect to --peer alone (default: true)'],
+  ['--mdns <true|false>', 'find nodes on the local network, and be found there (default: true)'],
   ['--network <name>', 'name of the network (default: main)'],
   ['--gossip <true|false>', 'send new records to peers at once, not only at the next sync (default: true)'],
   ['--sync-interval-seconds <seconds>', 'time between two comparisons with a peer (default: 30)'],

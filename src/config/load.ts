@@ -29,6 +29,8 @@ export interface Config {
   readonly seeds: readonly string[]
   /** Whether the node finds peers by itself. */
   readonly discovery: boolean
+  /** Whether that includes the local network. */
+  readonly mdns: boolean
   readonly network: string
   /** Whether records are also forwarded on arrival, not by sync alone. */
   readonly gossip: boolean
@@ -209,6 +211,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     peers: checked.peers,
     seeds: checked.seeds,
     discovery: checked.discovery,
+    mdns: checked.mdns,
     network: checked.network,
     gossip: checked.gossip,
     syncIntervalSeconds: checked.sync_interval_seconds,

@@ -35,6 +35,7 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * - `listen`: all interfaces, because other nodes must be able to dial this one. Every record that they send is verified.
  * - `discovery`: true, because a node that knows only one peer loses its network with that peer. Every peer that it finds is bounded as
  *   a stranger. Operators of a closed network, and tests, switch it off.
+ * - `mdns`: true, so that nodes at home or in an office need no address. Only private addresses are announced, on the local link.
  * - `seeds`: none, so that no node depends on a service of the authors.
  * - `gossip`: true. Operators with little bandwidth, and tests, can switch it off; records then arrive later, by sync.
  * - `hosting_policy`: closed, so that no owner makes the node fetch from an address unless the operator allows that.
@@ -69,6 +70,7 @@ export const configSchema = Type.Object(
       description: `up to ${MAX_SEEDS} nodes to ask for peers, such as /dnsaddr/seed.example.org or /ip4/192.0.2.7/tcp/4382`,
     }),
     discovery: Type.Boolean({ description: 'true or false' }),
+    mdns: Type.Boolean({ description: 'true or false' }),
     network: Type.String({ pattern: '^[a-z0-9-]{1,32}$', description: '1 to 32 of the characters a-z, 0-9 and -' }),
     gossip: Type.Boolean({ description: 'true or false' }),
     sync_interval_seconds: Type.Integer({

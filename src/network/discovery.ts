@@ -1,4 +1,4 @@
-/** Finds peers: by the address book of the last run, by seeds, and by what peers tell. */
+/** Finds peers: by the address book of the last run, by seeds, by what peers tell, and on the local network. */
 import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 
 import type { Logger, Metrics } from '../observe/types.ts'
@@ -7,7 +7,9 @@ import { messageOf } from '../platform/errors.ts'
 import { createAddressBook } from './address-book.ts'
 import { loadAddressBook, saveAddressBook } from './address-book-file.ts'
 import { createKeeper } from './keeper.ts'
+import type { Libp2pParts } from './libp2p-parts.ts'
 import type { DiscoveryLimits } from './limits.ts'
+import { createLocalNetwork } from './local-network.ts'
 import type { OwnAddresses } from './own-addresses.ts'
 import { createPeerExchange, peersProtocol } from './peer-exchange.ts'
 import { createProber } from './prober.ts'
@@ -20,6 +22,8 @@ export interface DiscoveryOptions {
   readonly seeds: readonly string[]
   /** The file of the address book; none: it is in memory only. */
   readonly bookPath?: string
+  /** Whether nodes on the local network are found, and find this one, by mDNS. Default false. */
+  readonly mdns?: boolean
   /** Default: the resolver of the system. */
   readonly resolveTxt?: ResolveTxt
 }
@@ -31,6 +35,7 @@ export function createDiscovery(
     readonly logger: Logger
     readonly metrics: Metrics
     readonly libp2p: Libp2p
+    readonly parts: () => Libp2pParts
     readonly own: OwnAddresses
     readonly isRefused: (peer: string) => boolean
     /** Makes a libp2p node that only dials, for probes. */
@@ -39,7 +44,7 @@ export function createDiscovery(
   options: DiscoveryOptions & { readonly network: string },
   limits: DiscoveryLimits,
 ) {
-  const { environment, logger, metrics, libp2p, own, isRefused } = components
+  const { environment, logger, metrics, libp2p, parts, own, isRefused } = components
   const { seeds, bookPath, resolveTxt = systemResolveTxt() } = options
   const { clock, timers } = environment
   const protocol = peersProtocol(options.network)
@@ -51,6 +56,10 @@ export function createDiscovery(
     { environment, logger, libp2p, book, prober, isRefused, onShortage: dialler.dial, onTick: askSome },
     limits.keeper,
   )
+  const local =
+    options.mdns === true
+      ? createLocalNetwork({ clock, logger, libp2p, parts, own, isRefused }, options.network, limits.local)
+      : undefined
   /** When each peer was last asked; 0: never. Connected peers that speak the protocol have an entry. */
   const askedAtMs = new Map<string, number>()
   const asking = new Set<string>()
@@ -120,6 +129,7 @@ export function createDiscovery(
       if (bookPath !== undefined) await loadAddressBook(bookPath, book, logger)
       if (stopped) return
       keeper.start()
+      await local?.start()
       saveLater()
     },
     async stop(): Promise<void> {
@@ -133,8 +143,7 @@ export function createDiscovery(
       exchange.stop()
       libp2p.removeEventListener('peer:identify', onIdentify)
       libp2p.removeEventListener('peer:disconnect', onDisconnect)
-      await saved
-      await prober.stop()
+      await Promise.all([saved, prober.stop(), local?.stop()])
     },
   }
 }

@@ -1,10 +1,9 @@
 import '../platform/promise-with-resolvers.ts'
 
 import { gossipsub } from '@chainsafe/libp2p-gossipsub'
-import type { GossipSubComponents, GossipsubOpts } from '@chainsafe/libp2p-gossipsub'
+import type { GossipsubOpts } from '@chainsafe/libp2p-gossipsub'
 import { identify } from '@libp2p/identify'
 import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface'
-import type { TransportManager } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
@@ -12,11 +11,9 @@ import { createLibp2p } from 'libp2p'
 
 import { createLibp2pLogger } from '../observe/libp2p-logger.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
+import type { Libp2pParts } from './libp2p-parts.ts'
 import { CONNECTION_LIMITS } from './limits.ts'
 import type { createListening } from './listening.ts'
-
-/** Parts of libp2p that its own interface does not show. */
-export type Libp2pParts = GossipSubComponents & { readonly transportManager: TransportManager }
 
 export interface Libp2pNodeOptions {
   readonly privateKey: PrivateKey

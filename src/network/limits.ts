@@ -1,6 +1,7 @@
 /** Bounds of a node that anyone may connect to. The bounds of gossipsub itself are in gossip-settings.ts. */
 import type { AddressBookLimits } from './address-book.ts'
 import { MAX_OUTBOUND_BUFFER_BYTES } from './gossip-settings.ts'
+import type { LocalNetworkLimits } from './local-network.ts'
 import type { KeeperLimits } from './keeper.ts'
 import type { MessageRateLimits } from './message-rate.ts'
 import type { OutboxLimits } from './outbox.ts'
@@ -50,6 +51,7 @@ export interface DiscoveryLimits {
   readonly prober: ProberLimits
   readonly keeper: KeeperLimits
   readonly seeds: SeedLimits
+  readonly local: LocalNetworkLimits
   /** How often a peer is asked for peers, in milliseconds: when this node has enough, and when it needs some. */
   readonly askMs: number
   readonly askWhenShortMs: number
@@ -115,6 +117,12 @@ export const defaultNetworkLimits: NetworkLimits = {
       dialTimeoutMs: 10_000,
       stableMs: 10_000,
       noteMs: 600_000,
+    },
+    local: {
+      intervalMs: 10_000,
+      connections: 16,
+      dials: { perKey: { burst: 4, refillMs: 15_000 }, total: { burst: 32, refillMs: 1000 }, reserve: 8 },
+      dialTimeoutMs: 5000,
     },
     seeds: { retryMs: 5000, longestRetryMs: 300_000, dialTimeoutMs: 10_000 },
     // Above the interval in which a peer answers (exchange.perPeerMs).

@@ -160,6 +160,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
             logger,
             metrics,
             libp2p,
+            parts,
             own,
             isRefused: reputation.isRefused,
             createProbeNode: () => createDialOnlyNode(logger, metrics),

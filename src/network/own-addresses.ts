@@ -32,6 +32,8 @@ export function createOwnAddresses(components: {
   }
 
   return {
+    /** Without `/p2p/<peer id>`. */
+    all,
     /** With `/p2p/<peer id>`. */
     list: (): string[] => all().map((address) => `${address.toString()}/p2p/${peerId.toString()}`),
     /** This node's own signed record for peers in a scope; undefined if no address of the node is in it. */

@@ -155,7 +155,7 @@ export async function createNode(
     const stored = (ids: readonly Uint8Array[]) => store.sync.signed(ids)
     const verifier = createVerifyService({ engine, stored, ...part('verify') }, { network: config.network })
     // An empty node receives all records of its peers as soon as it is connected.
-    if (config.peers.length > 0 && store.totals().records === 0) verifier.prepare()
+    if ((config.peers.length > 0 || config.seeds.length > 0) && store.totals().records === 0) verifier.prepare()
     running.push({ name: 'verify', stop: () => verifier.close(), limitMs: 200, holdsData: false })
 
     const announce = createAnnouncer({
@@ -178,7 +178,7 @@ export async function createNode(
         agent: `avatar-kv/${version}`,
         gossip: config.gossip,
         ...(config.discovery
-          ? { discovery: { seeds: config.seeds, bookPath: join(config.dataDir, 'peers.json') } }
+          ? { discovery: { seeds: config.seeds, mdns: config.mdns, bookPath: join(config.dataDir, 'peers.json') } }
           : {}),
       },
     )

@@ -48,6 +48,7 @@ describe('defaults', () => {
       peers: [],
       seeds: [],
       discovery: true,
+      mdns: true,
       network: 'main',
       gossip: true,
       syncIntervalSeconds: 30,
