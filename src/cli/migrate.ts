@@ -14,6 +14,7 @@ import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
 import { DEFAULT_KEY_FILE, readKeyOf } from './lib/key-file.ts'
 import { updateHomes } from './lib/migrate-homes.ts'
+import { agreeOnHost } from './lib/migrate-consent.ts'
 import type { MigrateOptions, MoveOptions } from './lib/migrate-options.ts'
 import { createMoveProgress, reportText, type MigrateReport, type MoveProgress } from './lib/migrate-text.ts'
 import { nodeAt } from './lib/node.ts'
@@ -27,7 +28,8 @@ export function addMigrate(program: Command, context: CommandContext): void {
     .description(
       'Copies all live records of an avatar from one host to another, until both hosts show the same. This machine ' +
         'verifies each record, so you need to trust neither host, and you need no permission from the old one. You can ' +
-        'interrupt the command and run it again at any time. With HTTP addresses, records go from the old host to the new ' +
+        'interrupt the command and run it again at any time. The command first shows what the new host says about itself, and ' +
+        'at a terminal asks whether to move there. With HTTP addresses, records go from the old host to the new ' +
         'one. With multiaddrs, the hosts exchange records in both directions.',
     )
     .argument('<avatar>', 'the avatar', avatarArgument)
@@ -43,7 +45,7 @@ export function addMigrate(program: Command, context: CommandContext): void {
     )
     .option('--skip-invalid', 'with --from-v1: leave out values that records cannot hold')
     .option('--replace', 'with --from-v1: replace the content that the new host already shows')
-    .option('--yes', 'with --replace: do not ask')
+    .option('--yes', 'do not ask whether to move to this host, and with --replace whether to replace its content')
     .option('--watch', 'afterwards keep both hosts equal, until you stop it with Ctrl-C')
     .option(
       '--network <name>',
@@ -76,6 +78,7 @@ async function runMigrate(avatar: Avatar, options: MigrateOptions, context: Comm
   }
   if (from === to) throw new CliError('usage', '--from and --to are the same host.')
   const secretKey = await readKey(avatar, options, context)
+  await agreeOnHost(avatar, { ...options, to }, context)
   const subject = { avatar, network, from: hostOf(from), to: hostOf(to) }
   const stop = onStopSignal()
   const progress = createMoveProgress(context)

@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
 
+import { readNodeInfo } from '../client/node-about.ts'
 import { readStatus } from '../client/node-info.ts'
 import { jsonOption, nodeOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
+import { nodeInfoRows } from './lib/node-text.ts'
 import { nodeAt } from './lib/node.ts'
 import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
 
@@ -11,18 +13,20 @@ export function addStatus(program: Command, context: CommandContext): void {
   program
     .command('status')
     .summary('show the state of a node')
-    .description('Shows the version, network, addresses, number of peers, and totals of a node.')
+    .description('Shows who runs a node, what it hosts, its version, network, addresses, number of peers, and totals.')
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ avatar-kv status\n  $ avatar-kv status --node http://192.0.2.7:4381 --json')
     .action(async (options: { node: string; json?: true }) => {
-      const status = await readStatus(nodeAt(options.node).transport)
-      if (options.json) return context.out(jsonText(status))
+      const { transport } = nodeAt(options.node)
+      const [status, info] = await Promise.all([readStatus(transport), readNodeInfo(transport)])
+      if (options.json) return context.out(jsonText({ ...status, node: info ?? null }))
       const { addresses, damage, ...rest } = status
-      const rows = Object.entries(rest).map(([name, value]) => [
+      const rows: (readonly [string, string])[] = Object.entries(rest).map(([name, value]) => [
         printable(name).replaceAll('_', ' '),
         typeof value === 'string' ? printable(value) : jsonText(value),
       ])
+      rows.unshift(...nodeInfoRows(info))
       rows.push(['damage', damageText(damage)])
       for (const address of addresses) rows.push(['address', printable(address)])
       context.out(table(rows))

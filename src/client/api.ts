@@ -2,6 +2,7 @@ import type { HostsReport } from '../receipt/hosts.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type { JsonObject } from '../record/types.ts'
 import type { Provenance } from '../state/provenance.ts'
+import type { NodeInfo } from './node-about.ts'
 import type { HistoryEntry } from './history.ts'
 import type { Signer } from './signers.ts'
 import type {
@@ -98,6 +99,13 @@ export interface Client {
   watch(avatar: string, options?: CallOptions & { readonly after?: string }): AsyncIterable<WatchEvent>
   /** Asks all nodes for signed receipts, and holds them against each other and against the records. */
   hosts(avatar: string, options?: CallOptions): Promise<HostsReport>
+  /**
+   * Who runs the first node that tells, and what it stores for whom, as its operator states it. Nothing of it is signed. To
+   * ask a certain node, make a client of that node alone.
+   *
+   * @returns undefined where no node is of a version that tells
+   */
+  nodeInfo(options?: CallOptions): Promise<NodeInfo | undefined>
   /**
    * Which record set or removed a value, by records verified here.
    *

@@ -5,6 +5,7 @@ import type { JsonObject } from '../record/types.ts'
 import { ClientError } from './errors.ts'
 import { hostsIn } from './hosts.ts'
 import { TIMEOUT_MS } from './limits.ts'
+import { readNodeInfo } from './node-about.ts'
 import { createNodePool } from './node-pool.ts'
 import { fetchFor } from './platform.ts'
 import { pathOf, provenanceIn } from './provenance.ts'
@@ -65,6 +66,7 @@ export function createClient(options: ClientOptions): Client {
       const hosts = hostsIn(parts, avatar, options)
       return await askHosts(avatar, hosts, { network, now: () => Math.floor(now() / 1000) })
     },
+    nodeInfo: async (options) => await pool.first((api) => readNodeInfo(api.transport, options?.signal)),
     async provenance(text, platform, identity, path, options = {}) {
       const avatar = avatarOfText(text)
       const name = namespaceOf(avatar, { platform, identity })

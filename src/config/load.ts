@@ -11,6 +11,7 @@ import { multiaddrProblem, parseHostPort, type HostPort } from './addresses.ts'
 import { CONFIG_VARIABLE, variableOf, type EnvironmentVariables } from './environment-variables.ts'
 import { ConfigError } from './errors.ts'
 import { nearestName } from './nearest.ts'
+import { contactProblem, nameProblem, policyProblem, publicUrlProblem } from './node-texts.ts'
 import { defaultConfigText } from './package-files.ts'
 import { CONFIG_KEYS, configSchema, type ConfigKey, type ConfigValues } from './schema.ts'
 
@@ -21,6 +22,10 @@ export interface Config {
   readonly http: HostPort
   /** IP addresses, networks, `loopback`, or `none` alone. */
   readonly httpTrustedProxies: readonly string[]
+  /** URL of this node for others; empty if not stated. */
+  readonly httpPublicUrl: string
+  /** What the operator says about the node; each is empty if not stated. */
+  readonly node: { readonly name: string; readonly contact: string; readonly policy: string }
   /** Multiaddrs. */
   readonly listen: readonly string[]
   /** Multiaddrs. */
@@ -70,6 +75,14 @@ interface Sourced {
   readonly value: unknown
   readonly source: string
 }
+
+/** Checks of single texts that the schema cannot express. */
+const TEXT_PROBLEMS = {
+  http_public_url: publicUrlProblem,
+  node_name: nameProblem,
+  node_contact: contactProblem,
+  node_policy: policyProblem,
+} as const satisfies { readonly [key in ConfigKey]?: (text: string) => string | undefined }
 
 const DEFAULTS_FILE = 'config/default.json'
 
@@ -193,6 +206,11 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     const problem = networkProblem(text, checked.http_trusted_proxies)
     if (problem !== undefined) refuse('http_trusted_proxies', text, problem)
   }
+  for (const [key, problemOf] of Object.entries(TEXT_PROBLEMS)) {
+    const text = checked[key as keyof typeof TEXT_PROBLEMS]
+    const problem = problemOf(text)
+    if (problem !== undefined) refuse(key, text, problem)
+  }
   for (const key of ['listen', 'peers', 'seeds'] as const) {
     for (const address of checked[key]) {
       if (key === 'seeds' && address.startsWith('/dnsaddr/')) continue
@@ -207,6 +225,8 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     dataDir: resolve(cwd, checked.data_dir),
     http: parseHostPort(checked.http) ?? refuse('http', checked.http),
     httpTrustedProxies: checked.http_trusted_proxies,
+    httpPublicUrl: checked.http_public_url,
+    node: { name: checked.node_name, contact: checked.node_contact, policy: checked.node_policy },
     listen: checked.listen,
     peers: checked.peers,
     seeds: checked.seeds,

@@ -12,6 +12,13 @@ const MAX_PEERS = 256
 /** Far more than a network needs. */
 const MAX_SEEDS = 32
 
+/** A name of a node fits on one line. */
+const MAX_NODE_NAME_CHARACTERS = 64
+/** RFC 5321 allows mail addresses of 254 characters. URLs of the same length fit on a line of a terminal or two. */
+const MAX_CONTACT_CHARACTERS = 254
+/** Some ten paragraphs. Every reader of `/v2/node` gets the whole text. */
+const MAX_NODE_POLICY_CHARACTERS = 4_000
+
 /** Below a second, nodes would do little else. Above an hour, records that gossip lost would arrive too late. */
 const SYNC_INTERVAL_SECONDS = { minimum: 1, maximum: 3600 }
 
@@ -37,6 +44,7 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  *   a stranger. Operators of a closed network, and tests, switch it off.
  * - `mdns`: true, so that nodes at home or in an office need no address. Only private addresses are announced, on the local link.
  * - `seeds`: none, so that no node depends on a service of the authors.
+ * - `http_public_url` and `node_*`: empty, which is shown as "not stated". Only the operator knows them.
  * - `gossip`: true. Operators with little bandwidth, and tests, can switch it off; records then arrive later, by sync.
  * - `hosting_policy`: closed, so that no owner makes the node fetch from an address unless the operator allows that.
  * - `hosting_pull_private`: false, so that the node fetches from no address in the operator's own network.
@@ -56,6 +64,22 @@ export const configSchema = Type.Object(
       minItems: 1,
       maxItems: MAX_TRUSTED_PROXIES,
       description: `up to ${MAX_TRUSTED_PROXIES} IP addresses or networks, such as 10.0.0.0/8, the word loopback, or none alone`,
+    }),
+    http_public_url: Type.String({
+      maxLength: MAX_CONTACT_CHARACTERS,
+      description: `the http:// or https:// URL of this node for others, without query and fragment, at most ${MAX_CONTACT_CHARACTERS} characters`,
+    }),
+    node_name: Type.String({
+      maxLength: MAX_NODE_NAME_CHARACTERS,
+      description: `plain text on one line, at most ${MAX_NODE_NAME_CHARACTERS} characters`,
+    }),
+    node_contact: Type.String({
+      maxLength: MAX_CONTACT_CHARACTERS,
+      description: `a mail address or an https:// URL, at most ${MAX_CONTACT_CHARACTERS} characters`,
+    }),
+    node_policy: Type.String({
+      maxLength: MAX_NODE_POLICY_CHARACTERS,
+      description: `plain text of one or more lines, at most ${MAX_NODE_POLICY_CHARACTERS} characters`,
     }),
     listen: Type.Array(Type.String(text), {
       maxItems: MAX_LISTEN_ADDRESSES,

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 
+import { nodeAbout } from './about.ts'
 import { createAnnouncer } from './announcer.ts'
 import { isRestoring } from '../backup/target.ts'
 import { fileMark } from './bootstrap-mark.ts'
@@ -16,6 +17,7 @@ import { createHttpServer } from '../http/server/server.ts'
 import { createIngest } from '../ingest/ingest.ts'
 import { createNetwork } from '../network/network.ts'
 import { NodeError, httpUnusable } from './errors.ts'
+import { withSync } from './with-sync.ts'
 import { openHosting, openPuller } from './hosting.ts'
 import { loadPeerKey } from '../network/peer-key.ts'
 import type { Network } from '../network/types.ts'
@@ -226,6 +228,7 @@ export async function createNode(
         network: config.network,
         version,
         engine: engine.name,
+        about: nodeAbout(config),
         explorer: explorerFolder(),
         operatorToken: await loadNoted(noted, 'operator-token', (dir) => loadOperatorToken(dir, environment.random)),
         limits: { stopGraceMs: HTTP_STOP_GRACE_MS },
@@ -273,18 +276,6 @@ export async function createNode(
   } catch (error) {
     await stop()
     throw error
-  }
-}
-
-/** The network for the HTTP part: peers together with the health of sync with each of them. */
-function withSync(network: Network, sync: Sync) {
-  return {
-    peerId: network.peerId,
-    addresses: () => network.addresses(),
-    peers() {
-      const all = new Map(sync.peers().map(({ peer_id, ...health }) => [peer_id, health]))
-      return network.peers().map((peer) => ({ ...peer, sync: all.get(peer.peer_id) ?? null }))
-    },
   }
 }
 

@@ -171,6 +171,29 @@ describe('the network page', () => {
     expect(browser.complaints).toEqual([])
   })
 
+  it('shows who runs the host, as text that hides nothing and runs nothing', async () => {
+    const page = await browser.open(`${node.url}/#/network`, { viewport: { width: 360, height: 740 } })
+    await page.getByRole('heading', { name: 'Who runs this host' }).waitFor()
+    expect(await page.getByText('The operator states none.').count()).toBe(2)
+    const info = await (await fetch(`${node.url}/v2/node`)).json()
+    const said = { ...info, name: '<b>Har\u202ebour</b>', policy: `First.\n${'x'.repeat(5_000)}` }
+    const contact = page.locator('section[aria-labelledby=operator-title] a')
+    for (const [text, href] of [
+      ['ops@harbour.example', 'mailto:ops%40harbour.example'],
+      ['https://harbour.example/a', 'https://harbour.example/a'],
+      ['javascript:alert(1)', null],
+    ] as const) {
+      await page.route('**/v2/node', (route) => route.fulfill({ json: { ...said, contact: text } }))
+      await page.getByText(text, { exact: true }).waitFor()
+      expect(await contact.count()).toBe(href === null ? 0 : 1)
+      if (href !== null) expect(await contact.getAttribute('href')).toBe(href)
+    }
+    await page.getByRole('heading', { name: '<b>Har\\u202ebour</b>', exact: true }).waitFor()
+    expect(await page.locator('.policy').innerText()).toHaveLength(4_000)
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
+    expect(browser.complaints).toEqual([])
+  })
+
   it('shows the peers of the host, and how sync with them stands', async () => {
     const page = await browser.open(`${node.url}/#/network`)
     await page.getByRole('heading', { name: 'Peers' }).waitFor()

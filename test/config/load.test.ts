@@ -44,6 +44,8 @@ describe('defaults', () => {
       dataDir: join(directory, 'data'),
       http: { host: '127.0.0.1', port: 4381 },
       httpTrustedProxies: ['loopback'],
+      httpPublicUrl: '',
+      node: { name: '', contact: '', policy: '' },
       listen: ['/ip4/0.0.0.0/tcp/4382'],
       peers: [],
       seeds: [],
@@ -271,4 +273,40 @@ it.each([
   const read = () => load({ flags: { config: 'c.json' } })
   if (words === undefined) expect(read().network).toBe('other')
   else expect(read).toThrow(words)
+})
+
+describe('what the operator says about the node', () => {
+  it('is taken from flags, variables and the file', () => {
+    const config = file('node.json', { node_name: 'Häfen & Söhne 🚢', node_policy: 'First line.\nSecond line.' })
+    const env = { AVATAR_KV_NODE_CONTACT: 'ops@harbour.example' }
+    expect(load({ flags: { config, http_public_url: 'https://harbour.example/kv' }, env })).toMatchObject({
+      node: { name: 'Häfen & Söhne 🚢', contact: 'ops@harbour.example', policy: 'First line.\nSecond line.' },
+      httpPublicUrl: 'https://harbour.example/kv',
+    })
+    expect(load({ flags: { node_contact: 'https://harbour.example/imprint' } }).node.contact).toMatch(/^https:/)
+  })
+
+  it.each([
+    ['node_name', 'x'.repeat(65), '64 characters'],
+    ['node_name', 'two\nlines', 'line break'],
+    ['node_name', 'red \u001b[31m', 'U+001B at 5 is not printable'],
+    ['node_name', 'reversed \u202e', 'U+202E'],
+    ['node_name', 'half \ud83d', 'U+D83D'],
+    ['node_name', '   ', 'blank'],
+    ['node_policy', 'x'.repeat(4_001), '4000 characters'],
+    ['node_policy', 'a\rb', 'U+000D'],
+    ['node_contact', 'ops', 'neither a mail address nor an https:// URL'],
+    ['node_contact', 'http://harbour.example', 'neither'],
+    ['node_contact', 'javascript:alert(1)', 'neither'],
+    ['node_contact', 'https://user:secret@harbour.example', 'neither'],
+    ['node_contact', `https://${'x'.repeat(254)}.example`, '254 characters'],
+    ['http_public_url', 'harbour.example', 'not a URL'],
+    ['http_public_url', 'ftp://harbour.example', 'must begin with https:// or http://'],
+    ['http_public_url', 'https://harbour.example/?a=b', 'query'],
+    ['http_public_url', 'https://harb\u00f6ur.example', 'not a URL'],
+  ])('refuses %s %j', (key, value, why) => {
+    const { code, message } = refusal({ flags: { [key]: value } })
+    expect([code, message]).toEqual(['bad_value', expect.stringContaining(why)])
+    expect(message).toContain(key)
+  })
 })

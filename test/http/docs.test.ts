@@ -42,6 +42,7 @@ describe('the description of the interface', () => {
       'GET /v2/avatars/{avatar}/{platform}/{identity}/provenance',
       'GET /v2/events',
       'GET /v2/hosting/{avatar}',
+      'GET /v2/node',
       'GET /v2/operator/backup',
       'GET /v2/operator/hosting',
       'GET /v2/peers',

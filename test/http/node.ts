@@ -7,6 +7,7 @@ import { pino } from 'pino'
 import type { Logger } from 'pino'
 
 import type { Environment } from '../../src/platform/environment.ts'
+import type { NodeAbout } from '../../src/http/lib/parts.ts'
 import type { HttpLimits } from '../../src/http/lib/limits.ts'
 import type { LookupAll } from '../../src/http/server/listening.ts'
 import { createHttpServer } from '../../src/http/server/server.ts'
@@ -74,11 +75,22 @@ export interface NodeOptions {
   readonly host?: string
   readonly port?: number
   readonly lookup?: LookupAll
+  /** What the operator says about the node. Default: nothing. */
+  readonly about?: Partial<NodeAbout>
   /** Null: there is no operator. */
   readonly operatorToken?: string | null
 }
 
 export type HttpNode = Awaited<ReturnType<typeof startHttpNode>>
+
+const NOTHING_SAID: NodeAbout = {
+  name: null,
+  contact: null,
+  policy: null,
+  public_url: null,
+  history: { kept: false },
+  quotas: { avatar_bytes: null, avatar_records: null, total_bytes: null, total_records: null },
+}
 
 /** The HTTP interface of a node, with a real store, ingest and verification behind it; only the network is left out. */
 export async function startHttpNode(options: NodeOptions = {}) {
@@ -126,7 +138,12 @@ export async function startHttpNode(options: NodeOptions = {}) {
         hosting,
         ownerRequests: openOwnerRequests(hosting, engine, '12D3KooWThisNode', { environment }),
         ingest,
-        network: { peerId: '12D3KooWThisNode', addresses: () => ['/ip4/127.0.0.1/tcp/1/p2p/x'], peers: () => [PEER] },
+        network: {
+          peerId: '12D3KooWThisNode',
+          addresses: () => ['/ip4/127.0.0.1/tcp/1/p2p/x'],
+          publicAddresses: () => ['/dns4/node.example.org/tcp/1/p2p/x'],
+          peers: () => [PEER],
+        },
         signer: SIGNER,
       },
       {
@@ -136,6 +153,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
         network: NETWORK,
         version: '1.2.3',
         engine: engine.name,
+        about: { ...NOTHING_SAID, ...options.about },
         ...operator,
         limits,
         ...(options.lookup === undefined ? {} : { lookup: options.lookup }),

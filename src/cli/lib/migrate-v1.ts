@@ -9,6 +9,7 @@ import type { CommandContext } from './context.ts'
 import { CliError } from './errors.ts'
 import { readKeyOf } from './key-file.ts'
 import { loadEngine } from './lazy-parts.ts'
+import { agreeOnHost } from './migrate-consent.ts'
 import type { MigrateV1Options } from './migrate-options.ts'
 import { nodeAt } from './node.ts'
 import type { Submission } from './snapshot-submit.ts'
@@ -45,6 +46,9 @@ export async function migrateFromV1(options: MigrateV1Options, context: CommandC
   const uuid = '00000000-0000-4000-8000-000000000000'
   const prev = check?.fold.tips ?? []
   const contents = sayable(read, { avatar, network, prev, createdAt: now, uuids: () => uuid })
+  // With `--replace` the question below is asked; with `--unsigned` nothing moves yet.
+  const isAsked = options.replace === undefined && options.unsigned === undefined
+  await agreeOnHost(avatar, { ...options, ...(isAsked ? {} : { yes: true }) }, context)
   context.note(`${fromV1} says of ${avatar}:\n${summary(contents.namespaces)}`)
   checkProblems(contents, options.skipInvalid === true)
 

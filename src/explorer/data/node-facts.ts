@@ -1,4 +1,5 @@
 /** What the host says about itself, its peers and its avatars. None of it is verified. */
+import { parseNodeInfo, type NodeInfo } from '../../client/node-about.ts'
 import { parsePeers, statusShapes, type PeerAnswer } from '../../client/node-info.ts'
 import { count, fields, list, object, openFields, optional, text } from '../../client/shapes.ts'
 import type { JsonValue } from '../../client/types.ts'
@@ -19,6 +20,9 @@ const parseHostStatus = openFields({
 
 export const readStatus = (signal?: AbortSignal): Promise<HostStatus> =>
   askHost({ path: '/v2/status', signal }, parseHostStatus)
+
+export const readNodeInfo = (signal?: AbortSignal): Promise<NodeInfo> =>
+  askHost({ path: '/v2/node', signal }, parseNodeInfo)
 
 export const readPeers = (signal?: AbortSignal): Promise<readonly PeerAnswer[]> =>
   askHost({ path: '/v2/peers', signal }, parsePeers)

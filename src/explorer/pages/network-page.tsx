@@ -3,7 +3,8 @@ import { Loading, Trouble } from '../parts/notice.tsx'
 import { bytes, count, cut, duration, moment } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import type { PeerAnswer, PeerSyncAnswer } from '../../client/node-info.ts'
-import { readPeers, readStatus, type HostStatus } from '../data/node-facts.ts'
+import { Operator } from '../parts/operator.tsx'
+import { readNodeInfo, readPeers, readStatus, type HostStatus } from '../data/node-facts.ts'
 import { useAnswer } from '../data/use-answer.ts'
 
 const REFRESH_MS = 5_000
@@ -11,8 +12,8 @@ const REFRESH_MS = 5_000
 export function NetworkPage() {
   const answer = useAnswer(
     async (signal) => {
-      const [status, peers] = await Promise.all([readStatus(signal), readPeers(signal)])
-      return { status, peers }
+      const [info, status, peers] = await Promise.all([readNodeInfo(signal), readStatus(signal), readPeers(signal)])
+      return { info, status, peers }
     },
     [],
     REFRESH_MS,
@@ -27,6 +28,7 @@ export function NetworkPage() {
       <Trouble answer={answer} title="This host does not tell how it stands" />
       {answer.phase === 'ready' && (
         <>
+          <Operator info={answer.value.info} />
           <Status status={answer.value.status} />
           <Peers peers={answer.value.peers} />
         </>

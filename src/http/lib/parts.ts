@@ -48,6 +48,8 @@ export interface HttpComponents {
   readonly network: {
     readonly peerId: string
     addresses(): string[]
+    /** Those of `addresses` that others can dial over the internet. */
+    publicAddresses(): string[]
     /** Connected peers; `sync` is null for a peer that does not support sync. */
     peers(): readonly (PeerInfo & { readonly sync: Static<typeof PeerSync> | null })[]
   }
@@ -63,6 +65,21 @@ export interface PeerSigner extends ReceiptSigner {
   readonly peerId: string
 }
 
+/** What the operator says about the node (`GET /v2/node`); null: not stated, or no limit. */
+export interface NodeAbout {
+  readonly name: string | null
+  readonly contact: string | null
+  readonly policy: string | null
+  readonly public_url: string | null
+  readonly history: { readonly kept: boolean }
+  readonly quotas: {
+    readonly avatar_bytes: number | null
+    readonly avatar_records: number | null
+    readonly total_bytes: number | null
+    readonly total_records: number | null
+  }
+}
+
 /** Facts about the node that its answers tell. */
 export interface NodeFacts {
   /** Name of the network whose records the node accepts. */
@@ -71,6 +88,7 @@ export interface NodeFacts {
   readonly version: string
   /** Name of the engine that verifies signatures, if known. */
   readonly engine?: string
+  readonly about: NodeAbout
 }
 
 /** What routes are built from; each takes the parts that it uses. */

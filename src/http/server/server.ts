@@ -67,7 +67,7 @@ const IDLE_SWEEP_MS = 20
 /** Creates the HTTP interface of a node, versions 1 and 2 (docs/protocol.md, "HTTP"). */
 export async function createHttpServer(components: HttpComponents, options: HttpOptions): Promise<HttpServer> {
   const { store, hosting, environment, metrics } = components
-  const { network, version, engine } = options
+  const { network, version, engine, about } = options
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const logger = components.logger.child({ part: 'http' })
   const clients = createClientAddresses(options.trustedProxies)
@@ -91,7 +91,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
     answers,
     streams,
     transfers,
-    facts: { network, version, ...(engine === undefined ? {} : { engine }) },
+    facts: { network, version, about, ...(engine === undefined ? {} : { engine }) },
     names: createAvatarNames(),
     longRequests: new WeakSet(),
     faulty: new WeakSet(),

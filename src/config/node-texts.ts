@@ -1,0 +1,47 @@
+/**
+ * Checks what the operator says about the node (`GET /v2/node`). Other people's programs show these texts on terminals and
+ * pages, so the node rejects characters that could forge other text there.
+ */
+
+/** Controls except line feeds; characters that reverse or break lines; lone surrogates; private and unassigned characters. */
+const UNPRINTABLE = /(?!\n)[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/u
+/** RFC 5321 mail addresses without quoted parts. */
+const MAIL_ADDRESS = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$/
+/** URLs percent-encode everything else. */
+const URL_CHARACTERS = /^[\x21-\x7e]*$/
+
+/** Why a text cannot be the name of a node; undefined if it can. */
+export function nameProblem(text: string): string | undefined {
+  return text.includes('\n') ? 'the name has a line break' : policyProblem(text)
+}
+
+/** Why a text cannot be the policy of a node; undefined if it can. */
+export function policyProblem(text: string): string | undefined {
+  const found = UNPRINTABLE.exec(text)?.[0].codePointAt(0)
+  if (found !== undefined) {
+    return `the character U+${found.toString(16).toUpperCase().padStart(4, '0')} at ${text.search(UNPRINTABLE) + 1} is not printable`
+  }
+  return text !== '' && text.trim() === '' ? 'the text is blank' : undefined
+}
+
+/** Why a text cannot be the contact of a node; undefined if it can. */
+export function contactProblem(text: string): string | undefined {
+  if (text === '' || MAIL_ADDRESS.test(text)) return undefined
+  return urlProblem(text, ['https:']) === undefined ? undefined : 'this is neither a mail address nor an https:// URL'
+}
+
+/** Why a text cannot be the public URL of a node; undefined if it can. */
+export function publicUrlProblem(text: string): string | undefined {
+  if (text === '') return undefined
+  return (
+    urlProblem(text, ['https:', 'http:']) ?? (/[?#]/.test(text) ? 'a query or a fragment is not allowed' : undefined)
+  )
+}
+
+function urlProblem(text: string, protocols: readonly string[]): string | undefined {
+  if (!URL_CHARACTERS.test(text) || !URL.canParse(text)) return 'this is not a URL'
+  const { protocol, username, password } = new URL(text)
+  if (!protocols.includes(protocol))
+    return `the URL must begin with ${protocols.map((each) => `${each}//`).join(' or ')}`
+  return username === '' && password === '' ? undefined : 'a user name or password in a URL is not allowed'
+}
