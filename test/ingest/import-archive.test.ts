@@ -196,7 +196,7 @@ describe('importing an archive', () => {
     }
     const seen: number[] = []
     await take(bytes, { submit: slow, onProgress: ({ records }) => void seen.push(records) })
-    expect(greatest).toBeLessThanOrEqual(4 * 256)
+    expect(greatest).toBeLessThanOrEqual(8 * 256)
     expect(seen.at(-1)).toBe(3_000)
     expect(seen).toEqual(seen.toSorted((a, b) => a - b))
   })
