@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 
+import { limitNodeHeap } from '../platform/gc.ts'
 import { codeOf, messageOf } from '../platform/errors.ts'
 import { unknownVariablesText } from '../config/environment-variables.ts'
 import type { Config } from '../config/load.ts'
@@ -40,6 +41,7 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
     'fetch an avatar even from a private address, if its owner names one (default: false)',
   ],
   ['--archive <true|false>', 'also store records that a snapshot has replaced (default: false)'],
+  ['--cache-bytes <bytes>', 'memory for caches; more makes a server with many avatars faster (default: 50331648)'],
   ['--quota-avatar-bytes <bytes>', 'most bytes of one avatar; 0: no limit (default: 1073741824)'],
   ['--quota-avatar-records <records>', 'most records of one avatar; 0: no limit (default: 1000000)'],
   ['--quota-total-bytes <bytes>', 'most bytes of all avatars together; 0: no limit (default: 0)'],
@@ -135,6 +137,7 @@ async function runUntilSignal(
   // Otherwise Node.js would end the node for everybody, because of one rejection in a connection to a stranger.
   process.on('unhandledRejection', (reason) => logger.error({ err: reason }, 'unhandled rejection'))
 
+  limitNodeHeap()
   const { createNode } = await import('../node/node.ts')
   const node = await createNode(config, { environment, logger })
   const started = await node.start()

@@ -49,6 +49,7 @@ export interface Config {
   readonly hostingPullPrivate: boolean
   /** Whether to keep superseded records. */
   readonly archive: boolean
+  readonly caches: { readonly storeBytes: number; readonly answersBytes: number }
   /** 0 means no limit. */
   readonly quotas: {
     readonly avatarBytes: number
@@ -239,6 +240,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     hostingPolicy: checked.hosting_policy,
     hostingPullPrivate: checked.hosting_pull_private,
     archive: checked.archive,
+    caches: cacheShares(checked.cache_bytes),
     quotas: {
       avatarBytes: checked.quota_avatar_bytes,
       avatarRecords: checked.quota_avatar_records,
@@ -254,4 +256,10 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
 function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value)
   return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text
+}
+
+/** The store caches avatars and blocks of the database, HTTP caches answers: a third each. */
+function cacheShares(bytes: number): Config['caches'] {
+  const answersBytes = Math.floor(bytes / 3)
+  return { storeBytes: bytes - answersBytes, answersBytes }
 }

@@ -30,6 +30,9 @@ const quota = (of: string, unit: string) =>
     description: `the most ${unit} that ${of} may use on this node, a whole number; 0 is no limit`,
   })
 
+/** Below it, caches are too small for one large avatar. Above it, the caches of a node would need a larger heap than V8's default. */
+const CACHE_BYTES = { minimum: 4 * 1024 * 1024, maximum: 64 * 1024 ** 3 }
+
 const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
 
 /**
@@ -48,6 +51,7 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * - `gossip`: true. Operators with little bandwidth, and tests, can switch it off; records then arrive later, by sync.
  * - `hosting_policy`: closed, so that no owner makes the node fetch from an address unless the operator allows that.
  * - `hosting_pull_private`: false, so that the node fetches from no address in the operator's own network.
+ * - `cache_bytes`: 48 MiB, so that a node runs on a small machine. A server with many avatars in use gains from more.
  * - `archive`: false, so that a snapshot frees space.
  * - `quota_avatar_*`: 1 GiB and a million records, which is more than the largest possible state (3,500 parts of 256 KiB), so no
  *   owner needs more, and nobody fills a disk with one key.
@@ -105,6 +109,10 @@ export const configSchema = Type.Object(
     hosting_policy: Type.Enum(['open', 'invite', 'closed'], { description: 'open, invite or closed' }),
     hosting_pull_private: Type.Boolean({ description: 'true or false' }),
     archive: Type.Boolean({ description: 'true or false' }),
+    cache_bytes: Type.Integer({
+      ...CACHE_BYTES,
+      description: `whole bytes from ${CACHE_BYTES.minimum} (4 MiB) to ${CACHE_BYTES.maximum} (64 GiB)`,
+    }),
     quota_avatar_bytes: quota('an avatar', 'bytes'),
     quota_avatar_records: quota('an avatar', 'records'),
     quota_total_bytes: quota('all avatars together', 'bytes'),

@@ -142,6 +142,7 @@ export async function createNode(
         network: config.network,
         archive: config.archive,
         quotas: config.quotas,
+        cacheBytes: config.caches.storeBytes,
       },
     )
     running.push({ name: 'store', stop: () => store.close(), limitMs: 800, holdsData: true })
@@ -231,7 +232,7 @@ export async function createNode(
         about: nodeAbout(config),
         explorer: explorerFolder(),
         operatorToken: await loadNoted(noted, 'operator-token', (dir) => loadOperatorToken(dir, environment.random)),
-        limits: { stopGraceMs: HTTP_STOP_GRACE_MS },
+        limits: { stopGraceMs: HTTP_STOP_GRACE_MS, cacheBytes: config.caches.answersBytes },
       },
     )
     return { start: () => start(network, http), stop }

@@ -6,6 +6,11 @@ const MIB = 1_024 * 1_024
  * heap, and the bytes outside of it, grow fourfold.
  */
 const GROWING_PERCENT = 30
+/**
+ * The same for a node. Ingest from many avatars leaves much garbage in the old generation: 50,000 avatars of two records took
+ * 499 MB at most without a limit, 410 with 100 % for 13 µs more of V8's helper threads a record, 378 with 40 % for 35 µs.
+ */
+const NODE_GROWING_PERCENT = 100
 /** Size of each half of a thread's young generation. V8's default, 16 MiB, is no faster here. */
 const SEMI_SPACE_MIB = 4
 
@@ -25,4 +30,9 @@ export function limitHeapGrowth(): () => void {
     const isGrown = (young?.space_size ?? 0) >= 2 * SEMI_SPACE_MIB * MIB
     setFlagsFromString(`--semi-space-growth-factor=${isGrown ? 1 : 2}`)
   }
+}
+
+/** Keeps the heap of a node within about twice the memory in use. */
+export function limitNodeHeap(): void {
+  setFlagsFromString(`--heap-growing-percent=${NODE_GROWING_PERCENT}`)
 }

@@ -46,7 +46,8 @@ export const nameKey = (name: NamespaceName): string => `${name.platform}\n${nam
 export class Content {
   readonly #source: ContentSource
   readonly #namespaces = new Map<string, Namespace>()
-  readonly #changed = new Map<string, { namespace: Namespace; keys: Set<string> }>()
+  /** Undefined between commits, so that a cached avatar takes less memory. */
+  #changed: Map<string, { namespace: Namespace; keys: Set<string> }> | undefined
 
   constructor(source: ContentSource) {
     this.#source = source
@@ -96,14 +97,14 @@ export class Content {
 
   takeChanges(): NamespaceChange[] {
     const changes: NamespaceChange[] = []
-    for (const [name, { namespace, keys }] of this.#changed) {
+    for (const [name, { namespace, keys }] of this.#changed ?? []) {
       const gone = !namespace.inBase && namespace.lastPatch === 0
       const members = [...keys].map((key) => [key, namespace.members.get(key) as Cell] as const)
       for (const [key, cell] of members) if (isVoid(cell)) namespace.members.delete(key)
       if (gone) this.#namespaces.delete(name)
       changes.push({ namespace, members, gone })
     }
-    this.#changed.clear()
+    this.#changed = undefined
     return changes
   }
 
@@ -132,6 +133,7 @@ export class Content {
 
   #touch(namespace: Namespace): Set<string> {
     const name = nameKey(namespace)
+    this.#changed ??= new Map()
     let changed = this.#changed.get(name)
     if (changed === undefined) {
       changed = { namespace, keys: new Set() }

@@ -35,10 +35,8 @@ export interface BatchView {
 export class QuotaExceptions {
   readonly #db: Database
   readonly #avatar: Avatar
-  readonly #incomplete = new Map<
-    RecordId,
-    { readonly reclaimable: ReturnType<typeof reclaimableSpace>; taken: number }
-  >()
+  /** Undefined for nearly every avatar, of which thousands are cached. */
+  #incomplete: Map<RecordId, { readonly reclaimable: ReturnType<typeof reclaimableSpace>; taken: number }> | undefined
 
   constructor(db: Database, avatar: Avatar) {
     this.#db = db
@@ -47,12 +45,12 @@ export class QuotaExceptions {
 
   /** Discards the cached sums. Call it after a new base. */
   clear(): void {
-    this.#incomplete.clear()
+    this.#incomplete = undefined
   }
 
   /** Counts a part that was accepted. */
   countPart(state: AvatarState, id: RecordId, bytes: number): void {
-    if (this.#incomplete.size === 0) return
+    if (this.#incomplete === undefined) return
     for (const snapshot of state.awaiting(id)) {
       const known = this.#incomplete.get(snapshot.id)
       if (known !== undefined) known.taken += bytes
@@ -75,6 +73,7 @@ export class QuotaExceptions {
 
   async #allowsPart(id: RecordId, bytes: number, full: readonly FullQuota[], now: BatchView): Promise<boolean> {
     for (const snapshot of now.state.awaiting(id)) {
+      this.#incomplete ??= new Map()
       let known = this.#incomplete.get(snapshot.id)
       if (known === undefined) {
         const reclaimable = reclaimableSpace(this.#db, this.#avatar, snapshot.counter, 'shown')

@@ -24,21 +24,25 @@ import type { WriterComponents } from './writer-state.ts'
 import { StoreWriter, type WriterOptions } from './writer.ts'
 
 const MIB = 1_024 * 1_024
-/** All caches of a node together. */
-const CACHE_BYTES = 176 * MIB
+/** Default of `cacheBytes`. */
+const CACHE_BYTES = 32 * MIB
+/**
+ * Size of LevelDB's memory table; two exist while one is written to disk. Half of it saves 8 to 16 MiB, but makes twice as many
+ * files at level 0: 17 µs more of compaction a record, where 16 MiB take 33.
+ */
+const WRITE_BUFFER_BYTES = 16 * MIB
+/** Share of the avatar cache. The rest is LevelDB's block cache. */
+const AVATARS_SHARE = 1 / 2
+/** Most memory of the avatar cache: it is part of V8's heap, which is limited. */
+const MAX_AVATARS_BYTES = 512 * MIB
 /** Cache sizes for commands that read everything once, avatar by avatar. */
 export const ONE_PASS_CACHES = {
-  cacheBytes: 44 * MIB,
+  cacheBytes: 48 * MIB,
   blockCacheBytes: 4 * MIB,
+  writeBufferBytes: 4 * MIB,
   cachedAvatars: 16,
   openFiles: 200,
 } as const satisfies Partial<StoreOptions>
-/** Share of LevelDB's block cache. LevelDB's default, 8 MiB, is less than the indexes of 100,000 records. */
-const BLOCKS_SHARE = 4 / 11
-/** Share of LevelDB's memory table. A larger one makes fewer, larger files at level 0. */
-const WRITE_BUFFER_SHARE = 1 / 11
-/** Share of the avatar cache: room for 20,000 avatars of two records (4.9 KB each, measured) or 400 of 1,000 members. */
-const AVATARS_SHARE = 6 / 11
 
 export interface StoreComponents extends WriterComponents {
   /** Called after the store lost records while in use and has been repaired. */
@@ -51,10 +55,15 @@ export interface StoreOptions extends WriterOptions {
    * the data; false for new data.
    */
   readonly archive?: boolean
-  /** Approximate memory of all caches together. Default 176 MiB. */
+  /**
+   * Approximate memory of the caches of avatars and of LevelDB's blocks together. Default 32 MiB: room for 4,500 avatars of two
+   * records. A write to an avatar that is not cached takes about 20 µs more of CPU.
+   */
   readonly cacheBytes?: number
   /** Size of LevelDB's block cache. Default: its share of `cacheBytes`. Useless for data that is read once. */
   readonly blockCacheBytes?: number
+  /** Size of LevelDB's memory table. Default 16 MiB. */
+  readonly writeBufferBytes?: number
   /**
    * Table files that LevelDB keeps open. The index and filter of each stay in memory: about 50 KiB for a table of 2 MiB, and
    * several times that if values compress well. Default 1,000, as in LevelDB.
@@ -62,7 +71,7 @@ export interface StoreOptions extends WriterOptions {
   readonly openFiles?: number
   /**
    * Bytes of tables that are checked completely before an opening after a clean stop. The other tables are checked in the
-   * background. Default 128 MiB.
+   * background. Default 16 MiB.
    */
   readonly checkedBytes?: number
 }
@@ -100,8 +109,8 @@ async function openChecked(
     keyEncoding: 'view',
     valueEncoding: 'view',
     createIfMissing: !health.isThere,
-    cacheSize: options.blockCacheBytes ?? Math.floor(cacheBytes * BLOCKS_SHARE),
-    writeBufferSize: Math.floor(cacheBytes * WRITE_BUFFER_SHARE),
+    cacheSize: options.blockCacheBytes ?? cacheBytes - avatarBytes(cacheBytes),
+    writeBufferSize: options.writeBufferBytes ?? WRITE_BUFFER_BYTES,
     ...(options.openFiles === undefined ? {} : { maxOpenFiles: options.openFiles }),
   })
   await db.open()
@@ -137,7 +146,7 @@ export async function createStore(
     isKnown = true
     const writer = await StoreWriter.open(
       { ...components, announce: (batch) => listeners.announce(batch) },
-      { ...options, avatarCacheBytes: Math.floor((options.cacheBytes ?? CACHE_BYTES) * AVATARS_SHARE) },
+      { ...options, avatarCacheBytes: avatarBytes(options.cacheBytes ?? CACHE_BYTES) },
       meta,
     )
     if (mustRebuild || isShort) await writer.rebuild()
@@ -167,4 +176,8 @@ export async function createStore(
     await db.close()
     throw error
   }
+}
+
+function avatarBytes(cacheBytes: number): number {
+  return Math.min(MAX_AVATARS_BYTES, Math.floor(cacheBytes * AVATARS_SHARE))
 }

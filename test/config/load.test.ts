@@ -58,6 +58,7 @@ describe('defaults', () => {
       hostingPolicy: 'closed',
       hostingPullPrivate: false,
       archive: false,
+      caches: { storeBytes: 33_554_432, answersBytes: 16_777_216 },
       quotas: { avatarBytes: 1_073_741_824, avatarRecords: 1_000_000, totalBytes: 0, totalRecords: 0 },
       logLevel: 'info',
       logFormat: 'auto',
@@ -133,6 +134,17 @@ describe('numbers and switches', () => {
       const { code, message } = refusal({ flags: { quota_avatar_bytes: text } })
       expect([code, message]).toEqual(['bad_value', expect.stringContaining('--quota-avatar-bytes')])
       expect(message).toContain('0 is no limit')
+    }
+  })
+
+  it('memory of caches, a third of it for answers', () => {
+    expect(load({}).caches).toEqual({ storeBytes: 32 * 2 ** 20, answersBytes: 16 * 2 ** 20 })
+    const env = { AVATAR_KV_CACHE_BYTES: '6291456' }
+    expect(load({ env }).caches).toEqual({ storeBytes: 4 * 2 ** 20, answersBytes: 2 * 2 ** 20 })
+    for (const text of ['0', '4194303', '68719476737', '64MiB']) {
+      const { code, message } = refusal({ flags: { cache_bytes: text } })
+      expect([code, message]).toEqual(['bad_value', expect.stringContaining('from 4194304 (4 MiB)')])
+      expect(message).toContain('--cache-bytes')
     }
   })
 

@@ -11,7 +11,7 @@ import { verified, type OpenStore } from './harness.ts'
 import { Writer } from './writer.ts'
 
 /** So small that a few hundred records make tables of several levels, and a log. */
-const CACHE_BYTES = 1_500_000
+const SMALL = { cacheBytes: 1_500_000, writeBufferBytes: 136_000 }
 
 const components = {
   environment: systemEnvironment(),
@@ -29,7 +29,7 @@ export interface DamageHouse {
 }
 
 export const open = (folder: string, options: { readonly checkedBytes?: number } = {}): Promise<OpenStore> =>
-  openStore(components, { location: join(folder, 'store'), network: 'main', cacheBytes: CACHE_BYTES, ...options })
+  openStore(components, { location: join(folder, 'store'), network: 'main', ...SMALL, ...options })
 
 export const LOG = /^[0-9]+\.log$/
 export const TABLE = /^[0-9]+\.ldb$/

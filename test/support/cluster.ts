@@ -12,8 +12,6 @@ import { PATIENCE_MS, sleep, until } from './until.ts'
 
 /** The built command line, as users run it. Tests and benches are started from the project's folder. */
 const MAIN = join(process.cwd(), 'dist/main.js')
-/** As `npm start` has it. */
-const NODE_FLAGS = ['--max-semi-space-size=32']
 /** A node starts in under a second on an idle machine; a busy one gets this much. */
 const START_TIMEOUT_MS = PATIENCE_MS
 /** A node bounds its own stop at 5 s and reports an overrun by its exit code. One that hangs is killed, and `stop` reports no exit code. */
@@ -91,7 +89,7 @@ export async function createCluster(): Promise<Cluster> {
   const children = new Set<ChildProcess>()
 
   async function launch(name: string, http: string, listen: string, options: StartOptions): Promise<Started> {
-    const flags = [...NODE_FLAGS, ...(options.nodeFlags ?? [])]
+    const flags = options.nodeFlags ?? []
     const args = [
       ...flags,
       options.main ?? MAIN,
