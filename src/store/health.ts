@@ -2,7 +2,7 @@
  * Checks whether a store on disk is complete, before LevelDB opens it: LevelDB hides damage.
  * Found:
  * - By checksums, sizes and numbers of LevelDB's files (`leveldb/directory.ts`): damage in a table; damage in a log before its
- *   end; a lost log; a damaged manifest. After a clean stop, tables beyond 128 MiB are checked only for size and index before
+ *   end; a lost log; a damaged manifest. After a clean stop, tables beyond 16 MiB are checked only for size and index before
  *   the opening; their blocks are checked in the background.
  * - By the mark: fewer sequences than were on disk. The mark is exact after a clean stop, otherwise up to a second old.
  * Not found: after a kill or a power loss, rows of the last second that a log lost. They look like a write that was under way.
@@ -28,7 +28,7 @@ import { Mutex } from './mutex.ts'
 import type { StoreDamage } from './types.ts'
 
 /** Bytes of tables that are checked completely before an opening, at 2 s of CPU a GiB. After an unclean stop all are. */
-const CLEAN_DEEP_BYTES = 134_217_728
+const CLEAN_DEEP_BYTES = 16_777_216
 /** Pause between background checks of two tables of 2 MiB: at most 20 MiB/s, 1.5 % of a core. */
 const SCRUB_PAUSE_MS = 100
 /** Delay of the mark after a commit: one write and fsync a second. No commit waits for it. */

@@ -2,7 +2,8 @@
  * The sync index: live records in (created_at, id) order. Memory holds pages of up to 512 records with count and sum of ids,
  * about 2 bytes a record; the `o` rows hold the records' positions. A sum over any range reads at most two pages.
  *
- * The pages are computed again at each opening, so that damaged rows cannot contradict them. Reads and commits need not wait.
+ * The pages are computed by the first use after each opening, so that damaged rows cannot contradict them. A node opens without
+ * them, and one without peers never needs them. Reads and commits need not wait.
  */
 import { addBytes, addId, addLimbs, LIMBS, sumBytes } from '../negentropy/id-sum.ts'
 import { compareBounds, firstNotBelow } from '../negentropy/order.ts'

@@ -79,8 +79,6 @@ export class StoreWriter {
     const exclusively = <T>(task: () => Promise<T>): Promise<T> => this.#exclusively(task, [])
     this.compactor = new Compactor({ ...components, ...this.#rules, state, exclusively }, tasks)
     this.#repair = createRowRepair({ ...components, network, archive, state, compactor: this.compactor })
-    // Neither commits nor reads wait for it. A failure is reported by the next use of the index.
-    state.order.begin()
     this.compactor.wake()
   }
 

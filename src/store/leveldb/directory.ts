@@ -37,6 +37,9 @@ export interface InspectOptions {
   readonly onShallow?: (table: TableFile) => void
 }
 
+/** Tables whose indexes are read at the same time, so that 350 tables (a million records) do not wait for 1,400 reads in a row. */
+const INDEXES_AT_ONCE = 16
+
 /** A table in the manifest. */
 export interface TableFile {
   readonly file: string
@@ -56,17 +59,25 @@ export async function inspectDirectory(
   const manifest = await readManifest(location)
   const damages = await inspectLogs(location, names, manifest)
   let left = deepBytes
+  const deep: TableFile[] = []
+  const others: TableFile[] = []
   for (const [number, { bytes }] of manifest.tables) {
     const file = fileName(number, 'ldb')
     // LevelDB itself reports a lost table, without changing anything.
     if (!names.includes(file)) continue
     left -= bytes
-    const path = join(location, file)
-    if (left < 0 && (await hasIndex(path, bytes))) {
-      onShallow?.({ file, bytes })
-      continue
+    ;(left < 0 ? others : deep).push({ file, bytes })
+  }
+  for (let from = 0; from < others.length; from += INDEXES_AT_ONCE) {
+    const step = others.slice(from, from + INDEXES_AT_ONCE)
+    const areIndexed = await Promise.all(step.map(({ file, bytes }) => hasIndex(join(location, file), bytes)))
+    for (const [at, table] of step.entries()) {
+      if (areIndexed[at] === true) onShallow?.(table)
+      else deep.push(table)
     }
-    const content = await readFileWithHoles(path)
+  }
+  for (const { file, bytes } of deep) {
+    const content = await readFileWithHoles(join(location, file))
     const { isWhole, blocks } = checkTable(content, bytes)
     if (isWhole) continue
     const why = content.length < bytes ? `it has ${content.length} of ${bytes} bytes` : 'its checksums do not match'
