@@ -73,3 +73,32 @@ test('commits do not wait while the index of an opened store is counted, and it 
   await index.close()
   await second.close()
 })
+
+test('an opening does not count the index; the first use does', async () => {
+  const db = new MemoryLevel<Uint8Array, Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' })
+  await db.open()
+  const parts = { environment: systemEnvironment(), logger: pino({ level: 'silent' }), metrics: createMetrics() }
+  const engine = await selectEngine()
+  const first = await createStore({ ...parts, db, engine }, { network: 'main' })
+  await first.commit(verified(new Writer(1).chain(3)))
+
+  let isRead = false
+  const observed = new Proxy(db, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target)
+      if (name !== 'keys') return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      return (...[range]: Parameters<typeof db.keys>) => {
+        isRead ||= (range as { readonly gte?: Uint8Array } | undefined)?.gte?.[0] === 'o'.charCodeAt(0)
+        return target.keys(range ?? {})
+      }
+    },
+  })
+  const second = await createStore({ ...parts, db: observed, engine }, { network: 'main' })
+  await second.commit(verified(new Writer(2).chain(2)))
+  expect(isRead).toBe(false)
+  const index = await second.sync.readSnapshot('all')
+  expect(isRead).toBe(true)
+  expect(index.size()).toBe(5)
+  await index.close()
+  await second.close()
+})
