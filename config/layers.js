@@ -51,8 +51,12 @@ const LAYERS = {
     types: ['store', 'ingest', 'sync', 'observe'],
   },
   network: { areas: ['platform', 'record', 'observe', 'shares'], types: ['ingest', 'sync'] },
+  find: {
+    areas: ['platform', 'record', 'receipt', 'homes', 'shares'],
+    types: ['store', 'sync', 'observe'],
+  },
   http: {
-    areas: ['platform', 'record', 'state', 'receipt', 'archive', 'backup', 'shares', ...IMPORTING],
+    areas: ['platform', 'record', 'state', 'receipt', 'archive', 'backup', 'shares', 'find', ...IMPORTING],
     types: ['ingest', 'store', 'hosting', 'network', 'observe'],
   },
   migrate: {
@@ -79,6 +83,7 @@ const LAYERS = {
       'verify',
       'snapshot',
       'hosting',
+      'find/addresses',
       'migrate',
       'archive',
       'backup',

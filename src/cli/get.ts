@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
 
 import { checkNode, type NodeCheck } from '../client/check-node.ts'
+import { ClientError } from '../client/errors.ts'
 import type { NodeApi } from '../client/node-api.ts'
 import type { AvatarDocument } from '../client/types.ts'
 import type { Avatar, StateEntry } from '../record/types.ts'
-import { avatarArgument, jsonOption, nodeOption } from './lib/arguments.ts'
+import { allowPrivateOption, avatarArgument, jsonOption, nodeOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
 import { loadEngine } from './lib/lazy-parts.ts'
@@ -14,6 +15,8 @@ import { countText, jsonText, listText, printable } from './lib/text.ts'
 interface GetOptions {
   readonly verify?: true
   readonly followHomes?: true
+  readonly find: boolean
+  readonly allowPrivate?: true
   readonly node: string
   readonly json?: true
 }
@@ -30,13 +33,16 @@ export function addGet(program: Command, context: CommandContext): void {
       'Shows the content of an avatar, or of one namespace. With --verify, it fetches the signed records, checks ' +
         'every signature, computes the content on this machine, and fails if the node shows another one. With ' +
         '--follow-homes, it also asks the nodes that the avatar lists as its homes, verifies each answer, and shows ' +
-        'the newest content.',
+        'the newest content. If the node has nothing of the avatar, the command asks up to 6 hosts that the node names, ' +
+        'verifies the records, and says which host it read from.',
     )
     .argument('<avatar>', 'the avatar: a public key in hex', avatarArgument)
     .argument('[platform]', 'platform of one namespace')
     .argument('[identity]', 'identity of that namespace (default on platform nextid: the avatar)')
     .option('--verify', 'trust signatures, not the node')
     .option('--follow-homes', 'also ask the nodes that the avatar lists as its homes')
+    .option('--no-find', 'if the node has nothing of the avatar, do not ask hosts that it names')
+    .addOption(allowPrivateOption())
     .addOption(nodeOption(context.env))
     .addOption(jsonOption())
     .addHelpText(
@@ -58,8 +64,17 @@ Examples:
       }
       const namespace = platform === undefined || identity === undefined ? undefined : { platform, identity }
       const asked = { context, api: nodeAt(options.node), avatar, namespace, json: options.json === true }
-      if (options.followHomes) await showFollowed(asked)
-      else await (options.verify ? showVerified : show)(asked)
+      if (options.followHomes) return await showFollowed(asked)
+      let refusal: unknown
+      const isShown = await (options.verify ? showVerified : show)(asked).catch((error: unknown) => {
+        if (!options.find || !isElsewhere(error)) throw error
+        refusal = error
+        return false
+      })
+      if (isShown) return
+      refusal ??= unknown({ ...asked, namespace: undefined })
+      if (!options.find) throw refusal
+      await showFound(asked, { allowPrivate: options.allowPrivate === true }, refusal)
     })
 }
 
@@ -74,23 +89,46 @@ interface Asked {
   readonly json: boolean
 }
 
-async function show(asked: Asked): Promise<void> {
+/** Returns false if the node has nothing of the avatar. */
+async function show(asked: Asked): Promise<boolean> {
   const { context, api, avatar, namespace, json } = asked
   if (namespace !== undefined) {
     const content = await api.content(avatar, namespace.platform, namespace.identity)
-    if (content === undefined) throw unknown(asked)
-    return context.out(jsonText(content, json ? undefined : 2))
+    if (content !== undefined) context.out(jsonText(content, json ? undefined : 2))
+    else if ((await api.claim(avatar)) !== undefined) throw unknown(asked)
+    return content !== undefined
   }
   const answer = await api.document(avatar)
-  if (answer === undefined) throw unknown(asked)
+  if (answer === undefined) return false
   context.out(json ? jsonText(answer) : avatarText(answer, answer.namespaces))
+  return true
 }
 
-async function showVerified(asked: Asked): Promise<void> {
+/** Returns false if the node has nothing of the avatar. */
+async function showVerified(asked: Asked): Promise<boolean> {
   const check = await checkNode(asked.api, await loadEngine(), asked.avatar)
-  if (check === undefined) throw unknown({ ...asked, namespace: undefined })
+  if (check === undefined) return false
   if (check.differences.length > 0) throw mismatch(asked.api, check)
   showCheck(asked, check)
+  return true
+}
+
+/** Whether a node does not show the avatar because it does not host it. */
+function isElsewhere(error: unknown): boolean {
+  return error instanceof ClientError && (error.nodeCode === 'not_hosted' || error.nodeCode === 'blocked')
+}
+
+/** Shows what a host has that the node names. */
+async function showFound(asked: Asked, options: { readonly allowPrivate: boolean }, refusal: unknown): Promise<void> {
+  const { context, api, avatar } = asked
+  const { readElsewhere } = await import('./lib/find-avatar.ts')
+  const { found, tried } = await readElsewhere(api, await loadEngine(), avatar, options)
+  for (const line of tried) context.note(`  ${printable(line)}`)
+  if (found === undefined) throw refusal
+  context.note(
+    `The node at ${api.url} has nothing of it. This was read from ${printable(found.api.url)} and verified here.`,
+  )
+  showCheck({ ...asked, api: found.api }, found.check, { node: found.api.url })
 }
 
 async function showFollowed(asked: Asked): Promise<void> {

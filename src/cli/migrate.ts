@@ -3,12 +3,13 @@ import type { Command } from 'commander'
 
 import { ClientError } from '../client/errors.ts'
 import { readReceipt } from '../receipt/hosts.ts'
+import { parseAvatar } from '../record/keys.ts'
 import type { Avatar } from '../record/types.ts'
 import { createHttpHost, HTTP_TIMEOUT_MS } from '../migrate/http-host.ts'
 import type { Moved } from '../migrate/migrate.ts'
 import type { HostAddress, OpenMigration } from '../migrate/run.ts'
 import type { Receipt } from '../receipt/receipt.ts'
-import { avatarArgument, jsonOption } from './lib/arguments.ts'
+import { allowPrivateOption, avatarArgument, jsonOption } from './lib/arguments.ts'
 import { toCliError } from './lib/client-error.ts'
 import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
@@ -17,7 +18,8 @@ import { updateHomes } from './lib/migrate-homes.ts'
 import { agreeOnHost } from './lib/migrate-consent.ts'
 import type { MigrateOptions, MoveOptions } from './lib/migrate-options.ts'
 import { createMoveProgress, reportText, type MigrateReport, type MoveProgress } from './lib/migrate-text.ts'
-import { nodeAt } from './lib/node.ts'
+import { guardedFetch } from './lib/guarded-fetch.ts'
+import { nodeAt, type NodeOptions } from './lib/node.ts'
 import { jsonText, printable } from './lib/text.ts'
 
 /** `migrate`. */
@@ -33,7 +35,11 @@ export function addMigrate(program: Command, context: CommandContext): void {
         'one. With multiaddrs, the hosts exchange records in both directions.',
     )
     .argument('<avatar>', 'the avatar', avatarArgument)
-    .option('--from <address>', 'address of the old host: http://… or a multiaddr')
+    .option(
+      '--from <address>',
+      'address of the old host: http://… or a multiaddr (default, or if it is the avatar: find it)',
+    )
+    .addOption(allowPrivateOption())
     .option('--to <address>', 'address of the new host: http://… or a multiaddr')
     .option(
       '--from-v1 <url>',
@@ -61,6 +67,7 @@ export function addMigrate(program: Command, context: CommandContext): void {
       'after',
       `
 Examples:
+  $ avatar-kv migrate 0x02… --to https://new.example.org
   $ avatar-kv migrate 0x02… --from https://old.example.org --to https://new.example.org
   $ avatar-kv migrate 0x02… --from https://old.example.org --to /dns4/new.example.org/tcp/4382 --work-dir moving
   $ avatar-kv migrate 0x02… --from http://127.0.0.1:4381 --to http://127.0.0.1:4391 --watch
@@ -71,15 +78,24 @@ Examples:
 }
 
 async function runMigrate(avatar: Avatar, options: MigrateOptions, context: CommandContext): Promise<void> {
-  const { from, to, network, workDir } = options
+  const { to, network, workDir } = options
   if (options.fromV1 !== undefined) return await runFromV1(avatar, { ...options, fromV1: options.fromV1 }, context)
-  if (from === undefined || to === undefined) {
-    throw new CliError('usage', 'Name both hosts: --from ADDRESS --to ADDRESS, each http://… or a multiaddr.')
+  if (to === undefined) {
+    throw new CliError('usage', 'Name the new host: --to ADDRESS, http://… or a multiaddr.')
   }
+  const isFound = options.from === undefined || namesAvatar(options.from, avatar)
+  if (isFound && options.watch === true) {
+    throw new CliError('usage', '--watch also writes to the old host: name that host with --from ADDRESS.')
+  }
+  const finding = { allowPrivate: options.allowPrivate === true }
+  const from = isFound
+    ? await (await import('./lib/migrate-from.ts')).findOldHost(avatar, to, finding, context)
+    : options.from
   if (from === to) throw new CliError('usage', '--from and --to are the same host.')
   const secretKey = await readKey(avatar, options, context)
   await agreeOnHost(avatar, { ...options, to }, context)
-  const subject = { avatar, network, from: hostOf(from), to: hostOf(to) }
+  const guard = isFound ? { fetch: guardedFetch(finding.allowPrivate) } : {}
+  const subject = { avatar, network, from: hostOf(from, guard), to: hostOf(to) }
   const stop = onStopSignal()
   const progress = createMoveProgress(context)
   try {
@@ -118,9 +134,19 @@ async function runFromV1(
   await migrateFromV1({ ...options, avatar, to }, context)
 }
 
-function hostOf(address: string): HostAddress {
+/** Whether a text is the avatar, in any of its forms. */
+function namesAvatar(text: string, avatar: Avatar): boolean {
+  try {
+    return parseAvatar(text) === avatar
+  } catch {
+    return false
+  }
+}
+
+function hostOf(address: string, guard: Pick<NodeOptions, 'fetch'> = {}): HostAddress {
   if (address.startsWith('/')) return { multiaddr: address }
-  return createHttpHost(address, nodeAt(address, { timeoutMs: HTTP_TIMEOUT_MS }), (error) => toCliError(error).message)
+  const node = nodeAt(address, { timeoutMs: HTTP_TIMEOUT_MS, ...guard })
+  return createHttpHost(address, node, (error) => toCliError(error).message)
 }
 
 async function readKey(

@@ -8,6 +8,7 @@ import type { CommandContext } from './lib/context.ts'
 import { addDemo } from './demo.ts'
 import { EXIT_DONE } from './lib/errors.ts'
 import { addExport } from './export.ts'
+import { addFind } from './find.ts'
 import { addGet } from './get.ts'
 import { addHost } from './host.ts'
 import { addImport } from './import.ts'
@@ -69,6 +70,7 @@ error: {"error":{"code","message"}}.`,
     addKey,
     addPut,
     addGet,
+    addFind,
     addLog,
     addExport,
     addImport,

@@ -3,6 +3,7 @@ import type { SignatureEngine } from '../record/engine.ts'
 import type { JsonObject } from '../record/types.ts'
 import type { Provenance } from '../state/provenance.ts'
 import type { NodeInfo } from './node-about.ts'
+import type { FoundHosts } from './find-hosts.ts'
 import type { HistoryEntry } from './history.ts'
 import type { Signer } from './signers.ts'
 import type {
@@ -33,6 +34,11 @@ export interface ClientOptions {
   readonly engine?: SignatureEngine
   /** Keeps verified records for longer than memory does, which keeps at most 64 avatars and 64 MiB. Default: none. */
   readonly cache?: RecordCache
+  /**
+   * Whether `getVerified` asks hosts that the client's nodes name, where these have nothing of an avatar: at most 6, by `https:`
+   * and public names alone, without redirects, and every record is verified. Default true.
+   */
+  readonly find?: boolean
   /** Milliseconds since the Unix epoch. Default: the platform's clock. */
   readonly now?: () => number
 }
@@ -97,6 +103,11 @@ export interface Client {
    * @param options.after the `cursor` of an earlier event: changes since then come first, though the state has them
    */
   watch(avatar: string, options?: CallOptions & { readonly after?: string }): AsyncIterable<WatchEvent>
+  /**
+   * Asks all nodes where an avatar lives. Each host signed that it has the avatar, which is verified; addresses and homes are
+   * claims. Nodes that do not answer are left out.
+   */
+  find(avatar: string, options?: CallOptions): Promise<FoundHosts>
   /** Asks all nodes for signed receipts, and holds them against each other and against the records. */
   hosts(avatar: string, options?: CallOptions): Promise<HostsReport>
   /**

@@ -1,8 +1,9 @@
 import type { Client, ClientOptions } from './api.ts'
 import { nobleEngine } from '../record/engine.ts'
 import { askHosts } from '../receipt/hosts.ts'
-import type { JsonObject } from '../record/types.ts'
+import type { Avatar, JsonObject } from '../record/types.ts'
 import { ClientError } from './errors.ts'
+import { findHosts, isPublicName, urlsOf } from './find-hosts.ts'
 import { hostsIn } from './hosts.ts'
 import { TIMEOUT_MS } from './limits.ts'
 import { readNodeInfo } from './node-about.ts'
@@ -11,7 +12,7 @@ import { fetchFor } from './platform.ts'
 import { pathOf, provenanceIn } from './provenance.ts'
 import { readHistory } from './read-history.ts'
 import { avatarOfText } from './signers.ts'
-import type { AvatarDocument, CallOptions } from './types.ts'
+import type { AvatarDocument, CallOptions, VerifiedAvatar, VerifyOptions } from './types.ts'
 import { createVerifiedReader } from './verified-reader.ts'
 import { watchAvatar } from './watch.ts'
 import { createWriter, namespaceOf } from './writer.ts'
@@ -24,14 +25,14 @@ const NETWORK = /^[a-z0-9-]{1,32}$/
  * @throws ClientError `usage` where an address or the network's name cannot be used, `unsupported` where the platform lacks
  * something, such as `fetch`
  */
-export function createClient(options: ClientOptions): Client {
-  const { network = 'main', signal: own, engine = nobleEngine, now = Date.now, timeoutMs = TIMEOUT_MS } = options
+export function createClient(clientOptions: ClientOptions): Client {
+  const { network = 'main', signal: own, engine = nobleEngine, now = Date.now, timeoutMs = TIMEOUT_MS } = clientOptions
   if (!NETWORK.test(network)) throw new ClientError('usage', 'network is 1 to 32 of the characters a-z, 0-9 and -.')
   if (!(timeoutMs > 0)) throw new ClientError('usage', 'timeoutMs is a number of milliseconds above 0.')
-  if (options.nodes.length === 0)
+  if (clientOptions.nodes.length === 0)
     throw new ClientError('usage', 'Name at least one node, such as https://node.example.')
-  const pool = createNodePool(options.nodes, { ...fetchFor(options.fetch), timeoutMs, signal: own })
-  const reader = createVerifiedReader({ pool, engine, cache: options.cache, network, signal: own })
+  const pool = createNodePool(clientOptions.nodes, { ...fetchFor(clientOptions.fetch), timeoutMs, signal: own })
+  const reader = createVerifiedReader({ pool, engine, cache: clientOptions.cache, network, signal: own })
   const parts = { pool, reader, engine, now, signal: own }
 
   function get(avatar: string, options?: CallOptions): Promise<AvatarDocument | undefined>
@@ -53,11 +54,33 @@ export function createClient(options: ClientOptions): Client {
     return await pool.first((api) => api.content(avatar, name.platform, name.identity, third?.signal))
   }
 
+  /** From the client's nodes; where they have nothing of the avatar, from hosts that they name. */
+  async function readVerified(avatar: Avatar, options: VerifyOptions = {}): Promise<VerifiedAvatar> {
+    const { local, verified } = await reader.read(avatar, options)
+    if (local.size > 0 || (options.find ?? clientOptions.find) === false) return verified
+    const found = await findHosts(pool, avatar, [own, options.signal])
+    const urls = urlsOf(found, (url) => isPublicName(url) && !pool.all.some((api) => api.url === url))
+    if (urls.length === 0) return verified
+    // A redirect could lead anywhere.
+    const given = fetchFor(clientOptions.fetch)
+    const guarded: typeof fetch = (input, init) => given.fetch(input, { ...init, redirect: 'error' })
+    const elsewhere = createNodePool(urls, { ...given, fetch: guarded, timeoutMs, signal: own })
+    try {
+      const there = createVerifiedReader({ pool: elsewhere, engine, cache: clientOptions.cache, network, signal: own })
+      const read = await there.read(avatar, options)
+      return read.local.size === 0 ? verified : { ...read.verified, nodes: [...verified.nodes, ...read.verified.nodes] }
+    } catch (error) {
+      if (error instanceof ClientError && error.code !== 'aborted') return verified
+      throw error
+    }
+  }
+
   return {
     nodes: pool.all.map(({ url }) => url),
     network,
     get,
-    getVerified: async (text, options) => (await reader.read(avatarOfText(text), options)).verified,
+    getVerified: async (text, options) => await readVerified(avatarOfText(text), options),
+    find: async (text, options = {}) => await findHosts(pool, avatarOfText(text), [own, options.signal]),
     ...createWriter(parts, network),
     history: async (text, options = {}) => await readHistory(parts, avatarOfText(text), options),
     watch: (text, options = {}) => watchAvatar(parts, avatarOfText(text), options),

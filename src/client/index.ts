@@ -7,6 +7,7 @@
 export { createClient } from './client.ts'
 export type * from './api.ts'
 export { ClientError, type ClientErrorCode, type ClientErrorDetails } from './errors.ts'
+export type { FoundHost, FoundHosts } from './find-hosts.ts'
 export type { HistoryEntry, ValueChange } from './history.ts'
 export { mergePatchOf } from './json.ts'
 export type { NodeInfo } from './node-about.ts'

@@ -143,6 +143,8 @@ export interface Progress {
 export interface VerifyOptions extends CallOptions {
   /** Default: the client's. */
   readonly cache?: RecordCache
+  /** Whether to ask hosts that the client's nodes name, where they have nothing of the avatar. Default: the client's. */
+  readonly find?: boolean
   /** Called between slices of work, which are of a frame at most. */
   readonly onProgress?: (progress: Progress) => void
 }

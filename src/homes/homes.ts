@@ -62,3 +62,17 @@ export function normalHome(text: string): string | undefined {
 export function isUrlHome(home: string): boolean {
   return !home.startsWith('/')
 }
+
+/** The host of a home, an IP address (without brackets) or a name, in lower case. The home must be normalised. */
+export function hostOfHome(home: string): string {
+  const host = isUrlHome(home) ? new URL(home).hostname : (home.split('/')[2] ?? '')
+  return host.replace(/^\[|\]$/g, '').toLowerCase()
+}
+
+/** Names that never belong to the public internet: RFC 6761, 6762, 8375, and those that home routers and companies use. */
+const LOCAL_SUFFIX = /(?:^|\.)(?:localhost|local|localdomain|internal|intranet|private|corp|home|lan|home\.arpa)\.?$/
+
+/** Whether a host name is only for a local network: it has no dot, or a suffix that is reserved for such names. */
+export function isLocalName(host: string): boolean {
+  return !host.replace(/\.$/, '').includes('.') || LOCAL_SUFFIX.test(host)
+}

@@ -38,6 +38,8 @@ export interface PullGuard {
    * @throws PullError
    */
   get(url: string, signal: AbortSignal): Promise<IncomingMessage>
+  /** The same, but returns a response of any status other than a redirect. @throws PullError */
+  answer(url: string, signal: AbortSignal): Promise<IncomingMessage>
 }
 
 /**
@@ -143,28 +145,34 @@ export function createPullGuard(options: PullGuardOptions): PullGuard {
         throw error
       }
     },
-    async get(text, signal) {
-      let url = parse(text)
-      for (let redirects = 0; ; redirects += 1) {
-        const answer = await ask(url, signal)
-        const { statusCode = 0, headers } = answer
-        if (statusCode === 200) return answer
-        answer.destroy()
-        if (!REDIRECTS.has(statusCode) || headers.location === undefined) {
-          throw new PullError(
-            'bad_answer',
-            `The server answered with the status ${statusCode} instead of an archive. Check the URL.`,
-          )
-        }
-        if (redirects >= MAX_REDIRECTS)
-          throw new PullError('bad_answer', `The server redirects more than ${MAX_REDIRECTS} times.`)
-        const next = parse(headers.location, url)
-        if (url.protocol === 'https:' && next.protocol !== 'https:') {
-          throw new PullError('bad_answer', 'The server redirects from https to http.')
-        }
-        url = next
-      }
+    answer,
+    async get(url, signal) {
+      const response = await answer(url, signal)
+      const { statusCode = 0 } = response
+      if (statusCode === 200) return response
+      response.destroy()
+      throw new PullError(
+        'bad_answer',
+        `The server answered with the status ${statusCode} instead of an archive. Check the URL.`,
+      )
     },
+  }
+
+  async function answer(text: string, signal: AbortSignal): Promise<IncomingMessage> {
+    let url = parse(text)
+    for (let redirects = 0; ; redirects += 1) {
+      const response = await ask(url, signal)
+      const { statusCode = 0, headers } = response
+      if (!REDIRECTS.has(statusCode) || headers.location === undefined) return response
+      response.destroy()
+      if (redirects >= MAX_REDIRECTS)
+        throw new PullError('bad_answer', `The server redirects more than ${MAX_REDIRECTS} times.`)
+      const next = parse(headers.location, url)
+      if (url.protocol === 'https:' && next.protocol !== 'https:') {
+        throw new PullError('bad_answer', 'The server redirects from https to http.')
+      }
+      url = next
+    }
   }
 }
 

@@ -32,8 +32,8 @@ export const CONNECTION_LIMITS = {
   // A peer that answers no ping is gone. The first timeouts are far above the default (2 s), because a busy machine is slow.
   monitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 20_000, maxTimeout: 60_000 } },
   yamux: {
-    // A peer needs 5: identify, gossip, peer exchange, and 2 for sync. The others are for streams that are still ending or being agreed on;
-    // each may hold a window of 256 KiB.
+    // A peer needs 7: identify, gossip, peer exchange, and 2 each for sync and find. The others are for streams that are still
+    // ending or being agreed on; each may hold a window of 256 KiB.
     maxInboundStreams: 12,
     maxOutboundStreams: 12,
     streamOptions: {

@@ -20,7 +20,13 @@ import { createPeerPlaces, sourceOfAddress } from './peer-places.ts'
 import { createRedial } from './redial.ts'
 import { createPeerReputation } from './peer-reputation.ts'
 import { createStreamRepair, isGossipProtocol } from './stream-repair.ts'
-import { createSyncStreams, SYNC_PROTOCOL } from './sync-streams.ts'
+import {
+  createPeerStreams,
+  FIND_PROTOCOL,
+  MAX_FIND_FRAME_BYTES,
+  MAX_SYNC_FRAME_BYTES,
+  SYNC_PROTOCOL,
+} from './peer-streams.ts'
 import type { Network } from './types.ts'
 
 /** How long `stop` waits for queued records to be sent, and then for connections to close cleanly. */
@@ -149,8 +155,10 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     targets,
   )
   const isConfigured = (peer: string): boolean => configured.has(peer)
-  const sync = createSyncStreams({ libp2p, reputation, places, logger, metrics, hostOf: sourceOf, isConfigured })
-  await sync.start()
+  const streamParts = { libp2p, reputation, places, logger, metrics, hostOf: sourceOf, isConfigured }
+  const sync = createPeerStreams({ part: 'sync', id: SYNC_PROTOCOL, maxFrameBytes: MAX_SYNC_FRAME_BYTES }, streamParts)
+  const find = createPeerStreams({ part: 'find', id: FIND_PROTOCOL, maxFrameBytes: MAX_FIND_FRAME_BYTES }, streamParts)
+  await Promise.all([sync.start(), find.start()])
   const discovery =
     options.discovery === undefined
       ? undefined
@@ -218,6 +226,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     addresses,
     peers: () => book.list(gossips ? gossip.subscribers() : new Set()),
     sync,
+    find,
     publish(records) {
       if (state === 'started' && gossips) gossip.publish(records)
     },
@@ -246,6 +255,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       redial.stop()
       repair.stop()
       sync.stop()
+      find.stop()
       await within(STOP_FLUSH_MS, Promise.all([gossip.flush(), discovery?.stop()]))
       gossip.stop()
       book.stop()

@@ -24,6 +24,8 @@ export interface Network {
   peers(): PeerInfo[]
   /** Streams of the sync protocol with peers. */
   readonly sync: SyncTransport
+  /** Streams of the protocol by which peers are asked where an avatar lives. */
+  readonly find: SyncTransport
   /** Queues records for gossip; they leave in batches, by size and a few milliseconds. Never throws. */
   publish(records: readonly SignedRecord[]): void
   start(): Promise<void>

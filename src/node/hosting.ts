@@ -12,6 +12,7 @@ import { openJournal } from '../hosting/journal.ts'
 import { createPullGuard } from '../hosting/pull-guard.ts'
 import { createPuller, type Puller, type PullImport } from '../hosting/puller.ts'
 import { Register } from '../hosting/register.ts'
+import type { Avatar } from '../record/types.ts'
 import type { HeldAvatars, Hosting } from '../hosting/types.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
@@ -48,16 +49,27 @@ export async function openHosting(
   const held: HeldAvatars = {
     avatars: store.avatars.bind(store),
     isHeld: async (avatar) => (await store.summary(avatar)) !== undefined,
-    async homes(avatar) {
-      const listed = await store.member(avatar, { platform: OWN_PLATFORM, identity: avatar }, HOMES_KEY)
-      return listed ? homesIn(cellValue(listed)) : []
-    },
+    homes: (avatar) => listedHomes(store, avatar),
     forget: (avatar) => store.forget(avatar),
   }
   return createHosting(
     { held, journal, register, environment, logger, metrics },
     { mode: config.hostingMode, policy: config.hostingPolicy },
   )
+}
+
+async function listedHomes(store: Pick<StoreReader, 'member'>, avatar: Avatar): Promise<string[]> {
+  const listed = await store.member(avatar, { platform: OWN_PLATFORM, identity: avatar }, HOMES_KEY)
+  return listed ? homesIn(cellValue(listed)) : []
+}
+
+/** The homes that a hosted avatar lists, or those remembered of one that is gone. */
+export async function homesOf(
+  store: Pick<StoreReader, 'member'>,
+  hosting: Pick<Hosting, 'hosts' | 'formerHomes'>,
+  avatar: Avatar,
+): Promise<readonly string[]> {
+  return hosting.hosts(avatar) ? await listedHomes(store, avatar) : hosting.formerHomes(avatar)
 }
 
 function lostLists(dataDir: string): HostingError {

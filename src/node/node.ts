@@ -18,6 +18,7 @@ import { createIngest } from '../ingest/ingest.ts'
 import { createNetwork } from '../network/network.ts'
 import { NodeError, httpUnusable } from './errors.ts'
 import { withSync } from './with-sync.ts'
+import { openFinder } from './finding.ts'
 import { openHosting, openPuller } from './hosting.ts'
 import { loadPeerKey } from '../network/peer-key.ts'
 import type { Network } from '../network/types.ts'
@@ -202,6 +203,9 @@ export async function createNode(
       },
     )
     link.sync = sync
+    const avatarStore = hostedReader(store, hosting.hosts, avatarOf)
+    const findParts = { store: avatarStore, hosting, network, privateKey }
+    const finding = openFinder({ ...part('find'), ...findParts }, config)
     hosting.onChange(({ admitted }) => {
       if (admitted.length === 0) return
       sync.policyChanged()
@@ -212,13 +216,13 @@ export async function createNode(
     const ownerRequests = createOwnerRequests({ hosting, puller, engine, clock: environment.clock }, facts)
     const http = await createHttpServer(
       {
-        store: hostedReader(store, hosting.hosts, avatarOf),
+        store: avatarStore,
         fullStore: store,
         hosting,
         ownerRequests,
         ingest,
         network: withSync(network, sync),
-        signer: { peerId: network.peerId, sign: (bytes) => privateKey.sign(bytes) },
+        ...finding,
         environment,
         metrics,
         logger,
@@ -244,6 +248,7 @@ export async function createNode(
         const unwatch = watchGaps({ store, environment }, (ids) => sync.missing(ids))
         const stopSync = async (): Promise<void> => {
           unwatch()
+          finding.finder.stop()
           await Promise.all([sync.stop(), puller.stop()])
         }
         running.push({ name: 'sync', stop: stopSync, limitMs: 400, holdsData: false })

@@ -23,11 +23,11 @@ export interface Metrics {
    */
   answerCut(reason: 'stalled' | 'too_long' | 'made_room' | 'too_large'): void
   /**
-   * Something that a stranger caused: an aborted request, bytes that are not HTTP, a limit reached, a broken rule of sync.
+   * Something that a stranger caused: an aborted request, bytes that are not HTTP, a limit reached, a broken rule of a protocol.
    *
    * @param kind from a closed set of the reporting part, such as `body_aborted`
    */
-  stranger(part: 'http' | 'network' | 'sync', kind: string): void
+  stranger(part: 'http' | 'network' | 'sync' | 'find', kind: string): void
   /** The constant facts of this build, as labels of `avatar_kv_build_info`. */
   buildInfo(facts: Readonly<Record<string, string>>): void
   /** A value that rises and falls, read when metrics are scraped. */

@@ -19,6 +19,10 @@ import { openStore } from '../../src/store/store.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
 import { payloadHead } from '../../src/record/payload-head.ts'
+import { createFinder, type FinderComponents } from '../../src/find/finder.ts'
+import { RECEIPT_RATES } from '../../src/find/limits.ts'
+import { createReceiptIssuer } from '../../src/find/receipt-issuer.ts'
+import type { RateLimits } from '../../src/shares/rates.ts'
 import { hostedReader } from '../../src/hosting/hosted-reader.ts'
 import type { HostingOptions } from '../../src/hosting/hosting.ts'
 import { createVerifyService } from '../../src/verify/verify-service.ts'
@@ -62,12 +66,26 @@ const peerKey = await generateKeyPair('Ed25519')
 export const SIGNER = { peerId: peerKey.publicKey.toString(), sign: (bytes: Uint8Array) => peerKey.sign(bytes) }
 const silent = pino({ level: process.env['TEST_LOG'] ?? 'silent' })
 
+const NO_PEERS: FinderComponents['transport'] = {
+  peers: () => [],
+  hostOf: (peer) => ({ key: peer }),
+  isConfigured: () => false,
+  open: () => Promise.reject(new Error('There are no peers.')),
+  listen: () => () => undefined,
+  penalize: () => undefined,
+}
+
 export interface NodeOptions {
   readonly limits?: Partial<HttpLimits>
   readonly ingestLimits?: Partial<IngestLimits>
   readonly environment?: Environment
   readonly feedEntries?: number
   readonly hosting?: Partial<HostingOptions> & Pick<HostingForTestOptions, 'path'>
+  readonly receiptRates?: RateLimits
+  /** Peers that can be asked where an avatar lives. Default: none. */
+  readonly findTransport?: FinderComponents['transport']
+  /** Addresses of its HTTP interface that it tells. */
+  readonly urls?: readonly string[]
   /** What every avatar says where it lives. */
   readonly homes?: readonly string[]
   readonly logger?: Logger
@@ -129,11 +147,29 @@ export async function startHttpNode(options: NodeOptions = {}) {
       { ...DEFAULT_INGEST_LIMITS, ...ingestLimits },
     )
     const httpMetrics = createMetrics()
+    const avatarStore = hostedReader(store, hosting.hosts, avatarOf)
+    const receipts = createReceiptIssuer(
+      { store: avatarStore, clock: environment.clock, signer: SIGNER },
+      { network: NETWORK, rates: options.receiptRates ?? RECEIPT_RATES },
+    )
+    const finder = createFinder(
+      {
+        ...parts,
+        transport: options.findTransport ?? NO_PEERS,
+        receipts,
+        peerId: SIGNER.peerId,
+        homesOf: (avatar) =>
+          Promise.resolve(hosting.hosts(avatar) ? (options.homes ?? []) : hosting.formerHomes(avatar)),
+        addresses: () => ['/ip4/127.0.0.1/tcp/1'],
+        urls: () => options.urls ?? [],
+      },
+      { network: NETWORK },
+    )
     const server = await createHttpServer(
       {
         ...parts,
         metrics: httpMetrics,
-        store: hostedReader(store, hosting.hosts, avatarOf),
+        store: avatarStore,
         fullStore: store,
         hosting,
         ownerRequests: openOwnerRequests(hosting, engine, '12D3KooWThisNode', { environment }),
@@ -144,7 +180,8 @@ export async function startHttpNode(options: NodeOptions = {}) {
           publicAddresses: () => ['/dns4/node.example.org/tcp/1/p2p/x'],
           peers: () => [PEER],
         },
-        signer: SIGNER,
+        receipts,
+        finder,
       },
       {
         host: options.host ?? '127.0.0.1',

@@ -13,7 +13,7 @@ import { createLibp2p } from 'libp2p'
 import { createFrameStream } from '../../src/network/frame-stream.ts'
 import { peersProtocol } from '../../src/network/peer-exchange.ts'
 import { sealPeerRecord } from '../../src/network/peer-record.ts'
-import { SYNC_PROTOCOL } from '../../src/network/sync-streams.ts'
+import { SYNC_PROTOCOL } from '../../src/network/peer-streams.ts'
 import { sleep } from '../support/until.ts'
 import { stopLater } from './nodes.ts'
 

@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest'
 
 import { withLength } from '../../src/network/frame-reader.ts'
 import { recordsTopic } from '../../src/network/gossip-settings.ts'
-import { SYNC_PROTOCOL } from '../../src/network/sync-streams.ts'
+import { SYNC_PROTOCOL } from '../../src/network/peer-streams.ts'
 import { encodeBatch } from '../../src/record/codec.ts'
 import { until } from '../support/until.ts'
 import { addressOf, judged, meshed, record, startNode, stopAll } from './nodes.ts'

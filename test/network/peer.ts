@@ -10,7 +10,7 @@ import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 
-import { SYNC_PROTOCOL } from '../../src/network/sync-streams.ts'
+import { SYNC_PROTOCOL } from '../../src/network/peer-streams.ts'
 import { until } from '../support/until.ts'
 import { addressOf, stopLater, type TestNode } from './nodes.ts'
 

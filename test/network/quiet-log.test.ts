@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 
 import { defaultNetworkLimits } from '../../src/network/limits.ts'
 import { withLength } from '../../src/network/frame-reader.ts'
-import { MAX_SYNC_FRAME_BYTES, SYNC_PROTOCOL } from '../../src/network/sync-streams.ts'
+import { MAX_SYNC_FRAME_BYTES, SYNC_PROTOCOL } from '../../src/network/peer-streams.ts'
 import { encodeBatch } from '../../src/record/codec.ts'
 import { until } from '../support/until.ts'
 import { record, recordingLogger, startNode, stopAll } from './nodes.ts'

@@ -40,3 +40,8 @@ export function nodeOption(env: EnvironmentVariables): Option {
 export function jsonOption(): Option {
   return new Option('--json', 'print one line of JSON instead of text')
 }
+
+/** The option of commands that ask hosts which another node named. */
+export function allowPrivateOption(): Option {
+  return new Option('--allow-private', 'also ask hosts at addresses of private networks that a node names')
+}

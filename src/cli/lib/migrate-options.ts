@@ -3,6 +3,7 @@ import type { Avatar } from '../../record/types.ts'
 /** The options of `migrate`. */
 export interface MigrateOptions {
   readonly from?: string
+  readonly allowPrivate?: true
   readonly fromV1?: string
   readonly to?: string
   readonly unsigned?: string

@@ -15,10 +15,12 @@ export interface NodeOptions {
   readonly timeoutMs?: number
   /** Ends all calls. */
   readonly signal?: AbortSignal
+  /** Default: the platform's. */
+  readonly fetch?: typeof fetch
 }
 
-export function transportOptions({ timeoutMs = TIMEOUT_MS, signal }: NodeOptions = {}): TransportOptions {
-  return { ...fetchFor(undefined), timeoutMs, signal, absentCodes: ABSENT_CODES }
+export function transportOptions({ timeoutMs = TIMEOUT_MS, signal, fetch }: NodeOptions = {}): TransportOptions {
+  return { ...fetchFor(fetch), timeoutMs, signal, absentCodes: ABSENT_CODES }
 }
 
 /**

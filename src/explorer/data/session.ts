@@ -30,6 +30,8 @@ export async function openSession(signal: AbortSignal): Promise<Session> {
   const status = await readStatus(signal)
   const others = comparedHosts()
   const client = createClient({
+    // The page asks only the hosts in its address.
+    find: false,
     nodes: [here(), ...others],
     network: status.network,
     cache: memoryRecordCache(),

@@ -49,8 +49,6 @@ export const DEFAULT_LIMITS = {
   heartbeatMs: 15_000,
   /** Bytes of the remembered payloads that were issued to version 1 clients. */
   maxIssuedBytes: 32 * MIB,
-  /** Rate of signing receipts. A signature takes 90 µs of CPU: one host can use 4.5 % of a core, all hosts together 18 %. */
-  receipts: { perKey: { burst: 2000, refillMs: 2 }, total: { burst: 8000, refillMs: 0.5 }, reserve: 2000 },
   /** Archives being sent. Each holds a read snapshot of the store open. */
   exports: shares({ total: 8, perKey: 4, reserve: 2, small: 1 }),
   /** Archives being received. */

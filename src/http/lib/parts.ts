@@ -10,11 +10,11 @@ import type { Socket } from 'node:net'
 import type { Static } from 'typebox'
 
 import type { HostingRules, OperatorApi, OwnerRequests } from '../../hosting/types.ts'
+import type { Finder, ReceiptIssuer } from '../../find/types.ts'
 import type { Ingest } from '../../ingest/types.ts'
 import type { Logger, Metrics } from '../../observe/types.ts'
 import type { PeerInfo } from '../../network/types.ts'
 import type { Environment } from '../../platform/environment.ts'
-import type { ReceiptSigner } from '../../receipt/receipt.ts'
 import type { StoreReader } from '../../store/types.ts'
 import type { JsonAnswers } from '../answers/json-answers.ts'
 import type { OutputBudget } from '../answers/output-budget.ts'
@@ -54,15 +54,12 @@ export interface HttpComponents {
     peers(): readonly (PeerInfo & { readonly sync: Static<typeof PeerSync> | null })[]
   }
   /** Signs receipts with the node's key. */
-  readonly signer: PeerSigner
+  readonly receipts: ReceiptIssuer
+  /** Finds the hosts of an avatar. */
+  readonly finder: Pick<Finder, 'find' | 'peerId'>
   readonly environment: Environment
   readonly logger: Logger
   readonly metrics: Metrics
-}
-
-/** The node's key and its peer id. */
-export interface PeerSigner extends ReceiptSigner {
-  readonly peerId: string
 }
 
 /** What the operator says about the node (`GET /v2/node`); null: not stated, or no limit. */

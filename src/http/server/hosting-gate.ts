@@ -2,11 +2,15 @@ import { AVATAR_ROUTE } from '../answers/view-answer.ts'
 import { HttpError } from '../lib/errors.ts'
 import type { HttpApp, RouteParts } from '../lib/parts.ts'
 
+/** Also for avatars that are not hosted here: it tells where they are. */
+export const HOSTS_ROUTE = `${AVATAR_ROUTE}/hosts` as const
+
 /** Routes with avatars in their query. */
 const QUERIED: ReadonlySet<string> = new Set(['/v2/archives', '/v2/events'])
 
 /**
- * Answers reads of avatars that are not hosted with 404 `not_hosted` or `blocked` and their known homes. Call it before any
+ * Answers reads of avatars that are not hosted with 404 `not_hosted` or `blocked` and their known homes, except the one that asks
+ * where they live. Call it before any
  * route is added.
  */
 export function installHostingGate(app: HttpApp, { hosting, names }: RouteParts): void {
@@ -30,7 +34,8 @@ function namedAvatars(
   route: string,
   { params, query }: { readonly params: unknown; readonly query: unknown },
 ): string[] {
-  const named = route.startsWith(AVATAR_ROUTE) ? params : QUERIED.has(route) ? query : undefined
+  const named =
+    route.startsWith(AVATAR_ROUTE) && route !== HOSTS_ROUTE ? params : QUERIED.has(route) ? query : undefined
   const { avatar } = (named ?? {}) as { avatar?: unknown }
   return [avatar].flat().filter((each) => typeof each === 'string')
 }

@@ -22,7 +22,7 @@ import { addEventRoute } from '../v2/events.ts'
 import { addHostingRoutes } from '../v2/hosting.ts'
 import { addNodeRoutes } from '../v2/node.ts'
 import { addProvenanceRoutes } from '../v2/provenance.ts'
-import { addReceiptRoute } from '../v2/receipt.ts'
+import { addReceiptRoutes } from '../v2/receipt.ts'
 import { addRecordRoutes } from '../v2/records.ts'
 import { installBodyParser } from './body.ts'
 import { installDocs } from './docs.ts'
@@ -113,7 +113,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
   addAvatarRoutes(app, parts)
   addProvenanceRoutes(app, parts)
   addRecordRoutes(app, parts)
-  addReceiptRoute(app, parts)
+  addReceiptRoutes(app, parts)
   addHostingRoutes(app, parts)
   addEventRoute(app, parts)
   addArchiveRoutes(app, parts)

@@ -55,6 +55,36 @@ export const ReceiptAnswer = object(
   'Receipt',
 )
 
+const Addresses = Type.Array(Type.String())
+
+export const HostsAnswer = object(
+  {
+    avatar: CanonicalAvatar,
+    network: Type.String(),
+    hosts: Type.Array(
+      object({
+        peer_id: Type.String(),
+        here: Type.Boolean({ description: 'Whether it is the node that answers.' }),
+        age_seconds: Count,
+        urls: Addresses,
+        addresses: Addresses,
+        told_by: nullable(Type.String(), {
+          description: 'The peer that passed the receipt on; null if the host gave it to this node itself.',
+        }),
+        receipt: ReceiptAnswer,
+      }),
+      { description: 'At most 16. The receipts are verified; `urls` and `addresses` (multiaddrs) are claims.' },
+    ),
+    homes: Type.Array(Type.String(), {
+      description: 'Addresses that the avatar is said to list as its homes: claims, at most 16.',
+    }),
+    peers_asked: Count,
+    peers_answered: Count,
+    asked_at: nullable(Type.Integer(), { description: 'Unix seconds; null if no peer was asked.' }),
+  },
+  'Hosts',
+)
+
 export const NamespaceParams = object({
   avatar: AvatarText,
   platform: Type.String({ maxLength: 64 }),

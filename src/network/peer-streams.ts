@@ -11,25 +11,42 @@ import type { PeerReputation } from './peer-reputation.ts'
 /** docs/protocol.md, "Between nodes". */
 export const SYNC_PROTOCOL = '/avatar-kv/sync/2'
 
+/** docs/protocol.md, "Where an avatar lives". */
+export const FIND_PROTOCOL = '/avatar-kv/find/1'
+
 /** A batch of records (1 MiB at most) and the framing around it. */
 export const MAX_SYNC_FRAME_BYTES = 1_048_576 + 4096
 
-/** Sync has one session with a peer at a time. The second stream is for a session that begins while the last one is ending. */
+/** One stream is in use with a peer at a time. The second is for one that begins while the last one is ending. */
 const MAX_STREAMS_PER_PEER = 2
 
+/** An answer of 4 hosts with 5 addresses of 256 characters each takes about 8 KB, its homes 4 KB. */
+export const MAX_FIND_FRAME_BYTES = 32_768
+
+export interface PeerProtocol {
+  /** Names the protocol in log lines and metrics. */
+  readonly part: 'sync' | 'find'
+  readonly id: string
+  /** Longest frame in either direction. */
+  readonly maxFrameBytes: number
+}
+
 /**
- * The transport of sync over libp2p: streams of frames with connected peers that say (identify) that they support the protocol.
+ * The transport of a protocol over libp2p: streams of frames with connected peers that say (identify) that they support it.
  * It never dials; other modules decide which peers are connected.
  */
-export function createSyncStreams(components: {
-  readonly libp2p: Libp2p
-  readonly reputation: PeerReputation
-  readonly places: Pick<PeerPlaces, 'active' | 'offended'>
-  readonly logger: Logger
-  readonly metrics: Pick<Metrics, 'stranger'>
-  readonly hostOf: SyncTransport['hostOf']
-  readonly isConfigured: SyncTransport['isConfigured']
-}) {
+export function createPeerStreams(
+  protocol: PeerProtocol,
+  components: {
+    readonly libp2p: Libp2p
+    readonly reputation: PeerReputation
+    readonly places: Pick<PeerPlaces, 'active' | 'offended'>
+    readonly logger: Logger
+    readonly metrics: Pick<Metrics, 'stranger'>
+    readonly hostOf: SyncTransport['hostOf']
+    readonly isConfigured: SyncTransport['isConfigured']
+  },
+) {
   const { libp2p, reputation, places, logger, metrics, hostOf, isConfigured } = components
   const present = new Set<string>()
   const open = new Map<Stream, { readonly peer: string; readonly frames: FrameStream }>()
@@ -44,7 +61,7 @@ export function createSyncStreams(components: {
   }
 
   const onIdentify: Parameters<typeof libp2p.addEventListener<'peer:identify'>>[1] = ({ detail }) => {
-    if (detail.protocols.includes(SYNC_PROTOCOL)) speaks(detail.peerId)
+    if (detail.protocols.includes(protocol.id)) speaks(detail.peerId)
   }
   const onDisconnect = ({ detail: peer }: CustomEvent<PeerId>): void => {
     if (present.delete(peer.toString())) listener?.disconnected(peer.toString())
@@ -52,7 +69,7 @@ export function createSyncStreams(components: {
 
   function adopt(stream: Stream, peer: string): FrameStream {
     const frames = createFrameStream(stream, {
-      maxFrameBytes: MAX_SYNC_FRAME_BYTES,
+      maxFrameBytes: protocol.maxFrameBytes,
       onInvalid: () => penalize(peer, 'frame_invalid'),
     })
     open.set(stream, { peer, frames })
@@ -65,7 +82,7 @@ export function createSyncStreams(components: {
     const own = [...open].filter(([each, { peer: of }]) => of === peer && each.direction === 'inbound')
     const isGone = libp2p.getConnections(remotePeer).length === 0
     if (listener === undefined || isGone || own.length >= MAX_STREAMS_PER_PEER) {
-      stream.abort(new NetworkError('stream_broken', 'No more sync streams are taken now.'))
+      stream.abort(new NetworkError('stream_broken', `No more streams of ${protocol.part} are taken now.`))
       return
     }
     places.active(peer)
@@ -76,16 +93,16 @@ export function createSyncStreams(components: {
   function penalize(peer: string, code: string): void {
     const isCutOff = reputation.offence(peer, code)
     places.offended(peer)
-    metrics.stranger('sync', code)
-    logger.debug({ peer, code }, 'a peer broke the rules of sync')
+    metrics.stranger(protocol.part, code)
+    logger.debug({ peer, code, protocol: protocol.part }, 'a peer broke the rules of a protocol')
     if (!isCutOff) return
-    metrics.stranger('sync', 'cut_off')
+    metrics.stranger(protocol.part, 'cut_off')
     logger.debug(
-      { peer, code },
-      'a peer broke the rules of sync repeatedly; the node disconnects and refuses it for a while',
+      { peer, code, protocol: protocol.part },
+      'a peer broke the rules of a protocol repeatedly; the node disconnects and refuses it for a while',
     )
     for (const connection of libp2p.getConnections(peerIdFromString(peer))) {
-      connection.abort(new Error(`It broke the rules of sync: ${code}`))
+      connection.abort(new Error(`It broke the rules of ${protocol.part}: ${code}`))
     }
   }
 
@@ -97,7 +114,7 @@ export function createSyncStreams(components: {
     async open(peer, signal) {
       const connection = libp2p.getConnections(peerIdFromString(peer)).find(({ status }) => status === 'open')
       if (connection === undefined) throw new NetworkError('not_connected', `There is no connection to ${peer} now.`)
-      return adopt(await connection.newStream([SYNC_PROTOCOL], { signal }), peer)
+      return adopt(await connection.newStream([protocol.id], { signal }), peer)
     },
     listen(one) {
       if (listener !== undefined) throw new Error('Peers are reported to one listener.')
@@ -114,7 +131,7 @@ export function createSyncStreams(components: {
     async start() {
       libp2p.addEventListener('peer:identify', onIdentify)
       libp2p.addEventListener('peer:disconnect', onDisconnect)
-      await libp2p.handle(SYNC_PROTOCOL, onInbound, {
+      await libp2p.handle(protocol.id, onInbound, {
         maxInboundStreams: MAX_STREAMS_PER_PEER,
         maxOutboundStreams: MAX_STREAMS_PER_PEER,
       })

@@ -1,23 +1,12 @@
 import { LRUCache } from 'lru-cache'
 
-import type { Clock } from '../../platform/environment.ts'
-import type { Avatar } from '../../record/types.ts'
-import { signReceipt, type Receipt, type ReceiptFields } from '../../receipt/receipt.ts'
-import type { StoreReader } from '../../store/types.ts'
-import { Rates, type RateLimits } from '../../shares/rates.ts'
-import type { Source } from '../../shares/types.ts'
-import { HttpError } from '../lib/errors.ts'
-import type { PeerSigner } from '../lib/parts.ts'
-
-export interface ReceiptIssuer {
-  /**
-   * Returns a signed receipt for the node's current state of an avatar; undefined if it has no records of the avatar.
-   *
-   * @param source the caller, whose rate limit a new signature counts against; a cached receipt does not count
-   * @throws HttpError `too_many_requests`, `busy`
-   */
-  issue(avatar: Avatar, source: Source): Promise<Receipt | undefined>
-}
+import type { Clock } from '../platform/environment.ts'
+import type { Avatar } from '../record/types.ts'
+import { signReceipt, type Receipt, type ReceiptFields } from '../receipt/receipt.ts'
+import type { StoreReader } from '../store/types.ts'
+import { Rates, type RateLimits } from '../shares/rates.ts'
+import { FindError } from './errors.ts'
+import type { PeerSigner, ReceiptIssuer } from './types.ts'
 
 /** Cached receipts, one for each avatar; about 1 KB each. */
 const MAX_CACHED = 10_000
@@ -58,8 +47,7 @@ export function createReceiptIssuer(
       const { head, tips, records, digest } = summary
       return { avatar, network, head, id: tips.at(-1)?.id ?? null, records, digest, time, peer_id: signer.peerId }
     }
-    const message = 'The node is too busy to date the receipt to a second. Try again in 1 s.'
-    throw new HttpError(503, 'busy', message, { retryS: 1 })
+    throw new FindError('busy', 'The node is too busy to date the receipt to a second. Try again in 1 s.')
   }
 
   return {
@@ -72,7 +60,7 @@ export function createReceiptIssuer(
       const waitS = rates.take(source)
       if (waitS > 0) {
         const message = `Your address, or all clients together, request too many receipts. Try again in ${waitS} s.`
-        throw new HttpError(429, 'too_many_requests', message, { retryS: waitS })
+        throw new FindError('too_many_requests', message, waitS)
       }
       const receipt = signReceipt(fields, signer)
       last.set(avatar, { text, receipt })

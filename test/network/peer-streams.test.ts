@@ -7,7 +7,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { afterEach, describe, expect, test } from 'vitest'
 
-import { MAX_SYNC_FRAME_BYTES, SYNC_PROTOCOL } from '../../src/network/sync-streams.ts'
+import { MAX_SYNC_FRAME_BYTES, SYNC_PROTOCOL } from '../../src/network/peer-streams.ts'
 import { withLength } from '../../src/network/frame-reader.ts'
 import type { FrameStream } from '../../src/sync/types.ts'
 import { sleep, until } from '../support/until.ts'

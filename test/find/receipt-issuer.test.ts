@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { DEFAULT_LIMITS } from '../../src/http/lib/limits.ts'
-import { createReceiptIssuer } from '../../src/http/v2/receipt-issuer.ts'
+import { RECEIPT_RATES } from '../../src/find/limits.ts'
+import { createReceiptIssuer } from '../../src/find/receipt-issuer.ts'
 import { verifyReceipt } from '../../src/receipt/receipt.ts'
 import type { Receipt } from '../../src/receipt/receipt.ts'
 import type { AvatarSummary } from '../../src/store/types.ts'
@@ -85,7 +85,7 @@ describe('GET /v2/avatars/{avatar}/receipt', () => {
 
 it('a host that asks for too many gets 429, others are served', async () => {
   const receipts = { perKey: { burst: 4, refillMs: 60_000 }, total: { burst: 100, refillMs: 60_000 }, reserve: 10 }
-  const own = await startHttpNode({ limits: { receipts } })
+  const own = await startHttpNode({ receiptRates: receipts })
   try {
     const avatars = Array.from({ length: 6 }, () => newKey())
     await postRecords(
@@ -134,7 +134,7 @@ describe('the issuer of receipts', () => {
           },
         },
       },
-      { network: 'main', rates: DEFAULT_LIMITS.receipts },
+      { network: 'main', rates: RECEIPT_RATES },
     )
     return { receipts, signed }
   }
@@ -180,6 +180,6 @@ describe('the issuer of receipts', () => {
     const state = { head: 1, nowMs: 1000, onRead: () => {} }
     const { receipts } = issuer(state)
     state.onRead = () => void (state.nowMs += 1000)
-    await expect(receipts.issue(AVATAR, ANYBODY)).rejects.toMatchObject({ statusCode: 503, code: 'busy' })
+    await expect(receipts.issue(AVATAR, ANYBODY)).rejects.toMatchObject({ code: 'busy', retryS: 1 })
   })
 })
