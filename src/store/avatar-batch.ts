@@ -8,7 +8,7 @@ import { LiveSum, plus, type Counts } from './counts.ts'
 import { del, put, putSealed } from './level.ts'
 import * as keys from './keys.ts'
 import { fullFor, isAvatarWithin, isNodeWithin } from './quotas.ts'
-import { pushIndexes, pushRecord } from './record-rows.ts'
+import { indexed, pushIndexes, pushRecord } from './record-rows.ts'
 import * as rows from './rows.ts'
 import { splitAt } from './superseded.ts'
 import type { CommitResult } from './types.ts'
@@ -143,7 +143,7 @@ export class AvatarBatch {
     if (entry.isNew) made.newAvatars += 1
     for (const { record, sequence, bytes, isLive } of this.#kept) {
       pushRecord(operations, record, sequence)
-      pushIndexes(operations, record, sequence, bytes, isLive)
+      pushIndexes(operations, indexed(record), sequence, bytes, isLive)
       if (isLive) made.added.push({ timestamp: record.body.created_at, id: fromHex(record.id) })
     }
     for (const item of this.#removed) {

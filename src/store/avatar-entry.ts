@@ -19,7 +19,7 @@ import { openRow, readRow, walk } from './database.ts'
 import { del, put, putSealed, type Database, type Operation } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
-import { readSummary, readLocation, readLocations, type RecordLocation } from './reader.ts'
+import { readSummary, readOwnLocation, readOwnLocations, readRecordRow, type RecordLocation } from './reader.ts'
 import * as rows from './rows.ts'
 import type { AvatarSummary } from './types.ts'
 
@@ -122,7 +122,8 @@ export class AvatarEntry implements StateSource {
     if (pendingRecords.length !== summary.pending + summary.incomplete) {
       throw new CorruptRowError(avatar, 'pending', 'one is missing')
     }
-    const named = await readLocations(db, new Set(pendingRecords.flatMap(({ names }) => names.map(({ id }) => id))))
+    const ids = new Set(pendingRecords.flatMap(({ names }) => names.map(({ id }) => id)))
+    const named = await readOwnLocations(db, avatar, ids)
     return new AvatarEntry(db, avatar, { summary, state: { base: summary.base, tips, pendingRecords }, named })
   }
 
@@ -179,8 +180,7 @@ export class AvatarEntry implements StateSource {
     const body = this.#uncommitted?.get(id)
     if (body !== undefined) return body
     if (this.isNew) return undefined
-    const row = this.#named === undefined ? readLocation(this.#db, id) : this.#named.get(id)
-    return row?.avatar === this.avatar ? row : undefined
+    return this.#named === undefined ? readOwnLocation(this.#db, this.avatar, id) : this.#named.get(id)
   }
 
   body(place: Citation): RecordBody {
@@ -189,10 +189,9 @@ export class AvatarEntry implements StateSource {
     this.#reads += 2
     const history = readRow(this.#db, this.avatar, 'history', keys.historyKey(this.avatar, place), rows.decodeHistory)
     if (history === undefined) throw new CorruptRowError(this.avatar, 'history', `${place.id} is missing`)
-    const key = keys.recordKey(this.avatar, history.sequence)
-    const record = readRow(this.#db, this.avatar, 'record', key, rows.decodeRecord)
-    if (record === undefined) throw new CorruptRowError(this.avatar, 'record', `${place.id} is missing`)
-    return JSON.parse(bytesText(record.payload)) as RecordBody
+    const { sequence } = history
+    const { payload } = readRecordRow(this.#db, { avatar: this.avatar, sequence, id: place.id })
+    return JSON.parse(bytesText(payload)) as RecordBody
   }
 
   /** The current summary. */

@@ -7,7 +7,7 @@ import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
 import { bytesText, fromHex } from './bytes.ts'
 import type { Counts } from './counts.ts'
-import { openRow, walk } from './database.ts'
+import { openRow, readEach, walk } from './database.ts'
 import { del, put, putSealed, type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
@@ -88,8 +88,10 @@ export async function pruneStep(
   for await (const [key, row] of walk(db, { gte: from ?? range.gte, lt: range.lt }, { limit })) {
     if (!isTooMuch(entry.counts)) break
     const { sequence, bytes } = openRow(avatar, 'history', key, row, rows.decodeHistory)
-    const { id } = keys.placeInKey(key)
-    operations.push(del(key), del(keys.recordKey(avatar, sequence)), del(keys.idKey(id)))
+    const place = keys.placeInKey(key)
+    operations.push(del(key), ...keys.recordKeys(avatar, sequence).map(del), del(keys.idKey(place.id)))
+    // The record was its own entry in the change feed.
+    operations.push(putSealed(keys.feedKey(sequence), rows.encodeFeed({ kind: 'record', avatar, ...place })))
     entry.prune(bytes)
     pruned += 1
     if (pruned === limit) next = key
@@ -109,7 +111,7 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
   const operations: Operation[] = []
   let next: keys.Key | undefined
   const drop = (key: keys.Key): number => operations.push(del(key))
-  const rangeOf = (letter: 'h' | 'r' | 'v' | 't' | 'k' | 'p' | 'e'): keys.KeyRange => {
+  const rangeOf = (letter: 'h' | 'b' | 'v' | 't' | 'k' | 'p' | 'e'): keys.KeyRange => {
     const { gte, lt } = keys.tableRange(letter, avatar)
     return { gte: from?.[0] === gte[0] && from !== undefined ? from : gte, lt }
   }
@@ -117,13 +119,19 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
     drop((next = key))
     drop(keys.idKey(keys.placeInKey(key).id))
     const history = openSealed(key, row, rows.decodeHistory)
-    if (history !== undefined) drop(keys.recordKey(avatar, history.sequence))
+    if (history !== undefined) keys.recordKeys(avatar, history.sequence).forEach(drop)
   }
   if (operations.length > 0) return { operations, removed: [], isLast: false, next }
+  const arrivals: keys.Key[] = []
+  for await (const [key] of walk(db, rangeOf('b'), { limit, values: false })) arrivals.push((next = key))
+  const recordKeys = arrivals.map((key) => keys.recordKey(keys.sequenceInKey(key)))
   const items: Item[] = []
-  for await (const [key, row] of walk(db, rangeOf('r'), { limit })) {
-    drop((next = key))
+  for await (const [at, row] of readEach(db, recordKeys)) {
+    const key = recordKeys[at] as keys.Key
     const record = openSealed(key, row, rows.decodeRecord)
+    drop(arrivals[at] as keys.Key)
+    if (record !== undefined && record.avatar !== avatar) continue
+    drop(key)
     if (record === undefined) continue
     // For a record without a history row.
     const { created_at: timestamp } = JSON.parse(bytesText(record.payload)) as RecordBody

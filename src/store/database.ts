@@ -142,3 +142,28 @@ export async function* walkSteps(
     await iterator.close()
   }
 }
+
+/** Rows that `readEach` reads at once at first; doubled while they are small. */
+const FIRST_ROWS = 8
+const MAX_ROWS = 256
+/** Bytes of a step up to which the next one is larger: a record may have 256 KiB. */
+const SMALL_STEP_BYTES = 262_144
+
+/** Reads the rows of many keys one by one, in the order of the keys. Memory is bounded. */
+export async function* readEach(
+  db: Database,
+  wanted: readonly Key[],
+  options: { readonly snapshot?: ReadSnapshot } = {},
+): AsyncGenerator<readonly [at: number, row: Uint8Array | undefined]> {
+  let step = FIRST_ROWS
+  for (let from = 0; from < wanted.length;) {
+    const found = await db.getMany(wanted.slice(from, from + step), options)
+    let bytes = 0
+    for (const [at, row] of found.entries()) {
+      bytes += row?.length ?? 0
+      yield [from + at, row]
+    }
+    from += found.length
+    if (bytes <= SMALL_STEP_BYTES) step = Math.min(MAX_ROWS, step * 2)
+  }
+}

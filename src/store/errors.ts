@@ -18,8 +18,14 @@ export class StoreError extends CodedError<StoreErrorCode> {
   override readonly name = 'StoreError'
 }
 
-/** The avatar being read; or, for a location row, the record, because its avatar is unknown. */
-type RowOwner = { readonly avatar: Avatar } | { readonly record: RecordId }
+/** The avatar being read; or the record, if its avatar is unknown. */
+type RowOwner = { readonly avatar: Avatar } | RecordOfUnknown
+
+export interface RecordOfUnknown {
+  readonly record: RecordId
+  /** Set if a row of the sync index names the record. */
+  readonly createdAt?: number
+}
 
 /** A row fails its check. It is never served; the store rebuilds the avatar from its records. */
 export class CorruptRowError extends Error {

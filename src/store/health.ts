@@ -23,7 +23,7 @@ import {
 } from './leveldb/directory.ts'
 import { mustBeFree } from './lock.ts'
 import { findStore, NO_MARK, writeMark, type StoreMark } from './mark.ts'
-import type { Totals } from './meta.ts'
+import type { Totals } from './totals.ts'
 import { Mutex } from './mutex.ts'
 import type { StoreDamage } from './types.ts'
 

@@ -5,13 +5,14 @@
  * | letter | key                          | row                                                        | derived |
  * | ------ | ---------------------------- | ---------------------------------------------------------- | ------- |
  * | m      | text                         | schema, network, epoch, totals                             | totals  |
- * | r      | avatar sequence              | a record: signature, payload                               |         |
- * | f      | sequence                     | change feed: kind, avatar, counter, id                     |         |
- * | e      | avatar sequence              | change feed, `superseded` entries of one avatar            |         |
- * | x      | time, original key           | quarantine: a row that failed its check, as it was         |         |
+ * | s      | sequence                     | a record, which is its entry in the change feed too        |         |
+ * | f      | sequence                     | change feed: `superseded` entries, and pruned records      |         |
+ * | e      | avatar sequence              | change feed: `superseded` entries of one avatar            |         |
+ * | x      | time, `b` or `s` key         | quarantine: a record that failed its check, as it was      |         |
+ * | b      | avatar sequence              | records of an avatar in order of arrival                   | yes     |
  * | h      | avatar counter id            | a record in order: sequence, created_at, bytes, type       | yes     |
- * | i      | id                           | location of a record: avatar, counter, type, sequence      | yes     |
- * | o      | created_at id                | live records in the order of sync: avatar, sequence        | yes     |
+ * | i      | id                           | location of a record: sequence, counter, type              | yes     |
+ * | o      | created_at id                | live records in the order of sync: sequence                | yes     |
  * | a      | avatar                       | hosted avatars                                             | yes     |
  * | v      | avatar 0x00                  | summary                                                    | yes     |
  * | v      | avatar 0x01 name             | a namespace                                                | yes     |
@@ -24,7 +25,8 @@
  * | g      | avatar                       | task: prune history                                        |         |
  * | d      | avatar                       | task: delete the avatar                                    |         |
  *
- * All derived rows follow from the `r` rows of the avatar.
+ * All derived rows follow from the `s` rows. Their keys only grow, so LevelDB moves their tables from level to level without
+ * writing them again. Layouts 1 to 3 stored a record as `r`, avatar, sequence; `layout.ts` converts them.
  */
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { Avatar, Citation, RecordId } from '../record/types.ts'
@@ -43,12 +45,19 @@ const ORDER_ID_AT = 9
 /** A longer member key is stored as a hash, so that a record's text cannot make keys of the database long. */
 const MAX_MEMBER_KEY_BYTES = 128
 
+export type MetaName = 'schema' | 'upgrade' | 'network' | 'epoch' | 'totals' | 'archive' | 'floor'
+
 const start = (letter: string, capacity = 96): ByteWriter => new ByteWriter(capacity).u8(letter.charCodeAt(0))
 
-export const metaKey = (name: 'schema' | 'network' | 'epoch' | 'totals' | 'archive'): Key =>
-  start('m').bytes(textBytes(name)).finish()
-export const recordKey = (avatar: Avatar, sequence: number): Key => start('r').hex(avatar).u64(sequence).finish()
-export const feedKey = (sequence: number): Key => start('f').u64(sequence).finish()
+export const metaKey = (name: MetaName): Key => start('m').bytes(textBytes(name)).finish()
+export const recordKey = (sequence: number): Key => start('s', 9).u64(sequence).finish()
+export const arrivalKey = (avatar: Avatar, sequence: number): Key => start('b', 42).hex(avatar).u64(sequence).finish()
+/** The rows that exist for as long as a record is stored and that its sequence finds. */
+export const recordKeys = (avatar: Avatar, sequence: number): readonly Key[] => [
+  recordKey(sequence),
+  arrivalKey(avatar, sequence),
+]
+export const feedKey = (sequence: number): Key => start('f', 9).u64(sequence).finish()
 export const avatarFeedKey = (avatar: Avatar, sequence: number): Key => start('e').hex(avatar).u64(sequence).finish()
 export const quarantineKey = (timeMs: number, original: Key): Key => start('x').u64(timeMs).bytes(original).finish()
 export const historyKey = (avatar: Avatar, place: Citation): Key => placeKey('h', avatar, place)
@@ -109,14 +118,17 @@ export function keyAfter(key: Key): Key {
   return after
 }
 
-type AvatarTable = 'r' | 'e' | 'h' | 'v' | 't' | 'k' | 'p'
-/** Tables whose rows follow from the `r` rows, and the tasks on those rows. */
+type AvatarTable = 'b' | 'r' | 'e' | 'h' | 'v' | 't' | 'k' | 'p'
+/** Tables that a rebuild of all avatars begins without, and the tasks on their rows. It compares `b` rows with `s` rows. */
 export const DERIVED_TABLES = ['h', 'i', 'o', 'a', 'v', 't', 'k', 'p', 'q', 'u', 'g'] as const
 /** Tables of background tasks: see the table above. */
 export type Task = 'u' | 'g' | 'd'
 
 /** All rows of a table, or those of one avatar. */
-export function tableRange(letter: AvatarTable | Task | 'f' | 'i' | 'o' | 'a' | 'q' | 'x', avatar?: Avatar): KeyRange {
+export function tableRange(
+  letter: AvatarTable | Task | 's' | 'f' | 'i' | 'o' | 'a' | 'q' | 'x',
+  avatar?: Avatar,
+): KeyRange {
   const writer = start(letter)
   return startingWith((avatar === undefined ? writer : writer.hex(avatar)).finish())
 }
@@ -166,7 +178,7 @@ export function idViewInOrderKey(key: Key): DataView {
 
 export const idText = (id: Uint8Array): RecordId => toHex(id)
 
-/** The sequence at the end of an `r`, `e` or `f` key. */
+/** The sequence at the end of an `s`, `b`, `e`, `f` or `r` key. */
 export function sequenceInKey(key: Key): number {
   return new ByteReader(key, key.length - 8).u64()
 }
@@ -176,8 +188,9 @@ export function avatarInKey(key: Key): Avatar {
   return new ByteReader(key, 1).hex(AVATAR_BYTES)
 }
 
-/** The avatar of the quarantined record in an `x` key. */
-export function avatarInQuarantineKey(key: Key): Avatar {
+/** The avatar of the quarantined record in an `x` key; undefined if it is unknown. */
+export function avatarInQuarantineKey(key: Key): Avatar | undefined {
+  if (key.length < 1 + TIME_BYTES + 1 + AVATAR_BYTES) return undefined
   return new ByteReader(key, 1 + TIME_BYTES + 1).hex(AVATAR_BYTES)
 }
 

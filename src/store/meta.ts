@@ -1,29 +1,24 @@
 /** The store's own metadata, and whether this version may open the store. */
-import type { Randomness } from '../platform/environment.ts'
-import { ByteReader, bytesText, textBytes, toHex } from './bytes.ts'
-import { NOTHING, type Counts } from './counts.ts'
-import { countAll, countsOfAll } from './count-all.ts'
-import { walk, walkKeys, writeDurably } from './database.ts'
+import type { Logger } from '../observe/types.ts'
+import type { Environment, Randomness } from '../platform/environment.ts'
+import { bytesText, textBytes, toHex } from './bytes.ts'
+import { NOTHING } from './counts.ts'
+import { countsOfAll } from './count-all.ts'
+import { writeDurably } from './database.ts'
 import { del, put, putSealed, type Database, type Operation } from './level.ts'
 import { StoreError } from './errors.ts'
+import { floorOperation } from './feed.ts'
 import * as keys from './keys.ts'
-import { countHistory, recountMissing } from './layout.ts'
+import { convertRows, countHistory, hasOldRecords, recountMissing } from './layout.ts'
 import type { StoreMark } from './mark.ts'
 import { openSealed, startRow } from './seal.ts'
+import { greatestSequence, readTotals, totalsOperation, type Totals } from './totals.ts'
 
-/**
- * The layout of `keys.ts` and `rows.ts`. Layout 1 did not count history, and kept all of it. Layout 2 computed `missing` by an
- * older rule (`layout.ts`).
- */
-const SCHEMA = 3
+/** The layout of `keys.ts` and `rows.ts`. `layout.ts` converts data of older layouts. */
+const SCHEMA = 4
 const EPOCH_BYTES = 8
 
 type TextName = 'network' | 'epoch' | 'archive'
-
-export interface Totals extends Counts {
-  readonly lastSequence: number
-  readonly avatars: number
-}
 
 export interface Meta extends Totals {
   readonly epoch: string
@@ -31,18 +26,9 @@ export interface Meta extends Totals {
   readonly archive: boolean
 }
 
-export function totalsOperation(totals: Totals): Operation {
-  const { lastSequence, avatars, records, bytes, keptRecords, keptBytes } = totals
-  const content = startRow(48)
-  for (const each of [lastSequence, avatars, records, bytes, keptRecords, keptBytes]) content.u64(each)
-  return putSealed(keys.metaKey('totals'), content.finish())
-}
-
-function decodeTotals(content: Uint8Array): Totals {
-  const reader = new ByteReader(content)
-  const [lastSequence, avatars] = [reader.u64(), reader.u64()]
-  const [records, bytes, keptRecords, keptBytes] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()]
-  return { lastSequence, avatars, records, bytes, keptRecords, keptBytes }
+interface MetaComponents {
+  readonly environment: Pick<Environment, 'clock' | 'random'>
+  readonly logger: Logger
 }
 
 export interface MetaOptions {
@@ -61,13 +47,13 @@ export interface MetaOptions {
 export async function readMeta(
   db: Database,
   { network, archive: wanted, isKnown }: MetaOptions,
-  { random }: { readonly random: Randomness },
+  { environment, logger }: MetaComponents,
 ): Promise<Meta> {
   const schema = await db.get(keys.metaKey('schema'))
   if (schema === undefined) {
     const isEmpty = (await db.keys({ limit: 1 }).all()).length === 0
     if (isKnown || !isEmpty) throw damaged('layout')
-    return begin(db, network, wanted ?? false, newEpoch(random))
+    return begin(db, network, wanted ?? false, newEpoch(environment.random))
   }
   const text = Buffer.from(schema).toString('latin1')
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw damaged('layout')
@@ -76,12 +62,8 @@ export async function readMeta(
   const storedNetwork = await readText(db, 'network')
   const epoch = await readText(db, 'epoch')
   mustBeOf(network, storedNetwork)
-  if (layout < SCHEMA) {
-    if (layout < 2) await countHistory(db)
-    await recountMissing(db)
-    const recounted = layout < 2 ? [del(keys.metaKey('totals'))] : []
-    await writeDurably(db, [schemaOperation(), ...recounted])
-  }
+  if (layout < SCHEMA) await beginUpgrade(db)
+  await finishUpgrade(db, { environment, logger })
   const archive = await followArchive(db, wanted)
   return { epoch, archive, ...(await readTotals(db)) }
 }
@@ -97,14 +79,18 @@ export async function repairMeta(
   db: Database,
   network: string,
   mark: Pick<StoreMark, 'network' | 'lastSequence'>,
-  { random }: { readonly random: Randomness },
+  { environment, logger }: MetaComponents,
 ): Promise<void> {
   mustBeOf(network, (await readText(db, 'network').catch(() => undefined)) ?? mark.network ?? network)
   const schema = await db.get(keys.metaKey('schema'))
   if (schema !== undefined) mustBeReadable(Buffer.from(schema).toString('latin1'))
+  // Any row may be lost, the one with the layout too.
+  await beginUpgrade(db)
+  await convertRows(db, { environment, logger })
   const lastSequence = Math.max(mark.lastSequence, await greatestSequence(db))
   const totals = totalsOperation({ ...NOTHING, avatars: 0, lastSequence })
-  await writeDurably(db, [schemaOperation(), putText('network', network), putText('epoch', newEpoch(random)), totals])
+  const epoch = newEpoch(environment.random)
+  await writeDurably(db, [putText('network', network), putText('epoch', epoch), totals])
 }
 
 /** Applies a change of `archive`: adds a task to prune each avatar with history if history is no longer kept. */
@@ -128,16 +114,32 @@ async function followArchive(db: Database, wanted: boolean | undefined): Promise
 async function begin(db: Database, network: string, archive: boolean, epoch: string): Promise<Meta> {
   const totals = { lastSequence: 0, avatars: 0, ...NOTHING }
   await writeDurably(db, [
-    schemaOperation(),
+    layoutOperation(),
     putText('network', network),
     putText('epoch', epoch),
     putText('archive', String(archive)),
     totalsOperation(totals),
+    floorOperation(0),
   ])
   return { epoch, archive, ...totals }
 }
 
-function schemaOperation(): Operation {
+/** Marks the data as of this layout, which older versions refuse, and as not yet converted. */
+async function beginUpgrade(db: Database): Promise<void> {
+  await writeDurably(db, [layoutOperation(), put(keys.metaKey('upgrade'))])
+}
+
+/** Converts data of an older layout, if there is some left. */
+async function finishUpgrade(db: Database, components: MetaComponents): Promise<void> {
+  const isBegun = (await db.get(keys.metaKey('upgrade'))) !== undefined
+  if (!isBegun && !(await hasOldRecords(db))) return
+  await convertRows(db, components)
+  await countHistory(db)
+  await recountMissing(db)
+  await writeDurably(db, [del(keys.metaKey('upgrade'))])
+}
+
+function layoutOperation(): Operation {
   return put(keys.metaKey('schema'), textBytes(String(SCHEMA)))
 }
 
@@ -183,26 +185,4 @@ function mustBeOf(wanted: string, stored: string): void {
 
 function newEpoch(random: Randomness): string {
   return toHex(random.bytes(EPOCH_BYTES)).slice(2)
-}
-
-/** Reads the totals. If their row fails its check, counts and stores them again. */
-async function readTotals(db: Database): Promise<Totals> {
-  const key = keys.metaKey('totals')
-  const stored = openSealed(key, await db.get(key), decodeTotals)
-  if (stored !== undefined) return stored
-  const totals = { lastSequence: await greatestSequence(db), ...(await countAll(db)) }
-  await writeDurably(db, [totalsOperation(totals)])
-  return totals
-}
-
-/** The greatest sequence of a record or feed entry. */
-async function greatestSequence(db: Database): Promise<number> {
-  let greatest = 0
-  for await (const step of walkKeys(db, keys.tableRange('r'))) {
-    for (const key of step) greatest = Math.max(greatest, keys.sequenceInKey(key))
-  }
-  for await (const [key] of walk(db, keys.tableRange('f'), { reverse: true, limit: 1 })) {
-    greatest = Math.max(greatest, keys.sequenceInKey(key))
-  }
-  return greatest
 }

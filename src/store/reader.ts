@@ -3,12 +3,12 @@ import type { Avatar, Citation, RecordId, SnapshotBody } from '../record/types.t
 import type { NamespaceName } from '../state/content.ts'
 import type { RecordStatus } from '../state/state-source.ts'
 import { bytesText } from './bytes.ts'
-import { openRow, readRow, walk, type ReadSnapshot } from './database.ts'
+import { openRow, readEach, readRow, walk, type ReadSnapshot } from './database.ts'
 import { type Database } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
-import { unseal } from './seal.ts'
+import { openSealed } from './seal.ts'
 import type { AvatarSummary, StoredRecord } from './types.ts'
 
 export function readSummary(db: Database, avatar: Avatar): (AvatarSummary & rows.SummaryRow) | undefined {
@@ -32,7 +32,7 @@ export function mustBeUnclaimed(db: Database, avatar: Avatar, name: NamespaceNam
     throw new CorruptRowError(avatar, 'namespace', 'it is missing', name)
 }
 
-/** The avatar and position of a record, and its sequence. */
+/** The sequence, position and type of a record. */
 export interface RecordLocation extends rows.LocationRow, Citation {}
 
 /** Ids per look-up: blocks the event loop for 6 ms. */
@@ -45,9 +45,17 @@ export function readLocation(db: Database, id: RecordId, readSnapshot?: ReadSnap
   return row === undefined ? undefined : openLocation(id, row)
 }
 
-/** Reads the locations of the stored records among `ids`, off the main thread. @throws CorruptRowError */
-export async function readLocations(
+/** As `readLocation`; undefined too if the record is another avatar's. @throws CorruptRowError */
+export function readOwnLocation(db: Database, avatar: Avatar, id: RecordId): RecordLocation | undefined {
+  const where = readLocation(db, id)
+  if (where === undefined) return undefined
+  return db.getSync(keys.historyKey(avatar, where)) === undefined ? mustBeOfAnother(db, avatar, where) : where
+}
+
+/** Reads the locations of an avatar's stored records among `ids`, off the main thread. @throws CorruptRowError */
+export async function readOwnLocations(
   db: Database,
+  avatar: Avatar,
   ids: ReadonlySet<RecordId>,
 ): Promise<ReadonlyMap<RecordId, RecordLocation>> {
   const found = new Map<RecordId, RecordLocation>()
@@ -55,18 +63,39 @@ export async function readLocations(
   for (let from = 0; from < all.length; from += IDS_A_STEP) {
     const step = all.slice(from, from + IDS_A_STEP)
     const stepRows = await db.getMany(step.map(keys.idKey))
-    for (const [at, id] of step.entries()) {
+    const where = step.flatMap((id, at) => {
       const row = stepRows[at]
-      if (row !== undefined) found.set(id, openLocation(id, row))
+      return row === undefined ? [] : [openLocation(id, row)]
+    })
+    const own = await db.getMany(where.map((place) => keys.historyKey(avatar, place)))
+    for (const [at, place] of where.entries()) {
+      if (own[at] === undefined) mustBeOfAnother(db, avatar, place)
+      else found.set(place.id, place)
     }
   }
   return found
 }
 
+/** @throws CorruptRowError if the record is this avatar's, which means that its history row is lost */
+function mustBeOfAnother(db: Database, avatar: Avatar, { id, sequence }: RecordLocation): undefined {
+  if (readRecordRow(db, { sequence, id }).avatar !== avatar) return undefined
+  throw new CorruptRowError(avatar, 'history', `${id} is missing`)
+}
+
+/** The avatar of a stored record; undefined if its rows do not tell. */
+export function avatarOf(db: Database, id: RecordId): Avatar | undefined {
+  const key = keys.idKey(id)
+  const where = openSealed(key, db.getSync(key), rows.decodeLocation)
+  if (where === undefined) return undefined
+  const recordKey = keys.recordKey(where.sequence)
+  const record = openSealed(recordKey, db.getSync(recordKey), rows.decodeRecord)
+  return record?.id === id ? record.avatar : undefined
+}
+
 function openLocation(id: RecordId, row: Uint8Array): RecordLocation {
-  const content = unseal(keys.idKey(id), row)
-  if (content === undefined) throw new CorruptRowError({ record: id }, 'location', 'the checksum does not match')
-  return { ...rows.decodeLocation(content), id }
+  const location = openSealed(keys.idKey(id), row, rows.decodeLocation)
+  if (location === undefined) throw new CorruptRowError({ record: id }, 'location', 'it does not match its checksum')
+  return { ...location, id }
 }
 
 /** Runs reads that must be consistent on one moment, and closes it afterwards. */
@@ -104,11 +133,15 @@ export async function avatarAt(
 
 export type FoundRecord = rows.RecordRow & { readonly sequence: number }
 
-/** Where a record is; with `id`, the record must have it. */
-export interface Wanted {
-  readonly avatar: Avatar
-  readonly sequence: number
-  readonly id?: RecordId
+/** A record that a row names: its sequence, and its id, its avatar or both. `createdAt`: see `CorruptRowError`. */
+export type Wanted = { readonly sequence: number } & (
+  | { readonly avatar: Avatar; readonly id?: RecordId }
+  | { readonly avatar?: never; readonly id: RecordId; readonly createdAt?: number }
+)
+
+/** Reads a stored record. @throws CorruptRowError if it is missing */
+export function readRecordRow(db: Database, wanted: Wanted): FoundRecord {
+  return openRecord(wanted, db.getSync(keys.recordKey(wanted.sequence)))
 }
 
 /** Reads stored records as of a moment, in the same order. @throws CorruptRowError if one is missing */
@@ -117,16 +150,18 @@ export async function readFound(
   readSnapshot: ReadSnapshot,
   wanted: readonly Wanted[],
 ): Promise<FoundRecord[]> {
-  const recordKeys = wanted.map(({ avatar, sequence }) => keys.recordKey(avatar, sequence))
+  const recordKeys = wanted.map(({ sequence }) => keys.recordKey(sequence))
   const found = await db.getMany(recordKeys, { snapshot: readSnapshot })
-  return found.map((row, at) => {
-    const { avatar, sequence, id } = wanted[at] as Wanted
-    const record = row && openRow(avatar, 'record', recordKeys[at] as keys.Key, row, rows.decodeRecord)
-    if (record === undefined || (id !== undefined && record.id !== id)) {
-      throw new CorruptRowError(avatar, 'record', `${id ?? `number ${sequence}`} is missing`)
-    }
-    return { ...record, sequence }
-  })
+  return wanted.map((each, at) => openRecord(each, found[at]))
+}
+
+function openRecord(wanted: Wanted, row: Uint8Array | undefined): FoundRecord {
+  const { sequence, avatar, id } = wanted
+  const record = openSealed(keys.recordKey(sequence), row, rows.decodeRecord)
+  const isWanted = (avatar ?? record?.avatar) === record?.avatar && (id ?? record?.id) === record?.id
+  if (record !== undefined && isWanted) return { ...record, sequence }
+  const owner = wanted.avatar === undefined ? { ...wanted, record: wanted.id } : wanted
+  throw new CorruptRowError(owner, 'record', `${id ?? `number ${sequence}`} is missing or damaged`)
 }
 
 /** Reads records in order of arrival, and the digest of the same moment. */
@@ -138,12 +173,16 @@ export function readRecords(
   return withReadSnapshot(db, async (readSnapshot) => {
     const at = await avatarAt(db, readSnapshot, avatar)
     if (at === undefined) return undefined
-    const range = { gte: keys.recordKey(avatar, after + 1), lt: keys.tableRange('r', avatar).lt }
+    const range = { gte: keys.arrivalKey(avatar, after + 1), lt: keys.tableRange('b', avatar).lt }
+    const sequences: number[] = []
+    for await (const [key] of walk(db, range, { snapshot: readSnapshot, limit, values: false })) {
+      sequences.push(keys.sequenceInKey(key))
+    }
     const found: FoundRecord[] = []
     let bytes = 0
-    for await (const [key, row] of walk(db, range, { snapshot: readSnapshot, limit })) {
-      const record = openRow(avatar, 'record', key, row, rows.decodeRecord)
-      found.push({ ...record, sequence: keys.sequenceInKey(key) })
+    for await (const [index, row] of readEach(db, sequences.map(keys.recordKey), { snapshot: readSnapshot })) {
+      const record = openRecord({ avatar, sequence: sequences[index] as number }, row)
+      found.push(record)
       bytes += record.payload.length
       if (bytes >= stepBytes) break
     }
@@ -155,8 +194,10 @@ export function readRecords(
 export function readRecord(db: Database, id: RecordId): Promise<StoredRecord | undefined> {
   return withReadSnapshot(db, async (readSnapshot) => {
     const where = readLocation(db, id, readSnapshot)
-    const at = where && (await avatarAt(db, readSnapshot, where.avatar))
-    return at && (await withStatus(at, await readFound(db, readSnapshot, [where])))[0]
+    if (where === undefined) return undefined
+    const found = await readFound(db, readSnapshot, [{ sequence: where.sequence, id }])
+    const at = await avatarAt(db, readSnapshot, (found[0] as FoundRecord).avatar)
+    return at && (await withStatus(at, found))[0]
   })
 }
 

@@ -1,15 +1,16 @@
 /** Repairs rows that fail their check by rebuilding an avatar's derived rows from its records. */
-import type { Avatar, RecordId } from '../record/types.ts'
+import type { Avatar } from '../record/types.ts'
 import { verifyRecord } from '../record/verify.ts'
 import type { NamespaceName } from '../state/content.ts'
 import type { Compactor } from './compactor.ts'
 import { countAll } from './count-all.ts'
-import { walk, writeDurably } from './database.ts'
-import type { CorruptRowError } from './errors.ts'
+import { walk, walkKeys, writeDurably } from './database.ts'
+import type { CorruptRowError, RecordOfUnknown } from './errors.ts'
 import * as keys from './keys.ts'
 import { del, put } from './level.ts'
-import { totalsOperation } from './meta.ts'
-import { rebuildAvatar } from './rebuild.ts'
+import { totalsOperation, uncountedTotals } from './totals.ts'
+import { avatarOf } from './reader.ts'
+import { rebuildAvatar, restoreArrivals } from './rebuild.ts'
 import type { Rebuilt } from './types.ts'
 import type { WriterComponents, WriterState } from './writer-state.ts'
 
@@ -29,9 +30,9 @@ export function createRowRepair(parts: RowRepairParts) {
 
   /** Rebuilds the derived rows of one avatar, or of all. */
   async function rebuild(avatar?: Avatar): Promise<Rebuilt> {
-    const avatars = avatar === undefined ? await everyAvatar() : [avatar]
     let records = 0
-    let quarantined = 0
+    let quarantined = avatar === undefined ? await restoreArrivals(db, environment.clock.now()) : 0
+    const avatars = avatar === undefined ? await everyAvatar() : [avatar]
     try {
       for (const each of avatars) {
         const rebuilt = await remake(each)
@@ -47,10 +48,10 @@ export function createRowRepair(parts: RowRepairParts) {
   async function repairRow(error: CorruptRowError): Promise<void> {
     const { owner, row, claim } = error
     metrics.corruption(row)
-    const avatar = 'avatar' in owner ? owner.avatar : await ownerOf(owner.record)
+    const avatar = 'avatar' in owner ? owner.avatar : await ownerOf(owner)
     if (avatar === undefined) {
-      const facts = { row, err: error }
-      return logger.warn(facts, 'a stored location row failed its check and was deleted: no avatar has its record')
+      await recountAll()
+      return logger.warn({ row, err: error }, 'the node deleted index rows of a record that the store does not have')
     }
     const { records, quarantined } = await remake(avatar, claim)
     await recountAll()
@@ -58,24 +59,27 @@ export function createRowRepair(parts: RowRepairParts) {
     logger.warn(facts, 'a stored row failed its check; the node rebuilt the avatar from its records')
   }
 
-  /** Searches all histories for a record whose location row is damaged; deletes the row if no history has the record. */
-  async function ownerOf(id: RecordId): Promise<Avatar | undefined> {
-    for await (const [key] of walk(db, keys.tableRange('h'))) {
-      if (keys.placeInKey(key).id === id) return keys.avatarInKey(key)
+  /** Finds the avatar of a record, or deletes the rows that name a record of no avatar. */
+  async function ownerOf({ record: id, createdAt }: RecordOfUnknown): Promise<Avatar | undefined> {
+    const known = avatarOf(db, id)
+    if (known !== undefined) return known
+    for await (const step of walkKeys(db, keys.tableRange('h'))) {
+      for (const key of step) if (keys.placeInKey(key).id === id) return keys.avatarInKey(key)
     }
-    await writeDurably(db, [del(keys.idKey(id))])
+    const orderRow = createdAt === undefined ? [] : [del(keys.orderKey(createdAt, id))]
+    await writeDurably(db, [del(keys.idKey(id)), ...orderRow])
     return undefined
   }
 
-  /** Finds all avatars with records, without using derived rows. */
+  /** Finds all avatars with records. The `b` rows must be complete. */
   async function everyAvatar(): Promise<Avatar[]> {
     const avatars: Avatar[] = []
-    for (let range = keys.tableRange('r'); ;) {
+    for (let range = keys.tableRange('b'); ;) {
       let found: Avatar | undefined
       for await (const [key] of walk(db, range, { limit: 1 })) found = keys.avatarInKey(key)
       if (found === undefined) return avatars
       avatars.push(found)
-      range = { gte: keys.tableRange('r', found).lt, lt: range.lt }
+      range = { gte: keys.tableRange('b', found).lt, lt: range.lt }
     }
   }
 
@@ -90,8 +94,8 @@ export function createRowRepair(parts: RowRepairParts) {
     })
     const hasGarbage = rebuilt.hasHistory && !archive
     const task = hasGarbage ? [put(keys.taskKey('g', avatar))] : []
-    // No stored totals until they are counted again: if the process stops before, the next opening counts them.
-    const gone = [del(keys.taskKey('u', avatar)), del(keys.metaKey('totals'))]
+    // If the process stops before the totals are counted again, the next opening counts them.
+    const gone = [del(keys.taskKey('u', avatar)), uncountedTotals(state.totals.lastSequence)]
     await writeDurably(db, [...rebuilt.operations, ...task, ...gone])
     compactor.rebuilt(avatar)
     if (hasGarbage) compactor.wake()

@@ -2,7 +2,7 @@
 import type { Avatar, Citation, RecordBody, SignedRecord } from '../record/types.ts'
 import type { NamespaceMarks } from '../state/content.ts'
 import type { PendingRecord } from '../state/waiting.ts'
-import { ByteReader } from './bytes.ts'
+import { ByteReader, type ByteWriter } from './bytes.ts'
 import type { Counts } from './counts.ts'
 import { AVATAR_BYTES, ID_BYTES } from './keys.ts'
 import { startRow } from './seal.ts'
@@ -12,28 +12,39 @@ const SIGNATURE_BYTES = 64
 const TYPES: readonly RecordBody['type'][] = ['patch', 'snapshot', 'part']
 const KINDS: readonly ChangeEvent['kind'][] = ['record', 'superseded']
 
-/** An `r` row: position and type, so that a reader need not parse the payload; then signature and payload. */
+/** Set in the first byte of `h` and `i` rows since layout 4. In older rows this byte is smaller, so they do not decode. */
+const SINCE_LAYOUT_4 = 0x80
+
+/** An `s` row: avatar, position and type, so that a reader need not parse the payload; then signature and payload. */
 export interface RecordRow extends Citation, SignedRecord {
   readonly type: RecordBody['type']
+  readonly avatar: Avatar
 }
 
-export function encodeRecord({ type, counter, id, signature, payload }: RecordRow): Uint8Array {
-  const writer = startRow(128 + payload.length)
+export function encodeRecord({ type, avatar, counter, id, signature, payload }: RecordRow): Uint8Array {
+  const writer = startRow(144 + payload.length)
     .u8(TYPES.indexOf(type))
-    .u64(counter)
+    .hex(avatar)
+    .varint(counter)
     .hex(id)
   return writer.bytes(signature).bytes(payload).finish()
 }
 
 export function decodeRecord(content: Uint8Array): RecordRow {
   const reader = new ByteReader(content)
-  return {
-    type: oneOf(TYPES, reader.u8()),
-    counter: reader.u64(),
-    id: reader.hex(ID_BYTES),
-    signature: reader.bytes(SIGNATURE_BYTES),
-    payload: reader.bytes(reader.remaining),
-  }
+  const type = oneOf(TYPES, reader.u8())
+  return { type, avatar: reader.hex(AVATAR_BYTES), counter: reader.varint(), ...readRecordRest(reader) }
+}
+
+/** An `r` row of layouts 1 to 3; its key has the avatar. */
+export function decodeOldRecord(content: Uint8Array): Omit<RecordRow, 'avatar'> {
+  const reader = new ByteReader(content)
+  return { type: oneOf(TYPES, reader.u8()), counter: reader.u64(), ...readRecordRest(reader) }
+}
+
+function readRecordRest(reader: ByteReader): SignedRecord & Pick<Citation, 'id'> {
+  const id = reader.hex(ID_BYTES)
+  return { id, signature: reader.bytes(SIGNATURE_BYTES), payload: reader.bytes(reader.remaining) }
 }
 
 /** An `h` row. `bytes` counts payload and signature. */
@@ -45,43 +56,48 @@ export interface HistoryRow {
 }
 
 export function encodeHistory({ sequence, createdAt, bytes, type }: HistoryRow): Uint8Array {
-  return startRow(32).u64(sequence).u64(createdAt).varint(bytes).u8(TYPES.indexOf(type)).finish()
+  return startTyped(24, type).varint(sequence).varint(createdAt).varint(bytes).finish()
 }
 
 export function decodeHistory(content: Uint8Array): HistoryRow {
   const reader = new ByteReader(content)
-  return { sequence: reader.u64(), createdAt: reader.u64(), bytes: reader.varint(), type: oneOf(TYPES, reader.u8()) }
+  const type = readType(reader)
+  return { sequence: reader.varint(), createdAt: reader.varint(), bytes: reader.varint(), type }
 }
 
 /** An `i` row. */
-export interface LocationRow extends OrderRow {
+export interface LocationRow {
+  readonly sequence: number
   readonly counter: number
   readonly type: RecordBody['type']
 }
 
-export function encodeLocation({ avatar, counter, type, sequence }: LocationRow): Uint8Array {
-  return startRow(56).hex(avatar).u64(counter).u8(TYPES.indexOf(type)).u64(sequence).finish()
+export function encodeLocation({ sequence, counter, type }: LocationRow): Uint8Array {
+  return startTyped(20, type).varint(sequence).varint(counter).finish()
 }
 
 export function decodeLocation(content: Uint8Array): LocationRow {
   const reader = new ByteReader(content)
-  const avatar = reader.hex(AVATAR_BYTES)
-  return { avatar, counter: reader.u64(), type: oneOf(TYPES, reader.u8()), sequence: reader.u64() }
+  const type = readType(reader)
+  return { sequence: reader.varint(), counter: reader.varint(), type }
 }
 
-/** An `o` row. */
-export interface OrderRow {
-  readonly avatar: Avatar
-  readonly sequence: number
+const startTyped = (capacity: number, type: RecordBody['type']): ByteWriter =>
+  startRow(capacity).u8(SINCE_LAYOUT_4 + TYPES.indexOf(type))
+
+const readType = (reader: ByteReader): RecordBody['type'] => oneOf(TYPES, reader.u8() - SINCE_LAYOUT_4)
+
+/** An `o` row, or the row of the feed's floor: one sequence. */
+export function encodeSequence(sequence: number): Uint8Array {
+  return startRow(8).varint(sequence).finish()
 }
 
-export function encodeOrder({ avatar, sequence }: OrderRow): Uint8Array {
-  return startRow(48).hex(avatar).u64(sequence).finish()
-}
-
-export function decodeOrder(content: Uint8Array): OrderRow {
+export function decodeSequence(content: Uint8Array): number {
   const reader = new ByteReader(content)
-  return { avatar: reader.hex(AVATAR_BYTES), sequence: reader.u64() }
+  const sequence = reader.varint()
+  // Before layout 4 an `o` row had the avatar first.
+  if (reader.remaining > 0) throw new RangeError('the row is too long')
+  return sequence
 }
 
 /** An `f` row without its sequence. */

@@ -31,7 +31,9 @@ export interface SalvagedFile {
 
 type Row = readonly [key: Uint8Array, value: Uint8Array]
 
-const RECORD = 'r'.charCodeAt(0)
+const RECORD = 's'.charCodeAt(0)
+/** In layouts 1 to 3, which originals of damaged files may have. */
+const OLD_RECORD = 'r'.charCodeAt(0)
 const NETWORK = keys.metaKey('network')
 
 /** The data files of a store, then the originals of repaired files. */
@@ -55,8 +57,8 @@ export async function salvageFile(path: string): Promise<SalvagedFile> {
   let network: string | undefined
   for (const [key, value] of all) {
     if (Buffer.compare(key, NETWORK) === 0) network ??= openSealed(key, value, bytesText)
-    if (key[0] !== RECORD) continue
-    const record = openSealed(key, value, rows.decodeRecord)
+    if (key[0] !== RECORD && key[0] !== OLD_RECORD) continue
+    const record = openSealed(key, value, key[0] === RECORD ? rows.decodeRecord : rows.decodeOldRecord)
     if (record === undefined) failed += 1
     else records.push({ sequence: keys.sequenceInKey(key), record })
   }

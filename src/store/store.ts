@@ -134,14 +134,14 @@ export async function createStore(
     const { network, archive } = options
     const mustRebuild = health?.mark.isRepairing === true
     if (health !== undefined && mustRebuild) {
-      await repairMeta(db, network, health.mark, environment)
+      await repairMeta(db, network, health.mark, components)
       await dropAllDerived(db)
     }
-    let meta = await readMeta(db, { network, archive, isKnown }, environment)
+    let meta = await readMeta(db, { network, archive, isKnown }, components)
     const isShort = health?.isShort(meta.epoch, meta) === true
     if (health !== undefined && isShort) {
-      await repairMeta(db, network, health.mark, environment)
-      meta = await readMeta(db, { network, archive, isKnown: true }, environment)
+      await repairMeta(db, network, health.mark, components)
+      meta = await readMeta(db, { network, archive, isKnown: true }, components)
     }
     isKnown = true
     const writer = await StoreWriter.open(

@@ -11,9 +11,9 @@ import { type Database } from './level.ts'
 import { CorruptRowError } from './errors.ts'
 import type { Step, StoreHandle } from './handle.ts'
 import * as keys from './keys.ts'
-import { avatarAt, readFound, readLocation, readSummary, withReadSnapshot, type Wanted } from './reader.ts'
+import { avatarAt, avatarOf, readFound, readLocation, readSummary, withReadSnapshot, type Wanted } from './reader.ts'
 import * as rows from './rows.ts'
-import { unseal } from './seal.ts'
+import { openSealed } from './seal.ts'
 
 /** Creates the reads for sync. Each goes through the handle. */
 export function syncSource(handle: StoreHandle): SyncSource {
@@ -91,8 +91,8 @@ function heldOf(db: Database, ids: readonly Uint8Array[], leftovers: Leftovers):
     const key = keys.idKey(keys.idText(id))
     const row = db.getSync(key)
     if (row === undefined || !leftovers.isForgettingSome) return row !== undefined
-    const content = unseal(key, row)
-    return content === undefined || !leftovers.isForgetting(rows.decodeLocation(content).avatar)
+    const avatar = avatarOf(db, keys.idText(id))
+    return avatar === undefined || !leftovers.isForgetting(avatar)
   })
 }
 
@@ -118,10 +118,13 @@ async function signedOf(db: Database, ids: readonly Uint8Array[]): Promise<Signe
     const wanted: Wanted[] = []
     for (const id of ids) {
       const where = readLocation(db, keys.idText(id), readSnapshot)
-      if (where !== undefined && where.counter >= (await fromOf(where.avatar))) wanted.push(where)
+      if (where !== undefined) wanted.push({ sequence: where.sequence, id: where.id })
     }
-    const found = await readFound(db, readSnapshot, wanted)
-    return found.map(({ payload, signature }) => ({ payload, signature }))
+    const live: SignedRecord[] = []
+    for (const { avatar, counter, payload, signature } of await readFound(db, readSnapshot, wanted)) {
+      if (counter >= (await fromOf(avatar))) live.push({ payload, signature })
+    }
+    return live
   })
 }
 
@@ -145,8 +148,8 @@ function signedFrom(
     for (let seen = 0; next !== null && seen < maxRecords;) {
       const step = await stepFrom(db, readSnapshot, next, Math.min(STEP_RECORDS, maxRecords - seen))
       for (const [at, record] of (await readFound(db, readSnapshot, step.wanted)).entries()) {
-        const { avatar, place } = step.wanted[at] as WantedAt
-        if (!isSyncIndexExact && record.counter < (await fromOf(avatar))) continue
+        const { place } = step.wanted[at] as WantedAt
+        if (!isSyncIndexExact && record.counter < (await fromOf(record.avatar))) continue
         bytes += record.payload.length
         if (records.length > 0 && bytes > maxBytes) return { records, next: place }
         records.push({ payload: record.payload, signature: record.signature })
@@ -174,14 +177,15 @@ async function stepFrom(
     const place = keys.itemInKey(key)
     if (seen === limit) return { wanted, seen, next: place }
     seen += 1
-    const content = unseal(key, row)
-    if (content !== undefined) {
-      wanted.push({ ...rows.decodeOrder(content), place })
+    const id = keys.idText(place.id)
+    const sequence = openSealed(key, row, rows.decodeSequence)
+    if (sequence !== undefined) {
+      wanted.push({ sequence, id, createdAt: place.timestamp, place })
       continue
     }
-    // The damaged row does not say its avatar; the `i` row of the id does. A row without a record is skipped.
-    const where = readLocation(db, keys.idText(place.id), readSnapshot)
-    if (where !== undefined) throw new CorruptRowError(where.avatar, 'order', 'the checksum does not match')
+    // A damaged row of an id that is not stored is skipped.
+    if (readLocation(db, id, readSnapshot) === undefined) continue
+    throw new CorruptRowError({ record: id, createdAt: place.timestamp }, 'order', 'it does not match its checksum')
   }
   return { wanted, seen, next: null }
 }

@@ -8,14 +8,15 @@ import { Compactor, readTasks, type Tasks } from './compactor.ts'
 import { plus } from './counts.ts'
 import { CorruptRowError } from './errors.ts'
 import { openFeedLimit, type FeedLimit } from './feed.ts'
-import type { Database } from './level.ts'
-import type { Meta, Totals } from './meta.ts'
+import { emptyLog, type Database } from './level.ts'
+import type { Meta } from './meta.ts'
+import type { Totals } from './totals.ts'
 import { Mutex } from './mutex.ts'
 import { NO_QUOTAS } from './quotas.ts'
 import { readSummary } from './reader.ts'
 import { createRowRepair, type RowRepair } from './row-repair.ts'
 import type { CommitResult, Quotas, Rebuilt, SyncSnapshot } from './types.ts'
-import { earlierWriteFailed, noteDamage } from './write-guard.ts'
+import { earlierWriteFailed, hasFailedWrite, noteDamage } from './write-guard.ts'
 import { createEntryCache, WriterState, type WriterComponents } from './writer-state.ts'
 
 /** Records per step of a background task. A step blocks others no longer than a commit of as many records. */
@@ -223,17 +224,32 @@ export class StoreWriter {
     })
   }
 
+  /**
+   * Closes the database. Its log is empty afterwards: tables are compressed, and the next opening need not read a log. If that
+   * fails, the log stays.
+   */
   async close(): Promise<void> {
-    this.compactor.stop()
-    await this.#writing.run(async () => {
-      await this.#state.order.close()
-      await this.#state.db.close()
+    const { db, logger } = this.#components
+    await this.#close(async () => {
+      if (db.status !== 'open' || hasFailedWrite(db)) return
+      await emptyLog(db).catch((error: unknown) => {
+        logger.warn({ err: error }, 'the log of the store was not moved to a table; the next start reads it')
+      })
     })
   }
 
   /** Closes the database, so that another writer can replace this one. Tasks that have not started fail. */
   async retire(): Promise<void> {
     this.#isRetired = true
-    await this.close()
+    await this.#close(async () => undefined)
+  }
+
+  async #close(before: () => Promise<void>): Promise<void> {
+    this.compactor.stop()
+    await this.#writing.run(async () => {
+      await this.#state.order.close()
+      await before()
+      await this.#state.db.close()
+    })
   }
 }

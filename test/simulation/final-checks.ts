@@ -131,14 +131,15 @@ function checkIndexes(node: SimulatedNode, looks: readonly Look[]): void {
       const body = bodies.get(id)
       if (body === undefined) continue
       const [avatar, idBytes] = [bytesOf(body.avatar), bytesOf(id)]
-      right.add(`r${avatar}${number(sequence)}`)
+      right.add(`s${number(sequence)}`)
+      right.add(`b${avatar}${number(sequence)}`)
       right.add(`h${avatar}${number(body.counter)}${idBytes}`)
       right.add(`i${idBytes}`)
       if (expected.fold.statuses.get(id) !== 'superseded') right.add(`o${number(body.created_at)}${idBytes}`)
     }
   }
   const stored = new Set<string>()
-  for (const [key] of node.blockDevice.current.entries()) if ('rhio'.includes(key[0] as string)) stored.add(key)
+  for (const [key] of node.blockDevice.current.entries()) if ('sbhio'.includes(key[0] as string)) stored.add(key)
   for (const key of right) {
     if (!stored.has(key)) throw new Violation('an index row is missing', `${node.name} ${hex(key)}`)
   }

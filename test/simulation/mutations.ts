@@ -233,7 +233,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'totals-apart-from-a-rebuild',
     'store/row-repair.js',
-    "[del(keys.taskKey('u', avatar)), del(keys.metaKey('totals'))]",
+    "[del(keys.taskKey('u', avatar)), uncountedTotals(state.totals.lastSequence)]",
     "[del(keys.taskKey('u', avatar))]",
   ),
   mutation(

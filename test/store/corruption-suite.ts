@@ -11,9 +11,9 @@ import { contentOf } from './read-whole.ts'
 type Row = readonly [key: string, value: string]
 
 /** Rows that a store of these tests must have, by the first letter of their key. */
-const RECORD_ROWS = 'r'
+const RECORD_ROWS = 's'
 const FEED_ROWS = ['f', 'e'] as const
-const DERIVED_ROWS = ['h', 'i', 'o', 'a', 'v', 't', 'k', 'p', 'q'] as const
+const DERIVED_ROWS = ['b', 'h', 'i', 'o', 'a', 'v', 't', 'k', 'p', 'q'] as const
 
 /** Rows whose loss other rows tell of: counts and checks of a view, the digest over the tips, the number that wait. */
 const LOST_ROWS = ['v', 'k', 'p'] as const
@@ -103,7 +103,7 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
         expect(await store.record(lost[0]!.id)).toBeUndefined()
         const rows = await harness.dump()
         const quarantined = rows.filter(([each]) => each.startsWith(Buffer.from('x').toString('hex')))
-        expect(quarantined.map(([each, row]) => [each.endsWith(key), row])).toEqual([
+        expect(quarantined.map(([each, row]) => [each.endsWith(key.slice(2)), row])).toEqual([
           [true, damage(Buffer.from(value, 'hex')).toString('hex')],
         ])
 
@@ -180,6 +180,61 @@ export function corruptionSuite(make: () => Promise<StoreHarness>, rowsOfEachKin
         await store.commit(sample.late)
         for (const avatar of sample.avatars) {
           await expectOracle(store, avatar, [...sample.of(avatar), ...sample.lateOf(avatar)])
+        }
+      }
+    })
+
+    test('of b: a rebuild finds the record all the same', async () => {
+      for (const row of some('b')) {
+        await lose(row)
+        const store = await open()
+        expect(await store.rebuild(sample.avatars[0])).toMatchObject({ quarantined: 0 })
+        expect(await store.rebuild(sample.avatars[1])).toMatchObject({ quarantined: 0 })
+        expect(await harness.dump()).toEqual(pristine)
+      }
+    })
+
+    test('of b and h: a rebuild of all finds the record from all records', async () => {
+      const lost = pristine.filter(([key]) => key.startsWith('62') || key.startsWith('68'))
+      await harness.tamper((db) => db.batch(lost.map(([key]) => ({ type: 'del', key: Buffer.from(key, 'hex') }))))
+      expect(await (await open()).rebuild()).toEqual({ records: sample.all.length, quarantined: 0 })
+      expect(await harness.dump()).toEqual(pristine)
+    })
+
+    test('of b, and its record is damaged: a rebuild of all moves it to quarantine', async () => {
+      for (const [key, value] of some('s')) {
+        const arrival = pristine.find(([each]) => each.startsWith('62') && each.endsWith(key.slice(2))) as Row
+        await lose(arrival)
+        await harness.tamper((db) => db.put(Buffer.from(key, 'hex'), flipped(Buffer.from(value, 'hex'), 100)))
+        const store = await open()
+        expect(await store.rebuild()).toEqual({ records: sample.all.length - 1, quarantined: 1 })
+        expect((await store.events({ after: 0, limit: 1_000 })).length).toBeGreaterThan(0)
+        const left = (await harness.dump()).filter(([each]) => each === key || each.startsWith('78'))
+        expect(left.map(([each]) => each.endsWith(key))).toEqual([true])
+        expect(left[0]![0].startsWith('78')).toBe(true)
+      }
+    })
+
+    test('of s: every read that names the record notices, and the avatar is rebuilt without it', async () => {
+      for (const [at, row] of some('s').entries()) {
+        const record = sample.all.find(({ id }) => row[1].includes(id.slice(2)))!
+        const rest = sample.of(record.body.avatar).filter((each) => each !== record)
+        const ways: ((store: OpenStore) => Promise<unknown>)[] = [
+          (store) => store.record(record.id),
+          (store) => store.sync.signed([Buffer.from(record.id.slice(2), 'hex')]),
+          (store) => store.sync.from({ timestamp: 0, id: new Uint8Array(0) }, { records: 1_000, bytes: 1_000_000 }),
+          (store) => store.records(record.body.avatar, { after: 0, limit: 100 }),
+          (store) => store.history(record.body.avatar, { limit: 100, superseded: true }),
+        ]
+        const isLive = pristine.some(([key]) => key.startsWith('6f') && key.endsWith(record.id.slice(2)))
+        for (const [number, read] of ways.entries()) {
+          if (number === 2 && !isLive) continue
+          await lose(row)
+          const store = await open()
+          await read(store)
+          expect(await store.sync.held([Buffer.from(record.id.slice(2), 'hex')]), `${at} ${number}`).toEqual([false])
+          await expectOracle(store, record.body.avatar, rest)
+          expect((await store.commit([record]))[0]?.status).not.toBe('duplicate')
         }
       }
     })
@@ -270,7 +325,7 @@ async function putAll(db: RawDb, rows: readonly Row[]): Promise<void> {
 
 /** Rows without a value say all by being there: whatever stands in one is nothing to repair. */
 function withoutGarbage(rows: readonly Row[]): Row[] {
-  const empty = new Set(['a', 'k', 'q'].map((letter) => Buffer.from(letter).toString('hex')))
+  const empty = new Set(['a', 'b', 'k', 'q'].map((letter) => Buffer.from(letter).toString('hex')))
   return rows.map(([key, value]) => [key, empty.has(key.slice(0, 2)) ? '' : value])
 }
 

@@ -52,7 +52,6 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
   'whatever happens to a file: all records are there, or the loss is told, and they can come back (seed %i)',
   async (seed) => {
     const random = seeded(seed * 1_000)
-    let losses = 0
     for (let trial = 0; trial < TRIALS_A_TEST; trial += 1) {
       const kind = random() < 0.5 ? 'closed' : 'killed'
       const folder = await house.copy(kind)
@@ -63,12 +62,12 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
       await DAMAGES[damage]!(join(folder, 'store', name), random)
       const what = `trial ${trial}: ${name} of a ${kind} store, ${damage}`
       try {
-        losses += (await isRejected(folder)) ? 1 : 0
+        const isOpened = !(await isRejected(folder))
+        expect(isOpened || /^(?:CURRENT|MANIFEST)/.test(name) || damage === 'deleted').toBe(true)
       } catch (error) {
         throw new Error(`${what}: ${String(error)}`, { cause: error })
       }
     }
-    expect(losses).toBeLessThan(TRIALS_A_TEST / 2)
   },
 )
 

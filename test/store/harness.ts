@@ -24,6 +24,8 @@ const silent = pino({ level: 'silent' })
 /** One for all stores of a test file: each observes the whole process. */
 const metrics = createMetrics()
 
+export const silentComponents = { environment: systemEnvironment(), logger: silent, metrics, engine }
+
 /** Records as ingest hands them to the store. */
 export function verified(records: readonly TestRecord[]): VerifiedRecord[] {
   return records.map((record) => verifyRecord(engine, NETWORK, record, { recoveryByte: false }))
@@ -88,7 +90,7 @@ export async function diskHarness(): Promise<StoreHarness> {
 export async function openTwice(): Promise<unknown> {
   const folder = await mkdtemp(join(tmpdir(), 'avatar-kv-store-'))
   const location = join(folder, 'store')
-  const components = { environment: systemEnvironment(), logger: silent, metrics, engine }
+  const components = silentComponents
   const first = await openStore(components, { location, network: NETWORK })
   try {
     const second = await openStore(components, { location, network: NETWORK })
@@ -113,7 +115,7 @@ interface Backing {
 
 async function harness(backing: Backing): Promise<StoreHarness> {
   const corruptionsBefore = await countCorruptions()
-  const components = { environment: systemEnvironment(), logger: silent, metrics, engine }
+  const components = silentComponents
   let store: OpenStore | undefined
   const close = async (): Promise<void> => {
     await store?.close()

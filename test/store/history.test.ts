@@ -115,7 +115,7 @@ describe.each([
     const { old, live } = written(writer)
     await commit(...old, ...live)
     await harness.tamper(async (db) => {
-      for await (const [key, value] of db.iterator({ gte: Buffer.from('r'), lt: Buffer.from('s') })) {
+      for await (const [key, value] of db.iterator({ gte: Buffer.from('s'), lt: Buffer.from('t') })) {
         if (!Buffer.from(value).includes(`"fork":4`)) continue
         await db.put(
           key,

@@ -22,14 +22,13 @@ test('totals are right after an end in the middle of a rebuild', async () => {
   const [kept, broken] = [new Writer(1), new Writer(2)]
   await store.commit(verified([...kept.chain(3), ...broken.chain(2)]))
   expect(store.totals()).toMatchObject({ avatars: 2, records: 5 })
-  const isOfBroken = (key: Uint8Array): boolean =>
-    key[0] === 'r'.charCodeAt(0) && `0x${Buffer.from(key.subarray(1, 34)).toString('hex')}` === broken.avatar
-  for await (const [key, value] of db.iterator()) {
-    if (isOfBroken(key))
-      await db.put(
-        key,
-        Uint8Array.from(value, (byte, at) => (at === 90 ? byte ^ 1 : byte)),
-      )
+  const avatarBytes = Buffer.from(broken.avatar.slice(2), 'hex')
+  for await (const [key, value] of db.iterator({ gte: Buffer.from('s'), lt: Buffer.from('t') })) {
+    if (!Buffer.from(value).includes(avatarBytes)) continue
+    await db.put(
+      key,
+      Uint8Array.from(value, (byte, at) => (at === 90 ? byte ^ 1 : byte)),
+    )
   }
   const batch = db.batch.bind(db)
   let writes = 0

@@ -316,6 +316,34 @@ export function storeSuite(make: () => Promise<StoreHarness>): void {
       expect(heard).toEqual([1])
     })
 
+    test('a page ends after 4 MiB of records, and pages together have every entry once', async () => {
+      store = await harness.open({ archive: true })
+      const [one, other] = [new Writer(1), new Writer(2)]
+      const long = 'x'.repeat(200_000)
+      const first = Array.from({ length: 30 }, (_, at) => one.patch([], { [`k${at}`]: long }))
+      await commit(...first)
+      const seen = other.chain(2)
+      const unseen = other.patch([seen[0]!], { unseen: true })
+      await commit(...seen, unseen)
+      await commit(other.snapshot([seen[1]!], []))
+      for (const avatar of [undefined, one.avatar, other.avatar]) {
+        const pages: ChangeEvent[][] = []
+        for (let after = 0; ;) {
+          const page = await store.events({ after, limit: 100, ...(avatar === undefined ? {} : { avatar }) })
+          if (page === 'reset') throw new Error('reset')
+          if (page.length === 0) break
+          pages.push(page)
+          after = page.at(-1)!.sequence
+        }
+        expect(Math.max(...pages.map((page) => page.length))).toBeLessThanOrEqual(22)
+        const sequences = pages.flat().map(({ sequence }) => sequence)
+        expect(sequences).toEqual([...new Set(sequences)].sort((a, b) => a - b))
+        if (avatar !== undefined) continue
+        expect(sequences).toEqual(Array.from({ length: store.lastSequence() }, (_, at) => at + 1))
+        expect(pages.flat().filter(({ kind }) => kind === 'superseded')).toMatchObject([{ id: unseen.id }])
+      }
+    })
+
     test('what the feed no longer has is a reset', async () => {
       const kept = 100
       store = await harness.open({ feedEntries: kept })
@@ -339,7 +367,7 @@ export function storeSuite(make: () => Promise<StoreHarness>): void {
     const writer = new Writer(1)
     await commit(writer.patch([], { a: 1 }))
     const schema = Buffer.from('mschema')
-    await harness.tamper((db) => db.put(schema, Buffer.from('4')))
+    await harness.tamper((db) => db.put(schema, Buffer.from('5')))
     const before = await harness.dump()
     await expect(harness.open()).rejects.toMatchObject({ name: 'StoreError', code: 'schema_newer' })
     await expect(harness.open()).rejects.toThrow(/upgrade/i)
