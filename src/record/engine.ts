@@ -1,6 +1,6 @@
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { Point, recoverPublicKey, sign, verify } from './curve.ts'
-import { digestToSign, isStrictSignature } from './signature.ts'
+import { checkSigning, isStrictSignature } from './signature.ts'
 
 /** The library that verifies and signs. */
 export type EngineName = 'libsecp256k1' | 'libsecp256k1-wasm' | 'noble'
@@ -90,6 +90,9 @@ export const nobleEngine: SignatureEngine = {
       return false
     }
   },
-  sign: (digest, secretKey) => sign(digestToSign(digest, secretKey), secretKey, { prehash: false, lowS: true }),
+  sign(digest, secretKey) {
+    checkSigning(digest, secretKey)
+    return sign(digest, secretKey, { prehash: false, lowS: true })
+  },
   keccak256: keccak_256,
 }

@@ -85,14 +85,21 @@ export function checkSecretKey(bytes: Uint8Array): void {
 }
 
 /**
- * Checks what an engine is to sign, and returns the digest modulo n: RFC 6979 (section 2.3.4) derives the nonce from that, but
- * libsecp256k1 derives it from the digest as it is.
+ * The check that every engine makes before it signs.
  *
  * @throws RecordError `invalid_secret_key`; its message never contains the key. RangeError if the digest has not 32 bytes
  */
-export function digestToSign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {
+export function checkSigning(digest: Uint8Array, secretKey: Uint8Array): void {
   checkSecretKey(secretKey)
   if (digest.length !== 32) throw new RangeError(`A digest has 32 bytes, not ${digest.length}.`)
+}
+
+/**
+ * Checks as `checkSigning`, and returns the digest modulo n, for libsecp256k1: RFC 6979 (section 2.3.4) derives the nonce from
+ * that, as noble does, but libsecp256k1 derives it from the digest as it is.
+ */
+export function digestToSign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  checkSigning(digest, secretKey)
   if (compare(digest, 0, ORDER) < 0) return digest
   const reduced = new Uint8Array(32)
   let borrow = 0
