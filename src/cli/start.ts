@@ -44,8 +44,16 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['--cache-bytes <bytes>', 'memory for caches; more makes a server with many avatars faster (default: 50331648)'],
   ['--quota-avatar-bytes <bytes>', 'most bytes of one avatar; 0: no limit (default: 1073741824)'],
   ['--quota-avatar-records <records>', 'most records of one avatar; 0: no limit (default: 1000000)'],
-  ['--quota-total-bytes <bytes>', 'most bytes of all avatars together; 0: no limit (default: 0)'],
+  [
+    '--quota-total-bytes <bytes|auto>',
+    'most bytes of all avatars together; 0: no limit; auto: a share of the free disk (default: auto)',
+  ],
   ['--quota-total-records <records>', 'most records of all avatars together; 0: no limit (default: 0)'],
+  [
+    '--disk-new-avatars-percent <percent>',
+    'take no new avatars while less of the disk is free; 0: never (default: 10)',
+  ],
+  ['--disk-writes-percent <percent>', 'take no records while less of the disk is free; 0: never (default: 5)'],
   ['--log-level <level>', 'fatal, error, warn, info, debug, trace or silent (default: info)'],
   ['--log-format <format>', 'json, pretty, or auto: pretty on a terminal (default: auto)'],
 ]

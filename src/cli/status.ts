@@ -21,16 +21,31 @@ export function addStatus(program: Command, context: CommandContext): void {
       const { transport } = nodeAt(options.node)
       const [status, info] = await Promise.all([readStatus(transport), readNodeInfo(transport)])
       if (options.json) return context.out(jsonText({ ...status, node: info ?? null }))
-      const { addresses, damage, ...rest } = status
+      const { addresses, damage, disk, ...rest } = status
       const rows: (readonly [string, string])[] = Object.entries(rest).map(([name, value]) => [
         printable(name).replaceAll('_', ' '),
         typeof value === 'string' ? printable(value) : jsonText(value),
       ])
       rows.unshift(...nodeInfoRows(info))
+      rows.push(['disk', diskText(disk)])
       rows.push(['damage', damageText(damage)])
       for (const address of addresses) rows.push(['address', printable(address)])
       context.out(table(rows))
     })
+}
+
+const DISK_STATES: Readonly<Record<string, string>> = {
+  ok: 'has room',
+  low: 'getting full: the node takes no new avatars',
+  full: 'nearly full: the node takes no records',
+}
+
+/** The room on the disk, in words. Nodes of earlier versions do not report it. */
+function diskText(disk: unknown): string {
+  if (typeof disk !== 'object' || disk === null) return 'not reported'
+  const { state, free_percent } = disk as Readonly<Record<string, unknown>>
+  const text = DISK_STATES[String(state)] ?? printable(String(state))
+  return typeof free_percent === 'number' ? `${text} (${free_percent} % free)` : text
 }
 
 /** The damage that the node found in its store, in words. Nodes of earlier versions do not report it. */

@@ -57,6 +57,10 @@ export interface Config {
     readonly totalBytes: number
     readonly totalRecords: number
   }
+  /** Whether `quotas.totalBytes` is to be set from the free disk. */
+  readonly isTotalQuotaAuto: boolean
+  /** Percent of free disk below which the node takes no new avatars, and no records; 0 means never. */
+  readonly disk: { readonly newAvatarsPercent: number; readonly writesPercent: number }
   readonly logLevel: ConfigValues['log_level']
   readonly logFormat: ConfigValues['log_format']
   /** Keys that a flag, a variable or a file sets. The others have their values of `config/default.json`. */
@@ -138,7 +142,11 @@ function isConfigKey(key: string): key is ConfigKey {
  * rejects it. Integers have at most 16 digits here, so that those that a double cannot hold are rejected, not rounded.
  */
 function valueOf(key: string, given: string | readonly string[]): unknown {
-  const type = (configSchema.properties as Record<string, { readonly type?: string }>)[key]?.type
+  const schema = (configSchema.properties as Record<string, { readonly type?: string; readonly anyOf?: unknown[] }>)[
+    key
+  ]
+  // Of the keys, only one that takes a whole number or a word has alternatives.
+  const type = schema?.anyOf === undefined ? schema?.type : 'integer'
   if (typeof given !== 'string') return given
   if (type === 'array') return given.split(',').map((item) => item.trim())
   if (type === 'boolean' && /^(true|false)$/.test(given)) return given === 'true'
@@ -244,9 +252,11 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     quotas: {
       avatarBytes: checked.quota_avatar_bytes,
       avatarRecords: checked.quota_avatar_records,
-      totalBytes: checked.quota_total_bytes,
+      totalBytes: checked.quota_total_bytes === 'auto' ? 0 : checked.quota_total_bytes,
       totalRecords: checked.quota_total_records,
     },
+    isTotalQuotaAuto: checked.quota_total_bytes === 'auto',
+    disk: { newAvatarsPercent: checked.disk_new_avatars_percent, writesPercent: checked.disk_writes_percent },
     logLevel: checked.log_level,
     logFormat: checked.log_format,
     said: new Set(CONFIG_KEYS.filter((key) => values.get(key)?.source !== DEFAULTS_FILE)),

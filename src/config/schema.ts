@@ -33,6 +33,14 @@ const quota = (of: string, unit: string) =>
 /** Below it, caches are too small for one large avatar. Above it, the caches of a node would need a larger heap than V8's default. */
 const CACHE_BYTES = { minimum: 4 * 1024 * 1024, maximum: 64 * 1024 ** 3 }
 
+/** The schema of a mark of free disk. */
+const percent = (what: string) =>
+  Type.Integer({
+    minimum: 0,
+    maximum: 90,
+    description: `the percent of free disk, 0 to 90, below which the node takes no ${what}; 0 is never`,
+  })
+
 const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
 
 /**
@@ -55,7 +63,9 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * - `archive`: false, so that a snapshot frees space.
  * - `quota_avatar_*`: 1 GiB and a million records, which is more than the largest possible state (3,500 parts of 256 KiB), so no
  *   owner needs more, and nobody fills a disk with one key.
- * - `quota_total_*`: no limit, because only the operator knows the disk.
+ * - `disk_*_percent`: 10 and 5, so that strangers cannot fill the disk, and owners who have their data here can write for longer.
+ * - `quota_total_bytes`: auto, a share of the disk that is free at the start.
+ * - `quota_total_records`: no limit, because bytes are what fills a disk.
  */
 export const configSchema = Type.Object(
   {
@@ -115,7 +125,12 @@ export const configSchema = Type.Object(
     }),
     quota_avatar_bytes: quota('an avatar', 'bytes'),
     quota_avatar_records: quota('an avatar', 'records'),
-    quota_total_bytes: quota('all avatars together', 'bytes'),
+    disk_new_avatars_percent: percent('new avatars'),
+    disk_writes_percent: percent('records'),
+    quota_total_bytes: Type.Union([quota('all avatars together', 'bytes'), Type.Literal('auto')], {
+      description:
+        'auto, which is a share of the free disk, or the most bytes of all avatars together, a whole number; 0 is no limit',
+    }),
     quota_total_records: quota('all avatars together', 'records'),
     log_level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
       description: 'fatal, error, warn, info, debug, trace or silent',

@@ -17,6 +17,13 @@ export interface HostingRefusal {
   readonly homes: readonly string[]
 }
 
+/** Why records are not accepted, for a reason that is not the avatar's place on a list. */
+export interface AdmissionRefusal {
+  readonly code: 'disk_low' | 'disk_full'
+  readonly message: string
+  readonly retry: boolean
+}
+
 export type HostingListName = 'hosted' | 'blocked' | 'gone'
 
 /** One avatar on a list. */

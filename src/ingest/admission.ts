@@ -1,15 +1,23 @@
 /** The avatars whose records this node accepts, as the operator decided. Ingest asks for each record. */
-import type { Avatar, RecordId, SignedRecord } from '../record/types.ts'
+import type { Avatar, RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { IngestResult, Origin } from './types.ts'
+
+interface Refusal {
+  readonly code: string
+  readonly message: string
+  readonly retry: boolean
+}
 
 export interface Admission {
   /** The avatar that a payload names, read from its first bytes; undefined if it names none. */
   peek(payload: Uint8Array): Avatar | undefined
   /** Why records of this avatar are refused; undefined if they are accepted. */
-  admit(avatar: Avatar): { readonly code: string; readonly message: string; readonly retry: boolean } | undefined
+  admit(avatar: Avatar): Refusal | undefined
+  /** Returns the avatars of verified records that are refused for now; undefined if none can be. Asked once for each submission. */
+  screen(records: readonly VerifiedRecord[]): Promise<ReadonlyMap<Avatar, Refusal>> | undefined
 }
 
-export const ADMITS_ALL: Admission = { peek: () => undefined, admit: () => undefined }
+export const ADMITS_ALL: Admission = { peek: () => undefined, admit: () => undefined, screen: () => undefined }
 
 /** The result for a record of an avatar that is not admitted; undefined if it is. @param id null if the id is unknown */
 export function refusedByAdmission(
@@ -19,6 +27,18 @@ export function refusedByAdmission(
 ): IngestResult | undefined {
   const refusal = admit(avatar)
   return refusal && { id, status: 'refused', code: refusal.code, message: refusal.message, retry: refusal.retry }
+}
+
+/** The results of `screen` for verified records, in order; undefined for a record that is not refused. */
+export async function refusedByScreen(
+  admission: Pick<Admission, 'screen'>,
+  records: readonly VerifiedRecord[],
+): Promise<(IngestResult | undefined)[]> {
+  const refusals = await admission.screen(records)
+  return records.map(({ id, body }) => {
+    const refusal = refusals?.get(body.avatar)
+    return refusal && { id, status: 'refused', ...refusal }
+  })
 }
 
 /**

@@ -14,7 +14,7 @@ import { Shares } from '../shares/shares.ts'
 import type { Source } from '../shares/types.ts'
 import type { Store } from '../store/types.ts'
 import type { VerifyService } from '../verify/types.ts'
-import { ADMITS_ALL, refusedByAdmission, refusedUnseen, type Admission } from './admission.ts'
+import { ADMITS_ALL, refusedByAdmission, refusedByScreen, refusedUnseen, type Admission } from './admission.ts'
 import { IngestBusyError } from './errors.ts'
 import {
   DEFAULT_INGEST_LIMITS,
@@ -95,12 +95,18 @@ export function createIngest(
       return checked.map((record, at) => results[at] ?? { id: (record as VerifiedRecord).id, ...BATCH_INVALID })
     }
     const newest = Math.floor(environment.clock.now() / 1_000) + MAX_AHEAD_SECONDS
-    const admitted: { record: VerifiedRecord; at: number }[] = []
+    const timely: { record: VerifiedRecord; at: number }[] = []
     checked.forEach((record, at) => {
       if (record instanceof RecordError) return
       if (record.body.created_at > newest) results[at] = createdAhead(record.id)
-      else admitted.push({ record, at })
+      else timely.push({ record, at })
     })
+    const screened = await refusedByScreen(
+      admission,
+      timely.map(({ record }) => record),
+    )
+    const admitted = timely.filter((_, index) => screened[index] === undefined)
+    for (const [index, { at }] of timely.entries()) results[at] = screened[index]
     const committed = await pass(
       commits,
       admitted.map(({ record }) => record),

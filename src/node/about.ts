@@ -2,13 +2,14 @@ import type { Config } from '../config/load.ts'
 import type { NodeAbout } from '../http/lib/parts.ts'
 
 /** What the node says about itself and its operator (`GET /v2/node`), from its configuration. */
-export function nodeAbout({ node, httpPublicUrl, archive, quotas }: Config): NodeAbout {
+export function nodeAbout({ node, httpPublicUrl, archive, quotas, disk }: Config): NodeAbout {
   return {
     name: node.name || null,
     contact: node.contact || null,
     policy: node.policy || null,
     public_url: httpPublicUrl || null,
     history: { kept: archive },
+    disk: { new_avatars_percent: disk.newAvatarsPercent, writes_percent: disk.writesPercent },
     quotas: {
       avatar_bytes: quotas.avatarBytes || null,
       avatar_records: quotas.avatarRecords || null,

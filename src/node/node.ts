@@ -17,6 +17,8 @@ import { createHttpServer } from '../http/server/server.ts'
 import { createIngest } from '../ingest/ingest.ts'
 import { createNetwork } from '../network/network.ts'
 import { NodeError, httpUnusable } from './errors.ts'
+import { stopWithin, type Running } from './running.ts'
+import { createSafeguards, defaultTotalQuota } from './safeguards.ts'
 import { withSync } from './with-sync.ts'
 import { openFinder } from './finding.ts'
 import { openHosting, openPuller } from './hosting.ts'
@@ -67,16 +69,6 @@ export interface RunningNode {
    * @returns whether all accepted records are on disk and the store is closed
    */
   stop(): Promise<boolean>
-}
-
-/** A running part, and how to stop it. */
-interface Running {
-  readonly name: string
-  readonly stop: () => Promise<void>
-  /** Most time for the stop, and what earlier parts left of theirs. The sum is below 5 s (docs/protocol.md, "Command line"). */
-  readonly limitMs: number
-  /** Whether a failed stop can lose data. */
-  readonly holdsData: boolean
 }
 
 /** Time for HTTP answers under way to finish when the node stops. Event streams end at once. */
@@ -131,22 +123,25 @@ export async function createNode(
     const engine = await selectEngine()
     /** Ingest, network and sync need each other. Records that arrive before they exist are not announced. */
     const link: { network?: Network; sync?: Sync } = {}
-    // After a loss peers may have the lost records, and may offer again what this node refused before.
-    const onLoss = (): void => {
+    // Peers may offer again what this node refused, or has lost.
+    const policyChanged = (): void => {
       link.sync?.policyChanged()
       link.sync?.nudge()
     }
+    const quotas = { ...config.quotas }
     const store = await openStore(
-      { ...part('store'), engine, onLoss },
+      { ...part('store'), engine, onLoss: policyChanged },
       {
         location: join(config.dataDir, 'store'),
         network: config.network,
         archive: config.archive,
-        quotas: config.quotas,
         cacheBytes: config.caches.storeBytes,
+        quotas,
       },
     )
     running.push({ name: 'store', stop: () => store.close(), limitMs: 800, holdsData: true })
+    if (config.isTotalQuotaAuto)
+      quotas.totalBytes = await defaultTotalQuota(config.dataDir, store.totals().bytes, logger)
     metrics.gauge('store_avatars', 'Avatars stored.', () => store.totals().avatars)
     metrics.gauge('store_records', 'Live records stored.', () => store.totals().records)
     metrics.gauge(
@@ -168,7 +163,10 @@ export async function createNode(
       nudge: () => link.sync?.nudge(),
     })
     const avatarOf = (payload: Uint8Array) => payloadHead(payload)?.avatar
-    const admission = { peek: avatarOf, admit: hosting.admit }
+    const safeguards = createSafeguards({ ...part('hosting'), store, hosting, onRoom: policyChanged }, config)
+    const { admission, disk } = safeguards
+    running.push({ name: 'disk watch', stop: () => Promise.resolve(disk.stop()), limitMs: 0, holdsData: false })
+    await disk.start()
     const ingest = createIngest({ ...part('ingest'), store, verifier, announce, admission })
     running.push({ name: 'ingest', stop: () => ingest.stop(), limitMs: 800, holdsData: true })
     const noted = { dataDir: config.dataDir, logger }
@@ -194,6 +192,7 @@ export async function createNode(
         ingest,
         transport: network.sync,
         keccak256: (bytes) => engine.keccak256(bytes),
+        isClosed: () => disk.state() === 'full',
         mark: fileMark(join(config.dataDir, 'bootstrap-mark.json')),
       },
       {
@@ -207,9 +206,7 @@ export async function createNode(
     const findParts = { store: avatarStore, hosting, network, privateKey }
     const finding = openFinder({ ...part('find'), ...findParts }, config)
     hosting.onChange(({ admitted }) => {
-      if (admitted.length === 0) return
-      sync.policyChanged()
-      sync.nudge()
+      if (admitted.length > 0) policyChanged()
     })
     const puller = openPuller({ ...part('hosting'), hosting, ingest }, config)
     const facts = { network: config.network, peerId: network.peerId }
@@ -220,6 +217,7 @@ export async function createNode(
         fullStore: store,
         hosting,
         ownerRequests,
+        disk,
         ingest,
         network: withSync(network, sync),
         ...finding,
@@ -233,7 +231,7 @@ export async function createNode(
         network: config.network,
         version,
         engine: engine.name,
-        about: nodeAbout(config),
+        about: nodeAbout({ ...config, quotas }),
         explorer: explorerFolder(),
         operatorToken: await loadNoted(noted, 'operator-token', (dir) => loadOperatorToken(dir, environment.random)),
         limits: { stopGraceMs: HTTP_STOP_GRACE_MS, cacheBytes: config.caches.answersBytes },
@@ -282,20 +280,5 @@ export async function createNode(
   } catch (error) {
     await stop()
     throw error
-  }
-}
-
-/** Stops a part. Resolves with the error, or undefined if it stopped in time. */
-async function stopWithin(environment: Environment, { stop }: Running, limitMs: number): Promise<unknown> {
-  let cancel: (() => void) | undefined
-  const late = new Promise<Error>((resolve) => {
-    cancel = environment.timers.after(limitMs, () => resolve(new Error(`The stop took longer than ${limitMs} ms.`)))
-  })
-  try {
-    return await Promise.race([stop().then(() => undefined), late])
-  } catch (error) {
-    return error
-  } finally {
-    cancel?.()
   }
 }

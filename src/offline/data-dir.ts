@@ -4,6 +4,7 @@ import type { Config } from '../config/load.ts'
 import type { ConfigKey } from '../config/schema.ts'
 import { makeDirectory } from '../platform/files.ts'
 import type { OperatorApi, HostingRules } from '../hosting/types.ts'
+import { ADMITS_ALL } from '../ingest/admission.ts'
 import type { Ingest } from '../ingest/types.ts'
 import { openHosting } from '../node/hosting.ts'
 import { hasStore } from '../store/mark.ts'
@@ -53,6 +54,7 @@ export async function openDataDir(
   if (isNew) await makeDirectory(config.dataDir)
   const stored = isNew ? { archive: config.archive, quotas: config.quotas } : saidOf(config)
   const admission = {
+    ...ADMITS_ALL,
     peek: (payload: Uint8Array) => payloadHead(payload)?.avatar,
     // Records arrive only after `hosting` is open.
     admit: (avatar: Avatar) => hosting.admit(avatar),

@@ -103,7 +103,7 @@ async function initiate(session: Session): Promise<SessionReport> {
       if (welcome.list === null) {
         const oursBelow = at === null ? 0 : await readSnapshot.lowerBound(0, ours, at)
         const counts = { ours, theirs: welcome.count, mark: at, oursBelow, theirsBelow: welcome.below }
-        bulkFrom = memory.bulkDone ? null : bulkStart(counts)
+        bulkFrom = memory.bulkDone || parts.refusals.isClosed ? null : bulkStart(counts)
         progress.phase = bulkFrom === null ? 'reconciling' : 'bootstrapping'
         pass = 1
         if (bulkFrom === null) {

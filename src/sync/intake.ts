@@ -189,6 +189,8 @@ export class Intake {
           break
         case 'refused':
           this.totals.refused += 1
+          // Otherwise the peer would send all that this node lacks, in every session, for nothing.
+          if (this.#components.refusals.isClosed) throw new SyncError('busy', 'This node takes no records now.')
           this.#noteRefused(record, result, isOfNow)
           break
         case 'invalid':

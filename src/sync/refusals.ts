@@ -6,6 +6,8 @@ import type { Clock } from '../platform/environment.ts'
 const REFUSALS_CAPACITY = 65_536
 const FIRST_RETRY_MS = 60_000
 const LAST_RETRY_MS = 600_000
+/** When a peer may offer a record again to a node that takes none now. */
+const CLOSED_RETRY_S = 60
 
 interface Entry {
   /** Times that it was refused. */
@@ -22,6 +24,8 @@ interface Entry {
  */
 export interface Refusals {
   readonly size: number
+  /** Whether this node takes no records at all now. Then every id is blocked. */
+  readonly isClosed: boolean
   /** Whether an id is blocked now. Keys are those of `idKey`. */
   blocks(key: string): boolean
   /** Blocks for good, as long as it is remembered. */
@@ -41,7 +45,12 @@ export interface Refusals {
   readonly generation: number
 }
 
-export function createRefusals(clock: Clock, capacity: number = REFUSALS_CAPACITY): Refusals {
+/** @param isClosed whether this node takes no records at all now */
+export function createRefusals(
+  clock: Clock,
+  capacity: number = REFUSALS_CAPACITY,
+  isClosed: () => boolean = () => false,
+): Refusals {
   // Made when something is refused: it takes the room for all it may hold at once, and most peers refuse nothing.
   let made: LRUCache<string, Entry> | undefined
   let generation = 0
@@ -58,7 +67,10 @@ export function createRefusals(clock: Clock, capacity: number = REFUSALS_CAPACIT
     get size() {
       return made?.size ?? 0
     },
-    blocks: (key) => restMs(made?.get(key)) > 0,
+    get isClosed() {
+      return isClosed()
+    },
+    blocks: (key) => isClosed() || restMs(made?.get(key)) > 0,
     forever: (key) => void entries().set(key, { times: 1, untilMs: Infinity, mostMs: Infinity }),
     until: (key, untilMs) => void entries().set(key, { times: 1, untilMs, mostMs: Infinity }),
     during(key, delayMs) {
@@ -72,7 +84,7 @@ export function createRefusals(clock: Clock, capacity: number = REFUSALS_CAPACIT
     },
     retrySeconds(key) {
       const rest = restMs(made?.get(key))
-      if (rest === 0) return undefined
+      if (rest === 0) return isClosed() ? CLOSED_RETRY_S : undefined
       return rest === Infinity ? 0 : Math.ceil(rest / 1_000)
     },
     forget: (key) => void made?.delete(key),

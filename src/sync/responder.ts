@@ -95,7 +95,7 @@ async function serve({ parts, channel, intake }: Session): Promise<ServedReport>
     }
     const readSnapshot = await look()
     const ours = readSnapshot.size()
-    if (!memory.bulkDone && wantsBulk(ours, hello.count, await mark.read())) {
+    if (!memory.bulkDone && !parts.refusals.isClosed && wantsBulk(ours, hello.count, await mark.read())) {
       return lease.isFreeFor(peer) ? 'reversed' : 'busy'
     }
     const below = hello.mark === null ? 0 : await readSnapshot.lowerBound(0, ours, hello.mark)

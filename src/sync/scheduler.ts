@@ -34,7 +34,7 @@ export function createSync(components: SyncComponents, options: SyncOptions): Sy
   const limits = { ...DEFAULT_SYNC_LIMITS, ...options.limits }
   const table = new PeerTable(environment.clock)
   const timers = createSessionTimers(environment, limits.intervalMs, due)
-  const refusals = createRefusals(environment.clock)
+  const refusals = createRefusals(environment.clock, undefined, components.isClosed)
   /** Peers whose session is due, and that wait for a free one. */
   const waiting = new Set<PeerState>()
   /** Sessions that peers open, divided between hosts; the longest session of a host is evicted first. */

@@ -14,6 +14,8 @@ export interface SyncComponents extends Pick<SessionParts, 'ingest' | 'environme
   readonly metrics: Pick<Metrics, 'gauge' | 'counter'>
   /** The position of an unfinished bootstrap. Default: in memory. */
   readonly mark?: BootstrapMark
+  /** Whether this node takes no records at all now. Then sync asks for none, and still sends. Default: never. */
+  readonly isClosed?: () => boolean
 }
 
 export interface SyncOptions {

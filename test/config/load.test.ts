@@ -60,6 +60,8 @@ describe('defaults', () => {
       archive: false,
       caches: { storeBytes: 33_554_432, answersBytes: 16_777_216 },
       quotas: { avatarBytes: 1_073_741_824, avatarRecords: 1_000_000, totalBytes: 0, totalRecords: 0 },
+      isTotalQuotaAuto: true,
+      disk: { newAvatarsPercent: 10, writesPercent: 5 },
       logLevel: 'info',
       logFormat: 'auto',
       said: new Set(),

@@ -34,6 +34,7 @@ describe('GET /v2/node', () => {
       peer_id: '12D3KooWThisNode',
       addresses: ['/dns4/node.example.org/tcp/1/p2p/x'],
       hosting: { mode: 'listed', policy: 'invite' },
+      disk: { new_avatars_percent: 10, writes_percent: 5 },
       limits: { record_bytes: 262_144, request_records: 1_000, request_bytes: 16 * 1024 * 1024 },
     })
   })
@@ -69,6 +70,7 @@ describe('the client and the commands', () => {
     expect(out).toMatch(/^contact +ops@harbour\.example$/m)
     expect(out).toMatch(/^hosts +only avatars on its list; owners with a code get on the list$/m)
     expect(out).toMatch(/^quota +1000 bytes an avatar; 5000000 bytes in all$/m)
+    expect(out).toMatch(/^disk +has room \(42\.5 % free\)$/m)
     expect(out).toMatch(/^policy +We host members\.\n +Ask us first\.$/m)
     const json = JSON.parse((await run(['status', '--json', '--node', node.url('')], { cwd: '/' })).out)
     expect(json).toMatchObject({ version: '1.2.3', node: ABOUT })

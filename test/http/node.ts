@@ -11,6 +11,7 @@ import type { NodeAbout } from '../../src/http/lib/parts.ts'
 import type { HttpLimits } from '../../src/http/lib/limits.ts'
 import type { LookupAll } from '../../src/http/server/listening.ts'
 import { createHttpServer } from '../../src/http/server/server.ts'
+import { ADMITS_ALL, type Admission } from '../../src/ingest/admission.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { DEFAULT_INGEST_LIMITS } from '../../src/ingest/limits.ts'
 import type { IngestLimits } from '../../src/ingest/limits.ts'
@@ -93,6 +94,8 @@ export interface NodeOptions {
   readonly host?: string
   readonly port?: number
   readonly lookup?: LookupAll
+  /** Further rules of admission. */
+  readonly admission?: Partial<Admission>
   /** What the operator says about the node. Default: nothing. */
   readonly about?: Partial<NodeAbout>
   /** Null: there is no operator. */
@@ -107,6 +110,7 @@ const NOTHING_SAID: NodeAbout = {
   policy: null,
   public_url: null,
   history: { kept: false },
+  disk: { new_avatars_percent: 10, writes_percent: 5 },
   quotas: { avatar_bytes: null, avatar_records: null, total_bytes: null, total_records: null },
 }
 
@@ -142,7 +146,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
         store,
         verifier,
         announce: () => {},
-        admission: { peek: avatarOf, admit: hosting.admit },
+        admission: { ...ADMITS_ALL, peek: avatarOf, admit: hosting.admit, ...options.admission },
       },
       { ...DEFAULT_INGEST_LIMITS, ...ingestLimits },
     )
@@ -172,6 +176,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
         store: avatarStore,
         fullStore: store,
         hosting,
+        disk: { state: () => 'ok', freePercent: () => 42.5 },
         ownerRequests: openOwnerRequests(hosting, engine, '12D3KooWThisNode', { environment }),
         ingest,
         network: {

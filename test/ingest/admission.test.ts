@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import type { Admission } from '../../src/ingest/admission.ts'
+import { ADMITS_ALL, type Admission } from '../../src/ingest/admission.ts'
 import { payloadHead } from '../../src/record/payload-head.ts'
 import { judgeMessage } from '../../src/network/verdict.ts'
 import { encodeBatch } from '../../src/record/codec.ts'
@@ -17,6 +17,7 @@ const foreign = new Writer(2)
 /** Admits all but those named. */
 function admissionOf(refused: Set<Avatar>): Admission {
   return {
+    ...ADMITS_ALL,
     peek: (payload) => payloadHead(payload)?.avatar,
     admit: (avatar) => (refused.has(avatar) ? { code: 'not_hosted', message: 'Not here.', retry: false } : undefined),
   }

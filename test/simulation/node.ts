@@ -8,6 +8,7 @@ import type { Logger } from '../../src/observe/types.ts'
 import { createHash } from 'node:crypto'
 import type { Environment } from '../../src/platform/environment.ts'
 import { IngestBusyError } from '../../src/ingest/errors.ts'
+import { ADMITS_ALL } from '../../src/ingest/admission.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { DEFAULT_INGEST_LIMITS } from '../../src/ingest/limits.ts'
 import type { IngestResult, Origin } from '../../src/ingest/types.ts'
@@ -177,7 +178,11 @@ export class SimulatedNode {
         ...parts,
         store,
         verifier: this.#world.verifier,
-        admission: { peek: (payload) => payloadHead(payload)?.avatar, admit: (avatar) => hosting.admit(avatar) },
+        admission: {
+          ...ADMITS_ALL,
+          peek: (payload) => payloadHead(payload)?.avatar,
+          admit: (avatar) => hosting.admit(avatar),
+        },
         // As the node itself does it: what came by gossip is passed on by gossip, after its verdict.
         announce: (records, origin) => {
           if (origin !== 'gossip') outbox.add(records)

@@ -295,3 +295,27 @@ describe('when', () => {
     expect(new Set(said.map(({ level }) => level))).toEqual(new Set([20]))
   })
 })
+
+describe('a node that takes no records now', () => {
+  test.each([0, 6])(
+    'asks for none and still sends its %i avatars; peers keep their score; room brings the rest',
+    async (avatars) => {
+      let isClosed = false
+      const a = await net.add('a', { isClosed: () => isClosed, limits: { intervalMs: 100 } })
+      const b = await net.add('b', { limits: { intervalMs: 100 } })
+      await a.node.put(written(avatars, 2))
+      await b.node.put(written(600, 2, 100))
+      isClosed = true
+      net.connect(a, b)
+      await until(() => b.node.store.totals().avatars === 600 + avatars, 'b has the records of a')
+      const opened = a.transport.lines.length
+      await until(() => a.transport.lines.length > opened + 2, 'a asked again')
+      expect(a.node.store.totals().avatars).toBe(avatars)
+      isClosed = false
+      a.sync.policyChanged()
+      a.sync.nudge()
+      await until(() => areEqual(a, b), 'equal')
+      expect([a.transport.penalties, b.transport.penalties]).toEqual([[], []])
+    },
+  )
+})

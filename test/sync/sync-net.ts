@@ -90,12 +90,12 @@ export class SyncNet {
 
   async add(
     name: string,
-    options: { limits?: Partial<SyncLimits>; network?: string; scope?: Scope } = {},
+    options: { limits?: Partial<SyncLimits>; network?: string; scope?: Scope; isClosed?: () => boolean } = {},
   ): Promise<NetNode> {
-    const node = await openNode()
+    const node = await openNode(options.isClosed === undefined ? {} : { isClosed: options.isClosed })
     const transport = new MemoryTransport(name)
     const log: Record<string, unknown>[] = []
-    const { limits, network = 'main', scope = 'all' } = options
+    const { limits, network = 'main', scope = 'all', isClosed } = options
     const { timers, ...environment } = systemEnvironment()
     const waiting = new Set<{ readonly delayMs: number }>()
     const after = (delayMs: number, run: () => void): (() => void) => {
@@ -119,6 +119,7 @@ export class SyncNet {
         logger: pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line)) }),
         metrics: { gauge: () => {}, counter: () => {} },
         keccak256: nobleEngine.keccak256,
+        ...(isClosed === undefined ? {} : { isClosed }),
       },
       { network, scope: () => scope, limits: { ...LIMITS, ...limits } },
     )

@@ -1,6 +1,7 @@
 import { MemoryLevel } from 'memory-level'
 import { pino } from 'pino'
 import type { Environment } from '../../src/platform/environment.ts'
+import { ADMITS_ALL } from '../../src/ingest/admission.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { DEFAULT_INGEST_LIMITS, type IngestLimits } from '../../src/ingest/limits.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
@@ -28,11 +29,15 @@ const silent = pino({ level: 'silent' })
 const metrics = createMetrics()
 const verifier = createVerifyService({ engine, logger: silent }, { network: 'main', workers: 0 })
 
+const DISK_FULL = { code: 'disk_full', message: 'No room.', retry: true }
+
 export interface SyncNodeOptions {
   readonly ingest?: Partial<IngestLimits>
   readonly limits?: Partial<SyncLimits>
   readonly scope?: Scope
   readonly network?: string
+  /** Whether the node takes no records. */
+  readonly isClosed?: () => boolean
 }
 
 export type SyncNode = Awaited<ReturnType<typeof openNode>>
@@ -46,7 +51,14 @@ export async function openNode(options: SyncNodeOptions = {}) {
   const store = await createStore({ ...parts, engine, db }, { network: 'main' })
   const submitted: number[] = []
   const ingest = createIngest(
-    { ...parts, metrics: quiet, store, verifier, announce: () => {} },
+    {
+      ...parts,
+      metrics: quiet,
+      store,
+      verifier,
+      announce: () => {},
+      admission: { ...ADMITS_ALL, admit: () => (options.isClosed?.() === true ? DISK_FULL : undefined) },
+    },
     { ...DEFAULT_INGEST_LIMITS, ...options.ingest },
   )
   const refusals = createRefusals(environment.clock)

@@ -14,6 +14,7 @@ const parseHostStatus = openFields({
   /** Of records. */
   bytes: count,
   hosting: fields({ mode: text, policy: text, listed: count }),
+  disk: optional(fields({ state: text })),
   subscribers: count,
   uptime_seconds: count,
 })

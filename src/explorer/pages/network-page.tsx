@@ -43,6 +43,11 @@ const POLICIES: Readonly<Record<string, string>> = {
   closed: 'hosts no avatar on request',
 }
 
+const DISK_STATES: Readonly<Record<string, string>> = {
+  low: 'getting full: this host takes no new avatars',
+  full: 'nearly full: this host takes no records',
+}
+
 function Status({ status }: { status: HostStatus }) {
   const { hosting } = status
   return (
@@ -65,6 +70,12 @@ function Status({ status }: { status: HostStatus }) {
         <dd>{visible(status.network)}</dd>
         <dt>Data stored</dt>
         <dd>{bytes(status.bytes)}</dd>
+        {status.disk !== null && status.disk.state !== 'ok' && (
+          <>
+            <dt>Disk</dt>
+            <dd>{DISK_STATES[status.disk.state] ?? visible(cut(status.disk.state))}</dd>
+          </>
+        )}
         <dt>Running for</dt>
         <dd>{duration(status.uptime_seconds)}</dd>
         <dt>Version</dt>

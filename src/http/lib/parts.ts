@@ -42,6 +42,8 @@ export interface HttpComponents {
   /** All records, of hosted avatars or not: only for the operator's backup. */
   readonly fullStore: Pick<StoreReader, 'epoch' | 'exportSnapshot'>
   readonly hosting: HostingRules & OperatorApi
+  /** The disk that holds the data. */
+  readonly disk: { state(): 'ok' | 'low' | 'full'; freePercent(): number | undefined }
   /** Handles the statements of owners. */
   readonly ownerRequests: OwnerRequests
   readonly ingest: Ingest
@@ -69,6 +71,8 @@ export interface NodeAbout {
   readonly policy: string | null
   readonly public_url: string | null
   readonly history: { readonly kept: boolean }
+  /** Percent of free disk below which the node takes no new avatars, and no records; 0: never. */
+  readonly disk: { readonly new_avatars_percent: number; readonly writes_percent: number }
   readonly quotas: {
     readonly avatar_bytes: number | null
     readonly avatar_records: number | null

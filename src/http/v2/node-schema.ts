@@ -26,6 +26,12 @@ export const NodeAnswer = object(
     history: object({
       kept: Type.Boolean({ description: 'Whether the node keeps and shows records that a snapshot has replaced.' }),
     }),
+    disk: object({
+      new_avatars_percent: Type.Integer({
+        description: 'Percent of free disk below which the node takes no new avatars; 0: never.',
+      }),
+      writes_percent: Type.Integer({ description: 'The same for all records.' }),
+    }),
     quotas: object({ avatar_bytes: quota, avatar_records: quota, total_bytes: quota, total_records: quota }),
     limits: object({
       record_bytes: Type.Integer({ description: 'Largest payload of a record.' }),

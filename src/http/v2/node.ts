@@ -22,7 +22,7 @@ const LIMITS = {
 /** Calls about the node itself: health, what the operator says, status, peers, metrics. */
 export function addNodeRoutes(
   app: HttpApp,
-  { store, hosting, network, environment: { clock }, metrics, streams, facts }: RouteParts,
+  { store, hosting, network, disk, environment: { clock }, metrics, streams, facts }: RouteParts,
 ): void {
   const startedAtMs = clock.now()
   const { about, ...state } = facts
@@ -54,6 +54,7 @@ export function addNodeRoutes(
         records,
         bytes,
         hosting: { mode: hosting.mode, policy: hosting.policy, listed: hosting.counts().hosted },
+        disk: { state: disk.state(), free_percent: disk.freePercent() ?? null },
         subscribers: streams.count(),
         epoch: store.epoch,
         damage:

@@ -179,6 +179,12 @@ export const StatusAnswer = object(
       policy: Type.Enum(['open', 'invite', 'closed'], { description: 'Which owners get on the list when they ask.' }),
       listed: Type.Integer({ description: 'Avatars on the list.' }),
     }),
+    disk: object({
+      state: Type.Enum(['ok', 'low', 'full'], {
+        description: '`low`: the node takes no new avatars; `full`: it takes no records.',
+      }),
+      free_percent: nullable(Type.Number(), { description: 'Free space of the disk that holds the data, if known.' }),
+    }),
     subscribers: Type.Integer({ description: 'Open event streams.' }),
     epoch: Type.String({
       description: 'A random name of the store. A store that was made again has another one, and older cursors expire.',
