@@ -28,8 +28,8 @@ export async function agreeOnHost(
       context.note(`The new host ${to} says about itself (nothing of it can be checked):\n${rows}`)
     } catch (error) {
       if (!(error instanceof ClientError)) throw error
-      // The move then fails for the same reason, and says what to do.
-      if (error.code === 'unreachable') return
+      // What is not a node fails the move for the same reason, which says what to do.
+      if (error.code !== 'refused') return
       context.note(`Warning: ${to} does not tell who runs it: ${toCliError(error).message}`)
     }
   }
