@@ -36,6 +36,7 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
     '--hosting-policy <open|invite|closed>',
     'which owners can put their avatar on the list: all, those with a code, or none (default: closed)',
   ],
+  ['--hosting-policy-command <word...>', 'program, and its arguments, that decides on new avatars (default: none)'],
   [
     '--hosting-pull-private <true|false>',
     'fetch an avatar even from a private address, if its owner names one (default: false)',

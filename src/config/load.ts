@@ -45,6 +45,8 @@ export interface Config {
   readonly hostingMode: ConfigValues['hosting_mode']
   /** Which owners can put their avatars on the list. */
   readonly hostingPolicy: ConfigValues['hosting_policy']
+  /** The program that decides on new avatars, and its arguments; empty if none does. */
+  readonly hostingPolicyCommand: readonly string[]
   /** Whether the node may fetch records from private and other special addresses that an owner names. */
   readonly hostingPullPrivate: boolean
   /** Whether to keep superseded records. */
@@ -246,6 +248,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     syncIntervalSeconds: checked.sync_interval_seconds,
     hostingMode: checked.hosting_mode,
     hostingPolicy: checked.hosting_policy,
+    hostingPolicyCommand: checked.hosting_policy_command,
     hostingPullPrivate: checked.hosting_pull_private,
     archive: checked.archive,
     caches: cacheShares(checked.cache_bytes),

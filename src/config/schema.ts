@@ -9,6 +9,8 @@ const MAX_LISTEN_ADDRESSES = 16
 const MAX_TRUSTED_PROXIES = 256
 /** The node keeps dialling each configured peer, so the list is limited to the connections that a node can hold. */
 const MAX_PEERS = 256
+/** A program with more settings takes a file. */
+const MAX_COMMAND_WORDS = 32
 /** Far more than a network needs. */
 const MAX_SEEDS = 32
 
@@ -117,6 +119,10 @@ export const configSchema = Type.Object(
     }),
     hosting_mode: Type.Enum(['all', 'listed'], { description: 'all or listed' }),
     hosting_policy: Type.Enum(['open', 'invite', 'closed'], { description: 'open, invite or closed' }),
+    hosting_policy_command: Type.Array(Type.String(text), {
+      maxItems: MAX_COMMAND_WORDS,
+      description: `a program and its arguments, at most ${MAX_COMMAND_WORDS} words, which no shell reads`,
+    }),
     hosting_pull_private: Type.Boolean({ description: 'true or false' }),
     archive: Type.Boolean({ description: 'true or false' }),
     cache_bytes: Type.Integer({

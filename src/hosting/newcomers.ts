@@ -1,32 +1,55 @@
 /** Decides on the first records of avatars that the node does not have yet. */
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
-import type { AdmissionRefusal, HeldAvatars } from './types.ts'
+import type { Source } from '../shares/types.ts'
 import type { DiskWatch } from './disk-watch.ts'
+import type { PolicyCommand } from './policy-command.ts'
+import type { AdmissionRefusal, HeldAvatars, HostingRules } from './types.ts'
 
-/** Avatars looked up at a time: a submission can name hundreds. */
-const LOOKED_UP_AT_ONCE = 32
+/** Avatars looked at together: a submission can name hundreds. */
+const AT_ONCE = 32
+
+type Refusals = ReadonlyMap<Avatar, AdmissionRefusal>
+interface Origin {
+  readonly origin: string
+  readonly source: Source
+}
 
 /**
  * Returns what ingest asks before it appends records. While nothing restricts new avatars, that costs nothing.
  *
  * @param components.disk whether the disk has room for new avatars
+ * @param components.command asks the operator's program. Default: every new avatar is allowed
  */
 export function createNewcomers({
   held,
+  hosting,
   disk,
+  command,
 }: {
   readonly held: Pick<HeldAvatars, 'isHeld'>
+  readonly hosting: Pick<HostingRules, 'isListed'>
   readonly disk: Pick<DiskWatch, 'refusesNew'>
+  readonly command: Pick<PolicyCommand, 'ask'> | undefined
 }) {
-  async function judge(records: readonly VerifiedRecord[]): Promise<Map<Avatar, AdmissionRefusal>> {
+  async function judgeOne({ body, payload }: VerifiedRecord, { origin, source }: Origin) {
+    const { avatar } = body
+    if (await held.isHeld(avatar)) return undefined
+    const refusal = disk.refusesNew()
+    if (refusal !== undefined || command === undefined) return refusal
+    const text = new TextDecoder().decode(payload)
+    return await command.ask({ avatar, payload: text, origin, listed: hosting.isListed(avatar) }, source)
+  }
+
+  async function judge(records: readonly VerifiedRecord[], origin: Origin): Promise<Refusals> {
     const refusals = new Map<Avatar, AdmissionRefusal>()
-    const avatars = [...new Set(records.map(({ body }) => body.avatar))]
-    for (let at = 0; at < avatars.length; at += LOOKED_UP_AT_ONCE) {
-      const some = avatars.slice(at, at + LOOKED_UP_AT_ONCE)
-      const isHeld = await Promise.all(some.map((avatar) => held.isHeld(avatar)))
-      for (const [index, avatar] of some.entries()) {
-        const refusal = isHeld[index] === true ? undefined : disk.refusesNew()
-        if (refusal !== undefined) refusals.set(avatar, refusal)
+    /** The first record of each avatar. */
+    const firsts = [...new Map(records.toReversed().map((record) => [record.body.avatar, record])).values()]
+    for (let at = 0; at < firsts.length; at += AT_ONCE) {
+      const some = firsts.slice(at, at + AT_ONCE)
+      const answers = await Promise.all(some.map((record) => judgeOne(record, origin)))
+      for (const [index, { body }] of some.entries()) {
+        const refusal = answers[index]
+        if (refusal !== undefined) refusals.set(body.avatar, refusal)
       }
     }
     return refusals
@@ -34,7 +57,7 @@ export function createNewcomers({
 
   return {
     /** Returns the avatars whose records are refused; undefined if nothing restricts new avatars now. */
-    screen: (records: readonly VerifiedRecord[]): Promise<ReadonlyMap<Avatar, AdmissionRefusal>> | undefined =>
-      disk.refusesNew() === undefined ? undefined : judge(records),
+    screen: (records: readonly VerifiedRecord[], origin: Origin): Promise<Refusals> | undefined =>
+      command === undefined && disk.refusesNew() === undefined ? undefined : judge(records, origin),
   }
 }

@@ -19,7 +19,7 @@ export interface HostingRefusal {
 
 /** Why records are not accepted, for a reason that is not the avatar's place on a list. */
 export interface AdmissionRefusal {
-  readonly code: 'disk_low' | 'disk_full'
+  readonly code: 'disk_low' | 'disk_full' | 'policy_denied' | 'policy_unavailable'
   readonly message: string
   readonly retry: boolean
 }

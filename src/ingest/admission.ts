@@ -1,5 +1,6 @@
 /** The avatars whose records this node accepts, as the operator decided. Ingest asks for each record. */
 import type { Avatar, RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
+import type { Source } from '../shares/types.ts'
 import type { IngestResult, Origin } from './types.ts'
 
 interface Refusal {
@@ -13,8 +14,11 @@ export interface Admission {
   peek(payload: Uint8Array): Avatar | undefined
   /** Why records of this avatar are refused; undefined if they are accepted. */
   admit(avatar: Avatar): Refusal | undefined
-  /** Returns the avatars of verified records that are refused for now; undefined if none can be. Asked once for each submission. */
-  screen(records: readonly VerifiedRecord[]): Promise<ReadonlyMap<Avatar, Refusal>> | undefined
+  /** Returns the avatars of verified records that are refused; undefined if none can be. Asked once for each submission. */
+  screen(
+    records: readonly VerifiedRecord[],
+    from: { readonly origin: Origin; readonly source: Source },
+  ): Promise<ReadonlyMap<Avatar, Refusal>> | undefined
 }
 
 export const ADMITS_ALL: Admission = { peek: () => undefined, admit: () => undefined, screen: () => undefined }
@@ -33,8 +37,9 @@ export function refusedByAdmission(
 export async function refusedByScreen(
   admission: Pick<Admission, 'screen'>,
   records: readonly VerifiedRecord[],
+  from: Parameters<Admission['screen']>[1],
 ): Promise<(IngestResult | undefined)[]> {
-  const refusals = await admission.screen(records)
+  const refusals = await admission.screen(records, from)
   return records.map(({ id, body }) => {
     const refusal = refusals?.get(body.avatar)
     return refusal && { id, status: 'refused', ...refusal }

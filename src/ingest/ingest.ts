@@ -104,6 +104,7 @@ export function createIngest(
     const screened = await refusedByScreen(
       admission,
       timely.map(({ record }) => record),
+      { origin, source: source ?? { key: origin, isShared: true } },
     )
     const admitted = timely.filter((_, index) => screened[index] === undefined)
     for (const [index, { at }] of timely.entries()) results[at] = screened[index]

@@ -165,10 +165,11 @@ export async function createNode(
     const avatarOf = (payload: Uint8Array) => payloadHead(payload)?.avatar
     const safeguards = createSafeguards({ ...part('hosting'), store, hosting, onRoom: policyChanged }, config)
     const { admission, disk } = safeguards
-    running.push({ name: 'disk watch', stop: () => Promise.resolve(disk.stop()), limitMs: 0, holdsData: false })
-    await disk.start()
+    await safeguards.start()
     const ingest = createIngest({ ...part('ingest'), store, verifier, announce, admission })
     running.push({ name: 'ingest', stop: () => ingest.stop(), limitMs: 800, holdsData: true })
+    // Before ingest: what waits for an answer of the operator's program then ends at once.
+    running.push({ name: 'safeguards', stop: safeguards.stop, limitMs: 50, holdsData: false })
     const noted = { dataDir: config.dataDir, logger }
     const privateKey = await loadNoted(noted, 'peer.key', loadPeerKey)
     const network = await createNetwork(

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises'
 
 import type { Config } from '../config/load.ts'
 import { createDiskWatch, type DiskSpace, type DiskWatch } from '../hosting/disk-watch.ts'
+import { createPolicyCommand } from '../hosting/policy-command.ts'
 import { createNewcomers } from '../hosting/newcomers.ts'
 import type { Hosting } from '../hosting/types.ts'
 import type { Admission } from '../ingest/admission.ts'
@@ -28,21 +29,34 @@ interface Parts {
 export interface Safeguards {
   readonly admission: Admission
   readonly disk: DiskWatch
+  start(): Promise<void>
+  stop(): Promise<void>
 }
 
 /** @param parts.onRoom called when the node takes records again that it refused before */
 export function createSafeguards(
   parts: Parts & { readonly store: StoreReader; readonly hosting: Hosting; readonly onRoom: () => void },
-  config: Pick<Config, 'dataDir' | 'disk'>,
+  config: Pick<Config, 'dataDir' | 'disk' | 'hostingPolicyCommand'>,
 ): Safeguards {
   const { store, hosting } = parts
+  const { hostingPolicyCommand } = config
+  const command = hostingPolicyCommand.length === 0 ? undefined : createPolicyCommand(parts, hostingPolicyCommand)
   const disk = createDiskWatch({ ...parts, space: () => diskSpace(config.dataDir) }, config.disk)
   const held = {
     isHeld: async (avatar: Parameters<StoreReader['summary']>[0]) => (await store.summary(avatar)) !== undefined,
   }
-  const newcomers = createNewcomers({ held, disk })
+  const newcomers = createNewcomers({ held, hosting, disk, command })
   return {
     disk,
+    async start() {
+      command?.start()
+      await disk.start()
+    },
+    stop() {
+      command?.stop()
+      disk.stop()
+      return Promise.resolve()
+    },
     admission: {
       peek: (payload) => payloadHead(payload)?.avatar,
       admit: (avatar) => hosting.admit(avatar) ?? disk.refusesAll(),

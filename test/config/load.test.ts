@@ -56,6 +56,7 @@ describe('defaults', () => {
       syncIntervalSeconds: 30,
       hostingMode: 'all',
       hostingPolicy: 'closed',
+      hostingPolicyCommand: [],
       hostingPullPrivate: false,
       archive: false,
       caches: { storeBytes: 33_554_432, answersBytes: 16_777_216 },

@@ -34,6 +34,7 @@ describe('GET /v2/node', () => {
       peer_id: '12D3KooWThisNode',
       addresses: ['/dns4/node.example.org/tcp/1/p2p/x'],
       hosting: { mode: 'listed', policy: 'invite' },
+      reviews_new_avatars: false,
       disk: { new_avatars_percent: 10, writes_percent: 5 },
       limits: { record_bytes: 262_144, request_records: 1_000, request_bytes: 16 * 1024 * 1024 },
     })

@@ -70,6 +70,8 @@ export interface NodeAbout {
   readonly contact: string | null
   readonly policy: string | null
   readonly public_url: string | null
+  /** Whether a program of the operator decides on new avatars. */
+  readonly reviews_new_avatars: boolean
   readonly history: { readonly kept: boolean }
   /** Percent of free disk below which the node takes no new avatars, and no records; 0: never. */
   readonly disk: { readonly new_avatars_percent: number; readonly writes_percent: number }

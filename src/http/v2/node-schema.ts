@@ -23,6 +23,7 @@ export const NodeAnswer = object(
       mode: Type.Enum(['all', 'listed']),
       policy: Type.Enum(['open', 'invite', 'closed'], { description: 'Which owners get on the list when they ask.' }),
     }),
+    reviews_new_avatars: Type.Boolean({ description: 'Whether a program of the operator decides on new avatars.' }),
     history: object({
       kept: Type.Boolean({ description: 'Whether the node keeps and shows records that a snapshot has replaced.' }),
     }),
