@@ -23,6 +23,11 @@ const BUILT = [
   'test/cli/repair.test.ts',
   'test/cli/start.test.ts',
   'test/cli/usage.test.ts',
+  'test/deploy/archives.test.ts',
+  'test/deploy/image.test.ts',
+  'test/deploy/monitoring.test.ts',
+  'test/deploy/proxies.test.ts',
+  'test/deploy/units.test.ts',
   'test/verify/no-elliptic.test.ts',
   'test/verify/verify-service.test.ts',
 ]
@@ -34,6 +39,11 @@ const BUILT = [
 const SLOW = [
   'test/cli/start.test.ts',
   'test/client/hostile.test.ts',
+  'test/deploy/archives.test.ts',
+  'test/deploy/image.test.ts',
+  'test/deploy/monitoring.test.ts',
+  'test/deploy/proxies.test.ts',
+  'test/deploy/units.test.ts',
   'test/house/api-pages.test.ts',
   'test/house/build.test.ts',
   'test/migrate/hostile-source.test.ts',
