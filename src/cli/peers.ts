@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
 
-import { readPeers } from '../client/node-info.ts'
+import { readPeers, readStatus } from '../client/node-info.ts'
 import { jsonOption, nodeOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { nodeAt } from './lib/node.ts'
+import { reachabilityText } from './lib/reachability-text.ts'
 import { receivedText, syncText } from './lib/sync-text.ts'
 import { jsonText, printable, table, timeText } from './lib/text.ts'
 
@@ -20,7 +21,8 @@ export function addPeers(program: Command, context: CommandContext): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ avatar-kv peers\n  $ avatar-kv peers --json')
     .action(async (options: { node: string; json?: true }) => {
-      const peers = await readPeers(nodeAt(options.node).transport)
+      const { transport } = nodeAt(options.node)
+      const peers = await readPeers(transport)
       if (options.json) return context.out(jsonText({ peers }))
       if (peers.length === 0)
         return context.out(
@@ -37,5 +39,7 @@ export function addPeers(program: Command, context: CommandContext): void {
         peer.addresses.map(printable).join(' '),
       ])
       context.out(table([['PEER', 'DIRECTION', 'GOSSIP', 'SINCE', 'RECEIVED', 'SYNC', 'AGENT', 'ADDRESSES'], ...rows]))
+      const { reachability } = await readStatus(transport)
+      context.out(`\nFrom outside, this node is: ${reachabilityText(reachability)}.`)
     })
 }

@@ -6,6 +6,7 @@ import { jsonOption, nodeOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { nodeInfoRows } from './lib/node-text.ts'
 import { nodeAt } from './lib/node.ts'
+import { reachabilityText } from './lib/reachability-text.ts'
 import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
 
 /** `status`. */
@@ -21,12 +22,13 @@ export function addStatus(program: Command, context: CommandContext): void {
       const { transport } = nodeAt(options.node)
       const [status, info] = await Promise.all([readStatus(transport), readNodeInfo(transport)])
       if (options.json) return context.out(jsonText({ ...status, node: info ?? null }))
-      const { addresses, damage, disk, ...rest } = status
+      const { addresses, damage, disk, reachability, ...rest } = status
       const rows: (readonly [string, string])[] = Object.entries(rest).map(([name, value]) => [
         printable(name).replaceAll('_', ' '),
         typeof value === 'string' ? printable(value) : jsonText(value),
       ])
       rows.unshift(...nodeInfoRows(info))
+      rows.push(['reachability', reachabilityText(reachability)])
       rows.push(['disk', diskText(disk)])
       rows.push(['damage', damageText(damage)])
       for (const address of addresses) rows.push(['address', printable(address)])

@@ -14,6 +14,7 @@ import type { Logger, Metrics } from '../observe/types.ts'
 import type { Libp2pParts } from './libp2p-parts.ts'
 import { CONNECTION_LIMITS } from './limits.ts'
 import type { createListening } from './listening.ts'
+import { reachOf } from './reach.ts'
 
 export interface Libp2pNodeOptions {
   readonly privateKey: PrivateKey
@@ -35,7 +36,11 @@ export async function createLibp2pNode(options: Libp2pNodeOptions) {
     privateKey,
     logger: createLibp2pLogger(logger, metrics),
     nodeInfo: { userAgent: agent },
-    addresses: { listen: [...listen] },
+    addresses: {
+      listen: [...listen],
+      // What identify tells everybody. Peers on private networks learn of private addresses by peer exchange and mDNS.
+      announceFilter: (addresses) => addresses.filter((address) => reachOf(address)?.scope === 'public'),
+    },
     transports: [listening.transport],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux(CONNECTION_LIMITS.yamux)],

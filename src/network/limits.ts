@@ -1,11 +1,13 @@
 /** Bounds of a node that anyone may connect to. The bounds of gossipsub itself are in gossip-settings.ts. */
 import type { AddressBookLimits } from './address-book.ts'
+import type { DialBackLimits } from './dial-back.ts'
 import { MAX_OUTBOUND_BUFFER_BYTES } from './gossip-settings.ts'
 import type { LocalNetworkLimits } from './local-network.ts'
 import type { KeeperLimits } from './keeper.ts'
 import type { MessageRateLimits } from './message-rate.ts'
 import type { OutboxLimits } from './outbox.ts'
 import type { PacerLimits } from './pacer.ts'
+import type { OutsideViewLimits } from './outside-view.ts'
 import type { PeerExchangeLimits } from './peer-exchange.ts'
 import type { PeerPlaceLimits } from './peer-places.ts'
 import type { ProberLimits } from './prober.ts'
@@ -32,7 +34,7 @@ export const CONNECTION_LIMITS = {
   // A peer that answers no ping is gone. The first timeouts are far above the default (2 s), because a busy machine is slow.
   monitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 20_000, maxTimeout: 60_000 } },
   yamux: {
-    // A peer needs 7: identify, gossip, peer exchange, and 2 each for sync and find. The others are for streams that are still
+    // A peer needs 8: identify, gossip, peer exchange, a request to dial back, and 2 each for sync and find. The others are for streams that are still
     // ending or being agreed on; each may hold a window of 256 KiB.
     maxInboundStreams: 12,
     maxOutboundStreams: 12,
@@ -62,6 +64,8 @@ export interface DiscoveryLimits {
 export interface NetworkLimits {
   readonly places: PeerPlaceLimits
   readonly discovery: DiscoveryLimits
+  readonly dialBack: DialBackLimits
+  readonly outside: OutsideViewLimits
   /** Interval of the search for lost gossip streams, in milliseconds. */
   readonly repairIntervalMs: number
   readonly outbox: OutboxLimits
@@ -130,6 +134,12 @@ export const defaultNetworkLimits: NetworkLimits = {
     askMs: 300_000,
     saveMs: 60_000,
   },
+  dialBack: {
+    answers: { perKey: { burst: 4, refillMs: 15_000 }, total: { burst: 32, refillMs: 500 }, reserve: 8 },
+    timeoutMs: 15_000,
+  },
+  // A port that was just forwarded is noticed within a minute.
+  outside: { tickMs: 1000, openAgainMs: 600_000, closedAgainMs: 45_000, noneAgainMs: 10_000, validMs: 1_800_000 },
   repairIntervalMs: 5000,
   outbox: { messageBytes: 262_144, messageRecords: 1024, delayMs: 5, queueBytes: 67_108_864 },
   // A node sends at most 200 messages a second that are not full (outbox.delayMs), and passes on those of others.

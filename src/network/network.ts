@@ -5,6 +5,7 @@ import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { Source } from '../shares/types.ts'
 import { parseListenAddress, parsePeerAddress } from './addresses.ts'
+import { createDialBack } from './dial-back.ts'
 import { createDiscovery } from './discovery.ts'
 import type { DiscoveryOptions } from './discovery.ts'
 import { NetworkError } from './errors.ts'
@@ -14,6 +15,7 @@ import { createDialOnlyNode, createLibp2pNode } from './libp2p-node.ts'
 import { defaultNetworkLimits } from './limits.ts'
 import type { NetworkLimits } from './limits.ts'
 import { createListening } from './listening.ts'
+import { createOutsideView } from './outside-view.ts'
 import { createOwnAddresses } from './own-addresses.ts'
 import { createPeerBook } from './peer-book.ts'
 import { createPeerPlaces, sourceOfAddress } from './peer-places.ts'
@@ -56,7 +58,7 @@ export interface NetworkOptions {
   /** Whether records are passed on by gossip. Default true. */
   readonly gossip?: boolean
   /** How this node finds peers; undefined: it connects to `peers` alone. */
-  readonly discovery?: DiscoveryOptions
+  readonly discovery?: DiscoveryOptions | undefined
   readonly limits?: Partial<NetworkLimits>
 }
 
@@ -176,6 +178,9 @@ export async function createNetwork(components: NetworkComponents, options: Netw
           { ...options.discovery, network: options.network },
           limits.discovery,
         )
+  const dialBack = createDialBack({ environment, logger, metrics, libp2p, parts }, limits.dialBack)
+  const outside = createOutsideView({ environment, logger, libp2p, own, dialBack }, limits.outside)
+  await dialBack.prepare()
   await discovery?.prepare()
   const repair = createStreamRepair(
     { timers: environment.timers, logger, connections, speaksGossip: book.speaksGossip, announce },
@@ -225,6 +230,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     peerId: libp2p.peerId.toString(),
     addresses,
     peers: () => book.list(gossips ? gossip.subscribers() : new Set()),
+    reachability: outside.reachability,
     sync,
     find,
     publish(records) {
@@ -245,6 +251,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
         gossip.start()
         repair.start()
       }
+      outside.start()
       redial.start()
       await discovery?.start()
       logger.debug({ peer_id: libp2p.peerId.toString(), addresses: addresses() }, 'listening for peers')
@@ -252,11 +259,12 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     async stop() {
       if (state !== 'started') return
       state = 'stopped'
+      outside.stop()
       redial.stop()
       repair.stop()
       sync.stop()
       find.stop()
-      await within(STOP_FLUSH_MS, Promise.all([gossip.flush(), discovery?.stop()]))
+      await within(STOP_FLUSH_MS, Promise.all([gossip.flush(), discovery?.stop(), dialBack.stop()]))
       gossip.stop()
       book.stop()
       const closed = await within(STOP_CLOSE_MS, Promise.resolve(libp2p.stop()))

@@ -18,10 +18,12 @@ export function createOwnAddresses(components: {
 }) {
   const { clock, privateKey, peerId, transports } = components
   const records = new Map<Scope, { readonly text: string; readonly bytes: Promise<Uint8Array> }>()
+  /** Addresses at which peers were seen to reach this node. */
+  let learned: readonly Multiaddr[] = []
   let lastSeq = 0n
 
   function all(): Multiaddr[] {
-    const found = transports().getAddrs()
+    const found = [...transports().getAddrs(), ...learned]
     return [...new Map(found.map((address) => [address.toString(), address])).values()]
   }
 
@@ -34,6 +36,12 @@ export function createOwnAddresses(components: {
   return {
     /** Without `/p2p/<peer id>`. */
     all,
+    /** Addresses of this machine. */
+    listening: (): Multiaddr[] => transports().getAddrs(),
+    /** Replaces the addresses at which peers were seen to reach this node. */
+    learn(addresses: readonly Multiaddr[]): void {
+      learned = addresses
+    },
     /** With `/p2p/<peer id>`. */
     list: (): string[] => all().map((address) => `${address.toString()}/p2p/${peerId.toString()}`),
     /** This node's own signed record for peers in a scope; undefined if no address of the node is in it. */

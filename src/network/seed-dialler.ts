@@ -1,4 +1,4 @@
-import type { Libp2p } from '@libp2p/interface'
+import type { Libp2p, PeerId } from '@libp2p/interface'
 
 import type { Logger } from '../observe/types.ts'
 import { backOffMs } from '../platform/back-off.ts'
@@ -28,7 +28,7 @@ export function createSeedDialler(
   components: {
     readonly clock: Clock
     readonly logger: Logger
-    readonly libp2p: Pick<Libp2p, 'dial'>
+    readonly libp2p: Pick<Libp2p, 'dial' | 'getConnections'>
     readonly resolveTxt: ResolveTxt
   },
   texts: readonly string[],
@@ -37,18 +37,23 @@ export function createSeedDialler(
   const { clock, logger, libp2p, resolveTxt } = components
   const seeds = texts.map(parseSeed)
   const warnedAtMs = new Map<string, number>()
+  /** The peer that answered for each seed. */
+  const reachedPeers = new Map<string, PeerId>()
   let failures = 0
   let nextAtMs = 0
   let isBusy = false
   let stopped = false
 
   async function reach(seed: Seed): Promise<boolean> {
+    const known = reachedPeers.get(seed.text)
+    if (known !== undefined && libp2p.getConnections(known).length > 0) return true
     let problem: unknown
     try {
       for (const { address } of await resolveSeed(seed, resolveTxt)) {
         if (stopped) return false
         try {
           const connection = await libp2p.dial(address, { signal: AbortSignal.timeout(limits.dialTimeoutMs) })
+          reachedPeers.set(seed.text, connection.remotePeer)
           logger.debug({ seed: seed.text, peer: connection.remotePeer.toString() }, 'connected to a seed')
           return true
         } catch (error) {

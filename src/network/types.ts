@@ -1,5 +1,8 @@
 import type { SignedRecord } from '../record/types.ts'
 import type { SyncTransport } from '../sync/types.ts'
+import type { Reachability } from './reachability.ts'
+
+export type { Reachability } from './reachability.ts'
 
 /** One connected peer, as `GET /v2/peers` shows it. */
 export interface PeerInfo {
@@ -20,8 +23,10 @@ export interface PeerInfo {
 export interface Network {
   readonly peerId: string
   /** Multiaddrs to dial this node, each with `/p2p/<peer id>`. Empty before `start`. */
-  addresses(): string[]
-  peers(): PeerInfo[]
+  readonly addresses: () => string[]
+  readonly peers: () => PeerInfo[]
+  /** Whether peers on the internet can reach this node. */
+  readonly reachability: () => Reachability
   /** Streams of the sync protocol with peers. */
   readonly sync: SyncTransport
   /** Streams of the protocol by which peers are asked where an avatar lives. */

@@ -180,9 +180,7 @@ export async function createNode(
         peers: config.peers,
         agent: `avatar-kv/${version}`,
         gossip: config.gossip,
-        ...(config.discovery
-          ? { discovery: { seeds: config.seeds, mdns: config.mdns, bookPath: join(config.dataDir, 'peers.json') } }
-          : {}),
+        discovery: config.discovery ? { ...config, bookPath: join(config.dataDir, 'peers.json') } : undefined,
       },
     )
     link.network = network

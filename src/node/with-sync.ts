@@ -9,6 +9,7 @@ export function withSync(network: Network, sync: Sync) {
   return {
     peerId: network.peerId,
     addresses: () => network.addresses(),
+    reachability: () => network.reachability(),
     publicAddresses: () => network.addresses().filter((address) => reachOf(multiaddr(address))?.scope === 'public'),
     peers() {
       const all = new Map(sync.peers().map(({ peer_id, ...health }) => [peer_id, health]))

@@ -185,6 +185,7 @@ export async function startHttpNode(options: NodeOptions = {}) {
           addresses: () => ['/ip4/127.0.0.1/tcp/1/p2p/x'],
           publicAddresses: () => ['/dns4/node.example.org/tcp/1/p2p/x'],
           peers: () => [PEER],
+          reachability: () => ({ state: 'unknown', text: 'not known yet' }),
         },
         receipts,
         finder,

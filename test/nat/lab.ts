@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { PATIENCE_MS } from '../support/until.ts'
 
 const MAIN = join(process.cwd(), 'dist/main.js')
-const LOG_LINES_KEPT = 60
+const LOG_LINES_KEPT = 6000
 const run = promisify(execFile)
 
 let labs = 0
@@ -28,6 +28,10 @@ export interface LabNode {
   readonly peerId: string
   /** The answer of a command of the built program, as JSON. */
   cli<T>(...args: readonly string[]): Promise<T>
+  /** Runs a command of the built program beside the node. */
+  run(...args: readonly string[]): Promise<string>
+  /** A path for a file of this machine. */
+  path(name: string): string
   /** The last lines of its log. */
   log(): string
   stop(): Promise<void>
@@ -68,6 +72,8 @@ export async function createLab(): Promise<Lab> {
   async function startNode(space: string, dataDir: string, args: readonly string[]): Promise<LabNode> {
     // Tests elsewhere have mDNS off (config/vitest.config.ts).
     const inside = ['netns', 'exec', space, 'env', '-u', 'AVATAR_KV_MDNS', process.execPath, MAIN]
+    const command = async (...words: readonly string[]): Promise<string> =>
+      (await run('ip', [...inside, ...words], { timeout: PATIENCE_MS })).stdout
     const child = spawn('ip', [...inside, 'start', '--data-dir', dataDir, ...args], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -78,16 +84,15 @@ export async function createLab(): Promise<Lab> {
       child.once('exit', (code) => reject(new Error(`A node of the lab ended with ${code}:\n${lines.join('\n')}`)))
       createInterface(child.stdout).on('line', (line) => {
         if (lines.push(line) > LOG_LINES_KEPT) lines.shift()
-        if (!line.includes('"msg":"started"')) return
-        resolve((JSON.parse(line) as { peer_id: string }).peer_id)
+        const { msg, peer_id: id } = JSON.parse(line) as { msg?: string; peer_id?: string }
+        if (msg === 'started' && id !== undefined) resolve(id)
       })
     })
     return {
       peerId,
-      async cli(...words) {
-        const { stdout } = await run('ip', [...inside, ...words, '--json'], { timeout: PATIENCE_MS })
-        return JSON.parse(stdout)
-      },
+      cli: async (...words) => JSON.parse(await command(...words, '--json')),
+      run: command,
+      path: (name) => `${dataDir}-${name}`,
       log: () => lines.join('\n'),
       async stop() {
         children.delete(child)
@@ -115,6 +120,7 @@ export async function createLab(): Promise<Lab> {
     },
     async close() {
       for (const child of children) {
+        if (child.exitCode !== null || child.signalCode !== null) continue
         child.kill('SIGKILL')
         await once(child, 'exit')
       }

@@ -16,6 +16,8 @@ const parseHostStatus = openFields({
   hosting: fields({ mode: text, policy: text, listed: count }),
   disk: optional(fields({ state: text })),
   subscribers: count,
+  /** Null: a node of an earlier version. */
+  reachability: optional(openFields({ text })),
   uptime_seconds: count,
 })
 

@@ -68,6 +68,12 @@ function Status({ status }: { status: HostStatus }) {
         </dd>
         <dt>Network</dt>
         <dd>{visible(status.network)}</dd>
+        {status.reachability !== null && (
+          <>
+            <dt>From outside</dt>
+            <dd>{visible(status.reachability.text)}</dd>
+          </>
+        )}
         <dt>Data stored</dt>
         <dd>{bytes(status.bytes)}</dd>
         {status.disk !== null && status.disk.state !== 'ok' && (

@@ -13,7 +13,7 @@ import type { HostingRules, OperatorApi, OwnerRequests } from '../../hosting/typ
 import type { Finder, ReceiptIssuer } from '../../find/types.ts'
 import type { Ingest } from '../../ingest/types.ts'
 import type { Logger, Metrics } from '../../observe/types.ts'
-import type { PeerInfo } from '../../network/types.ts'
+import type { PeerInfo, Reachability } from '../../network/types.ts'
 import type { Environment } from '../../platform/environment.ts'
 import type { StoreReader } from '../../store/types.ts'
 import type { JsonAnswers } from '../answers/json-answers.ts'
@@ -52,6 +52,7 @@ export interface HttpComponents {
     addresses(): string[]
     /** Those of `addresses` that others can dial over the internet. */
     publicAddresses(): string[]
+    reachability(): Reachability
     /** Connected peers; `sync` is null for a peer that does not support sync. */
     peers(): readonly (PeerInfo & { readonly sync: Static<typeof PeerSync> | null })[]
   }

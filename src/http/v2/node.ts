@@ -50,6 +50,7 @@ export function addNodeRoutes(
         peer_id: network.peerId,
         addresses: network.addresses(),
         peers: network.peers().length,
+        reachability: network.reachability(),
         avatars,
         records,
         bytes,

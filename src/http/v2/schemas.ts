@@ -171,6 +171,17 @@ export const StatusAnswer = object(
     peer_id: Type.String(),
     addresses: Type.Array(Type.String(), { description: 'Multiaddrs to dial this node.' }),
     peers: Type.Integer(),
+    reachability: object({
+      state: Type.Enum([
+        'reachable',
+        'behind_router',
+        'behind_provider_nat',
+        'firewalled',
+        'this_machine_only',
+        'unknown',
+      ]),
+      text: Type.String({ description: 'The state in words, with what to do.' }),
+    }),
     avatars: Type.Integer(),
     records: Type.Integer({ description: 'Live records stored.' }),
     bytes: Type.Integer({ description: 'Payloads and signatures of all stored records, history included.' }),

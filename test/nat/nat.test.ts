@@ -1,0 +1,127 @@
+import { afterEach, expect, test } from 'vitest'
+
+import { until } from '../support/until.ts'
+import { createLab } from './lab.ts'
+import type { Lab, LabNode, Machine } from './lab.ts'
+
+let lab: Lab | undefined
+afterEach(async () => {
+  await lab?.close()
+  lab = undefined
+})
+
+/** A home that moved to another address is found again in this time. */
+const MOVE_MS = 60_000
+const NODE_PORT = 4382
+
+/** Addresses of the lab's internet: public ones, though no packet leaves this machine. */
+const PUBLIC = { hub: '45.10.0.1', router: '45.20.0.1', moved: '45.20.9.9', carrier: '45.30.0.1', open: '45.40.0.1' }
+
+async function addRoutes(machine: Machine, gateway: string): Promise<void> {
+  await machine.exec('ip', 'route', 'add', 'default', 'via', gateway)
+}
+
+/** Makes a machine hide those behind it (masquerade), and drop what comes from outside unasked. */
+async function masquerade(router: Machine): Promise<void> {
+  await router.exec('sysctl', '-qw', 'net.ipv4.ip_forward=1')
+  const rules = [
+    'add table ip nat',
+    'add chain ip nat post { type nat hook postrouting priority 100 ; }',
+    'add chain ip nat pre { type nat hook prerouting priority -100 ; }',
+    'add rule ip nat post oifname "wan" masquerade',
+    'add table ip guard',
+    'add chain ip guard forward { type filter hook forward priority 0 ; policy accept ; }',
+    'add rule ip guard forward iifname "wan" ct status dnat accept',
+    'add rule ip guard forward iifname "wan" ct state new drop',
+    'add chain ip guard input { type filter hook input priority 0 ; policy accept ; }',
+    'add rule ip guard input iifname "wan" ct state new drop',
+  ]
+  for (const rule of rules) await router.exec('nft', rule)
+}
+
+interface Status {
+  readonly reachability: { readonly state: string; readonly text: string }
+  readonly records: number
+  readonly addresses: readonly string[]
+}
+
+const stateOf = async (node: LabNode): Promise<string> => (await node.cli<Status>('status')).reachability.state
+const peersOf = async (node: LabNode): Promise<string[]> =>
+  (await node.cli<{ peers: { peer_id: string }[] }>('peers')).peers.map(({ peer_id }) => peer_id)
+
+test('a public node, one behind a router, one behind a provider: equal data, the truth about each, and a move', async () => {
+  lab = await createLab()
+  const make = (name: string): Promise<Machine> => (lab as Lab).machine(name)
+  const [hub, open, router, home, carrier, phone] = (await Promise.all(
+    ['hub', 'open', 'router', 'home', 'carrier', 'phone'].map(make),
+  )) as [Machine, Machine, Machine, Machine, Machine, Machine]
+  await lab.link('internet', [
+    { machine: hub, device: 'wan', address: `${PUBLIC.hub}/8` },
+    { machine: open, device: 'wan', address: `${PUBLIC.open}/8` },
+    { machine: router, device: 'wan', address: `${PUBLIC.router}/8` },
+    { machine: carrier, device: 'wan', address: `${PUBLIC.carrier}/8` },
+  ])
+  await lab.link('lan', [
+    { machine: router, device: 'lan', address: '192.168.1.1/24' },
+    { machine: home, device: 'eth0', address: '192.168.1.20/24' },
+  ])
+  await lab.link('cell', [
+    { machine: carrier, device: 'lan', address: '100.64.0.1/10' },
+    { machine: phone, device: 'eth0', address: '100.70.3.4/10' },
+  ])
+  await addRoutes(home, '192.168.1.1')
+  await addRoutes(phone, '100.64.0.1')
+  await masquerade(router)
+  await masquerade(carrier)
+
+  const hubNode = await hub.startNode()
+  const seed = `/ip4/${PUBLIC.hub}/tcp/${NODE_PORT}`
+  const nodes = await Promise.all([open, home, phone].map((machine) => machine.startNode('--seed', seed)))
+  const [openNode, homeNode, phoneNode] = nodes as [LabNode, LabNode, LabNode]
+
+  // The truth about each.
+  await until(async () => (await stateOf(openNode)) === 'reachable', 'the open node knows that it is reachable')
+  await until(async () => (await stateOf(hubNode)) === 'reachable', 'the hub knows that it is reachable')
+  await until(async () => (await stateOf(homeNode)) === 'behind_router', 'the home node knows of its router')
+  await until(async () => (await stateOf(phoneNode)) === 'behind_provider_nat', 'the phone knows of its provider')
+  expect((await homeNode.cli<Status>('status')).reachability.text).toBe('behind a router: forward TCP 4382')
+
+  // Who is hidden is found by those that it dials; the open node is found through the hub.
+  await until(async () => (await peersOf(homeNode)).includes(openNode.peerId), 'the home node finds the open node')
+  await until(async () => (await peersOf(phoneNode)).includes(openNode.peerId), 'the phone finds the open node')
+
+  // Equal data.
+  for (const node of nodes) {
+    await node.run('key', 'create', node.path('key'))
+    await node.run('put', `{"from":"${node.peerId}"}`, '--key', node.path('key'))
+  }
+  const all = [hubNode, ...nodes]
+  await until(async () => {
+    const counts = await Promise.all(all.map(async (node) => (await node.cli<Status>('status')).records))
+    return counts.every((records) => records === nodes.length)
+  }, 'everyone has all records')
+
+  // The port is forwarded: the home node notices, and the phone reaches it, though both are hidden.
+  await router.exec('nft', `add rule ip nat pre iifname "wan" tcp dport ${NODE_PORT} dnat to 192.168.1.20`)
+  await until(async () => (await stateOf(homeNode)) === 'reachable', 'the home node knows that it is reachable now')
+  const address = `/ip4/${PUBLIC.router}/tcp/${NODE_PORT}/p2p/${homeNode.peerId}`
+  expect((await homeNode.cli<Status>('status')).addresses).toContain(address)
+
+  // The home gets another address from its provider, and is found there within a minute.
+  await router.exec('ip', 'address', 'del', `${PUBLIC.router}/8`, 'dev', 'wan')
+  await router.exec('ip', 'address', 'add', `${PUBLIC.moved}/8`, 'dev', 'wan')
+  await until(
+    async () => {
+      const { peers } = await hubNode.cli<{ peers: { peer_id: string; addresses: string[] }[] }>('peers')
+      const found = peers.find(({ peer_id }) => peer_id === homeNode.peerId)
+      return found?.addresses.some((text) => text.startsWith(`/ip4/${PUBLIC.moved}/`)) === true
+    },
+    'the home node is connected again, from its new address',
+    MOVE_MS,
+  )
+  await homeNode.run('put', '{"after":"the move"}', '--key', homeNode.path('key'))
+  await until(
+    async () => (await phoneNode.cli<Status>('status')).records === nodes.length + 1,
+    'the phone has what was written after the move',
+  )
+})
