@@ -86,7 +86,7 @@ describe('migrate and the list of homes', () => {
 
 describe('the command line', () => {
   it.each([
-    ['one host only', ['--from', 'http://127.0.0.1:1'], 2, 'Name both hosts'],
+    ['one host only', ['--from', 'http://127.0.0.1:1'], 2, 'Name the new host: --to ADDRESS'],
     ['one host twice', ['--from', 'http://a', '--to', 'http://a'], 2, 'the same host'],
     ['an address that is none', ['--from', 'ftp://a', '--to', 'http://a'], 2, 'is not the address of a node'],
     [
