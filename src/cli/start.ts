@@ -42,6 +42,7 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
     'fetch an avatar even from a private address, if its owner names one (default: false)',
   ],
   ['--archive <true|false>', 'also store records that a snapshot has replaced (default: false)'],
+  ['--archive-erased <true|false>', 'with --archive true: keep the history of erased avatars, too (default: false)'],
   ['--cache-bytes <bytes>', 'memory for caches; more makes a server with many avatars faster (default: 50331648)'],
   ['--quota-avatar-bytes <bytes>', 'most bytes of one avatar; 0: no limit (default: 1073741824)'],
   ['--quota-avatar-records <records>', 'most records of one avatar; 0: no limit (default: 1000000)'],

@@ -31,8 +31,8 @@ export interface NodeInfo {
   readonly addresses: readonly string[]
   /** `mode`: `all` or `listed`. `policy`: who gets on the list on request: `open`, `invite` or `closed`. */
   readonly hosting: { readonly mode: string; readonly policy: string }
-  /** `kept`: whether the node keeps and shows records that a snapshot has replaced. */
-  readonly history: { readonly kept: boolean }
+  /** `kept`: whether the node keeps and shows records that a snapshot has replaced. `erased_kept`: even of erased avatars. */
+  readonly history: { readonly kept: boolean; readonly erased_kept: boolean }
   /** Most bytes and records of one avatar, and of all together. */
   readonly quotas: Readonly<Record<'avatar_bytes' | 'avatar_records' | 'total_bytes' | 'total_records', number | null>>
 }
@@ -48,7 +48,7 @@ export const parseNodeInfo: Shape<NodeInfo> = openFields({
   peer_id: text,
   addresses: list(text),
   hosting: fields({ mode: text, policy: text }),
-  history: fields({ kept: flag }),
+  history: fields({ kept: flag, erased_kept: flag }),
   quotas: fields({
     avatar_bytes: optional(count),
     avatar_records: optional(count),

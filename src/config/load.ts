@@ -51,6 +51,8 @@ export interface Config {
   readonly hostingPullPrivate: boolean
   /** Whether to keep superseded records. */
   readonly archive: boolean
+  /** With `archive`: whether to keep the history of erased avatars, too. */
+  readonly archiveErased: boolean
   readonly caches: { readonly storeBytes: number; readonly answersBytes: number }
   /** 0 means no limit. */
   readonly quotas: {
@@ -251,6 +253,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     hostingPolicyCommand: checked.hosting_policy_command,
     hostingPullPrivate: checked.hosting_pull_private,
     archive: checked.archive,
+    archiveErased: checked.archive_erased,
     caches: cacheShares(checked.cache_bytes),
     quotas: {
       avatarBytes: checked.quota_avatar_bytes,

@@ -63,6 +63,7 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * - `hosting_pull_private`: false, so that the node fetches from no address in the operator's own network.
  * - `cache_bytes`: 48 MiB, so that a node runs on a small machine. A server with many avatars in use gains from more.
  * - `archive`: false, so that a snapshot frees space.
+ * - `archive_erased`: false, so that an owner who erases an avatar erases its history on a node with `archive`, too.
  * - `quota_avatar_*`: 1 GiB and a million records, which is more than the largest possible state (3,500 parts of 256 KiB), so no
  *   owner needs more, and nobody fills a disk with one key.
  * - `disk_*_percent`: 10 and 5, so that strangers cannot fill the disk, and owners who have their data here can write for longer.
@@ -125,6 +126,7 @@ export const configSchema = Type.Object(
     }),
     hosting_pull_private: Type.Boolean({ description: 'true or false' }),
     archive: Type.Boolean({ description: 'true or false' }),
+    archive_erased: Type.Boolean({ description: 'true or false' }),
     cache_bytes: Type.Integer({
       ...CACHE_BYTES,
       description: `whole bytes from ${CACHE_BYTES.minimum} (4 MiB) to ${CACHE_BYTES.maximum} (64 GiB)`,

@@ -135,6 +135,7 @@ export async function createNode(
         location: join(config.dataDir, 'store'),
         network: config.network,
         archive: config.archive,
+        keepsErased: config.archiveErased,
         cacheBytes: config.caches.storeBytes,
         quotas,
       },

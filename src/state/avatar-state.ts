@@ -22,8 +22,8 @@ export class AvatarState {
   readonly #source: StateSource
   readonly #tips: PlaceSet
   #base: Citation | null
-  /** The parts that the base names; read on first use. */
-  #namedParts: { readonly base: RecordId; readonly parts: ReadonlySet<RecordId> } | undefined
+  /** What the base names, read on first use. */
+  #named: { readonly base: RecordId; readonly parts: ReadonlySet<RecordId>; readonly isErasure: boolean } | undefined
 
   constructor(avatar: Avatar, source: StateSource, stored?: StoredState) {
     this.avatar = avatar
@@ -43,6 +43,11 @@ export class AvatarState {
 
   get base(): Citation | null {
     return this.#base
+  }
+
+  /** Whether the base is an erasure: a snapshot without contents and without parts. */
+  get isErased(): boolean {
+    return this.#baseNames()?.isErasure === true
   }
 
   /** All tips in order. */
@@ -238,12 +243,17 @@ export class AvatarState {
   }
 
   #baseParts(): ReadonlySet<RecordId> {
-    if (this.#base === null) return new Set()
-    if (this.#namedParts?.base !== this.#base.id) {
-      const { parts } = this.#source.body(this.#base) as SnapshotBody
-      this.#namedParts = { base: this.#base.id, parts: new Set(parts) }
+    return this.#baseNames()?.parts ?? new Set()
+  }
+
+  #baseNames() {
+    if (this.#base === null) return undefined
+    if (this.#named?.base !== this.#base.id) {
+      const { parts, state } = this.#source.body(this.#base) as SnapshotBody
+      const isErasure = state.length === 0 && parts.length === 0
+      this.#named = { base: this.#base.id, parts: new Set(parts), isErasure }
     }
-    return this.#namedParts.parts
+    return this.#named
   }
 }
 

@@ -84,12 +84,13 @@ export class AvatarBatch {
     const { id, body } = record
     const { state, counts, quotaExceptions, additions } = this.entry
     if (state.mayBeHeld(record) && this.entry.held(id) !== undefined) return { status: 'duplicate' }
-    const { archive, quotas } = this.#context
+    const { archive, keepsErased, quotas } = this.#context
     const bytes = bytesOf(record)
     const status = state.judge(body)
     if (status === 'superseded') {
       const hasRoom = isAvatarWithin(quotas, counts, 1, bytes) && isNodeWithin(quotas, node(), 1, bytes)
-      return archive && hasRoom ? undefined : { status: 'superseded' }
+      const isKept = archive && (keepsErased || !state.isErased)
+      return isKept && hasRoom ? undefined : { status: 'superseded' }
     }
     const isPatch = body.type === 'patch'
     if (status === 'pending' && isPatch && state.waiting.patches >= MAX_PENDING) {
@@ -155,8 +156,8 @@ export class AvatarBatch {
   }
 
   #addTasks(made: BatchRows): void {
-    const { avatar, counts } = this.entry
-    const { archive, quotas, db } = this.#context
+    const { avatar, counts, state } = this.entry
+    const { archive, keepsErased, quotas, db } = this.#context
     if (this.#isSyncIndexStale) {
       made.staleInSyncIndex.push(avatar)
       const key = keys.taskKey('u', avatar)
@@ -167,7 +168,9 @@ export class AvatarBatch {
     }
     const hasHistory = counts.keptRecords > counts.records
     made.hasHistory ||= hasHistory
-    if (!hasHistory || (archive && isAvatarWithin(quotas, counts))) return
+    if (!hasHistory) return
+    const isKept = archive && (keepsErased || !state.isErased)
+    if (isKept && isAvatarWithin(quotas, counts)) return
     made.operations.push(put(keys.taskKey('g', avatar)))
     made.hasGarbage = true
   }

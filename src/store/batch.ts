@@ -46,6 +46,8 @@ export interface BatchContext {
   /** Counts of all avatars before the batch. */
   readonly counts: Counts
   readonly archive: boolean
+  /** With `archive`: whether the history of erased avatars is kept too. */
+  readonly keepsErased: boolean
   readonly quotas: Quotas
   /** Most superseded records whose `o` rows one batch removes itself. */
   readonly stepRecords: number

@@ -15,6 +15,7 @@ import * as keys from './keys.ts'
 import type { Key } from './keys.ts'
 import { isAvatarWithin, isNodeWithin } from './quotas.ts'
 import { readSummary } from './reader.ts'
+import type { AvatarState } from '../state/avatar-state.ts'
 import type { Quotas } from './types.ts'
 import type { WriterState } from './writer-state.ts'
 
@@ -22,6 +23,7 @@ export interface CompactorParts {
   readonly state: WriterState
   readonly logger: Logger
   readonly archive: boolean
+  readonly keepsErased: boolean
   readonly quotas: Quotas
   /** Most records, or rows, in one step. */
   readonly stepRecords: number
@@ -154,20 +156,26 @@ export class Compactor {
   }
 
   async #prune(): Promise<void> {
-    const { state, archive, quotas } = this.#parts
+    const { state, archive, keepsErased, quotas } = this.#parts
     for await (const [key] of walk(state.db, keys.tableRange('g'), { limit: 1, values: false })) {
-      return this.#pruneOne(keys.avatarInKey(key), (counts) => !archive || !isAvatarWithin(quotas, counts))
+      return this.#pruneOne(keys.avatarInKey(key), (counts, of) => {
+        return !archive || (!keepsErased && of.isErased) || !isAvatarWithin(quotas, counts)
+      })
     }
     this.#hasGarbage = false
   }
 
-  async #pruneOne(avatar: Avatar, isTooMuch: (counts: Counts) => boolean): Promise<void> {
+  async #pruneOne(
+    avatar: Avatar,
+    isTooMuch: (counts: Counts, of: Pick<AvatarState, 'isErased'>) => boolean,
+  ): Promise<void> {
     const { state, stepRecords } = this.#parts
     const entry = await state.entries.get(avatar)
     // Until the step is written, the entry differs from the rows.
     state.entries.evict(avatar)
     const before = entry.counts
-    const step = await pruneStep(state.db, entry, isTooMuch, stepRecords, this.#nextOf(avatar))
+    const isMore = (counts: Counts): boolean => isTooMuch(counts, entry.state)
+    const step = await pruneStep(state.db, entry, isMore, stepRecords, this.#nextOf(avatar))
     await this.#write(step, plus(entry.counts, before, -1))
     state.entries.keep(entry)
     this.#note(avatar, step)

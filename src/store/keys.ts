@@ -45,7 +45,7 @@ const ORDER_ID_AT = 9
 /** A longer member key is stored as a hash, so that a record's text cannot make keys of the database long. */
 const MAX_MEMBER_KEY_BYTES = 128
 
-export type MetaName = 'schema' | 'upgrade' | 'network' | 'epoch' | 'totals' | 'archive' | 'floor'
+export type MetaName = 'schema' | 'upgrade' | 'network' | 'epoch' | 'totals' | 'archive' | 'keeps_erased' | 'floor'
 
 const start = (letter: string, capacity = 96): ByteWriter => new ByteWriter(capacity).u8(letter.charCodeAt(0))
 

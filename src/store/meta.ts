@@ -18,12 +18,14 @@ import { greatestSequence, readTotals, totalsOperation, type Totals } from './to
 const SCHEMA = 4
 const EPOCH_BYTES = 8
 
-type TextName = 'network' | 'epoch' | 'archive'
+type TextName = 'network' | 'epoch' | 'archive' | 'keeps_erased'
 
 export interface Meta extends Totals {
   readonly epoch: string
   /** Whether history is kept. */
   readonly archive: boolean
+  /** Whether the history of erased avatars is kept, too. */
+  readonly keepsErased: boolean
 }
 
 interface MetaComponents {
@@ -35,6 +37,8 @@ export interface MetaOptions {
   readonly network: string
   /** Whether to keep superseded records; undefined: as before. On a change to false, tasks to prune them are added. */
   readonly archive: boolean | undefined
+  /** Whether the history of erased avatars is kept; undefined: as before. On a change to false, tasks to prune are added. */
+  readonly keepsErased: boolean | undefined
   /** Whether a store certainly exists. Missing metadata then means damage, not a new store. */
   readonly isKnown: boolean
 }
@@ -46,14 +50,19 @@ export interface MetaOptions {
  */
 export async function readMeta(
   db: Database,
-  { network, archive: wanted, isKnown }: MetaOptions,
+  { network, archive: wanted, keepsErased, isKnown }: MetaOptions,
   { environment, logger }: MetaComponents,
 ): Promise<Meta> {
   const schema = await db.get(keys.metaKey('schema'))
   if (schema === undefined) {
     const isEmpty = (await db.keys({ limit: 1 }).all()).length === 0
     if (isKnown || !isEmpty) throw damaged('layout')
-    return begin(db, network, wanted ?? false, newEpoch(environment.random))
+    return begin(
+      db,
+      network,
+      { archive: wanted ?? false, keepsErased: keepsErased ?? true },
+      newEpoch(environment.random),
+    )
   }
   const text = Buffer.from(schema).toString('latin1')
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw damaged('layout')
@@ -65,7 +74,7 @@ export async function readMeta(
   if (layout < SCHEMA) await beginUpgrade(db)
   await finishUpgrade(db, { environment, logger })
   const archive = await followArchive(db, wanted)
-  return { epoch, archive, ...(await readTotals(db)) }
+  return { epoch, archive, keepsErased: await followErased(db, keepsErased), ...(await readTotals(db)) }
 }
 
 /**
@@ -99,29 +108,49 @@ async function followArchive(db: Database, wanted: boolean | undefined): Promise
   // If the stored value is unreadable, nothing is pruned without an explicit request.
   const archive = wanted ?? before !== 'false'
   if (before === String(archive)) return archive
-  if (!archive) {
-    for await (const step of countsOfAll(db)) {
-      const operations = step
-        .filter(([, counts]) => counts === undefined || counts.keptRecords > counts.records)
-        .map(([avatar]) => put(keys.taskKey('g', avatar)))
-      await writeDurably(db, operations)
-    }
-  }
+  if (!archive) await pruneAllWithHistory(db)
   await writeDurably(db, [putText('archive', String(archive))])
   return archive
 }
 
-async function begin(db: Database, network: string, archive: boolean, epoch: string): Promise<Meta> {
+/** The same for the history of erased avatars. */
+async function followErased(db: Database, wanted: boolean | undefined): Promise<boolean> {
+  // Stores of earlier versions do not have the value; they kept all history.
+  const before = await readText(db, 'keeps_erased').catch(() => 'true')
+  const isKept = wanted ?? before !== 'false'
+  if (before === String(isKept)) return isKept
+  if (!isKept) await pruneAllWithHistory(db)
+  await writeDurably(db, [putText('keeps_erased', String(isKept))])
+  return isKept
+}
+
+/** Adds a task to prune for each avatar with history. The task looks at what is to be kept. */
+async function pruneAllWithHistory(db: Database): Promise<void> {
+  for await (const step of countsOfAll(db)) {
+    const operations = step
+      .filter(([, counts]) => counts === undefined || counts.keptRecords > counts.records)
+      .map(([avatar]) => put(keys.taskKey('g', avatar)))
+    await writeDurably(db, operations)
+  }
+}
+
+async function begin(
+  db: Database,
+  network: string,
+  { archive, keepsErased }: Pick<Meta, 'archive' | 'keepsErased'>,
+  epoch: string,
+): Promise<Meta> {
   const totals = { lastSequence: 0, avatars: 0, ...NOTHING }
   await writeDurably(db, [
     layoutOperation(),
     putText('network', network),
     putText('epoch', epoch),
     putText('archive', String(archive)),
+    putText('keeps_erased', String(keepsErased)),
     totalsOperation(totals),
     floorOperation(0),
   ])
-  return { epoch, archive, ...totals }
+  return { epoch, archive, keepsErased, ...totals }
 }
 
 /** Marks the data as of this layout, which older versions refuse, and as not yet converted. */

@@ -19,13 +19,14 @@ export type RowRepair = ReturnType<typeof createRowRepair>
 interface RowRepairParts extends WriterComponents {
   readonly network: string
   readonly archive: boolean
+  readonly keepsErased: boolean
   readonly state: WriterState
   readonly compactor: Compactor
 }
 
 /** Its functions must not run at the same time as another write. */
 export function createRowRepair(parts: RowRepairParts) {
-  const { engine, environment, logger, metrics, network, archive, state, compactor } = parts
+  const { engine, environment, logger, metrics, network, archive, keepsErased, state, compactor } = parts
   const { db } = state
 
   /** Rebuilds the derived rows of one avatar, or of all. */
@@ -92,7 +93,8 @@ export function createRowRepair(parts: RowRepairParts) {
       nowMs: environment.clock.now(),
       claim,
     })
-    const hasGarbage = rebuilt.hasHistory && !archive
+    // The task itself looks at what is kept, by `archive`, quotas and erasure.
+    const hasGarbage = rebuilt.hasHistory && !(archive && keepsErased)
     const task = hasGarbage ? [put(keys.taskKey('g', avatar))] : []
     // If the process stops before the totals are counted again, the next opening counts them.
     const gone = [del(keys.taskKey('u', avatar)), uncountedTotals(state.totals.lastSequence)]

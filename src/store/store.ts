@@ -56,6 +56,11 @@ export interface StoreOptions extends WriterOptions {
    */
   readonly archive?: boolean
   /**
+   * With `archive`: whether to keep the history of avatars whose owners erased them. Default: as at the last opening of the
+   * data; true for new data.
+   */
+  readonly keepsErased?: boolean
+  /**
    * Approximate memory of the caches of avatars and of LevelDB's blocks together. Default 32 MiB: room for 4,500 avatars of two
    * records. A write to an avatar that is not cached takes about 20 µs more of CPU.
    */
@@ -131,17 +136,17 @@ export async function createStore(
   const listeners = new Listeners(logger)
   let isKnown = health?.isMarked ?? false
   const load = async (): Promise<StoreWriter> => {
-    const { network, archive } = options
+    const { network, archive, keepsErased } = options
     const mustRebuild = health?.mark.isRepairing === true
     if (health !== undefined && mustRebuild) {
       await repairMeta(db, network, health.mark, components)
       await dropAllDerived(db)
     }
-    let meta = await readMeta(db, { network, archive, isKnown }, components)
+    let meta = await readMeta(db, { network, archive, keepsErased, isKnown }, components)
     const isShort = health?.isShort(meta.epoch, meta) === true
     if (health !== undefined && isShort) {
       await repairMeta(db, network, health.mark, components)
-      meta = await readMeta(db, { network, archive, isKnown: true }, components)
+      meta = await readMeta(db, { network, archive, keepsErased, isKnown: true }, components)
     }
     isKnown = true
     const writer = await StoreWriter.open(

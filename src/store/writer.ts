@@ -44,7 +44,7 @@ export class StoreWriter {
   readonly compactor: Compactor
   readonly #components: OpenComponents
   readonly #state: WriterState
-  readonly #rules: Pick<BatchContext, 'archive' | 'quotas' | 'stepRecords'>
+  readonly #rules: Pick<BatchContext, 'archive' | 'keepsErased' | 'quotas' | 'stepRecords'>
   readonly #writing = new Mutex()
   readonly #repair: RowRepair
   readonly #feedLimit: FeedLimit
@@ -67,7 +67,7 @@ export class StoreWriter {
   private constructor(
     components: OpenComponents,
     { network, quotas = NO_QUOTAS, stepRecords = STEP_RECORDS }: WriterOptions,
-    { archive, epoch }: Meta,
+    { archive, keepsErased, epoch }: Meta,
     state: WriterState,
     feedLimit: FeedLimit,
     tasks: Tasks,
@@ -76,10 +76,10 @@ export class StoreWriter {
     this.epoch = epoch
     this.#state = state
     this.#feedLimit = feedLimit
-    this.#rules = { archive, quotas, stepRecords }
+    this.#rules = { archive, keepsErased, quotas, stepRecords }
     const exclusively = <T>(task: () => Promise<T>): Promise<T> => this.#exclusively(task, [])
     this.compactor = new Compactor({ ...components, ...this.#rules, state, exclusively }, tasks)
-    this.#repair = createRowRepair({ ...components, network, archive, state, compactor: this.compactor })
+    this.#repair = createRowRepair({ ...components, network, archive, keepsErased, state, compactor: this.compactor })
     this.compactor.wake()
   }
 

@@ -59,6 +59,7 @@ describe('defaults', () => {
       hostingPolicyCommand: [],
       hostingPullPrivate: false,
       archive: false,
+      archiveErased: false,
       caches: { storeBytes: 33_554_432, answersBytes: 16_777_216 },
       quotas: { avatarBytes: 1_073_741_824, avatarRecords: 1_000_000, totalBytes: 0, totalRecords: 0 },
       isTotalQuotaAuto: true,

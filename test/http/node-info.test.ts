@@ -13,7 +13,7 @@ const ABOUT = {
   contact: 'ops@harbour.example',
   policy: 'We host members.\nAsk us first.',
   public_url: 'https://harbour.example',
-  history: { kept: true },
+  history: { kept: true, erased_kept: false },
   quotas: { avatar_bytes: 1000, avatar_records: null, total_bytes: 5_000_000, total_records: null },
 }
 

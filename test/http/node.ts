@@ -110,7 +110,7 @@ const NOTHING_SAID: NodeAbout = {
   policy: null,
   public_url: null,
   reviews_new_avatars: false,
-  history: { kept: false },
+  history: { kept: false, erased_kept: false },
   disk: { new_avatars_percent: 10, writes_percent: 5 },
   quotas: { avatar_bytes: null, avatar_records: null, total_bytes: null, total_records: null },
 }

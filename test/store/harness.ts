@@ -35,6 +35,7 @@ export interface OpenOptions {
   readonly network?: string
   readonly feedEntries?: number
   readonly archive?: boolean
+  readonly keepsErased?: boolean
   readonly quotas?: Quotas
   readonly stepRecords?: number
 }

@@ -40,7 +40,15 @@ afterEach(async () => {
 
 async function commit(records: readonly TestRecord[]): Promise<CommitResult['status'][]> {
   const batch: readonly VerifiedRecord[] = verified(records)
-  const context = { db, lastSequence, counts: NOTHING, archive: false, quotas: NO_QUOTAS, stepRecords: 500 }
+  const context = {
+    db,
+    lastSequence,
+    counts: NOTHING,
+    archive: false,
+    quotas: NO_QUOTAS,
+    keepsErased: true,
+    stepRecords: 500,
+  }
   const made = await buildBatch({ ...context, entryOf: async () => entry }, batch)
   await writeDurably(db, made.operations)
   lastSequence = made.lastSequence

@@ -22,10 +22,7 @@ export function nodeInfoRows(info: NodeInfo | undefined): Row[] {
   if (public_url !== null) rows.push(['url', printable(public_url)])
   const requests = hosting.mode === 'listed' ? `; ${POLICIES[hosting.policy] ?? printable(hosting.policy)}` : ''
   rows.push(['hosts', `${MODES[hosting.mode] ?? printable(hosting.mode)}${requests}`])
-  rows.push([
-    'history',
-    history.kept ? 'kept: also what a snapshot has replaced' : 'dropped once a snapshot replaces it',
-  ])
+  rows.push(['history', historyText(history)])
   rows.push(['quota', quotaText(info)])
   const lines = policy === null ? ['not stated'] : policy.split('\n').map(printable)
   for (const [at, line] of lines.entries()) rows.push([at === 0 ? 'policy' : '', line])
@@ -43,4 +40,9 @@ function quotaText({ quotas }: NodeInfo): string {
   }
   const { avatar_bytes, avatar_records, total_bytes, total_records } = quotas
   return `${each(avatar_bytes, avatar_records)} an avatar; ${each(total_bytes, total_records)} in all`
+}
+
+function historyText({ kept, erased_kept }: NodeInfo['history']): string {
+  if (!kept) return 'dropped once a snapshot replaces it'
+  return `kept: also what a snapshot has replaced, ${erased_kept ? 'even' : 'but not'} of erased avatars`
 }

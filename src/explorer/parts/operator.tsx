@@ -22,7 +22,7 @@ export function Operator({ info }: { info: NodeInfo }) {
         <dt>History</dt>
         <dd>
           {history.kept
-            ? 'kept: this host also shows records that a snapshot has replaced'
+            ? `kept: this host also shows records that a snapshot has replaced, ${history.erased_kept ? 'even' : 'but not'} of erased avatars`
             : 'dropped: a snapshot replaces the records before it'}
         </dd>
         <dt>Room</dt>

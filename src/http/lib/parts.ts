@@ -73,7 +73,7 @@ export interface NodeAbout {
   readonly public_url: string | null
   /** Whether a program of the operator decides on new avatars. */
   readonly reviews_new_avatars: boolean
-  readonly history: { readonly kept: boolean }
+  readonly history: { readonly kept: boolean; readonly erased_kept: boolean }
   /** Percent of free disk below which the node takes no new avatars, and no records; 0: never. */
   readonly disk: { readonly new_avatars_percent: number; readonly writes_percent: number }
   readonly quotas: {

@@ -26,6 +26,7 @@ export const NodeAnswer = object(
     reviews_new_avatars: Type.Boolean({ description: 'Whether a program of the operator decides on new avatars.' }),
     history: object({
       kept: Type.Boolean({ description: 'Whether the node keeps and shows records that a snapshot has replaced.' }),
+      erased_kept: Type.Boolean({ description: 'Whether it does so even for avatars whose owners have erased them.' }),
     }),
     disk: object({
       new_avatars_percent: Type.Integer({
