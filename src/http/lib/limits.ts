@@ -23,10 +23,11 @@ export const DEFAULT_LIMITS = {
   /** A connection without traffic for this long is closed. Must be longer than `heartbeatMs`. */
   idleTimeoutMs: 60_000,
   /**
-   * How long an idle connection stays open for the next request. Longer than the 60 s after which common proxies close an idle
-   * upstream connection: if the node closed first, a proxy could send a request on a connection that is just closing.
+   * How long an idle connection stays open for the next request. Longer than common proxies keep an idle upstream connection
+   * (nginx 60 s, Traefik 90 s, Caddy 120 s): if the node closed first, a proxy could send a request on a connection that is
+   * just closing.
    */
-  keepAliveTimeoutMs: 65_000,
+  keepAliveTimeoutMs: 130_000,
   /**
    * Bytes of request bodies in memory, over all connections. One host can send four bodies of the largest size at once; the
    * reserve has room for one each of four more hosts.
