@@ -55,6 +55,10 @@ const LAYERS = {
     areas: ['platform', 'record', 'receipt', 'homes', 'shares'],
     types: ['store', 'sync', 'observe'],
   },
+  follow: {
+    areas: ['platform', 'record', 'shares'],
+    types: ['ingest', 'store', 'sync', 'observe'],
+  },
   http: {
     areas: ['platform', 'record', 'state', 'receipt', 'archive', 'backup', 'shares', 'find', ...IMPORTING],
     types: ['ingest', 'store', 'hosting', 'network', 'observe'],

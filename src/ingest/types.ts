@@ -1,7 +1,7 @@
 import type { RecordId, SignedRecord } from '../record/types.ts'
 import type { Source } from '../shares/types.ts'
 
-export type Origin = 'http' | 'gossip' | 'sync' | 'import'
+export type Origin = 'http' | 'gossip' | 'follow' | 'sync' | 'import'
 
 /** The result for one record (docs/protocol.md, `POST /v2/records`). */
 export interface IngestResult {

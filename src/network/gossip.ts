@@ -191,7 +191,11 @@ export function createGossip(
         // The data may be a Buffer, whose `slice` is not a copy; code that receives the records must not rely on that.
         validate(peer, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
       )
-      service.subscribe(topic)
+    },
+    /** Receives the messages of the topic, or no longer. Own records are published either way. */
+    join(on: boolean) {
+      if (on) service.subscribe(topic)
+      else service.unsubscribe(topic)
     },
     /** Sends what is queued. */
     flush: outbox.flush,

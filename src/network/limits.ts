@@ -34,7 +34,7 @@ export const CONNECTION_LIMITS = {
   // A peer that answers no ping is gone. The first timeouts are far above the default (2 s), because a busy machine is slow.
   monitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 20_000, maxTimeout: 60_000 } },
   yamux: {
-    // A peer needs 8: identify, gossip, peer exchange, a request to dial back, and 2 each for sync and find. The others are for streams that are still
+    // A peer needs 10: identify, gossip, peer exchange, a request to dial back, and 2 each for sync, find and follow. The others are for streams that are still
     // ending or being agreed on; each may hold a window of 256 KiB.
     maxInboundStreams: 12,
     maxOutboundStreams: 12,

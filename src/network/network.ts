@@ -22,13 +22,7 @@ import { createPeerPlaces, sourceOfAddress } from './peer-places.ts'
 import { createRedial } from './redial.ts'
 import { createPeerReputation } from './peer-reputation.ts'
 import { createStreamRepair, isGossipProtocol } from './stream-repair.ts'
-import {
-  createPeerStreams,
-  FIND_PROTOCOL,
-  MAX_FIND_FRAME_BYTES,
-  MAX_SYNC_FRAME_BYTES,
-  SYNC_PROTOCOL,
-} from './peer-streams.ts'
+import { createAllPeerStreams, SYNC_PROTOCOL } from './peer-streams.ts'
 import type { Network } from './types.ts'
 
 /** How long `stop` waits for queued records to be sent, and then for connections to close cleanly. */
@@ -57,6 +51,8 @@ export interface NetworkOptions {
   readonly agent?: string
   /** Whether records are passed on by gossip. Default true. */
   readonly gossip?: boolean
+  /** Whether the node is on the gossip topic from the start; see `Network.useGossip`. Default true. */
+  readonly joinsGossip?: boolean
   /** How this node finds peers; undefined: it connects to `peers` alone. */
   readonly discovery?: DiscoveryOptions | undefined
   readonly limits?: Partial<NetworkLimits>
@@ -157,10 +153,8 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     targets,
   )
   const isConfigured = (peer: string): boolean => configured.has(peer)
-  const streamParts = { libp2p, reputation, places, logger, metrics, hostOf: sourceOf, isConfigured }
-  const sync = createPeerStreams({ part: 'sync', id: SYNC_PROTOCOL, maxFrameBytes: MAX_SYNC_FRAME_BYTES }, streamParts)
-  const find = createPeerStreams({ part: 'find', id: FIND_PROTOCOL, maxFrameBytes: MAX_FIND_FRAME_BYTES }, streamParts)
-  await Promise.all([sync.start(), find.start()])
+  const streams = createAllPeerStreams({ libp2p, reputation, places, logger, metrics, hostOf: sourceOf, isConfigured })
+  await streams.start()
   const discovery =
     options.discovery === undefined
       ? undefined
@@ -231,8 +225,8 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     addresses,
     peers: () => book.list(gossips ? gossip.subscribers() : new Set()),
     reachability: outside.reachability,
-    sync,
-    find,
+    ...streams.protocols,
+    useGossip: (on) => (state === 'started' && gossips ? gossip.join(on) : undefined),
     publish(records) {
       if (state === 'started' && gossips) gossip.publish(records)
     },
@@ -249,6 +243,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       state = 'started'
       if (gossips) {
         gossip.start()
+        if (options.joinsGossip !== false) gossip.join(true)
         repair.start()
       }
       outside.start()
@@ -262,8 +257,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       outside.stop()
       redial.stop()
       repair.stop()
-      sync.stop()
-      find.stop()
+      streams.stop()
       await within(STOP_FLUSH_MS, Promise.all([gossip.flush(), discovery?.stop(), dialBack.stop()]))
       gossip.stop()
       book.stop()

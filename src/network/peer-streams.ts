@@ -12,7 +12,10 @@ import type { PeerReputation } from './peer-reputation.ts'
 export const SYNC_PROTOCOL = '/avatar-kv/sync/2'
 
 /** docs/protocol.md, "Where an avatar lives". */
-export const FIND_PROTOCOL = '/avatar-kv/find/1'
+const FIND_PROTOCOL = '/avatar-kv/find/1'
+
+/** docs/protocol.md, "Following". */
+const FOLLOW_PROTOCOL = '/avatar-kv/follow/1'
 
 /** A batch of records (1 MiB at most) and the framing around it. */
 export const MAX_SYNC_FRAME_BYTES = 1_048_576 + 4096
@@ -21,32 +24,31 @@ export const MAX_SYNC_FRAME_BYTES = 1_048_576 + 4096
 const MAX_STREAMS_PER_PEER = 2
 
 /** An answer of 4 hosts with 5 addresses of 256 characters each takes about 8 KB, its homes 4 KB. */
-export const MAX_FIND_FRAME_BYTES = 32_768
+const MAX_FIND_FRAME_BYTES = 32_768
 
-export interface PeerProtocol {
+interface PeerProtocol {
   /** Names the protocol in log lines and metrics. */
-  readonly part: 'sync' | 'find'
+  readonly part: 'sync' | 'find' | 'follow'
   readonly id: string
   /** Longest frame in either direction. */
   readonly maxFrameBytes: number
+}
+
+interface PeerStreamComponents {
+  readonly libp2p: Libp2p
+  readonly reputation: PeerReputation
+  readonly places: Pick<PeerPlaces, 'active' | 'offended'>
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'stranger'>
+  readonly hostOf: SyncTransport['hostOf']
+  readonly isConfigured: SyncTransport['isConfigured']
 }
 
 /**
  * The transport of a protocol over libp2p: streams of frames with connected peers that say (identify) that they support it.
  * It never dials; other modules decide which peers are connected.
  */
-export function createPeerStreams(
-  protocol: PeerProtocol,
-  components: {
-    readonly libp2p: Libp2p
-    readonly reputation: PeerReputation
-    readonly places: Pick<PeerPlaces, 'active' | 'offended'>
-    readonly logger: Logger
-    readonly metrics: Pick<Metrics, 'stranger'>
-    readonly hostOf: SyncTransport['hostOf']
-    readonly isConfigured: SyncTransport['isConfigured']
-  },
-) {
+function createPeerStreams(protocol: PeerProtocol, components: PeerStreamComponents) {
   const { libp2p, reputation, places, logger, metrics, hostOf, isConfigured } = components
   const present = new Set<string>()
   const open = new Map<Stream, { readonly peer: string; readonly frames: FrameStream }>()
@@ -141,6 +143,26 @@ export function createPeerStreams(
       libp2p.removeEventListener('peer:identify', onIdentify)
       libp2p.removeEventListener('peer:disconnect', onDisconnect)
       for (const { frames } of [...open.values()]) frames.abort(new Error('The node stops.'))
+    },
+  }
+}
+
+/** The transports of all protocols between peers that are made of streams of frames. */
+export function createAllPeerStreams(components: PeerStreamComponents) {
+  const protocols = {
+    sync: createPeerStreams({ part: 'sync', id: SYNC_PROTOCOL, maxFrameBytes: MAX_SYNC_FRAME_BYTES }, components),
+    find: createPeerStreams({ part: 'find', id: FIND_PROTOCOL, maxFrameBytes: MAX_FIND_FRAME_BYTES }, components),
+    follow: createPeerStreams({ part: 'follow', id: FOLLOW_PROTOCOL, maxFrameBytes: MAX_SYNC_FRAME_BYTES }, components),
+  }
+  return {
+    protocols,
+    /** Call this before the node starts, so that peers learn of the protocols. */
+    async start(): Promise<void> {
+      await Promise.all(Object.values(protocols).map((each) => each.start()))
+    },
+    /** Aborts all streams. */
+    stop(): void {
+      for (const each of Object.values(protocols)) each.stop()
     },
   }
 }

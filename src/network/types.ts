@@ -31,6 +31,13 @@ export interface Network {
   readonly sync: SyncTransport
   /** Streams of the protocol by which peers are asked where an avatar lives. */
   readonly find: SyncTransport
+  /** Streams over which nodes follow avatars at peers. */
+  readonly follow: SyncTransport
+  /**
+   * Joins the gossip topic or leaves it. A node that has left still publishes its own records, to up to 6 peers that follow the
+   * topic. At the start a node is on the topic unless `joinsGossip` is false.
+   */
+  useGossip(on: boolean): void
   /** Queues records for gossip; they leave in batches, by size and a few milliseconds. Never throws. */
   publish(records: readonly SignedRecord[]): void
   start(): Promise<void>

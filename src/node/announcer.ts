@@ -9,7 +9,8 @@ const SYNC_PER_SECOND = 64
 const NUDGE_AFTER_MS = 5_000
 
 /**
- * Returns a function that announces new records to other nodes. It skips records from gossip, which gossip forwards itself.
+ * Returns a function that announces new records to other nodes. It skips records from gossip, which gossip forwards itself, and
+ * those from a followed peer, which has passed them on.
  * It publishes records from sync up to a rate, so that neighbours need not wait. Beyond that rate it asks the peers to
  * reconcile: a node that fetches a whole store must not send it all back by gossip.
  */
@@ -36,7 +37,7 @@ export function createAnnouncer(components: {
   }
 
   return (records, origin) => {
-    if (origin === 'gossip') return
+    if (origin === 'gossip' || origin === 'follow') return
     if (origin !== 'sync' || mayPublish(records.length)) {
       publish(records)
       return

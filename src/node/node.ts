@@ -21,6 +21,7 @@ import { stopWithin, type Running } from './running.ts'
 import { createSafeguards, defaultTotalQuota } from './safeguards.ts'
 import { withSync } from './with-sync.ts'
 import { openFinder } from './finding.ts'
+import { openFollowing, type Following } from './following.ts'
 import { openHosting, openPuller } from './hosting.ts'
 import { loadPeerKey } from '../network/peer-key.ts'
 import type { Network } from '../network/types.ts'
@@ -122,7 +123,7 @@ export async function createNode(
     }
     const engine = await selectEngine()
     /** Ingest, network and sync need each other. Records that arrive before they exist are not announced. */
-    const link: { network?: Network; sync?: Sync } = {}
+    const link: { network?: Network; sync?: Sync; following?: Following } = {}
     // Peers may offer again what this node refused, or has lost.
     const policyChanged = (): void => {
       link.sync?.policyChanged()
@@ -167,7 +168,11 @@ export async function createNode(
     const safeguards = createSafeguards({ ...part('hosting'), store, hosting, onRoom: policyChanged }, config)
     const { admission, disk } = safeguards
     await safeguards.start()
-    const ingest = createIngest({ ...part('ingest'), store, verifier, announce, admission })
+    const tell: typeof announce = (records, origin) => {
+      announce(records, origin)
+      link.following?.push(records)
+    }
+    const ingest = createIngest({ ...part('ingest'), store, verifier, announce: tell, admission })
     running.push({ name: 'ingest', stop: () => ingest.stop(), limitMs: 800, holdsData: true })
     // Before ingest: what waits for an answer of the operator's program then ends at once.
     running.push({ name: 'safeguards', stop: safeguards.stop, limitMs: 50, holdsData: false })
@@ -181,6 +186,7 @@ export async function createNode(
         peers: config.peers,
         agent: `avatar-kv/${version}`,
         gossip: config.gossip,
+        joinsGossip: config.hostingMode === 'all',
         discovery: config.discovery ? { ...config, bookPath: join(config.dataDir, 'peers.json') } : undefined,
       },
     )
@@ -202,6 +208,8 @@ export async function createNode(
       },
     )
     link.sync = sync
+    const following = openFollowing({ ...part('follow'), hosting, ingest, network, sync }, config)
+    link.following = following
     const avatarStore = hostedReader(store, hosting.hosts, avatarOf)
     const findParts = { store: avatarStore, hosting, network, privateKey }
     const finding = openFinder({ ...part('find'), ...findParts }, config)
@@ -247,10 +255,12 @@ export async function createNode(
         const stopSync = async (): Promise<void> => {
           unwatch()
           finding.finder.stop()
+          following.stop()
           await Promise.all([sync.stop(), puller.stop()])
         }
         running.push({ name: 'sync', stop: stopSync, limitMs: 400, holdsData: false })
         sync.start()
+        following.start()
         hosting.resume()
         puller.resume()
         running.push({ name: 'http', stop: () => server.stop(), limitMs: 1100, holdsData: false })

@@ -27,7 +27,7 @@ export interface Metrics {
    *
    * @param kind from a closed set of the reporting part, such as `body_aborted`
    */
-  stranger(part: 'http' | 'network' | 'sync' | 'find', kind: string): void
+  stranger(part: 'http' | 'network' | 'sync' | 'find' | 'follow', kind: string): void
   /** The constant facts of this build, as labels of `avatar_kv_build_info`. */
   buildInfo(facts: Readonly<Record<string, string>>): void
   /** A value that rises and falls, read when metrics are scraped. */

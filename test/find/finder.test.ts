@@ -8,45 +8,9 @@ import { systemEnvironment } from '../../src/platform/system.ts'
 import { signReceipt, verifyReceipt, type Receipt } from '../../src/receipt/receipt.ts'
 import type { Avatar } from '../../src/record/types.ts'
 import type { FrameStream, PeerListener } from '../../src/sync/types.ts'
+import { memoryPipe } from '../support/pipe.ts'
 import { startHttpNode, SIGNER, type HttpNode } from '../http/node.ts'
 import { newKey, postRecords, signedPatch } from '../http/writer.ts'
-
-/** Two ends of a stream in memory. */
-function pipe(): [FrameStream, FrameStream] {
-  const end = () => {
-    const frames: (Uint8Array | null)[] = []
-    let wake = (): void => undefined
-    let failure: Error | undefined
-    return {
-      put(frame: Uint8Array | null) {
-        frames.push(frame)
-        wake()
-      },
-      fail(error: Error) {
-        failure = error
-        wake()
-      },
-      async take(): Promise<Uint8Array | null> {
-        while (frames.length === 0) {
-          if (failure !== undefined) throw failure
-          await new Promise<void>((resolve) => (wake = resolve))
-        }
-        return frames.shift() ?? null
-      },
-    }
-  }
-  const [a, b] = [end(), end()]
-  const side = (mine: typeof a, other: typeof a): FrameStream => ({
-    send: async (frame) => other.put(frame),
-    receive: () => mine.take(),
-    close: async () => other.put(null),
-    abort(reason) {
-      mine.fail(reason)
-      other.fail(reason)
-    },
-  })
-  return [side(a, b), side(b, a)]
-}
 
 type Serve = (stream: FrameStream) => void
 
@@ -61,7 +25,7 @@ function transportTo(peers: Map<string, Serve>) {
     isConfigured: () => false,
     async open(peer) {
       opened += 1
-      const [mine, theirs] = pipe()
+      const [mine, theirs] = memoryPipe()
       peers.get(peer)?.(theirs)
       return mine
     },
@@ -77,7 +41,7 @@ function transportTo(peers: Map<string, Serve>) {
     opened: () => opened,
     /** Asks the node as a peer does. */
     async ask(peer: string, question: unknown) {
-      const [mine, theirs] = pipe()
+      const [mine, theirs] = memoryPipe()
       listener?.stream(peer, theirs)
       await mine.send(new TextEncoder().encode(typeof question === 'string' ? question : JSON.stringify(question)))
       const frame = await mine.receive()
