@@ -64,7 +64,8 @@ Examples:
       }
       const namespace = platform === undefined || identity === undefined ? undefined : { platform, identity }
       const asked = { context, api: nodeAt(options.node), avatar, namespace, json: options.json === true }
-      if (options.followHomes) return await showFollowed(asked)
+      const finding = { allowPrivate: options.allowPrivate === true }
+      if (options.followHomes) return await showFollowed(asked, finding)
       let refusal: unknown
       const isShown = await (options.verify ? showVerified : show)(asked).catch((error: unknown) => {
         if (!options.find || !isElsewhere(error)) throw error
@@ -74,7 +75,7 @@ Examples:
       if (isShown) return
       refusal ??= unknown({ ...asked, namespace: undefined })
       if (!options.find) throw refusal
-      await showFound(asked, { allowPrivate: options.allowPrivate === true }, refusal)
+      await showFound(asked, finding, refusal)
     })
 }
 
@@ -131,18 +132,20 @@ async function showFound(asked: Asked, options: { readonly allowPrivate: boolean
   showCheck({ ...asked, api: found.api }, found.check, { node: found.api.url })
 }
 
-async function showFollowed(asked: Asked): Promise<void> {
+async function showFollowed(asked: Asked, finding: { readonly allowPrivate: boolean }): Promise<void> {
   const { context, avatar } = asked
   const { followHomes } = await import('./lib/follow-homes.ts')
   const { clock } = context.environment
-  const found = await followHomes(asked.api, await loadEngine(), avatar, () => clock.now())
+  const found = await followHomes(asked.api, await loadEngine(), avatar, () => clock.now(), finding)
   const { api, check, asked: nodes, skipped } = found
   for (const { node, head, problem } of nodes) {
     const result = problem === null ? `verified, head ${head ?? 0}` : printable(problem)
     context.note(`${node === api.url ? '*' : ' '} ${printable(node)}: ${result}`)
   }
   for (const home of skipped)
-    context.note(`  ${printable(home)}: not asked; this command follows up to 15 homes by HTTP`)
+    context.note(
+      `  ${printable(home)}: not asked; this command follows up to 15 homes by HTTP, private addresses only with --allow-private`,
+    )
   showCheck({ ...asked, api }, check, { node: api.url, asked: nodes, skipped })
 }
 

@@ -49,7 +49,9 @@ interface Answer {
 }
 
 async function follow(avatar: Avatar, from: string) {
-  const outcome = await run(['get', avatar, '--follow-homes', '--json', '--node', from], { cwd: '/' })
+  const outcome = await run(['get', avatar, '--follow-homes', '--allow-private', '--json', '--node', from], {
+    cwd: '/',
+  })
   return { ...outcome, answer: (outcome.out === '' ? undefined : JSON.parse(outcome.out)) as Answer }
 }
 
@@ -78,6 +80,16 @@ describe('get --follow-homes', () => {
     expect(answer.namespaces.at(-1)).toMatchObject({ content: { newest: true } })
     expect(err).toContain(`* ${url(three)}: verified, head 3`)
     expect(err).toContain(`${MULTIADDR}: not asked`)
+  })
+
+  it('asks no home at a private address unless it is allowed', async () => {
+    const key = newKey()
+    await postRecords(nodes[0], [listing(key, [url(nodes[1]), 'http://localhost:1', 'http://10.0.0.1'])])
+    const { out } = await run(['get', key.avatar, '--follow-homes', '--json', '--node', url(nodes[0])], { cwd: '/' })
+    expect(JSON.parse(out)).toMatchObject({
+      asked: [{ node: url(nodes[0]), head: 1 }],
+      skipped: [url(nodes[1]), 'http://localhost:1', 'http://10.0.0.1'],
+    })
   })
 
   it('finds the way by a node that only says where the avatar lives', async () => {
@@ -140,7 +152,17 @@ describe('get --follow-homes', () => {
     const first = listing(key, [url(nodes[1])])
     await postRecords(nodes[0], [first])
     await postRecords(nodes[1], [first, signedPatch(key, { prev: [first.citation], patch: { a: 2 } })])
-    const args = ['get', key.avatar, 'twitter', 'yeiwb', '--follow-homes', '--json', '--node', url(nodes[0])]
+    const args = [
+      'get',
+      key.avatar,
+      'twitter',
+      'yeiwb',
+      '--follow-homes',
+      '--allow-private',
+      '--json',
+      '--node',
+      url(nodes[0]),
+    ]
     expect(await run(args, { cwd: '/' })).toMatchObject({ code: 0, out: '{"a":2}\n' })
   })
 })

@@ -1,3 +1,4 @@
+import { isPublicHome } from '../../find/addresses.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { checkNode, type NodeCheck } from '../../client/check-node.ts'
 import { ClientError } from '../../client/errors.ts'
@@ -8,6 +9,8 @@ import { compareCitations } from '../../record/order.ts'
 import type { Avatar } from '../../record/types.ts'
 import { toCliError } from './client-error.ts'
 import { CliError } from './errors.ts'
+import type { FindOptions } from './find-avatar.ts'
+import { guardedFetch } from './guarded-fetch.ts'
 import { nodeAt } from './node.ts'
 
 /** Homes listed by homes are followed this far: the avatar may have moved twice while a list was cached. */
@@ -35,7 +38,7 @@ export interface Followed {
   readonly check: NodeCheck
   /** In the order of the requests. */
   readonly asked: readonly AskedNode[]
-  /** Homes that were not asked: multiaddrs, or too many. */
+  /** Homes that were not asked: multiaddrs, addresses of private networks, or too many. */
   readonly skipped: readonly string[]
 }
 
@@ -55,6 +58,7 @@ export async function followHomes(
   engine: SignatureEngine,
   avatar: Avatar,
   nowMs: () => number,
+  { allowPrivate }: FindOptions,
 ): Promise<Followed> {
   const startedMs = nowMs()
   const stops: Stop[] = [{ url: first.url, hops: 0 }]
@@ -67,7 +71,8 @@ export async function followHomes(
     for (const home of homes) {
       if (known.has(home)) continue
       known.add(home)
-      if (!isUrlHome(home) || hops > MAX_HOPS || stops.length >= MAX_NODES) skipped.push(home)
+      const isForbidden = !allowPrivate && !isPublicHome(home)
+      if (!isUrlHome(home) || isForbidden || hops > MAX_HOPS || stops.length >= MAX_NODES) skipped.push(home)
       else stops.push({ url: home, hops })
     }
   }
@@ -78,7 +83,7 @@ export async function followHomes(
       skipped.push(url)
       continue
     }
-    const api = hops === 0 ? first : homeAt(url)
+    const api = hops === 0 ? first : homeAt(url, allowPrivate)
     const result = await ask(api, engine, avatar)
     asked.push({ node: url, head: result.check?.fold.head ?? null, problem: result.problem ?? null })
     add(result.homes, hops + 1)
@@ -91,8 +96,10 @@ export async function followHomes(
   throw new CliError('refused', `No node that was asked has anything of ${avatar} that can be verified:${said}`)
 }
 
-function homeAt(url: string): NodeApi {
-  return nodeAt(url, { timeoutMs: HOME_TIMEOUT_MS, signal: AbortSignal.timeout(HOME_TOTAL_MS) })
+/** Homes are claims of a stranger: a name must not lead to a private network. */
+function homeAt(url: string, allowPrivate: boolean): NodeApi {
+  const signal = AbortSignal.timeout(HOME_TOTAL_MS)
+  return nodeAt(url, { timeoutMs: HOME_TIMEOUT_MS, signal, fetch: guardedFetch(allowPrivate) })
 }
 
 interface Answer {
