@@ -73,8 +73,8 @@ export async function readMeta(
   mustBeOf(network, storedNetwork)
   if (layout < SCHEMA) await beginUpgrade(db)
   await finishUpgrade(db, { environment, logger })
-  const archive = await followArchive(db, wanted)
-  return { epoch, archive, keepsErased: await followErased(db, keepsErased), ...(await readTotals(db)) }
+  const archive = await followArchive(db, wanted, logger)
+  return { epoch, archive, keepsErased: await followErased(db, keepsErased, logger), ...(await readTotals(db)) }
 }
 
 /**
@@ -103,35 +103,42 @@ export async function repairMeta(
 }
 
 /** Applies a change of `archive`: adds a task to prune each avatar with history if history is no longer kept. */
-async function followArchive(db: Database, wanted: boolean | undefined): Promise<boolean> {
+async function followArchive(db: Database, wanted: boolean | undefined, logger: Logger): Promise<boolean> {
   const before = await readText(db, 'archive').catch(() => undefined)
   // If the stored value is unreadable, nothing is pruned without an explicit request.
   const archive = wanted ?? before !== 'false'
   if (before === String(archive)) return archive
-  if (!archive) await pruneAllWithHistory(db)
+  const avatars = archive ? 0 : await pruneAllWithHistory(db)
+  if (avatars > 0)
+    logger.warn({ avatars }, 'archive is off now: the node deletes the records that snapshots have replaced')
   await writeDurably(db, [putText('archive', String(archive))])
   return archive
 }
 
 /** The same for the history of erased avatars. */
-async function followErased(db: Database, wanted: boolean | undefined): Promise<boolean> {
+async function followErased(db: Database, wanted: boolean | undefined, logger: Logger): Promise<boolean> {
   // Stores of earlier versions do not have the value; they kept all history.
   const before = await readText(db, 'keeps_erased').catch(() => 'true')
   const isKept = wanted ?? before !== 'false'
   if (before === String(isKept)) return isKept
-  if (!isKept) await pruneAllWithHistory(db)
+  const avatars = isKept ? 0 : await pruneAllWithHistory(db)
+  const text = 'archive_erased is off: the node looks for avatars whose owners erased them, and deletes their history'
+  if (avatars > 0) logger.warn({ avatars }, text)
   await writeDurably(db, [putText('keeps_erased', String(isKept))])
   return isKept
 }
 
-/** Adds a task to prune for each avatar with history. The task looks at what is to be kept. */
-async function pruneAllWithHistory(db: Database): Promise<void> {
+/** Adds a task to prune for each avatar with history, and counts them. The task looks at what is to be kept. */
+async function pruneAllWithHistory(db: Database): Promise<number> {
+  let avatars = 0
   for await (const step of countsOfAll(db)) {
     const operations = step
       .filter(([, counts]) => counts === undefined || counts.keptRecords > counts.records)
       .map(([avatar]) => put(keys.taskKey('g', avatar)))
     await writeDurably(db, operations)
+    avatars += operations.length
   }
+  return avatars
 }
 
 async function begin(
