@@ -117,8 +117,8 @@ export default defineConfig(({ mode }) => {
       testTimeout: HANGS_AFTER_MS,
       hookTimeout: HANGS_AFTER_MS,
       expect: { poll: { timeout: PATIENCE_MS } },
-      // Nodes of tests must not find those of other tests, or of this network.
-      env: { AVATAR_KV_MDNS: 'false' },
+      // Nodes of tests neither meet other nodes of this network nor depend on the free disk of the machine.
+      env: { AVATAR_KV_MDNS: 'false', AVATAR_KV_DISK_NEW_AVATARS_PERCENT: '0', AVATAR_KV_DISK_WRITES_PERCENT: '0' },
       reporters: ['default', './test/setup/slowest-reporter.ts'],
       // Vitest leaves one processor free. The quick scope takes it too; tests of the rest measure memory and flood the network.
       maxWorkers: scope === 'quick' ? Math.max(2, availableParallelism() - 1) : Math.max(1, availableParallelism() - 1),

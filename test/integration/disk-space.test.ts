@@ -54,7 +54,8 @@ function leaveFree(percent: number): void {
 }
 
 test('a disk that fills up: first no new avatars, then no records, from anybody; room brings all of it back', async () => {
-  const flags = ['--data-dir', join(mountPoint, 'data')]
+  const marks = ['--disk-new-avatars-percent', '10', '--disk-writes-percent', '5']
+  const flags = ['--data-dir', join(mountPoint, 'data'), ...marks]
   const node = await cluster.start('small', { flags, syncIntervalSeconds: 1 })
   const peer = await cluster.start('peer', { peers: [node.address], syncIntervalSeconds: 1 })
   const json: Json = async (path, init) => {
