@@ -209,7 +209,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'remember-refusals-for-ever',
     'sync/refusals.js',
-    'blocks: (key) => restMs(made?.get(key)) > 0,',
+    'blocks: (key) => isClosed() || restMs(made?.get(key)) > 0,',
     'blocks: (key) => made?.has(key) === true,',
   ),
   mutation(
@@ -258,13 +258,13 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'keep-what-comes-back',
     'store/avatar-batch.js',
-    'return archive && hasRoom ? undefined',
+    'return isKept && hasRoom ? undefined',
     'return hasRoom ? undefined',
   ),
   mutation(
     'archive-only-what-was-live',
     'store/avatar-batch.js',
-    'return archive && hasRoom ? undefined',
+    'return isKept && hasRoom ? undefined',
     'return false ? undefined',
   ),
   mutation(
