@@ -41,11 +41,12 @@ export function reachabilityOf({ listening, seenAs, wasReached, wasMissed }: Rea
   })
   const open = own.filter(({ scope }) => scope !== 'loopback')
   const [first] = open
-  if (first === undefined) {
+  if (listening.every((address) => reachOf(address)?.scope === 'loopback')) {
     return { state: 'this_machine_only', text: 'this machine only: the node listens on no other address' }
   }
   if (wasReached) return { state: 'reachable', text: 'reachable from outside' }
-  if (!wasMissed) return { state: 'unknown', text: 'not known yet' }
+  // An address that is neither private nor public, such as one of documentation, tells nothing.
+  if (!wasMissed || first === undefined) return { state: 'unknown', text: 'not known yet' }
   const { port } = first
   if (open.some(({ host }) => seenAs.includes(host))) {
     return { state: 'firewalled', text: `not reachable from outside: a firewall blocks TCP ${port}. Allow it` }

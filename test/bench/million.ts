@@ -61,7 +61,7 @@ async function manyRecords(): Promise<Row[]> {
 
 /** Opens a store of a million records again and again, writes and reads at once. */
 async function openings(node: NodeProcess): Promise<Row[]> {
-  const writes = await presignChunk('after the opening', 1, OPENINGS * 5_000)
+  const writes = await presignChunk('after the opening', 1, OPENINGS * 15_000)
   const firstMs: number[] = []
   const slowestMs: number[] = []
   for (let opening = 0; opening < OPENINGS; opening++) {

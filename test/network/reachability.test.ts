@@ -27,6 +27,14 @@ test.each([
   ['a public address of this machine', SERVER, ['9.9.9.9'], no, 'firewalled', 'a firewall blocks TCP 4382'],
   ['nobody has tried', LAN, [], nothing, 'unknown', 'not known yet'],
   ['loopback alone', LAN.slice(0, 1), [], nothing, 'this_machine_only', 'this machine only'],
+  [
+    'an address that is neither private nor public',
+    ['/ip4/192.0.2.2/tcp/4382'],
+    [],
+    nothing,
+    'unknown',
+    'not known yet',
+  ],
   ['no address at all', [], ['9.9.9.1'], no, 'this_machine_only', 'this machine only'],
 ])('%s', (_, listening, seenAs, facts, state, text) => {
   const view = reachabilityOf({ listening: listening.map((each) => multiaddr(each)), seenAs, ...facts })
