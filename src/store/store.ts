@@ -31,6 +31,8 @@ const CACHE_BYTES = 32 * MIB
  * files at level 0: 17 µs more of compaction a record, where 16 MiB take 33.
  */
 const WRITE_BUFFER_BYTES = 16 * MIB
+/** Memory of an open table file: its index and filter, and the pages of it that were read. */
+const OPEN_FILE_BYTES = MIB / 4
 /** Share of the avatar cache. The rest is LevelDB's block cache. */
 const AVATARS_SHARE = 1 / 2
 /** Most memory of the avatar cache: it is part of V8's heap, which is limited. */
@@ -70,8 +72,8 @@ export interface StoreOptions extends WriterOptions {
   /** Size of LevelDB's memory table. Default 16 MiB. */
   readonly writeBufferBytes?: number
   /**
-   * Table files that LevelDB keeps open. The index and filter of each stay in memory: about 50 KiB for a table of 2 MiB, and
-   * several times that if values compress well. Default 1,000, as in LevelDB.
+   * Table files that LevelDB keeps open and mapped. The index and filter of each stay in memory: about 50 KiB for a table of
+   * 2 MiB, and several times that if values compress well. Default: one for each 256 KiB of `cacheBytes`, 64 to 1,000.
    */
   readonly openFiles?: number
   /**
@@ -116,7 +118,7 @@ async function openChecked(
     createIfMissing: !health.isThere,
     cacheSize: options.blockCacheBytes ?? cacheBytes - avatarBytes(cacheBytes),
     writeBufferSize: options.writeBufferBytes ?? WRITE_BUFFER_BYTES,
-    ...(options.openFiles === undefined ? {} : { maxOpenFiles: options.openFiles }),
+    maxOpenFiles: options.openFiles ?? Math.min(1_000, Math.max(64, Math.floor(cacheBytes / OPEN_FILE_BYTES))),
   })
   await db.open()
   guardWrites(db)
