@@ -2,7 +2,7 @@
  * Watches the free space of the disk that holds the data, so that strangers cannot fill it: below one mark the node takes no
  * new avatars, below a lower one it takes no records.
  *
- * Guaranteed: the disk is looked at once every `POLL_MS` at most, whatever strangers do; a state ends only once the disk has a
+ * Guaranteed: the disk is looked at once every `POLL_MS` at most, which strangers cannot change; a state ends only once the disk has a
  * percentage point more room than its mark, so that the node does not change its mind with every write.
  * Not guaranteed: that nothing is written below the lower mark. Records on their way to the disk still reach it, and the store
  * compacts its files.

@@ -21,7 +21,7 @@ export interface PolicyQuestion {
   readonly avatar: Avatar
   /** The exact text that was signed. */
   readonly payload: string
-  /** How the record came: `http`, `gossip`, `sync` or `import`. */
+  /** How the record came: `http`, `gossip`, `follow`, `sync` or `import`. */
   readonly origin: string
   /** Whether the avatar is on the list of hosted avatars. */
   readonly listed: boolean

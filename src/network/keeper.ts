@@ -3,7 +3,7 @@
  * over providers, and probes what it heard.
  *
  * Guarantees: incoming connections never take an outgoing one; at most `perProvider` connections by its own choice lead to one network of a
- * provider (reach.ts), whatever strangers tell; peers of the last run are dialled first.
+ * provider (reach.ts), which strangers cannot change; peers of the last run are dialled first.
  */
 import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
