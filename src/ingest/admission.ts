@@ -33,15 +33,16 @@ export function refusedByAdmission(
   return refusal && { id, status: 'refused', code: refusal.code, message: refusal.message, retry: refusal.retry }
 }
 
-/** The results of `screen` for verified records, in order; undefined for a record that is not refused. */
+/** The results of `screen` for verified records, in order; undefined for a record that is not refused; none if nothing is. */
 export async function refusedByScreen(
   admission: Pick<Admission, 'screen'>,
   records: readonly VerifiedRecord[],
   from: Parameters<Admission['screen']>[1],
 ): Promise<(IngestResult | undefined)[]> {
   const refusals = await admission.screen(records, from)
+  if (refusals === undefined) return []
   return records.map(({ id, body }) => {
-    const refusal = refusals?.get(body.avatar)
+    const refusal = refusals.get(body.avatar)
     return refusal && { id, status: 'refused', ...refusal }
   })
 }
