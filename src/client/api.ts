@@ -5,6 +5,7 @@ import type { Provenance } from '../state/provenance.ts'
 import type { NodeInfo } from './node-about.ts'
 import type { FoundHosts } from './find-hosts.ts'
 import type { HistoryEntry } from './history.ts'
+import type { Profile } from './profile.ts'
 import type { Signer } from './signers.ts'
 import type {
   AvatarDocument,
@@ -80,6 +81,13 @@ export interface Client {
    * @throws ClientError `unreachable` where no node answered and nothing was known before
    */
   getVerified(avatar: string, options?: VerifyOptions): Promise<VerifiedAvatar>
+  /**
+   * Reads and verifies an avatar as `getVerified` does, and returns its profile: name, bio, picture and links, each within the bounds
+   * of docs/protocol.md, "Profiles". What the owner wrote in another form is left out; an avatar without a profile has nulls.
+   *
+   * @throws ClientError as `getVerified`
+   */
+  profile(avatar: string, options?: VerifyOptions): Promise<Profile>
   /**
    * Signs a merge patch on tips verified here, and hands it in.
    *

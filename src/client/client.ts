@@ -9,6 +9,7 @@ import { TIMEOUT_MS } from './limits.ts'
 import { readNodeInfo } from './node-about.ts'
 import { createNodePool } from './node-pool.ts'
 import { fetchFor } from './platform.ts'
+import { profileOf } from './profile.ts'
 import { pathOf, provenanceIn } from './provenance.ts'
 import { readHistory } from './read-history.ts'
 import { avatarOfText } from './signers.ts'
@@ -80,6 +81,10 @@ export function createClient(clientOptions: ClientOptions): Client {
     network,
     get,
     getVerified: async (text, options) => await readVerified(avatarOfText(text), options),
+    async profile(text, options) {
+      const { namespaces } = await readVerified(avatarOfText(text), options)
+      return profileOf(namespaces.find(({ platform }) => platform === 'nextid')?.content)
+    },
     find: async (text, options = {}) => await findHosts(pool, avatarOfText(text), [own, options.signal]),
     ...createWriter(parts, network),
     history: async (text, options = {}) => await readHistory(parts, avatarOfText(text), options),

@@ -8,6 +8,7 @@ import { Wallet } from 'ethers'
 import { createServer, type ViteDevServer } from 'vite'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
+import { PROFILE_KEY } from '../../src/client/profile.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
 import { newKey } from '../support/keys.ts'
 import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
@@ -123,7 +124,7 @@ describe('docs/examples/profile-page', () => {
     const signer = privateKeySigner(wallet.privateKey)
     await createClient({ nodes: [nodes[1]!.url] }).change({
       signer,
-      change: (before) => ({ ...before, 'com.example.profile': { name: 'Ada King', bio: 'x' }, other: 1 }),
+      change: (before) => ({ ...before, [PROFILE_KEY]: { name: 'Ada King', bio: 'x' }, other: 1 }),
     })
     await page.getByRole('heading', { name: 'Ada King' }).waitFor()
     const other = await browser.open(`${url}?${query}&avatar=${signer.avatar}`)

@@ -6,7 +6,7 @@ import { passesSelfTest } from '../../src/record/self-test.ts'
 import { readPage } from '../docs/blocks.ts'
 
 /** The whole client, minified and gzipped, checks of receipts included. */
-const MOST_BYTES = 43_300
+const MOST_BYTES = 43_900
 /** The WASM of libsecp256k1 and of keccak-256 as base64, and what calls it. */
 const MOST_WASM_BYTES = 136_000
 const NODE_ONLY = /["'`]node:|\bBuffer\.|\bprocess\.(env|versions)|\brequire\(|__vite-browser-external/

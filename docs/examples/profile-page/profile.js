@@ -1,11 +1,8 @@
 /**
- * A profile that nobody but its owner can change: read and verified in the page, edited with the wallet that is there.
+ * A profile that only its owner can change: read and verified in the page, edited with the wallet of the browser.
  * Open it as `?avatar=0x02…&node=https://kv.example.org&node=https://kv.example.net`; without an avatar it becomes yours.
  */
-import { ClientError, createClient, walletSigner } from '@avatar-kv/client'
-
-/** Each app has a key of its own in an avatar's data, so that none is in another's way. */
-const APP = 'com.example.profile'
+import { ClientError, createClient, PROFILE_KEY, profileOf, walletSigner } from '@avatar-kv/client'
 
 const query = new URLSearchParams(location.search)
 const nodes = query.has('node') ? query.getAll('node') : ['http://127.0.0.1:4381']
@@ -15,20 +12,26 @@ const say = (place, text) => (document.querySelector(place).textContent = text)
 
 const TRUST = {
   verified: ({ records }) => `${records} signatures checked in your browser.`,
-  missing: () => 'Whole, but old: no node hands out the newest records.',
+  missing: () => 'Complete but older: no node has the newest records.',
   behind: () => 'The nodes do not agree. This is the newest that they have together.',
 }
 
 function show(verified) {
   const own = verified.namespaces.find(({ platform }) => platform === 'nextid')
-  // Data of strangers: anything may stand there. As text it does no harm.
-  const { name, bio } = own?.content[APP] ?? {}
-  say('#name', typeof name === 'string' ? name : 'Nobody yet')
-  say('#bio', typeof bio === 'string' ? bio : '')
+  // The owner may write anything. Only values of the documented form are returned.
+  const { name, bio, picture } = profileOf(own?.content)
+  say('#name', name ?? 'No name yet')
+  // Anyone can take any name, but no other key.
+  say('#key', `${verified.avatar.slice(0, 10)}…${verified.avatar.slice(-6)}`)
+  say('#bio', bio ?? '')
   say('#trust', TRUST[verified.state](verified))
+  // The server of an https: picture would learn who looks, so this page shows embedded ones alone.
+  const image = document.querySelector('#picture')
+  image.hidden = picture?.startsWith('data:') !== true
+  image.src = image.hidden ? '' : picture
   if (!form.contains(document.activeElement)) {
-    form.elements.name.value = typeof name === 'string' ? name : ''
-    form.elements.bio.value = typeof bio === 'string' ? bio : ''
+    form.elements.name.value = name ?? ''
+    form.elements.bio.value = bio ?? ''
   }
 }
 
@@ -46,8 +49,11 @@ form.addEventListener('submit', async (event) => {
     if (window.ethereum === undefined) return say('#message', 'No wallet was found in this browser.')
     say('#message', 'Look at your wallet.')
     signer ??= await walletSigner(window.ethereum)
-    // Only what differs is signed; what other apps keep there stays as it is.
-    await client.change({ signer, change: (before) => ({ ...before, [APP]: { ...before[APP], name, bio } }) })
+    // Only the difference is signed. Other values of the profile, and those of other apps, stay as they are.
+    await client.change({
+      signer,
+      change: (before) => ({ ...before, [PROFILE_KEY]: { ...before[PROFILE_KEY], name, bio } }),
+    })
     say('#message', 'Saved.')
     if (!query.has('avatar')) {
       query.set('avatar', signer.avatar)
@@ -64,5 +70,5 @@ if (query.has('avatar')) {
   follow(query.get('avatar')).catch((error) => say('#trust', error.message))
 } else {
   say('#name', 'Your profile')
-  say('#trust', 'Sign once, and it is there.')
+  say('#trust', 'Fill in the form and sign it.')
 }
