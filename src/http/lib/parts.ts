@@ -20,6 +20,7 @@ import type { JsonAnswers } from '../answers/json-answers.ts'
 import type { OutputBudget } from '../answers/output-budget.ts'
 import type { Transfers } from '../answers/transfers.ts'
 import type { ViewCache } from '../answers/view-cache.ts'
+import type { ActivityLog } from '../v2/activity.ts'
 import type { EventStreams } from '../v2/event-streams.ts'
 import type { PeerSync } from '../v2/schemas.ts'
 import type { AvatarNames } from './avatar-names.ts'
@@ -105,6 +106,7 @@ export interface RouteParts extends HttpComponents {
   readonly answers: JsonAnswers
   readonly budget: OutputBudget
   readonly streams: EventStreams
+  readonly activity: ActivityLog
   readonly transfers: Transfers
   /** Connections whose request may exceed `requestTimeoutMs`; the route that adds one bounds its time, and removes it. */
   readonly longRequests: WeakSet<Socket>

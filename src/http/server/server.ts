@@ -17,7 +17,9 @@ import { addV1Routes } from '../v1/routes.ts'
 import { addArchiveRoutes } from '../v2/archives.ts'
 import { addAvatarRoutes } from '../v2/avatars.ts'
 import { addBackupRoute } from '../v2/backup.ts'
+import { createActivityLog } from '../v2/activity.ts'
 import { createEventStreams } from '../v2/event-streams.ts'
+import { addOverviewRoutes } from '../v2/overview.ts'
 import { addEventRoute } from '../v2/events.ts'
 import { addHostingRoutes } from '../v2/hosting.ts'
 import { addNodeRoutes } from '../v2/node.ts'
@@ -80,6 +82,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
   const answers = createJsonAnswers({ budget, environment, metrics, logger }, limits)
   const streams = createEventStreams({ store, environment, logger }, limits)
   metrics.gauge('event_streams', 'Open event streams.', () => streams.count())
+  const activity = createActivityLog(store, environment.clock)
   const transfers = createTransfers({ environment, metrics, logger }, limits)
   const parts: RouteParts = {
     ...components,
@@ -90,6 +93,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
     budget,
     answers,
     streams,
+    activity,
     transfers,
     facts: { network, version, about, ...(engine === undefined ? {} : { engine }) },
     names: createAvatarNames(),
@@ -111,6 +115,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
   installExplorer(app, options.explorer)
   addV1Routes(app, parts)
   addAvatarRoutes(app, parts)
+  addOverviewRoutes(app, parts)
   addProvenanceRoutes(app, parts)
   addRecordRoutes(app, parts)
   addReceiptRoutes(app, parts)
@@ -128,6 +133,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
     },
     async stop() {
       streams.close()
+      activity.close()
       budget.close()
       views.close()
       forgetViews()
