@@ -5,7 +5,7 @@ import { tooDeep } from './bounds.ts'
 import { RecordError } from './errors.ts'
 import { LEVELS_ABOVE_PATCH, MAX_CONTENT_DEPTH, MAX_IDENTITY_BYTES, MAX_PARTS, MAX_PREV } from './limits.ts'
 import { compareCitations, compareUtf8, utf8Length } from './order.ts'
-import type { Citation, JsonObject, JsonValue, RecordBody, RecordId } from './types.ts'
+import type { Avatar, Citation, JsonObject, JsonValue, RecordBody, RecordId } from './types.ts'
 
 const AVATAR = /^0x0[23][0-9a-f]{64}$/
 const ID = /^0x[0-9a-f]{64}$/
@@ -66,12 +66,17 @@ function checkNetwork(value: JsonValue | undefined, network: string): void {
 }
 
 function checkAvatar(value: JsonValue | undefined): void {
-  if (typeof value !== 'string' || !AVATAR.test(value)) {
+  if (!isAvatarText(value)) {
     throw new RecordError(
       'invalid_avatar',
       'avatar must be 0x and 66 lower-case hex digits: a compressed secp256k1 public key, prefix 02 or 03.',
     )
   }
+}
+
+/** Whether a value has the form of the canonical text of an avatar. Whether it is a point on the curve is not looked at. */
+export function isAvatarText(value: unknown): value is Avatar {
+  return typeof value === 'string' && AVATAR.test(value)
 }
 
 function checkPlace(counter: JsonValue | undefined, createdAt: JsonValue | undefined): void {

@@ -6,5 +6,18 @@
  */
 export { foldRecords, type Fold } from './fold.ts'
 export { findForks, type Fork } from './forks.ts'
+export {
+  isLinkableKey,
+  linkedDigestOf,
+  linkedView,
+  LINKS_KEY,
+  linksIn,
+  linksOf,
+  MAX_LINKS,
+  type Link,
+  type LinkableState,
+  type LinkedView,
+  type LinkState,
+} from './links.ts'
 export { applyMergePatch } from './merge-patch.ts'
 export type { RecordToAdd } from './state-source.ts'

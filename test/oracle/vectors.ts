@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs'
 import type { Avatar, Citation, JsonObject, RecordBody, RecordId } from '../../src/record/types.ts'
 import type { TestRecord } from './signing.ts'
 
+type VectorRecords = Readonly<
+  Record<string, { readonly payload: string; readonly signature: string; readonly id: RecordId }>
+>
+
 interface VectorFile {
   readonly keys: Readonly<Record<'a' | 'b', { readonly avatar: Avatar }>>
-  readonly records: Readonly<
-    Record<string, { readonly payload: string; readonly signature: string; readonly id: RecordId }>
-  >
+  readonly records: VectorRecords
   readonly folds: readonly {
     readonly name: string
     readonly records: readonly string[]
@@ -35,21 +37,53 @@ export function foldVectors(): FoldVector[] {
   const file: VectorFile = JSON.parse(
     readFileSync(new URL('../conformance/vectors/records.json', import.meta.url), 'utf8'),
   )
-  const record = (name: string): TestRecord => {
-    const vector = file.records[name]
-    if (vector === undefined) throw new Error(`records.json has no record ${name}`)
-    const body: RecordBody = JSON.parse(vector.payload)
-    return {
-      payload: Buffer.from(vector.payload, 'utf8'),
-      signature: Buffer.from(vector.signature.slice(2), 'hex'),
-      id: vector.id,
-      body,
-    }
-  }
   return file.folds.map(({ name, records, expect }) => ({
     name,
     avatar: file.keys.a.avatar,
-    records: records.map(record),
+    records: records.map((each) => recordOf(file.records, each)),
     expected: expect,
   }))
+}
+
+/** One worked example of docs/protocol.md, "Linked keys": records of several avatars, and the linked view of one of them. */
+export interface LinkVector {
+  readonly name: string
+  readonly avatar: Avatar
+  readonly records: readonly TestRecord[]
+  readonly expected: {
+    readonly digest: string
+    readonly linked_digest: string
+    readonly links: readonly { key: string; avatar: string; label: string | null; digest: string | null }[]
+    readonly namespaces: readonly { platform: string; identity: string; content: JsonObject }[]
+  }
+}
+
+export function linkVectors(): LinkVector[] {
+  const file: {
+    readonly keys: { readonly owner: { readonly avatar: Avatar } }
+    readonly records: VectorRecords
+    readonly cases: readonly {
+      readonly name: string
+      readonly records: readonly string[]
+      readonly expect: LinkVector['expected']
+    }[]
+  } = JSON.parse(readFileSync(new URL('../conformance/vectors/links.json', import.meta.url), 'utf8'))
+  return file.cases.map(({ name, records, expect }) => ({
+    name,
+    avatar: file.keys.owner.avatar,
+    records: records.map((each) => recordOf(file.records, each)),
+    expected: expect,
+  }))
+}
+
+function recordOf(records: VectorRecords, name: string): TestRecord {
+  const vector = records[name]
+  if (vector === undefined) throw new Error(`the vectors have no record ${name}`)
+  const body: RecordBody = JSON.parse(vector.payload)
+  return {
+    payload: Buffer.from(vector.payload, 'utf8'),
+    signature: Buffer.from(vector.signature.slice(2), 'hex'),
+    id: vector.id,
+    body,
+  }
 }
