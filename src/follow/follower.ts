@@ -2,7 +2,8 @@
  * Follows the avatars of this node's list at a few peers, so that it need not receive the whole network's gossip.
  *
  * Guaranteed: it asks `useGossip` for the topic while an avatar is followed nowhere and a peer gossips that cannot be followed, or
- * the list is too long for a stream; and it asks for a sync after each gap: when a stream begins, ends, or missed records.
+ * the list is too long for a stream; and it asks for a sync after each gap: when a stream begins, ends, or missed records. A peer
+ * that does not send what sync brings does not count as a source of that avatar for a while.
  */
 import { between, jittered } from '../platform/back-off.ts'
 import type { Environment } from '../platform/environment.ts'
@@ -12,6 +13,7 @@ import type { Logger, Metrics } from '../observe/types.ts'
 import type { Avatar, SignedRecord } from '../record/types.ts'
 import type { Scope } from '../store/types.ts'
 import type { FrameStream, SyncTransport } from '../sync/types.ts'
+import { createDoubts, type DoubtsComponents } from './doubts.ts'
 import { FollowError } from './errors.ts'
 import { decodeFollowFrame, encodeFollowFrame, hasBit } from './frames.ts'
 import * as limits from './limits.ts'
@@ -37,9 +39,11 @@ export interface FollowerComponents {
   readonly useGossip: (on: boolean) => void
   /** Starts a sync with all peers soon. */
   readonly nudge: () => void
+  readonly comparedAtMs: DoubtsComponents['comparedAtMs']
+  readonly avatarOf: DoubtsComponents['avatarOf']
   readonly environment: Environment
   readonly logger: Logger
-  readonly metrics: Pick<Metrics, 'gauge'>
+  readonly metrics: Pick<Metrics, 'gauge' | 'stranger'>
 }
 
 export function createFollower(components: FollowerComponents, { network }: { readonly network: string }) {
@@ -55,6 +59,20 @@ export function createFollower(components: FollowerComponents, { network }: { re
   let cancelNudge: (() => void) | undefined
   let nudgedAtMs = Number.NEGATIVE_INFINITY
   let usesGossip: boolean | undefined
+  const doubts = createDoubts({
+    clock,
+    timers,
+    avatarOf: components.avatarOf,
+    comparedAtMs: components.comparedAtMs,
+    onDoubt(peer) {
+      components.metrics.stranger('follow', 'withheld')
+      logger.debug(
+        { peer },
+        'a followed peer did not send a record that sync brought; the node looks for another source',
+      )
+      settle()
+    },
+  })
   components.metrics.gauge('follow_streams', 'Peers at which this node follows its avatars.', () => streams.size)
 
   /** Asks for a sync, soon after the last one at the earliest: a peer could report gaps all the time. */
@@ -74,12 +92,15 @@ export function createFollower(components: FollowerComponents, { network }: { re
     return avatars === 'all' || avatars.length > limits.MAX_FOLLOWED_AVATARS ? undefined : avatars.toSorted()
   }
 
-  /** How many streams an avatar comes by, of the avatar that has the fewest. */
+  const isSource = ({ peer, kept }: Followed, avatar: Avatar): boolean =>
+    kept.has(avatar) && !doubts.isDoubted(peer, avatar)
+
+  /** How many streams an avatar comes by, of the avatar that has the fewest. Doubted peers do not count. */
   function coverage(): number {
     const all = [...streams.values()]
     let fewest = Number.POSITIVE_INFINITY
     for (const avatar of list) {
-      fewest = Math.min(fewest, all.filter(({ kept }) => kept.has(avatar)).length)
+      fewest = Math.min(fewest, all.filter((one) => isSource(one, avatar)).length)
       if (fewest === 0) break
     }
     return fewest
@@ -99,12 +120,13 @@ export function createFollower(components: FollowerComponents, { network }: { re
       for (const followed of streams.values()) void sendList(followed).catch(() => undefined)
     }
     for (const [peer, at] of retryAtMs) if (at <= clock.now()) retryAtMs.delete(peer)
+    doubts.tidy()
     const enough = coverage()
     if (list.length > 0 && enough < limits.WANTED_STREAMS) openMore()
     const speaking = new Set(transport.peers())
     const isFull = streams.size >= limits.MAX_STREAMS
     const cannotFollow = (peer: string): boolean =>
-      !speaking.has(peer) || retryAtMs.has(peer) || (isFull && !streams.has(peer))
+      !speaking.has(peer) || retryAtMs.has(peer) || doubts.isAnyDoubted(peer) || (isFull && !streams.has(peer))
     setGossip(enough === 0 && components.gossipPeers().some(cannotFollow))
   }
 
@@ -121,11 +143,25 @@ export function createFollower(components: FollowerComponents, { network }: { re
     const candidates = transport
       .peers()
       .filter((peer) => !streams.has(peer) && !opening.has(peer) && !retryAtMs.has(peer))
-      .map((peer) => ({ peer, rank: transport.isConfigured(peer) ? 0 : between(random, 1, 2) }))
+      .map((peer) => ({ peer, rank: rankOf(peer) }))
       .toSorted((a, b) => a.rank - b.rank)
+    if (free <= 0 && candidates.some(({ peer }) => !doubts.isAnyDoubted(peer))) return replaceOne()
     // A few at a time: the answers may show that these are enough.
     const more = Math.min(free, Math.max(0, limits.WANTED_STREAMS - opening.size))
     for (const { peer } of candidates.slice(0, Math.max(0, more))) void follow(peer)
+  }
+
+  /** Configured peers come first, doubted ones last. */
+  function rankOf(peer: string): number {
+    return doubts.isAnyDoubted(peer) ? 3 : transport.isConfigured(peer) ? 0 : between(random, 1, 2)
+  }
+
+  /** Ends a stream by which nothing comes that counts, so that another peer gets its place. */
+  function replaceOne(): void {
+    const isUseless = (one: Followed): boolean =>
+      doubts.isAnyDoubted(one.peer) && !list.some((avatar) => isSource(one, avatar))
+    const useless = [...streams.values()].find(isUseless)
+    useless?.stream.abort(new FollowError('withheld', 'The peer did not send records that it has.'))
   }
 
   async function follow(peer: string): Promise<void> {
@@ -152,6 +188,7 @@ export function createFollower(components: FollowerComponents, { network }: { re
       followed?.cancelWait()
       opening.delete(peer)
       streams.delete(peer)
+      doubts.ended(peer)
       retryAtMs.set(peer, clock.now() + limits.RETRY_MS)
       if (!stopping.signal.aborted) {
         if (followed !== undefined) nudge()
@@ -172,12 +209,16 @@ export function createFollower(components: FollowerComponents, { network }: { re
   async function handle(followed: Followed, bytes: Uint8Array): Promise<void> {
     const frame = decodeFollowFrame(bytes)
     if (frame.kind === 'follow') throw new FollowError('bad_message', 'A peer that is followed sends no lists.')
-    if (frame.kind === 'missed') return nudge()
+    if (frame.kind === 'missed') {
+      doubts.excuse(followed.peer)
+      return nudge()
+    }
     if (frame.kind === 'records') return await take(followed.peer, frame.records)
     const answered = followed.asked.shift()
     if (answered === undefined) throw new FollowError('bad_message', 'The peer answered a list that was not sent.')
     if (followed.asked.length === 0) followed.cancelWait()
     followed.kept = new Set(answered.filter((_, at) => hasBit(frame.common, at)))
+    doubts.answered(followed.peer, followed.kept)
     opening.delete(followed.peer)
     // What was written between the last comparison and now.
     nudge()
@@ -185,6 +226,7 @@ export function createFollower(components: FollowerComponents, { network }: { re
   }
 
   async function take(peer: string, records: readonly SignedRecord[]): Promise<void> {
+    doubts.sent(peer, records)
     try {
       const results = await ingest.submit(records, { origin: 'follow', source: transport.hostOf(peer) })
       if (results.some(({ status }) => status === 'invalid')) {
@@ -192,6 +234,7 @@ export function createFollower(components: FollowerComponents, { network }: { re
       }
     } catch (error) {
       if (!(error instanceof IngestBusyError)) throw error
+      doubts.excuse(peer)
       nudge()
     }
   }
@@ -208,11 +251,14 @@ export function createFollower(components: FollowerComponents, { network }: { re
     start: review,
     /** Call this when the list has changed, or a peer has connected. */
     changed: settle,
+    /** Call this with new records that came by sync. */
+    synced: doubts.synced,
     stop(): void {
       stopping.abort(new Error('The node stops.'))
       cancelReview()
       cancelSettle?.()
       cancelNudge?.()
+      doubts.stop()
       for (const { stream } of streams.values()) stream.abort(new Error('The node stops.'))
     },
   }

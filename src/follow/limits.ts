@@ -31,3 +31,16 @@ export const RETRY_MS = 60_000
 export const NUDGE_MS = 2_000
 /** Changes of the list within this time are sent together. */
 export const SETTLE_MS = 200
+
+/** A record that came by sync must come by each stream of its avatar within this time, or the stream's peer is doubted. */
+export const DEBT_MS = 10_000
+/** A doubted peer does not count as a source of the avatar for this long. A peer may be excused as often. */
+export const DOUBT_MS = 600_000
+/** A peer with which no comparison ends owes records from this long after its answer. */
+export const UNCOMPARED_MS = 120_000
+/** Peers whose doubts are remembered: 16 times as many as are followed at once. */
+export const MAX_DOUBTED_PEERS = 128
+/** Records that one peer can owe; more are not counted. */
+export const MAX_DEBTS = 256
+/** Records of one peer that the node remembers, because sync may bring the same record just after the stream. */
+export const MAX_RECENT = 1_024

@@ -2,7 +2,7 @@ import type { Config } from '../config/load.ts'
 import { createFollower } from '../follow/follower.ts'
 import { createFollowServer } from '../follow/server.ts'
 import type { Hosting } from '../hosting/types.ts'
-import type { Ingest } from '../ingest/types.ts'
+import type { Ingest, Origin } from '../ingest/types.ts'
 import type { Network } from '../network/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
 import type { Environment } from '../platform/environment.ts'
@@ -11,10 +11,12 @@ import type { SignedRecord } from '../record/types.ts'
 import type { Sync } from '../sync/sync.ts'
 
 interface Parts {
-  readonly hosting: Hosting
-  readonly ingest: Ingest
-  readonly network: Network
-  readonly sync: Sync
+  readonly hosting: Pick<Hosting, 'hosts' | 'scope' | 'mode' | 'onChange'>
+  readonly ingest: Pick<Ingest, 'submit'>
+  readonly network: Pick<Network, 'follow' | 'useGossip'> & {
+    peers(): readonly { readonly peer_id: string; readonly gossip: boolean }[]
+  }
+  readonly sync: Pick<Sync, 'nudge' | 'peers'>
   readonly environment: Environment
   readonly logger: Logger
   readonly metrics: Metrics
@@ -22,7 +24,7 @@ interface Parts {
 
 export interface Following {
   /** Sends new records to peers that follow their avatars. */
-  push(records: readonly SignedRecord[]): void
+  push(records: readonly SignedRecord[], origin: Origin): void
   start(): void
   stop(): void
 }
@@ -31,11 +33,12 @@ export interface Following {
 export function openFollowing(parts: Parts, config: Pick<Config, 'network' | 'gossip'>): Following {
   const { hosting, ingest, network, sync, environment, logger, metrics } = parts
   const transport = network.follow
+  const avatarOf = (payload: Uint8Array) => payloadHead(payload)?.avatar
   const server = createFollowServer(
     {
       transport,
       hosts: (avatar) => hosting.hosts(avatar),
-      avatarOf: (payload) => payloadHead(payload)?.avatar,
+      avatarOf,
       environment,
       metrics,
     },
@@ -49,6 +52,11 @@ export function openFollowing(parts: Parts, config: Pick<Config, 'network' | 'go
       gossipPeers: () => network.peers().flatMap(({ peer_id, gossip }) => (gossip ? [peer_id] : [])),
       useGossip: (on) => network.useGossip(on),
       nudge: () => sync.nudge(),
+      comparedAtMs(peer) {
+        const last = sync.peers().find(({ peer_id }) => peer_id === peer)?.last
+        return last && last.outcome !== 'different' ? last.finished_at * 1_000 : undefined
+      },
+      avatarOf,
       environment,
       logger,
       metrics,
@@ -58,7 +66,10 @@ export function openFollowing(parts: Parts, config: Pick<Config, 'network' | 'go
   // Without gossip the operator wants sync alone.
   const follows = config.gossip && hosting.mode === 'listed'
   return {
-    push: (records) => server.push(records),
+    push(records, origin) {
+      server.push(records)
+      if (follows && origin === 'sync') follower.synced(records)
+    },
     start() {
       const changed = follows ? follower.changed : () => undefined
       transport.listen({ stream: server.serve, connected: changed, disconnected: changed })

@@ -170,7 +170,7 @@ export async function createNode(
     await safeguards.start()
     const tell: typeof announce = (records, origin) => {
       announce(records, origin)
-      link.following?.push(records)
+      link.following?.push(records, origin)
     }
     const ingest = createIngest({ ...part('ingest'), store, verifier, announce: tell, admission })
     running.push({ name: 'ingest', stop: () => ingest.stop(), limitMs: 800, holdsData: true })

@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
 import { createFollower } from '../../src/follow/follower.ts'
 import { bitsOf, decodeFollowFrame, encodeFollowFrame, hasBit } from '../../src/follow/frames.ts'
-import { MAX_QUEUED_BYTES } from '../../src/follow/limits.ts'
+import { DEBT_MS, MAX_QUEUED_BYTES, MAX_STREAMS, REVIEW_MS, SETTLE_MS } from '../../src/follow/limits.ts'
 import { createFollowServer } from '../../src/follow/server.ts'
 import type { IngestResult } from '../../src/ingest/types.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
@@ -62,6 +62,8 @@ function createListed(scope: () => Scope, peers: Map<string, Server>, gossipPeer
       gossipPeers: () => gossipPeers,
       useGossip: (on) => void gossip.push(on),
       nudge: () => (nudges += 1),
+      comparedAtMs: () => Date.now() + 60_000,
+      avatarOf,
       environment,
       logger: silent,
       metrics: createMetrics(),
@@ -146,6 +148,49 @@ describe('a node that follows its list', () => {
     listed.open.get('a')?.abort(new Error('the line broke'))
     await until(() => listed.nudges() === 3, 'the stream has broken')
     listed.stop()
+  })
+
+  it('takes the topic, and follows at another peer, if a peer does not send what sync brings', async () => {
+    vi.useFakeTimers()
+    const silent = createServer()
+    const peers = new Map([['silent', silent]])
+    const listed = createListed(() => [ours.avatar], peers, ['silent'])
+    listed.start()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(listed.gossip).toEqual([false])
+    listed.synced([ours.write({ late: 1 })])
+    await vi.advanceTimersByTimeAsync(DEBT_MS + SETTLE_MS)
+    expect(listed.gossip).toEqual([false, true])
+    peers.set('honest', createServer())
+    listed.changed()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect([...listed.open.keys()]).toEqual(['silent', 'honest'])
+    expect(listed.gossip).toEqual([false, true, false])
+    listed.stop()
+    vi.useRealTimers()
+  })
+
+  it('gives the place of peers that send nothing to others', async () => {
+    vi.useFakeTimers()
+    const peers = new Map(Array.from({ length: MAX_STREAMS }, (_, at) => [`silent ${at}`, createServer()]))
+    const listed = createListed(() => [ours.avatar], peers)
+    listed.start()
+    for (let round = 0; round < MAX_STREAMS / 2; round += 1) {
+      await vi.advanceTimersByTimeAsync(1_000)
+      listed.synced([ours.write({ round })])
+      await vi.advanceTimersByTimeAsync(DEBT_MS + SETTLE_MS)
+    }
+    expect(listed.open.size).toBe(MAX_STREAMS)
+    const honest = createServer()
+    peers.set('honest', honest)
+    listed.changed()
+    await vi.advanceTimersByTimeAsync(REVIEW_MS)
+    expect(listed.open.has('honest')).toBe(true)
+    honest.push([ours.write({ live: 1 })])
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(listed.seen).toHaveLength(1)
+    listed.stop()
+    vi.useRealTimers()
   })
 
   it('sends a changed list, and penalises a peer that sends an invalid record', async () => {

@@ -40,7 +40,7 @@ export function lieInSync(world: World, peer: HostilePeer): void {
       {
         source: lyingSource(random, () => peer.stock()),
         ingest: { submit: async (records) => records.map(() => random.pick(VERDICTS)) },
-        transport: spoiling(random, world.switchboard.attach({ number: peer.number, isAlive })),
+        transport: spoiling(random, world.switchboard.attach({ number: peer.number, isAlive }).sync),
         environment,
         logger: world.logger(),
         metrics: { gauge: () => {}, counter: () => {} },

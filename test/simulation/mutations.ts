@@ -330,6 +330,27 @@ export const MUTATIONS: readonly Mutation[] = [
     "if (mode === 'all')\n                return 'all';",
     "return 'all';",
   ),
+  mutation(
+    'follow-never-again-after-a-break',
+    'follow/follower.js',
+    'retryAtMs.set(peer, clock.now() + limits.RETRY_MS);',
+    'retryAtMs.set(peer, Infinity);',
+  ),
+  mutation(
+    'follow-all-but-one-avatar',
+    'follow/server.js',
+    'for (const avatar of list)\n            followers.set',
+    'for (const avatar of list.slice(1))\n            followers.set',
+  ),
+  mutation(
+    'follow-the-first-list-for-ever',
+    'follow/follower.js',
+    'for (const followed of streams.values())\n                void sendList(followed).catch(() => undefined);',
+    '',
+  ),
+  mutation('follow-no-list-that-changed', 'node/following.js', 'hosting.onChange(follower.changed);', ''),
+  mutation('believe-peers-that-send-nothing', 'follow/doubts.js', 'doubt(peer, avatar);\n            }', '}'),
+  mutation('send-followers-nothing-after-the-first', 'follow/server.js', 'follower.isSending = false;', ''),
   mutation('refusals-outlive-a-change', 'sync/refusals.js', 'made?.clear();', ''),
   mutation(
     'let-go-without-forgetting',

@@ -13,6 +13,9 @@ import { createIngest } from '../../src/ingest/ingest.ts'
 import { DEFAULT_INGEST_LIMITS } from '../../src/ingest/limits.ts'
 import type { IngestResult, Origin } from '../../src/ingest/types.ts'
 import { createOutbox } from '../../src/network/outbox.ts'
+import { createAnnouncer } from '../../src/node/announcer.ts'
+import { openFollowing, type Following } from '../../src/node/following.ts'
+import type { Sync } from '../../src/sync/sync.ts'
 import { judgeMessage } from '../../src/network/verdict.ts'
 import { encodeBatch } from '../../src/record/codec.ts'
 import type { Avatar, SignedRecord } from '../../src/record/types.ts'
@@ -173,6 +176,9 @@ export class SimulatedNode {
       { ...environment, ...parts, send: async (records) => this.#flood(encodeBatch(records), undefined) },
       OUTBOX_LIMITS,
     )
+    // Ingest, sync and following need each other, as in the node itself.
+    const link: { sync?: Sync; following?: Following } = {}
+    const announce = createAnnouncer({ environment, publish: outbox.add, nudge: () => link.sync?.nudge() })
     const ingest = createIngest(
       {
         ...parts,
@@ -183,25 +189,29 @@ export class SimulatedNode {
           peek: (payload) => payloadHead(payload)?.avatar,
           admit: (avatar) => hosting.admit(avatar),
         },
-        // As the node itself does it: what came by gossip is passed on by gossip, after its verdict.
         announce: (records, origin) => {
-          if (origin !== 'gossip') outbox.add(records)
+          announce(records, origin)
+          link.following?.push(records, origin)
         },
       },
       INGEST_LIMITS,
     )
-    const transport = this.#world.switchboard.attach({ number: this.number, isAlive: () => life.isAlive })
+    const transports = this.#world.switchboard.attach({ number: this.number, isAlive: () => life.isAlive })
     const { keccak256 } = this.#world.engine
     const sync = createSync(
       {
         ...parts,
         source: watched(store, { isSound: () => this.#isSound, onFault: (error) => this.#world.onFault(this, error) }),
         ingest,
-        transport,
+        transport: transports.sync,
         keccak256,
       },
       { network: NETWORK, limits: SYNC_LIMITS, scope: () => hosting.scope() },
     )
+    link.sync = sync
+    const network = { follow: transports.follow, peers: () => this.#peers(), useGossip: this.#useGossip }
+    const following = openFollowing({ ...parts, hosting, ingest, network, sync }, { network: NETWORK, gossip: true })
+    link.following = following
     // As the node itself does it.
     hosting.onChange(({ admitted }) => {
       if (admitted.length === 0) return
@@ -209,9 +219,11 @@ export class SimulatedNode {
       sync.nudge()
     })
     watchGaps({ ...parts, store }, (ids) => sync.missing(ids))
-    this.#process = { store, ingest, outbox, sync, hosting, isArchive, disk, gauges, death }
+    this.#process = { store, ingest, outbox, sync, following, hosting, isArchive, disk, gauges, death }
     this.#seen.clear()
+    this.#useGossip(hosting.mode === 'all')
     sync.start()
+    following.start()
     hosting.resume()
   }
 
@@ -239,6 +251,7 @@ export class SimulatedNode {
     const process = this.#process
     if (process === undefined) return
     this.#process = undefined
+    process.following.stop()
     await process.sync.stop()
     this.#world.switchboard.detach(this.number)
     await process.ingest.stop()
@@ -291,7 +304,7 @@ export class SimulatedNode {
   /** A gossip message arrives. */
   async receive(from: number, data: Uint8Array): Promise<void> {
     const process = this.#process
-    if (process === undefined || !this.#isNew(data)) return
+    if (process === undefined || !this.#world.switchboard.topic.has(this.number) || !this.#isNew(data)) return
     let verdict = 'ignore'
     try {
       const judgement = await judgeMessage(process.ingest, data, { key: String(from) })
@@ -309,10 +322,25 @@ export class SimulatedNode {
   #flood(data: Uint8Array, except: number | undefined): void {
     this.#isNew(data)
     for (const to of this.#world.wires.neighbours(this.number)) {
-      if (to === except) continue
+      if (to === except || !this.#world.switchboard.topic.has(to)) continue
       const label = `gossip ${this.number}>${to} ${messageId(data).slice(0, 8)}`
       this.#world.wires.send(this.number, to, label, () => this.#world.deliver(this.number, to, data))
     }
+  }
+
+  readonly #useGossip = (on: boolean): void => {
+    const { topic } = this.#world.switchboard
+    if (on) topic.add(this.number)
+    else topic.delete(this.number)
+    this.#world.timeline.note(`${this.name} ${on ? 'joins' : 'leaves'} the topic`)
+  }
+
+  /** Connected peers, and whether they are on the gossip topic. */
+  #peers(): { readonly peer_id: string; readonly gossip: boolean }[] {
+    const { wires, switchboard } = this.#world
+    return wires
+      .neighbours(this.number)
+      .map((number) => ({ peer_id: `n${number}`, gossip: switchboard.topic.has(number) }))
   }
 
   #isNew(data: Uint8Array): boolean {

@@ -3,6 +3,7 @@ import { createHosting } from '../../src/hosting/hosting.ts'
 import type { Hosting } from '../../src/hosting/types.ts'
 import type { Ingest } from '../../src/ingest/types.ts'
 import type { Outbox } from '../../src/network/outbox.ts'
+import type { Following } from '../../src/node/following.ts'
 import type { Logger, Metrics } from '../../src/observe/types.ts'
 import type { Avatar } from '../../src/record/types.ts'
 import type { RebuildableStore } from '../../src/store/types.ts'
@@ -20,6 +21,7 @@ export interface Process {
   readonly ingest: Ingest & { stop(): Promise<void> }
   readonly outbox: Outbox
   readonly sync: Sync
+  readonly following: Following
   readonly hosting: Hosting
   readonly isArchive: boolean
   readonly disk: SimulatedDisk

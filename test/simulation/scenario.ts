@@ -48,6 +48,8 @@ export interface Scenario {
   readonly policies: readonly Policy[]
   /** Times that an operator takes in an avatar, lets it go, or blocks it. */
   readonly decisions: number
+  /** A node whose list two peers of bad faith claim to keep, of which they send nothing; null without them. */
+  readonly deceived: number | null
 }
 
 const DAY_MS = 86_400_000
@@ -57,7 +59,7 @@ export function scenarioOf(random: Random): Scenario {
   const nodes = random.pick([3, 3, 3, 3, 3, 4, 4, 5, 6, 7])
   const some = (probability: number, most: number): number => (random.chance(probability) ? random.between(1, most) : 0)
   const avatars = random.pick([1, 1, 2, 3])
-  const faults: Omit<Scenario, 'policies' | 'decisions'> = {
+  const faults: Omit<Scenario, 'policies' | 'decisions' | 'deceived'> = {
     nodes,
     links: linksOf(random, nodes),
     avatars,
@@ -85,7 +87,10 @@ export function scenarioOf(random: Random): Scenario {
     hostilities: some(0.4, 12),
   }
   const policies = policiesOf(random, nodes, avatars)
-  return { ...faults, policies, decisions: some(policies.some(({ listed }) => listed !== null) ? 0.7 : 0.1, 5) }
+  const decisions = some(policies.some(({ listed }) => listed !== null) ? 0.7 : 0.1, 5)
+  const listed = policies.flatMap((policy, number) => (policy.listed === null ? [] : [number]))
+  const deceived = random.chance(0.3) ? (random.pick(listed) ?? null) : null
+  return { ...faults, policies, decisions, deceived }
 }
 
 /** Archives beside nodes that prune, nodes with a list beside those that keep all, now and then a small node. */

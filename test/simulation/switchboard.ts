@@ -11,12 +11,16 @@ interface Surroundings {
   readonly wires: Wires
   /** A node tells of a peer that broke the rules. */
   readonly onPenalty: (by: number, peer: number, code: string) => void
-  /** A frame is sent. */
+  /** A frame of sync is sent. */
   readonly onFrame: (from: number, to: number, frame: Uint8Array) => void
 }
 
-/** Who is connected with whom, and streams between them: what sync needs of a network. */
+type Protocol = 'sync' | 'follow'
+
+/** Who is connected with whom, streams between them, and who is on the gossip topic: what nodes need of a network. */
 export class Switchboard {
+  /** The numbers of those that are on the gossip topic. */
+  readonly topic = new Set<number>()
   readonly #world: Surroundings
   readonly #lines = new Map<number, Line>()
   readonly #cutOff = new Set<string>()
@@ -26,8 +30,8 @@ export class Switchboard {
     this.#world = world
   }
 
-  /** A process comes up; its neighbours are connected with it soon after. */
-  attach(party: Party): SyncTransport {
+  /** A process comes up; its neighbours are connected with it soon after. It speaks the protocols that it listens on. */
+  attach(party: Party): Readonly<Record<Protocol, SyncTransport>> {
     const line = new Line(this, party)
     this.#lines.set(party.number, line)
     for (const { number } of this.peersOf(party.number)) {
@@ -37,11 +41,12 @@ export class Switchboard {
         this.#lines.get(number)?.connected(party.number)
       })
     }
-    return line
+    return line.ports
   }
 
   /** The process is gone; its neighbours notice. */
   detach(number: number): void {
+    this.topic.delete(number)
     if (!this.#lines.delete(number)) return
     for (const peer of this.#world.wires.neighbours(number)) {
       this.#world.timeline.after(3, `${nameOf(peer)} loses ${nameOf(number)}`, () => {
@@ -58,7 +63,14 @@ export class Switchboard {
       .filter((party) => party !== undefined)
   }
 
-  async open(from: Party, to: number, signal: AbortSignal): Promise<FrameStream> {
+  /** Connected parties that listen on a protocol. */
+  speakersOf(number: number, protocol: Protocol): number[] {
+    return this.peersOf(number).flatMap((party) =>
+      this.#lines.get(party.number)?.ports[protocol].isListening === true ? [party.number] : [],
+    )
+  }
+
+  async open(from: Party, to: number, protocol: Protocol, signal: AbortSignal): Promise<FrameStream> {
     const { timeline, wires } = this.#world
     const { delayMs, isLost } = wires.frame(from.number, to)
     await new Promise<void>((resolve, reject) => {
@@ -73,8 +85,9 @@ export class Switchboard {
     })
     const line = this.peersOf(from.number).some(({ number }) => number === to) ? this.#lines.get(to) : undefined
     if (line === undefined || !from.isAlive()) throw new Error('nobody is there')
-    const [near, far] = openStream(this.#world, from, line.party, this.#world.onFrame)
-    line.called(from.number, far)
+    const observe = protocol === 'sync' ? this.#world.onFrame : () => undefined
+    const [near, far] = openStream(this.#world, from, line.party, observe)
+    line.ports[protocol].called(from.number, far)
     return near
   }
 
@@ -103,24 +116,49 @@ export class Switchboard {
   }
 }
 
-class Line implements SyncTransport {
+class Line {
   readonly party: Party
+  readonly ports: Readonly<Record<Protocol, Port>>
+
+  constructor(board: Switchboard, party: Party) {
+    this.party = party
+    this.ports = { sync: new Port(board, party, 'sync'), follow: new Port(board, party, 'follow') }
+  }
+
+  connected(peer: number): void {
+    for (const port of Object.values(this.ports)) port.connected(peer)
+  }
+
+  disconnected(peer: number): void {
+    for (const port of Object.values(this.ports)) port.disconnected(peer)
+  }
+}
+
+class Port implements SyncTransport {
   readonly localPeer: string
+  readonly #party: Party
+  readonly #protocol: Protocol
   readonly #board: Switchboard
   readonly #listeners = new Set<PeerListener>()
 
-  constructor(board: Switchboard, party: Party) {
+  constructor(board: Switchboard, party: Party, protocol: Protocol) {
     this.#board = board
-    this.party = party
+    this.#party = party
+    this.#protocol = protocol
     this.localPeer = nameOf(party.number)
   }
 
-  peers(): string[] {
-    return this.#board.peersOf(this.party.number).map(({ number }) => nameOf(number))
+  get isListening(): boolean {
+    return this.#listeners.size > 0
   }
 
+  peers(): string[] {
+    return this.#board.speakersOf(this.#party.number, this.#protocol).map(nameOf)
+  }
+
+  /** Configured peers are followed first; here chance decides. */
   isConfigured(): boolean {
-    return true
+    return this.#protocol === 'sync'
   }
 
   hostOf(peer: string): { readonly key: string } {
@@ -128,7 +166,7 @@ class Line implements SyncTransport {
   }
 
   open(peer: string, signal: AbortSignal): Promise<FrameStream> {
-    return this.#board.open(this.party, numberOf(peer), signal)
+    return this.#board.open(this.#party, numberOf(peer), this.#protocol, signal)
   }
 
   listen(listener: PeerListener): () => void {
@@ -137,7 +175,7 @@ class Line implements SyncTransport {
   }
 
   penalize(peer: string, code: string): void {
-    this.#board.penalize(this.party.number, numberOf(peer), code)
+    this.#board.penalize(this.#party.number, numberOf(peer), code)
   }
 
   called(from: number, stream: FrameStream): void {

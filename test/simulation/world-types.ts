@@ -1,6 +1,6 @@
 import type { Logger } from '../../src/observe/types.ts'
 import type { SignatureEngine } from '../../src/record/engine.ts'
-import type { Avatar } from '../../src/record/types.ts'
+import type { Avatar, Citation } from '../../src/record/types.ts'
 import type { TestRecord } from '../oracle/signing.ts'
 import type { Checker } from './checker.ts'
 import type { Ledger } from './ledger.ts'
@@ -11,6 +11,12 @@ import type { Switchboard } from './switchboard.ts'
 import type { Timeline } from './timeline.ts'
 import type { Transfers } from './transfers.ts'
 import type { Wires } from './wires.ts'
+
+/** Someone who writes to one avatar. */
+export interface Writes {
+  readonly avatar: Avatar
+  patch(prev: readonly Citation[]): TestRecord
+}
 
 /** The world of one seed, as its authors, peers, faults and checks see it. */
 export interface World {
@@ -26,6 +32,7 @@ export interface World {
   readonly nodes: readonly SimulatedNode[]
   /** True once faults are over. */
   readonly isHealed: boolean
+  readonly authors: readonly Writes[]
   /** The avatars that honest authors write to. */
   readonly avatars: readonly Avatar[]
   /** A node that runs, if there is one; mostly one that hosts the avatar. */

@@ -10,8 +10,10 @@ import { converge } from './convergence.ts'
 import { rememberingEngine, rememberingVerifier } from './crypto.ts'
 import { failWhileRepairing, scheduleFaults } from './faults.ts'
 import { HostilePeer } from './hostile.ts'
+import { lieInFollow } from './hostile-follow.ts'
 import { lieInSync } from './hostile-sync.ts'
 import { Ledger } from './ledger.ts'
+import { checkLive } from './live.ts'
 import { SimulatedNode } from './node.ts'
 import { NodeDownError, type Process } from './process.ts'
 import { scheduleDecisions } from './operators.ts'
@@ -48,7 +50,7 @@ export class SimulatedWorld implements World {
   readonly checker = new Checker(this.ledger)
   readonly transfers = new Transfers(this.ledger)
   readonly nodes: readonly SimulatedNode[]
-  readonly #authors: readonly Author[]
+  readonly authors: readonly Author[]
   readonly #hostile: HostilePeer | undefined
   readonly #quiescence: Quiescence
   readonly #afterFaults: ((node: SimulatedNode) => Promise<void>)[] = []
@@ -99,7 +101,7 @@ export class SimulatedWorld implements World {
       },
     }
     this.nodes = this.scenario.policies.map((policy, number) => new SimulatedNode(number, policy, surroundings))
-    this.#authors = Array.from(
+    this.authors = Array.from(
       { length: this.scenario.avatars },
       (_, number) => new Author(this, testKey(AUTHOR_SEED + number)),
     )
@@ -108,6 +110,7 @@ export class SimulatedWorld implements World {
       node.hostFiles.begin(listed.map((avatar) => ({ op: 'add', avatar, at: 0 })))
     }
     this.#hostile = this.scenario.hostilities === 0 ? undefined : this.#makeHostile()
+    if (this.scenario.deceived !== null) lieInFollow(this, this.scenario.deceived)
   }
 
   /** Lives through the whole scenario. @throws Violation, or whatever else went wrong */
@@ -120,7 +123,7 @@ export class SimulatedWorld implements World {
     }
     for (let action = 0; action < scenario.actions; action += 1) {
       this.later(random.between(1, scenario.faultyMs), 'author acts', async () => {
-        const author = random.pick(this.#authors)
+        const author = random.pick(this.authors)
         const node = this.someNode(author?.avatar)
         if (node !== undefined && author !== undefined) await author.act(node)
       })
@@ -135,6 +138,7 @@ export class SimulatedWorld implements World {
     await converge(this)
     await this.#untilDisksRest()
     await checkFinalState(this)
+    await checkLive(this)
   }
 
   /** Whether faults are over. */
@@ -144,7 +148,7 @@ export class SimulatedWorld implements World {
 
   /** Those that honest authors write to. */
   get avatars(): readonly Avatar[] {
-    return this.#authors.map(({ avatar }) => avatar)
+    return this.authors.map(({ avatar }) => avatar)
   }
 
   /** A node that runs, if there is one; mostly one that keeps an avatar. */
@@ -156,8 +160,8 @@ export class SimulatedWorld implements World {
 
   deliver(from: number, to: number, data: Uint8Array): void {
     const node = this.nodes[to]
-    if (node === undefined) this.#hostile?.hear(data)
-    else this.spawn(async () => node.receive(from, data))
+    if (to === this.nodes.length) this.#hostile?.hear(data)
+    if (node !== undefined) this.spawn(async () => node.receive(from, data))
   }
 
   /** Starts a node, and sees that it has all that it ever acknowledged. */
@@ -308,7 +312,8 @@ export class SimulatedWorld implements World {
     const number = this.scenario.nodes
     const victims = this.random.shuffled(this.nodes).slice(0, this.random.between(1, 3))
     for (const victim of victims) this.wires.connect(number, victim.number)
-    const key = this.random.chance(0.4) ? (this.#authors[0] as Author).key : testKey(HOSTILE_SEED)
+    this.switchboard.topic.add(number)
+    const key = this.random.chance(0.4) ? (this.authors[0] as Author).key : testKey(HOSTILE_SEED)
     const peer = new HostilePeer(this, number, new Author(this, key))
     if (this.random.chance(0.7)) lieInSync(this, peer)
     return peer
