@@ -6,7 +6,7 @@ const path = (name: string): string => fileURLToPath(new URL(`../${name}`, impor
 /**
  * Packages that are not bundled: native code, files that are served, and loggers that start a worker by the name of a file.
  */
-const EXTERNAL = ['level', 'secp256k1', '@fastify/swagger-ui', 'pino', 'pino-pretty']
+const EXTERNAL = ['level', 'secp256k1', 'pino', 'pino-pretty']
 
 /**
  * Bundles the node into `dist/main.js` and `dist/bundle/`.

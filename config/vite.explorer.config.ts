@@ -3,7 +3,7 @@ import { defineConfig } from 'vite'
 
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
-/** Builds the explorer, which a node serves at `/`. */
+/** Builds the explorer, which a node serves at `/`, and the styles of the page at `/docs`, which has no script. */
 export default defineConfig({
   root: path('src/explorer'),
   // Relative: a proxy may serve the node below a path.
@@ -13,6 +13,7 @@ export default defineConfig({
   build: {
     outDir: path('dist/explorer'),
     emptyOutDir: true,
+    rolldownOptions: { input: { index: path('src/explorer/index.html'), docs: path('src/explorer/styles/docs.css') } },
     target: ['es2023', 'chrome111', 'firefox115', 'safari16.4'],
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,

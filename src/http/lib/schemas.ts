@@ -12,13 +12,22 @@ const ErrorSchema = Type.Object(
   { title: 'Error' },
 )
 
-/** Returns the answers of a call for the API description, always with 503: any node can be busy or unable to use its store. */
+/** Errors of every call: an address may have as many open requests as its share allows, and any node can be busy. */
+const ALWAYS = [429, 503]
+
+/** Returns the answers of a call for the API description, errors of every call included. */
 export function responses(success: Record<string, TSchema>, errors: readonly number[] = []): Record<string, TSchema> {
-  const failures = [...errors, 503].map((status) => [
+  const failures = [...new Set([...errors, ...ALWAYS])].map((status) => [
     String(status),
     { ...ErrorSchema, description: REASONS[status] ?? 'Error' },
   ])
   return { ...success, ...Object.fromEntries(failures) }
+}
+
+/** An answer, or a body, that is not JSON: a text of some media types. */
+export function textOf(types: readonly string[], description: string): TSchema {
+  const content = Object.fromEntries(types.map((type) => [type, { schema: { type: 'string', description } }]))
+  return Type.Unsafe<string>({ description, content })
 }
 
 const REASONS: Readonly<Record<number, string>> = {
@@ -56,7 +65,10 @@ export const AvatarText = Type.String({
 })
 
 export const AnyJsonObject = Type.Unsafe<JsonObject>(
-  Type.Object({}, { additionalProperties: true, description: 'A JSON object.' }),
+  Type.Object(
+    {},
+    { additionalProperties: true, description: 'A JSON object.', examples: [{ c: 'Hello', a: { b: [2, 3] } }] },
+  ),
 )
 
 export const RecordIdText = Type.String({

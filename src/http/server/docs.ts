@@ -1,85 +1,58 @@
 import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 
-import { OPERATOR_PREFIX } from '../lib/private-routes.ts'
+import type { JsonObject } from '../../record/types.ts'
+import { descriptionOf } from '../docs/description.ts'
+import { finishDescription } from '../docs/finish.ts'
+import { docsPage } from '../docs/page.ts'
+import { ALWAYS_ASK, pageFile, sendPageFile } from './page-file.ts'
 
-/** The page of the API description loads files only from this node. */
-const PAGE_POLICY = {
-  'default-src': ["'self'"],
-  'img-src': ["'self'", 'data:'],
-  'style-src': ["'self'", "'unsafe-inline'"],
-  'object-src': ["'none'"],
-  'base-uri': ["'self'"],
-  'frame-ancestors': ["'self'"],
+/** The page has no script, and loads its styles alone. */
+const PAGE_POLICY = [
+  "default-src 'none'",
+  "style-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+/** What `config/vite.explorer.config.ts` makes of `styles/docs.css`. */
+const STYLES = /^assets\/docs-[\w-]+\.css$/
+/** In the commands of the page, if the operator states no URL. */
+const DEFAULT_URL = 'http://127.0.0.1:4381'
+
+interface DocsOptions {
+  readonly version: string
+  /** The names of the files that the node serves beside the page. */
+  readonly pageFiles: readonly string[]
+  /** The URL of the node, if its operator states it. */
+  readonly publicUrl: string | null
 }
 
-/** Adds a description of all routes that are added later: `/openapi.json` (OpenAPI 3.1), and `/docs` for people. */
-export async function installDocs(app: FastifyInstance, version: string): Promise<void> {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'avatar-kv',
-        version,
-        description:
-          'Signed key-value data of avatars. Version 2 is the native interface; version 1 serves unmodified clients of ' +
-          'Next.ID. Errors are JSON: `{"code","message"}`.',
-        license: { name: 'MIT', identifier: 'MIT' },
-      },
-      tags: [
-        { name: 'Reading', description: 'Open to everyone.' },
-        { name: 'Writing', description: 'Needs no account: every record is signed.' },
-        { name: 'Node' },
-        { name: 'Version 1 (Next.ID)' },
-      ],
-      components: {
-        securitySchemes: {
-          operator: {
-            type: 'http',
-            scheme: 'bearer',
-            description: 'The content of the file `operator-token` in the data directory of the node.',
-          },
-        },
-      },
-    },
-    transform({ schema, url, route }) {
-      const security = url.startsWith(OPERATOR_PREFIX) ? { security: [{ operator: [] }] } : {}
-      return { schema: { ...schema, operationId: operationId(route.method, url), ...security }, url }
-    },
+/**
+ * Adds a description of all routes that are added later: `/openapi.json` (OpenAPI 3.1) for programs, and `/docs` for people.
+ * Both are made when they are first asked for.
+ */
+export async function installDocs(app: FastifyInstance, options: DocsOptions): Promise<void> {
+  const { version, pageFiles, publicUrl } = options
+  await app.register(swagger, descriptionOf(version))
+
+  const described = once(() => finishDescription(JSON.parse(JSON.stringify(app.swagger())) as JsonObject))
+  const json = once(() => pageFile(Buffer.from(JSON.stringify(described())), 'application/json', ALWAYS_ASK))
+  const page = once(() => {
+    const styles = pageFiles.find((name) => STYLES.test(name))
+    const html = docsPage(described(), { node: publicUrl ?? DEFAULT_URL, ...(styles === undefined ? {} : { styles }) })
+    return pageFile(Buffer.from(html), 'text/html; charset=utf-8', ALWAYS_ASK)
   })
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: PAGE_POLICY,
-    uiConfig: { docExpansion: 'list' },
-    uiHooks: { onRequest: (request, reply, done) => relativeRedirect(request, reply) ?? done() },
-    transformSpecification: (description) => ({ ...description, servers: serversAt('..') }),
-  })
-  app.get('/openapi.json', { schema: { hide: true } }, () =>
-    Promise.resolve({ ...app.swagger(), servers: serversAt('.') }),
+
+  app.get('/openapi.json', { schema: { hide: true } }, (request, reply) => sendPageFile(request, reply, json()))
+  app.get('/docs', { schema: { hide: true } }, (request, reply) =>
+    sendPageFile(request, reply.header('content-security-policy', PAGE_POLICY), page()),
   )
+  // Relative, so that it also works below a path of a reverse proxy.
+  app.get('/docs/', { schema: { hide: true } }, (_request, reply) => reply.redirect('../docs', 301))
 }
 
-/** Addresses at which the plugin would answer with absolute links, and relative ones that replace them. */
-const RELATIVE_REDIRECTS: Readonly<Record<string, string>> = { '/docs': 'docs/', '/docs/static/index.html': '../' }
-
-/** Redirects to the same page by a relative address, which also works under a path of a reverse proxy. */
-function relativeRedirect(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
-  const target = RELATIVE_REDIRECTS[request.url.split('?', 1)[0] ?? '']
-  return target === undefined ? undefined : reply.redirect(target)
-}
-
-/** Returns a server address relative to the description itself, which also works under a path of a reverse proxy. */
-function serversAt(url: string) {
-  return [{ url, description: 'The node that serves this description' }]
-}
-
-/** Returns for example `getAvatarsByAvatarRecords` for `GET /v2/avatars/:avatar/records`; version 1 keeps its number. */
-function operationId(method: string | string[], url: string): string {
-  const words = url
-    .split('/')
-    .filter((word) => word !== '' && word !== 'v2')
-    .flatMap((word) => (word.startsWith(':') ? ['by', word.slice(1)] : word.split(/[^a-zA-Z0-9]+/)))
-  const verb = [method].flat()[0] ?? 'get'
-  return verb.toLowerCase() + words.map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join('')
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
 }

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
 
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 import { HttpError, sendError } from '../lib/errors.ts'
+import { ALWAYS_ASK, IMMUTABLE, pageFile, sendPageFile, type PageFile } from './page-file.ts'
 
 /** The types of the built files; files with other extensions are not served. */
 const TYPES: Readonly<Record<string, string>> = {
@@ -17,8 +16,6 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** File names in this folder contain a hash of the content, so the files never change. */
 const HASHED_FOLDER = 'assets'
-const IMMUTABLE = 'public, max-age=31536000, immutable'
-const ALWAYS_ASK = 'no-cache'
 
 /** Hosts that a page may compare with, since they become part of a header. */
 const MAX_COMPARED_HOSTS = 8
@@ -33,22 +30,15 @@ const HOST =
  */
 const WORKER_POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'"
 
-interface PageFile {
-  readonly bytes: Buffer
-  readonly gzipped: Buffer
-  readonly type: string
-  readonly etag: string
-  readonly cacheControl: string
-}
-
 /**
  * Serves the explorer at `/`, from files that are read once. Its content security policy lets the page load scripts only from
  * this node, and connect only to this node and to the hosts in its URL: `/?host=https://other.example`. So a reader can
  * compare hosts, and the page cannot send data anywhere else.
  *
  * @param folder of the built explorer; if undefined or without `index.html`, `/` answers how to build it
+ * @returns the names of its files
  */
-export function installExplorer(app: FastifyInstance, folder: string | undefined): void {
+export function installExplorer(app: FastifyInstance, folder: string | undefined): readonly string[] {
   const files = folder === undefined ? new Map<string, PageFile>() : readFiles(folder)
   const index = files.get('index.html')
   app.get('/', { schema: { hide: true } }, (request, reply) => {
@@ -57,16 +47,17 @@ export function installExplorer(app: FastifyInstance, folder: string | undefined
       return sendError(reply, new HttpError(404, 'not_found', message))
     }
     reply.header('content-security-policy', contentPolicy(comparedHosts(request)))
-    return send(request, reply, index)
+    return sendPageFile(request, reply, index)
   })
   for (const [name, file] of files) {
     if (file === index) continue
     app.get(`/${name}`, { schema: { hide: true } }, (request, reply) => {
       // For a script that a page loads, browsers ignore it.
       if (name.startsWith(`${HASHED_FOLDER}/`)) reply.header('content-security-policy', WORKER_POLICY)
-      return send(request, reply, file)
+      return sendPageFile(request, reply, file)
     })
   }
+  return [...files.keys()]
 }
 
 /** @param hosts as sources of a content security policy */
@@ -100,19 +91,6 @@ function sourceOf(host: string): string | undefined {
   return folder === '' ? origin : `${origin}${folder}/`
 }
 
-function send(request: FastifyRequest, reply: FastifyReply, file: PageFile): FastifyReply {
-  reply
-    .header('content-type', file.type)
-    .header('cache-control', file.cacheControl)
-    .header('etag', file.etag)
-    .header('vary', 'accept-encoding')
-    .header('referrer-policy', 'no-referrer')
-    .header('cross-origin-opener-policy', 'same-origin')
-  if (request.headers['if-none-match']?.split(/,\s*/).includes(file.etag) === true) return reply.code(304).send()
-  if (!/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) return reply.send(file.bytes)
-  return reply.header('content-encoding', 'gzip').send(file.gzipped)
-}
-
 function readFiles(folder: string): Map<string, PageFile> {
   const files = new Map<string, PageFile>()
   const names = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
@@ -120,10 +98,7 @@ function readFiles(folder: string): Map<string, PageFile> {
     const type = TYPES[name.slice(name.lastIndexOf('.') + 1)]
     if (type === undefined) continue
     const bytes = readFileSync(join(folder, name))
-    // Weak, because plain and compressed answers share it.
-    const etag = `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
-    const cacheControl = name.startsWith(`${HASHED_FOLDER}/`) ? IMMUTABLE : ALWAYS_ASK
-    files.set(name, { bytes, gzipped: gzipSync(bytes), type, etag, cacheControl })
+    files.set(name, pageFile(bytes, type, name.startsWith(`${HASHED_FOLDER}/`) ? IMMUTABLE : ALWAYS_ASK))
   }
   return files
 }

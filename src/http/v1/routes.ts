@@ -71,6 +71,7 @@ export function addV1Routes(app: HttpApp, parts: RouteParts): void {
     {
       schema: {
         tags: TAGS,
+        operationId: 'v1GetKv',
         summary: 'Everything that an avatar has written',
         querystring: KvQuery,
         response: responses({ 200: KvAnswer }, [400, 413]),
@@ -87,6 +88,7 @@ export function addV1Routes(app: HttpApp, parts: RouteParts): void {
     {
       schema: {
         tags: TAGS,
+        operationId: 'v1FindByIdentity',
         summary: 'The avatars that claim an account, and their content for it',
         description:
           `At most ${BY_IDENTITY_VALUES} avatars. Each avatar claims the account by itself; ` +
@@ -108,6 +110,7 @@ export function addV1Routes(app: HttpApp, parts: RouteParts): void {
       bodyLimit: V1_BODY_BYTES,
       schema: {
         tags: TAGS,
+        operationId: 'v1RequestPayload',
         summary: 'Ask for a payload to sign',
         description: 'Nothing is reserved: a client may ask for several payloads and write them in any order.',
         body: PayloadRequest,
@@ -126,6 +129,7 @@ export function addV1Routes(app: HttpApp, parts: RouteParts): void {
       bodyLimit: V1_BODY_BYTES,
       schema: {
         tags: TAGS,
+        operationId: 'v1Write',
         summary: 'Write with a signed payload',
         description: 'Answers as `GET /v1/kv` does once the write is on disk; the answer includes it.',
         body: WriteRequest,

@@ -1,9 +1,13 @@
 import Type from 'typebox'
 
+import { ARCHIVE_TYPE } from '../../archive/format.ts'
 import { AvatarText, Count, nullable, object } from '../lib/schemas.ts'
 
 /** More do not fit into a URL of 16 KiB. */
 const MAX_AVATARS = 100
+
+/** An archive as text, or compressed. */
+export const ARCHIVE_TYPES = [ARCHIVE_TYPE, 'application/gzip']
 
 const Flag = Type.Enum(['true', 'false'], { default: 'false' })
 

@@ -11,8 +11,8 @@ import { receiveChunks } from '../answers/transfers.ts'
 import { CORS_HEADERS } from '../lib/cross-origin.ts'
 import { HttpError, refusedShare, ResultError } from '../lib/errors.ts'
 import type { HttpApp, RouteParts } from '../lib/parts.ts'
-import { responses } from '../lib/schemas.ts'
-import { ArchiveQuery, ImportAnswer } from './archive-schemas.ts'
+import { responses, textOf } from '../lib/schemas.ts'
+import { ARCHIVE_TYPES, ArchiveQuery, ImportAnswer } from './archive-schemas.ts'
 
 /** Bytes without a record that the node reads from a sender. */
 const NOISE_BYTES = 8 * 1024 * 1024
@@ -42,12 +42,12 @@ export function addArchiveRoutes(
       exposeHeadRoute: false,
       schema: {
         tags: ['Reading'],
+        operationId: 'exportArchive',
         summary: 'An archive of some avatars, or of all',
         description:
           'Newline-delimited JSON: a header, signed records, a trailer with a digest; all from one moment of the store.',
-        produces: [ARCHIVE_TYPE, 'application/gzip'],
         querystring: ArchiveQuery,
-        response: responses({}, [400, 404, 429]),
+        response: responses({ 200: textOf(ARCHIVE_TYPES, 'The lines of the archive, or their gzip.') }, [400, 404]),
       },
     },
     async ({ query: { avatar, history, gzip: compressed }, raw }, reply) => {
@@ -86,12 +86,12 @@ export function addArchiveRoutes(
       config: { streamsBody: true },
       schema: {
         tags: ['Writing'],
+        operationId: 'importArchive',
         summary: 'Import an archive',
         description:
           'The bytes of an archive, compressed or not. Each record is checked as in `POST /v2/records`; ' +
           'faults of the archive are reported, and valid records are imported all the same. You may repeat the call.',
-        consumes: [ARCHIVE_TYPE, 'application/gzip'],
-        response: responses({ 200: ImportAnswer }, [400, 429]),
+        response: responses({ 200: ImportAnswer }, [400]),
       },
     },
     async ({ body: received, socket, raw }) => {

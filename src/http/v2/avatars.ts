@@ -21,6 +21,7 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
     {
       schema: {
         tags: TAGS,
+        operationId: 'getAvatar',
         summary: 'The state of an avatar: all contents, tips, digest, what is missing',
         params: AvatarParams,
         response: responses({ 200: AvatarAnswer }, [400, 404, 413]),
@@ -52,6 +53,7 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
     {
       schema: {
         ...contentSchema,
+        operationId: 'getNamespace',
         description:
           'A URL path cannot have the segments `.` and `..`: for such names use `/v2/avatars/{avatar}/content`.',
         params: NamespaceParams,
@@ -65,6 +67,8 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
     {
       schema: {
         ...contentSchema,
+        operationId: 'getContent',
+        summary: 'The content of one namespace, named in the query',
         description: 'Works for every platform and identity that a record can have.',
         params: AvatarParams,
         querystring: NamespaceQuery,
@@ -111,6 +115,7 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
     {
       schema: {
         tags: TAGS,
+        operationId: 'listAvatars',
         summary: 'Avatars that this node hosts, in ascending order',
         querystring: AvatarsQuery,
         response: responses({ 200: AvatarsAnswer }, [400]),

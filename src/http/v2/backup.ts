@@ -3,7 +3,7 @@ import { backupSource } from '../../backup/source.ts'
 import { HttpError } from '../lib/errors.ts'
 import type { HttpApp, RouteParts } from '../lib/parts.ts'
 import { OPERATOR_PREFIX } from '../lib/private-routes.ts'
-import { responses } from '../lib/schemas.ts'
+import { responses, textOf } from '../lib/schemas.ts'
 
 /** `GET /v2/operator/backup` (docs/protocol.md, "Backup"): all records, of hosted avatars or not, only for the operator. */
 export function addBackupRoute(app: HttpApp, { fullStore, environment, facts, transfers }: RouteParts): void {
@@ -16,10 +16,10 @@ export function addBackupRoute(app: HttpApp, { fullStore, environment, facts, tr
       exposeHeadRoute: false,
       schema: {
         tags: ['Node'],
+        operationId: 'operatorBackup',
         summary: 'A backup of everything that the node stores',
         description: 'For the command `avatar-kv backup`. All from one moment of the store; one backup at a time.',
-        produces: ['application/octet-stream'],
-        response: responses({}, [401]),
+        response: responses({ 200: textOf(['application/octet-stream'], 'The bytes of the backup.') }, [401]),
       },
     },
     async (_request, reply) => {

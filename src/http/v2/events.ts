@@ -1,7 +1,7 @@
 import { CORS_HEADERS } from '../lib/cross-origin.ts'
 import { invalidCursor, refusedShare } from '../lib/errors.ts'
 import type { HttpApp, RouteParts } from '../lib/parts.ts'
-import { responses } from '../lib/schemas.ts'
+import { responses, textOf } from '../lib/schemas.ts'
 import { parseCursor } from './cursor.ts'
 import type { StreamStart } from './event-streams.ts'
 import { EventsQuery } from './schemas.ts'
@@ -40,14 +40,17 @@ export function addEventRoute(app: HttpApp, { store, streams, names, clients }: 
       exposeHeadRoute: false,
       schema: {
         tags: ['Reading'],
+        operationId: 'streamEvents',
         summary: 'Changes as they happen, as server-sent events',
         description:
           'Events `record` and `superseded` with `{avatar,id,counter,head,digest}`. The id of an event is a cursor, to resume ' +
           'with `after` or `Last-Event-ID`. An event `reset` means that the node no longer has the events in between: ' +
           'read the state again, and go on.',
-        produces: ['text/event-stream'],
         querystring: EventsQuery,
-        response: responses({}, [400, 429]),
+        response: responses(
+          { 200: textOf(['text/event-stream'], 'Events, until the reader closes the connection.') },
+          [400],
+        ),
       },
     },
     (request, reply) => {

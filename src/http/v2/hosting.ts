@@ -110,9 +110,10 @@ export function addHostingRoutes(app: HttpApp, { hosting, ownerRequests, names, 
       },
       schema: {
         tags,
+        operationId: 'requestHosting',
         summary: 'Ask the node to host or to release an avatar',
         body: HostingRequest,
-        response: responses({ 200: GrantedAnswer }, [400, 403, 404, 409, 429]),
+        response: responses({ 200: GrantedAnswer }, [400, 403, 404, 409]),
       },
     },
     ({ body }) => ownerRequests.ask(body.statement, parseSignature(body.signature)),
@@ -123,6 +124,7 @@ export function addHostingRoutes(app: HttpApp, { hosting, ownerRequests, names, 
     {
       schema: {
         tags,
+        operationId: 'getHosting',
         summary: 'Whether and how this node hosts an avatar',
         params: AvatarParams,
         response: responses({ 200: HostedAnswer }, [400]),
@@ -147,6 +149,7 @@ export function addHostingRoutes(app: HttpApp, { hosting, ownerRequests, names, 
     {
       schema: {
         tags,
+        operationId: 'operatorListHosting',
         summary: 'The lists of avatars: hosted, blocked, gone',
         querystring: ListQuery,
         response: responses({ 200: ListAnswer }, [400, 401]),
@@ -168,6 +171,7 @@ export function addHostingRoutes(app: HttpApp, { hosting, ownerRequests, names, 
     {
       schema: {
         tags,
+        operationId: 'operatorChangeHosting',
         summary: 'Change the lists',
         body: ChangeRequest,
         response: responses({ 200: object({ changed: Count }) }, [400, 401]),
@@ -186,6 +190,7 @@ export function addHostingRoutes(app: HttpApp, { hosting, ownerRequests, names, 
     {
       schema: {
         tags,
+        operationId: 'operatorTidyHosting',
         summary: 'Delete the records of avatars that are not hosted',
         response: responses({ 200: object({ dropped: Count }) }, [401]),
       },
@@ -198,6 +203,7 @@ export function addHostingRoutes(app: HttpApp, { hosting, ownerRequests, names, 
     {
       schema: {
         tags,
+        operationId: 'operatorCreateInvites',
         summary: 'Make invitation codes, each for one avatar',
         body: object({ count: Type.Integer({ minimum: 1, maximum: INVITES_PER_REQUEST }) }),
         response: responses({ 200: object({ codes: Type.Array(Text) }) }, [400, 401]),
@@ -211,6 +217,7 @@ export function addHostingRoutes(app: HttpApp, { hosting, ownerRequests, names, 
     {
       schema: {
         tags,
+        operationId: 'operatorRevokeInvites',
         summary: 'Revoke all unused invitation codes',
         response: responses({ 200: object({ revoked: Count }) }, [401]),
       },

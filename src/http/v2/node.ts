@@ -5,7 +5,7 @@ import { etagOfHash, matchesEtag } from '../answers/etag.ts'
 import { RECORDS_BODY_BYTES, RECORDS_PER_REQUEST } from '../lib/limits.ts'
 import { JSON_TYPE } from '../lib/errors.ts'
 import type { HttpApp, RouteParts } from '../lib/parts.ts'
-import { responses } from '../lib/schemas.ts'
+import { responses, textOf } from '../lib/schemas.ts'
 import { MAX_PAYLOAD_BYTES } from '../../record/limits.ts'
 import { HealthAnswer, PeersAnswer, StatusAnswer } from './schemas.ts'
 import { NodeAnswer } from './node-schema.ts'
@@ -29,7 +29,14 @@ export function addNodeRoutes(
 
   app.get(
     '/healthz',
-    { schema: { tags: TAGS, summary: 'Whether the node answers', response: responses({ 200: HealthAnswer }) } },
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'getHealth',
+        summary: 'Whether the node answers',
+        response: responses({ 200: HealthAnswer }),
+      },
+    },
     () => Promise.resolve({ hello: 'kv server', version: facts.version, network: facts.network } as const),
   )
 
@@ -38,6 +45,7 @@ export function addNodeRoutes(
     {
       schema: {
         tags: TAGS,
+        operationId: 'getStatus',
         summary: 'Version, addresses, totals and settings of the node',
         response: responses({ 200: StatusAnswer }),
       },
@@ -72,6 +80,7 @@ export function addNodeRoutes(
     {
       schema: {
         tags: TAGS,
+        operationId: 'getNode',
         summary: 'Who runs the node, and what it stores for whom',
         description:
           'The operator states this; nothing of it is signed. Caches may store the answer for a minute. The texts are plain text.',
@@ -98,12 +107,30 @@ export function addNodeRoutes(
 
   app.get(
     '/v2/peers',
-    { schema: { tags: TAGS, summary: 'Connected peers', response: responses({ 200: PeersAnswer }) } },
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'listPeers',
+        summary: 'Connected peers',
+        response: responses({ 200: PeersAnswer }, [403]),
+      },
+    },
     () => Promise.resolve({ peers: network.peers().map((peer) => ({ ...peer, addresses: [...peer.addresses] })) }),
   )
 
-  app.get('/metrics', { schema: { tags: TAGS, summary: 'Metrics for Prometheus' } }, async (_request, reply) => {
-    const { contentType, text } = await metrics.expose()
-    return reply.header('content-type', contentType).send(text)
-  })
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'getMetrics',
+        summary: 'Metrics for Prometheus',
+        response: responses({ 200: textOf(['text/plain'], 'Prometheus text format 0.0.4.') }, [403]),
+      },
+    },
+    async (_request, reply) => {
+      const { contentType, text } = await metrics.expose()
+      return reply.header('content-type', contentType).send(text)
+    },
+  )
 }

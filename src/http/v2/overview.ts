@@ -77,6 +77,7 @@ export function addOverviewRoutes(app: HttpApp, { store, names, activity }: Rout
     {
       schema: {
         tags: ['Reading'],
+        operationId: 'listProfiles',
         summary: 'Avatars that this node hosts, in ascending order, with their profiles and sizes',
         querystring: ProfilesQuery,
         response: responses({ 200: ProfilesAnswer }, [400]),
@@ -104,6 +105,7 @@ export function addOverviewRoutes(app: HttpApp, { store, names, activity }: Rout
     {
       schema: {
         tags: ['Reading'],
+        operationId: 'getActivity',
         summary: 'Records stored in the last 24 hours, and the avatars that changed last',
         response: responses({ 200: ActivityAnswer }),
       },

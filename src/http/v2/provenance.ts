@@ -53,6 +53,7 @@ export function addProvenanceRoutes(app: HttpApp, { store, names }: RouteParts):
     {
       schema: {
         ...schema,
+        operationId: 'getNamespaceProvenance',
         description:
           'A URL path cannot have the segments `.` and `..`: for such names use `/v2/avatars/{avatar}/provenance`.',
         params: NamespaceParams,
@@ -67,6 +68,8 @@ export function addProvenanceRoutes(app: HttpApp, { store, names }: RouteParts):
     {
       schema: {
         ...schema,
+        operationId: 'getProvenance',
+        summary: 'Which record set or removed a value of a namespace named in the query',
         description: 'Works for every platform and identity that a record can have.',
         params: AvatarParams,
         querystring: NamedProvenanceQuery,

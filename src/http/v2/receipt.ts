@@ -16,12 +16,13 @@ export function addReceiptRoutes(
     {
       schema: {
         tags: ['Reading'],
+        operationId: 'getReceipt',
         summary: 'What this node stores of an avatar, signed with its peer key',
         description:
           'A reader who stores receipts can prove that a node later denied what it had signed. The signature is Ed25519 over ' +
           '`avatar-kv-receipt/2`, a line feed, and the RFC 8785 canonical JSON of the other members.',
         params: AvatarParams,
-        response: responses({ 200: ReceiptAnswer }, [400, 404, 429]),
+        response: responses({ 200: ReceiptAnswer }, [400, 404]),
       },
     },
     async (request, reply) => {
@@ -37,12 +38,13 @@ export function addReceiptRoutes(
     {
       schema: {
         tags: ['Reading'],
+        operationId: 'findHosts',
         summary: 'Where an avatar lives: hosts that signed that they have it',
         description:
           'Hosts that this node knows, by its own receipt and by those of its peers, which it asks. Each receipt proves that ' +
           'its peer signed it; addresses and homes are claims, so ask a host for its records and verify them.',
         params: AvatarParams,
-        response: responses({ 200: HostsAnswer }, [400, 429]),
+        response: responses({ 200: HostsAnswer }, [400]),
       },
     },
     async (request, reply) => {

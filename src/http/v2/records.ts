@@ -51,6 +51,7 @@ export function addRecordRoutes(app: HttpApp, { store, ingest, answers, names, c
     {
       schema: {
         tags: ['Reading'],
+        operationId: 'listRecords',
         summary: 'The signed records of an avatar',
         params: AvatarParams,
         querystring: PageQuery,
@@ -72,6 +73,7 @@ export function addRecordRoutes(app: HttpApp, { store, ingest, answers, names, c
       bodyLimit: RECORDS_BODY_BYTES,
       schema: {
         tags: ['Writing'],
+        operationId: 'writeRecords',
         summary: 'Write signed records',
         description:
           'Each record gets its own result; one bad record does not stop the others. A record that is `stored`, `pending` or a ' +
