@@ -6,7 +6,7 @@ import { archivePath, download, MAX_DOWNLOAD_AVATARS } from '../client/download.
 import { readStatus } from '../client/node-info.ts'
 import { archiveName, MAX_NAMED_AVATARS } from '../archive/format.ts'
 import type { ArchiveHeader } from '../archive/format.ts'
-import { limitHeapGrowth } from '../platform/gc.ts'
+import { limitHeapGrowth } from '../platform/v8-flags.ts'
 import type { Avatar } from '../record/types.ts'
 import { avatarsArgument, jsonOption, nodeOption } from './lib/arguments.ts'
 import { writeFileWhole, writeOut } from './lib/archive-files.ts'

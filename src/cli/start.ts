@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 
-import { limitNodeHeap } from '../platform/gc.ts'
+import { limitNodeHeap } from '../platform/v8-flags.ts'
 import { codeOf, messageOf } from '../platform/errors.ts'
 import { unknownVariablesText } from '../config/environment-variables.ts'
 import type { Config } from '../config/load.ts'

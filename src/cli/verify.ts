@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 
-import { limitHeapGrowth } from '../platform/gc.ts'
+import { limitHeapGrowth } from '../platform/v8-flags.ts'
 import type { VerifyService } from '../verify/types.ts'
 import { jsonOption } from './lib/arguments.ts'
 import { openInput } from './lib/archive-files.ts'

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { limitHeapGrowth } from '../platform/gc.ts'
+import { limitHeapGrowth } from '../platform/v8-flags.ts'
 import type { Environment } from '../platform/environment.ts'
 import { createLogger } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
