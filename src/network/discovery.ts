@@ -12,6 +12,8 @@ import type { DiscoveryLimits } from './limits.ts'
 import { createLocalNetwork } from './local-network.ts'
 import type { OwnAddresses } from './own-addresses.ts'
 import { createPeerExchange, peersProtocol } from './peer-exchange.ts'
+import { systemResolveHost } from './pinned-addresses.ts'
+import type { ResolveHost } from './pinned-addresses.ts'
 import { createProber } from './prober.ts'
 import { createSeedDialler } from './seed-dialler.ts'
 import { systemResolveTxt } from './seeds.ts'
@@ -26,6 +28,8 @@ export interface DiscoveryOptions {
   readonly mdns?: boolean
   /** Default: the resolver of the system. */
   readonly resolveTxt?: ResolveTxt
+  /** Default: the resolver of the system. */
+  readonly resolveHost?: ResolveHost
 }
 
 /** @throws NetworkError `invalid_address` for a seed that cannot be used */
@@ -45,15 +49,15 @@ export function createDiscovery(
   limits: DiscoveryLimits,
 ) {
   const { environment, logger, metrics, libp2p, parts, own, isRefused } = components
-  const { seeds, bookPath, resolveTxt = systemResolveTxt() } = options
+  const { seeds, bookPath, resolveTxt = systemResolveTxt(), resolveHost = systemResolveHost() } = options
   const { clock, timers } = environment
   const protocol = peersProtocol(options.network)
   const book = createAddressBook(environment, limits.book)
-  const prober = createProber({ clock, createNode: components.createProbeNode }, limits.prober)
+  const prober = createProber({ clock, createNode: components.createProbeNode, resolveHost }, limits.prober)
   const exchange = createPeerExchange({ libp2p, environment, logger, metrics, book, own }, protocol, limits.exchange)
   const dialler = createSeedDialler({ clock, logger, libp2p, resolveTxt }, seeds, limits.seeds)
   const keeper = createKeeper(
-    { environment, logger, libp2p, book, prober, isRefused, onShortage: dialler.dial, onTick: askSome },
+    { environment, logger, libp2p, book, prober, resolveHost, isRefused, onShortage: dialler.dial, onTick: askSome },
     limits.keeper,
   )
   const local =

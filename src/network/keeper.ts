@@ -13,6 +13,8 @@ import type { Environment } from '../platform/environment.ts'
 import { messageOf } from '../platform/errors.ts'
 import type { AddressBook, BookEntry } from './address-book.ts'
 import { chooseHeard, choosePeer } from './peer-choice.ts'
+import { pinnedAddresses } from './pinned-addresses.ts'
+import type { ResolveHost } from './pinned-addresses.ts'
 import { withPeer } from './prober.ts'
 import type { Prober } from './prober.ts'
 import { providerOf, reachOf } from './reach.ts'
@@ -38,6 +40,7 @@ export function createKeeper(
     readonly libp2p: Libp2p
     readonly book: AddressBook
     readonly prober: Prober
+    readonly resolveHost: ResolveHost
     readonly isRefused: (peer: string) => boolean
     /** Called when peers are needed and the book has none to dial. */
     readonly onShortage: () => void
@@ -46,12 +49,13 @@ export function createKeeper(
   },
   limits: KeeperLimits,
 ) {
-  const { environment, logger, libp2p, book, prober, isRefused, onShortage, onTick } = components
+  const { environment, logger, libp2p, book, prober, resolveHost, isRefused, onShortage, onTick } = components
   const { clock, timers, random } = environment
-  const dialing = new Set<string>()
+  /** Peers that are being dialled, and where. */
+  const dialing = new Map<string, Multiaddr>()
   const probing = new Set<string>()
-  /** Entries that this node dialled and is connected to, and since when. */
-  const kept = new Map<string, { readonly entry: BookEntry; readonly sinceMs: number }>()
+  /** Entries that this node dialled and is connected to, at which address, and since when. */
+  const kept = new Map<string, { readonly entry: BookEntry; readonly address: Multiaddr; readonly sinceMs: number }>()
   let cancelTick: (() => void) | undefined
   let stopped = false
 
@@ -61,18 +65,41 @@ export function createKeeper(
     return [...new Map(own.map((connection) => [connection.remotePeer.toString(), connection])).values()]
   }
 
+  /** Outgoing connections to each network of a provider, and those under way. */
+  function countProviders(): Map<string, number> {
+    const counts = new Map<string, number>()
+    for (const { remoteAddr } of outgoing()) countProvider(counts, remoteAddr)
+    for (const address of dialing.values()) countProvider(counts, address)
+    return counts
+  }
+
+  /** Where to dial an entry. To which network a name leads is known only once it is resolved. */
+  async function pin(address: Multiaddr): Promise<Multiaddr> {
+    if (reachOf(address)?.isName !== true) return address
+    const found = await pinnedAddresses(address, resolveHost)
+    const counts = countProviders()
+    const free = found.find((each) => {
+      const provider = providerOfAddress(each)
+      return provider === undefined || (counts.get(provider) ?? 0) < limits.perProvider
+    })
+    if (free === undefined) throw new Error('Its name leads to no address that this node may dial now.')
+    return free
+  }
+
   const isBusy = (peer: string): boolean => dialing.has(peer) || peer === libp2p.peerId.toString() || isRefused(peer)
 
   async function connect(entry: BookEntry, address: Multiaddr): Promise<void> {
     const { peer } = entry.signed
     const id = peer.toString()
-    dialing.add(id)
+    dialing.set(id, address)
     try {
-      await libp2p.dial(withPeer(address, peer), { signal: AbortSignal.timeout(limits.dialTimeoutMs) })
+      const pinned = await pin(address)
+      dialing.set(id, pinned)
+      await libp2p.dial(withPeer(pinned, peer), { signal: AbortSignal.timeout(limits.dialTimeoutMs) })
       if (stopped) return
       logger.debug({ peer: id, address: address.toString() }, 'connected to a known peer')
       book.worked(entry, address)
-      kept.set(id, { entry, sinceMs: clock.now() })
+      kept.set(id, { entry, address, sinceMs: clock.now() })
     } catch (error) {
       if (stopped) return
       const reason = messageOf(error)
@@ -110,7 +137,9 @@ export function createKeeper(
     for (const entry of book.entries()) {
       const remote = open.get(entry.signed.peer.toString())
       if (remote === undefined || Math.abs(now - entry.workedAtMs) < limits.noteMs) continue
-      const address = entry.signed.addresses.find((each) => `${remote}/`.startsWith(`${each.toString()}/`))
+      const found = entry.signed.addresses.find((each) => `${remote}/`.startsWith(`${each.toString()}/`))
+      // A name was replaced by its IP address when it was dialled.
+      const address = found ?? kept.get(entry.signed.peer.toString())?.address
       if (address !== undefined) book.worked(entry, address)
     }
   }
@@ -120,13 +149,7 @@ export function createKeeper(
     const own = outgoing()
     noteWorking(own)
     onTick(own)
-    const perProvider = new Map<string, number>()
-    const count = (address: Multiaddr): void => {
-      const reach = reachOf(address)
-      const provider = reach === undefined ? undefined : providerOf(reach)
-      if (provider !== undefined) perProvider.set(provider, (perProvider.get(provider) ?? 0) + 1)
-    }
-    for (const { remoteAddr } of own) count(remoteAddr)
+    const perProvider = countProviders()
     const connected = new Set(libp2p.getPeers().map(String))
     const choice = {
       nowMs: clock.now(),
@@ -141,7 +164,7 @@ export function createKeeper(
         onShortage()
         break
       }
-      count(entry.address)
+      countProvider(perProvider, entry.address)
       void connect(entry, entry.address)
     }
     const isProbed = (peer: string): boolean => isBusy(peer) || probing.has(peer)
@@ -174,4 +197,14 @@ export function createKeeper(
       libp2p.removeEventListener('peer:disconnect', onDisconnect)
     },
   }
+}
+
+function providerOfAddress(address: Multiaddr): string | undefined {
+  const reach = reachOf(address)
+  return reach === undefined ? undefined : providerOf(reach)
+}
+
+function countProvider(counts: Map<string, number>, address: Multiaddr): void {
+  const provider = providerOfAddress(address)
+  if (provider !== undefined) counts.set(provider, (counts.get(provider) ?? 0) + 1)
 }

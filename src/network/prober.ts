@@ -1,5 +1,3 @@
-import { resolve4, resolve6 } from 'node:dns/promises'
-
 import type { Libp2p, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -9,12 +7,19 @@ import { Rates } from '../shares/rates.ts'
 import type { RateLimits } from '../shares/rates.ts'
 import { sourceOfAddress } from './peer-places.ts'
 import type { SignedPeer } from './peer-record.ts'
-import { reachOf, scopeOfIp } from './reach.ts'
+import { pinnedAddresses } from './pinned-addresses.ts'
+import type { ResolveHost } from './pinned-addresses.ts'
 
 export interface ProberLimits {
   /** Rate of dials to addresses that strangers told: to one host, and to all. A node is no tool to flood a third party. */
   readonly dials: RateLimits
   readonly timeoutMs: number
+}
+
+/** An address of a record, and where it leads now: see `pinnedAddresses`. */
+export interface Probe {
+  readonly told: Multiaddr
+  readonly pinned: Multiaddr
 }
 
 export type Prober = ReturnType<typeof createProber>
@@ -26,32 +31,39 @@ export type Prober = ReturnType<typeof createProber>
  * @param components.createNode makes a libp2p node that only dials; it is made when it is first needed
  */
 export function createProber(
-  { clock, createNode }: { readonly clock: Clock; readonly createNode: () => Promise<Libp2p> },
+  components: {
+    readonly clock: Clock
+    readonly createNode: () => Promise<Libp2p>
+    readonly resolveHost: ResolveHost
+  },
   limits: ProberLimits,
 ) {
+  const { clock, createNode, resolveHost } = components
   const dials = new Rates(limits.dials, clock)
   let node: Promise<Libp2p> | undefined
 
   return {
     /** The addresses of a record that may be dialled now: not those whose host's rate is used up, nor names that are not public. */
-    async allowed({ addresses }: SignedPeer): Promise<Multiaddr[]> {
-      const allowed: Multiaddr[] = []
-      for (const address of addresses) {
-        if (dials.take(sourceOfAddress(address)) > 0) continue
-        if (await leadsToPublicHost(address)) allowed.push(address)
+    async allowed({ addresses }: SignedPeer): Promise<Probe[]> {
+      const allowed: Probe[] = []
+      for (const told of addresses) {
+        for (const pinned of await pinnedAddresses(told, resolveHost)) {
+          // The rate is that of the host that is dialled: any number of names may lead to it.
+          if (dials.take(sourceOfAddress(pinned)) === 0) allowed.push({ told, pinned })
+        }
       }
       return allowed
     },
-    /** The first of the addresses at which the peer, proven by its key, answers. Never throws. */
-    async probe(peer: PeerId, addresses: readonly Multiaddr[]): Promise<Multiaddr | undefined> {
+    /** The first of the addresses, as it was told, at which the peer, proven by its key, answers. Never throws. */
+    async probe(peer: PeerId, probes: readonly Probe[]): Promise<Multiaddr | undefined> {
       node ??= createNode()
       const libp2p = await node
-      for (const address of addresses) {
+      for (const { told, pinned } of probes) {
         try {
           const signal = AbortSignal.timeout(limits.timeoutMs)
-          const connection = await libp2p.dial(withPeer(address, peer), { signal, force: true })
+          const connection = await libp2p.dial(withPeer(pinned, peer), { signal, force: true })
           connection.abort(new Error('It works.'))
-          return address
+          return told
         } catch {
           // The next address may work.
         } finally {
@@ -70,14 +82,4 @@ export function createProber(
 /** The address with `/p2p/<peer id>`: libp2p then ends a connection to any other peer. */
 export function withPeer(address: Multiaddr, peer: PeerId): Multiaddr {
   return multiaddr(`${address.toString()}/p2p/${peer.toString()}`)
-}
-
-/** False for a name that leads to a private address: a stranger must not direct this node into the operator's network. */
-async function leadsToPublicHost(address: Multiaddr): Promise<boolean> {
-  const reach = reachOf(address)
-  if (reach === undefined) return false
-  if (!reach.isName) return true
-  const found = await Promise.all([resolve4(reach.host), resolve6(reach.host)].map((query) => query.catch(() => [])))
-  const ips = found.flat()
-  return ips.length > 0 && ips.every((ip) => scopeOfIp(ip) === 'public')
 }
