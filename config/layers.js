@@ -129,8 +129,8 @@ const RESTRICTED_PACKAGES = [
   { name: /^@bitauth\/libauth(\/|$)/, by: ['record'], why: 'the WASM engine is record/wasm-engine.ts' },
   {
     name: /^(node:)?(https?|http2)$/,
-    by: ['http', 'hosting'],
-    why: 'requests go through src/client/transport.ts; servers belong to http/, and the guard of pulls to hosting/',
+    by: ['http', 'hosting', 'network'],
+    why: 'requests go through src/client/transport.ts; servers belong to http/ and network/, and the guard of pulls to hosting/',
   },
   { name: /^(node:)?process$/, by: [], why: 'use the global; process.env is read in config/ only' },
   {

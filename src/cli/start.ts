@@ -23,7 +23,14 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['--node-name <text>', 'name of this node, shown in /v2/node (default: not stated)'],
   ['--node-contact <address>', 'mail address or https URL of the operator, shown in /v2/node (default: not stated)'],
   ['--node-policy <text>', 'whom and what this node hosts, in words, shown in /v2/node (default: not stated)'],
-  ['--listen <multiaddr...>', 'addresses at which other nodes can connect (default: /ip4/0.0.0.0/tcp/4382)'],
+  [
+    '--listen <multiaddr...>',
+    'addresses at which other nodes can connect; with /ws at the end by WebSockets, for a TLS proxy (default: /ip4/0.0.0.0/tcp/4382)',
+  ],
+  [
+    '--announce <multiaddr...>',
+    'further addresses of this node to tell others, such as /dns/kv.example.org/tcp/443/tls/ws (default: none)',
+  ],
   ['--peer <multiaddr...>', 'nodes to stay connected to (default: none)'],
   ['--seed <multiaddr...>', 'nodes to ask for peers, such as /dnsaddr/seed.example.org (default: none)'],
   ['--discovery <true|false>', 'find peers, and tell peers of others; false: connect to --peer alone (default: true)'],

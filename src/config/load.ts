@@ -28,6 +28,8 @@ export interface Config {
   readonly node: { readonly name: string; readonly contact: string; readonly policy: string }
   /** Multiaddrs. */
   readonly listen: readonly string[]
+  /** Multiaddrs to tell others, besides those that the node finds. */
+  readonly announce: readonly string[]
   /** Multiaddrs. */
   readonly peers: readonly string[]
   /** Multiaddrs of nodes to ask for peers, `/dnsaddr/…` included. */
@@ -224,7 +226,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     const problem = problemOf(text)
     if (problem !== undefined) refuse(key, text, problem)
   }
-  for (const key of ['listen', 'peers', 'seeds'] as const) {
+  for (const key of ['listen', 'announce', 'peers', 'seeds'] as const) {
     for (const address of checked[key]) {
       if (key === 'seeds' && address.startsWith('/dnsaddr/')) continue
       const problem = multiaddrProblem(address)
@@ -241,6 +243,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     httpPublicUrl: checked.http_public_url,
     node: { name: checked.node_name, contact: checked.node_contact, policy: checked.node_policy },
     listen: checked.listen,
+    announce: checked.announce,
     peers: checked.peers,
     seeds: checked.seeds,
     discovery: checked.discovery,

@@ -5,6 +5,8 @@ import type { Static } from 'typebox'
 const MAX_TEXT_LENGTH = 4096
 /** More than any host needs. Rejects a list pasted into the wrong key. */
 const MAX_LISTEN_ADDRESSES = 16
+/** A peer record has room for 8 addresses of one scope (docs/protocol.md, "Peer exchange"). */
+const MAX_ANNOUNCED = 8
 /** Content delivery services publish lists of some dozens of networks. */
 const MAX_TRUSTED_PROXIES = 256
 /** The node keeps dialling each configured peer, so the list is limited to the connections that a node can hold. */
@@ -53,6 +55,7 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * - `http_trusted_proxies`: this machine, where a reverse proxy usually runs. A node that trusted other addresses would let any
  *   client claim any address.
  * - `listen`: all interfaces, because other nodes must be able to dial this one. Every record that they send is verified.
+ * - `announce`: none: the node finds its own addresses, and peers find the one of its router. Only the operator knows of a proxy.
  * - `discovery`: true, because a node that knows only one peer loses its network with that peer. Every peer that it finds is bounded as
  *   a stranger. Operators of a closed network, and tests, switch it off.
  * - `mdns`: true, so that nodes at home or in an office need no address. Only private addresses are announced, on the local link.
@@ -101,6 +104,10 @@ export const configSchema = Type.Object(
     listen: Type.Array(Type.String(text), {
       maxItems: MAX_LISTEN_ADDRESSES,
       description: `up to ${MAX_LISTEN_ADDRESSES} TCP multiaddrs to listen on, such as /ip4/0.0.0.0/tcp/4382`,
+    }),
+    announce: Type.Array(Type.String(text), {
+      maxItems: MAX_ANNOUNCED,
+      description: `up to ${MAX_ANNOUNCED} TCP multiaddrs at which others can dial this node, such as /dns/kv.example.org/tcp/443/tls/ws`,
     }),
     peers: Type.Array(Type.String(text), {
       maxItems: MAX_PEERS,

@@ -7,6 +7,7 @@ import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 
 import { createLibp2pLogger } from '../observe/libp2p-logger.ts'
@@ -15,6 +16,8 @@ import type { Libp2pParts } from './libp2p-parts.ts'
 import { CONNECTION_LIMITS } from './limits.ts'
 import type { createListening } from './listening.ts'
 import { reachOf } from './reach.ts'
+import type { WebSocketListenerComponents } from './websocket-listener.ts'
+import { webSockets } from './websockets.ts'
 
 export interface Libp2pNodeOptions {
   readonly privateKey: PrivateKey
@@ -22,14 +25,20 @@ export interface Libp2pNodeOptions {
   readonly metrics: Metrics
   readonly agent: string
   readonly listen: readonly string[]
+  /** Addresses to tell besides those of this machine. */
+  readonly announced: readonly Multiaddr[]
   readonly listening: ReturnType<typeof createListening>
+  readonly clients: WebSocketListenerComponents['clients']
   readonly gater: ConnectionGater
   readonly gossip: Partial<GossipsubOpts>
 }
 
+const overTcp = tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })
+
 /** The libp2p node behind a network, with the bounds of limits.ts. Not started. */
 export async function createLibp2pNode(options: Libp2pNodeOptions) {
-  const { privateKey, logger, metrics, agent, listen, listening, gater, gossip } = options
+  const { privateKey, logger, metrics, agent, listen, announced, listening, clients, gater, gossip } = options
+  const overWebSockets = webSockets({ components: { logger, metrics, clients }, limits: CONNECTION_LIMITS.webSockets })
   let parts: Libp2pParts | undefined
   const libp2p = await createLibp2p({
     start: false,
@@ -38,10 +47,14 @@ export async function createLibp2pNode(options: Libp2pNodeOptions) {
     nodeInfo: { userAgent: agent },
     addresses: {
       listen: [...listen],
+      appendAnnounce: announced.map(String),
       // What identify tells everybody. Peers on private networks learn of private addresses by peer exchange and mDNS.
       announceFilter: (addresses) => addresses.filter((address) => reachOf(address)?.scope === 'public'),
     },
-    transports: [listening.transport],
+    transports: [
+      (components) => listening.watched(overTcp(components)),
+      (components) => listening.watched(overWebSockets(components)),
+    ],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux(CONNECTION_LIMITS.yamux)],
     connectionManager: CONNECTION_LIMITS.manager,
@@ -68,7 +81,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions) {
 export function createDialOnlyNode(logger: Logger, metrics: Metrics): Promise<Libp2p> {
   return createLibp2p({
     logger: createLibp2pLogger(logger, metrics),
-    transports: [tcp({ dialOpts: { noDelay: true } })],
+    transports: [overTcp, webSockets(undefined)],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux(CONNECTION_LIMITS.yamux)],
     connectionManager: CONNECTION_LIMITS.manager,

@@ -13,6 +13,13 @@ import type { PeerPlaceLimits } from './peer-places.ts'
 import type { ProberLimits } from './prober.ts'
 import type { SeedLimits } from './seed-dialler.ts'
 import type { ValidationLimits } from './validation-queue.ts'
+import type { WebSocketLimits } from './websocket-listener.ts'
+
+/** TCP connections to a WebSocket address that have not sent their request, and its headers. Afterwards peer-places.ts bounds them. */
+const WEBSOCKET_LIMITS: WebSocketLimits = {
+  waiting: { total: 256, perKey: 16, reserve: 64, small: 2, replacesIdle: true },
+  headersMs: 5000,
+}
 
 /** Greatest window of a stream: 10 MB/s at 100 ms. A paused stream holds that much, so it stays below the read buffer. */
 const MAX_STREAM_WINDOW_BYTES = 1_048_576
@@ -31,6 +38,7 @@ export const CONNECTION_LIMITS = {
     maxDialQueueLength: 256,
     connectionCloseTimeout: 500,
   },
+  webSockets: WEBSOCKET_LIMITS,
   // A peer that answers no ping is gone. The first timeouts are far above the default (2 s), because a busy machine is slow.
   monitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 20_000, maxTimeout: 60_000 } },
   yamux: {

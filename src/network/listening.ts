@@ -1,6 +1,4 @@
 import type { Transport } from '@libp2p/interface'
-import { tcp } from '@libp2p/tcp'
-import type { TCPComponents } from '@libp2p/tcp'
 
 import { messageOf } from '../platform/errors.ts'
 import { NetworkError } from './errors.ts'
@@ -16,15 +14,14 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 }
 
 /**
- * The TCP transport, with a record of each address on which it could not listen. libp2p starts without an error if all IPv4
- * addresses work and no IPv6 address does, and reports all errors of a start in one text.
+ * A record of each address on which a transport could not listen. libp2p starts without an error if all IPv4 addresses work and
+ * no IPv6 address does, and reports all errors of a start in one text.
  */
 export function createListening() {
   const failures = new Map<string, unknown>()
   return {
-    /** TCP, as a transport of libp2p. */
-    transport(components: TCPComponents): Transport {
-      const transport: Transport = tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })(components)
+    /** The transport, with its failures recorded. */
+    watched(transport: Transport): Transport {
       const createListener = transport.createListener.bind(transport)
       transport.createListener = (options) => {
         const listener = createListener(options)

@@ -1,10 +1,12 @@
 import type { Connection, PeerId, PrivateKey } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 
 import type { Environment } from '../platform/environment.ts'
 import type { Ingest } from '../ingest/types.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
+import { createClientAddresses } from '../shares/client-address.ts'
 import type { Source } from '../shares/types.ts'
-import { parseListenAddress, parsePeerAddress } from './addresses.ts'
+import { parseAnnouncedAddress, parseListenAddress, parsePeerAddress } from './addresses.ts'
 import { createDialBack } from './dial-back.ts'
 import { createDiscovery } from './discovery.ts'
 import type { DiscoveryOptions } from './discovery.ts'
@@ -47,6 +49,10 @@ export interface NetworkOptions {
   readonly listen: readonly string[]
   /** Multiaddrs of peers to stay connected to. */
   readonly peers: readonly string[]
+  /** Multiaddrs that the node tells others as its own, besides those that it finds: of a proxy in front of it, or of a router. Default: none. */
+  readonly announce?: readonly string[]
+  /** Reverse proxies that name the clients of WebSockets, as `createNetworkList` takes them. Default: this machine. */
+  readonly trustedProxies?: readonly string[]
   /** What this node tells others that it runs, like `avatar-kv/1.2.3`. Default `avatar-kv`. */
   readonly agent?: string
   /** Whether records are passed on by gossip. Default true. */
@@ -59,7 +65,7 @@ export interface NetworkOptions {
 }
 
 /**
- * The peer-to-peer part of a node (docs/protocol.md, "Between nodes"): libp2p over TCP, Noise and Yamux, identify, and
+ * The peer-to-peer part of a node (docs/protocol.md, "Between nodes"): libp2p over TCP and WebSockets, Noise and Yamux, identify, and
  * gossip of records. Nothing is opened before `start`.
  *
  * @throws NetworkError `invalid_address`, `invalid_network`; `start` throws `listen_failed`
@@ -76,6 +82,8 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   }
   const listen = [...new Set(options.listen.map((text) => parseListenAddress(text).toString()))]
   const targets = options.peers.map(parsePeerAddress)
+  const ownPeerId = peerIdFromPrivateKey(privateKey)
+  const announced = (options.announce ?? []).map((text) => parseAnnouncedAddress(text, ownPeerId))
   const topic = recordsTopic(options.network)
   const reputation = createPeerReputation(environment)
   /** Configured peers whose peer id is known: from their address, or because they were reached. */
@@ -103,7 +111,9 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     metrics,
     agent: options.agent ?? 'avatar-kv',
     listen,
+    announced,
     listening,
+    clients: createClientAddresses(options.trustedProxies ?? ['loopback']),
     gater: places.gater,
     gossip: gossipSettings(topic, reputation.score, onDuplicate),
   })
@@ -111,6 +121,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     clock: environment.clock,
     privateKey,
     peerId: libp2p.peerId,
+    announced,
     transports: () => parts().transportManager,
   })
 

@@ -104,6 +104,7 @@ export function createOutsideView(
     const recent = [...verdicts.values()]
     return reachabilityOf({
       listening: own.listening(),
+      announced: own.announced,
       seenAs: [...new Set(seenAs.values())],
       wasReached: recent.some(({ verdict }) => verdict === 'open') || isRecent(reachedAtMs, limits.validMs),
       wasMissed: recent.some(({ verdict }) => verdict === 'closed'),

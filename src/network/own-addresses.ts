@@ -14,16 +14,18 @@ export function createOwnAddresses(components: {
   readonly clock: Clock
   readonly privateKey: PrivateKey
   readonly peerId: PeerId
+  /** Addresses that the operator states, without `/p2p/<peer id>`. */
+  readonly announced: readonly Multiaddr[]
   readonly transports: () => Pick<TransportManager, 'getAddrs'>
 }) {
-  const { clock, privateKey, peerId, transports } = components
+  const { clock, privateKey, peerId, announced, transports } = components
   const records = new Map<Scope, { readonly text: string; readonly bytes: Promise<Uint8Array> }>()
   /** Addresses at which peers were seen to reach this node. */
   let learned: readonly Multiaddr[] = []
   let lastSeq = 0n
 
   function all(): Multiaddr[] {
-    const found = [...transports().getAddrs(), ...learned]
+    const found = [...announced, ...transports().getAddrs(), ...learned]
     return [...new Map(found.map((address) => [address.toString(), address])).values()]
   }
 
@@ -36,6 +38,7 @@ export function createOwnAddresses(components: {
   return {
     /** Without `/p2p/<peer id>`. */
     all,
+    announced,
     /** Addresses of this machine. */
     listening: (): Multiaddr[] => transports().getAddrs(),
     /** Replaces the addresses at which peers were seen to reach this node. */

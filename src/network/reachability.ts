@@ -22,6 +22,8 @@ export interface Reachability {
 export interface ReachabilityFacts {
   /** Addresses on which the node listens. */
   readonly listening: readonly Multiaddr[]
+  /** Addresses that the operator states. */
+  readonly announced: readonly Multiaddr[]
   /** Public IP addresses under which peers see this node. */
   readonly seenAs: readonly string[]
   /** Whether a peer on the internet has reached this node lately. */
@@ -33,7 +35,13 @@ export interface ReachabilityFacts {
 /** First octets of the addresses that providers share among customers (RFC 6598, 100.64.0.0/10). */
 const SHARED_BY_PROVIDERS = /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./
 
-export function reachabilityOf({ listening, seenAs, wasReached, wasMissed }: ReachabilityFacts): Reachability {
+export function reachabilityOf({
+  listening,
+  announced,
+  seenAs,
+  wasReached,
+  wasMissed,
+}: ReachabilityFacts): Reachability {
   const own = listening.flatMap((address) => {
     const reach = reachOf(address)
     const port = address.getComponents()[1]?.value
@@ -41,7 +49,8 @@ export function reachabilityOf({ listening, seenAs, wasReached, wasMissed }: Rea
   })
   const open = own.filter(({ scope }) => scope !== 'loopback')
   const [first] = open
-  if (listening.every((address) => reachOf(address)?.scope === 'loopback')) {
+  const all = [...listening, ...announced]
+  if (all.every((address) => reachOf(address)?.scope === 'loopback')) {
     return { state: 'this_machine_only', text: 'this machine only: the node listens on no other address' }
   }
   if (wasReached) return { state: 'reachable', text: 'reachable from outside' }

@@ -183,7 +183,9 @@ export async function createNode(
       {
         network: config.network,
         listen: config.listen,
+        announce: config.announce,
         peers: config.peers,
+        trustedProxies: config.httpTrustedProxies,
         agent: `avatar-kv/${version}`,
         gossip: config.gossip,
         joinsGossip: config.hostingMode === 'all',

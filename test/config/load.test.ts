@@ -47,6 +47,7 @@ describe('defaults', () => {
       httpPublicUrl: '',
       node: { name: '', contact: '', policy: '' },
       listen: ['/ip4/0.0.0.0/tcp/4382'],
+      announce: [],
       peers: [],
       seeds: [],
       discovery: true,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DEFAULT_LIMITS } from '../../src/http/lib/limits.ts'
 import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
 import { writeBody } from '../support/api.ts'
+import { freePort } from '../support/ports.ts'
 import { until } from '../support/until.ts'
 import { createWriter } from '../support/writer.ts'
 import { call, open } from './call.ts'
@@ -108,6 +109,39 @@ describe.each(PROXIES)('$name', ({ start }) => {
   it('serves the explorer', async () => {
     const page = await call(`${proxy.url}/`, { from: '127.0.0.2' })
     expect(page).toMatchObject({ status: 200, type: expect.stringContaining('text/html') })
+  })
+})
+
+describe.each(PROXIES)('$name, for nodes', ({ name, start }) => {
+  it('carries what nodes tell each other on the one port, and names their addresses', async () => {
+    const peers = `127.0.0.1:${await freePort()}`
+    const listen = `/ip4/127.0.0.1/tcp/${peers.split(':')[1]}/ws`
+    const hidden = await cluster.start(`${name}-hidden`, { flags: ['--listen', listen] })
+    const proxy = await start(new URL(hidden.url).host, peers)
+    try {
+      const peerId = hidden.address.split('/').at(-1) ?? ''
+      const env = proxy.certificate === undefined ? {} : { NODE_EXTRA_CA_CERTS: proxy.certificate }
+      const address = `${proxy.peers}/p2p/${peerId}`
+      const outside = await cluster.start(`${name}-outside`, {
+        peers: [address],
+        flags: ['--listen', '/ip4/127.0.0.1/tcp/0'],
+        env,
+      })
+      const writer = createWriter(`nodes behind ${proxy.url}`)
+      const written = [
+        [hidden, writer.write({ at: 'hidden' })],
+        [outside, writer.write({ at: 'outside' })],
+      ] as const
+      for (const [at, record] of written) await at.api.write([record])
+      for (const each of [hidden, outside]) {
+        await until(async () => (await each.api.status()).records === written.length, `${each.name} has all records`)
+      }
+      // The test's nodes are on this machine, whose addresses are never believed behind a proxy.
+      const [peer] = await hidden.api.peers()
+      expect(peer?.addresses).toEqual([expect.stringMatching(/^\/ip4\/0\.0\.0\.0\/tcp\/\d+\/ws\/p2p\/12D3/)])
+    } finally {
+      await proxy.close()
+    }
   })
 })
 

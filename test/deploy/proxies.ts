@@ -11,12 +11,21 @@ import { deployFile, deployPath, needTool, replaced, runTool } from './tools.ts'
 /** A reverse proxy of docs/deploy in front of an HTTP server. */
 export interface Proxy {
   readonly url: string
+  /** Where other nodes reach it by WebSockets, without a peer id. */
+  readonly peers: string
+  /** The file of its certificate, if it has one. */
+  readonly certificate: string | undefined
   readonly pid: number
   close(): Promise<void>
 }
 
-/** @param upstream HOST:PORT of the node */
-export type StartProxy = (upstream: string) => Promise<Proxy>
+/**
+ * @param upstream HOST:PORT of the node
+ * @param peers HOST:PORT of its WebSocket address
+ */
+export type StartProxy = (upstream: string, peers?: string) => Promise<Proxy>
+
+const NO_PEERS = '127.0.0.1:9'
 
 export const PROXIES: readonly { readonly name: string; readonly start: StartProxy }[] = [
   { name: 'Caddyfile', start: startCaddy },
@@ -24,7 +33,7 @@ export const PROXIES: readonly { readonly name: string; readonly start: StartPro
 ]
 
 /** The file as it is; only variables give the addresses. */
-async function startCaddy(upstream: string): Promise<Proxy> {
+async function startCaddy(upstream: string, peers = NO_PEERS): Promise<Proxy> {
   needTool('caddy')
   const folder = await mkdtemp(join(tmpdir(), 'avatar-kv-caddy-'))
   const port = await freePort()
@@ -36,17 +45,18 @@ async function startCaddy(upstream: string): Promise<Proxy> {
     CADDY_ADMIN: `127.0.0.1:${await freePort()}`,
     KV_SITE: `http://:${port}`,
     KV_UPSTREAM: upstream,
+    KV_PEERS: peers,
   }
   const args = ['run', '--adapter', 'caddyfile', '--config', deployPath('Caddyfile')]
   return await running(
     spawn('caddy', args, { env, stdio: ['ignore', 'ignore', 'pipe'] }),
-    `http://127.0.0.1:${port}`,
+    { url: `http://127.0.0.1:${port}`, peers: `/ip4/127.0.0.1/tcp/${port}/ws`, certificate: undefined },
     folder,
   )
 }
 
 /** The file with the ports, the certificate and the node of the test, in the smallest nginx.conf that has worker_connections as the file asks. */
-async function startNginx(upstream: string): Promise<Proxy> {
+async function startNginx(upstream: string, peers = NO_PEERS): Promise<Proxy> {
   needTool('nginx')
   const folder = await mkdtemp(join(tmpdir(), 'avatar-kv-nginx-'))
   // The workers of nginx give up root.
@@ -57,6 +67,7 @@ async function startNginx(upstream: string): Promise<Proxy> {
   if (made.code !== 0) throw new Error(`openssl made no certificate:\n${made.err}`)
   const site = replaced(deployFile('nginx.conf'), [
     ['server 127.0.0.1:4381;', `server ${upstream};`],
+    ['server 127.0.0.1:4383;', `server ${peers};`],
     ['listen 80;', `listen 127.0.0.1:${http};`],
     ['listen [::]:80;', ''],
     ['listen 443 ssl http2;', `listen 127.0.0.1:${https} ssl http2;`],
@@ -81,12 +92,20 @@ async function startNginx(upstream: string): Promise<Proxy> {
   const args = ['-p', folder, '-e', join(folder, 'error.log'), '-c', join(folder, 'nginx.conf')]
   return await running(
     spawn('nginx', args, { stdio: ['ignore', 'ignore', 'pipe'] }),
-    `https://127.0.0.1:${https}`,
+    {
+      url: `https://127.0.0.1:${https}`,
+      peers: `/ip4/127.0.0.1/tcp/${https}/tls/sni/kv.example.org/ws`,
+      certificate: `${folder}/cert.pem`,
+    },
     folder,
   )
 }
 
-async function running(child: ChildProcess, url: string, folder: string): Promise<Proxy> {
+async function running(
+  child: ChildProcess,
+  place: Pick<Proxy, 'url' | 'peers' | 'certificate'>,
+  folder: string,
+): Promise<Proxy> {
   let said = ''
   child.stderr?.on('data', (piece) => (said = (said + String(piece)).slice(-10_000)))
   const close = async () => {
@@ -102,10 +121,10 @@ async function running(child: ChildProcess, url: string, folder: string): Promis
       )
     }
     // Any answer: it may stand before a server that the test has not started yet.
-    return (await call(`${url}/metrics`)).status > 0
+    return (await call(`${place.url}/metrics`)).status > 0
   }, `${child.spawnfile} answers`).catch(async (error: unknown) => {
     await close()
     throw error
   })
-  return { url, pid: child.pid ?? -1, close }
+  return { ...place, pid: child.pid ?? -1, close }
 }

@@ -2,6 +2,8 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 
 import { generateKeyPair } from '@libp2p/crypto/keys'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { createNetwork } from '../../src/network/network.ts'
@@ -9,10 +11,11 @@ import { createMetrics } from '../../src/observe/metrics.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { until } from '../support/until.ts'
 import { addressOf, meshed, record, silent, startNode, stopAll, stopNode, testIngest } from './nodes.ts'
+import { createPeer } from './peer.ts'
 
 afterEach(stopAll)
 
-async function create(options: { network?: string; listen?: string[]; peers?: string[] }) {
+async function create(options: { network?: string; listen?: string[]; peers?: string[]; announce?: string[] }) {
   const privateKey = await generateKeyPair('Ed25519')
   const components = {
     ingest: testIngest(),
@@ -36,6 +39,19 @@ describe('start', () => {
     ])
     await network.stop()
     expect(network.addresses()).toEqual([])
+  })
+
+  test('announced addresses are told besides those that the node listens on, to peers as well', async () => {
+    const privateKey = await generateKeyPair('Ed25519')
+    const id = peerIdFromPrivateKey(privateKey).toString()
+    const told = ['/dns/node.example.org/tcp/443/tls/ws', `/ip4/9.9.9.9/tcp/14382/p2p/${id}`]
+    const node = await startNode({ privateKey, announce: told })
+    const announced = [`/dns/node.example.org/tcp/443/tls/ws/p2p/${id}`, `/ip4/9.9.9.9/tcp/14382/p2p/${id}`]
+    expect(node.network.addresses()).toEqual([...announced, expect.stringContaining('/ip4/127.0.0.1/tcp/')])
+    const peer = await createPeer({ from: '127.0.0.1' })
+    const connection = await peer.dial(multiaddr(node.network.addresses().at(-1) ?? ''))
+    const { listenAddrs } = await peer.services.identify.identify(connection)
+    expect(listenAddrs.map(String).map((text) => `${text.replace(/\/p2p\/.*/, '')}/p2p/${id}`)).toEqual(announced)
   })
 
   test('a port that is taken is a clear error, and nothing stays open', async () => {
@@ -90,12 +106,18 @@ describe('start', () => {
     { peers: ['/ip4/127.0.0.1'] },
     { peers: ['/ip4/127.0.0.1/udp/7701/quic-v1'] },
     { peers: ['/ip4/127.0.0.1/tcp/7701/p2p/nobody'] },
-    { peers: ['/ip4/127.0.0.1/tcp/7701/ws'] },
+    { peers: ['/ip4/127.0.0.1/tcp/7701/ws/p2p/nobody'] },
+    { peers: ['/ip4/127.0.0.1/tcp/7701/tls'] },
+    { peers: ['/ip4/127.0.0.1/tcp/7701/ws/tls'] },
+    { peers: ['/ip4/127.0.0.1/tcp/0/ws'] },
     { peers: ['/ip4/300.0.0.1/tcp/7701'] },
     { peers: [''] },
     { peers: ['/ip4/127.0.0.1/tcp/0'] },
     { listen: ['/dns4/localhost/tcp/7701'] },
-    { listen: ['/ip4/127.0.0.1/tcp/7701/ws'] },
+    { listen: ['/ip4/127.0.0.1/tcp/7701/ws/ws'] },
+    { listen: ['/ip4/127.0.0.1/tcp/7701/wss'] },
+    { announce: ['/ip4/0.0.0.0/tcp/7701'] },
+    { announce: ['/dns4/node.example.org/tcp/7701/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X'] },
     { listen: ['0.0.0.0:7701'] },
   ])('$peers $listen is refused with an example', async (options) => {
     await expect(create(options)).rejects.toMatchObject({

@@ -37,6 +37,13 @@ test.each([
   ],
   ['no address at all', [], ['9.9.9.1'], no, 'this_machine_only', 'this machine only'],
 ])('%s', (_, listening, seenAs, facts, state, text) => {
-  const view = reachabilityOf({ listening: listening.map((each) => multiaddr(each)), seenAs, ...facts })
+  const view = reachabilityOf({ listening: listening.map((each) => multiaddr(each)), announced: [], seenAs, ...facts })
   expect(view).toMatchObject({ state, text: expect.stringContaining(text) as string })
+})
+
+test('a node behind a proxy is not on this machine only', () => {
+  const listening = [multiaddr('/ip4/127.0.0.1/tcp/4383/ws')]
+  const announced = [multiaddr('/dns/node.example.org/tcp/443/tls/ws')]
+  expect(reachabilityOf({ listening, announced, seenAs: [], ...nothing })).toMatchObject({ state: 'unknown' })
+  expect(reachabilityOf({ listening, announced, seenAs: [], ...yes })).toMatchObject({ state: 'reachable' })
 })

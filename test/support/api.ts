@@ -24,6 +24,7 @@ export interface AvatarAnswer {
 /** One of `GET /v2/peers`, as far as the tests read it. */
 export interface PeerAnswer {
   readonly peer_id: string
+  readonly addresses: readonly string[]
   readonly gossip: boolean
   readonly gossip_records_in: number
   readonly sync: {

@@ -38,6 +38,8 @@ export interface StartOptions {
   readonly maxFileBytes?: number
   /** Further arguments of `start`. */
   readonly flags?: readonly string[]
+  /** Further environment variables. */
+  readonly env?: Readonly<Record<string, string>>
   /** Further arguments of Node.js itself. */
   readonly nodeFlags?: readonly string[]
   /** Another main file than the built one. */
@@ -111,7 +113,11 @@ export async function createCluster(): Promise<Cluster> {
     if (seconds !== undefined) args.push('--sync-interval-seconds', String(seconds))
     const { maxFileBytes } = options
     const [command, ...rest] = maxFileBytes === undefined ? [process.execPath, ...args] : limited(maxFileBytes, args)
-    const child = spawn(command, rest, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, rest, {
+      cwd: folder,
+      env: { ...process.env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     children.add(child)
     child.once('exit', () => children.delete(child))
     return await untilStarted(name, child)

@@ -9,7 +9,7 @@ import type { Environment } from '../../platform/environment.ts'
 import type { Metrics } from '../../observe/types.ts'
 import { Shares } from '../../shares/shares.ts'
 import type { Hold, ShareLimits, Source } from '../../shares/types.ts'
-import type { ClientAddresses } from '../lib/client-address.ts'
+import type { ClientAddresses } from '../../shares/client-address.ts'
 import { HttpError } from '../lib/errors.ts'
 
 /** Memory counted for a streamed answer. Measured with members of 245 KB: 4.3 MB of resident memory. */

@@ -24,7 +24,7 @@ import type { ActivityLog } from '../v2/activity.ts'
 import type { EventStreams } from '../v2/event-streams.ts'
 import type { PeerSync } from '../v2/schemas.ts'
 import type { AvatarNames } from './avatar-names.ts'
-import type { ClientAddresses } from './client-address.ts'
+import type { ClientAddresses } from '../../shares/client-address.ts'
 import type { HttpLimits } from './limits.ts'
 
 /** The framework with all its hooks, to which routes are added. */

@@ -7,7 +7,7 @@ import { IngestBusyError } from '../../ingest/errors.ts'
 import type { Logger, Metrics } from '../../observe/types.ts'
 import { RecordError } from '../../record/errors.ts'
 import { CorruptRowError, StoreError, type StoreErrorCode } from '../../store/errors.ts'
-import type { ClientAddresses } from '../lib/client-address.ts'
+import type { ClientAddresses } from '../../shares/client-address.ts'
 import { HttpError, isConnectionError, ResultError, sendError } from '../lib/errors.ts'
 
 /** Statuses of hosting errors, and the seconds after which to retry. */

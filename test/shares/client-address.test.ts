@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { createClientAddresses } from '../../src/http/lib/client-address.ts'
+import { createClientAddresses } from '../../src/shares/client-address.ts'
 import { cpuMs } from '../support/cpu.ts'
 
 const PROXIES = ['loopback', '10.0.0.0/8', '2001:db8:ffff::/48']

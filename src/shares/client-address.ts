@@ -1,9 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import { isIPv4, isIPv6 } from 'node:net'
 
-import { hostOf } from '../../shares/host.ts'
-import { createNetworkList } from '../../shares/networks.ts'
-import type { Source } from '../../shares/types.ts'
+import { hostOf } from './host.ts'
+import { createNetworkList } from './networks.ts'
+import type { Source } from './types.ts'
 
 /** Proxies between a client and the node that are followed; real chains have one to three. */
 const MAX_HOPS = 16
@@ -12,6 +11,15 @@ const MAX_HOPS = 16
 export interface Client extends Source {
   /** Its IP address, for log lines. */
   readonly address: string
+}
+
+/** What is read of a request; an `IncomingMessage` of `node:http` has it. */
+interface RequestOrigin {
+  readonly socket: { readonly remoteAddress?: string | undefined }
+  readonly headers: {
+    readonly 'x-forwarded-for'?: string | string[] | undefined
+    readonly forwarded?: string | undefined
+  }
 }
 
 export interface ClientAddresses {
@@ -24,7 +32,7 @@ export interface ClientAddresses {
    * pass on `Forwarded`, and HAProxy with `option forwarded` passes on `X-Forwarded-For`. The node cannot tell which one the
    * proxy set. So if the two name different clients, both are ignored, and all such requests of a proxy use one share.
    */
-  ofRequest(request: Pick<IncomingMessage, 'socket' | 'headers'>): Client
+  ofRequest(request: RequestOrigin): Client
   /** Returns the peer of a connection; `isShared` if it is a trusted proxy, whose clients are not known yet. */
   ofSocket(socket: { readonly remoteAddress?: string | undefined }): Client
 }
