@@ -50,6 +50,20 @@ export function hostedReader(
     summary: async (avatar) => (hosts(avatar) ? await store.summary(avatar) : undefined),
     openView: async (avatar) => (hosts(avatar) ? await store.openView(avatar) : undefined),
     openContent: async (avatar, ...name) => (hosts(avatar) ? await store.openContent(avatar, ...name) : undefined),
+    openLinkedView: async (avatar, isShown) =>
+      hosts(avatar) ? await store.openLinkedView(avatar, (linked) => hosts(linked) && isShown(linked)) : undefined,
+    openLinkedContent: async (avatar, isShown) =>
+      hosts(avatar) ? await store.openLinkedContent(avatar, (linked) => hosts(linked) && isShown(linked)) : undefined,
+    links: async (avatar) => (hosts(avatar) ? await store.links(avatar) : []),
+    async linkedFrom(avatar, options) {
+      for (let { after } = options; ;) {
+        const page = await store.linkedFrom(avatar, { ...options, ...(after === undefined ? {} : { after }) })
+        const owners = page.owners.filter((each) => hosts(each.avatar))
+        after = page.owners.at(-1)?.avatar
+        // The caller would take an empty page for the end.
+        if (owners.length > 0 || page.isLast) return { owners, isLast: page.isLast }
+      }
+    },
     member: async (avatar, ...name) => (hosts(avatar) ? await store.member(avatar, ...name) : undefined),
     async record(id) {
       const record = await store.record(id)

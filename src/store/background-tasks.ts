@@ -111,7 +111,7 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
   const operations: Operation[] = []
   let next: keys.Key | undefined
   const drop = (key: keys.Key): number => operations.push(del(key))
-  const rangeOf = (letter: 'h' | 'b' | 'v' | 't' | 'k' | 'p' | 'e'): keys.KeyRange => {
+  const rangeOf = (letter: 'h' | 'b' | 'v' | 't' | 'k' | 'p' | 'n' | 'e'): keys.KeyRange => {
     const { gte, lt } = keys.tableRange(letter, avatar)
     return { gte: from?.[0] === gte[0] && from !== undefined ? from : gte, lt }
   }
@@ -142,9 +142,10 @@ export async function forgetStep(db: Database, avatar: Avatar, limit: number, fr
     for (const { id } of items) drop(keys.idKey(keys.idText(id)))
     return { operations: [...operations, ...orderRows], removed, isLast: false, next }
   }
-  for (const letter of ['v', 't', 'k', 'p', 'e'] as const) {
+  for (const letter of ['v', 't', 'k', 'p', 'n', 'e'] as const) {
     for await (const [key] of walk(db, rangeOf(letter), { limit, values: false })) {
       drop((next = key))
+      if (letter === 'n') drop(keys.reverseLinkKey(key))
       if (letter !== 'v' || keys.kindOfViewKey(key) !== 'namespace') continue
       drop(keys.identityKey(keys.namespaceInKey(key), avatar))
     }

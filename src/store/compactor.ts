@@ -1,7 +1,7 @@
 /**
  * Does the store's background tasks step by step, between commits: removes superseded records from the sync index, deletes
- * avatars that are no longer hosted, prunes history. The rows `u`, `d` and `g` say what is left to do, so that it resumes
- * after a restart.
+ * avatars that are no longer hosted, indexes the links of older data, prunes history. The rows `u`, `d` and `g`, and a missing
+ * `links` row, say what is left to do, so that it resumes after a restart.
  */
 import type { Logger } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
@@ -10,7 +10,8 @@ import { forgetStep, pruneStep, syncIndexStep, type Step } from './background-ta
 import { NOTHING, plus, type Counts } from './counts.ts'
 import { countsOfAll } from './count-all.ts'
 import { walk, writeSoon } from './database.ts'
-import { type Database } from './level.ts'
+import { put, type Database } from './level.ts'
+import { linksStep } from './link-rows.ts'
 import * as keys from './keys.ts'
 import type { Key } from './keys.ts'
 import { isAvatarWithin, isNodeWithin } from './quotas.ts'
@@ -35,6 +36,8 @@ export interface CompactorParts {
 export interface Tasks {
   readonly staleInSyncIndex: Set<Avatar>
   readonly forgetting: Set<Avatar>
+  /** Whether the data was written by a version that had no rows of links. */
+  readonly hasUnindexedLinks: boolean
 }
 
 export class Compactor {
@@ -42,6 +45,8 @@ export class Compactor {
   /** Avatars that have superseded records in the sync index. */
   readonly #staleInSyncIndex: Set<Avatar>
   readonly #forgetting: Set<Avatar>
+  /** The avatar up to which links are indexed; undefined once all are. */
+  #indexing: { readonly after: Avatar | undefined } | undefined
   #hasGarbage = true
   /** Where the previous step ended. */
   #cursor: { readonly avatar: Avatar; readonly next: Key } | undefined
@@ -51,8 +56,9 @@ export class Compactor {
   #isStopped = false
   #running: Promise<void> | undefined
 
-  constructor(parts: CompactorParts, { staleInSyncIndex, forgetting }: Tasks) {
+  constructor(parts: CompactorParts, { staleInSyncIndex, forgetting, hasUnindexedLinks }: Tasks) {
     this.#parts = parts
+    this.#indexing = hasUnindexedLinks ? { after: undefined } : undefined
     this.#staleInSyncIndex = staleInSyncIndex
     this.#forgetting = forgetting
   }
@@ -127,6 +133,7 @@ export class Compactor {
   async #step(): Promise<boolean> {
     if (!this.isSyncIndexExact) await this.removeFromSyncIndex()
     else if (this.isForgettingSome) await this.#forget(this.#forgetting.values().next().value as Avatar)
+    else if (this.#indexing !== undefined) await this.#indexLinks(this.#indexing.after)
     else if (this.#hasGarbage) await this.#prune()
     else return this.#makeRoom()
     return true
@@ -153,6 +160,15 @@ export class Compactor {
     await this.#write(step)
     this.#note(avatar, step)
     if (step.isLast) this.#forgetting.delete(avatar)
+  }
+
+  /** Writes the rows of links of some avatars. Only between commits. */
+  async #indexLinks(after: Avatar | undefined): Promise<void> {
+    const { state, stepRecords } = this.#parts
+    const { operations, last } = await linksStep(state.db, after, stepRecords)
+    if (last === undefined) operations.push(put(keys.metaKey('links')))
+    await writeSoon(state.db, operations)
+    this.#indexing = last && { after: last }
   }
 
   async #prune(): Promise<void> {
@@ -219,7 +235,11 @@ export class Compactor {
 
 /** Reads which tasks are unfinished. */
 export async function readTasks(db: Database): Promise<Tasks> {
-  return { staleInSyncIndex: await tasksIn(db, 'u'), forgetting: await tasksIn(db, 'd') }
+  return {
+    staleInSyncIndex: await tasksIn(db, 'u'),
+    forgetting: await tasksIn(db, 'd'),
+    hasUnindexedLinks: (await db.get(keys.metaKey('links'))) === undefined,
+  }
 }
 
 async function tasksIn(db: Database, task: 'u' | 'd'): Promise<Set<Avatar>> {

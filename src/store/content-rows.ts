@@ -1,8 +1,10 @@
 /** The rows of one avatar's content: read when the state needs them, written for its changes. */
+import { OWN_PLATFORM } from '../record/members.ts'
 import type { Avatar } from '../record/types.ts'
-import { isVoid, type Cell } from '../state/cell.ts'
+import { cellValue, isVoid, type Cell } from '../state/cell.ts'
 import { nameKey } from '../state/content.ts'
 import type { Content, NamespaceChange, NamespaceMarks, NamespaceName } from '../state/content.ts'
+import { LINKS_KEY, linksIn } from '../state/links.ts'
 import type { Stamp } from '../state/order.ts'
 import { decodeMember, encodeMember } from './cell-codec.ts'
 import { cellWeight, textWeight } from './cell-weight.ts'
@@ -10,6 +12,7 @@ import { openRow, readRow, walk } from './database.ts'
 import { CorruptRowError } from './errors.ts'
 import * as keys from './keys.ts'
 import { del, put, putSealed, type Database, type Operation } from './level.ts'
+import { pushLinks, readLinks } from './link-rows.ts'
 import { mustBeUnclaimed } from './reader.ts'
 import * as rows from './rows.ts'
 import { seal, sealOf } from './seal.ts'
@@ -108,6 +111,7 @@ export class ContentRows {
         operations.push(del(keys.memberKey(this.#avatar, namespace, member, stored.place === 'deleted')))
       }
     }
+    if (namespace.platform === OWN_PLATFORM) this.#flushLinks(members, operations)
     const key = keys.namespaceKey(this.#avatar, namespace)
     if (gone) {
       this.#namespaceRows.delete(name)
@@ -123,6 +127,16 @@ export class ContentRows {
     if (before !== undefined) return
     this.namespaces += 1
     operations.push(put(keys.identityKey(namespace, this.#avatar)))
+  }
+
+  /** Updates the rows of the avatar's links if its own namespace changed under the key of the links. */
+  #flushLinks(members: NamespaceChange['members'], operations: Operation[]): void {
+    const changed = members.find(([member]) => member === LINKS_KEY)
+    if (changed === undefined) return
+    const [, cell] = changed
+    if (!this.isNew) this.reads += 1
+    const before = this.isNew ? [] : readLinks(this.#db, this.#avatar)
+    pushLinks(operations, this.#avatar, before, linksIn(this.#avatar, isVoid(cell) ? undefined : cellValue(cell)))
   }
 
   #writeMember(

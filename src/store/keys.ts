@@ -21,6 +21,8 @@
  * | k      | avatar counter id            | tips beyond those in the summary                           | yes     |
  * | p      | avatar counter id            | pending patch or incomplete snapshot: the ids it names     | yes     |
  * | q      | name avatar                  | avatars that claim a namespace                             | yes     |
+ * | n      | avatar linked member         | links of an avatar: the linked avatar, and under which key | yes     |
+ * | l      | linked avatar member         | the same, by linked avatar: the key's text                 | yes     |
  * | u      | avatar                       | task: remove superseded `o` rows after this position       |         |
  * | g      | avatar                       | task: prune history                                        |         |
  * | d      | avatar                       | task: delete the avatar                                    |         |
@@ -42,10 +44,20 @@ export const ID_BYTES = 32
 const TIME_BYTES = 8
 /** Offset of the id in an `o` key: after the letter and the time. */
 const ORDER_ID_AT = 9
+const LINKS_LETTER = 'n'.charCodeAt(0)
 /** A longer member key is stored as a hash, so that a record's text cannot make keys of the database long. */
 const MAX_MEMBER_KEY_BYTES = 128
 
-export type MetaName = 'schema' | 'upgrade' | 'network' | 'epoch' | 'totals' | 'archive' | 'keeps_erased' | 'floor'
+export type MetaName =
+  | 'schema'
+  | 'upgrade'
+  | 'network'
+  | 'epoch'
+  | 'totals'
+  | 'archive'
+  | 'keeps_erased'
+  | 'floor'
+  | 'links'
 
 const start = (letter: string, capacity = 96): ByteWriter => new ByteWriter(capacity).u8(letter.charCodeAt(0))
 
@@ -78,7 +90,6 @@ const name = (writer: ByteWriter, { platform, identity }: NamespaceName): ByteWr
 export const namespaceKey = (avatar: Avatar, namespace: NamespaceName): Key =>
   name(start('v', 160).hex(avatar).u8(1), namespace).finish()
 
-/** A member's key: 0x00 and its text, or, if it is long, 0x01 and its SHA-256. */
 export function memberKey(avatar: Avatar, namespace: NamespaceName, member: string, deleted: boolean): Key {
   const writer = name(
     start(deleted ? 't' : 'v', 256)
@@ -86,10 +97,38 @@ export function memberKey(avatar: Avatar, namespace: NamespaceName, member: stri
       .u8(1),
     namespace,
   ).u8(1)
+  return endWithMember(writer, member)
+}
+
+/** A member's key: 0x00 and its text, or, if it is long, 0x01 and its SHA-256. */
+function endWithMember(writer: ByteWriter, member: string): Key {
   const bytes = textBytes(member)
   return bytes.length <= MAX_MEMBER_KEY_BYTES
     ? writer.u8(0).bytes(bytes).finish()
     : writer.u8(1).bytes(sha256(bytes)).finish()
+}
+
+/** A link of an avatar. */
+export const linkKey = (avatar: Avatar, linked: Avatar, member: string): Key =>
+  endWithMember(start('n', 256).hex(avatar).hex(linked), member)
+
+/** The `l` key of an `n` key, and the reverse: the two avatars change places. */
+export function reverseLinkKey(key: Key): Key {
+  const reverse = Uint8Array.from(key)
+  reverse[0] = (key[0] === LINKS_LETTER ? 'l' : 'n').charCodeAt(0)
+  reverse.set(key.subarray(1 + AVATAR_BYTES, 1 + 2 * AVATAR_BYTES), 1)
+  reverse.set(key.subarray(1, 1 + AVATAR_BYTES), 1 + AVATAR_BYTES)
+  return reverse
+}
+
+/** The smallest `l` key of the owners after `owner` that link to an avatar. */
+export function afterOwner(linked: Avatar, owner: Avatar): Key {
+  return startingWith(start('l', 67).hex(linked).hex(owner).finish()).lt
+}
+
+/** The second avatar in an `n` or `l` key. */
+export function secondAvatarInKey(key: Key): Avatar {
+  return new ByteReader(key, 1 + AVATAR_BYTES).hex(AVATAR_BYTES)
 }
 
 export const identityKey = (namespace: NamespaceName, avatar: Avatar): Key =>
@@ -118,9 +157,9 @@ export function keyAfter(key: Key): Key {
   return after
 }
 
-type AvatarTable = 'b' | 'r' | 'e' | 'h' | 'v' | 't' | 'k' | 'p'
+type AvatarTable = 'b' | 'r' | 'e' | 'h' | 'v' | 't' | 'k' | 'p' | 'n' | 'l'
 /** Tables that a rebuild of all avatars begins without, and the tasks on their rows. It compares `b` rows with `s` rows. */
-export const DERIVED_TABLES = ['h', 'i', 'o', 'a', 'v', 't', 'k', 'p', 'q', 'u', 'g'] as const
+export const DERIVED_TABLES = ['h', 'i', 'o', 'a', 'v', 't', 'k', 'p', 'q', 'n', 'l', 'u', 'g'] as const
 /** Tables of background tasks: see the table above. */
 export type Task = 'u' | 'g' | 'd'
 

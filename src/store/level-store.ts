@@ -9,8 +9,13 @@ import type { Database } from './level.ts'
 import type { Listeners } from './listeners.ts'
 import { readRecord, readRecords, readSummary } from './reader.ts'
 import { syncSource } from './sync-source.ts'
-import type { JsonSnapshot, RebuildableStore } from './types.ts'
+import { readLinks } from './link-rows.ts'
+import { openLinkedView, readLinkedFrom } from './linked-view.ts'
+import type { JsonSnapshot, LinkedSnapshot, RebuildableStore } from './types.ts'
 import { openContent, openView, readMember, withRowRepair } from './view.ts'
+
+/** Characters of keys after which a page of `linkedFrom` ends: one owner may link under 64 keys of 256 KiB each. */
+const LINKED_FROM_CHARACTERS = 1_048_576
 
 /**
  * The store on a database.
@@ -37,6 +42,16 @@ export function levelStore(
     return readSnapshot && withRowRepair(readSnapshot, (error) => handle.repairRow(error))
   }
 
+  const openingLinked = (
+    avatar: Avatar,
+    isShown: (linked: Avatar) => boolean,
+    only: boolean,
+  ): Promise<LinkedSnapshot | undefined> => {
+    const { compactor } = handle.writer
+    const isHeld = (linked: Avatar): boolean => isShown(linked) && !compactor.isForgetting(linked)
+    return opening(avatar, (db, step) => openLinkedView(db, avatar, { isShown: isHeld, only }, step))
+  }
+
   return {
     sync: syncSource(handle),
     get epoch() {
@@ -52,6 +67,14 @@ export function levelStore(
     openView: (avatar) => opening(avatar, (db, step) => openView(db, avatar, step)),
     openContent: (avatar, platform, identity) =>
       opening(avatar, (db, step) => openContent(db, avatar, { platform, identity }, step)),
+    openLinkedView: (avatar, isShown) => openingLinked(avatar, isShown, false),
+    openLinkedContent: (avatar, isShown) => openingLinked(avatar, isShown, true),
+    links: (avatar) => readOf(avatar, [], (db) => readLinks(db, avatar)),
+    linkedFrom: (avatar, options) =>
+      handle.read((db, { compactor }) => {
+        const isShown = (owner: Avatar): boolean => !compactor.isForgetting(owner)
+        return readLinkedFrom(db, avatar, { ...options, characters: LINKED_FROM_CHARACTERS, isShown })
+      }),
     member: (avatar, namespace, key) => readOf(avatar, undefined, (db) => readMember(db, avatar, namespace, key)),
     record: (id) => handle.read((db) => readRecord(db, id)),
     records: (avatar, options) => readOf(avatar, undefined, (db) => readRecords(db, avatar, options)),

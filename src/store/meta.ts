@@ -156,6 +156,7 @@ async function begin(
     putText('keeps_erased', String(keepsErased)),
     totalsOperation(totals),
     floorOperation(0),
+    put(keys.metaKey('links')),
   ])
   return { epoch, archive, keepsErased, ...totals }
 }

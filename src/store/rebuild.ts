@@ -160,4 +160,8 @@ async function dropDerived(db: Database, avatar: Avatar, operations: Operation[]
       }
     }
   }
+  for await (const [key] of walk(db, keys.tableRange('n', avatar), { values: false })) {
+    drop(key)
+    drop(keys.reverseLinkKey(key))
+  }
 }

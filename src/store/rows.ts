@@ -115,6 +115,13 @@ export function decodeFeed(content: Uint8Array): FeedRow {
   return { kind: oneOf(KINDS, reader.u8()), avatar: reader.hex(AVATAR_BYTES), ...readPlace(reader) }
 }
 
+/** An `l` row: the key under which an avatar is linked. */
+export const encodeLinkedKey = (key: string): Uint8Array =>
+  startRow(key.length + 16)
+    .text(key)
+    .finish()
+export const decodeLinkedKey = (content: Uint8Array): string => new ByteReader(content).text()
+
 /** A namespace's `v` row: marks; number of members and XOR of their checksums, which reveal a lost member row. */
 export interface NamespaceRow extends NamespaceMarks {
   readonly live: number

@@ -2,6 +2,7 @@ import type { Bound, RangeIndex } from '../negentropy/types.ts'
 import type { Avatar, Citation, RecordId, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { Cell } from '../state/cell.ts'
 import type { NamespaceName } from '../state/content.ts'
+import type { Link, LinkState } from '../state/links.ts'
 import type { RecordStatus } from '../state/state-source.ts'
 
 /** The missing ids of an avatar: their number, and the first 100 in order. */
@@ -45,6 +46,20 @@ export interface JsonSnapshot {
 /** The visible content of an avatar: `read` gives an array of `{platform, identity, content}`, sorted as a snapshot's `state`. */
 export interface ViewSnapshot extends JsonSnapshot {
   readonly summary: AvatarSummary
+}
+
+/** The linked view of an avatar (docs/protocol.md, "Linked keys"), or the content of its own namespace in it. */
+export interface LinkedSnapshot extends ViewSnapshot {
+  /** The links that count, in order. `digest` is null where nothing is held, or shown, of the linked avatar. */
+  readonly links: readonly LinkState[]
+  /** 64 hex digits, without `0x`. */
+  readonly linkedDigest: string
+}
+
+/** An avatar that links to another one, and the keys under which it does. */
+export interface LinkedFrom {
+  readonly avatar: Avatar
+  readonly keys: readonly string[]
 }
 
 export interface StoredRecord extends SignedRecord {
@@ -151,6 +166,24 @@ export interface StoreReader {
   openView(avatar: Avatar): Promise<ViewSnapshot | undefined>
   /** The content of one namespace, for reading in steps; undefined if it does not exist. */
   openContent(avatar: Avatar, platform: string, identity: string): Promise<JsonSnapshot | undefined>
+  /**
+   * The linked view of an avatar, for reading in steps; undefined for an unknown avatar.
+   *
+   * @param isShown whether this node shows the state of an avatar; a link to any other shows nothing
+   */
+  openLinkedView(avatar: Avatar, isShown: (linked: Avatar) => boolean): Promise<LinkedSnapshot | undefined>
+  /** The content of an avatar's own namespace in its linked view; undefined if the namespace does not exist. */
+  openLinkedContent(avatar: Avatar, isShown: (linked: Avatar) => boolean): Promise<LinkedSnapshot | undefined>
+  /** The links of an avatar that count, in order. */
+  links(avatar: Avatar): Promise<readonly Link[]>
+  /**
+   * Avatars that link to an avatar, in ascending order, `after` exclusive. A page ends early after 1 Mi characters of keys;
+   * `isLast` tells whether it is the last one. Until the links of data from an older version are indexed, some may be missing.
+   */
+  linkedFrom(
+    avatar: Avatar,
+    options: { readonly after?: Avatar; readonly limit: number },
+  ): Promise<{ readonly owners: readonly LinkedFrom[]; readonly isLast: boolean }>
   /**
    * A member of a content, present or deleted, with the stamps of all records that wrote to it; null if no record has written
    * it, undefined if the namespace does not exist.

@@ -1,36 +1,41 @@
-/**
- * The visible content of an avatar as JSON text, read in steps from one moment, with bounded memory for content of any size.
- * Every row is checked before it is returned. At its end, each namespace is checked for lost members.
- */
+/** The visible content of an avatar as JSON text (`view-text.ts`), read in steps from one moment. */
+import { OWN_PLATFORM } from '../record/members.ts'
 import type { Avatar } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
 import type { Cell } from '../state/cell.ts'
-import { decodeMember, memberFragment } from './cell-codec.ts'
-import { openRow } from './database.ts'
+import { decodeMember } from './cell-codec.ts'
+import { openRow, type ReadSnapshot } from './database.ts'
 import { type Database } from './level.ts'
 import { afterRowRepair, CorruptRowError } from './errors.ts'
 import type { Step } from './handle.ts'
 import * as keys from './keys.ts'
 import { mustBeUnclaimed, mustBeUnknown, withReadSnapshot } from './reader.ts'
 import * as rows from './rows.ts'
-import { sealOf } from './seal.ts'
 import type { AvatarSummary, JsonSnapshot, ViewSnapshot } from './types.ts'
+import { readMembers, readNamespaces, type Row, type Substitutes } from './view-text.ts'
 
 /** Most rows per step. LevelDB also ends a step after the row that passes 16 KiB. */
 const ROWS_A_STEP = 256
-/** Small rows are joined into chunks of this size. Larger rows are returned without a copy. */
-const CHUNK_BYTES = 64 * 1_024
-
-type Row = readonly [keys.Key, Uint8Array]
+/** The moment to read, by default the present one. */
+interface At {
+  /** Closed by the caller, after the view. */
+  readonly readSnapshot?: ReadSnapshot
+  readonly substitutes?: Substitutes | undefined
+}
 
 /**
- * Opens the current content of an avatar; undefined for an unknown one.
+ * Opens the content of an avatar; undefined for an unknown one.
  *
  * @param step runs each later read of the database
  * @throws CorruptRowError, also during the later reads
  */
-export async function openView(db: Database, avatar: Avatar, step: Step): Promise<ViewSnapshot | undefined> {
-  const source = await openRows(db, keys.tableRange('v', avatar), step)
+export async function openView(
+  db: Database,
+  avatar: Avatar,
+  step: Step,
+  { readSnapshot, substitutes }: At = {},
+): Promise<ViewSnapshot | undefined> {
+  const source = await openRows(db, keys.tableRange('v', avatar), step, readSnapshot)
   try {
     const [first] = source.first
     if (first === undefined) {
@@ -44,7 +49,7 @@ export async function openView(db: Database, avatar: Avatar, step: Step): Promis
     const summary: AvatarSummary = { ...decoded, avatar }
     return {
       summary,
-      read: () => readNamespaces(avatar, decoded.namespaces, source.steps()),
+      read: () => readNamespaces(avatar, decoded.namespaces, source.steps(), substitutes),
       close: source.close,
     }
   } catch (error) {
@@ -65,6 +70,38 @@ export async function openContent(
   await source.close()
   mustBeUnclaimed(db, avatar, name)
   return undefined
+}
+
+/** Opens the content of an avatar's own namespace; as `openContent`. */
+export async function openOwnContent(
+  db: Database,
+  avatar: Avatar,
+  step: Step,
+  { readSnapshot, substitutes }: At,
+): Promise<JsonSnapshot | undefined> {
+  const name = { platform: OWN_PLATFORM, identity: avatar }
+  const source = await openRows(db, keys.namespaceRange(avatar, name), step, readSnapshot)
+  if (source.first.length > 0)
+    return { read: () => readMembers(avatar, source.steps(), substitutes), close: source.close }
+  await source.close()
+  mustBeUnclaimed(db, avatar, name)
+  return undefined
+}
+
+/** Reads the content of one namespace as of a moment. Its end throws CorruptRowError if a member is lost. */
+export async function* readNamespace(
+  db: Database,
+  avatar: Avatar,
+  name: NamespaceName,
+  step: Step,
+  readSnapshot: ReadSnapshot,
+): AsyncGenerator<Uint8Array> {
+  const source = await openRows(db, keys.namespaceRange(avatar, name), step, readSnapshot)
+  try {
+    yield* readMembers(avatar, source.steps())
+  } finally {
+    await source.close()
+  }
 }
 
 /**
@@ -127,8 +164,13 @@ interface RowSource {
   readonly close: () => Promise<void>
 }
 
-async function openRows(db: Database, range: keys.KeyRange, step: Step): Promise<RowSource> {
-  const iterator = db.iterator(range)
+async function openRows(
+  db: Database,
+  range: keys.KeyRange,
+  step: Step,
+  readSnapshot?: ReadSnapshot,
+): Promise<RowSource> {
+  const iterator = db.iterator(readSnapshot === undefined ? range : { ...range, snapshot: readSnapshot })
   const close = (): Promise<void> => iterator.close()
   let isAtStart = true
   let first: readonly Row[]
@@ -155,116 +197,5 @@ async function openRows(db: Database, range: keys.KeyRange, step: Step): Promise
         yield some
       }
     },
-  }
-}
-
-/** The namespaces as a JSON array, sorted as in a snapshot's `state`. */
-async function* readNamespaces(
-  avatar: Avatar,
-  expected: number,
-  steps: AsyncIterable<readonly Row[]>,
-): AsyncGenerator<Uint8Array> {
-  const joined = new Joiner()
-  let open: OpenNamespace | undefined
-  let found = 0
-  joined.text('[')
-  for await (const step of steps) {
-    for (const [key, row] of step) {
-      const kind = keys.kindOfViewKey(key)
-      if (kind === 'summary') continue
-      if (kind === 'namespace') {
-        joined.text(open === undefined ? '' : `${open.close()}},`)
-        open = new OpenNamespace(avatar, key, row)
-        found += 1
-        const { platform, identity } = open.name
-        joined.text(`{"platform":${JSON.stringify(platform)},"identity":${JSON.stringify(identity)},"content":`)
-      } else if (open === undefined) {
-        throw new CorruptRowError(avatar, 'namespace', 'it is missing, but its members are stored')
-      } else {
-        yield* joined.add(open.add(key, row))
-      }
-    }
-  }
-  joined.text(open === undefined ? ']' : `${open.close()}}]`)
-  if (found !== expected) throw new CorruptRowError(avatar, 'namespace', 'one is missing')
-  yield joined.take()
-}
-
-/** One namespace's content as a JSON object. */
-async function* readMembers(avatar: Avatar, steps: AsyncIterable<readonly Row[]>): AsyncGenerator<Uint8Array> {
-  const joined = new Joiner()
-  let open: OpenNamespace | undefined
-  for await (const step of steps) {
-    for (const [key, row] of step) {
-      if (open === undefined) open = new OpenNamespace(avatar, key, row)
-      else yield* joined.add(open.add(key, row))
-    }
-  }
-  joined.text(open?.close() ?? '')
-  yield joined.take()
-}
-
-/** Joins small pieces of text into chunks. */
-class Joiner {
-  #pieces: Uint8Array[] = []
-  #bytes = 0
-
-  text(text: string): void {
-    this.#push(Buffer.from(text))
-  }
-
-  /** @returns the chunks that are complete */
-  *add({ before, fragment }: { before: string; fragment: Uint8Array }): Generator<Uint8Array> {
-    this.text(before)
-    if (this.#bytes + fragment.length < CHUNK_BYTES) return this.#push(fragment)
-    yield this.take()
-    if (fragment.length < CHUNK_BYTES) this.#push(fragment)
-    else yield fragment
-    return undefined
-  }
-
-  take(): Uint8Array {
-    const taken = Buffer.concat(this.#pieces, this.#bytes)
-    this.#pieces = []
-    this.#bytes = 0
-    return taken
-  }
-
-  #push(piece: Uint8Array): void {
-    this.#pieces.push(piece)
-    this.#bytes += piece.length
-  }
-}
-
-/** Decodes a namespace's members one by one, and checks by the namespace's row that none is lost. */
-class OpenNamespace {
-  readonly name: NamespaceName
-  readonly #avatar: Avatar
-  readonly #expected: rows.NamespaceRow
-  #live = 0
-  #check = 0
-
-  constructor(avatar: Avatar, key: keys.Key, row: Uint8Array) {
-    this.#avatar = avatar
-    if (keys.kindOfViewKey(key) !== 'namespace') throw new CorruptRowError(avatar, 'namespace', 'it is missing')
-    this.name = keys.namespaceInKey(key)
-    this.#expected = openRow(avatar, 'namespace', key, row, rows.decodeNamespace)
-  }
-
-  /** The `"key":value` text of a member, and the punctuation before it. */
-  add(key: keys.Key, row: Uint8Array): { before: string; fragment: Uint8Array } {
-    const fragment = openRow(this.#avatar, 'member', key, row, memberFragment)
-    this.#check ^= sealOf(row)
-    this.#live += 1
-    return { before: this.#live === 1 ? '{' : ',', fragment }
-  }
-
-  /** The text that ends the content. */
-  close(): string {
-    const { live, check } = this.#expected
-    if (this.#live !== live || this.#check >>> 0 !== check) {
-      throw new CorruptRowError(this.#avatar, 'member', 'one is missing')
-    }
-    return live === 0 ? '{}' : '}'
   }
 }

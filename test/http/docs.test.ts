@@ -39,6 +39,7 @@ describe('the description of the interface', () => {
       'GET /v2/avatars/{avatar}',
       'GET /v2/avatars/{avatar}/content',
       'GET /v2/avatars/{avatar}/hosts',
+      'GET /v2/avatars/{avatar}/linked-from',
       'GET /v2/avatars/{avatar}/provenance',
       'GET /v2/avatars/{avatar}/receipt',
       'GET /v2/avatars/{avatar}/records',

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest'
 
 import { createViewCache } from '../../src/http/answers/view-cache.ts'
 import type { Avatar } from '../../src/record/types.ts'
-import type { CommitListener, JsonSnapshot, ViewSnapshot } from '../../src/store/types.ts'
+import type { CommitListener, JsonSnapshot, LinkedSnapshot, ViewSnapshot } from '../../src/store/types.ts'
 
 const AVATAR: Avatar = `0x02${'11'.repeat(32)}`
 
 /** A store whose reads answer when told to: the order of a read and a commit is what these tests are about. */
 function handStore() {
-  const reads: ((version: number) => void)[] = []
+  const reads: ((version: number, links?: readonly Avatar[]) => void)[] = []
   const listeners = new Set<CommitListener>()
   return {
     reads,
@@ -20,6 +20,11 @@ function handStore() {
       new Promise<JsonSnapshot | undefined>((resolve) => {
         reads.push((version) => resolve(version === 0 ? undefined : textOf(`{"${platform}":${version}}`)))
       }),
+    openLinkedView: (avatar: Avatar) =>
+      new Promise<LinkedSnapshot | undefined>((resolve) => {
+        reads.push((version, links = []) => resolve(version === 0 ? undefined : linkedOf(avatar, version, links)))
+      }),
+    openLinkedContent: (): Promise<LinkedSnapshot | undefined> => Promise.resolve(undefined),
     onCommit(listener: CommitListener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -49,8 +54,13 @@ function viewOf(avatar: Avatar, version: number): ViewSnapshot {
   }
 }
 
+function linkedOf(avatar: Avatar, version: number, linked: readonly Avatar[]): LinkedSnapshot {
+  const links = linked.map((each, at) => ({ key: `k${at}`, avatar: each, label: null, since: null, digest: null }))
+  return { ...viewOf(avatar, version), links, linkedDigest: String(version) }
+}
+
 function cacheOf(store: ReturnType<typeof handStore>, maxBytes = 1_000_000) {
-  return createViewCache(store, { maxBytes, network: 'main' })
+  return createViewCache(store, { maxBytes, network: 'main', isShown: () => true })
 }
 
 describe('the cache of documents', () => {
@@ -158,5 +168,103 @@ describe('the cache of documents', () => {
     store.commit(1)
     void cache.load(AVATAR)
     expect(store.reads).toHaveLength(2)
+  })
+})
+
+describe('the cache of linked views', () => {
+  const APP: Avatar = `0x03${'33'.repeat(32)}`
+  const OTHER: Avatar = `0x03${'44'.repeat(32)}`
+  const PATH = `${AVATAR}?linked=true`
+  const settled = () => new Promise((resolve) => setImmediate(resolve))
+
+  it('forgets a view when an avatar that it shows changes, and only then', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    const load = cache.loadLinked(AVATAR)
+    await settled()
+    store.reads[0]!(1, [APP])
+    await load
+    store.commit(1, OTHER)
+    expect(cache.peek(PATH)?.etag).toBe('"1"')
+    store.commit(2, APP)
+    expect(cache.peek(PATH)).toBeUndefined()
+    const again = cache.loadLinked(AVATAR)
+    await settled()
+    store.reads[1]!(2, [OTHER])
+    await again
+    store.commit(3, APP)
+    expect(cache.peek(PATH)?.etag).toBe('"2"')
+    store.commit(4, AVATAR)
+    expect(cache.peek(PATH)).toBeUndefined()
+  })
+
+  it('does not keep a view if an avatar that it shows changed before it was known to be linked', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    const before = cache.loadLinked(AVATAR)
+    await settled()
+    store.commit(1, APP)
+    // Whether the change concerns the view is not known yet, so this one waits.
+    const after = cache.loadLinked(AVATAR)
+    await settled()
+    expect(store.reads).toHaveLength(1)
+    store.reads[0]!(1, [APP])
+    expect(await before).toMatchObject({ etag: '"1"' })
+    await settled()
+    expect(cache.peek(PATH)).toBeUndefined()
+    expect(store.reads).toHaveLength(2)
+    store.reads[1]!(2, [APP])
+    expect(await after).toMatchObject({ etag: '"2"' })
+    expect(cache.peek(PATH)?.etag).toBe('"2"')
+  })
+
+  it('keeps a view if what changed meanwhile is not in it, and hands it to all who wait', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    const before = cache.loadLinked(AVATAR)
+    await settled()
+    store.commit(1, OTHER)
+    const after = cache.loadLinked(AVATAR)
+    store.reads[0]!(1, [APP])
+    expect(await Promise.all([before, after])).toMatchObject([{ etag: '"1"' }, { etag: '"1"' }])
+    expect(store.reads).toHaveLength(1)
+    expect(cache.peek(PATH)?.etag).toBe('"1"')
+  })
+
+  it('does not take the links of an older read for those of a newer one', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    const older = cache.loadLinked(AVATAR)
+    await settled()
+    store.commit(1, AVATAR)
+    const newer = cache.loadLinked(AVATAR)
+    await settled()
+    store.reads[1]!(2, [APP])
+    await newer
+    store.reads[0]!(1, [OTHER])
+    await older
+    expect(cache.peek(PATH)?.etag).toBe('"2"')
+    store.commit(2, APP)
+    expect(cache.peek(PATH)).toBeUndefined()
+  })
+
+  it('notices a change while the text is read', async () => {
+    const store = handStore()
+    const cache = cacheOf(store)
+    let goOn: () => void = () => undefined
+    const wait = new Promise<void>((resolve) => (goOn = resolve))
+    const slow = async function* (): AsyncGenerator<Uint8Array> {
+      await wait
+      yield Buffer.from('[]')
+    }
+    store.openLinkedView = (avatar) => Promise.resolve({ ...linkedOf(avatar, 1, [APP]), read: slow })
+    const before = cache.loadLinked(AVATAR)
+    await settled()
+    store.commit(1, APP)
+    store.openLinkedView = (avatar) => Promise.resolve(linkedOf(avatar, 2, [APP]))
+    expect(await cache.loadLinked(AVATAR)).toMatchObject({ etag: '"2"' })
+    goOn()
+    expect(await before).toMatchObject({ etag: '"1"' })
+    expect(cache.peek(PATH)?.etag).toBe('"2"')
   })
 })

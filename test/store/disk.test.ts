@@ -6,11 +6,13 @@ import { corruptionSuite } from './corruption-suite.ts'
 import { openStore } from '../../src/store/store.ts'
 import { expectOracle } from './expectations.ts'
 import { diskHarness, openTwice, silentComponents, verified } from './harness.ts'
+import { linksSuite } from './links-suite.ts'
 import { storeSuite } from './suite.ts'
 import { Writer } from './writer.ts'
 
 describe('a store on disk', () => {
   storeSuite(diskHarness)
+  linksSuite(diskHarness)
   corruptionSuite(diskHarness, 1)
 
   test('a clean stop leaves nothing in the log, and all rows in compressed tables', async () => {

@@ -11,7 +11,7 @@ export interface AvatarView {
  * What a moment's `read` gives, as one text. Where the store repairs the avatar meanwhile, it is read once more, as the node
  * does.
  */
-async function readWhole<T extends JsonSnapshot>(
+export async function readWhole<T extends JsonSnapshot>(
   open: () => Promise<T | undefined>,
 ): Promise<{ readonly readSnapshot: T; readonly text: string } | undefined> {
   for (let tries = 1; ; tries += 1) {

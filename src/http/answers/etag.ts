@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 
-import type { AvatarSummary } from '../../store/types.ts'
+import type { AvatarSummary, LinkedSnapshot } from '../../store/types.ts'
 
 /** Hex digits of a hash in a tag: 128 bits, so that two states never share one by chance. */
 const HASH_DIGITS = 32
@@ -9,7 +9,16 @@ const HASH_DIGITS = 32
  * Strong entity tag of an avatar's document: its digest. The digest covers only visible records; the document also shows
  * pending and missing ones, so if there are any, their hash follows.
  */
-export function etagOfSummary({ digest, pending, missing }: AvatarSummary): string {
+export function etagOfSummary(summary: AvatarSummary): string {
+  return etagOf(summary.digest, summary)
+}
+
+/** Strong entity tag of an avatar's document with its linked view: the linked digest, as in `etagOfSummary`. */
+export function etagOfLinked({ linkedDigest, summary }: Pick<LinkedSnapshot, 'linkedDigest' | 'summary'>): string {
+  return etagOf(linkedDigest, summary)
+}
+
+function etagOf(digest: string, { pending, missing }: AvatarSummary): string {
   if (pending === 0 && missing.total === 0) return `"${digest}"`
   return `"${digest}-${hash(JSON.stringify([pending, missing.total, missing.ids]))}"`
 }

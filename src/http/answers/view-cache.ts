@@ -2,14 +2,16 @@ import { createHash } from 'node:crypto'
 
 import { LRUCache } from 'lru-cache'
 
+import { OWN_PLATFORM } from '../../record/members.ts'
 import type { Avatar } from '../../record/types.ts'
 import type { NamespaceName } from '../../state/content.ts'
 import { StoreError } from '../../store/errors.ts'
-import type { JsonSnapshot, StoreReader } from '../../store/types.ts'
+import type { JsonSnapshot, LinkedSnapshot, StoreReader } from '../../store/types.ts'
 import { CORS_HEADERS } from '../lib/cross-origin.ts'
 import { JSON_TYPE } from '../lib/errors.ts'
-import { cacheHeaders, etagOfHash, etagOfSummary } from './etag.ts'
-import { aboutOf } from './json-snapshots.ts'
+import { Dependents } from './dependents.ts'
+import { cacheHeaders, etagOfHash, etagOfLinked, etagOfSummary } from './etag.ts'
+import { aboutLinked, aboutOf } from './json-snapshots.ts'
 import { createSemaphore } from './semaphore.ts'
 
 /** An avatar's document, or the content of one of its namespaces, ready to send. */
@@ -30,14 +32,18 @@ export interface ViewCache {
    * Returns a cached view, if it was read since the avatar's last change.
    *
    * @param path what follows `/v2/avatars/` in the URL. Only the canonical text matches: that of `AVATAR` or
-   *   `AVATAR/PLATFORM/IDENTITY`, the names as `encodeURIComponent` writes them
+   *   `AVATAR/PLATFORM/IDENTITY`, the names as `encodeURIComponent` writes them, or one of them and `?linked=true`
    */
   peek(path: string): CachedView | undefined
   /** Returns the current document of an avatar. */
   load(avatar: Avatar): Promise<Loaded>
   /** Returns the current content of a namespace. */
   loadContent(avatar: Avatar, namespace: NamespaceName): Promise<Loaded>
-  /** Removes an avatar from the cache. */
+  /** Returns the current document of an avatar with its linked view. */
+  loadLinked(avatar: Avatar): Promise<Loaded>
+  /** Returns the current content of an avatar's own namespace in its linked view. */
+  loadLinkedContent(avatar: Avatar): Promise<Loaded>
+  /** Removes an avatar from the cache, and the linked views that show values of it. */
   drop(avatar: Avatar): void
   close(): void
 }
@@ -45,6 +51,8 @@ export interface ViewCache {
 /** A text longer than this, or than one part of `LARGEST_PART` of the cache, is streamed; it would evict too many others. */
 const LARGEST_BYTES = 1024 * 1024
 const LARGEST_PART = 8
+/** What the path of a linked view ends with. */
+const LINKED = '?linked=true'
 /** Of `0x` and the hex digits of a compressed key. */
 const AVATAR_CHARACTERS = 68
 /** Memory of an entry besides its body (key, head, bookkeeping). */
@@ -55,23 +63,30 @@ const MAX_READING = 32
 const MAX_TRIES = 3
 
 /**
- * Caches the answers of `GET /v2/avatars/{avatar}` and `GET /v2/avatars/{avatar}/{platform}/{identity}` as bytes.
+ * Caches the answers of `GET /v2/avatars/{avatar}` and `GET /v2/avatars/{avatar}/{platform}/{identity}` as bytes, each also
+ * with `?linked=true`.
  *
  * Guarantee: an answer is never older than the last commit announced before the request. A commit evicts the views of its
- * avatars. A view whose read began before the commit still answers the requests that wait for it, but is neither cached nor
+ * avatars, and the linked views that show values of them. A view whose read began before the commit still answers the requests that wait for it, but is neither cached nor
  * shared with later requests.
  *
  * @param options.maxBytes size of the cache
  * @param options.network name of the network, part of each document
+ * @param options.isShown whether this node shows the state of an avatar in the views of others
  */
 export function createViewCache(
-  store: Pick<StoreReader, 'openView' | 'openContent' | 'onCommit'>,
-  options: { readonly maxBytes: number; readonly network: string },
+  store: Pick<StoreReader, 'openView' | 'openContent' | 'openLinkedView' | 'openLinkedContent' | 'onCommit'>,
+  options: {
+    readonly maxBytes: number
+    readonly network: string
+    readonly isShown: (avatar: Avatar) => boolean
+  },
 ): ViewCache {
   const largestBytes = Math.min(LARGEST_BYTES, Math.ceil(options.maxBytes / LARGEST_PART))
   /** Paths of what is cached or read of each avatar. */
   const pathsOf = new Map<string, Set<string>>()
   const reading = new Map<string, Promise<Loaded>>()
+  const dependents = new Dependents()
   // That a text is large is remembered too: otherwise each request would read its beginning for nothing.
   const cache = new LRUCache<string, CachedView | 'large'>({
     maxSize: options.maxBytes,
@@ -88,13 +103,20 @@ export function createViewCache(
     for (const path of pathsOf.get(avatar) ?? []) {
       reading.delete(path)
       cache.delete(path)
+      dependents.delete(path)
     }
     pathsOf.delete(avatar)
+    for (const path of dependents.changed(avatar)) {
+      reading.delete(path)
+      cache.delete(path)
+      forget(path)
+    }
   }
 
   /** Removes a path that is neither cached nor read any more from `pathsOf`. */
   function forget(path: string): void {
     if (reading.has(path)) return
+    dependents.delete(path)
     const avatar = avatarOfPath(path)
     const paths = pathsOf.get(avatar)
     paths?.delete(path)
@@ -122,6 +144,31 @@ export function createViewCache(
     return promise
   }
 
+  /** Loads a linked view, and notes what it depends on. */
+  async function loadLinked(
+    path: string,
+    open: () => Promise<LinkedSnapshot | undefined>,
+    frame: (view: LinkedSnapshot) => Frame,
+  ): Promise<Loaded> {
+    await dependents.settled(path)
+    return await load(path, async () => {
+      const opening = dependents.begin(path)
+      try {
+        const view = await open()
+        if (view === undefined) return undefined
+        const linked = view.links.map((link) => link.avatar)
+        // Without an entry in `reading` the view is neither cached nor shared.
+        if (!dependents.add(opening, linked)) {
+          reading.delete(path)
+          forget(path)
+        }
+        return await readWhole(view, frame(view), largestBytes)
+      } finally {
+        dependents.end(opening)
+      }
+    })
+  }
+
   return {
     peek(path) {
       const view = cache.get(path)
@@ -135,16 +182,42 @@ export function createViewCache(
         return await readWhole(view, { before, after: '}', etag: etagOfSummary(view.summary) }, largestBytes)
       }),
     loadContent: (avatar, { platform, identity }) =>
-      load(`${avatar}/${encodeURIComponent(platform)}/${encodeURIComponent(identity)}`, async () => {
+      load(contentPath(avatar, platform, identity), async () => {
         const content = await store.openContent(avatar, platform, identity)
-        return content && (await readWhole(content, { before: NOTHING, after: '', etag: undefined }, largestBytes))
+        return content && (await readWhole(content, CONTENT, largestBytes))
       }),
+    loadLinked(avatar) {
+      const path = `${avatar}${LINKED}`
+      const open = () => store.openLinkedView(avatar, options.isShown)
+      const frame = (view: LinkedSnapshot): Frame => ({
+        before: aboutLinked(view, options.network),
+        after: '}',
+        etag: etagOfLinked(view),
+      })
+      return loadLinked(path, open, frame)
+    },
+    loadLinkedContent(avatar) {
+      const path = `${contentPath(avatar, OWN_PLATFORM, avatar)}${LINKED}`
+      const open = () => store.openLinkedContent(avatar, options.isShown)
+      return loadLinked(path, open, () => CONTENT)
+    },
     drop,
     close: unsubscribe,
   }
 }
 
-const NOTHING = Buffer.alloc(0)
+/** What stands around the text that the store gives. */
+interface Frame {
+  readonly before: Buffer
+  readonly after: string
+  /** Undefined: it is made from the text. */
+  readonly etag: string | undefined
+}
+
+const CONTENT: Frame = { before: Buffer.alloc(0), after: '', etag: undefined }
+
+const contentPath = (avatar: Avatar, platform: string, identity: string): string =>
+  `${avatar}/${encodeURIComponent(platform)}/${encodeURIComponent(identity)}`
 
 /** The avatar that a path of the cache begins with. */
 export function avatarOfPath(path: string): Avatar {
@@ -161,10 +234,10 @@ async function retried(read: () => Promise<Loaded>): Promise<Loaded> {
   }
 }
 
-/** Reads a snapshot to its end and closes it. Where no tag is given, it is made from the text. */
+/** Reads a snapshot to its end and closes it. */
 async function readWhole(
   readSnapshot: JsonSnapshot,
-  { before, after, etag }: { before: Buffer; after: string; etag: string | undefined },
+  { before, after, etag }: Frame,
   maxBytes: number,
 ): Promise<CachedView | 'large'> {
   try {

@@ -1,6 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify } from 'fastify'
 
+import type { Avatar } from '../../record/types.ts'
 import { createJsonAnswers } from '../answers/json-answers.ts'
 import { createOutputBudget } from '../answers/output-budget.ts'
 import { createTransfers } from '../answers/transfers.ts'
@@ -73,7 +74,8 @@ export async function createHttpServer(components: HttpComponents, options: Http
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const logger = components.logger.child({ part: 'http' })
   const clients = createClientAddresses(options.trustedProxies)
-  const views = createViewCache(store, { maxBytes: limits.cacheBytes, network })
+  const isShown = (avatar: Avatar): boolean => hosting.hosts(avatar)
+  const views = createViewCache(store, { maxBytes: limits.cacheBytes, network, isShown })
   const forgetViews = hosting.onChange(({ changed }) => {
     for (const avatar of changed) views.drop(avatar)
   })

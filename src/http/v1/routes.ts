@@ -31,10 +31,11 @@ const NO_PROOFS = Buffer.from('[]')
  * with any content type, call an avatar `persona`, and sign a text that the node builds.
  */
 export function addV1Routes(app: HttpApp, parts: RouteParts): void {
-  const { store, views, answers, ingest, names, clients } = parts
+  const { store, views, answers, ingest, names, clients, hosting } = parts
+  const isShown = (avatar: Avatar): boolean => hosting.hosts(avatar)
   const issued = createIssuedPayloads(parts)
 
-  /** Answers as `GET /v1/kv`; an unknown avatar has no proofs. */
+  /** Answers as `GET /v1/kv`, with the linked view; an unknown avatar has no proofs. */
   async function sendKv(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -43,10 +44,10 @@ export function addV1Routes(app: HttpApp, parts: RouteParts): void {
   ): Promise<FastifyReply> {
     const key = JSON.stringify(names.uncompressed(avatar))
     const before = `{"persona":${key},"avatar":${key},"proofs":`
-    const view = await views.load(avatar)
+    const view = await views.loadLinked(avatar)
     const open = async () => {
       if (view !== 'large') return between(before, inMemory(view?.stored ?? NO_PROOFS), '}')
-      return between(before, (await store.openView(avatar)) ?? inMemory(NO_PROOFS), '}')
+      return between(before, (await store.openLinkedView(avatar, isShown)) ?? inMemory(NO_PROOFS), '}')
     }
     return await answers.send(request, reply, { ...answer, open })
   }
@@ -141,7 +142,7 @@ export function addV1Routes(app: HttpApp, parts: RouteParts): void {
       const draft = draftOf(body)
       const signature = parseSignature(body.signature)
       const recalled = await issued.recall(draft, body.uuid.toLowerCase(), Number(body.created_at))
-      const known = (await store.summary(draft.avatar))?.bytes ?? 0
+      const known = await bytesOf(draft.avatar)
       // Reserve before the write: otherwise a stored write could be answered with `busy`.
       const slot = await answers.reserve(request, known + recalled.payload.length)
       const source = clients.ofRequest(request.raw)
@@ -161,6 +162,13 @@ export function addV1Routes(app: HttpApp, parts: RouteParts): void {
       }
     },
   )
+
+  /** Upper bound of the bytes of an avatar's linked view. */
+  async function bytesOf(avatar: Avatar): Promise<number> {
+    const linked = new Set((await store.links(avatar)).map((link) => link.avatar))
+    const summaries = await Promise.all([avatar, ...linked].map((each) => store.summary(each)))
+    return summaries.reduce((sum, summary) => sum + (summary?.bytes ?? 0), 0)
+  }
 
   /** Whether an earlier call stored this write and it is visible. */
   async function isVisibleAlready({ id, status }: IngestResult): Promise<boolean> {

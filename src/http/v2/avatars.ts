@@ -1,8 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-import { etagOfSummary } from '../answers/etag.ts'
+import { OWN_PLATFORM } from '../../record/members.ts'
+import type { Avatar } from '../../record/types.ts'
+import { etagOfLinked, etagOfSummary } from '../answers/etag.ts'
 import type { JsonAnswer } from '../answers/json-answers.ts'
-import { documentOf, inMemory } from '../answers/json-snapshots.ts'
+import { documentOf, inMemory, linkedDocumentOf } from '../answers/json-snapshots.ts'
 import { answerView, AVATAR_ROUTE, NAMESPACE_ROUTE } from '../answers/view-answer.ts'
 import type { Loaded } from '../answers/view-cache.ts'
 import type { JsonSnapshot } from '../../store/types.ts'
@@ -10,12 +12,24 @@ import { unknownAvatar, unknownNamespace } from '../lib/errors.ts'
 import { PAGE_DEFAULT } from '../lib/limits.ts'
 import type { HttpApp, RouteParts } from '../lib/parts.ts'
 import { AnyJsonObject, responses } from '../lib/schemas.ts'
-import { AvatarAnswer, AvatarParams, AvatarsAnswer, AvatarsQuery, NamespaceParams, NamespaceQuery } from './schemas.ts'
+import {
+  AvatarAnswer,
+  AvatarParams,
+  AvatarsAnswer,
+  AvatarsQuery,
+  LinkedFromAnswer,
+  LinkedNamespaceQuery,
+  LinkedQuery,
+  NamespaceParams,
+} from './schemas.ts'
 
 const TAGS = ['Reading']
 
 /** Calls that read avatars: the whole document, one namespace, and the list of avatars (docs/protocol.md, "HTTP"). */
-export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, names, facts }: RouteParts): void {
+export function addAvatarRoutes(app: HttpApp, parts: RouteParts): void {
+  const { store, views, answers, budget, names, facts, hosting } = parts
+  const isShown = (avatar: Avatar): boolean => hosting.hosts(avatar)
+
   app.get(
     AVATAR_ROUTE,
     {
@@ -24,11 +38,13 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
         operationId: 'getAvatar',
         summary: 'The state of an avatar: all contents, tips, digest, what is missing',
         params: AvatarParams,
+        querystring: LinkedQuery,
         response: responses({ 200: AvatarAnswer }, [400, 404, 413]),
       },
     },
     async (request, reply) => {
       const avatar = names.parse(request.params.avatar)
+      if (request.query.linked === 'true') return await sendLinked(request, reply, avatar)
       const view = await views.load(avatar)
       if (view === undefined) throw unknownAvatar()
       return await send(request, reply, view, {
@@ -41,6 +57,19 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
       })
     },
   )
+
+  async function sendLinked(request: FastifyRequest, reply: FastifyReply, avatar: Avatar): Promise<FastifyReply> {
+    const view = await views.loadLinked(avatar)
+    if (view === undefined) throw unknownAvatar()
+    return await send(request, reply, view, {
+      async open() {
+        const readSnapshot = await store.openLinkedView(avatar, isShown)
+        if (readSnapshot === undefined) throw unknownAvatar()
+        return linkedDocumentOf(readSnapshot, facts.network)
+      },
+      etag: etagOfLinked,
+    })
+  }
 
   const contentSchema = {
     tags: TAGS,
@@ -57,9 +86,10 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
         description:
           'A URL path cannot have the segments `.` and `..`: for such names use `/v2/avatars/{avatar}/content`.',
         params: NamespaceParams,
+        querystring: LinkedQuery,
       },
     },
-    async (request, reply) => await sendContent(request, reply, request.params),
+    async (request, reply) => await sendContent(request, reply, { ...request.params, ...request.query }),
   )
 
   app.get(
@@ -71,7 +101,7 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
         summary: 'The content of one namespace, named in the query',
         description: 'Works for every platform and identity that a record can have.',
         params: AvatarParams,
-        querystring: NamespaceQuery,
+        querystring: LinkedNamespaceQuery,
       },
     },
     async (request, reply) => await sendContent(request, reply, { ...request.params, ...request.query }),
@@ -80,15 +110,19 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
   async function sendContent(
     request: FastifyRequest,
     reply: FastifyReply,
-    named: { readonly avatar: string; readonly platform: string; readonly identity: string },
+    named: { readonly avatar: string; readonly platform: string; readonly identity: string; readonly linked?: string },
   ): Promise<FastifyReply> {
     const avatar = names.parse(named.avatar)
     const namespace = names.namespace(named)
-    const view = await views.loadContent(avatar, namespace)
+    // Only the own namespace differs in the linked view.
+    const isLinked = named.linked === 'true' && namespace.platform === OWN_PLATFORM && namespace.identity === avatar
+    const view = isLinked ? await views.loadLinkedContent(avatar) : await views.loadContent(avatar, namespace)
     if (view === undefined) throw unknownNamespace()
     return await send(request, reply, view, {
       async open() {
-        const readSnapshot = await store.openContent(avatar, namespace.platform, namespace.identity)
+        const readSnapshot = isLinked
+          ? await store.openLinkedContent(avatar, isShown)
+          : await store.openContent(avatar, namespace.platform, namespace.identity)
         if (readSnapshot === undefined) throw unknownNamespace()
         return readSnapshot
       },
@@ -109,6 +143,26 @@ export function addAvatarRoutes(app: HttpApp, { store, views, answers, budget, n
     const open = () => Promise.resolve(inMemory(body))
     return await answers.send(request, reply, { open, length: body.length, etag: () => etag })
   }
+
+  app.get(
+    '/v2/avatars/:avatar/linked-from',
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'listLinkedFrom',
+        summary: 'Avatars held here that link to this one',
+        params: AvatarParams,
+        querystring: AvatarsQuery,
+        response: responses({ 200: LinkedFromAnswer }, [400, 404]),
+      },
+    },
+    async ({ params, query: { cursor, limit = PAGE_DEFAULT } }) => {
+      const after = cursor === undefined ? {} : { after: names.parse(cursor) }
+      const { owners, isLast } = await store.linkedFrom(names.parse(params.avatar), { ...after, limit })
+      const links = owners.flatMap(({ avatar, keys }) => keys.map((key) => ({ avatar, key })))
+      return { links, cursor: isLast ? null : (owners.at(-1)?.avatar ?? null) }
+    },
+  )
 
   app.get(
     '/v2/avatars',

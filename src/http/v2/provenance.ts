@@ -1,6 +1,7 @@
 import Type from 'typebox'
 
 import { readVerifiedPayload } from '../../record/payload.ts'
+import { OWN_PLATFORM } from '../../record/members.ts'
 import type { Avatar, RecordBody, RecordId } from '../../record/types.ts'
 import type { NamespaceName } from '../../state/content.ts'
 import { layerDecides, traceCell, type Provenance, type Trace } from '../../state/provenance.ts'
@@ -9,7 +10,7 @@ import type { StoreReader } from '../../store/types.ts'
 import { HttpError, unknownNamespace } from '../lib/errors.ts'
 import type { HttpApp, RouteParts } from '../lib/parts.ts'
 import { nullable, object, RecordIdText, responses } from '../lib/schemas.ts'
-import { AvatarParams, NamespaceParams, NamespaceQuery } from './schemas.ts'
+import { AvatarParams, LinkedNamespaceQuery, LinkedQuery, NamespaceParams } from './schemas.ts'
 
 /** How many parts of a base, from the last one back, are searched for one answer. A base can have 3,500 parts of 256 KiB. */
 const PARTS_SEARCHED = 64
@@ -17,8 +18,8 @@ const PARTS_SEARCHED = 64
 const MAX_TRIES = 3
 
 const path = Type.String({ minLength: 1, maxLength: 8192, description: 'JSON Pointer (RFC 6901), such as `/a/b`.' })
-const ProvenanceQuery = object({ path })
-const NamedProvenanceQuery = object({ ...NamespaceQuery.properties, path })
+const ProvenanceQuery = object({ ...LinkedQuery.properties, path })
+const NamedProvenanceQuery = object({ ...LinkedNamespaceQuery.properties, path })
 
 const ProvenanceAnswer = object(
   {
@@ -36,7 +37,7 @@ const ProvenanceAnswer = object(
   'Provenance',
 )
 
-type Store = Pick<StoreReader, 'member' | 'record'>
+type Store = Pick<StoreReader, 'member' | 'record' | 'links'>
 
 /** Calls that tell which record set or removed a value (docs/protocol.md, "Provenance"). */
 export function addProvenanceRoutes(app: HttpApp, { store, names }: RouteParts): void {
@@ -45,8 +46,19 @@ export function addProvenanceRoutes(app: HttpApp, { store, names }: RouteParts):
     summary: 'Which record set or removed a value',
     response: responses({ 200: ProvenanceAnswer }, [400, 404]),
   }
-  const find = (avatar: string, name: NamespaceName, path: string): Promise<Provenance> =>
-    findProvenance(store, names.parse(avatar), names.namespace(name), path)
+  async function find(text: string, named: NamespaceName, { path, linked }: Query): Promise<Provenance> {
+    const avatar = names.parse(text)
+    const name = names.namespace(named)
+    const writer = linked === 'true' ? await writerOf(store, avatar, name, path) : undefined
+    if (writer === undefined) return await findProvenance(store, avatar, name, path)
+    return await findProvenance(store, writer, { platform: OWN_PLATFORM, identity: writer }, path).catch(
+      (error: unknown) => {
+        // The owner's link exists, and nothing that the linked avatar wrote is held here.
+        if (error instanceof HttpError && error.code === 'unknown_namespace') return unset(writer, path)
+        throw error
+      },
+    )
+  }
 
   app.get(
     '/v2/avatars/:avatar/:platform/:identity/provenance',
@@ -60,7 +72,7 @@ export function addProvenanceRoutes(app: HttpApp, { store, names }: RouteParts):
         querystring: ProvenanceQuery,
       },
     },
-    async ({ params, query: { path } }) => await find(params.avatar, params, path),
+    async ({ params, query }) => await find(params.avatar, params, query),
   )
 
   app.get(
@@ -75,9 +87,36 @@ export function addProvenanceRoutes(app: HttpApp, { store, names }: RouteParts):
         querystring: NamedProvenanceQuery,
       },
     },
-    async ({ params, query }) => await find(params.avatar, query, query.path),
+    async ({ params, query }) => await find(params.avatar, query, query),
   )
 }
+
+interface Query {
+  readonly path: string
+  readonly linked?: string
+}
+
+/** The avatar whose value the linked view of another has at a path; undefined if that one writes there itself. */
+async function writerOf(
+  store: Pick<Store, 'links'>,
+  avatar: Avatar,
+  name: NamespaceName,
+  path: string,
+): Promise<Avatar | undefined> {
+  if (name.platform !== OWN_PLATFORM || name.identity !== avatar) return undefined
+  const [key] = parsePointer(path) ?? []
+  return (await store.links(avatar)).find((link) => link.key === key)?.avatar
+}
+
+const UNSET = { kind: 'unset', at: null, id: null, counter: null, created_at: null, by: null } as const
+
+const unset = (avatar: Avatar, path: string): Provenance => ({
+  avatar,
+  platform: OWN_PLATFORM,
+  identity: avatar,
+  path,
+  ...UNSET,
+})
 
 async function findProvenance(store: Store, avatar: Avatar, name: NamespaceName, path: string): Promise<Provenance> {
   const tokens = parsePointer(path)
@@ -93,7 +132,7 @@ async function findProvenance(store: Store, avatar: Avatar, name: NamespaceName,
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const trace = await traceMember(store, avatar, name, key, rest)
     if (trace === undefined) {
-      return { ...question, kind: 'unset', at: null, id: null, counter: null, created_at: null, by: null }
+      return { ...question, ...UNSET }
     }
     const { kind, stamp, depth } = trace
     const found = await readBody(store, stamp.id)

@@ -20,6 +20,13 @@ const CursorText = Type.String({ maxLength: 64, description: 'The cursor of an e
 
 export const AvatarParams = object({ avatar: AvatarText })
 
+const linked = Type.Optional(
+  Type.Enum(['true', 'false'], {
+    description: 'Whether to show the linked view: with the values of the avatars that this one links to.',
+  }),
+)
+export const LinkedQuery = object({ linked })
+
 export const AvatarAnswer = object(
   {
     avatar: CanonicalAvatar,
@@ -33,6 +40,18 @@ export const AvatarAnswer = object(
       description: 'Patches that are stored and not shown, because records that they cite are missing.',
     }),
     missing: object({ total: Type.Integer(), ids: Type.Array(RecordIdText) }),
+    linked_digest: Type.Optional({ ...Digest, description: 'With `linked=true`: equal digests, equal linked views.' }),
+    links: Type.Optional(
+      Type.Array(
+        object({
+          key: Type.String({ description: 'The top-level key that the linked avatar writes.' }),
+          avatar: CanonicalAvatar,
+          label: nullable(Type.String({ description: 'What the owner was told about the app.' })),
+          digest: nullable({ ...Digest, description: 'Of the linked avatar; null if nothing of it is shown here.' }),
+        }),
+        { description: 'With `linked=true`: the links that count, at most 64, in order of their keys.' },
+      ),
+    ),
     namespaces: Type.Array(object({ platform: Type.String(), identity: Type.String(), content: AnyJsonObject })),
   },
   'Avatar',
@@ -93,6 +112,7 @@ export const NamespaceParams = object({
 
 /** Names in a query, because URL parsers resolve `.` and `..` in a path, even if percent-encoded. */
 export const NamespaceQuery = object({ platform: PlatformText, identity: IdentityText })
+export const LinkedNamespaceQuery = object({ ...NamespaceQuery.properties, linked })
 
 export const PageQuery = object({
   cursor: Type.Optional(CursorText),
@@ -128,6 +148,16 @@ export const AvatarsAnswer = object(
     cursor: nullable(Type.String(), { description: 'The cursor of the next page; null at the end.' }),
   },
   'Avatars',
+)
+
+export const LinkedFromAnswer = object(
+  {
+    links: Type.Array(object({ avatar: CanonicalAvatar, key: Type.String() }), {
+      description: 'In ascending order of avatars. A page has all keys of an avatar.',
+    }),
+    cursor: nullable(Type.String(), { description: 'The cursor of the next page; null at the end.' }),
+  },
+  'LinkedFrom',
 )
 
 export const RecordsRequest = object(
