@@ -96,7 +96,15 @@ describe('the description of the interface', () => {
         'getStatus',
         'importArchive',
       ],
-      ...['listAvatars', 'listPeers', 'listProfiles', 'listRecords', 'operatorBackup', 'operatorChangeHosting'],
+      ...[
+        'listAvatars',
+        'listLinkedFrom',
+        'listPeers',
+        'listProfiles',
+        'listRecords',
+        'operatorBackup',
+        'operatorChangeHosting',
+      ],
       ...['operatorCreateInvites', 'operatorListHosting', 'operatorRevokeInvites', 'operatorTidyHosting'],
       ...[
         'requestHosting',
