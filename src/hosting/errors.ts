@@ -3,6 +3,8 @@ import { CodedError } from '../platform/errors.ts'
 /** Codes of rejected requests for a change; nothing was changed. */
 export type HostingRefusalCode =
   | 'blocked'
+  | 'disk_full'
+  | 'disk_low'
   | 'hosting_busy'
   | 'hosting_closed'
   | 'hosting_full'

@@ -2,8 +2,9 @@
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
 import type { Source } from '../shares/types.ts'
 import type { DiskWatch } from './disk-watch.ts'
+import { HostingError } from './errors.ts'
 import type { PolicyCommand } from './policy-command.ts'
-import type { AdmissionRefusal, HeldAvatars, HostingRules } from './types.ts'
+import type { AdmissionRefusal, HeldAvatars, Hosting, HostingRules } from './types.ts'
 
 /** Avatars looked at together: a submission can name hundreds. */
 const AT_ONCE = 32
@@ -59,5 +60,40 @@ export function createNewcomers({
     /** Returns the avatars whose records are refused; undefined if nothing restricts new avatars now. */
     screen: (records: readonly VerifiedRecord[], origin: Origin): Promise<Refusals> | undefined =>
       command === undefined && disk.refusesNew() === undefined ? undefined : judge(records, origin),
+  }
+}
+
+/**
+ * Hosting that puts no avatar on the list whose records the node would refuse, because its disk is getting full. An avatar that is on
+ * the list already, or has records here, is no newcomer.
+ */
+export function withDiskRoom(
+  hosting: Hosting,
+  held: Pick<HeldAvatars, 'isHeld'>,
+  disk: Pick<DiskWatch, 'refusesNew'>,
+): Hosting {
+  async function check(avatars: readonly Avatar[]): Promise<void> {
+    const refusal = disk.refusesNew()
+    if (refusal === undefined) return
+    for (const avatar of avatars) {
+      if (hosting.isListed(avatar) || (await held.isHeld(avatar))) continue
+      const code = refusal.code === 'disk_full' ? 'disk_full' : 'disk_low'
+      throw new HostingError(
+        code,
+        `The disk of this node is ${code === 'disk_full' ? 'nearly' : 'getting'} full, so it takes no new avatars. Nothing was changed. ` +
+          'Ask again once it has room, or use another node.',
+      )
+    }
+  }
+  return {
+    ...hosting,
+    add: async (avatars) => {
+      await check(avatars)
+      await hosting.add(avatars)
+    },
+    grant: async (request) => {
+      await check([request.avatar])
+      return await hosting.grant(request)
+    },
   }
 }

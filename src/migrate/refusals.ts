@@ -11,7 +11,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   created_at_ahead: 'Check the clocks of both machines, and run the same again after that time.',
   too_many_pending: 'Too many of its records wait for others that neither host has.',
   too_many_incomplete: 'Too many of its snapshots wait for parts that neither host has.',
-  refused: 'The host may not host this avatar, or allow it less than it takes.',
+  refused: 'The host may not host this avatar, may allow it less than it takes, or may have a full disk.',
 }
 
 /** Codes that do not change with time or with other records of the avatar. */

@@ -220,12 +220,13 @@ export async function createNode(
     })
     const puller = openPuller({ ...part('hosting'), hosting, ingest }, config)
     const facts = { network: config.network, peerId: network.peerId }
-    const ownerRequests = createOwnerRequests({ hosting, puller, engine, clock: environment.clock }, facts)
+    const asked = { hosting: safeguards.hosting, puller }
+    const ownerRequests = createOwnerRequests({ ...asked, engine, clock: environment.clock }, facts)
     const http = await createHttpServer(
       {
         store: avatarStore,
         fullStore: store,
-        hosting,
+        hosting: safeguards.hosting,
         ownerRequests,
         disk,
         ingest,

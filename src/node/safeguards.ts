@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises'
 import type { Config } from '../config/load.ts'
 import { createDiskWatch, type DiskSpace, type DiskWatch } from '../hosting/disk-watch.ts'
 import { createPolicyCommand } from '../hosting/policy-command.ts'
-import { createNewcomers } from '../hosting/newcomers.ts'
+import { createNewcomers, withDiskRoom } from '../hosting/newcomers.ts'
 import type { Hosting } from '../hosting/types.ts'
 import type { Admission } from '../ingest/admission.ts'
 import type { Logger, Metrics } from '../observe/types.ts'
@@ -29,6 +29,8 @@ interface Parts {
 export interface Safeguards {
   readonly admission: Admission
   readonly disk: DiskWatch
+  /** For owners and the operator: takes no new avatar while the disk is low. */
+  readonly hosting: Hosting
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -48,6 +50,7 @@ export function createSafeguards(
   const newcomers = createNewcomers({ held, hosting, disk, command })
   return {
     disk,
+    hosting: withDiskRoom(hosting, held, disk),
     async start() {
       command?.start()
       await disk.start()

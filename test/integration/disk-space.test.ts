@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
+import { run } from '../cli/run.ts'
 import { createCluster, type Cluster } from '../support/cluster.ts'
 import { until } from '../support/until.ts'
 import { cite, createWriter, type Writer } from '../support/writer.ts'
@@ -108,6 +109,37 @@ test('a disk that fills up: first no new avatars, then no records, from anybody;
   await until(async () => (await disk()) === 'ok', 'the disk has room')
   await until(async () => (await node.api.status()).records === 4, 'the node has caught up')
   expect(await node.api.avatar(elsewhere.avatar)).toMatchObject({ head: 1 })
+})
+
+test('while the disk is low no avatar gets on the list, whoever asks; a code is not used up', async () => {
+  const flags = ['--data-dir', join(mountPoint, 'listed'), '--hosting-mode', 'listed', '--hosting-policy', 'invite']
+  const node = await cluster.start('listed', { flags: [...flags, '--disk-writes-percent', '0'] })
+  const key = join(mountPoint, 'owner.key')
+  const command = (...words: string[]) => run([...words, '--node', node.url], { cwd: mountPoint, stdin: '' })
+  const status = async (): Promise<{ disk: { state: string }; hosting: { listed: number } }> =>
+    JSON.parse(await (await fetch(`${node.url}/v2/status`)).text())
+  const untilDisk = (state: string) => until(async () => (await status()).disk.state === state, `the disk is ${state}`)
+  const operate = (...words: string[]) => command(...words, '--data-dir', join(mountPoint, 'listed'))
+  const { out } = await run(['key', 'create', key], { cwd: mountPoint })
+  const avatar = out.match(/0x[0-9a-f]{66}/)?.[0] ?? ''
+  const code = (await operate('invite', 'create')).out.trim()
+
+  leaveFree(8)
+  await untilDisk('low')
+  const refused = /disk of this node is getting full.*takes no new avatars.*Nothing was changed.*another node/s
+  const asked = await command('host', 'request', '--key', key, '--invite', code)
+  expect([asked.code, asked.err]).toEqual([1, expect.stringMatching(refused)])
+  const added = await operate('host', 'add', avatar)
+  expect([added.code, added.err]).toEqual([1, expect.stringMatching(refused)])
+  expect((await status()).hosting.listed).toBe(0)
+
+  leaveFree(40)
+  await untilDisk('ok')
+  expect((await command('host', 'request', '--key', key, '--invite', code)).code).toBe(0)
+  // What is on the list stays there, and may be asked for again.
+  leaveFree(8)
+  await untilDisk('low')
+  expect((await operate('host', 'add', avatar)).code).toBe(0)
 })
 
 /** A write by version 1 of the interface, as Next.ID's clients make it. */

@@ -21,6 +21,8 @@ const HOSTING_STATUS: { readonly [code in HostingError['code']]?: readonly [stat
   invite_unknown: [403],
   not_hosted: [404],
   stale_statement: [409],
+  disk_low: [503, 60],
+  disk_full: [503, 60],
   hosting_busy: [503, 60],
   hosting_full: [503, 3600],
 }
