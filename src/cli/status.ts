@@ -6,6 +6,7 @@ import { jsonOption, nodeOption } from './lib/arguments.ts'
 import type { CommandContext } from './lib/context.ts'
 import { nodeInfoRows } from './lib/node-text.ts'
 import { nodeAt } from './lib/node.ts'
+import { bytesText } from './lib/progress.ts'
 import { reachabilityText } from './lib/reachability-text.ts'
 import { countText, jsonText, printable, table, timeText } from './lib/text.ts'
 
@@ -25,7 +26,7 @@ export function addStatus(program: Command, context: CommandContext): void {
       const { addresses, damage, disk, reachability, ...rest } = status
       const rows: (readonly [string, string])[] = Object.entries(rest).map(([name, value]) => [
         printable(name).replaceAll('_', ' '),
-        typeof value === 'string' ? printable(value) : jsonText(value),
+        valueText(name, value),
       ])
       rows.unshift(...nodeInfoRows(info))
       rows.push(['reachability', reachabilityText(reachability)])
@@ -34,6 +35,11 @@ export function addStatus(program: Command, context: CommandContext): void {
       for (const address of addresses) rows.push(['address', printable(address)])
       context.out(table(rows))
     })
+}
+
+function valueText(name: string, value: unknown): string {
+  if (name === 'bytes' && typeof value === 'number') return bytesText(value)
+  return typeof value === 'string' ? printable(value) : jsonText(value)
 }
 
 const DISK_STATES: Readonly<Record<string, string>> = {

@@ -3,8 +3,8 @@
  * pages, so the node rejects characters that could forge other text there.
  */
 
-/** Controls except line feeds; characters that reverse or break lines; lone surrogates; private and unassigned characters. */
-const UNPRINTABLE = /(?!\n)[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/u
+import { indexOfUnprintable } from '../platform/unprintable.ts'
+
 /** RFC 5321 mail addresses without quoted parts. */
 const MAIL_ADDRESS = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$/
 /** URLs percent-encode everything else. */
@@ -17,9 +17,10 @@ export function nameProblem(text: string): string | undefined {
 
 /** Why a text cannot be the policy of a node; undefined if it can. */
 export function policyProblem(text: string): string | undefined {
-  const found = UNPRINTABLE.exec(text)?.[0].codePointAt(0)
-  if (found !== undefined) {
-    return `the character U+${found.toString(16).toUpperCase().padStart(4, '0')} at ${text.search(UNPRINTABLE) + 1} is not printable`
+  const at = indexOfUnprintable(text)
+  if (at >= 0) {
+    const code = text.charCodeAt(at).toString(16).toUpperCase().padStart(4, '0')
+    return `the character U+${code} at ${at + 1} is not printable`
   }
   return text !== '' && text.trim() === '' ? 'the text is blank' : undefined
 }

@@ -12,6 +12,7 @@ import type { Logger, Metrics } from '../observe/types.ts'
 import { backOffMs } from '../platform/back-off.ts'
 import type { Environment } from '../platform/environment.ts'
 import { messageOf } from '../platform/errors.ts'
+import { replaceUnprintable } from '../platform/unprintable.ts'
 import type { Avatar } from '../record/types.ts'
 import { Shares } from '../shares/shares.ts'
 import type { ShareLimits, Source } from '../shares/types.ts'
@@ -45,8 +46,6 @@ const MAX_REASON_CHARACTERS = 200
 /** Bytes of questions that wait for answers; each counts as `LEAST_BYTES` at least, so 1,024 questions wait at most. */
 const WAITING: ShareLimits = { total: 16_777_216, perKey: 4_194_304, reserve: 4_194_304, small: 524_288 }
 const LEAST_BYTES = 16_384
-// oxlint-disable-next-line no-control-regex
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
 
 interface Waiting {
   readonly settle: (refusal: AdmissionRefusal | undefined) => void
@@ -182,7 +181,8 @@ const UNAVAILABLE: AdmissionRefusal = {
 }
 
 function denied(reason: string): AdmissionRefusal {
-  const text = reason.replace(UNPRINTABLE, ' ').trim().slice(0, MAX_REASON_CHARACTERS)
+  const line = replaceUnprintable(reason, () => ' ').replaceAll('\n', ' ')
+  const text = line.trim().slice(0, MAX_REASON_CHARACTERS)
   const why =
     text === ''
       ? 'The operator of this node does not host this avatar'

@@ -1,6 +1,7 @@
 /** Who runs a node, and what it stores for whom, for people. Every text is of a stranger. */
 import type { NodeInfo } from '../../client/node-about.ts'
-import { printable } from './text.ts'
+import { bytesText } from './progress.ts'
+import { countText, printable } from './text.ts'
 
 type Row = readonly [name: string, value: string]
 
@@ -35,7 +36,7 @@ function stated(text: string | null): string {
 
 function quotaText({ quotas }: NodeInfo): string {
   const each = (bytes: number | null, records: number | null): string => {
-    const limits = [bytes === null ? '' : `${bytes} bytes`, records === null ? '' : `${records} records`]
+    const limits = [bytes === null ? '' : bytesText(bytes), records === null ? '' : countText(records, 'record')]
     return limits.filter((limit) => limit !== '').join(' and ') || 'no limit'
   }
   const { avatar_bytes, avatar_records, total_bytes, total_records } = quotas

@@ -82,3 +82,8 @@ export function sizeText(bytes: number): string {
   }
   return `${value.toFixed(1)} GB`
 }
+
+/** Bytes exactly, and as people read them: `1073741824 bytes (1.1 GB)`. */
+export function bytesText(bytes: number): string {
+  return bytes < 1000 ? `${bytes} bytes` : `${bytes} bytes (${sizeText(bytes)})`
+}

@@ -1,6 +1,4 @@
-/** Controls (C0 without line feed, DEL, C1) and characters that turn or break lines: they could forge a terminal's text. */
-// oxlint-disable-next-line no-control-regex
-const UNPRINTABLE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
+import { replaceUnprintable } from '../../platform/unprintable.ts'
 
 /** Text that a stranger wrote, made safe to show on one line of a terminal. */
 export function printable(text: string): string {
@@ -50,5 +48,5 @@ export function countText(count: number, noun: string): string {
 }
 
 function escapeUnprintable(text: string): string {
-  return text.replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return replaceUnprintable(text, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
