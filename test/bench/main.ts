@@ -6,6 +6,7 @@ import { chain } from './chain.ts'
 import { explorer } from './explorer.ts'
 import { gossip } from './gossip.ts'
 import { ingest } from './ingest.ts'
+import { listed } from './listed.ts'
 import { million } from './million.ts'
 import { peers } from './peers.ts'
 import { PeersError } from './peers/install.ts'
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   wide,
   million,
   gossip,
+  listed,
   syncIndex,
   syncBootstrap,
   archive,
