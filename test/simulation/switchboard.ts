@@ -50,6 +50,7 @@ export class Switchboard {
     if (!this.#lines.delete(number)) return
     for (const peer of this.#world.wires.neighbours(number)) {
       this.#world.timeline.after(3, `${nameOf(peer)} loses ${nameOf(number)}`, () => {
+        this.#lines.get(peer)?.breakDead()
         if (!this.#lines.has(number)) this.#lines.get(peer)?.disconnected(number)
       })
     }
@@ -87,6 +88,8 @@ export class Switchboard {
     if (line === undefined || !from.isAlive()) throw new Error('nobody is there')
     const observe = protocol === 'sync' ? this.#world.onFrame : () => undefined
     const [near, far] = openStream(this.#world, from, line.party, observe)
+    this.#lines.get(from.number)?.streams.push({ to: line.party, stream: near })
+    line.streams.push({ to: from, stream: far })
     line.ports[protocol].called(from.number, far)
     return near
   }
@@ -118,11 +121,19 @@ export class Switchboard {
 
 class Line {
   readonly party: Party
+  /** All streams that were opened, by either side. */
+  streams: { readonly to: Party; readonly stream: FrameStream }[] = []
   readonly ports: Readonly<Record<Protocol, Port>>
 
   constructor(board: Switchboard, party: Party) {
     this.party = party
     this.ports = { sync: new Port(board, party, 'sync'), follow: new Port(board, party, 'follow') }
+  }
+
+  /** Breaks the streams to processes that are gone: a connection that ends takes its streams along. */
+  breakDead(): void {
+    for (const { to, stream } of this.streams) if (!to.isAlive()) stream.abort(new Error('the connection is gone'))
+    this.streams = this.streams.filter(({ to }) => to.isAlive())
   }
 
   connected(peer: number): void {
