@@ -113,7 +113,8 @@ test('a disk that fills up: first no new avatars, then no records, from anybody;
 
 test('while the disk is low no avatar gets on the list, whoever asks; a code is not used up', async () => {
   const flags = ['--data-dir', join(mountPoint, 'listed'), '--hosting-mode', 'listed', '--hosting-policy', 'invite']
-  const node = await cluster.start('listed', { flags: [...flags, '--disk-writes-percent', '0'] })
+  const marks = ['--disk-new-avatars-percent', '10', '--disk-writes-percent', '0']
+  const node = await cluster.start('listed', { flags: [...flags, ...marks] })
   const key = join(mountPoint, 'owner.key')
   const command = (...words: string[]) => run([...words, '--node', node.url], { cwd: mountPoint, stdin: '' })
   const status = async (): Promise<{ disk: { state: string }; hosting: { listed: number } }> =>
