@@ -3,10 +3,17 @@ import type { Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { Resolver } from 'node:dns/promises'
 
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { afterEach, expect, test } from 'vitest'
 
+import { createSeedDialler } from '../../src/network/seed-dialler.ts'
 import { parseSeed, resolveSeed } from '../../src/network/seeds.ts'
 import type { ResolveTxt } from '../../src/network/seeds.ts'
+import { systemEnvironment } from '../../src/platform/system.ts'
+import { sleep, until } from '../support/until.ts'
+import { silent } from './nodes.ts'
 
 const PEER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp'
 const OTHER = '12D3KooWHdiAxVd8uMQR1hGWXccidmfCwLqcMpGwR6QcTP6QRMuD'
@@ -108,4 +115,33 @@ test.each([
   'seed.example',
 ])('the seed %s is an error', (text) => {
   expect(() => parseSeed(text)).toThrow(expect.objectContaining({ code: 'invalid_address' }) as Error)
+})
+
+test('of many seeds a few are dialled at a time, others only in place of those that do not answer', async () => {
+  const dead = new Set(['/ip4/192.0.2.1/tcp/1', '/ip4/192.0.2.2/tcp/1', '/ip4/192.0.2.3/tcp/1'])
+  const connected = new Map<string, unknown[]>()
+  const libp2p = {
+    async dial(address: Multiaddr) {
+      if (dead.has(address.toString())) throw new Error('no answer')
+      const remotePeer = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
+      connected.set(remotePeer.toString(), [address])
+      return { remotePeer }
+    },
+    getConnections: (peer: unknown) => connected.get(String(peer)) ?? [],
+  }
+  const { clock, random } = systemEnvironment()
+  const limits = { retryMs: 0, longestRetryMs: 0, dialTimeoutMs: 1000, connections: 4 }
+  const texts = Array.from({ length: 20 }, (_, at) => `/ip4/192.0.2.${at + 1}/tcp/1`)
+  const parts = { clock, random, logger: silent, libp2p: libp2p as never, resolveTxt: async () => [] }
+  const dialler = createSeedDialler(parts, texts, limits)
+  for (let round = 0; round < 3; round += 1) {
+    dialler.dial()
+    await until(() => connected.size >= limits.connections, 'some are connected')
+    await sleep(20)
+    expect(connected.size).toBe(limits.connections)
+  }
+  // One leaves: another one takes its place.
+  connected.delete([...connected.keys()][0] ?? '')
+  dialler.dial()
+  await until(() => connected.size === limits.connections, 'there are as many again')
 })
