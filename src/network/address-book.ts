@@ -145,6 +145,10 @@ export function createAddressBook({ clock, random }: Pick<Environment, 'clock' |
       changes += 1
       if (entry.failures >= (entry.workedAtMs > 0 ? limits.triedFailures : limits.heardFailures)) remove(entry)
     },
+    /** All that worked once may be dialled now, as after a change of this machine's addresses. */
+    retryNow(): void {
+      for (const entry of all(true)) entry.retryAtMs = 0
+    },
     entries: (): readonly BookEntry[] => [...entries.values()],
     /** Signed records of up to `count` peers for a peer in `scope`, chosen at random from those that worked lately. */
     toTell(scope: Scope, count: number, except: string): Uint8Array[] {

@@ -55,7 +55,11 @@ export function createDiscovery(
   const book = createAddressBook(environment, limits.book)
   const prober = createProber({ clock, createNode: components.createProbeNode, resolveHost }, limits.prober)
   const exchange = createPeerExchange({ libp2p, environment, logger, metrics, book, own }, protocol, limits.exchange)
-  const dialler = createSeedDialler({ clock, logger, libp2p, resolveTxt }, seeds, limits.seeds)
+  const dialler = createSeedDialler(
+    { clock, random: environment.random, logger, libp2p, resolveTxt },
+    seeds,
+    limits.seeds,
+  )
   const keeper = createKeeper(
     { environment, logger, libp2p, book, prober, resolveHost, isRefused, onShortage: dialler.dial, onTick: askSome },
     limits.keeper,
@@ -135,6 +139,12 @@ export function createDiscovery(
       keeper.start()
       await local?.start()
       saveLater()
+    },
+    /** This machine has other addresses: peers are told, and what failed is dialled again. */
+    wake(): void {
+      for (const id of askedAtMs.keys()) askedAtMs.set(id, 0)
+      book.retryNow()
+      dialler.wake()
     },
     async stop(): Promise<void> {
       stopped = true

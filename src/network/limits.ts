@@ -2,6 +2,7 @@
 import type { AddressBookLimits } from './address-book.ts'
 import type { DialBackLimits } from './dial-back.ts'
 import { MAX_OUTBOUND_BUFFER_BYTES } from './gossip-settings.ts'
+import type { InterfaceWatchLimits } from './interface-watch.ts'
 import type { LocalNetworkLimits } from './local-network.ts'
 import type { KeeperLimits } from './keeper.ts'
 import type { MessageRateLimits } from './message-rate.ts'
@@ -54,7 +55,10 @@ export const CONNECTION_LIMITS = {
   },
 }
 
-/** Bounds of how a node finds peers. */
+/**
+ * Bounds of how a node finds peers. By itself it opens at most 31 connections: 8 of the keeper's choice, or, while it has fewer than
+ * 8, 8 to seeds beside 7 others; and 16 on the local network.
+ */
 export interface DiscoveryLimits {
   readonly book: AddressBookLimits
   readonly exchange: PeerExchangeLimits
@@ -74,6 +78,7 @@ export interface NetworkLimits {
   readonly discovery: DiscoveryLimits
   readonly dialBack: DialBackLimits
   readonly outside: OutsideViewLimits
+  readonly interfaces: InterfaceWatchLimits
   /** Interval of the search for lost gossip streams, in milliseconds. */
   readonly repairIntervalMs: number
   readonly outbox: OutboxLimits
@@ -136,7 +141,7 @@ export const defaultNetworkLimits: NetworkLimits = {
       dials: { perKey: { burst: 4, refillMs: 15_000 }, total: { burst: 32, refillMs: 1000 }, reserve: 8 },
       dialTimeoutMs: 5000,
     },
-    seeds: { retryMs: 5000, longestRetryMs: 300_000, dialTimeoutMs: 10_000 },
+    seeds: { retryMs: 5000, longestRetryMs: 300_000, dialTimeoutMs: 10_000, connections: 8 },
     // Above the interval in which a peer answers (exchange.perPeerMs).
     askWhenShortMs: 10_000,
     askMs: 300_000,
@@ -148,6 +153,7 @@ export const defaultNetworkLimits: NetworkLimits = {
   },
   // A port that was just forwarded is noticed within a minute.
   outside: { tickMs: 1000, openAgainMs: 600_000, closedAgainMs: 45_000, noneAgainMs: 10_000, validMs: 1_800_000 },
+  interfaces: { everyMs: 15_000, answerMs: 10_000 },
   repairIntervalMs: 5000,
   outbox: { messageBytes: 262_144, messageRecords: 1024, delayMs: 5, queueBytes: 67_108_864 },
   // A node sends at most 200 messages a second that are not full (outbox.delayMs), and passes on those of others.

@@ -13,10 +13,12 @@ import type { DiscoveryOptions } from './discovery.ts'
 import { NetworkError } from './errors.ts'
 import { createGossip } from './gossip.ts'
 import { gossipSettings, recordsTopic } from './gossip-settings.ts'
+import { createInterfaceWatch, machineAddresses } from './interface-watch.ts'
 import { createDialOnlyNode, createLibp2pNode } from './libp2p-node.ts'
 import { defaultNetworkLimits } from './limits.ts'
 import type { NetworkLimits } from './limits.ts'
 import { createListening } from './listening.ts'
+import { registerNetworkMetrics } from './network-metrics.ts'
 import { createOutsideView } from './outside-view.ts'
 import { createOwnAddresses } from './own-addresses.ts'
 import { createPeerBook } from './peer-book.ts'
@@ -26,6 +28,7 @@ import { createPeerReputation } from './peer-reputation.ts'
 import { createStreamRepair, isGossipProtocol } from './stream-repair.ts'
 import { createAllPeerStreams, SYNC_PROTOCOL } from './peer-streams.ts'
 import type { Network } from './types.ts'
+import { within } from './within.ts'
 
 /** How long `stop` waits for queued records to be sent, and then for connections to close cleanly. */
 const STOP_FLUSH_MS = 500
@@ -38,6 +41,8 @@ export interface NetworkComponents {
   readonly metrics: Metrics
   /** The node's own key: see `loadPeerKey`. */
   readonly privateKey: PrivateKey
+  /** IP addresses of this machine. Default: those of the system. */
+  readonly machineAddresses?: () => readonly string[]
   /** Called when gossip has dropped records because there were too many; sync must bring them. */
   readonly onGossipLoss?: () => void
 }
@@ -187,6 +192,21 @@ export async function createNetwork(components: NetworkComponents, options: Netw
   const outside = createOutsideView({ environment, logger, libp2p, own, dialBack }, limits.outside)
   await dialBack.prepare()
   await discovery?.prepare()
+  const interfaces = createInterfaceWatch(
+    {
+      timers: environment.timers,
+      logger,
+      addresses: components.machineAddresses ?? machineAddresses,
+      connections,
+      ask: (connection, signal) => libp2p.services.identify.identify(connection, { signal }),
+      onChange() {
+        outside.forget()
+        discovery?.wake()
+        redial.wake()
+      },
+    },
+    limits.interfaces,
+  )
   const repair = createStreamRepair(
     { timers: environment.timers, logger, connections, speaksGossip: book.speaksGossip, announce },
     limits.repairIntervalMs,
@@ -209,24 +229,13 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     sources.delete(peer.toString())
     redial.disconnected(peer)
   })
-  metrics.counters(
-    'peer_connections_lost_total',
-    'Connections of other hosts that were not taken, or closed to make room, by reason.',
-    'reason',
-    () => places.losses,
-  )
-  metrics.gauge('peers', 'Connected peers.', () => libp2p.getPeers().length)
-  metrics.gauge('configured_peers_unreachable', 'Configured peers without a connection.', redial.missing)
-  metrics.gauge(
-    'gossip_peers',
-    'Connected peers that follow the topic of this network.',
-    () => gossip.subscribers().size,
-  )
-  metrics.gauge('gossip_queued_bytes', 'Own records that wait to be sent, in bytes.', gossip.queuedBytes)
-  metrics.gauge('gossip_remembered_messages', 'Messages whose deliverers are remembered.', gossip.remembered)
-  metrics.counter('gossip_dropped_records_total', 'Own records that gossip dropped.', gossip.droppedRecords)
-  metrics.counter('gossip_duplicate_messages_total', 'Gossip messages that had been seen.', () => duplicates)
-  metrics.gauge('gossip_waiting_bytes', 'Received messages that wait to be validated, in bytes.', gossip.waitingBytes)
+  registerNetworkMetrics(metrics, {
+    places,
+    gossip,
+    peers: () => libp2p.getPeers().length,
+    missing: redial.missing,
+    duplicates: () => duplicates,
+  })
 
   let state: 'new' | 'started' | 'stopped' = 'new'
   const addresses = (): string[] => (state === 'started' ? own.list() : [])
@@ -258,6 +267,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
         repair.start()
       }
       outside.start()
+      interfaces.start()
       redial.start()
       await discovery?.start()
       logger.debug({ peer_id: libp2p.peerId.toString(), addresses: addresses() }, 'listening for peers')
@@ -265,34 +275,17 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     async stop() {
       if (state !== 'started') return
       state = 'stopped'
+      const waiting = { timers: environment.timers, logger }
       outside.stop()
+      interfaces.stop()
       redial.stop()
       repair.stop()
       streams.stop()
-      await within(STOP_FLUSH_MS, Promise.all([gossip.flush(), discovery?.stop(), dialBack.stop()]))
+      await within(waiting, STOP_FLUSH_MS, Promise.all([gossip.flush(), discovery?.stop(), dialBack.stop()]))
       gossip.stop()
       book.stop()
-      const closed = await within(STOP_CLOSE_MS, Promise.resolve(libp2p.stop()))
+      const closed = await within(waiting, STOP_CLOSE_MS, Promise.resolve(libp2p.stop()))
       if (!closed) for (const connection of connections()) connection.abort(new Error('the node stops'))
     },
-  }
-
-  async function within(limitMs: number, work: Promise<unknown>): Promise<boolean> {
-    let cancel = (): void => {}
-    const timeout = new Promise<boolean>((resolve) => {
-      cancel = environment.timers.after(limitMs, () => resolve(false))
-    })
-    const done = await Promise.race([
-      work.then(
-        () => true,
-        (error: unknown) => {
-          logger.debug({ err: error }, 'stopping met an error')
-          return true
-        },
-      ),
-      timeout,
-    ])
-    cancel()
-    return done
   }
 }

@@ -136,6 +136,11 @@ export function createOutsideView(
 
   return {
     reachability: view,
+    /** This machine has other addresses: peers are asked again. */
+    forget(): void {
+      verdicts.clear()
+      reachedAtMs = Number.NEGATIVE_INFINITY
+    },
     start(): void {
       libp2p.addEventListener('peer:identify', onIdentify)
       libp2p.addEventListener('peer:disconnect', onDisconnect)

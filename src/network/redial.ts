@@ -32,6 +32,8 @@ interface Target {
   warnedAtMs: number
   /** Cancels the current timer or dial. Undefined if connected or given up. */
   cancel: (() => void) | undefined
+  /** Whether that is a timer. */
+  isWaiting: boolean
 }
 
 /**
@@ -60,16 +62,19 @@ export function createRedial(
     connectedAtMs: 0,
     warnedAtMs: Number.NEGATIVE_INFINITY,
     cancel: undefined,
+    isWaiting: false,
   }))
   let stopped = false
 
   function dialLater(target: Target): void {
     const longest = backOffMs(target.failures, FIRST_DELAY_MS, LONGEST_DELAY_MS)
     const delayMs = between(environment.random, longest / 2, longest)
+    target.isWaiting = true
     target.cancel = environment.timers.after(delayMs, () => void dialNow(target))
   }
 
   async function dialNow(target: Target): Promise<void> {
+    target.isWaiting = false
     if (target.peer !== undefined && components.isConnected(target.peer)) {
       return connected(target, target.peer)
     }
@@ -133,6 +138,14 @@ export function createRedial(
     disconnected(peer: PeerId): void {
       for (const target of list) {
         if (target.peer?.equals(peer) === true) lost(target)
+      }
+    },
+    /** Dials at once all that wait, as after a change of this machine's addresses. */
+    wake(): void {
+      for (const target of list.filter(({ isWaiting }) => isWaiting)) {
+        target.cancel?.()
+        target.failures = 0
+        void dialNow(target)
       }
     },
     /** Configured addresses without a connection now. */

@@ -125,3 +125,46 @@ test('a public node, one behind a router, one behind a provider: equal data, the
     'the phone has what was written after the move',
   )
 })
+
+test('a home machine that gets another address from its router notices, and is found there within a minute', async () => {
+  lab = await createLab()
+  const [hub, router, home] = (await Promise.all(
+    ['hub', 'router', 'home'].map((name) => (lab as Lab).machine(name)),
+  )) as [Machine, Machine, Machine]
+  await lab.link('internet', [
+    { machine: hub, device: 'wan', address: `${PUBLIC.hub}/8` },
+    { machine: router, device: 'wan', address: `${PUBLIC.router}/8` },
+  ])
+  await lab.link('lan', [
+    { machine: router, device: 'lan', address: '192.168.1.1/24' },
+    { machine: home, device: 'eth0', address: '192.168.1.20/24' },
+  ])
+  await addRoutes(home, '192.168.1.1')
+  await masquerade(router)
+  const hubNode = await hub.startNode()
+  const homeNode = await home.startNode('--seed', `/ip4/${PUBLIC.hub}/tcp/${NODE_PORT}`)
+  const seenFrom = async (): Promise<string[]> => {
+    const { peers } = await hubNode.cli<{ peers: { peer_id: string; addresses: string[] }[] }>('peers')
+    return peers.find(({ peer_id }) => peer_id === homeNode.peerId)?.addresses.map(String) ?? []
+  }
+  await until(async () => (await seenFrom()).length > 0, 'the home node is connected')
+  const [before = ''] = await seenFrom()
+
+  await home.exec('ip', 'address', 'del', '192.168.1.20/24', 'dev', 'eth0')
+  await home.exec('ip', 'address', 'add', '192.168.1.77/24', 'dev', 'eth0')
+  await addRoutes(home, '192.168.1.1')
+  await until(
+    async () => {
+      const { addresses } = await homeNode.cli<Status>('status')
+      return (
+        addresses.some((text) => text.includes('192.168.1.77')) && (await seenFrom()).some((text) => text !== before)
+      )
+    },
+    'the home node is connected again, from its new address',
+    MOVE_MS,
+  )
+  expect(homeNode.log()).toContain('the addresses of this machine changed')
+  await homeNode.run('key', 'create', homeNode.path('key'))
+  await homeNode.run('put', '{"after":"the move"}', '--key', homeNode.path('key'))
+  await until(async () => (await hubNode.cli<Status>('status')).records === 1, 'the hub has what was written')
+})

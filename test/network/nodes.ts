@@ -75,6 +75,7 @@ export interface TestNodeOptions extends Partial<NetworkOptions> {
   readonly ingest?: TestIngest
   readonly onGossipLoss?: () => void
   readonly environment?: Environment
+  readonly machineAddresses?: () => readonly string[]
 }
 
 export async function startNode(options: TestNodeOptions = {}): Promise<TestNode> {
@@ -84,6 +85,7 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
     ingest = testIngest(),
     onGossipLoss,
     environment = systemEnvironment(),
+    machineAddresses,
     ...rest
   } = options
   const metrics = createMetrics()
@@ -95,6 +97,7 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
       metrics,
       privateKey,
       ...(onGossipLoss === undefined ? {} : { onGossipLoss }),
+      ...(machineAddresses === undefined ? {} : { machineAddresses }),
     },
     { network: 'test', listen: ['/ip4/127.0.0.1/tcp/0'], peers: [], ...rest },
   )
