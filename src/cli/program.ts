@@ -14,6 +14,7 @@ import { addHost } from './host.ts'
 import { addImport } from './import.ts'
 import { addInvite } from './invite.ts'
 import { addKey } from './key.ts'
+import { addLink } from './link.ts'
 import { addLog } from './log.ts'
 import { addManPage } from './man-page.ts'
 import { addMigrate } from './migrate.ts'
@@ -70,6 +71,7 @@ error: {"error":{"code","message"}}.`,
     addKey,
     addPut,
     addGet,
+    addLink,
     addFind,
     addLog,
     addExport,

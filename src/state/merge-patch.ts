@@ -39,3 +39,21 @@ export function applyMergePatch(target: JsonValue | undefined, patch: JsonValue)
   }
   return result
 }
+
+/**
+ * A merge patch that turns one value into another: applied to `before`, it gives `after`.
+ *
+ * @param before undefined where there is none
+ * @param after a value as contents have them: no object in it has a member null, except within arrays
+ */
+export function mergePatchTo(before: JsonValue | undefined, after: JsonValue): JsonValue {
+  if (!isJsonObject(before) || !isJsonObject(after)) return after
+  const patch: JsonObject = {}
+  for (const key of Object.keys(before)) if (!Object.hasOwn(after, key)) setMember(patch, key, null)
+  for (const key of Object.keys(after)) {
+    const [old, value] = [getMember(before, key), after[key] as JsonValue]
+    if (old === undefined || JSON.stringify(old) !== JSON.stringify(value))
+      setMember(patch, key, mergePatchTo(old, value))
+  }
+  return patch
+}

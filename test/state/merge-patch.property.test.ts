@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { JsonValue } from '../../src/record/types.ts'
-import { applyMergePatch } from '../../src/state/merge-patch.ts'
+import { applyMergePatch, mergePatchTo } from '../../src/state/merge-patch.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
 import { jsonValue, tameValue } from '../oracle/json-values.ts'
 import { naiveMergePatch } from '../oracle/naive-merge-patch.ts'
@@ -64,5 +64,16 @@ test('applying a patch twice is applying it once', { timeout: PROPERTY_TIMEOUT_M
       expect(text(applyMergePatch(once, patch))).toBe(text(once))
     }),
     { numRuns: propertyRuns(500) },
+  )
+})
+
+test('a patch from one value to another gives the other', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+  // A content has no null in an object: a merge into nothing takes them out.
+  const stored = jsonValue.map((value) => applyMergePatch(undefined, value)).filter((value) => value !== null)
+  fc.assert(
+    fc.property(fc.option(stored, { nil: undefined }), stored, (before, after) => {
+      expect(text(applyMergePatch(before, mergePatchTo(before, after)))).toBe(text(after))
+    }),
+    { numRuns: propertyRuns(1000) },
   )
 })

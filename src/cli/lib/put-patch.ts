@@ -14,9 +14,11 @@ import type { Clock } from '../../platform/environment.ts'
 import { buildPatch } from '../../record/build.ts'
 import { recordId } from '../../record/id.ts'
 import { MAX_PREV } from '../../record/limits.ts'
+import { OWN_PLATFORM } from '../../record/members.ts'
 import { compareCitations } from '../../record/order.ts'
 import { encodePayload } from '../../record/payload.ts'
 import type { Avatar, JsonObject, RecordId } from '../../record/types.ts'
+import { linksOf } from '../../state/links.ts'
 import { toCliError } from './client-error.ts'
 import { CliError } from './errors.ts'
 import { loadEngine } from './lazy-parts.ts'
@@ -50,12 +52,24 @@ const LIES: ReadonlySet<string> = new Set(['invalid_record', 'foreign_record', '
  */
 export async function putPatch(place: PutPlace, { secretKey, ...patch }: Patch & { readonly secretKey: Uint8Array }) {
   const signer = privateKeySigner(secretKey, { engine: await loadEngine() })
-  const { client } = await verified(place, signer.avatar)
+  const { client, known } = await verified(place, signer.avatar)
+  for (const text of hiddenTexts(known, patch)) place.note?.(text)
   const { avatar, status, records } = await client.put({ signer, ...patch })
   const places = records.map(({ id, counter }) => ({ counter, id }))
   const last = places.at(-1)
   if (last === undefined || status === 'unchanged') throw new CliError('failed', 'There was nothing to write.')
   return { status, avatar, records: places, ...last }
+}
+
+/** Tells which members of a patch will not show, because another avatar writes these keys. */
+function hiddenTexts({ avatar, namespaces }: VerifiedAvatar, { platform, patch }: Patch): string[] {
+  if (platform !== OWN_PLATFORM) return []
+  return linksOf(avatar, namespaces)
+    .filter(({ key }) => Object.hasOwn(patch, key))
+    .map(
+      ({ key, avatar: linked }) =>
+        `Your value of ${printable(key)} is hidden: ${linked} writes this key. To write it yourself: avatar-kv unlink.`,
+    )
 }
 
 /**
