@@ -45,6 +45,7 @@ export function hostedReader(
       return store.epoch
     },
     lastSequence: () => store.lastSequence(),
+    hasReached: (sequence) => store.hasReached(sequence),
     totals: () => store.totals(),
     damage: () => store.damage(),
     summary: async (avatar) => (hosts(avatar) ? await store.summary(avatar) : undefined),

@@ -1,16 +1,12 @@
 /** The changes that one batch makes to one avatar. */
-import type { Citation, VerifiedRecord } from '../record/types.ts'
+import type { VerifiedRecord } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
-import { bytesOf, type BatchContext, type Change, type BatchRows } from './batch.ts'
+import { bytesOf, type BatchContext, type BatchEffects } from './batch.ts'
 import { fromHex } from './bytes.ts'
 import { LiveSum, plus, type Counts } from './counts.ts'
-import { del, put, putSealed } from './level.ts'
-import * as keys from './keys.ts'
 import { fullFor, isAvatarWithin, isNodeWithin } from './quotas.ts'
-import { indexed, pushIndexes, pushRecord } from './record-rows.ts'
-import * as rows from './rows.ts'
-import { splitAt } from './superseded.ts'
+import type { Change } from './rows.ts'
 import type { CommitResult } from './types.ts'
 
 /** Pending records that an avatar may have (docs/protocol.md, "From records to state"). */
@@ -110,13 +106,12 @@ export class AvatarBatch {
 
   /** Subtracts the records that a new base has superseded from the counts. */
   async settle(): Promise<void> {
-    const { state, avatar, quotaExceptions } = this.entry
+    const { state, quotaExceptions } = this.entry
     const base = state.base?.counter ?? 0
     if (base <= this.#settled) return
     quotaExceptions.clear()
-    const { db, stepRecords } = this.#context
-    const isStored = !this.entry.isNew
-    const split = isStored ? await splitAt(db, avatar, this.#settled, base, stepRecords) : undefined
+    const { stepRecords } = this.#context
+    const split = this.entry.isNew ? undefined : await this.entry.split(this.#settled, base, stepRecords)
     const gone = new LiveSum()
     const left = new LiveSum()
     for (const kept of this.#kept) {
@@ -136,47 +131,37 @@ export class AvatarBatch {
     this.#settled = base
   }
 
-  async finish(made: BatchRows): Promise<void> {
+  async finish(made: BatchEffects): Promise<void> {
     if (this.#kept.length === 0) return
     await this.settle()
     const entry = this.entry
-    const { operations } = made
     if (entry.isNew) made.newAvatars += 1
+    const { sink } = this.#context
     for (const { record, sequence, bytes, isLive } of this.#kept) {
-      pushRecord(operations, record, sequence)
-      pushIndexes(operations, indexed(record), sequence, bytes, isLive)
+      sink.putRecord(record, { sequence, bytes, isLive })
       if (isLive) made.added.push({ timestamp: record.body.created_at, id: fromHex(record.id) })
     }
     for (const item of this.#removed) {
-      operations.push(del(keys.orderKey(item.timestamp, keys.idText(item.id))))
+      sink.dropLive(item)
       made.removed.push(item)
     }
     this.#addTasks(made)
-    made.summaries.set(entry.avatar, entry.flush(operations))
+    made.summaries.set(entry.avatar, entry.flush(sink))
   }
 
-  #addTasks(made: BatchRows): void {
+  #addTasks(made: BatchEffects): void {
     const { avatar, counts, state } = this.entry
-    const { archive, keepsErased, quotas, db } = this.#context
+    const { archive, keepsErased, quotas, sink } = this.#context
     if (this.#isSyncIndexStale) {
       made.staleInSyncIndex.push(avatar)
-      const key = keys.taskKey('u', avatar)
-      // A row of an earlier base stays: its records come first and are still to be removed.
-      if (db.getSync(key) === undefined) {
-        made.operations.push(putSealed(key, rows.encodePlace(lastBelow(this.#baseBefore))))
-      }
+      sink.noteStale(avatar, this.#baseBefore)
     }
     const hasHistory = counts.keptRecords > counts.records
     made.hasHistory ||= hasHistory
     if (!hasHistory) return
     const isKept = archive && (keepsErased || !state.isErased)
     if (isKept && isAvatarWithin(quotas, counts)) return
-    made.operations.push(put(keys.taskKey('g', avatar)))
+    sink.noteGarbage(avatar)
     made.hasGarbage = true
   }
-}
-
-/** The greatest possible position below a counter. */
-function lastBelow(counter: number): Citation {
-  return { counter: Math.max(0, counter - 1), id: `0x${'ff'.repeat(32)}` }
 }

@@ -6,25 +6,21 @@ import { hash as hashOnce } from 'node:crypto'
 import { compareCitations } from '../record/order.ts'
 import type { Avatar, Citation, RecordBody, RecordId } from '../record/types.ts'
 import { AvatarState } from '../state/avatar-state.ts'
-import { type HeldRecord, type StateSource, type StoredState } from '../state/state-source.ts'
+import type { HeldRecord, StateSource, StoredState } from '../state/state-source.ts'
 import type { Cell } from '../state/cell.ts'
 import type { NamespaceMarks, NamespaceName } from '../state/content.ts'
 import { avatarDigest } from '../state/digest.ts'
-import type { PendingRecord, PendingRecords } from '../state/waiting.ts'
+import type { PendingRecords } from '../state/waiting.ts'
+import type { AvatarRows, RowSink, Split } from './avatar-rows.ts'
 import { QuotaExceptions } from './quota-exceptions.ts'
-import { bytesText, fromHex } from './bytes.ts'
+import { fromHex } from './bytes.ts'
 import { ContentRows } from './content-rows.ts'
 import { LiveSum, type Counts } from './counts.ts'
-import { openRow, readRow, walk } from './database.ts'
-import { del, put, putSealed, type Database, type Operation } from './level.ts'
-import { CorruptRowError } from './errors.ts'
-import * as keys from './keys.ts'
-import { readSummary, readOwnLocation, readOwnLocations, readRecordRow, type RecordLocation } from './reader.ts'
-import * as rows from './rows.ts'
+import type { SummaryRow } from './rows.ts'
 import type { AvatarSummary } from './types.ts'
 
 /** Tips in the summary: those that a new record may cite (docs/protocol.md, `tips`). */
-const SUMMARY_TIPS = 16
+export const SUMMARY_TIPS = 16
 /** Missing ids listed in the summary (docs/protocol.md, `missing`). */
 const SUMMARY_MISSING = 100
 /**
@@ -36,13 +32,14 @@ const ENTRY_BYTES = 2_000
 const NAME_BYTES = 370
 const TIP_BYTES = 150
 
-const hash = (bytes: Uint8Array): Uint8Array => hashOnce('sha256', bytes, 'buffer')
+export const fastHash = (bytes: Uint8Array): Uint8Array => hashOnce('sha256', bytes, 'buffer')
 
 /** The stored data of a known avatar. */
 interface Stored {
-  readonly summary: rows.SummaryRow
+  readonly summary: SummaryRow
   readonly state: StoredState
-  readonly named: ReadonlyMap<RecordId, RecordLocation>
+  /** The stored records among those that pending records name. */
+  readonly named: ReadonlyMap<RecordId, HeldRecord>
 }
 
 export class AvatarEntry implements StateSource {
@@ -57,22 +54,22 @@ export class AvatarEntry implements StateSource {
   #keptBytes = 0
   #reads = 0
   #missing: { readonly at: number; readonly from: number; readonly value: AvatarSummary['missing'] } | undefined
-  readonly #db: Database
+  readonly #rows: AvatarRows
   /** Undefined instead of empty, here and below: an empty map takes 180 bytes, and most cached avatars would have several. */
   #uncommitted: Map<RecordId, RecordBody> | undefined
   readonly #content: ContentRows
   #storedTips: readonly Citation[] = []
   #storedPending: Map<RecordId, Citation> | undefined
-  /** During construction of the state: locations of the stored records among those that pending records name. */
-  #named: ReadonlyMap<RecordId, RecordLocation> | undefined
+  /** Set during construction of the state. */
+  #named: ReadonlyMap<RecordId, HeldRecord> | undefined
 
   /** @param stored default: an avatar without stored data */
-  constructor(db: Database, avatar: Avatar, stored?: Stored) {
-    this.#db = db
+  constructor(rows: AvatarRows, avatar: Avatar, stored?: Stored) {
+    this.#rows = rows
     this.avatar = avatar
-    this.quotaExceptions = new QuotaExceptions(db, avatar)
+    this.quotaExceptions = new QuotaExceptions(rows)
     // Set before the state is created: its constructor looks up every id that pending records name.
-    this.#content = new ContentRows(db, avatar, stored?.summary)
+    this.#content = new ContentRows(rows, avatar, stored?.summary)
     this.#named = stored?.named
     this.state = new AvatarState(avatar, this, stored?.state)
     this.#named = undefined
@@ -99,32 +96,6 @@ export class AvatarEntry implements StateSource {
     const reads = this.#reads + this.#content.reads
     this.#reads = this.#content.reads = 0
     return reads
-  }
-
-  /** Reads an avatar's summary, tips and pending records. The content is read on demand. */
-  static async load(db: Database, avatar: Avatar): Promise<AvatarEntry> {
-    const summary = readSummary(db, avatar)
-    if (summary === undefined) return new AvatarEntry(db, avatar)
-    const tips: Citation[] = []
-    if (summary.tipsTotal <= SUMMARY_TIPS) tips.push(...summary.tips)
-    else for await (const [key] of walk(db, keys.tableRange('k', avatar))) tips.push(keys.placeInKey(key))
-    if (avatarDigest(summary.base, tips, hash) !== summary.digest) {
-      throw new CorruptRowError(avatar, 'tips', 'they do not add up to the digest')
-    }
-    const pendingRecords: PendingRecord[] = []
-    if (summary.pending + summary.incomplete > 0) {
-      for await (const [key, row] of walk(db, keys.tableRange('p', avatar))) {
-        pendingRecords.push(
-          openRow(avatar, 'pending', key, row, (content) => rows.decodePendingRecord(keys.placeInKey(key), content)),
-        )
-      }
-    }
-    if (pendingRecords.length !== summary.pending + summary.incomplete) {
-      throw new CorruptRowError(avatar, 'pending', 'one is missing')
-    }
-    const ids = new Set(pendingRecords.flatMap(({ names }) => names.map(({ id }) => id)))
-    const named = await readOwnLocations(db, avatar, ids)
-    return new AvatarEntry(db, avatar, { summary, state: { base: summary.base, tips, pendingRecords }, named })
   }
 
   /** Reads all content. A new base needs it. */
@@ -180,22 +151,18 @@ export class AvatarEntry implements StateSource {
     const body = this.#uncommitted?.get(id)
     if (body !== undefined) return body
     if (this.isNew) return undefined
-    return this.#named === undefined ? readOwnLocation(this.#db, this.avatar, id) : this.#named.get(id)
+    return this.#named === undefined ? this.#rows.held(id) : this.#named.get(id)
   }
 
   body(place: Citation): RecordBody {
     const body = this.#uncommitted?.get(place.id)
     if (body !== undefined) return body
     this.#reads += 2
-    const history = readRow(this.#db, this.avatar, 'history', keys.historyKey(this.avatar, place), rows.decodeHistory)
-    if (history === undefined) throw new CorruptRowError(this.avatar, 'history', `${place.id} is missing`)
-    const { sequence } = history
-    const { payload } = readRecordRow(this.#db, { avatar: this.avatar, sequence, id: place.id })
-    return JSON.parse(bytesText(payload)) as RecordBody
+    return this.#rows.body(place)
   }
 
   /** The current summary. */
-  summary(): AvatarSummary & rows.SummaryRow {
+  summary(): AvatarSummary & SummaryRow {
     const { state } = this
     return {
       avatar: this.avatar,
@@ -203,7 +170,7 @@ export class AvatarEntry implements StateSource {
       tips: state.tips.slice(-SUMMARY_TIPS),
       tipsTotal: state.tips.length,
       base: state.base,
-      digest: avatarDigest(state.base, state.tips, hash),
+      digest: avatarDigest(state.base, state.tips, fastHash),
       pending: state.waiting.patches,
       incomplete: state.waiting.snapshots,
       missing: this.#missingNow(),
@@ -223,44 +190,48 @@ export class AvatarEntry implements StateSource {
     return this.#missing.value
   }
 
-  /** Adds the rows of all changes since the last call to `operations`. */
-  flush(operations: Operation[]): AvatarSummary {
-    for (const change of this.state.content.takeChanges()) this.#content.flush(change, operations)
-    if (this.isNew) operations.push(put(keys.hostedKey(this.avatar)))
-    this.#flushTips(operations)
-    this.#flushPending(operations)
+  /** Adds the rows of all changes since the last call to `sink`. */
+  flush(sink: RowSink): AvatarSummary {
+    for (const change of this.state.content.takeChanges()) this.#content.flush(change, sink)
+    if (this.isNew) sink.putHosted(this.avatar)
+    this.#flushTips(sink)
+    this.#flushPending(sink)
     const summary = this.summary()
-    operations.push(putSealed(keys.summaryKey(this.avatar), rows.encodeSummary(summary)))
+    sink.putSummary(this.avatar, summary)
     this.#content.isNew = false
     this.#uncommitted = undefined
     return summary
   }
 
   /** Tips beyond those in the summary have one row each, so one more tip writes one row. */
-  #flushTips(operations: Operation[]): void {
+  #flushTips(sink: RowSink): void {
     const tips = this.state.tips.length > SUMMARY_TIPS ? this.state.tips : []
     const before = this.#storedTips.values()
     let stored = before.next().value
     // Both lists are sorted, so one merge pass is enough: 2 ms for 50,000 tips.
     for (const tip of tips) {
       for (; stored !== undefined && compareCitations(stored, tip) < 0; stored = before.next().value) {
-        operations.push(del(keys.tipKey(this.avatar, stored)))
+        sink.dropTip(this.avatar, stored)
       }
       if (stored?.id === tip.id) stored = before.next().value
-      else operations.push(put(keys.tipKey(this.avatar, tip)))
+      else sink.putTip(this.avatar, tip)
     }
-    for (; stored !== undefined; stored = before.next().value) operations.push(del(keys.tipKey(this.avatar, stored)))
+    for (; stored !== undefined; stored = before.next().value) sink.dropTip(this.avatar, stored)
     this.#storedTips = tips.slice()
   }
 
-  #flushPending(operations: Operation[]): void {
+  #flushPending(sink: RowSink): void {
     const before = this.#storedPending
     this.#storedPending = placesOf(this.state.waiting)
     for (const pending of this.state.waiting.all()) {
-      if (before?.delete(pending.id) === true) continue
-      operations.push(putSealed(keys.pendingKey(this.avatar, pending), rows.encodePendingRecord(pending)))
+      if (before?.delete(pending.id) !== true) sink.putPending(this.avatar, pending)
     }
-    for (const place of before?.values() ?? []) operations.push(del(keys.pendingKey(this.avatar, place)))
+    for (const place of before?.values() ?? []) sink.dropPending(this.avatar, place)
+  }
+
+  /** Divides the stored records at a new base. */
+  split(from: number, base: number, atOnce: number): Promise<Split> {
+    return this.#rows.split(from, base, atOnce)
   }
 }
 

@@ -10,6 +10,7 @@ import type { Counts } from './counts.ts'
 import { openRow, readEach, walk } from './database.ts'
 import { del, put, putSealed, type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
+import { LevelSink } from './level-sink.ts'
 import * as rows from './rows.ts'
 import { openSealed, unseal } from './seal.ts'
 
@@ -97,7 +98,11 @@ export async function pruneStep(
     if (pruned === limit) next = key
   }
   const isLast = from === undefined && next === undefined
-  if (pruned > 0) entry.flush(operations)
+  if (pruned > 0) {
+    const sink = new LevelSink(db)
+    entry.flush(sink)
+    for (const operation of sink.operations) operations.push(operation)
+  }
   if (isLast) operations.push(del(keys.taskKey('g', avatar)))
   return { operations, removed: [], isLast, next }
 }

@@ -2,19 +2,13 @@
 import type { Avatar, VerifiedRecord } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
+import type { RowSink } from './avatar-rows.ts'
 import type { Counts } from './counts.ts'
-import type { Database, Operation } from './level.ts'
-import type { FeedRow } from './rows.ts'
+import type { Change } from './rows.ts'
 import type { AvatarSummary, CommitResult, Quotas } from './types.ts'
 
-/** One change without its avatar's head and digest, which `toEvents` adds. */
-export interface Change extends FeedRow {
-  readonly sequence: number
-}
-
-/** The rows of a batch, and what they mean for the state in memory. Avatars add to it one after the other. */
-export class BatchRows {
-  readonly operations: Operation[] = []
+/** What a batch means for the state in memory. Avatars add to it one after the other. */
+export class BatchEffects {
   readonly summaries = new Map<Avatar, AvatarSummary>()
   /** Records that become live. */
   readonly added: Item[] = []
@@ -29,7 +23,7 @@ export class BatchRows {
   hasHistory = false
 }
 
-export interface Batch extends Readonly<BatchRows> {
+export interface Batch extends Readonly<BatchEffects> {
   /** The avatars that took part. */
   readonly entries: ReadonlyMap<Avatar, AvatarEntry>
   readonly results: CommitResult[]
@@ -40,7 +34,8 @@ export interface Batch extends Readonly<BatchRows> {
 }
 
 export interface BatchContext {
-  readonly db: Database
+  /** Gets all rows that change. */
+  readonly sink: RowSink
   /** The newest sequence committed. */
   readonly lastSequence: number
   /** Counts of all avatars before the batch. */

@@ -24,12 +24,31 @@ export function encodeMember(key: string, cell: Cell): { row: Uint8Array; hasVal
   const writer = startRow(fragment.length + 128)
   if (value === undefined) writer.varint(0).text(key)
   else writer.text(fragment)
+  writeStamps(writer, cell)
+  return { row: writer.finish(), hasValue: value !== undefined }
+}
+
+/** Encodes a cell in two parts: its value as canonical JSON (null if it was deleted), and its stamps. */
+export function encodeCell(cell: Cell): { value: string | null; stamps: Uint8Array } {
+  const value = cellValue(cell)
+  const writer = new ByteWriter(128)
+  writeStamps(writer, cell)
+  return { value: value === undefined ? null : (canonicalize(value) as string), stamps: writer.finish() }
+}
+
+/** Decodes what `encodeCell` returned. @throws RangeError or SyntaxError if it is malformed */
+export function decodeCell({ value, stamps }: { value: string | null; stamps: Uint8Array }): Cell {
+  const reader = new ByteReader(stamps)
+  const table = readStamps(reader)
+  return readNode(reader, value === null ? undefined : (JSON.parse(value) as JsonValue), table)
+}
+
+function writeStamps(writer: ByteWriter, cell: Cell): void {
   const stamps = new StampTable()
   const tree = new ByteWriter(64)
   writeNode(tree, cell, stamps)
   stamps.write(writer)
   writer.bytes(tree.finish())
-  return { row: writer.finish(), hasValue: value !== undefined }
 }
 
 /** The `"key":value` text of a member's row, without decoding the rest; empty if the member was deleted. */

@@ -1,5 +1,5 @@
 /**
- * Builds one batch from records: decides the result of each record and lists every row that changes. Writes nothing. A caller
+ * Builds one batch from records: decides the result of each record and gives every row that changes to the sink. Writes nothing. A caller
  * that cannot write the batch must evict the entries that took part.
  */
 import { yieldToEventLoop } from '../platform/yield.ts'
@@ -7,10 +7,10 @@ import { compareCitations } from '../record/order.ts'
 import type { Avatar, Citation, RecordBody, VerifiedRecord } from '../record/types.ts'
 import { AvatarBatch } from './avatar-batch.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
-import { bytesOf, BatchRows, type Batch, type BatchContext, type Change } from './batch.ts'
+import { bytesOf, BatchEffects, type Batch, type BatchContext } from './batch.ts'
 import { NOTHING, plus, type Counts } from './counts.ts'
 import { fullFor } from './quotas.ts'
-import { pushFeed } from './record-rows.ts'
+import type { Change } from './rows.ts'
 import type { CommitResult } from './types.ts'
 
 /** Rows read, and rows written, before a large batch yields to the event loop: a few milliseconds. */
@@ -58,15 +58,16 @@ export async function buildBatch(context: BatchContext, records: readonly Verifi
     if (refusal?.status === 'duplicate' && part.isSuperseded(record)) return { status: 'superseded' as const }
     return refusal ?? part.outcome(record)
   })
-  const made = new BatchRows()
+  const made = new BatchEffects()
+  const { sink } = context
   let unpaused = 0
   for (const part of parts.values()) {
     await part.finish(made)
-    if (made.operations.length - unpaused < OPERATIONS_PER_YIELD) continue
-    unpaused = made.operations.length
+    if (sink.size - unpaused < OPERATIONS_PER_YIELD) continue
+    unpaused = sink.size
     await yieldToEventLoop()
   }
-  for (const change of changes) pushFeed(made.operations, change)
+  for (const change of changes) sink.putChange(change)
   return { ...made, entries, results, changes, lastSequence: sequence, counts: node() }
 }
 

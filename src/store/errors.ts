@@ -12,6 +12,7 @@ export type StoreErrorCode =
   | 'write_failed'
   | 'damaged'
   | 'reopened'
+  | 'unavailable'
 
 /** The store cannot be opened, read or written. The message says what to do. */
 export class StoreError extends CodedError<StoreErrorCode> {

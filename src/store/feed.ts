@@ -6,7 +6,7 @@ import * as keys from './keys.ts'
 import { readSummary } from './reader.ts'
 import * as rows from './rows.ts'
 import { openSealed } from './seal.ts'
-import type { Change } from './batch.ts'
+import type { Change } from './rows.ts'
 import type { AvatarSummary, ChangeEvent } from './types.ts'
 
 /** Entries that the feed keeps. A reader further behind starts over, which costs less than reading a million events. */

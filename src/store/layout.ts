@@ -11,13 +11,14 @@ import type { Logger } from '../observe/types.ts'
 import type { Environment } from '../platform/environment.ts'
 import type { Avatar, RecordBody } from '../record/types.ts'
 import { attempt, bytesText } from './bytes.ts'
-import { AvatarEntry } from './avatar-entry.ts'
 import { walk, writeDurably, writeSoon } from './database.ts'
 import { CorruptRowError } from './errors.ts'
 import { floorOperation } from './feed.ts'
 import { readSummary } from './reader.ts'
 import { del, put, putSealed, type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
+import { loadEntry } from './level-rows.ts'
+import { LevelSink } from './level-sink.ts'
 import { pushIndexes } from './record-rows.ts'
 import * as rows from './rows.ts'
 import { openSealed, startRow } from './seal.ts'
@@ -150,10 +151,10 @@ export async function recountMissing(db: Database): Promise<void> {
     try {
       const summary = readSummary(db, avatar)
       if (summary === undefined || summary.pending + summary.incomplete === 0) continue
-      const operations: Operation[] = []
-      const entry = await AvatarEntry.load(db, avatar)
-      entry.flush(operations)
-      await writeSoon(db, operations)
+      const entry = await loadEntry(db, avatar)
+      const sink = new LevelSink(db)
+      entry.flush(sink)
+      await writeSoon(db, sink.operations)
     } catch (error) {
       if (!(error instanceof CorruptRowError)) throw error
     }

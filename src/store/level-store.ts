@@ -58,6 +58,7 @@ export function levelStore(
       return handle.writer.epoch
     },
     lastSequence: () => handle.writer.totals.lastSequence,
+    hasReached: async (sequence) => sequence <= handle.writer.totals.lastSequence,
     totals() {
       const { avatars, records, keptBytes } = handle.writer.totals
       return { avatars, records, bytes: keptBytes }

@@ -5,33 +5,16 @@
  * The pages are computed by the first use after each opening, so that damaged rows cannot contradict them. A node opens without
  * them, and one without peers never needs them. Reads and commits need not wait.
  */
-import { addBytes, addId, addLimbs, LIMBS, sumBytes } from '../negentropy/id-sum.ts'
-import { compareBounds, firstNotBelow } from '../negentropy/order.ts'
+import { addBytes, addId, addLimbs, LIMBS } from '../negentropy/id-sum.ts'
 import type { Bound, Item } from '../negentropy/types.ts'
 import type { SyncSnapshot } from './types.ts'
 import { walk, walkKeys, type ReadSnapshot } from './database.ts'
 import { type Database } from './level.ts'
-import { StoreError } from './errors.ts'
 import * as keys from './keys.ts'
+import { LEAST, PAGE_RECORDS, pagedIndex, pageOf, type Page } from './paged-index.ts'
 
 /** Records in a page before it is divided. A range that begins or ends inside a page reads the whole page. */
 const MAX_PAGE_RECORDS = 512
-/** Records in a page after a division. */
-const PAGE_RECORDS = 256
-/** Pages of one moment whose items stay in memory after a read. */
-const READ_PAGES = 32
-
-const LEAST: Bound = { timestamp: 0, id: new Uint8Array(0) }
-
-/** Immutable, because moments share pages. */
-interface Page {
-  /** Lower bound (inclusive) of the page's records, and upper bound (exclusive) of earlier pages. */
-  readonly from: Bound
-  readonly count: number
-  /** Sum of the ids modulo 2^256: see `id-sum.ts`. */
-  readonly sum: Uint32Array
-}
-
 /** A computation of all pages. */
 interface Loading {
   /** Rejects if rows cannot be read. */
@@ -78,8 +61,20 @@ export class OrderIndex {
       if (this.#loading === null) this.begin()
       return undefined
     }
-    return indexSnapshot(this.#db, this.#db.snapshot(), this.#pages, () => {
-      this.#pages = null
+    const db = this.#db
+    const readSnapshot = db.snapshot()
+    return pagedIndex(this.#pages, {
+      async items(from, to) {
+        const items: Item[] = []
+        for await (const [key] of walk(db, keys.orderRange(from, to), { snapshot: readSnapshot, values: false })) {
+          items.push(keys.itemInKey(key))
+        }
+        return items
+      },
+      onMismatch: () => {
+        this.#pages = null
+      },
+      close: () => readSnapshot.close(),
     })
   }
 
@@ -180,11 +175,6 @@ export class OrderIndex {
   }
 }
 
-/** The last page that begins at or below a position. */
-function pageOf(pages: readonly Page[], position: Bound): number {
-  return firstNotBelow(1, pages.length, (at) => compareBounds((pages[at] as Page).from, position) <= 0) - 1
-}
-
 /** Merges small neighbours, so that memory shrinks with the number of records. */
 function merged(pages: readonly Page[]): Page[] {
   const result: Page[] = []
@@ -199,87 +189,4 @@ function merged(pages: readonly Page[]): Page[] {
     result[result.length - 1] = { from: last.from, count: last.count + page.count, sum }
   }
   return result
-}
-
-/** @param onMismatch called if pages and rows contradict each other, so that all pages are computed again */
-function indexSnapshot(
-  db: Database,
-  readSnapshot: ReadSnapshot,
-  pages: readonly Page[],
-  onMismatch: () => void,
-): SyncSnapshot {
-  /** Number of records before each page, and in total; below, the sums of their ids. */
-  const countBefore = new Float64Array(pages.length + 1)
-  const sumBefore = new Uint32Array((pages.length + 1) * LIMBS)
-  const read = new Map<number, readonly Item[]>()
-  const running = new Uint32Array(LIMBS)
-  pages.forEach((page, at) => {
-    countBefore[at + 1] = (countBefore[at] as number) + page.count
-    addLimbs(running, page.sum)
-    sumBefore.set(running, (at + 1) * LIMBS)
-  })
-  const size = countBefore[pages.length] as number
-
-  /** Sum of the ids before a rank. */
-  async function sumTo(rank: number): Promise<Uint32Array> {
-    const at = pageAtRank(rank)
-    const sum = sumBefore.slice(at * LIMBS, (at + 1) * LIMBS)
-    const before = countBefore[at] as number
-    if (rank > before) for (const { id } of (await itemsOf(at)).slice(0, rank - before)) addId(sum, id)
-    return sum
-  }
-
-  /** The page that holds a rank; after the last record, the number of pages. */
-  function pageAtRank(rank: number): number {
-    if (rank >= size) return pages.length
-    return firstNotBelow(1, pages.length, (at) => (countBefore[at] as number) <= rank) - 1
-  }
-
-  async function itemsOf(at: number): Promise<readonly Item[]> {
-    const known = read.get(at)
-    if (known !== undefined) return known
-    const page = pages[at] as Page
-    const range = keys.orderRange(page.from, pages[at + 1]?.from ?? null)
-    const items: Item[] = []
-    for await (const [key] of walk(db, range, { snapshot: readSnapshot, values: false })) {
-      items.push(keys.itemInKey(key))
-    }
-    if (items.length !== page.count) {
-      onMismatch()
-      throw new StoreError(
-        'unreadable',
-        'The rows of the sync index do not match its pages. The node computes the pages again. Try again.',
-      )
-    }
-    if (read.size >= READ_PAGES) read.delete(read.keys().next().value as number)
-    read.set(at, items)
-    return items
-  }
-
-  return {
-    size: () => size,
-    async sum(begin, end) {
-      const sum = await sumTo(end)
-      addLimbs(sum, await sumTo(begin), -1)
-      return sumBytes(sum)
-    },
-    async items(begin, end) {
-      const items: Item[] = []
-      for (let rank = begin; rank < end;) {
-        const at = pageAtRank(rank)
-        const before = countBefore[at] as number
-        const page = await itemsOf(at)
-        items.push(...page.slice(rank - before, end - before))
-        rank = before + page.length
-      }
-      return items
-    },
-    async lowerBound(begin, end, bound) {
-      const at = pageOf(pages, bound)
-      const items = await itemsOf(at)
-      const inPage = firstNotBelow(0, items.length, (rank) => compareBounds(items[rank] as Item, bound) < 0)
-      return Math.min(end, Math.max(begin, (countBefore[at] as number) + inPage))
-    },
-    close: () => readSnapshot.close(),
-  }
 }

@@ -7,13 +7,10 @@
  * incomplete snapshots do not count as freed. At most `MAX_INCOMPLETE_OVER_QUOTA` snapshots are accepted this way, so an
  * avatar stores at most a few times what it shows.
  */
-import type { Avatar, Citation, RecordBody, RecordId, VerifiedRecord } from '../record/types.ts'
+import type { Citation, RecordBody, RecordId, VerifiedRecord } from '../record/types.ts'
 import type { AvatarState } from '../state/avatar-state.ts'
-import { openRow, readRow, walk } from './database.ts'
-import { type Database } from './level.ts'
-import * as keys from './keys.ts'
+import type { AvatarRows } from './avatar-rows.ts'
 import type { FullQuota } from './quotas.ts'
-import * as rows from './rows.ts'
 
 /** With this many incomplete snapshots an avatar gets no further exception; above 1, so that a writer can start again. */
 const MAX_INCOMPLETE_OVER_QUOTA = 4
@@ -33,14 +30,12 @@ export interface BatchView {
 }
 
 export class QuotaExceptions {
-  readonly #db: Database
-  readonly #avatar: Avatar
+  readonly #rows: AvatarRows
   /** Undefined for nearly every avatar, of which thousands are cached. */
   #incomplete: Map<RecordId, { readonly reclaimable: ReturnType<typeof reclaimableSpace>; taken: number }> | undefined
 
-  constructor(db: Database, avatar: Avatar) {
-    this.#db = db
-    this.#avatar = avatar
+  constructor(rows: AvatarRows) {
+    this.#rows = rows
   }
 
   /** Discards the cached sums. Call it after a new base. */
@@ -63,11 +58,11 @@ export class QuotaExceptions {
     if (body.type === 'patch') return false
     if (body.type === 'part') return this.#allowsPart(id, bytes, full, now)
     if (now.state.judge(body) === 'stored') {
-      const reclaimable = reclaimableSpace(this.#db, this.#avatar, body.counter, 'everything')
+      const reclaimable = reclaimableSpace(this.#rows, body.counter, 'everything')
       return reclaimable.exceeds({ records: 1, bytes }, full, now)
     }
     if (now.state.waiting.snapshots >= MAX_INCOMPLETE_OVER_QUOTA) return false
-    const reclaimable = reclaimableSpace(this.#db, this.#avatar, body.counter, 'shown')
+    const reclaimable = reclaimableSpace(this.#rows, body.counter, 'shown')
     return reclaimable.exceeds({ records: 1 + body.parts.length, bytes }, full, now)
   }
 
@@ -76,8 +71,8 @@ export class QuotaExceptions {
       this.#incomplete ??= new Map()
       let known = this.#incomplete.get(snapshot.id)
       if (known === undefined) {
-        const reclaimable = reclaimableSpace(this.#db, this.#avatar, snapshot.counter, 'shown')
-        known = { reclaimable, taken: this.#takenBy(snapshot, now) }
+        const reclaimable = reclaimableSpace(this.#rows, snapshot.counter, 'shown')
+        known = { reclaimable, taken: await this.#takenBy(snapshot, now) }
         this.#incomplete.set(snapshot.id, known)
       }
       const takes = { records: 1 + snapshot.names.length, bytes: known.taken + bytes }
@@ -87,12 +82,14 @@ export class QuotaExceptions {
   }
 
   /** Bytes of an incomplete snapshot and of its stored parts. */
-  #takenBy({ id, counter, names }: ReturnType<AvatarState['awaiting']>[number], { unstored }: BatchView): number {
+  async #takenBy(
+    { id, counter, names }: ReturnType<AvatarState['awaiting']>[number],
+    { unstored }: BatchView,
+  ): Promise<number> {
     const bytesOf = new Map(unstored.map(({ record, bytes }) => [record.id, bytes]))
     let taken = 0
     for (const place of [{ id, counter }, ...names]) {
-      const key = keys.historyKey(this.#avatar, place)
-      taken += bytesOf.get(place.id) ?? readRow(this.#db, this.#avatar, 'history', key, rows.decodeHistory)?.bytes ?? 0
+      taken += bytesOf.get(place.id) ?? (await this.#rows.bytesOf(place)) ?? 0
     }
     return taken
   }
@@ -103,9 +100,9 @@ export class QuotaExceptions {
  *
  * @param what `shown`: without the parts of other incomplete snapshots
  */
-function reclaimableSpace(db: Database, avatar: Avatar, below: number, what: 'everything' | 'shown') {
+function reclaimableSpace(rows: AvatarRows, below: number, what: 'everything' | 'shown') {
   let read = { records: 0, bytes: 0 }
-  let from: keys.Key | undefined
+  let after: Citation | undefined
   /** Number of records added when the reading began. */
   let readAt = -1
   let isRead = false
@@ -134,16 +131,14 @@ function reclaimableSpace(db: Database, avatar: Avatar, below: number, what: 'ev
       // All rows were read before, but records added since may be before the position where reading stopped.
       if (isRead && readAt !== now.additions) {
         read = { records: 0, bytes: 0 }
-        from = undefined
+        after = undefined
         isRead = false
       }
       if (isRead) return false
-      if (from === undefined) readAt = now.additions
-      const all = keys.historyRange(avatar, now.state.base?.counter ?? 0, below)
-      for await (const [key, row] of walk(db, { gte: from ?? all.gte, lt: all.lt })) {
-        const { bytes, type } = openRow(avatar, 'history', key, row, rows.decodeHistory)
-        from = keys.keyAfter(key)
-        if (!counts(keys.placeInKey(key), type, now.state)) continue
+      if (after === undefined) readAt = now.additions
+      for await (const { counter, id, bytes, type } of rows.history(now.state.base?.counter ?? 0, below, after)) {
+        after = { counter, id }
+        if (!counts(after, type, now.state)) continue
         read.records += 1
         read.bytes += bytes
         if (isEnough()) return true

@@ -4,13 +4,14 @@
  */
 import type { Avatar, SignedRecord, VerifiedRecord } from '../record/types.ts'
 import type { NamespaceName } from '../state/content.ts'
-import { AvatarEntry } from './avatar-entry.ts'
 import { bytesOf } from './batch.ts'
 import { indexed, pushIndexes } from './record-rows.ts'
 import { attempt } from './bytes.ts'
 import { clearSoon, readEach, walk, walkKeys, writeSoon } from './database.ts'
 import { del, put, type Database, type Operation } from './level.ts'
 import * as keys from './keys.ts'
+import { newEntry } from './level-rows.ts'
+import { LevelSink } from './level-sink.ts'
 import * as rows from './rows.ts'
 import type { Rebuilt } from './types.ts'
 import { openSealed } from './seal.ts'
@@ -40,7 +41,7 @@ export async function rebuildAvatar(
   const sequences = await sequencesOf(db, avatar)
   await dropDerived(db, avatar, operations)
   if (claim !== undefined) operations.push(del(keys.identityKey(claim, avatar)))
-  const entry = new AvatarEntry(db, avatar)
+  const entry = newEntry(db, avatar)
   const kept: { record: VerifiedRecord; sequence: number; bytes: number }[] = []
   let quarantined = 0
   for await (const [at, row] of readEach(db, sequences.map(keys.recordKey))) {
@@ -69,7 +70,9 @@ export async function rebuildAvatar(
     if (!isLive) operations.push(del(keys.orderKey(record.body.created_at, record.id)))
     entry.keep(record.id, bytes, isLive)
   }
-  entry.flush(operations)
+  const sink = new LevelSink(db)
+  entry.flush(sink)
+  for (const operation of sink.operations) operations.push(operation)
   const { records, keptRecords } = entry.counts
   return { operations, records: keptRecords, quarantined, hasHistory: keptRecords > records }
 }

@@ -1,6 +1,6 @@
 /** Builds the rows that store a record or a change (see `keys.ts`). */
 import type { VerifiedRecord } from '../record/types.ts'
-import type { Change } from './batch.ts'
+import type { Change } from './rows.ts'
 import { put, putSealed, type Operation } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'

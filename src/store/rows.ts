@@ -106,6 +106,11 @@ export interface FeedRow extends Citation {
   readonly avatar: Avatar
 }
 
+/** One change without its avatar's head and digest, which `toEvents` adds. */
+export interface Change extends FeedRow {
+  readonly sequence: number
+}
+
 export function encodeFeed({ kind, avatar, counter, id }: FeedRow): Uint8Array {
   return startRow(80).u8(KINDS.indexOf(kind)).hex(avatar).u64(counter).hex(id).finish()
 }

@@ -8,18 +8,13 @@
  */
 import type { Avatar } from '../record/types.ts'
 import type { Item } from '../negentropy/types.ts'
+import type { Split } from './avatar-rows.ts'
 import { fromHex } from './bytes.ts'
 import { LiveSum } from './counts.ts'
 import { openRow, walkSteps } from './database.ts'
 import { type Database } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
-
-export type Split =
-  /** Sums of the superseded records; `items` are set if the commit can remove all of them. */
-  | { readonly gone: LiveSum; readonly items: readonly Item[] | undefined }
-  /** Sums of the remaining live records. */
-  | { readonly left: LiveSum }
 
 /**
  * Divides the stored records of an avatar from counter `from` on at the counter of a new base.

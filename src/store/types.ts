@@ -156,10 +156,16 @@ export interface ExportSnapshot {
 export interface StoreReader {
   /** Sequences of another epoch are not comparable. 16 hex digits. */
   readonly epoch: string
-  /** The newest sequence committed; 0 in an empty store. */
+  /**
+   * The sequence up to which listeners know the feed; 0 in an empty store. The store keeps it current, so that no caller waits.
+   * Only where several processes write, the database may already be further: see `hasReached`.
+   */
   lastSequence(): number
+  /** Whether a sequence was given already, by any process. */
+  hasReached(sequence: number): Promise<boolean>
+  /** As of `lastSequence`. */
   totals(): StoreTotals
-  /** The last damage found in the store's files; undefined if there was none. */
+  /** The last damage that this process found in the store's files; undefined if there was none, or there are no files. */
   damage(): StoreDamage | undefined
   summary(avatar: Avatar): Promise<AvatarSummary | undefined>
   /** The visible content of an avatar, for reading in steps; undefined for an unknown avatar. */
@@ -219,7 +225,8 @@ export interface StoreReader {
    */
   events(options: { after: number; avatar?: Avatar; limit: number }): Promise<ChangeEvent[] | 'reset'>
   /**
-   * Calls `listener` after every commit that changed something, in order. The returned function removes the listener.
+   * Calls `listener` after every commit that changed something, by whatever process, in the order of the feed. A commit of this
+   * process resolves after its call. The returned function removes the listener.
    */
   onCommit(listener: CommitListener): () => void
 }

@@ -7,12 +7,10 @@ import { nameKey, type NamespaceName } from '../state/content.ts'
 import { memberFragment } from './cell-codec.ts'
 import { openRow } from './database.ts'
 import { CorruptRowError } from './errors.ts'
+import { Joiner } from './joiner.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
 import { sealOf } from './seal.ts'
-
-/** Small rows are joined into chunks of this size. Larger rows are returned without a copy. */
-const CHUNK_BYTES = 64 * 1_024
 
 export type Row = readonly [keys.Key, Uint8Array]
 
@@ -88,38 +86,6 @@ interface Member {
 }
 
 const LEFT_OUT: Member = { before: '', fragment: new Uint8Array(0) }
-
-/** Joins small pieces of text into chunks. */
-class Joiner {
-  #pieces: Uint8Array[] = []
-  #bytes = 0
-
-  text(text: string): void {
-    this.#push(Buffer.from(text))
-  }
-
-  /** @returns the chunks that are complete */
-  *add({ before, fragment }: Member): Generator<Uint8Array> {
-    this.text(before)
-    if (this.#bytes + fragment.length < CHUNK_BYTES) return this.#push(fragment)
-    yield this.take()
-    if (fragment.length < CHUNK_BYTES) this.#push(fragment)
-    else yield fragment
-    return undefined
-  }
-
-  take(): Uint8Array {
-    const taken = Buffer.concat(this.#pieces, this.#bytes)
-    this.#pieces = []
-    this.#bytes = 0
-    return taken
-  }
-
-  #push(piece: Uint8Array): void {
-    this.#pieces.push(piece)
-    this.#bytes += piece.length
-  }
-}
 
 /** Decodes a namespace's members one by one, and checks by the namespace's row that none is lost. */
 class OpenNamespace {

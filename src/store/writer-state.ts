@@ -4,11 +4,12 @@ import type { Logger, Metrics } from '../observe/types.ts'
 import type { Item } from '../negentropy/types.ts'
 import type { Avatar } from '../record/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
-import { AvatarEntry } from './avatar-entry.ts'
+import type { AvatarEntry } from './avatar-entry.ts'
 import { writeDurably } from './database.ts'
 import type { Meta } from './meta.ts'
 import { totalsOperation, type Totals } from './totals.ts'
 import type { Database, Operation } from './level.ts'
+import { loadEntry } from './level-rows.ts'
 import { OrderIndex } from './order-index.ts'
 
 /** The parts of the node that the writing side of the store uses. */
@@ -36,7 +37,7 @@ export function createEntryCache(db: Database, maxBytes: number, maxAvatars?: nu
   })
   return {
     /** Returns the cached entry. A caller that modifies it without committing must evict it. */
-    get: async (avatar: Avatar) => entries.get(avatar) ?? (await AvatarEntry.load(db, avatar)),
+    get: async (avatar: Avatar) => entries.get(avatar) ?? (await loadEntry(db, avatar)),
     keep(entry: AvatarEntry): void {
       // Deleted first: the cache does not recompute the weight of an entry that it holds.
       entries.delete(entry.avatar)

@@ -9,6 +9,7 @@ import { plus } from './counts.ts'
 import { CorruptRowError } from './errors.ts'
 import { openFeedLimit, type FeedLimit } from './feed.ts'
 import { emptyLog, type Database } from './level.ts'
+import { LevelSink } from './level-sink.ts'
 import type { Meta } from './meta.ts'
 import type { Totals } from './totals.ts'
 import { Mutex } from './mutex.ts'
@@ -128,13 +129,14 @@ export class StoreWriter {
     const startedMs = environment.clock.now()
     const { db, entries, totals } = this.#state
     const entryOf = (avatar: Avatar): Promise<AvatarEntry> => entries.get(avatar)
-    const context = { ...this.#rules, db, lastSequence: totals.lastSequence, counts: totals, entryOf }
+    const sink = new LevelSink(db)
+    const context = { ...this.#rules, sink, lastSequence: totals.lastSequence, counts: totals, entryOf }
     const batch = await buildBatch(context, records)
-    if (batch.operations.length > 0) {
+    if (sink.size > 0) {
       const { lastSequence, counts, newAvatars } = batch
       this.compactor.note(batch.staleInSyncIndex)
       const after = { lastSequence, avatars: totals.avatars + newAvatars, ...counts }
-      await this.#state.write(batch.operations, after, batch)
+      await this.#state.write(sink.operations, after, batch)
     }
     // The batch is durable. No failure below may prevent listeners and the caller from learning that.
     this.#components.announce(batch)

@@ -150,12 +150,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (isLive)\n        operations.push(putSealed(keys.orderKey',
     'if (false)\n        operations.push(putSealed(keys.orderKey',
   ),
-  mutation(
-    'keep-superseded-in-the-order-index',
-    'store/avatar-batch.js',
-    'operations.push(del(keys.orderKey(item.timestamp, keys.idText(item.id))));',
-    '',
-  ),
+  mutation('keep-superseded-in-the-order-index', 'store/avatar-batch.js', 'sink.dropLive(item);', ''),
   mutation(
     'tell-nobody-of-superseded',
     'store/avatar-batch.js',
@@ -163,23 +158,13 @@ export const MUTATIONS: readonly Mutation[] = [
     '',
   ),
   mutation('one-sequence-for-all', 'store/commit.js', 'sequence += changed.length;', 'sequence += 1;'),
-  mutation(
-    'forget-the-tips-rows',
-    'store/avatar-entry.js',
-    'else\n                operations.push(put(keys.tipKey(this.avatar, tip)));',
-    '',
-  ),
-  mutation(
-    'forget-who-waits',
-    'store/avatar-entry.js',
-    'operations.push(putSealed(keys.pendingKey(this.avatar, pending), rows.encodePendingRecord(pending)));',
-    '',
-  ),
+  mutation('forget-the-tips-rows', 'store/avatar-entry.js', 'else\n                sink.putTip(this.avatar, tip);', ''),
+  mutation('forget-who-waits', 'store/avatar-entry.js', 'sink.putPending(this.avatar, pending);', ';'),
   mutation(
     'forget-deletions',
-    'store/content-rows.js',
-    'operations.push(put(key, sealed));\n        const written',
-    'if (hasValue)\n            operations.push(put(key, sealed));\n        const written',
+    'store/level-sink.js',
+    'this.operations.push(put(at, sealed));',
+    'if (hasValue)\n            this.operations.push(put(at, sealed));',
   ),
   mutation(
     'forget-the-last-sequence',
@@ -248,12 +233,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'const range = keys.historyRange(avatar, 0, entry.state.base?.counter ?? 0);',
     'const range = keys.historyRange(avatar, 0, entry.state.head);',
   ),
-  mutation(
-    'leave-no-word-to-prune',
-    'store/avatar-batch.js',
-    "made.operations.push(put(keys.taskKey('g', avatar)));",
-    '',
-  ),
+  mutation('leave-no-word-to-prune', 'store/avatar-batch.js', 'sink.noteGarbage(avatar);', ''),
   mutation('count-what-was-pruned', 'store/avatar-entry.js', 'this.#keptRecords -= 1;', ''),
   mutation(
     'keep-what-comes-back',
@@ -277,9 +257,9 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation('leave-superseded-in-the-order-index', 'store/avatar-batch.js', 'made.staleInSyncIndex.push(avatar);', ''),
   mutation(
     'forget-what-was-still-in-the-sync-index',
-    'store/avatar-batch.js',
-    'if (db.getSync(key) === undefined) {',
-    '{',
+    'store/level-sink.js',
+    'if (this.#db.getSync(key) !== undefined)\n            return;',
+    '',
   ),
   mutation(
     'prune-before-the-sync-index',

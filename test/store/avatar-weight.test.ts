@@ -10,8 +10,10 @@ import { describe, expect, it } from 'vitest'
 
 import { createMetrics } from '../../src/observe/metrics.ts'
 import type { Avatar, Citation, JsonObject, PatchBody, RecordId, VerifiedRecord } from '../../src/record/types.ts'
-import { AvatarEntry } from '../../src/store/avatar-entry.ts'
+import type { AvatarEntry } from '../../src/store/avatar-entry.ts'
 import type { Database, Operation } from '../../src/store/level.ts'
+import { newEntry } from '../../src/store/level-rows.ts'
+import { LevelSink } from '../../src/store/level-sink.ts'
 import { openStore } from '../../src/store/store.ts'
 import { systemEnvironment } from '../../src/platform/system.ts'
 import { selectEngine } from '../../src/verify/select-engine.ts'
@@ -36,7 +38,7 @@ function heapBytes(): number {
 /** An avatar's entry after each patch was committed by itself, as a node's writer leaves it. */
 function written(db: Database, patches: readonly JsonObject[], after: (operations: Operation[]) => void): AvatarEntry {
   const avatar: Avatar = `0x02${randomBytes(32).toString('hex')}`
-  const entry = new AvatarEntry(db, avatar)
+  const entry = newEntry(db, avatar)
   let prev: Citation[] = []
   for (const [at, patch] of patches.entries()) {
     const body = bodyOf(avatar, at, prev, patch)
@@ -46,9 +48,9 @@ function written(db: Database, patches: readonly JsonObject[], after: (operation
     entry.hold(id, read)
     entry.keep(id, 600, true)
     entry.state.add({ id, body: read })
-    const operations: Operation[] = []
-    entry.flush(operations)
-    after(operations)
+    const sink = new LevelSink(db)
+    entry.flush(sink)
+    after(sink.operations)
     prev = [{ counter: at + 1, id }]
   }
   return entry

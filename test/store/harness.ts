@@ -44,6 +44,10 @@ export interface OpenOptions {
 export interface StoreHarness {
   /** Opens the store; closes it first where it is open. */
   open(options?: OpenOptions): Promise<OpenStore>
+  /** Whether a page of the feed ends after 4 MiB of records, because reading it reads them. */
+  readonly readsPayloadsForEvents: boolean
+  /** Marks the data as written by a newer version, or by an older one that this one can read, with the store closed. */
+  setLayout(layout: 'newer' | 'older'): Promise<void>
   /** Lets `change` at the rows, with the store closed. */
   tamper(change: (db: RawDb) => Promise<void>): Promise<void>
   /** All rows as hex, in order, with the store closed. */
@@ -127,6 +131,11 @@ async function harness(backing: Backing): Promise<StoreHarness> {
       await close()
       store = await backing.open(components, { network: NETWORK, ...options })
       return store
+    },
+    readsPayloadsForEvents: true,
+    setLayout: async (layout) => {
+      await close()
+      await backing.raw((db) => db.put(Buffer.from('mschema'), Buffer.from(layout === 'newer' ? '5' : '3')))
     },
     tamper: async (change) => {
       await close()

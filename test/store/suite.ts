@@ -335,7 +335,8 @@ export function storeSuite(make: () => Promise<StoreHarness>): void {
           pages.push(page)
           after = page.at(-1)!.sequence
         }
-        expect(Math.max(...pages.map((page) => page.length))).toBeLessThanOrEqual(22)
+        const mostEntries = harness.readsPayloadsForEvents ? 22 : 100
+        expect(Math.max(...pages.map((page) => page.length))).toBeLessThanOrEqual(mostEntries)
         const sequences = pages.flat().map(({ sequence }) => sequence)
         expect(sequences).toEqual([...new Set(sequences)].sort((a, b) => a - b))
         if (avatar !== undefined) continue
@@ -366,13 +367,12 @@ export function storeSuite(make: () => Promise<StoreHarness>): void {
   test('a schema that is not known is refused, and the data left as it is', async () => {
     const writer = new Writer(1)
     await commit(writer.patch([], { a: 1 }))
-    const schema = Buffer.from('mschema')
-    await harness.tamper((db) => db.put(schema, Buffer.from('5')))
+    await harness.setLayout('newer')
     const before = await harness.dump()
     await expect(harness.open()).rejects.toMatchObject({ name: 'StoreError', code: 'schema_newer' })
     await expect(harness.open()).rejects.toThrow(/upgrade/i)
     expect(await harness.dump()).toEqual(before)
-    await harness.tamper((db) => db.put(schema, Buffer.from('3')))
+    await harness.setLayout('older')
     store = await harness.open()
     expect(await contentOf(store, writer.avatar, ALICE.platform, ALICE.identity)).toBe('{"a":1}')
   })

@@ -4,9 +4,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { VerifiedRecord } from '../../src/record/types.ts'
 import { AvatarState } from '../../src/state/avatar-state.ts'
 import { cellValue } from '../../src/state/cell.ts'
-import { AvatarEntry } from '../../src/store/avatar-entry.ts'
+import type { AvatarEntry } from '../../src/store/avatar-entry.ts'
 import { buildBatch } from '../../src/store/commit.ts'
 import { writeDurably } from '../../src/store/database.ts'
+import { loadEntry, newEntry } from '../../src/store/level-rows.ts'
+import { LevelSink } from '../../src/store/level-sink.ts'
 import { NO_QUOTAS } from '../../src/store/quotas.ts'
 import type { CommitResult } from '../../src/store/types.ts'
 import type { TestRecord } from '../oracle/signing.ts'
@@ -29,7 +31,7 @@ let lastSequence: number
 beforeEach(async () => {
   await db.open()
   await db.clear()
-  entry = new AvatarEntry(db, writer.avatar)
+  entry = newEntry(db, writer.avatar)
   lastSequence = 0
 })
 
@@ -40,8 +42,9 @@ afterEach(async () => {
 
 async function commit(records: readonly TestRecord[]): Promise<CommitResult['status'][]> {
   const batch: readonly VerifiedRecord[] = verified(records)
+  const sink = new LevelSink(db)
   const context = {
-    db,
+    sink,
     lastSequence,
     counts: NOTHING,
     archive: false,
@@ -50,14 +53,14 @@ async function commit(records: readonly TestRecord[]): Promise<CommitResult['sta
     stepRecords: 500,
   }
   const made = await buildBatch({ ...context, entryOf: async () => entry }, batch)
-  await writeDurably(db, made.operations)
+  await writeDurably(db, sink.operations)
   lastSequence = made.lastSequence
   return made.results.map(({ status }) => status)
 }
 
 /** As after a restart. */
 async function reload(): Promise<void> {
-  entry = await AvatarEntry.load(db, writer.avatar)
+  entry = await loadEntry(db, writer.avatar)
 }
 
 describe('many snapshots that lack the same parts', () => {
@@ -82,7 +85,7 @@ describe('many snapshots that lack the same parts', () => {
     expect(counts).not.toHaveBeenCalled()
     await commit([parts[0]!])
     expect(counts).toHaveBeenCalledOnce()
-    const { missing } = (await AvatarEntry.load(db, writer.avatar)).summary()
+    const { missing } = (await loadEntry(db, writer.avatar)).summary()
     expect(missing).toEqual({ total: PARTS - 1, ids: names.slice(1).sort().slice(0, 100) })
   })
 

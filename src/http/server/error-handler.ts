@@ -32,7 +32,7 @@ const STORE_RETRY_S = 5
 /** The same, if only the operator can repair that. */
 const OPERATOR_RETRY_S = 60
 /** Errors after which the store reopens or repairs its data before the next call. */
-const PASSING: ReadonlySet<StoreErrorCode> = new Set(['write_failed', 'damaged', 'reopened'])
+const PASSING: ReadonlySet<StoreErrorCode> = new Set(['write_failed', 'damaged', 'reopened', 'unavailable'])
 /** Statuses of refusals that are counted, to show the operator which limits take effect. */
 const COUNTED_STATUSES: ReadonlySet<number> = new Set([401, 403, 408, 429, 503])
 /** Characters of a URL in a log line. */

@@ -18,11 +18,11 @@ const LONE_SURROGATE = /\p{Surrogate}/u
 /** Calls that read and write signed records (docs/protocol.md, "HTTP"). */
 export function addRecordRoutes(app: HttpApp, { store, ingest, answers, names, clients }: RouteParts): void {
   /** Returns the sequence after which a page begins. */
-  function startOf(cursor: string | undefined): number {
+  async function startOf(cursor: string | undefined): Promise<number> {
     if (cursor === undefined) return 0
     const parsed = parseCursor(cursor)
     if (parsed === undefined) throw invalidCursor()
-    if (parsed.epoch === store.epoch && parsed.sequence <= store.lastSequence()) return parsed.sequence
+    if (parsed.epoch === store.epoch && (await store.hasReached(parsed.sequence))) return parsed.sequence
     const message = 'The cursor belongs to an earlier store of this node. Start again without a cursor.'
     throw new HttpError(410, 'cursor_expired', message)
   }
@@ -60,7 +60,7 @@ export function addRecordRoutes(app: HttpApp, { store, ingest, answers, names, c
     },
     async (request, reply) => {
       const { params, query } = request
-      const start = startOf(query.cursor)
+      const start = await startOf(query.cursor)
       const avatar = names.parse(params.avatar)
       const page = written(() => pageOf(avatar, start, query.limit ?? PAGE_DEFAULT))
       return await answers.send(request, reply, { open: () => Promise.resolve(page) })
