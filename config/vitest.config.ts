@@ -105,7 +105,8 @@ export default defineConfig(({ mode }) => {
     }[scope]
   }
   const properties = (path: string): boolean => path.endsWith('.property.test.ts')
-  const slowUnit = SLOW.filter((path) => !BUILT.includes(path) && !properties(path))
+  const onPostgres = (path: string): boolean => path.startsWith('test/postgres/')
+  const slowUnit = SLOW.filter((path) => !BUILT.includes(path) && !properties(path) && !onPostgres(path))
 
   const conformance = {
     extends: true as const,
@@ -137,6 +138,7 @@ export default defineConfig(({ mode }) => {
                 'test/integration/**',
                 'test/browser/**',
                 'test/nat/**',
+                'test/postgres/**',
                 ...BUILT,
               ],
             ),
@@ -158,8 +160,22 @@ export default defineConfig(({ mode }) => {
           extends: true,
           test: {
             name: 'property',
-            ...leavingOut(SLOW.filter(properties), ['test/**/*.property.test.ts']),
+            ...leavingOut(
+              SLOW.filter((path) => properties(path) && !onPostgres(path)),
+              ['test/**/*.property.test.ts'],
+              ['test/postgres/**'],
+            ),
             env: { PROPERTY_SHARE: String(share) },
+          },
+        },
+        {
+          extends: true,
+          test: {
+            // The store on PostgreSQL: one server for all files.
+            name: 'postgres',
+            ...leavingOut(SLOW.filter(onPostgres), ['test/postgres/**/*.test.ts']),
+            env: { PROPERTY_SHARE: String(share) },
+            globalSetup: './test/setup/postgres.ts',
           },
         },
         ...(scope === 'rest' ? [] : [conformance]),
