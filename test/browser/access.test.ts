@@ -104,7 +104,13 @@ const VIEWS: readonly View[] = [
       await page.getByText('That is not JSON yet').waitFor()
     },
   },
-  { name: 'move', hash: `#/avatar/${avatar}/move`, ready: 'Take it with you' },
+  {
+    name: 'move',
+    hash: `#/avatar/${avatar}/move`,
+    ready: 'Take it with you',
+    // This host, and the other one, which has the same by gossip.
+    act: async (page) => await page.getByText('2 hosts signed that they store this avatar').waitFor(),
+  },
   {
     name: 'write',
     hash: '#/write',
@@ -132,6 +138,10 @@ const VIEWS: readonly View[] = [
 const LOOKS: readonly { readonly look: string; readonly options: BrowserContextOptions }[] = [
   { look: 'light', options: { colorScheme: 'light' } },
   { look: 'dark', options: { colorScheme: 'dark' } },
+  {
+    look: 'phone-dark',
+    options: { colorScheme: 'dark', viewport: { width: 360, height: 720 }, isMobile: true, hasTouch: true },
+  },
   {
     look: 'phone',
     options: { colorScheme: 'light', viewport: { width: 360, height: 720 }, isMobile: true, hasTouch: true },

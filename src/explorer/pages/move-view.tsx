@@ -1,5 +1,6 @@
 import type { VerifiedAvatar } from '../../client/index.ts'
 import { ArchiveCheck } from '../parts/archive-check.tsx'
+import { WhereItLives } from '../parts/where-it-lives.tsx'
 import { count } from '../data/format.ts'
 
 export function MoveView({ avatar, known }: { avatar: string; known: VerifiedAvatar }) {
@@ -30,6 +31,7 @@ export function MoveView({ avatar, known }: { avatar: string; known: VerifiedAva
           </>
         )}
       </section>
+      <WhereItLives known={known} />
       <ArchiveCheck />
     </>
   )
