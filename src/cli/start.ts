@@ -48,6 +48,7 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
     '--hosting-pull-private <true|false>',
     'fetch an avatar even from a private address, if its owner names one (default: false)',
   ],
+  ['--hosting-links <number>', 'in the mode listed: avatars to host that each listed one links to (default: 16)'],
   ['--archive <true|false>', 'also store records that a snapshot has replaced (default: false)'],
   ['--archive-erased <true|false>', 'with --archive true: keep the history of erased avatars, too (default: false)'],
   ['--cache-bytes <bytes>', 'memory for caches; more makes a server with many avatars faster (default: 50331648)'],

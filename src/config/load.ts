@@ -51,6 +51,7 @@ export interface Config {
   readonly hostingPolicyCommand: readonly string[]
   /** Whether the node may fetch records from private and other special addresses that an owner names. */
   readonly hostingPullPrivate: boolean
+  readonly hostingLinks: number
   /** Whether to keep superseded records. */
   readonly archive: boolean
   /** With `archive`: whether to keep the history of erased avatars, too. */
@@ -255,6 +256,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     hostingPolicy: checked.hosting_policy,
     hostingPolicyCommand: checked.hosting_policy_command,
     hostingPullPrivate: checked.hosting_pull_private,
+    hostingLinks: checked.hosting_links,
     archive: checked.archive,
     archiveErased: checked.archive_erased,
     caches: cacheShares(checked.cache_bytes),

@@ -64,6 +64,7 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * - `gossip`: true. Operators with little bandwidth, and tests, can switch it off; records then arrive later, by sync.
  * - `hosting_policy`: closed, so that no owner makes the node fetch from an address unless the operator allows that.
  * - `hosting_pull_private`: false, so that the node fetches from no address in the operator's own network.
+ * - `hosting_links`: 16, so that the apps of an owner work on a node that lists the owner, and one list entry brings few others.
  * - `cache_bytes`: 48 MiB, so that a node runs on a small machine. A server with many avatars in use gains from more.
  * - `archive`: false, so that a snapshot frees space.
  * - `archive_erased`: false, so that an owner who erases an avatar erases its history on a node with `archive`, too.
@@ -132,6 +133,7 @@ export const configSchema = Type.Object(
       description: `a program and its arguments, at most ${MAX_COMMAND_WORDS} words, which no shell reads`,
     }),
     hosting_pull_private: Type.Boolean({ description: 'true or false' }),
+    hosting_links: Type.Integer({ minimum: 0, maximum: 64, description: 'a whole number from 0 to 64' }),
     archive: Type.Boolean({ description: 'true or false' }),
     archive_erased: Type.Boolean({ description: 'true or false' }),
     cache_bytes: Type.Integer({

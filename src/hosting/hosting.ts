@@ -11,12 +11,14 @@ import type { Logger, Metrics } from '../observe/types.ts'
 import type { Avatar } from '../record/types.ts'
 import type { Scope } from '../store/types.ts'
 import { HostingError } from './errors.ts'
+import { createDeletions } from './deletions.ts'
 import { createGrantRules } from './grant-rules.ts'
 import { createInvite, hashInvite } from './invites.ts'
 import type { Journal } from './journal.ts'
 import { JOURNAL_SLACK_LINES, MAX_INVITES, MAX_REMEMBERED_HOMES } from './limits.ts'
 import { notHosted, refusalOf } from './refusals.ts'
 import type { HostingChange, Register } from './register.ts'
+import { createLinkedAvatars } from './linked-avatars.ts'
 import type { HeldAvatars, Hosting, HostingMode, HostingNews, HostingPolicy } from './types.ts'
 
 export interface HostingComponents {
@@ -24,7 +26,7 @@ export interface HostingComponents {
   readonly journal: Journal
   /** The state that the journal describes; hosting owns it from now on. */
   readonly register: Register
-  readonly environment: Pick<Environment, 'clock' | 'random'>
+  readonly environment: Pick<Environment, 'clock' | 'random' | 'timers'>
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'gauge'>
 }
@@ -32,6 +34,8 @@ export interface HostingComponents {
 export interface HostingOptions {
   readonly mode: HostingMode
   readonly policy: HostingPolicy
+  /** In the mode `listed`: avatars linked by each avatar on the list that are hosted too. */
+  readonly links: number
 }
 
 /** Avatars read from the store at a time. */
@@ -41,7 +45,6 @@ export function createHosting(components: HostingComponents, options: HostingOpt
   const { held, journal, register, environment, logger, metrics } = components
   const { mode, policy } = options
   const listeners = new Set<(change: HostingNews) => void>()
-  const forgetting = new Map<Avatar, Promise<void>>()
   let lastChange: Promise<unknown> = Promise.resolve()
   let scope: readonly Avatar[] | undefined
   let isClosed = false
@@ -61,8 +64,10 @@ export function createHosting(components: HostingComponents, options: HostingOpt
   )
 
   const nowS = (): number => Math.floor(environment.clock.now() / 1_000)
+  const isOwner = (avatar: Avatar): boolean => register.hosted.has(avatar) && !register.blocked.has(avatar)
+  const isLinked = (avatar: Avatar): boolean => !register.gone.has(avatar) && linked?.has(avatar) === true
   const isAccepted = (avatar: Avatar): boolean =>
-    mode === 'listed' ? register.hosted.has(avatar) : !register.gone.has(avatar)
+    mode === 'listed' ? register.hosted.has(avatar) || isLinked(avatar) : !register.gone.has(avatar)
   const { checkRoom, makeRoomAmongGone, checkOrder, checkGrant } = createGrantRules({ register, mode, policy, nowS })
   const hosts = (avatar: Avatar): boolean => !register.blocked.has(avatar) && isAccepted(avatar)
 
@@ -87,57 +92,19 @@ export function createHosting(components: HostingComponents, options: HostingOpt
     const avatars = [...new Set(changes.flatMap((each) => ('avatar' in each ? [each.avatar] : [])))]
     const before = avatars.map(hosts)
     for (const each of changes) register.apply(each)
-    scope = undefined
     const admitted = avatars.filter((avatar, at) => before[at] === false && hosts(avatar))
     const changed = avatars.filter((avatar, at) => before[at] !== hosts(avatar) || register.forgetting.has(avatar))
-    if (changed.length > 0) for (const listener of listeners) listener({ changed, admitted })
-    for (const each of changes) if (each.op === 'forget') void forget(each.avatar)
+    tell({ changed, admitted })
+    linked?.refresh(avatars)
+    for (const each of changes) if (each.op === 'forget') void deletions.forget(each.avatar)
   }
 
-  /** Deletes the records of an avatar, one run at a time for each; after a failure the next start tries again. */
-  function forget(avatar: Avatar): Promise<void> {
-    const known = forgetting.get(avatar)
-    if (known !== undefined) return known
-    const run = (async () => {
-      try {
-        await held.forget(avatar)
-        await change(() => [{ op: 'forgot', avatar }])
-        logger.info({ avatar }, 'the node deleted all records of an avatar')
-      } catch (error) {
-        if (!isClosed)
-          logger.error(
-            { err: error, avatar },
-            'the node could not delete the records of an avatar; the next start tries again',
-          )
-      } finally {
-        forgetting.delete(avatar)
-      }
-    })()
-    forgetting.set(avatar, run)
-    return run
+  function tell(news: HostingNews): void {
+    scope = undefined
+    if (news.changed.length > 0) for (const listener of listeners) listener(news)
   }
 
-  /** Makes a change once no deletion for these avatars is under way, which would delete records that arrive next. */
-  async function changeAfterDeletion(
-    avatars: readonly Avatar[],
-    decide: () => readonly HostingChange[],
-  ): Promise<void> {
-    for (let isDone = false; !isDone;) {
-      for (const avatar of avatars) if (register.forgetting.has(avatar)) await forgetNow(avatar)
-      await change(() => {
-        isDone = !avatars.some((avatar) => register.forgetting.has(avatar))
-        return isDone ? decide() : []
-      })
-    }
-  }
-
-  /** @throws HostingError `failed` */
-  async function forgetNow(avatar: Avatar): Promise<void> {
-    await forget(avatar)
-    if (!register.forgetting.has(avatar) || forgetting.has(avatar)) return
-    const message = `The node could not delete the earlier records of ${avatar} yet. See its log, then try again.`
-    throw new HostingError('failed', message)
-  }
+  const deletions = createDeletions({ held, register, change, logger, isClosed: () => isClosed })
 
   async function removal(avatars: readonly Avatar[], asked?: number): Promise<HostingChange[]> {
     const changes: HostingChange[] = makeRoomAmongGone(avatars)
@@ -161,6 +128,23 @@ export function createHosting(components: HostingComponents, options: HostingOpt
     }
   }
 
+  const linked =
+    mode === 'listed'
+      ? createLinkedAvatars(
+          {
+            register,
+            links: held.links.bind(held),
+            isOwner,
+            change,
+            changed: (avatars, admitted) => tell({ changed: avatars, admitted: admitted.filter(hosts) }),
+            environment,
+            logger,
+          },
+          options.links,
+        )
+      : undefined
+  linked?.refresh(register.hosted.keys())
+
   return {
     mode,
     policy,
@@ -179,13 +163,16 @@ export function createHosting(components: HostingComponents, options: HostingOpt
     },
     scope(): Scope {
       if (mode === 'all') return 'all'
-      scope ??= [...register.hosted.keys()].filter((avatar) => !register.blocked.has(avatar)).reverse()
+      if (scope === undefined) {
+        const others = [...(linked?.all() ?? [])].filter((avatar) => !register.hosted.has(avatar))
+        scope = [...[...register.hosted.keys()].reverse(), ...others].filter(hosts)
+      }
       return scope
     },
 
     list: (name, page) => register.list(name, page),
     add: (avatars) =>
-      changeAfterDeletion(avatars, () => {
+      deletions.changeAfter(avatars, () => {
         checkRoom(register.hosted, avatars)
         return avatars.map((avatar) => ({ op: 'add', avatar, at: nowS() }))
       }),
@@ -199,7 +186,7 @@ export function createHosting(components: HostingComponents, options: HostingOpt
         ])
       }),
     unblock: (avatars) =>
-      changeAfterDeletion(avatars, () =>
+      deletions.changeAfter(avatars, () =>
         avatars.flatMap((avatar) => (register.blocked.has(avatar) ? [{ op: 'unblock', avatar } as const] : [])),
       ),
     async invite(count) {
@@ -239,7 +226,7 @@ export function createHosting(components: HostingComponents, options: HostingOpt
 
     async grant({ avatar, createdAt, invite }) {
       let wasListed = false
-      await changeAfterDeletion([avatar], () => {
+      await deletions.changeAfter([avatar], () => {
         if (register.blocked.has(avatar)) throw new HostingError('blocked', BLOCKED)
         wasListed = register.hosted.has(avatar)
         // A repeated request succeeds: the first answer may have been lost.
@@ -270,15 +257,19 @@ export function createHosting(components: HostingComponents, options: HostingOpt
     pulling: (avatar, from) => change(() => [{ op: 'pull', avatar, from, at: nowS() }]),
     pulled: (avatar) => change(() => (register.pulls.has(avatar) ? [{ op: 'pulled', avatar }] : [])),
 
+    linksChanged: (avatars) => linked?.refresh(avatars),
     resume() {
-      for (const avatar of register.forgetting) void forget(avatar)
+      for (const avatar of register.forgetting) void deletions.forget(avatar)
     },
     async settled() {
-      while (forgetting.size > 0) await Promise.all(forgetting.values())
+      await linked?.settled()
+      await deletions.settled()
       await lastChange
     },
     async close() {
       isClosed = true
+      linked?.close()
+      await linked?.settled()
       await lastChange
       await journal.close()
     },

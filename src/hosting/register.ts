@@ -28,6 +28,8 @@ export type HostingChange =
   | { readonly op: 'revoke' }
   | { readonly op: 'pull'; readonly avatar: Avatar; readonly from: string; readonly at: number }
   | { readonly op: 'pulled'; readonly avatar: Avatar }
+  | { readonly op: 'unlinked'; readonly avatar: Avatar; readonly at: number }
+  | { readonly op: 'relinked'; readonly avatar: Avatar }
 
 interface Hosted {
   readonly at: number
@@ -51,6 +53,8 @@ export class Register {
   /** Avatars whose records are yet to be deleted. */
   readonly forgetting = new Set<Avatar>()
   readonly pulls = new Map<Avatar, { readonly from: string; readonly at: number }>()
+  /** Avatars that are hosted because listed ones linked to them until then. */
+  readonly unlinked = new Map<Avatar, number>()
 
   apply(change: HostingChange): void {
     switch (change.op) {
@@ -88,6 +92,10 @@ export class Register {
         return void this.pulls.set(change.avatar, { from: change.from, at: change.at })
       case 'pulled':
         return void this.pulls.delete(change.avatar)
+      case 'unlinked':
+        return void this.unlinked.set(change.avatar, change.at)
+      case 'relinked':
+        return void this.unlinked.delete(change.avatar)
     }
   }
 
@@ -103,7 +111,7 @@ export class Register {
   /** Number of entries that `changes` yields. */
   get size(): number {
     const lists = this.hosted.size + this.blocked.size + this.gone.size + this.invites.size
-    return lists + this.forgetting.size + this.pulls.size
+    return lists + this.forgetting.size + this.pulls.size + this.unlinked.size
   }
 
   list(name: HostingListName, { after, limit }: { readonly after?: Avatar; readonly limit: number }): HostingEntry[] {
@@ -126,5 +134,6 @@ export class Register {
     for (const hash of this.invites) yield { op: 'invite', hash }
     for (const avatar of this.forgetting) yield { op: 'forget', avatar }
     for (const [avatar, { from, at }] of this.pulls) yield { op: 'pull', avatar, from, at }
+    for (const [avatar, at] of this.unlinked) yield { op: 'unlinked', avatar, at }
   }
 }

@@ -2,7 +2,7 @@ import type { Avatar } from '../record/types.ts'
 import type { Source } from '../shares/types.ts'
 import type { Scope } from '../store/types.ts'
 
-/** `all`: host every avatar that is not blocked and has not left. `listed`: host only the avatars on the list. */
+/** `all`: host every avatar that is not blocked and has not left. `listed`: host the avatars on the list, and those to which they link. */
 export type HostingMode = 'all' | 'listed'
 /** Which owners get on the list when they ask: `open`: all; `invite`: those with an invitation code; `closed`: none. */
 export type HostingPolicy = 'open' | 'invite' | 'closed'
@@ -57,7 +57,7 @@ export interface HostingRules {
   /** Whether this node stores and shows the avatar. */
   hosts(avatar: Avatar): boolean
   isBlocked(avatar: Avatar): boolean
-  /** Whether the avatar is on the list, which matters in the mode `listed`. */
+  /** Whether the avatar is on the list, which matters in the mode `listed`; linked avatars need not be. */
   isListed(avatar: Avatar): boolean
   /** Returns why records of the avatar are refused and reads of it get 404; undefined if the avatar is hosted. */
   admit(avatar: Avatar): HostingRefusal | undefined
@@ -161,8 +161,10 @@ export interface PullMemory {
 }
 
 export interface Hosting extends HostingRules, OperatorApi, HostingGrants, PullMemory {
-  /** The avatars that sync covers: all, or those on the list, newest first. */
+  /** The avatars that sync covers: all, or those on the list, newest first, and then those to which they link. */
   scope(): Scope
+  /** Reads the links of these avatars again: call it when they have changed. It costs nothing for avatars that are not listed. */
+  linksChanged(avatars: Iterable<Avatar>): void
   /** Resumes deletions that the end of the process interrupted. */
   resume(): void
   /** Resolves once no change is being written and no deletion runs. */
@@ -176,6 +178,8 @@ export interface HeldAvatars {
   avatars(options: { after?: Avatar; limit: number }): Promise<Avatar[]>
   /** Whether any record of the avatar is held. */
   isHeld(avatar: Avatar): Promise<boolean>
+  /** The avatars to which the avatar links, in order of the keys. */
+  links(avatar: Avatar): Promise<readonly Avatar[]>
   /** URLs and multiaddrs that the avatar lists as its homes. */
   homes(avatar: Avatar): Promise<readonly string[]>
   /** Deletes all records of an avatar. */

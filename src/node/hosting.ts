@@ -36,7 +36,7 @@ const FILE_NAME = 'hosting.log'
  */
 export async function openHosting(
   { store, environment, logger, metrics }: Parts & { readonly store: StoreReader & Pick<RebuildableStore, 'forget'> },
-  config: Pick<Config, 'dataDir' | 'hostingMode' | 'hostingPolicy'>,
+  config: Pick<Config, 'dataDir' | 'hostingMode' | 'hostingPolicy' | 'hostingLinks'>,
 ): Promise<Hosting> {
   const register = new Register()
   const path = join(config.dataDir, FILE_NAME)
@@ -51,11 +51,16 @@ export async function openHosting(
     isHeld: async (avatar) => (await store.summary(avatar)) !== undefined,
     homes: (avatar) => listedHomes(store, avatar),
     forget: (avatar) => store.forget(avatar),
+    links: async (avatar) => (await store.links(avatar)).map((link) => link.avatar),
   }
-  return createHosting(
+  const hosting = createHosting(
     { held, journal, register, environment, logger, metrics },
-    { mode: config.hostingMode, policy: config.hostingPolicy },
+    { mode: config.hostingMode, policy: config.hostingPolicy, links: config.hostingLinks },
   )
+  store.onCommit((events) => hosting.linksChanged(events.map(({ avatar }) => avatar)))
+  // A node must not refuse, at its start, what it hosts because of links.
+  await hosting.settled()
+  return hosting
 }
 
 async function listedHomes(store: Pick<StoreReader, 'member'>, avatar: Avatar): Promise<string[]> {

@@ -44,7 +44,10 @@ const QUOTA_KEYS = {
  * @throws StoreError as `openOfflineStore`; HostingError
  */
 export async function openDataDir(
-  config: Pick<Config, 'dataDir' | 'network' | 'hostingMode' | 'hostingPolicy' | 'archive' | 'quotas' | 'said'>,
+  config: Pick<
+    Config,
+    'dataDir' | 'network' | 'hostingMode' | 'hostingPolicy' | 'hostingLinks' | 'archive' | 'quotas' | 'said'
+  >,
   components: OfflineComponents,
   options: { readonly create: boolean },
 ): Promise<DataDir | undefined> {

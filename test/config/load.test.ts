@@ -59,6 +59,7 @@ describe('defaults', () => {
       hostingPolicy: 'closed',
       hostingPolicyCommand: [],
       hostingPullPrivate: false,
+      hostingLinks: 16,
       archive: false,
       archiveErased: false,
       caches: { storeBytes: 33_554_432, answersBytes: 16_777_216 },

@@ -14,6 +14,7 @@ const NOTHING_HELD: HeldAvatars = {
   avatars: () => Promise.resolve([]),
   isHeld: () => Promise.resolve(false),
   homes: () => Promise.resolve([]),
+  links: () => Promise.resolve([]),
   forget: () => Promise.resolve(),
 }
 
@@ -26,13 +27,13 @@ export interface HostingForTestOptions extends Partial<HostingOptions> {
 
 /** Real hosting, over what it is told that is held. */
 export async function openHostingForTest(options: HostingForTestOptions = {}) {
-  const { mode = 'all', policy = 'closed', held = {}, environment = systemEnvironment(), path } = options
+  const { mode = 'all', policy = 'closed', links = 16, held = {}, environment = systemEnvironment(), path } = options
   const register = new Register()
   const journal = path === undefined ? memoryJournal() : await openJournal(path, (change) => register.apply(change))
   const lines: Record<string, unknown>[] = []
   const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
   const parts = { held: { ...NOTHING_HELD, ...held }, journal, register, environment, logger, metrics: createMetrics() }
-  return Object.assign(createHosting(parts, { mode, policy }), { lines, journal })
+  return Object.assign(createHosting(parts, { mode, policy, links }), { lines, journal })
 }
 
 /** A journal in memory only. */

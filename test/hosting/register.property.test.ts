@@ -14,10 +14,11 @@ const change: fc.Arbitrary<HostingChange> = fc.oneof(
   fc.record({ op: fc.constant('add' as const), avatar, at, asked: at, invite: code }),
   fc.record({ op: fc.constant('add' as const), avatar, at }),
   fc.record({ op: fc.constant('remove' as const), avatar, at, asked: at, homes, own: fc.boolean() }),
-  fc.record({ op: fc.constantFrom('drop' as const, 'unblock', 'forget', 'forgot', 'pulled'), avatar }),
+  fc.record({ op: fc.constantFrom('drop' as const, 'unblock', 'forget', 'forgot', 'pulled', 'relinked'), avatar }),
   fc.record({ op: fc.constant('block' as const), avatar, at }),
   fc.record({ op: fc.constant('invite' as const), hash: code }),
   fc.record({ op: fc.constant('pull' as const), avatar, from: fc.constant('https://a.test'), at }),
+  fc.record({ op: fc.constant('unlinked' as const), avatar, at }),
   fc.constant({ op: 'revoke' as const }),
 )
 
@@ -28,9 +29,9 @@ function after(changes: Iterable<HostingChange>): Register {
 }
 
 /** Everything, with the orders that count: those of who came and who went. */
-function all({ hosted, gone, blocked, invites, forgetting, pulls }: Register) {
+function all({ hosted, gone, blocked, invites, forgetting, pulls, unlinked }: Register) {
   const sorted = <T>(items: Iterable<T>): T[] => [...items].sort()
-  return [[...hosted], [...gone], sorted(blocked), sorted(invites), sorted(forgetting), sorted(pulls)]
+  return [[...hosted], [...gone], sorted(blocked), sorted(invites), sorted(forgetting), sorted(pulls), sorted(unlinked)]
 }
 
 test('a register is made again of its own changes', () => {

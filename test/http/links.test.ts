@@ -228,3 +228,28 @@ describe('under many writes of linked avatars', () => {
     }
   })
 })
+
+describe('a node of the mode listed', () => {
+  it('hosts what its avatars link to, at once and no longer than it is linked', async () => {
+    const listed = await startHttpNode({ hosting: { mode: 'listed' } })
+    try {
+      const [owner, app, stranger] = [newKey(), newKey(), newKey()]
+      await listed.hosting.add([owner.avatar])
+      const send = async (record: Written) => (await postRecords(listed, [record])).body.results[0]
+      expect(await send(write(app, { [APP_KEY]: 'early' }))).toMatchObject({ status: 'refused', code: 'not_hosted' })
+      later.delete(app.avatar)
+      expect(await send(write(owner, linkTo(app)))).toMatchObject({ status: 'stored' })
+      await listed.hosting.settled()
+      expect(await send(write(app, { [APP_KEY]: 'now' }))).toMatchObject({ status: 'stored' })
+      expect(await send(write(stranger, { [APP_KEY]: 1 }))).toMatchObject({ code: 'not_hosted' })
+      expect(contentOf((await listed.json(linked(owner.avatar))).body)).toMatchObject({ [APP_KEY]: 'now' })
+      expect((await listed.json(`/v2/avatars/${app.avatar}`)).status).toBe(200)
+      expect((await listed.json(`/v2/hosting/${app.avatar}`)).body).toMatchObject({ hosted: true, listed: false })
+      await listed.hosting.remove([owner.avatar])
+      await listed.hosting.settled()
+      expect((await listed.json(`/v2/avatars/${owner.avatar}`)).status).toBe(404)
+    } finally {
+      await listed.close()
+    }
+  })
+})

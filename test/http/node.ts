@@ -135,9 +135,12 @@ export async function startHttpNode(options: NodeOptions = {}) {
       held: {
         avatars: store.avatars.bind(store),
         homes: () => Promise.resolve(options.homes ?? []),
+        links: async (avatar) => (await store.links(avatar)).map((link) => link.avatar),
+        forget: (avatar) => store.forget(avatar),
         isHeld: async (avatar) => (await store.summary(avatar)) !== undefined,
       },
     })
+    store.onCommit((events) => hosting.linksChanged(events.map(({ avatar }) => avatar)))
     const avatarOf = (payload: Uint8Array) => payloadHead(payload)?.avatar
     const verifier = createVerifyService({ engine, logger }, { network: NETWORK, workers: 0 })
     const ingest = createIngest(

@@ -49,9 +49,12 @@ export function openHosting(
     isHeld: async (avatar: Avatar) => (await store.summary(avatar)) !== undefined,
     homes: async () => [],
     forget: (avatar: Avatar) => store.forget(avatar),
+    links: async (avatar: Avatar) => (await store.links(avatar)).map((link) => link.avatar),
   }
-  return createHosting(
+  const hosting = createHosting(
     { ...parts, journal: hostFiles, register, held },
-    { mode: listed === null ? 'all' : 'listed', policy: 'closed' },
+    { mode: listed === null ? 'all' : 'listed', policy: 'closed', links: 16 },
   )
+  store.onCommit((events) => hosting.linksChanged(events.map(({ avatar }) => avatar)))
+  return hosting
 }
