@@ -44,6 +44,8 @@ export const DEFAULT_LIMITS = {
   streams: shares({ total: 1024, perKey: 128, reserve: 128, small: 8 }),
   /** Unsent bytes of one event stream above which its events are read from the store at the pace of the reader. */
   maxBufferedBytes: 256 * 1024,
+  /** Bytes of the newest events in memory, for all event streams: 12,000 events, which is 2 s of the fastest writes. */
+  recentEventBytes: 4 * MIB,
   /** A stream whose reader stalls for this long is closed. */
   drainTimeoutMs: 30_000,
   /** Time between heartbeats on an event stream. */

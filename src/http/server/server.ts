@@ -76,13 +76,14 @@ export async function createHttpServer(components: HttpComponents, options: Http
   const clients = createClientAddresses(options.trustedProxies)
   const isShown = (avatar: Avatar): boolean => hosting.hosts(avatar)
   const views = createViewCache(store, { maxBytes: limits.cacheBytes, network, isShown })
-  const forgetViews = hosting.onChange(({ changed }) => {
-    for (const avatar of changed) views.drop(avatar)
-  })
   const budget = createOutputBudget({ environment, metrics, clients }, limits.output)
   metrics.gauge('http_output_bytes', 'Memory of HTTP answers that wait for their readers.', () => budget.bytes())
   const answers = createJsonAnswers({ budget, environment, metrics, logger }, limits)
   const streams = createEventStreams({ store, environment, logger }, limits)
+  const unwatchHosting = hosting.onChange(({ changed }) => {
+    for (const avatar of changed) views.drop(avatar)
+    if (!changed.every(isShown)) streams.dropEvents()
+  })
   metrics.gauge('event_streams', 'Open event streams.', () => streams.count())
   const activity = createActivityLog(store, environment.clock)
   const transfers = createTransfers({ environment, metrics, logger }, limits)
@@ -138,7 +139,7 @@ export async function createHttpServer(components: HttpComponents, options: Http
       activity.close()
       budget.close()
       views.close()
-      forgetViews()
+      unwatchHosting()
       const { timers } = environment
       const cancelGrace = timers.after(limits.stopGraceMs, () => app.server.closeAllConnections())
       // Connections become idle when their last answer ends; Node would keep them open for the next request.

@@ -9,7 +9,10 @@ import { Shares } from '../../shares/shares.ts'
 import type { Hold, Refusal, Source } from '../../shares/types.ts'
 import { waitForDrain } from '../answers/transfers.ts'
 import type { HttpLimits } from '../lib/limits.ts'
-import { formatCursor } from './cursor.ts'
+import { cursorFrame, resetFrame, type EventBlock } from './event-frames.ts'
+import { createOlderEvents } from './older-events.ts'
+import { RecentEvents } from './recent-events.ts'
+import { createTimeShare } from './time-share.ts'
 
 /** Where a stream begins: after a sequence of this store, at the next event, or with a `reset`. */
 export type StreamStart = number | 'now' | 'reset'
@@ -19,45 +22,44 @@ export interface EventStreams {
   admit(source: Source, response: ServerResponse): Hold | Refusal
   /** Sends events to a response whose head is written, until either side ends it. */
   open(response: ServerResponse, options: { slot: Hold; avatar: Avatar | undefined; start: StreamStart }): void
+  /** Drops the events in memory. Call it when an avatar is no longer hosted: the store leaves out its events. */
+  dropEvents(): void
   count(): number
   /** Ends all streams. */
   close(): void
 }
 
-/** Entries read from the change feed at a time, about 350 bytes each. */
-const FEED_PAGE = 200
-/** Events buffered while the change feed is read; if there are more, they are read from the feed too. */
-const MAX_HELD = 1000
-/**
- * After each delivery the next one waits three times as long as the delivery took, so that any number of streams uses at most
- * a quarter of the node's time; but at most this long, so that events stay fresh.
- */
-const MAX_PAUSE_MS = 250
-const PAUSE_FACTOR = 3
-/** Events that wait for the next delivery, about 500 bytes each; if there are more, they are delivered at once. */
-const MAX_WAITING = 2_000
+/** Sending uses at most a quarter of the node's time, however many streams there are; a burst of events is sent at once. */
+const SENDING = { share: 1 / 4, burstMs: 25 }
+/** A read waits for the disk about half of its time, so this too is about a quarter of the main thread's. */
+const READING = { share: 1 / 2, burstMs: 25 }
+/** Time of sending after which other work of the node has its turn. */
+const SLICE_MS = 2
+/** Bytes that a stream is sent before the next stream has its turn; the last block may exceed it. */
+const TURN_BYTES = 64 * 1024
+/** Committed events that wait for a turn, about 300 bytes each; if there are more, they are serialised at once. */
+const MAX_FRESH = 1_000
 
 interface Stream {
   readonly response: ServerResponse
   readonly slot: Hold
+  /** Undefined: all avatars. */
   readonly avatar: Avatar | undefined
-  /** Sequence of the last event sent. */
+  /** The reader was sent its events up to this sequence. A stream that is up to date is further: at the newest event. */
   after: number
-  /** Events committed while the stream reads from the store; null if there were too many. */
-  held: ChangeEvent[] | null
-  live: boolean
+  /** Its next events, if they had to be read from the store. */
+  page: EventBlock | 'reset' | undefined
 }
 
 /**
  * Sends changes to event streams.
  *
  * Guarantees: every event after the start reaches the reader once and in order, or a `reset` tells it to read the state again.
- * A stream subscribes first, then reads the stored feed, then continues with the events committed meanwhile, so there is no
- * gap. A slow reader gets its events from the store, at its own pace, so that unsent bytes stay bounded. The stream of a
- * stalled reader is closed; the reader can resume with its last cursor.
+ * Unsent bytes of a slow reader are bounded. The stream of a stalled reader is closed; it can resume with its last cursor.
  *
- * Cost: events are serialised once for all streams without a filter, and once for all streams of an avatar. Streams of other
- * avatars cost nothing. Events that are committed during the pause after a delivery are sent with the next one.
+ * How: each stream is a position in the feed. Streams with something to send take turns. They share the recent events, which
+ * are serialised once; a stream that is further behind reads pages of the store, one stream at a time. Sending and reading each
+ * have a share of the time, so more streams make events arrive later, but do not slow down writes any further.
  */
 export function createEventStreams(
   {
@@ -71,129 +73,167 @@ export function createEventStreams(
   },
   limits: HttpLimits,
 ): EventStreams {
-  /** Streams by avatar; streams without a filter are under undefined. */
-  const streams = new Map<Avatar | undefined, Set<Stream>>()
+  const { epoch } = store
   const slots = new Shares(limits.streams)
-  /** Committed events that are not delivered yet. */
-  let waiting: ChangeEvent[] = []
-  let cancelDelivery: (() => void) | undefined
-  let isDelivering = false
-  /** Sequence of the last event delivered. */
-  let delivered = store.lastSequence()
+  const recent = new RecentEvents(epoch, store.lastSequence(), limits.recentEventBytes)
+  const older = createOlderEvents(store)
+  const sending = createTimeShare({ clock, timers }, SENDING)
+  const reading = createTimeShare({ clock, timers }, READING)
+  const all = new Set<Stream>()
+  const byAvatar = new Map<Avatar, Set<Stream>>()
+  /** A stream is in one of these, or waits for its reader or for the store. */
+  const upToDate = new Set<Stream>()
+  const turns = new Set<Stream>()
+  const reads = new Set<Stream>()
+  /** Committed events that are not serialised yet. */
+  let fresh: ChangeEvent[] = []
+  let isSending = false
+  let isReading = false
   let closed = false
 
   const unsubscribe = store.onCommit((events) => {
-    if (streams.size === 0 && waiting.length === 0) {
-      delivered = Math.max(delivered, events.at(-1)?.sequence ?? 0)
+    if (all.size === 0) {
+      fresh = []
+      recent.skipTo(events.at(-1)?.sequence ?? 0)
       return
     }
-    for (const event of events) waiting.push(event)
-    if (waiting.length >= MAX_WAITING) sendWaiting()
-    else if (!isDelivering) cancelDelivery ??= timers.after(0, () => void deliver())
+    for (const event of events) fresh.push(event)
+    if (fresh.length >= MAX_FRESH) serialise()
+    if (!isSending) void send()
   })
 
-  /** Delivers the waiting events, then pauses. It runs in a later task, so the writer gets its answer first. */
-  async function deliver(): Promise<void> {
-    cancelDelivery = undefined
-    isDelivering = true
-    const startMs = clock.now()
-    try {
-      sendWaiting()
-      // Node passes the bytes to the kernel later in this turn of the event loop; the measured time includes that.
-      await yieldToEventLoop()
-    } finally {
-      isDelivering = false
-    }
-    const pauseMs = Math.min(MAX_PAUSE_MS, Math.max(0, clock.now() - startMs) * PAUSE_FACTOR)
-    if (!closed && (waiting.length > 0 || pauseMs > 0)) cancelDelivery ??= timers.after(pauseMs, () => void deliver())
-  }
-
-  function sendWaiting(): void {
-    const events = waiting
-    waiting = []
-    if (events.length === 0) return
-    delivered = Math.max(delivered, events.at(-1)?.sequence ?? 0)
-    sendTo(streams.get(undefined), events)
-    for (const [avatar, group] of groupByAvatar(events)) sendTo(streams.get(avatar), group)
-  }
-
-  function sendTo(concerned: ReadonlySet<Stream> | undefined, events: readonly ChangeEvent[]): void {
-    let shared: Buffer | undefined
-    for (const stream of concerned ?? []) {
-      if (!stream.live) hold(stream, events)
-      else if (stream.after < (events[0]?.sequence ?? 0)) {
-        shared ??= framesOf(events, store.epoch)
-        send(stream, events, shared)
-      } else send(stream, events)
-    }
-  }
-
-  /**
-   * Sends the new ones among the events; with too many unsent bytes, switches the stream to the stored feed instead.
-   *
-   * @param frames the serialised events, if none of them was sent before
-   */
-  function send(stream: Stream, events: readonly ChangeEvent[], frames?: Buffer): void {
-    // The connection is closed, but its `close` event has not arrived yet.
-    if (stream.response.destroyed) return
-    if (stream.response.writableLength > limits.maxBufferedBytes) void catchUp(stream)
-    else write(stream, events, frames)
-  }
-
-  function write(stream: Stream, events: readonly ChangeEvent[], frames?: Buffer): void {
-    const news = frames === undefined ? events.filter(({ sequence }) => sequence > stream.after) : events
-    if (news.length === 0) return
-    stream.response.write(frames ?? framesOf(news, store.epoch))
-    stream.after = news.at(-1)?.sequence ?? stream.after
-  }
-
-  function hold(stream: Stream, events: readonly ChangeEvent[]): void {
-    if (stream.held === null) return
-    if (stream.held.length + events.length > MAX_HELD) stream.held = null
-    else stream.held.push(...events)
-  }
-
-  /** Sends events from the store until the stream has caught up, then makes it live. */
-  async function catchUp(stream: Stream): Promise<void> {
-    const { response, avatar } = stream
-    stream.live = false
-    try {
-      while (isOpen(stream)) {
-        if (!(await waitForDrain(response, timers, limits.drainTimeoutMs))) return cut(stream)
-        stream.held = []
-        const last = store.lastSequence()
-        const page = await store.events({
-          after: stream.after,
-          limit: FEED_PAGE,
-          ...(avatar === undefined ? {} : { avatar }),
-        })
-        if (!isOpen(stream)) return
-        if (page === 'reset') sendReset(stream)
-        else write(stream, page)
-        const held: ChangeEvent[] | null = stream.held
-        // A page with fewer entries than asked for may not be the last one: the store leaves out obsolete entries.
-        if ((page === 'reset' || page.length === 0 || stream.after >= last) && held !== null) {
-          stream.held = null
-          stream.live = true
-          send(stream, held)
-          return
-        }
+  /** Serialises the fresh events and gives turns to the streams that they concern. */
+  function serialise(): void {
+    if (fresh.length === 0) return
+    for (const stream of upToDate) if (stream.avatar === undefined) wake(stream, recent.end)
+    if (byAvatar.size > 0) {
+      for (const { avatar, sequence } of fresh) {
+        for (const stream of byAvatar.get(avatar) ?? []) if (upToDate.has(stream)) wake(stream, sequence - 1)
       }
-    } catch (error) {
-      logger.error({ err: error }, 'the node ended an event stream because it could not read the change feed')
-      cut(stream)
+    }
+    recent.add(fresh)
+    fresh = []
+  }
+
+  /** @param after the stream has all of its events up to this sequence */
+  function wake(stream: Stream, after: number): void {
+    stream.after = Math.max(stream.after, after)
+    upToDate.delete(stream)
+    turns.add(stream)
+  }
+
+  /** Gives turns as long as there is something to send. It begins in a later task, so the writer gets its answer first. */
+  async function send(): Promise<void> {
+    isSending = true
+    /** Whether streams have more to send than one turn allows. Else waiting makes the next writes fewer and larger. */
+    let isBehind = false
+    try {
+      for (;;) {
+        await yieldToEventLoop()
+        await sending.ready(isBehind)
+        if (closed) return
+        const startMs = clock.now()
+        isBehind = false
+        serialise()
+        for (const stream of turns) {
+          turns.delete(stream)
+          turn(stream)
+          isBehind ||= turns.has(stream)
+          if (clock.now() - startMs >= SLICE_MS) break
+        }
+        sending.spend(clock.now() - startMs)
+        if (turns.size === 0 && fresh.length === 0) return
+      }
+    } finally {
+      isSending = false
     }
   }
 
-  const isOpen = (stream: Stream): boolean => streams.get(stream.avatar)?.has(stream) === true
+  /** Sends some events to a stream, and decides what it does next. */
+  function turn(stream: Stream): void {
+    const { response } = stream
+    // The connection is closed, but its `close` event has not arrived yet.
+    if (response.destroyed) return
+    if (response.writableNeedDrain && response.writableLength > limits.maxBufferedBytes) return void drain(stream)
+    if (stream.page === 'reset') sendReset(stream)
+    else writeNext(stream, stream.page)
+    stream.page = undefined
+    if (stream.after >= recent.end) upToDate.add(stream)
+    else if (stream.after >= recent.start) turns.add(stream)
+    else {
+      reads.add(stream)
+      if (!isReading) void read()
+    }
+    return undefined
+  }
+
+  function writeNext(stream: Stream, page: EventBlock | undefined): void {
+    const { response, avatar } = stream
+    const { socket } = response
+    let block = page ?? recent.blockAfter(stream.after)
+    // Without this, each write would be several, or would be done in a task that is not counted.
+    socket?.cork()
+    for (let bytes = 0; block !== undefined && bytes < TURN_BYTES; block = recent.blockAfter(stream.after)) {
+      const frames = avatar === undefined ? block.after(stream.after) : block.ofAvatar(avatar, stream.after)
+      if (frames.length > 0) response.write(frames)
+      bytes += frames.length
+      stream.after = block.end
+    }
+    socket?.uncork()
+  }
+
+  /** Waits until the reader has taken what was sent. */
+  async function drain(stream: Stream): Promise<void> {
+    if (await waitForDrain(stream.response, timers, limits.drainTimeoutMs)) giveTurn(stream)
+    else cut(stream)
+  }
+
+  function giveTurn(stream: Stream): void {
+    if (!all.has(stream)) return
+    turns.add(stream)
+    if (!isSending) void send()
+  }
+
+  /** Reads from the store for one stream after another. */
+  async function read(): Promise<void> {
+    isReading = true
+    // The loop reaches streams that are added meanwhile.
+    for (const stream of reads) {
+      await reading.ready(true)
+      if (!reads.delete(stream)) continue
+      const startMs = clock.now()
+      try {
+        stream.page = await older.read(stream.after, recent.end, stream.avatar)
+        giveTurn(stream)
+      } catch (error) {
+        fail(stream, error)
+      }
+      reading.spend(clock.now() - startMs)
+    }
+    isReading = false
+  }
+
+  /** A cursor of the future is of another process on the same database, or of a store that an older copy has replaced. */
+  async function checkFuture(stream: Stream): Promise<void> {
+    try {
+      if (!(await store.hasReached(stream.after))) stream.page = 'reset'
+      giveTurn(stream)
+    } catch (error) {
+      fail(stream, error)
+    }
+  }
+
+  function fail(stream: Stream, error: unknown): void {
+    logger.error({ err: error }, 'the node ended an event stream because it could not read the change feed')
+    cut(stream)
+  }
 
   /** Sends a `reset`. The state that the reader reads after it includes all events so far, so the stream continues here. */
   function sendReset(stream: Stream): void {
-    stream.after = store.lastSequence()
-    stream.response.write(resetFrame(store.epoch, stream.after))
+    serialise()
+    stream.after = recent.end
+    stream.response.write(resetFrame(epoch, stream.after))
   }
-
-  const all = (): Stream[] => [...streams.values()].flatMap((same) => [...same])
 
   function cut(stream: Stream): void {
     forget(stream)
@@ -201,9 +241,12 @@ export function createEventStreams(
   }
 
   function forget(stream: Stream): void {
-    const same = streams.get(stream.avatar)
-    same?.delete(stream)
-    if (same?.size === 0) streams.delete(stream.avatar)
+    for (const set of [all, upToDate, turns, reads]) set.delete(stream)
+    if (stream.avatar !== undefined) {
+      const same = byAvatar.get(stream.avatar)
+      same?.delete(stream)
+      if (same?.size === 0) byAvatar.delete(stream.avatar)
+    }
     stream.slot.release()
   }
 
@@ -212,10 +255,9 @@ export function createEventStreams(
    * cursor does not expire.
    */
   function heartbeat(): void {
-    for (const stream of all()) {
-      if (!stream.live || stream.response.writableLength > limits.maxBufferedBytes) continue
-      stream.after = Math.max(stream.after, delivered)
-      stream.response.write(`:\nid: ${formatCursor(store.epoch, stream.after)}\n\n`)
+    for (const { response, after } of upToDate) {
+      if (response.writableLength > limits.maxBufferedBytes) continue
+      response.write(`:\n${cursorFrame(epoch, Math.max(after, recent.end))}`)
     }
     cancelHeartbeat = timers.after(limits.heartbeatMs, heartbeat)
   }
@@ -224,53 +266,34 @@ export function createEventStreams(
   return {
     admit: (source, response) => (closed ? 'full' : slots.take(source, 1, () => response.destroy())),
     open(response, { slot, avatar, start }) {
-      const after = typeof start === 'number' ? start : store.lastSequence()
-      const stream: Stream = { response, slot, avatar, after, held: null, live: false }
-      const same = streams.get(avatar)
-      if (same === undefined) streams.set(avatar, new Set([stream]))
-      else same.add(stream)
+      serialise()
+      const after = typeof start === 'number' ? start : recent.end
+      const stream: Stream = { response, slot, avatar, after, page: undefined }
+      all.add(stream)
+      if (avatar !== undefined) byAvatar.set(avatar, (byAvatar.get(avatar) ?? new Set()).add(stream))
       response.once('close', () => forget(stream))
       if (start === 'reset') sendReset(stream)
-      else response.write(`id: ${formatCursor(store.epoch, after)}\n\n`)
-      void catchUp(stream)
+      else response.write(cursorFrame(epoch, after))
+      if (after <= recent.end) giveTurn(stream)
+      else void checkFuture(stream)
     },
-    count: () => all().length,
+    dropEvents() {
+      serialise()
+      recent.skipTo(recent.end)
+      older.clear()
+      for (const stream of all) stream.page = undefined
+    },
+    count: () => all.size,
     close() {
       closed = true
       unsubscribe()
       cancelHeartbeat()
-      cancelDelivery?.()
-      sendWaiting()
-      for (const stream of all()) {
+      serialise()
+      for (const stream of [...turns]) turn(stream)
+      for (const stream of all) {
         forget(stream)
         stream.response.end()
       }
     },
   }
-}
-
-function groupByAvatar(events: readonly ChangeEvent[]): Map<Avatar, ChangeEvent[]> {
-  const groups = new Map<Avatar, ChangeEvent[]>()
-  for (const event of events) {
-    const group = groups.get(event.avatar)
-    if (group === undefined) groups.set(event.avatar, [event])
-    else group.push(event)
-  }
-  return groups
-}
-
-/** Returns events as server-sent events (WHATWG HTML, "Interpreting an event stream"); streams can share the bytes. */
-function framesOf(events: readonly ChangeEvent[], epoch: string): Buffer {
-  return Buffer.from(events.map((event) => frameOf(event, epoch)).join(''))
-}
-
-function frameOf({ sequence, kind, avatar, id, counter, head, digest }: ChangeEvent, epoch: string): string {
-  const data = JSON.stringify({ avatar, id, counter, head, digest })
-  return `id: ${formatCursor(epoch, sequence)}\nevent: ${kind}\ndata: ${data}\n\n`
-}
-
-/** Tells a reader that it missed events: it must read the state again; the stream continues after the cursor. */
-function resetFrame(epoch: string, sequence: number): string {
-  const cursor = formatCursor(epoch, sequence)
-  return `id: ${cursor}\nevent: reset\ndata: ${JSON.stringify({ cursor })}\n\n`
 }
