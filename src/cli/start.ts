@@ -35,6 +35,7 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['--seed <multiaddr...>', 'nodes to ask for peers, such as /dnsaddr/seed.example.org (default: none)'],
   ['--discovery <true|false>', 'find peers, and tell peers of others; false: connect to --peer alone (default: true)'],
   ['--mdns <true|false>', 'find nodes on the local network, and be found there (default: true)'],
+  ['--upnp <true|false>', 'ask the router at home to forward the port, by UPnP or NAT-PMP (default: false)'],
   ['--network <name>', 'name of the network (default: main)'],
   ['--gossip <true|false>', 'send new records to peers at once, not only at the next sync (default: true)'],
   ['--sync-interval-seconds <seconds>', 'time between two comparisons with a peer (default: 30)'],

@@ -38,6 +38,8 @@ export interface Config {
   readonly discovery: boolean
   /** Whether that includes the local network. */
   readonly mdns: boolean
+  /** Whether the router is asked to forward the TCP port. */
+  readonly upnp: boolean
   readonly network: string
   /** Whether records are also forwarded on arrival, not by sync alone. */
   readonly gossip: boolean
@@ -249,6 +251,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     seeds: checked.seeds,
     discovery: checked.discovery,
     mdns: checked.mdns,
+    upnp: checked.upnp,
     network: checked.network,
     gossip: checked.gossip,
     syncIntervalSeconds: checked.sync_interval_seconds,

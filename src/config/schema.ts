@@ -59,6 +59,7 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  * - `discovery`: true, because a node that knows only one peer loses its network with that peer. Every peer that it finds is bounded as
  *   a stranger. Operators of a closed network, and tests, switch it off.
  * - `mdns`: true, so that nodes at home or in an office need no address. Only private addresses are announced, on the local link.
+ * - `upnp`: false, because it opens a port of the router, which is for its owner to decide.
  * - `seeds`: none, so that no node depends on a service of the authors.
  * - `http_public_url` and `node_*`: empty, which is shown as "not stated". Only the operator knows them.
  * - `gossip`: true. Operators with little bandwidth, and tests, can switch it off; records then arrive later, by sync.
@@ -120,6 +121,7 @@ export const configSchema = Type.Object(
     }),
     discovery: Type.Boolean({ description: 'true or false' }),
     mdns: Type.Boolean({ description: 'true or false' }),
+    upnp: Type.Boolean({ description: 'true or false' }),
     network: Type.String({ pattern: '^[a-z0-9-]{1,32}$', description: '1 to 32 of the characters a-z, 0-9 and -' }),
     gossip: Type.Boolean({ description: 'true or false' }),
     sync_interval_seconds: Type.Integer({

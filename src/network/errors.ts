@@ -9,6 +9,7 @@ export type NetworkErrorCode =
   | 'peer_key_invalid'
   | 'peer_key_unreadable'
   | 'peer_record_invalid'
+  | 'router_refused'
   | 'seed_unusable'
   | 'stream_broken'
 

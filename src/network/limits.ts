@@ -11,6 +11,7 @@ import type { PacerLimits } from './pacer.ts'
 import type { OutsideViewLimits } from './outside-view.ts'
 import type { PeerExchangeLimits } from './peer-exchange.ts'
 import type { PeerPlaceLimits } from './peer-places.ts'
+import type { PortForwardingLimits } from './port-forwarding.ts'
 import type { ProberLimits } from './prober.ts'
 import type { SeedLimits } from './seed-dialler.ts'
 import type { ValidationLimits } from './validation-queue.ts'
@@ -78,6 +79,7 @@ export interface NetworkLimits {
   readonly discovery: DiscoveryLimits
   readonly dialBack: DialBackLimits
   readonly outside: OutsideViewLimits
+  readonly forwarding: PortForwardingLimits
   readonly interfaces: InterfaceWatchLimits
   /** Interval of the search for lost gossip streams, in milliseconds. */
   readonly repairIntervalMs: number
@@ -153,6 +155,8 @@ export const defaultNetworkLimits: NetworkLimits = {
   },
   // A port that was just forwarded is noticed within a minute.
   outside: { tickMs: 1000, openAgainMs: 600_000, closedAgainMs: 45_000, noneAgainMs: 10_000, validMs: 1_800_000 },
+  // Half of the time for which a router forwards (router.ts).
+  forwarding: { everyMs: 1_800_000, retryMs: 300_000 },
   interfaces: { everyMs: 15_000, answerMs: 10_000 },
   repairIntervalMs: 5000,
   outbox: { messageBytes: 262_144, messageRecords: 1024, delayMs: 5, queueBytes: 67_108_864 },

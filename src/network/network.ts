@@ -7,7 +7,7 @@ import type { Logger, Metrics } from '../observe/types.ts'
 import { createClientAddresses } from '../shares/client-address.ts'
 import type { Source } from '../shares/types.ts'
 import { parseAnnouncedAddress, parseListenAddress, parsePeerAddress } from './addresses.ts'
-import { createDialBack } from './dial-back.ts'
+import { createBeingReached } from './being-reached.ts'
 import { createDiscovery } from './discovery.ts'
 import type { DiscoveryOptions } from './discovery.ts'
 import { NetworkError } from './errors.ts'
@@ -19,7 +19,6 @@ import { defaultNetworkLimits } from './limits.ts'
 import type { NetworkLimits } from './limits.ts'
 import { createListening } from './listening.ts'
 import { registerNetworkMetrics } from './network-metrics.ts'
-import { createOutsideView } from './outside-view.ts'
 import { createOwnAddresses } from './own-addresses.ts'
 import { createPeerBook } from './peer-book.ts'
 import { createPeerPlaces, sourceOfAddress } from './peer-places.ts'
@@ -64,6 +63,8 @@ export interface NetworkOptions {
   readonly gossip?: boolean
   /** Whether the node is on the gossip topic from the start; see `Network.useGossip`. Default true. */
   readonly joinsGossip?: boolean
+  /** Whether the router of the local network is asked to forward the TCP port, by UPnP or NAT-PMP. Default false. */
+  readonly upnp?: boolean
   /** How this node finds peers; undefined: it connects to `peers` alone. */
   readonly discovery?: DiscoveryOptions | undefined
   readonly limits?: Partial<NetworkLimits>
@@ -188,9 +189,12 @@ export async function createNetwork(components: NetworkComponents, options: Netw
           { ...options.discovery, network: options.network },
           limits.discovery,
         )
-  const dialBack = createDialBack({ environment, logger, metrics, libp2p, parts }, limits.dialBack)
-  const outside = createOutsideView({ environment, logger, libp2p, own, dialBack }, limits.outside)
-  await dialBack.prepare()
+  const reached = createBeingReached(
+    { environment, logger, metrics, libp2p, parts, own },
+    { asksRouter: options.upnp === true },
+    limits,
+  )
+  await reached.prepare()
   await discovery?.prepare()
   const interfaces = createInterfaceWatch(
     {
@@ -200,7 +204,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       connections,
       ask: (connection, signal) => libp2p.services.identify.identify(connection, { signal }),
       onChange() {
-        outside.forget()
+        reached.renew()
         discovery?.wake()
         redial.wake()
       },
@@ -244,7 +248,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
     peerId: libp2p.peerId.toString(),
     addresses,
     peers: () => book.list(gossips ? gossip.subscribers() : new Set()),
-    reachability: outside.reachability,
+    reachability: reached.reachability,
     ...streams.protocols,
     useGossip: (on) => (state === 'started' && gossips ? gossip.join(on) : undefined),
     publish(records) {
@@ -266,7 +270,7 @@ export async function createNetwork(components: NetworkComponents, options: Netw
         if (options.joinsGossip !== false) gossip.join(true)
         repair.start()
       }
-      outside.start()
+      reached.start()
       interfaces.start()
       redial.start()
       await discovery?.start()
@@ -276,12 +280,11 @@ export async function createNetwork(components: NetworkComponents, options: Netw
       if (state !== 'started') return
       state = 'stopped'
       const waiting = { timers: environment.timers, logger }
-      outside.stop()
       interfaces.stop()
       redial.stop()
       repair.stop()
       streams.stop()
-      await within(waiting, STOP_FLUSH_MS, Promise.all([gossip.flush(), discovery?.stop(), dialBack.stop()]))
+      await within(waiting, STOP_FLUSH_MS, Promise.all([gossip.flush(), discovery?.stop(), reached.stop()]))
       gossip.stop()
       book.stop()
       const closed = await within(waiting, STOP_CLOSE_MS, Promise.resolve(libp2p.stop()))

@@ -7,6 +7,7 @@ import type { Environment } from '../platform/environment.ts'
 import type { DialBack, DialBackVerdict } from './dial-back.ts'
 import { DIAL_REQUEST_PROTOCOL } from './dial-back.ts'
 import type { OwnAddresses } from './own-addresses.ts'
+import type { PortForwarding } from './port-forwarding.ts'
 import { providerOf, reachOf, scopeOfIp } from './reach.ts'
 import { reachabilityOf } from './reachability.ts'
 import type { Reachability } from './reachability.ts'
@@ -39,10 +40,12 @@ export function createOutsideView(
     readonly libp2p: Libp2p
     readonly own: OwnAddresses
     readonly dialBack: Pick<DialBack, 'ask'>
+    /** Undefined if no router is asked. */
+    readonly forwarding: Pick<PortForwarding, 'port' | 'text'> | undefined
   },
   limits: OutsideViewLimits,
 ) {
-  const { environment, logger, libp2p, own, dialBack } = components
+  const { environment, logger, libp2p, own, dialBack, forwarding } = components
   const { clock, timers } = environment
   /** The IP address under which each connected peer sees this node, if it is a public one. */
   const seenAs = new Map<string, string>()
@@ -73,6 +76,9 @@ export function createOutsideView(
 
   /** The address at which this node should be reachable, if its port is open. */
   function candidate(ip: string): Multiaddr | undefined {
+    const forwarded = forwarding?.port()
+    // The router may have taken another port than that of this node.
+    if (forwarded?.ip === ip) return multiaddr(`/ip4/${ip}/tcp/${forwarded.port}`)
     const family = ip.includes(':') ? 'ip6' : 'ip4'
     for (const address of own.listening()) {
       const [host, port] = address.getComponents()
@@ -108,6 +114,7 @@ export function createOutsideView(
       seenAs: [...new Set(seenAs.values())],
       wasReached: recent.some(({ verdict }) => verdict === 'open') || isRecent(reachedAtMs, limits.validMs),
       wasMissed: recent.some(({ verdict }) => verdict === 'closed'),
+      router: forwarding?.text(),
     })
   }
 

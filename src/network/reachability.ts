@@ -30,18 +30,19 @@ export interface ReachabilityFacts {
   readonly wasReached: boolean
   /** Whether a peer on the internet has tried lately and failed. */
   readonly wasMissed: boolean
+  /** What the router answered when it was asked to forward the port; undefined if it was not asked. */
+  readonly router?: string | undefined
 }
 
 /** First octets of the addresses that providers share among customers (RFC 6598, 100.64.0.0/10). */
 const SHARED_BY_PROVIDERS = /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./
 
-export function reachabilityOf({
-  listening,
-  announced,
-  seenAs,
-  wasReached,
-  wasMissed,
-}: ReachabilityFacts): Reachability {
+export function reachabilityOf(facts: ReachabilityFacts): Reachability {
+  const { state, text } = withoutRouter(facts)
+  return { state, text: facts.router === undefined ? text : `${text}; ${facts.router}` }
+}
+
+function withoutRouter({ listening, announced, seenAs, wasReached, wasMissed }: ReachabilityFacts): Reachability {
   const own = listening.flatMap((address) => {
     const reach = reachOf(address)
     const port = address.getComponents()[1]?.value

@@ -189,6 +189,7 @@ export async function createNode(
         agent: `avatar-kv/${version}`,
         gossip: config.gossip,
         joinsGossip: config.hostingMode === 'all',
+        upnp: config.upnp,
         discovery: config.discovery ? { ...config, bookPath: join(config.dataDir, 'peers.json') } : undefined,
       },
     )

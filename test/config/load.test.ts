@@ -52,6 +52,7 @@ describe('defaults', () => {
       seeds: [],
       discovery: true,
       mdns: true,
+      upnp: false,
       network: 'main',
       gossip: true,
       syncIntervalSeconds: 30,

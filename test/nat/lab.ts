@@ -20,6 +20,10 @@ export interface Machine {
   readonly name: string
   /** Runs a command on it; resolves to its output. */
   exec(command: string, ...args: readonly string[]): Promise<string>
+  /** Starts a program on it that runs until the lab closes. */
+  daemon(command: string, ...args: readonly string[]): void
+  /** A path for a file of this machine. */
+  path(name: string): string
   /** Starts a node on it with the default addresses, and the given arguments. Resolves once the node has started. */
   startNode(...args: readonly string[]): Promise<LabNode>
 }
@@ -66,7 +70,17 @@ export async function createLab(): Promise<Lab> {
     const exec = async (command: string, ...args: readonly string[]): Promise<string> =>
       (await run('ip', ['netns', 'exec', space, command, ...args])).stdout
     await exec('ip', 'link', 'set', 'lo', 'up')
-    return { name, exec, startNode: (...args) => startNode(space, join(folder, name), args) }
+    return {
+      name,
+      exec,
+      daemon(command, ...args) {
+        const child = spawn('ip', ['netns', 'exec', space, command, ...args], { stdio: 'ignore' })
+        child.on('error', () => undefined)
+        children.add(child)
+      },
+      path: (file) => join(folder, `${name}-${file}`),
+      startNode: (...args) => startNode(space, join(folder, name), args),
+    }
   }
 
   async function startNode(space: string, dataDir: string, args: readonly string[]): Promise<LabNode> {

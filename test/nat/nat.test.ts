@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 
 import { until } from '../support/until.ts'
+import { addRoutes, masquerade, NODE_PORT, PUBLIC } from './internet.ts'
 import { createLab } from './lab.ts'
 import type { Lab, LabNode, Machine } from './lab.ts'
 
@@ -12,33 +13,6 @@ afterEach(async () => {
 
 /** A home that moved to another address is found again in this time. */
 const MOVE_MS = 60_000
-const NODE_PORT = 4382
-
-/** Addresses of the lab's internet: public ones, though no packet leaves this machine. */
-const PUBLIC = { hub: '45.10.0.1', router: '45.20.0.1', moved: '45.20.9.9', carrier: '45.30.0.1', open: '45.40.0.1' }
-
-async function addRoutes(machine: Machine, gateway: string): Promise<void> {
-  await machine.exec('ip', 'route', 'add', 'default', 'via', gateway)
-}
-
-/** Makes a machine hide those behind it (masquerade), and drop what comes from outside unasked. */
-async function masquerade(router: Machine): Promise<void> {
-  await router.exec('sysctl', '-qw', 'net.ipv4.ip_forward=1')
-  const rules = [
-    'add table ip nat',
-    'add chain ip nat post { type nat hook postrouting priority 100 ; }',
-    'add chain ip nat pre { type nat hook prerouting priority -100 ; }',
-    'add rule ip nat post oifname "wan" masquerade',
-    'add table ip guard',
-    'add chain ip guard forward { type filter hook forward priority 0 ; policy accept ; }',
-    'add rule ip guard forward iifname "wan" ct status dnat accept',
-    'add rule ip guard forward iifname "wan" ct state new drop',
-    'add chain ip guard input { type filter hook input priority 0 ; policy accept ; }',
-    'add rule ip guard input iifname "wan" ct state new drop',
-  ]
-  for (const rule of rules) await router.exec('nft', rule)
-}
-
 interface Status {
   readonly reachability: { readonly state: string; readonly text: string }
   readonly records: number

@@ -47,3 +47,9 @@ test('a node behind a proxy is not on this machine only', () => {
   expect(reachabilityOf({ listening, announced, seenAs: [], ...nothing })).toMatchObject({ state: 'unknown' })
   expect(reachabilityOf({ listening, announced, seenAs: [], ...yes })).toMatchObject({ state: 'reachable' })
 })
+
+test('what the router answered stands after the rest', () => {
+  const facts = { listening: LAN.map((each) => multiaddr(each)), announced: [], seenAs: ['9.9.9.9'], ...no }
+  const { text } = reachabilityOf({ ...facts, router: 'no router answered (UPnP, NAT-PMP)' })
+  expect(text).toBe('behind a router: forward TCP 4382; no router answered (UPnP, NAT-PMP)')
+})
