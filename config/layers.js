@@ -29,6 +29,7 @@ const LAYERS = {
     areas: [...PURE_PLATFORM, 'record', 'state', 'snapshot', 'client', 'archive'],
     packages: [...PURE_PACKAGES, 'level', 'abstract-level'],
   },
+  links: { areas: [...PURE_PLATFORM, 'record', 'state', 'client'], packages: PURE_PACKAGES },
   explorer: {
     areas: [...PURE_PLATFORM, 'record', 'state', 'client', 'archive', 'replica/disk', 'replica/indexed-db'],
     packages: ['@noble/hashes', 'preact'],
@@ -104,6 +105,7 @@ const MAIN_IMPORTS = ['cli/command-line.ts']
 /** Files of pure parts that run only in Node, with what they may import besides what their part may. */
 const NODE_FILES = {
   'archive/node.ts': ['node:crypto', 'node:stream', 'node:zlib', 'platform/yield.ts'],
+  'links/file-keys.ts': ['node:crypto', 'node:fs/promises', 'node:os', 'node:path'],
   'replica/directory.ts': ['platform/level-files.ts'],
 }
 
@@ -211,7 +213,7 @@ const imports = {
       const why = objection(here, specifier, typeOnly)
       if (why !== undefined) context.report({ node, message: `'${specifier}' must not be imported here: ${why}.` })
       for (const name of names) {
-        const rule = RESTRICTED_NAMES[name]
+        const rule = Object.hasOwn(RESTRICTED_NAMES, name) ? RESTRICTED_NAMES[name] : undefined
         if (
           rule &&
           here.area !== '' &&

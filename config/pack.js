@@ -43,7 +43,15 @@ const { version, license, author, engines } = manifest
 pack(
   { ...readJson('config/client/package.json'), version, license, author, engines },
   {
-    files: ['LICENSE', 'docs/client.md', 'docs/replica.md', 'docs/protocol.md', 'docs/api', 'docs/examples'],
+    files: [
+      'LICENSE',
+      'docs/client.md',
+      'docs/replica.md',
+      'docs/links.md',
+      'docs/protocol.md',
+      'docs/api',
+      'docs/examples',
+    ],
     renamed: { 'config/client/README.md': 'README.md' },
     loads: [],
   },

@@ -1,19 +1,7 @@
 /** What nodes answer, checked: nothing is used that has not the shape which docs/protocol.md, "HTTP", gives it. */
 import type { JsonValue, RecordId } from '../record/types.ts'
 import { MAX_CURSOR_CHARACTERS, MAX_HOMES, MAX_NESTING } from './limits.ts'
-import {
-  avatarHex,
-  citation,
-  count,
-  fields,
-  idHex,
-  list,
-  nestingOf,
-  object,
-  optional,
-  text,
-  type Shape,
-} from './shapes.ts'
+import { avatarHex, citation, count, fields, idHex, list, nestingOf, object, optional, text } from './shapes.ts'
 import type { AvatarDocument } from './types.ts'
 
 export interface SubmitAnswer {
@@ -31,7 +19,7 @@ export function parseJson(text: string): JsonValue {
   return JSON.parse(text) as JsonValue
 }
 
-export const parseDocument: Shape<AvatarDocument> = fields({
+const parseOwnDocument = fields({
   avatar: avatarHex,
   network: text,
   head: count,
@@ -43,6 +31,17 @@ export const parseDocument: Shape<AvatarDocument> = fields({
   missing: fields({ total: count, ids: list(idHex) }),
   namespaces: list(fields({ content: object, identity: text, platform: text })),
 })
+
+/** Links beside the document, where the node was asked for the linked view and knows it. */
+const parseLinks = fields({
+  linked_digest: text,
+  links: list(fields({ key: text, avatar: avatarHex, label: optional(text), digest: optional(text) })),
+})
+
+export function parseDocument(value: JsonValue | undefined, name?: string): AvatarDocument {
+  const document = parseOwnDocument(value, name)
+  return object(value)['linked_digest'] === undefined ? document : { ...document, ...parseLinks(value) }
+}
 
 /** Half of a pair alone goes into no address. */
 export const LONE_SURROGATE = /\p{Surrogate}/u

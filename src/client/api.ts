@@ -1,7 +1,6 @@
 import type { HostsReport } from '../receipt/hosts.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type { JsonObject } from '../record/types.ts'
-import type { Provenance } from '../state/provenance.ts'
 import type { NodeInfo } from './node-about.ts'
 import type { FoundHosts } from './find-hosts.ts'
 import type { HistoryEntry } from './history.ts'
@@ -10,6 +9,9 @@ import type { Signer } from './signers.ts'
 import type {
   AvatarDocument,
   CallOptions,
+  LinkedAvatar,
+  LinkedOption,
+  LinkedProvenance,
   Namespace,
   PutResult,
   RecordCache,
@@ -71,16 +73,25 @@ export interface Client {
    * @returns undefined where no node knows the avatar
    * @throws ClientError `unreachable`, `bad_answer`, `answer_too_large`, `refused`
    */
-  get(avatar: string, options?: CallOptions): Promise<AvatarDocument | undefined>
+  get(avatar: string, options?: CallOptions & LinkedOption): Promise<AvatarDocument | undefined>
   /** The content of one namespace, not verified; undefined where no node knows it. */
-  get(avatar: string, platform: string, identity?: string, options?: CallOptions): Promise<JsonObject | undefined>
+  get(
+    avatar: string,
+    platform: string,
+    identity?: string,
+    options?: CallOptions & LinkedOption,
+  ): Promise<JsonObject | undefined>
   /**
    * Fetches the signed records of an avatar, or those that came since the last time; verifies and folds them here, and
    * compares what they say with what each node claims. An avatar that nobody has written to is empty, with head 0.
    *
+   * With `linked: false` only what the avatar itself signed.
+   *
    * @throws ClientError `unreachable` where no node answered and nothing was known before
    */
-  getVerified(avatar: string, options?: VerifyOptions): Promise<VerifiedAvatar>
+  getVerified(avatar: string, options: VerifyOptions & { readonly linked: false }): Promise<VerifiedAvatar>
+  /** The same, with what linked apps wrote under its keys, verified too: `links` and `writers` say by whom. */
+  getVerified(avatar: string, options?: VerifyOptions): Promise<LinkedAvatar>
   /**
    * Reads and verifies an avatar as `getVerified` does, and returns its profile: name, bio, picture and links, each within the bounds
    * of docs/protocol.md, "Profiles". What the owner wrote in another form is left out; an avatar without a profile has nulls.
@@ -126,7 +137,7 @@ export interface Client {
    */
   nodeInfo(options?: CallOptions): Promise<NodeInfo | undefined>
   /**
-   * Which record set or removed a value, by records verified here.
+   * Which record set or removed a value, by records verified here. Of a key that is linked: a record of the linked avatar.
    *
    * @param path JSON Pointer (RFC 6901) into the content, such as `/a/b`
    * @throws ClientError `usage` where it is none
@@ -136,6 +147,6 @@ export interface Client {
     platform: string,
     identity: string,
     path: string,
-    options?: CallOptions,
-  ): Promise<Provenance>
+    options?: CallOptions & LinkedOption,
+  ): Promise<LinkedProvenance>
 }

@@ -1,10 +1,13 @@
 import type { Client, ClientOptions } from './api.ts'
 import { nobleEngine } from '../record/engine.ts'
 import { askHosts } from '../receipt/hosts.ts'
+import { OWN_PLATFORM } from '../record/members.ts'
 import type { Avatar, JsonObject } from '../record/types.ts'
+import { linksOf } from '../state/links.ts'
 import { ClientError } from './errors.ts'
 import { findHosts, isPublicName, urlsOf } from './find-hosts.ts'
 import { hostsIn } from './hosts.ts'
+import { readLinked } from './linked-reader.ts'
 import { TIMEOUT_MS } from './limits.ts'
 import { readNodeInfo } from './node-about.ts'
 import { createNodePool } from './node-pool.ts'
@@ -13,7 +16,8 @@ import { profileOf } from './profile.ts'
 import { pathOf, provenanceIn } from './provenance.ts'
 import { readHistory } from './read-history.ts'
 import { avatarOfText } from './signers.ts'
-import type { AvatarDocument, CallOptions, VerifiedAvatar, VerifyOptions } from './types.ts'
+import { readDocument } from './read-document.ts'
+import type { AvatarDocument, CallOptions, LinkedAvatar, LinkedOption, VerifiedAvatar, VerifyOptions } from './types.ts'
 import { createVerifiedReader } from './verified-reader.ts'
 import { watchAvatar } from './watch.ts'
 import { createWriter, namespaceOf } from './writer.ts'
@@ -36,23 +40,27 @@ export function createClient(clientOptions: ClientOptions): Client {
   const reader = createVerifiedReader({ pool, engine, cache: clientOptions.cache, network, signal: own })
   const parts = { pool, reader, engine, now, signal: own }
 
-  function get(avatar: string, options?: CallOptions): Promise<AvatarDocument | undefined>
+  function get(avatar: string, options?: CallOptions & LinkedOption): Promise<AvatarDocument | undefined>
   function get(
     avatar: string,
     platform: string,
     identity?: string,
-    options?: CallOptions,
+    options?: CallOptions & LinkedOption,
   ): Promise<JsonObject | undefined>
   async function get(
     text: string,
-    second?: CallOptions | string,
+    second?: (CallOptions & LinkedOption) | string,
     identity?: string,
-    third?: CallOptions,
+    third?: CallOptions & LinkedOption,
   ): Promise<AvatarDocument | JsonObject | undefined> {
     const avatar = avatarOfText(text)
-    if (typeof second !== 'string') return await pool.first((api) => api.document(avatar, second?.signal))
+    if (typeof second !== 'string') {
+      return await pool.first((api) => readDocument(api, avatar, second?.linked ?? true, second?.signal))
+    }
     const name = namespaceOf(avatar, { platform: second, ...(identity === undefined ? {} : { identity }) })
-    return await pool.first((api) => api.content(avatar, name.platform, name.identity, third?.signal))
+    // Other namespaces have no links.
+    const linked = name.platform === OWN_PLATFORM && (third?.linked ?? true)
+    return await pool.first((api) => api.content(avatar, name.platform, name.identity, third?.signal, linked))
   }
 
   /** From the client's nodes; where they have nothing of the avatar, from hosts that they name. */
@@ -76,11 +84,20 @@ export function createClient(clientOptions: ClientOptions): Client {
     }
   }
 
+  function getVerified(text: string, options: VerifyOptions & { readonly linked: false }): Promise<VerifiedAvatar>
+  function getVerified(text: string, options?: VerifyOptions): Promise<LinkedAvatar>
+  async function getVerified(text: string, options: VerifyOptions = {}): Promise<VerifiedAvatar | LinkedAvatar> {
+    const avatar = avatarOfText(text)
+    if (options.linked === false) return await readVerified(avatar, options)
+    const known = await reader.known(avatar, options)
+    return await readLinked((each) => readVerified(each, options), avatar, known?.snapshot())
+  }
+
   return {
     nodes: pool.all.map(({ url }) => url),
     network,
     get,
-    getVerified: async (text, options) => await readVerified(avatarOfText(text), options),
+    getVerified,
     async profile(text, options) {
       const { namespaces } = await readVerified(avatarOfText(text), options)
       return profileOf(namespaces.find(({ platform }) => platform === 'nextid')?.content)
@@ -100,7 +117,13 @@ export function createClient(clientOptions: ClientOptions): Client {
       const name = namespaceOf(avatar, { platform, identity })
       const tokens = pathOf(path)
       const { local } = await reader.read(avatar, options)
-      return provenanceIn(local, name, tokens)
+      const [key] = tokens
+      const links =
+        name.platform === OWN_PLATFORM && options.linked !== false ? linksOf(avatar, local.snapshot().namespaces) : []
+      const link = links.find((each) => each.key === key)
+      if (link === undefined) return { ...provenanceIn(local, name, tokens), avatar }
+      const linked = await reader.read(link.avatar, options)
+      return { ...provenanceIn(linked.local, namespaceOf(link.avatar, {}), tokens), avatar: link.avatar }
     },
   }
 }

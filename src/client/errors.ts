@@ -15,6 +15,9 @@ import type { PutResult, RecordText } from './types.ts'
  * `rejected`: the person at the wallet said no. `wallet`: the wallet, or what else signs, failed. `bad_signature`: the signer's signature is not the
  * avatar's over the text. `aborted`: the caller's signal ended it. `unsupported`: the platform lacks something that the call
  * needs; the message names it.
+ *
+ * `linked`: the write would not show, because the key is linked to an app, which alone writes it; or the key is linked to another avatar already.
+ * `not_linked`: the key is not linked to the app, or no longer.
  */
 export type ClientErrorCode =
   | 'usage'
@@ -31,6 +34,8 @@ export type ClientErrorCode =
   | 'bad_signature'
   | 'aborted'
   | 'unsupported'
+  | 'linked'
+  | 'not_linked'
 
 /** What is known of an error beside its code. */
 export interface ClientErrorDetails {

@@ -30,4 +30,5 @@ export {
 export { avatarOf, parseAvatar, parseSecretKey } from '../record/keys.ts'
 export type { Provenance } from '../state/provenance.ts'
 export type { PartBody, PatchBody, RecordBody, SnapshotBody } from '../record/types.ts'
+export { LINKS_KEY, type Link, type LinkState } from '../state/links.ts'
 export { applyMergePatch } from '../state/merge-patch.ts'

@@ -47,10 +47,15 @@ export function createNodeApi(url: string, options: TransportOptions) {
     /** For the routes that are not here. */
     transport,
     /** Undefined if the node does not have the avatar. */
-    document: (avatar: Avatar, signal?: Signal): Promise<AvatarDocument | undefined> =>
-      get(path(avatar), limits.MAX_DOCUMENT_BYTES, answers.parseDocument, signal),
-    content: async (avatar: Avatar, platform: string, identity: string, signal?: Signal) =>
-      await get(contentPath(avatar, platform, identity), limits.MAX_DOCUMENT_BYTES, object, signal),
+    document: (avatar: Avatar, signal?: Signal, linked = false): Promise<AvatarDocument | undefined> =>
+      get(`${path(avatar)}${linked ? '?linked=true' : ''}`, limits.MAX_DOCUMENT_BYTES, answers.parseDocument, signal),
+    content: async (avatar: Avatar, platform: string, identity: string, signal?: Signal, linked = false) =>
+      await get(
+        `${contentPath(avatar, platform, identity)}${linked ? '&linked=true' : ''}`,
+        limits.MAX_DOCUMENT_BYTES,
+        object,
+        signal,
+      ),
     /** A page in order of arrival. `expired`: the cursor is of another life of the node's store; begin again. */
     async records(
       avatar: Avatar,

@@ -8,6 +8,8 @@ import type {
   StateEntry,
   VerifiedRecord,
 } from '../record/types.ts'
+import type { LinkState } from '../state/links.ts'
+import type { Provenance } from '../state/provenance.ts'
 
 /** What every call takes. */
 export interface CallOptions {
@@ -28,6 +30,17 @@ export interface AvatarDocument {
   readonly pending: number
   readonly missing: { readonly total: number; readonly ids: readonly RecordId[] }
   readonly namespaces: readonly StateEntry[]
+  /** With links, of a read that shows what they write; absent from one of the avatar's own words. */
+  readonly linked_digest?: string
+  readonly links?: readonly DocumentLink[]
+}
+
+/** A link, as a node tells it. */
+export interface DocumentLink {
+  readonly key: string
+  readonly avatar: Avatar
+  readonly label: string | null
+  readonly digest: string | null
 }
 
 /**
@@ -105,6 +118,35 @@ export interface VerifiedAvatar {
   readonly problems: readonly Problem[]
 }
 
+/** A link of an avatar, and how the linked avatar was verified. */
+export interface VerifiedLink extends LinkState {
+  /** Of the linked avatar. `behind` also if no node answered for it. */
+  readonly state: VerifiedState
+  readonly nodes: readonly NodeReport[]
+}
+
+/**
+ * An avatar with the values of the avatars that it links to (docs/protocol.md, "Linked keys"): `namespaces` are those of the linked
+ * view, `state` is the worst of all that were read, `problems` are those of all. `digest`, `tips` and the rest are of the avatar itself.
+ */
+export interface LinkedAvatar extends VerifiedAvatar {
+  /** 64 hex digits. Equal linked digests, equal linked views. */
+  readonly linkedDigest: string
+  /** The links that count, in order of their keys. */
+  readonly links: readonly VerifiedLink[]
+  /** Who wrote each top-level key of the own namespace: the avatar itself, or one that it links to. */
+  readonly writers: ReadonlyMap<string, Avatar>
+}
+
+/** Which record set or removed a value, and the avatar that signed it: the one that was asked about, or one that it links to. */
+export type LinkedProvenance = Provenance & { readonly avatar: Avatar }
+
+/** Whether a read shows what linked apps wrote. */
+export interface LinkedOption {
+  /** `false`: only the avatar's own words. Default true. */
+  readonly linked?: boolean
+}
+
 /** What is kept of an avatar between calls. */
 export interface CachedAvatar {
   /** Live records, in no order. They are verified when they are loaded. */
@@ -140,7 +182,7 @@ export interface Progress {
 }
 
 /** What `getVerified` takes. */
-export interface VerifyOptions extends CallOptions {
+export interface VerifyOptions extends CallOptions, LinkedOption {
   /** Default: the client's. */
   readonly cache?: RecordCache
   /** Whether to ask hosts that the client's nodes name, where they have nothing of the avatar. Default: the client's. */

@@ -64,11 +64,16 @@ export function createVerifiedReader(components: ReaderComponents) {
     return memory
   }
 
+  /** What was read in this process, if it is still in memory. */
+  async function known(avatar: Avatar, options: VerifyOptions = {}): Promise<LocalAvatar | undefined> {
+    const remembered = await memoryOf(options).load(avatar)
+    return remembered && LOCALS.get(remembered)
+  }
+
   /** What is stored, without asking a node. */
   async function load(avatar: Avatar, options: VerifyOptions = {}): Promise<LocalAvatar> {
-    const remembered = await memoryOf(options).load(avatar)
-    const known = remembered && LOCALS.get(remembered)
-    if (known !== undefined) return known
+    const remembered = await known(avatar, options)
+    if (remembered !== undefined) return remembered
     let kept: CachedAvatar | undefined
     try {
       kept = await (options.cache ?? cache)?.load(avatar)
@@ -249,6 +254,7 @@ export function createVerifiedReader(components: ReaderComponents) {
   return {
     read,
     load,
+    known,
     keep,
     /** What came since the last time at one node. */
     async readOne(api: NodeApi, local: LocalAvatar, options: VerifyOptions = {}) {

@@ -10,6 +10,7 @@ import type { NodeApi } from './node-api.ts'
 import { signPieces, writtenRecord, type Piece } from './sign-patch.ts'
 import type { Signer } from './signers.ts'
 import { splitPatch } from './split-patch.ts'
+import { refuseHidden } from './linked-writes.ts'
 import { isSeenByTooFew, tooFewText } from './standing.ts'
 import { submitTo, submitToFirst, type Submission } from './submit.ts'
 import type { Namespace, PutResult, WriteOptions } from './types.ts'
@@ -46,6 +47,7 @@ export function createWriter(components: ClientParts, network: string) {
       const { local, verified } = await reader.read(signer.avatar, { ...call, everyone: true })
       if (isSeenByTooFew(verified)) throw new ClientError('unreachable', tooFewText(verified))
       const planned = await orAborted(plan(local), signals)
+      refuseHidden(signer.avatar, local.content(namespaceOf(signer.avatar, {})) ?? {}, planned)
       const pieces = planned.flatMap((each) => each.pieces)
       const records = await signPieces({ ...context, signals }, signer, local.tips, pieces)
       // From here on it may have been sent.

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { PROFILE_KEY } from '../../src/client/profile.ts'
 import { privateKeySigner } from '../../src/client/signers.ts'
+import { unlink } from '../../src/links/index.ts'
 import { newKey } from '../support/keys.ts'
 import { createCluster, type Cluster, type NodeProcess } from '../support/cluster.ts'
 import { openBrowser, type Pages } from './pages.ts'
@@ -85,6 +86,88 @@ describe('docs/examples/mirror.js', () => {
       child.kill('SIGTERM')
     }
     expect(await once(child, 'exit')).toEqual([0, null])
+  })
+})
+
+describe('docs/examples/to-do', () => {
+  let server: ViteDevServer
+  let browser: Pages
+  let url: string
+  beforeAll(async () => {
+    server = await createServer({
+      root: join(EXAMPLES, 'to-do'),
+      configFile: false,
+      logLevel: 'silent',
+      cacheDir: join(process.cwd(), '.cache/vite-to-do'),
+      resolve: {
+        alias: [
+          { find: /^@avatar-kv\/client$/, replacement: join(process.cwd(), 'dist/client/index.js') },
+          { find: /^@avatar-kv\/client\/links$/, replacement: join(process.cwd(), 'dist/links/browser.js') },
+        ],
+      },
+      server: { host: '127.0.0.1', port: 0, hmr: false, fs: { allow: [process.cwd()] } },
+    })
+    await server.listen()
+    url = server.resolvedUrls?.local[0] ?? ''
+    browser = await openBrowser()
+  })
+  afterAll(async () => {
+    await browser.close()
+    await server.close()
+  })
+
+  it('asks the wallet once, for 1,000 writes and over a second visit, until the owner takes the link back', async () => {
+    const wallet = Wallet.createRandom()
+    const signer = privateKeySigner(wallet.privateKey)
+    const client = createClient({ nodes: [nodes[0]!.url] })
+    await client.put({
+      signer,
+      patch: { name: 'Ada', 'com.example.todo': { old: { text: 'from before', done: false } } },
+    })
+    let prompts = 0
+    const sign = wallet.signMessage.bind(wallet)
+    wallet.signMessage = async (message) => {
+      prompts++
+      return await sign(message)
+    }
+    const query = new URLSearchParams(nodes.map((node): [string, string] => ['node', node.url]))
+    const page = await browser.open(`${url}?${query}`, {}, injectWallet(wallet))
+    await page.getByLabel('Your avatar').fill(signer.avatar)
+    await page.getByRole('button', { name: 'Connect my wallet' }).click()
+    await page.getByText('1 to do, 1 in all.').waitFor()
+    expect(prompts).toBe(1)
+
+    await page.getByLabel('New, one a line').fill('milk')
+    await page.getByRole('button', { name: 'Add' }).click()
+    await page.getByText('2 to do, 2 in all.').waitFor()
+    await page.getByRole('checkbox', { name: 'milk' }).check()
+    await page.getByText('1 to do, 2 in all.').waitFor()
+    await page.getByRole('button', { name: 'Remove from before' }).click()
+    await page.getByText('0 to do, 1 in all.').waitFor()
+    await page.getByLabel('New, one a line').fill(Array.from({ length: 997 }, (_, n) => `item ${n}`).join('\n'))
+    await page.getByRole('button', { name: 'Add' }).click()
+    await page.getByText('997 to do, 998 in all.').waitFor()
+
+    // The browser has the key of the app: nobody is asked on a later visit, and no wallet is needed.
+    await page.reload()
+    await page.getByText('997 to do, 998 in all.').waitFor()
+    await page.getByRole('checkbox', { name: 'milk' }).uncheck()
+    await page.getByText('998 to do, 998 in all.').waitFor()
+    expect(prompts).toBe(1)
+
+    const reader = createClient({ nodes: nodes.map((node) => node.url) })
+    const shown = await reader.getVerified(signer.avatar)
+    expect(shown.links).toMatchObject([{ key: 'com.example.todo', label: 'To-do example, in this browser' }])
+    const content = shown.namespaces[0]?.content ?? {}
+    expect(content['name']).toBe('Ada')
+    expect(Object.keys(content['com.example.todo'] as object)).toHaveLength(998)
+
+    await unlink(client, { signer, key: 'com.example.todo', keep: true })
+    await vi.waitFor(async () => expect((await reader.getVerified(signer.avatar)).links).toEqual([]), WAIT)
+    await page.reload()
+    await page.getByText('is not linked').waitFor()
+    await page.getByRole('button', { name: 'Connect my wallet' }).waitFor()
+    expect(browser.complaints).toEqual([])
   })
 })
 

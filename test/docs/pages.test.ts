@@ -6,8 +6,8 @@ import { blocksOf, PAGES, readPage } from './blocks.ts'
 
 /** What must hold of every page that people wrote: the places and commands that it names are there. */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-/** Pages whose programs a test of their own runs: test/client/page.test.ts, test/replica/page.test.ts. */
-const PAGES_WITH_PROGRAMS = ['docs/client.md', 'docs/replica.md']
+/** Pages whose programs a test of their own runs: test/client/page.test.ts, test/links/page.test.ts, test/replica/page.test.ts. */
+const PAGES_WITH_PROGRAMS = ['docs/client.md', 'docs/links.md', 'docs/replica.md']
 
 /** Text without its fenced blocks. */
 const prose = (page: string): string => readPage(page).replaceAll(/^( *)```[^]*?^\1```$/gm, '')

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 /** The tarballs of `npm run pack`, installed as people install them. */
 const run = promisify(execFile)
 const INSTALL_MS = 300_000
-const CLIENT_ENTRIES = ['', '/wasm', '/replica', '/record', '/state', '/negentropy'].map(
+const CLIENT_ENTRIES = ['', '/wasm', '/links', '/replica', '/record', '/state', '/negentropy'].map(
   (entry) => `@avatar-kv/client${entry}`,
 )
 const NODE_ENTRIES = ['avatar-kv/client', 'avatar-kv/client/wasm', 'avatar-kv/replica', 'avatar-kv/negentropy']

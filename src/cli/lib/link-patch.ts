@@ -41,7 +41,7 @@ export async function readLinks({ api, clock }: Place, avatar: Avatar): Promise<
 }
 
 async function verified(client: Client, { url }: NodeApi, avatar: Avatar): Promise<VerifiedAvatar> {
-  const known = await client.getVerified(avatar).catch((error: unknown) => {
+  const known = await client.getVerified(avatar, { linked: false }).catch((error: unknown) => {
     throw error instanceof ClientError ? toCliError(error, 'Nothing was signed. ') : error
   })
   const problem = known.problems.find(({ node }) => node === url) ?? known.problems[0]

@@ -110,7 +110,7 @@ async function verified(
     isNoted = true
     note?.(`Verifying ${total} records of the avatar first …`)
   }
-  const known = await client.getVerified(avatar, { onProgress }).catch((error: unknown) => {
+  const known = await client.getVerified(avatar, { onProgress, linked: false }).catch((error: unknown) => {
     throw error instanceof ClientError ? toCliError(error, 'Nothing was signed. ') : error
   })
   const lie = known.problems.find(({ code }) => LIES.has(code))

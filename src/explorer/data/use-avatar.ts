@@ -60,6 +60,8 @@ export function useAvatar({ client, others }: Session, avatar: string): AvatarVi
 
     async function readOnce(signal: AbortSignal): Promise<void> {
       const known = await client.getVerified(avatar, {
+        // The page edits what it shows.
+        linked: false,
         signal,
         onProgress: ({ done, total }) =>
           setView((view) => (view.phase === 'ready' ? view : { phase: 'loading', done, total })),

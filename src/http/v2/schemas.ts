@@ -111,7 +111,7 @@ export const NamespaceParams = object({
 })
 
 /** Names in a query, because URL parsers resolve `.` and `..` in a path, even if percent-encoded. */
-export const NamespaceQuery = object({ platform: PlatformText, identity: IdentityText })
+const NamespaceQuery = object({ platform: PlatformText, identity: IdentityText })
 export const LinkedNamespaceQuery = object({ ...NamespaceQuery.properties, linked })
 
 export const PageQuery = object({
