@@ -11,10 +11,11 @@ import type {
   StateEntry,
 } from '../../src/record/types.ts'
 import { signBody, type TestKey, type TestRecord } from '../oracle/signing.ts'
+import { LINKS_KEY } from '../../src/state/links.ts'
 import { NETWORK } from './crypto.ts'
 import type { SimulatedNode } from './node.ts'
 import { NodeDownError, WORLD_EPOCH_MS } from './process.ts'
-import type { Random } from './random.ts'
+import { Random } from './random.ts'
 import { Violation } from './violation.ts'
 import type { World } from './world-types.ts'
 import { viewOf } from '../store/read-whole.ts'
@@ -25,6 +26,8 @@ const PREV_MAX = 16
 const MAX_ATTEMPTS = 4
 /** Share of the writes that are many rivals at once. */
 const CROWDS = 0.015
+/** Share of the patches of the own namespace that link. */
+const LINKING = 0.4
 const MEMBERS = ['a', 'b', 'c', '__proto__'] as const
 const NAMESPACES = [
   ['twitter', 'alice'],
@@ -40,11 +43,14 @@ export class Author {
   readonly #skewMs: number
   /** Tips as its devices saw them at some time. */
   readonly #memories: (readonly Citation[])[] = [[]]
+  /** Of its own, so that links change nothing else in a seed's world. */
+  readonly #linking: Random
 
   constructor(world: World, key: TestKey) {
     this.key = key
     this.#world = world
     this.#random = world.random.fork()
+    this.#linking = new Random(Number.parseInt(key.avatar.slice(4, 12), 16) + world.scenario.actions)
     const { skewMs } = world.scenario
     this.#skewMs = skewMs === 0 ? 0 : this.#random.between(-skewMs, skewMs)
   }
@@ -123,7 +129,7 @@ export class Author {
       type: 'patch',
       platform,
       identity,
-      patch: this.#content(),
+      patch: platform === 'nextid' ? this.#linked(this.#content()) : this.#content(),
       prev: cited,
     }
     return this.#sign(body)
@@ -177,6 +183,18 @@ export class Author {
     }
     const count = this.#random.between(1, 2)
     return Object.fromEntries(Array.from({ length: count }, () => [this.#random.pick(MEMBERS), value()]))
+  }
+
+  /** A patch of the own namespace, or instead of it one that links some members to other authors, or ends a link. */
+  #linked(patch: JsonObject): JsonObject {
+    const random = this.#linking
+    if (!random.chance(LINKING)) return patch
+    const others = this.#world.avatars.filter((avatar) => avatar !== this.avatar)
+    const link = (): JsonValue => {
+      const avatar = random.chance(0.7) ? random.pick(others) : undefined
+      return avatar === undefined ? null : { avatar, label: this.avatar.slice(0, 6) }
+    }
+    return { ...patch, [LINKS_KEY]: Object.fromEntries([[random.pick(MEMBERS), link()]]) }
   }
 
   /** Submits records, or holds some of them back for a while or for ever. */

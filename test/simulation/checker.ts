@@ -3,6 +3,7 @@ import type { StoredRecord } from '../../src/store/types.ts'
 import { canonicalText } from '../oracle/canonical-text.ts'
 import { naiveFold, type NaiveFold } from '../oracle/naive-fold.ts'
 import type { Ledger } from './ledger.ts'
+import { checkLinkedViews } from './linked-views.ts'
 import type { SimulatedNode } from './node.ts'
 import type { Process } from './process.ts'
 import { Violation } from './violation.ts'
@@ -76,6 +77,7 @@ export class Checker {
     const before = this.#bases.get(life) ?? 0
     if (base < before && !node.wasDamaged) throw new Violation('the base fell', `${at} from ${before} to ${base}`)
     this.#bases.set(life, base)
+    await node.quietly(() => checkLinkedViews(node, process, this.#ledger))
     return look
   }
 

@@ -335,8 +335,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'let-go-without-forgetting',
     'hosting/hosting.js',
-    "if (each.op === 'forget')\n                void forget(each.avatar);",
-    'if (false)\n                void forget(each.avatar);',
+    "if (each.op === 'forget')\n                void deletions.forget(each.avatar);",
+    'if (false)\n                void deletions.forget(each.avatar);',
   ),
   mutation(
     'forget-to-go-on-forgetting',
@@ -345,4 +345,16 @@ export const MUTATIONS: readonly Mutation[] = [
     'forgetting: new Set()',
   ),
   mutation('count-what-was-let-go', 'store/writer.js', 'plus(totals, summary, -1)', 'plus(totals, summary, 0)'),
+  mutation(
+    'linked-views-depend-on-their-owner-alone',
+    'http/answers/dependents.js',
+    'for (const avatar of avatars)\n            this.#pathsOf.set(',
+    'for (const avatar of [])\n            this.#pathsOf.set(',
+  ),
+  mutation(
+    'a-linked-view-shows-own-members',
+    'store/linked-view.js',
+    'hides: (key) => hidden.has(textOf(key)),',
+    'hides: () => false,',
+  ),
 ]
