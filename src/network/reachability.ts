@@ -39,7 +39,8 @@ const SHARED_BY_PROVIDERS = /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./
 
 export function reachabilityOf(facts: ReachabilityFacts): Reachability {
   const { state, text } = withoutRouter(facts)
-  return { state, text: facts.router === undefined ? text : `${text}; ${facts.router}` }
+  if (facts.router !== undefined) return { state, text: `${text}; ${facts.router}` }
+  return { state, text: state === 'behind_router' ? `${text}, or start the node with --upnp true` : text }
 }
 
 function withoutRouter({ listening, announced, seenAs, wasReached, wasMissed }: ReachabilityFacts): Reachability {

@@ -29,13 +29,19 @@ const OTHER_PORTS = 3
 export async function findUpnpRouter(local: string): Promise<Router | undefined> {
   for (const location of await searchDevices(local)) {
     try {
-      const service = serviceIn(await fetchText(location), location)
-      if (service !== undefined) return upnpRouter(service, local)
+      const router = await upnpRouterAt(location, local)
+      if (router !== undefined) return router
     } catch {
       // Another device may be the router.
     }
   }
   return undefined
+}
+
+/** The router whose description is at an address; undefined if it forwards no ports. */
+export async function upnpRouterAt(location: URL, local: string): Promise<Router | undefined> {
+  const service = serviceIn(await fetchText(location), location)
+  return service === undefined ? undefined : upnpRouter(service, local)
 }
 
 interface Service {

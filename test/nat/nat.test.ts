@@ -58,7 +58,9 @@ test('a public node, one behind a router, one behind a provider: equal data, the
   await until(async () => (await stateOf(hubNode)) === 'reachable', 'the hub knows that it is reachable')
   await until(async () => (await stateOf(homeNode)) === 'behind_router', 'the home node knows of its router')
   await until(async () => (await stateOf(phoneNode)) === 'behind_provider_nat', 'the phone knows of its provider')
-  expect((await homeNode.cli<Status>('status')).reachability.text).toBe('behind a router: forward TCP 4382')
+  expect((await homeNode.cli<Status>('status')).reachability.text).toBe(
+    'behind a router: forward TCP 4382, or start the node with --upnp true',
+  )
 
   // Who is hidden is found by those that it dials; the open node is found through the hub.
   await until(async () => (await peersOf(homeNode)).includes(openNode.peerId), 'the home node finds the open node')
