@@ -55,6 +55,15 @@ Examples:
     })
 }
 
+/** What to do with a host that tells no URL: the commands that speak the protocol of nodes take its multiaddr. */
+function multiaddrText(avatar: Avatar, address: string): string[] {
+  return [
+    'A host without a URL is reached by its multiaddr:',
+    `  avatar-kv migrate ${avatar} --from ${printable(address)} --to URL   copies the records to another node`,
+    `  avatar-kv start --peer ${printable(address)}   runs a node that stays connected with the host`,
+  ]
+}
+
 function foundText(avatar: Avatar, { hosts, homes }: FoundHosts, asked: readonly AskedHost[]): string {
   const lines = [`avatar  ${avatar}`]
   if (hosts.length > 0) {
@@ -69,6 +78,8 @@ function foundText(avatar: Avatar, { hosts, homes }: FoundHosts, asked: readonly
     ])
     const head = ['SIGNED AT', 'HOST', 'HEAD', 'RECORDS', 'DIGEST', 'TOLD BY', 'CLAIMS TO BE AT']
     lines.push('', 'Hosts that signed that they have it (signatures checked here):', table([head, ...rows]))
+    const address = hosts.find(({ urls, addresses }) => urls.length === 0 && addresses.length > 0)?.addresses[0]
+    if (address !== undefined) lines.push('', ...multiaddrText(avatar, address))
   }
   if (homes.length > 0) {
     lines.push('', 'Homes that it is said to list (not verified):', ...homes.map((home) => `  ${printable(home)}`))

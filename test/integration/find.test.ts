@@ -36,6 +36,8 @@ test('a listed node that has nothing of an avatar finds its host over libp2p, an
   const found = await run(['find', owner.avatar, '--node', listed.url, '--allow-private'], options)
   expect(found.code).toBe(0)
   expect(found.out).toContain(`${host.url}: has it: head 1, signed by ${peerId}`)
+  // A host that tells no URL can be used too.
+  expect(found.out).toContain(`avatar-kv migrate ${owner.avatar} --from ${host.address} --to URL`)
   const read = await run(['get', owner.avatar, '--node', listed.url, '--allow-private'], options)
   expect(read.out).toContain('"colour": "green"')
   expect(read.err).toContain(`This was read from ${host.url} and verified here.`)
