@@ -5,6 +5,7 @@ import { LINKS_KEY } from '../../src/state/links.ts'
 import { naiveLinkedView } from '../oracle/naive-links.ts'
 import type { TestKey, TestRecord } from '../oracle/signing.ts'
 import { linkVectors } from '../oracle/vectors.ts'
+import { readEvents } from './event-reader.ts'
 import { post, startHttpNode, type HttpNode } from './node.ts'
 import { newKey, personalSign, postRecords, signedPatch, signedSnapshot, type Written } from './writer.ts'
 
@@ -179,6 +180,79 @@ describe('provenance through links', () => {
     const nobody = newKey()
     await send(write(owner, linkTo(nobody, 'void')))
     expect(await ask('/void')).toMatchObject({ avatar: nobody.avatar, kind: 'unset', id: null })
+  })
+})
+
+describe('events with linked=true', () => {
+  const watch = (avatar: Avatar, query = '') => readEvents(node.url(`/v2/events?avatar=${avatar}&linked=true${query}`))
+
+  it('are those of the avatar and of those that it links to at the time', async () => {
+    const [owner, app, other] = [newKey(), newKey(), newKey()]
+    const reader = await watch(owner.avatar)
+    const put = async (record: Written): Promise<string> => {
+      await send(record)
+      return record.id
+    }
+    const expected: string[] = []
+    await put(write(app, { [APP_KEY]: 0 }))
+    expected.push(await put(write(owner, linkTo(app))))
+    expected.push(await put(write(app, { [APP_KEY]: 1 })))
+    await put(write(other, { [APP_KEY]: 1 }))
+    expected.push(await put(write(owner, linkTo(other))))
+    await put(write(app, { [APP_KEY]: 2 }))
+    expected.push(await put(write(other, { [APP_KEY]: 2 })))
+    expected.push(await put(write(owner, { [LINKS_KEY]: null })))
+    await put(write(other, { [APP_KEY]: 3 }))
+    expected.push(await put(write(owner, { name: 'Ada' })))
+    const events = await reader.until(expected.length)
+    expect(events.map(({ data }) => data.id)).toEqual(expected)
+    reader.close()
+  })
+
+  it('lack nothing of a link that is made together with writes of the app, in any commit', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const [owner, app] = [newKey(), newKey()]
+      const reader = await watch(owner.avatar)
+      const records = [
+        write(owner, linkTo(app)),
+        ...Array.from({ length: 20 }, (_, at) => write(app, { [APP_KEY]: at })),
+      ]
+      const [first, ...rest] = records
+      await Promise.all([send(first!), ...rest.map((record) => send(record))])
+      const last = write(owner, { done: true })
+      await send(last)
+      await reader.until(2)
+      const known = await node.json(linked(owner.avatar))
+      expect(contentOf(known.body)).toMatchObject({ [APP_KEY]: 19 })
+      const after = write(app, { [APP_KEY]: 'after' })
+      await send(after)
+      for (let count = 2; reader.events.at(-1)?.data.id !== after.id; count += 1) await reader.until(count)
+      expect(new Set(reader.events.map(({ id }) => id)).size).toBe(reader.events.length)
+      reader.close()
+    }
+  })
+
+  it('can be read again from a cursor, in order, and from the start', async () => {
+    const [owner, app, other] = [newKey(), newKey(), newKey()]
+    const ids: string[] = []
+    const put = async (record: Written): Promise<void> => {
+      await send(record)
+      ids.push(record.id)
+    }
+    await put(write(owner, { [LINKS_KEY]: { a: { avatar: app.avatar }, b: { avatar: other.avatar } } }))
+    for (let round = 0; round < 150; round += 1) await put(write(round % 3 === 0 ? other : app, { a: round, b: round }))
+    const whole = await watch(owner.avatar, `&after=${node.store.epoch}-0`)
+    const events = await whole.until(ids.length)
+    expect(events.map(({ data }) => data.id)).toEqual(ids)
+    whole.close()
+    const middle = events[70]?.id ?? ''
+    const rest = await watch(owner.avatar, `&after=${middle}`)
+    expect((await rest.until(ids.length - 71)).map(({ data }) => data.id)).toEqual(ids.slice(71))
+    rest.close()
+  })
+
+  it('need an avatar', async () => {
+    expect((await node.json('/v2/events?linked=true')).status).toBe(400)
   })
 })
 

@@ -148,6 +148,12 @@ function checkIndexes(node: SimulatedNode, looks: readonly Look[]): void {
   }
 }
 
+/** Whether it is a row of a link (`n` or `l`) whose owner is another avatar, which is kept. */
+function isLinkOfAnother(key: string, avatar: string): boolean {
+  if (key[0] === 'n') return !key.startsWith(avatar, 1)
+  return key[0] === 'l' && !key.startsWith(avatar, 1 + avatar.length)
+}
+
 /** A node keeps what it should: no history unless it is an archive, and nothing of an avatar that it let go. */
 function checkKept(world: World, node: SimulatedNode, avatars: ReadonlyMap<Avatar, Look>): void {
   for (const [avatar, { expected }] of avatars) {
@@ -160,7 +166,7 @@ function checkKept(world: World, node: SimulatedNode, avatars: ReadonlyMap<Avata
     if (hosting === undefined || hosting.hosts(avatar) || hosting.isBlocked(avatar)) continue
     const bytes = bytesOf(avatar)
     const left = [...node.blockDevice.current.entries()].find(
-      ([key]) => !'fxm'.includes(key[0] as string) && key.includes(bytes),
+      ([key]) => !'fxm'.includes(key[0] as string) && key.includes(bytes) && !isLinkOfAnother(key, bytes),
     )
     if (left !== undefined)
       throw new Violation('an avatar that was let go is still there', `${node.name} ${hex(left[0])}`)

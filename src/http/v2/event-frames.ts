@@ -64,11 +64,12 @@ export class EventBlock {
     return found
   }
 
-  /** The frames of one avatar's events after a sequence. */
-  ofAvatar(avatar: Avatar, sequence: number): Buffer {
+  /** The frames of some avatars' events after a sequence. */
+  of(avatars: ReadonlySet<Avatar>, sequence: number): Buffer {
     const frames: Buffer[] = []
     for (let at = this.#firstAfter(sequence); at < this.#avatars.length; at++) {
-      if (this.#avatars[at] === avatar) frames.push(this.#bytes.subarray(this.#offsetOf(at), this.#ends[at]))
+      if (avatars.has(this.#avatars[at] as Avatar))
+        frames.push(this.#bytes.subarray(this.#offsetOf(at), this.#ends[at]))
     }
     return frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
   }

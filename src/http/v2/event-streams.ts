@@ -3,31 +3,17 @@ import type { ServerResponse } from 'node:http'
 import { yieldToEventLoop } from '../../platform/yield.ts'
 import type { Environment } from '../../platform/environment.ts'
 import type { Logger } from '../../observe/types.ts'
-import type { Avatar } from '../../record/types.ts'
 import type { ChangeEvent, StoreReader } from '../../store/types.ts'
 import { Shares } from '../../shares/shares.ts'
-import type { Hold, Refusal, Source } from '../../shares/types.ts'
+import type { Hold } from '../../shares/types.ts'
 import { waitForDrain } from '../answers/transfers.ts'
 import type { HttpLimits } from '../lib/limits.ts'
+import { type EventFilter, FilteredStreams } from './event-filter.ts'
 import { cursorFrame, resetFrame, type EventBlock } from './event-frames.ts'
+import type { EventStreams } from './event-stream-api.ts'
 import { createOlderEvents } from './older-events.ts'
 import { RecentEvents } from './recent-events.ts'
 import { createTimeShare } from './time-share.ts'
-
-/** Where a stream begins: after a sequence of this store, at the next event, or with a `reset`. */
-export type StreamStart = number | 'now' | 'reset'
-
-export interface EventStreams {
-  /** Takes a slot for a stream. Its connection is closed if a client without a stream needs the slot. */
-  admit(source: Source, response: ServerResponse): Hold | Refusal
-  /** Sends events to a response whose head is written, until either side ends it. */
-  open(response: ServerResponse, options: { slot: Hold; avatar: Avatar | undefined; start: StreamStart }): void
-  /** Drops the events in memory. Call it when an avatar is no longer hosted: the store leaves out its events. */
-  dropEvents(): void
-  count(): number
-  /** Ends all streams. */
-  close(): void
-}
 
 /** Sending uses at most a quarter of the node's time, however many streams there are; a burst of events is sent at once. */
 const SENDING = { share: 1 / 4, burstMs: 25 }
@@ -44,7 +30,7 @@ interface Stream {
   readonly response: ServerResponse
   readonly slot: Hold
   /** Undefined: all avatars. */
-  readonly avatar: Avatar | undefined
+  readonly filter: EventFilter | undefined
   /** The reader was sent its events up to this sequence. A stream that is up to date is further: at the newest event. */
   after: number
   /** Its next events, if they had to be read from the store. */
@@ -80,7 +66,7 @@ export function createEventStreams(
   const sending = createTimeShare({ clock, timers }, SENDING)
   const reading = createTimeShare({ clock, timers }, READING)
   const all = new Set<Stream>()
-  const byAvatar = new Map<Avatar, Set<Stream>>()
+  const filtered = new FilteredStreams<Stream>()
   /** A stream is in one of these, or waits for its reader or for the store. */
   const upToDate = new Set<Stream>()
   const turns = new Set<Stream>()
@@ -105,10 +91,11 @@ export function createEventStreams(
   /** Serialises the fresh events and gives turns to the streams that they concern. */
   function serialise(): void {
     if (fresh.length === 0) return
-    for (const stream of upToDate) if (stream.avatar === undefined) wake(stream, recent.end)
-    if (byAvatar.size > 0) {
+    for (const stream of upToDate) if (stream.filter === undefined) wake(stream, recent.end)
+    if (filtered.size > 0) {
       for (const { avatar, sequence } of fresh) {
-        for (const stream of byAvatar.get(avatar) ?? []) if (upToDate.has(stream)) wake(stream, sequence - 1)
+        filtered.changed(avatar)
+        for (const stream of filtered.of(avatar)) if (upToDate.has(stream)) wake(stream, sequence - 1)
       }
     }
     recent.add(fresh)
@@ -154,6 +141,7 @@ export function createEventStreams(
     const { response } = stream
     // The connection is closed, but its `close` event has not arrived yet.
     if (response.destroyed) return
+    if (stream.filter?.isStale === true) return void relink(stream, stream.filter)
     if (response.writableNeedDrain && response.writableLength > limits.maxBufferedBytes) return void drain(stream)
     if (stream.page === 'reset') sendReset(stream)
     else writeNext(stream, stream.page)
@@ -168,13 +156,13 @@ export function createEventStreams(
   }
 
   function writeNext(stream: Stream, page: EventBlock | undefined): void {
-    const { response, avatar } = stream
+    const { response, filter } = stream
     const { socket } = response
     let block = page ?? recent.blockAfter(stream.after)
     // Without this, each write would be several, or would be done in a task that is not counted.
     socket?.cork()
     for (let bytes = 0; block !== undefined && bytes < TURN_BYTES; block = recent.blockAfter(stream.after)) {
-      const frames = avatar === undefined ? block.after(stream.after) : block.ofAvatar(avatar, stream.after)
+      const frames = filter === undefined ? block.after(stream.after) : block.of(filter.avatars, stream.after)
       if (frames.length > 0) response.write(frames)
       bytes += frames.length
       stream.after = block.end
@@ -203,7 +191,7 @@ export function createEventStreams(
       if (!reads.delete(stream)) continue
       const startMs = clock.now()
       try {
-        stream.page = await older.read(stream.after, recent.end, stream.avatar)
+        stream.page = await older.read(stream.after, recent.end, stream.filter?.avatars)
         giveTurn(stream)
       } catch (error) {
         fail(stream, error)
@@ -211,6 +199,21 @@ export function createEventStreams(
       reading.spend(clock.now() - startMs)
     }
     isReading = false
+  }
+
+  /** Reads the links of a stream's avatar. Meanwhile the stream stays where it is, so it misses no event of a new link. */
+  async function relink(stream: Stream, filter: EventFilter): Promise<void> {
+    filter.isStale = false
+    try {
+      const links = await store.links(filter.avatar)
+      if (!all.has(stream)) return
+      filtered.relink(stream, links)
+      // Its events were chosen by the links before.
+      if (stream.page !== 'reset') stream.page = undefined
+      giveTurn(stream)
+    } catch (error) {
+      fail(stream, error)
+    }
   }
 
   /** A cursor of the future is of another process on the same database, or of a store that an older copy has replaced. */
@@ -242,11 +245,7 @@ export function createEventStreams(
 
   function forget(stream: Stream): void {
     for (const set of [all, upToDate, turns, reads]) set.delete(stream)
-    if (stream.avatar !== undefined) {
-      const same = byAvatar.get(stream.avatar)
-      same?.delete(stream)
-      if (same?.size === 0) byAvatar.delete(stream.avatar)
-    }
+    filtered.delete(stream)
     stream.slot.release()
   }
 
@@ -265,12 +264,12 @@ export function createEventStreams(
 
   return {
     admit: (source, response) => (closed ? 'full' : slots.take(source, 1, () => response.destroy())),
-    open(response, { slot, avatar, start }) {
+    open(response, { slot, filter, start }) {
       serialise()
       const after = typeof start === 'number' ? start : recent.end
-      const stream: Stream = { response, slot, avatar, after, page: undefined }
+      const stream: Stream = { response, slot, filter, after, page: undefined }
       all.add(stream)
-      if (avatar !== undefined) byAvatar.set(avatar, (byAvatar.get(avatar) ?? new Set()).add(stream))
+      filtered.add(stream)
       response.once('close', () => forget(stream))
       if (start === 'reset') sendReset(stream)
       else response.write(cursorFrame(epoch, after))

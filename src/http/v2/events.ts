@@ -1,9 +1,10 @@
 import { CORS_HEADERS } from '../lib/cross-origin.ts'
-import { invalidCursor, refusedShare } from '../lib/errors.ts'
+import { HttpError, invalidCursor, refusedShare } from '../lib/errors.ts'
 import type { HttpApp, RouteParts } from '../lib/parts.ts'
 import { responses, textOf } from '../lib/schemas.ts'
 import { parseCursor } from './cursor.ts'
-import type { StreamStart } from './event-streams.ts'
+import { EventFilter } from './event-filter.ts'
+import type { StreamStart } from './event-stream-api.ts'
 import { EventsQuery } from './schemas.ts'
 
 /** How long a reader waits before it reconnects after a lost connection. */
@@ -43,7 +44,7 @@ export function addEventRoute(app: HttpApp, { store, streams, names, clients }: 
         operationId: 'streamEvents',
         summary: 'Changes as they happen, as server-sent events',
         description:
-          'Events `record` and `superseded` with `{avatar,id,counter,head,digest}`. The id of an event is a cursor, to resume ' +
+          'With `avatar` those of one avatar; with `linked=true` also those of the avatars that it links to. Events `record` and `superseded` with `{avatar,id,counter,head,digest}`. The id of an event is a cursor, to resume ' +
           'with `after` or `Last-Event-ID`. An event `reset` means that the node no longer has the events in between: ' +
           'read the state again, and go on.',
         querystring: EventsQuery,
@@ -54,16 +55,21 @@ export function addEventRoute(app: HttpApp, { store, streams, names, clients }: 
       },
     },
     (request, reply) => {
-      const { avatar, after } = request.query
+      const { avatar, after, linked } = request.query
+      if (linked === 'true' && avatar === undefined) throw withoutAvatar()
       const lastEventId = request.headers['last-event-id']
       const start = startOf(after, typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined)
-      const of = avatar === undefined ? undefined : names.parse(avatar)
+      const filter = avatar === undefined ? undefined : new EventFilter(names.parse(avatar), linked === 'true')
       const slot = streams.admit(clients.ofRequest(request.raw), reply.raw)
       if (typeof slot === 'string') throw refusedShare(slot, REFUSED)
       reply.hijack()
       reply.raw.writeHead(200, HEAD)
       reply.raw.write(`retry: ${RECONNECT_MS}\n`)
-      streams.open(reply.raw, { slot, avatar: of, start })
+      streams.open(reply.raw, { slot, filter, start })
     },
   )
+}
+
+function withoutAvatar(): HttpError {
+  return new HttpError(400, 'invalid_request', 'linked=true needs an avatar: the one whose links to follow. Add it.')
 }

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 
 import type { Avatar } from '../../record/types.ts'
-import type { StoreReader } from '../../store/types.ts'
+import type { ChangeEvent, StoreReader } from '../../store/types.ts'
 import { EventBlock } from './event-frames.ts'
 
 /**
@@ -9,6 +9,8 @@ import { EventBlock } from './event-frames.ts'
  * the same pages. 256 events have about 90 KB.
  */
 const PAGE_SEQUENCES = 256
+/** Events of each avatar in a page of up to 65 avatars. */
+const LEAST_PER_AVATAR = 16
 /** Pages that are kept for the next stream: about 3 MB. */
 const MAX_PAGES = 32
 
@@ -19,7 +21,7 @@ export interface OlderEvents {
    *
    * @param newest a sequence that is committed, greater than `after`
    */
-  read(after: number, newest: number, avatar: Avatar | undefined): Promise<EventBlock | 'reset'>
+  read(after: number, newest: number, avatars: ReadonlySet<Avatar> | undefined): Promise<EventBlock | 'reset'>
   /** Forgets the pages that were read. */
   clear(): void
 }
@@ -41,14 +43,24 @@ export function createOlderEvents(store: Pick<StoreReader, 'epoch' | 'events'>):
     return page
   }
 
-  async function ofAvatar(after: number, newest: number, avatar: Avatar): Promise<EventBlock | 'reset'> {
-    const events = await store.events({ after, avatar, limit: PAGE_SEQUENCES })
-    // Fewer events than asked for do not mean the end, but none do.
-    return events === 'reset' ? 'reset' : EventBlock.of(after, events.at(-1)?.sequence ?? newest, events, store.epoch)
+  async function ofAvatars(after: number, newest: number, avatars: ReadonlySet<Avatar>): Promise<EventBlock | 'reset'> {
+    const limit = Math.max(LEAST_PER_AVATAR, Math.ceil(PAGE_SEQUENCES / avatars.size))
+    let end = newest
+    const found: ChangeEvent[] = []
+    for (const avatar of avatars) {
+      const events = await store.events({ after, avatar, limit })
+      if (events === 'reset') return 'reset'
+      // Fewer events than asked for do not mean the end, but none do.
+      end = Math.min(end, events.at(-1)?.sequence ?? newest)
+      found.push(...events)
+    }
+    const inPage = found.filter(({ sequence }) => sequence <= end).sort((a, b) => a.sequence - b.sequence)
+    return EventBlock.of(after, end, inPage, store.epoch)
   }
 
   return {
-    read: (after, newest, avatar) => (avatar === undefined ? ofAll(after, newest) : ofAvatar(after, newest, avatar)),
+    read: (after, newest, avatars) =>
+      avatars === undefined ? ofAll(after, newest) : ofAvatars(after, newest, avatars),
     clear() {
       // A read that is under way adds its page to the old ones.
       pages = new LRUCache({ max: MAX_PAGES })

@@ -192,7 +192,7 @@ export const RecordsResults = object(
   'Results',
 )
 
-export const EventsQuery = object({ avatar: Type.Optional(AvatarText), after: Type.Optional(CursorText) })
+export const EventsQuery = object({ avatar: Type.Optional(AvatarText), linked, after: Type.Optional(CursorText) })
 
 export const StatusAnswer = object(
   {
