@@ -29,7 +29,7 @@ const LAYERS = {
     areas: [...PURE_PLATFORM, 'record', 'state', 'snapshot', 'client', 'archive'],
     packages: [...PURE_PACKAGES, 'level', 'abstract-level'],
   },
-  links: { areas: [...PURE_PLATFORM, 'record', 'state', 'client'], packages: PURE_PACKAGES },
+  links: { areas: [...PURE_PLATFORM, 'record', 'state', 'client'], types: ['replica'], packages: PURE_PACKAGES },
   explorer: {
     areas: [...PURE_PLATFORM, 'record', 'state', 'client', 'archive', 'replica/disk', 'replica/indexed-db'],
     packages: ['@noble/hashes', 'preact'],

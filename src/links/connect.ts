@@ -2,18 +2,19 @@ import { bytesToHex } from '@noble/hashes/utils.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { ClientError } from '../client/errors.ts'
 import { avatarOfText, privateKeySigner, type Signer } from '../client/signers.ts'
-import type { WriteOptions } from '../client/types.ts'
+import type { PutResult, WriteOptions } from '../client/types.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import { linksOf } from '../state/links.ts'
 import { getMember, setMember } from '../state/merge-patch.ts'
-import { callOf, checkKey, checkRoom, linkPatch, notLinked, valueUnder } from './links.ts'
-import type { AppWriter, ConnectOptions, LinkClient } from './types.ts'
+import { callOf, checkKey, checkRoom, linkPatch, notLinked, readWith, valueUnder } from './links.ts'
+import { storeOf } from './store.ts'
+import type { AppWriter, ConnectOptions, LinkClient, LinkedStore, LinkReplica, LocalWrite } from './types.ts'
 
 /** How long a link that was seen counts as there, while the app writes. */
 const LINK_SEEN_MS = 2_000
 
 /**
- * Connects an app to an owner's data. The app gets a key of its own; the owner's signer is asked once, to link one top-level key to
+ * Connects an app to an owner's data, over a client, or over a replica, where the app then writes offline too. The app gets a key of its own; the owner's signer is asked once, to link one top-level key to
  * it, and not at all if the link is there already. Then the app writes under that key, and nowhere else, without asking anyone.
  *
  * What is under the key already becomes the app's: it is written with the app's key before the owner is asked.
@@ -21,14 +22,21 @@ const LINK_SEEN_MS = 2_000
  * @throws ClientError `usage` if the key cannot be linked; `not_linked` if `owner` is an avatar and the link is not there; `linked` if the key
  *   is linked to another avatar; `rejected` if the owner says no; those of `getVerified` and `put`
  */
-export async function connect(client: LinkClient, options: ConnectOptions): Promise<AppWriter> {
+export function connect(client: LinkClient, options: ConnectOptions): Promise<AppWriter>
+export function connect(replica: LinkReplica, options: ConnectOptions): Promise<AppWriter<LocalWrite>>
+export async function connect(
+  given: LinkClient | LinkReplica,
+  options: ConnectOptions,
+): Promise<AppWriter<PutResult | LocalWrite>> {
+  const store = storeOf(given)
   const { owner, key, keyStore, signal, replace = false, now = Date.now } = options
   checkKey(key)
   const avatar = typeof owner === 'string' ? avatarOfText(owner) : owner.avatar
-  const secret = await keyStore.getOrCreate(keyName(client.network, avatar, key), newSecretKey)
+  const secret = await keyStore.getOrCreate(keyName(store.network, avatar, key), newSecretKey)
   const app = privateKeySigner(secret)
   const call = callOf(signal)
-  const own = await client.getVerified(avatar, call)
+  await store.known?.(avatar, signal)
+  const own = await readWith(store, avatar, key, signal)
   const isLinked = own.links.some((each) => each.key === key && each.avatar === app.avatar)
   if (!isLinked) {
     if (typeof owner === 'string') {
@@ -36,10 +44,12 @@ export async function connect(client: LinkClient, options: ConnectOptions): Prom
     }
     checkRoom(own, key, app.avatar, replace)
     const value = valueUnder(own, key)
-    await client.change({ signer: app, change: (before) => withValue(before, key, value) }, call)
-    await client.put({ signer: owner, patch: linkPatch(own, options, app.avatar) }, call)
+    // What the app wrote before under the key, if it was linked once, is replaced.
+    await store.known?.(app.avatar, signal)
+    await store.change({ signer: app, change: (before) => withValue(before, key, value) }, call)
+    await store.put({ signer: owner, patch: linkPatch(own, options, app.avatar) }, call)
   }
-  return createAppWriter(client, { owner: avatar, app, key, asked: !isLinked, now })
+  return createAppWriter(store, { owner: avatar, app, key, asked: !isLinked, now })
 }
 
 interface Connection {
@@ -50,7 +60,10 @@ interface Connection {
   readonly now: () => number
 }
 
-function createAppWriter(client: LinkClient, { owner, app, key, asked, now }: Connection): AppWriter {
+function createAppWriter<Written>(
+  store: LinkedStore<Written>,
+  { owner, app, key, asked, now }: Connection,
+): AppWriter<Written> {
   let seenAt = now()
   let removed: ClientError | undefined
 
@@ -72,7 +85,7 @@ function createAppWriter(client: LinkClient, { owner, app, key, asked, now }: Co
     if (removed !== undefined) throw removed
     if (now() - seenAt < LINK_SEEN_MS) return await write()
     const check = async (): Promise<void> => {
-      const own = await client.getVerified(owner, { ...callOf(signal), linked: false }).catch((error: unknown) => {
+      const own = await store.read(owner, { ...callOf(signal), linked: false }).catch((error: unknown) => {
         // Then the write says what is wrong, or did without that node.
         if (error instanceof ClientError) return undefined
         throw error
@@ -93,7 +106,7 @@ function createAppWriter(client: LinkClient, { owner, app, key, asked, now }: Co
 
   async function batch(patches: readonly JsonValue[], options: WriteOptions = {}) {
     const requests = patches.map((patch) => ({ signer: app, patch: under(patch) }))
-    return await whileLinked(() => client.batch(requests, options), options.signal)
+    return await whileLinked(() => store.batch(requests, options), options.signal)
   }
 
   return {
@@ -102,19 +115,19 @@ function createAppWriter(client: LinkClient, { owner, app, key, asked, now }: Co
     key,
     asked,
     async get(options = {}) {
-      const shown = await client.getVerified(owner, options)
+      const shown = await store.read(owner, options)
       checkNamespaces(shown.namespaces)
       return valueUnder(shown, key)
     },
     async put(patch, options = {}) {
-      return await whileLinked(() => client.put({ signer: app, patch: under(patch) }, options), options.signal)
+      return await whileLinked(() => store.put({ signer: app, patch: under(patch) }, options), options.signal)
     },
     async change(change, options = {}) {
       const request = {
         signer: app,
         change: async (before: JsonObject) => withValue(before, key, await change(getMember(before, key))),
       }
-      return await whileLinked(() => client.change(request, options), options.signal)
+      return await whileLinked(() => store.change(request, options), options.signal)
     },
     batch,
   }

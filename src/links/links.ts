@@ -1,20 +1,30 @@
 /** What an owner does with links: see, make and remove them (docs/protocol.md, "Linked keys"). */
 import { ClientError } from '../client/errors.ts'
 import { avatarOfText } from '../client/signers.ts'
-import type { CallOptions, LinkedAvatar, PutResult, VerifiedLink } from '../client/types.ts'
+import type { CallOptions, PutResult } from '../client/types.ts'
 import { OWN_PLATFORM } from '../record/members.ts'
 import type { Avatar, JsonObject, JsonValue } from '../record/types.ts'
 import { isLinkableKey, LINKS_KEY, MAX_LINKS } from '../state/links.ts'
 import { getMember, isJsonObject, mergePatchTo, setMember } from '../state/merge-patch.ts'
-import type { LinkClient, LinkRequest, UnlinkRequest } from './types.ts'
+import { storeOf } from './store.ts'
+import type {
+  KnownLink,
+  LinkClient,
+  LinkedRead,
+  LinkedStore,
+  LinkReplica,
+  LinkRequest,
+  LocalWrite,
+  UnlinkRequest,
+} from './types.ts'
 
 /** Returns the links of an avatar, in order of their keys, with how each linked avatar was verified. */
 export async function links(
-  client: Pick<LinkClient, 'getVerified'>,
+  store: LinkClient | LinkReplica,
   owner: string,
   options: CallOptions = {},
-): Promise<readonly VerifiedLink[]> {
-  return (await client.getVerified(owner, options)).links
+): Promise<readonly KnownLink[]> {
+  return (await storeOf(store).read(owner, options)).links
 }
 
 /**
@@ -23,16 +33,19 @@ export async function links(
  *
  * @throws ClientError `usage`, `linked` if the key is linked to another avatar, and those of `put`
  */
-export async function link(client: LinkClient, request: LinkRequest): Promise<PutResult> {
+export function link(client: LinkClient, request: LinkRequest): Promise<PutResult>
+export function link(replica: LinkReplica, request: LinkRequest): Promise<LocalWrite>
+export async function link(given: LinkClient | LinkReplica, request: LinkRequest): Promise<PutResult | LocalWrite> {
+  const store = storeOf(given)
   const { signer, key, signal, replace = false } = request
   const avatar = avatarOfText(request.avatar)
   if (avatar === signer.avatar)
     throw new ClientError('usage', 'An avatar cannot link a key to itself. Make a key for the app.')
   checkKey(key)
   const call = callOf(signal)
-  const own = await client.getVerified(signer.avatar, call)
+  const own = await store.read(signer.avatar, call)
   checkRoom(own, key, avatar, replace)
-  return await client.put({ signer, patch: linkPatch(own, request, avatar) }, call)
+  return await store.put({ signer, patch: linkPatch(own, request, avatar) }, call)
 }
 
 /**
@@ -41,12 +54,15 @@ export async function link(client: LinkClient, request: LinkRequest): Promise<Pu
  * @throws ClientError `not_linked` if the key is not linked; `unreachable` if `keep` is true and the linked avatar cannot be verified; those of
  *   `put`
  */
+export function unlink(client: LinkClient, request: UnlinkRequest): Promise<PutResult>
+export function unlink(replica: LinkReplica, request: UnlinkRequest): Promise<LocalWrite>
 export async function unlink(
-  client: LinkClient,
+  given: LinkClient | LinkReplica,
   { signer, key, keep = false, signal }: UnlinkRequest,
-): Promise<PutResult> {
+): Promise<PutResult | LocalWrite> {
+  const store = storeOf(given)
   const call = callOf(signal)
-  const shown = await client.getVerified(signer.avatar, call)
+  const shown = keep ? await readWith(store, signer.avatar, key, signal) : await store.read(signer.avatar, call)
   const found = shown.links.find((each) => each.key === key)
   if (found === undefined) throw notLinked(key, 'Call links() to see the keys that are.')
   if (keep && found.state !== 'verified') {
@@ -59,13 +75,13 @@ export async function unlink(
   const patch: JsonObject = {}
   const value = keep ? valueUnder(shown, key) : undefined
   // What the owner wrote under the key before, and what did not show, must neither return nor mix with the value.
-  const hidden = valueUnder(await client.getVerified(signer.avatar, { ...call, linked: false }), key)
+  const hidden = valueUnder(await store.read(signer.avatar, { ...call, linked: false }), key)
   if (value !== undefined) setMember(patch, key, mergePatchTo(hidden, value))
   else if (hidden !== undefined) setMember(patch, key, null)
   const removed: JsonObject = {}
   setMember(removed, key, null)
   setMember(patch, LINKS_KEY, removed)
-  return await client.put({ signer, patch }, call)
+  return await store.put({ signer, patch }, call)
 }
 
 /** @throws ClientError `usage` */
@@ -79,7 +95,7 @@ export function checkKey(key: string): void {
 }
 
 /** @throws ClientError `linked` if the key is linked to another avatar, or if there are as many links as count */
-export function checkRoom(own: LinkedAvatar, key: string, avatar: Avatar, replace: boolean): void {
+export function checkRoom(own: LinkedRead, key: string, avatar: Avatar, replace: boolean): void {
   const found = own.links.find((each) => each.key === key)
   if (found === undefined && own.links.length >= MAX_LINKS) {
     throw new ClientError(
@@ -98,7 +114,7 @@ export function checkRoom(own: LinkedAvatar, key: string, avatar: Avatar, replac
 
 /** The patch that makes a link, and removes what the owner wrote under the key. */
 export function linkPatch(
-  own: LinkedAvatar,
+  own: LinkedRead,
   { key, label, now = Date.now }: Pick<LinkRequest, 'key' | 'label' | 'now'>,
   avatar: Avatar,
 ): JsonObject {
@@ -113,11 +129,30 @@ export function linkPatch(
 
 /** The value under a top-level key of the own namespace. */
 export function valueUnder(
-  { avatar, namespaces }: Pick<LinkedAvatar, 'avatar' | 'namespaces'>,
+  { avatar, namespaces }: Pick<LinkedRead, 'avatar' | 'namespaces'>,
   key: string,
 ): JsonValue | undefined {
   const own = namespaces.find(({ platform, identity }) => platform === OWN_PLATFORM && identity === avatar)
   return own === undefined || !isJsonObject(own.content) ? undefined : getMember(own.content, key)
+}
+
+/** Reads an avatar, and the one that a key of it is linked to. */
+export async function readWith<Written>(
+  store: LinkedStore<Written>,
+  avatar: Avatar,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<LinkedRead> {
+  const first = await store.read(avatar, callOf(signal))
+  const link = first.links.find((each) => each.key === key)
+  if (link === undefined || store.known === undefined) return first
+  try {
+    await store.known(link.avatar, signal)
+  } catch (error) {
+    // A link to a text that is no key: nothing can be known of it.
+    if (!(error instanceof ClientError) || error.code !== 'usage') throw error
+  }
+  return await store.read(avatar, callOf(signal))
 }
 
 export function notLinked(key: string, advice: string): ClientError {

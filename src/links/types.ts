@@ -1,7 +1,9 @@
-import type { Client } from '../client/api.ts'
+import type { ChangeRequest, Client, PutRequest } from '../client/api.ts'
 import type { Signer } from '../client/signers.ts'
-import type { CallOptions, PutResult, WriteOptions } from '../client/types.ts'
-import type { Avatar, JsonValue } from '../record/types.ts'
+import type { CallOptions, LinkedOption, PutResult, VerifiedState, WriteOptions } from '../client/types.ts'
+import type { Avatar, JsonValue, StateEntry } from '../record/types.ts'
+import type { LocalWrite, Replica } from '../replica/types.ts'
+import type { LinkState } from '../state/links.ts'
 
 /** Stores the secret keys of apps. Each key is one app's, for one owner. */
 export interface AppKeyStore {
@@ -17,6 +19,33 @@ export interface AppKeyStore {
 
 /** What the functions of this module need of a client. */
 export type LinkClient = Pick<Client, 'network' | 'getVerified' | 'put' | 'change' | 'batch'>
+/** What they need of a replica. */
+export type LinkReplica = Pick<Replica, 'network' | 'nodes' | 'follow' | 'state' | 'info' | 'put' | 'change' | 'sync'>
+
+/** A link, and whether all that the linked avatar wrote is known. */
+export interface KnownLink extends LinkState {
+  readonly state: VerifiedState
+}
+
+/** An avatar, with its links. */
+export interface LinkedRead {
+  readonly avatar: Avatar
+  readonly namespaces: readonly StateEntry[]
+  readonly links: readonly KnownLink[]
+}
+
+/** A client or a replica, as this module uses them. @internal */
+export interface LinkedStore<Written> {
+  readonly network: string
+  read(avatar: string, options?: CallOptions & LinkedOption): Promise<LinkedRead>
+  /** Resolves once nodes have been asked about the avatar; a client asks them with each read. */
+  known?(avatar: string, signal: AbortSignal | undefined): Promise<void>
+  put(request: PutRequest, options?: WriteOptions): Promise<Written>
+  change(request: ChangeRequest, options?: WriteOptions): Promise<Written>
+  batch(requests: readonly PutRequest[], options?: WriteOptions): Promise<Written[]>
+}
+
+export type { LocalWrite }
 
 /** What an app asks for. */
 export interface ConnectOptions extends CallOptions {
@@ -35,7 +64,7 @@ export interface ConnectOptions extends CallOptions {
 }
 
 /** Writes under one top-level key of the owner's data, without asking anyone. */
-export interface AppWriter {
+export interface AppWriter<Written = PutResult> {
   readonly owner: Avatar
   /** The app's own avatar. */
   readonly avatar: Avatar
@@ -50,14 +79,14 @@ export interface AppWriter {
    * @throws ClientError `not_linked` once the owner has removed the link; later calls then fail at once and write nothing. Others as `put` of
    *   the client
    */
-  put(patch: JsonValue, options?: WriteOptions): Promise<PutResult>
+  put(patch: JsonValue, options?: WriteOptions): Promise<Written>
   /** Writes what `change` makes of the value; undefined deletes the value. */
   change(
     change: (before: JsonValue | undefined) => JsonValue | undefined | Promise<JsonValue | undefined>,
     options?: WriteOptions,
-  ): Promise<PutResult>
+  ): Promise<Written>
   /** Several patches with as few requests as possible. */
-  batch(patches: readonly JsonValue[], options?: WriteOptions): Promise<PutResult[]>
+  batch(patches: readonly JsonValue[], options?: WriteOptions): Promise<Written[]>
 }
 
 /** A link to be made by its owner. */

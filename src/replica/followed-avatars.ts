@@ -67,6 +67,8 @@ export async function openFollowedAvatars(
     all,
     /** @throws ClientError `usage` if the text is no avatar */
     find,
+    /** By the canonical text, which may be no point of the curve: links are not checked for that. */
+    held: (avatar: Avatar) => replicas.get(avatar),
     drop,
     /** @throws ReplicaError `not_followed`; ClientError `usage` */
     get(text: string): AvatarReplica {

@@ -25,6 +25,7 @@ import { ReplicaError } from './errors.ts'
 import { createEvents } from './events.ts'
 import { openFollowedAvatars } from './followed-avatars.ts'
 import { createLeader } from './leader.ts'
+import { linkedContent, linkedState } from './linked.ts'
 import { STREAMS_IN_NODE, STREAMS_IN_PAGE } from './limits.ts'
 import { createRestorer } from './restore.ts'
 import { createSign } from './signing.ts'
@@ -137,14 +138,18 @@ async function start(disk: Disk, tabs: Tabs, options: ReplicaOptions): Promise<R
       await replica.remove(discard)
       await followed.drop(replica)
     },
-    get(text, platform = OWN_PLATFORM, identity) {
+    get(text, platform = OWN_PLATFORM, identity, { linked = true } = {}) {
       throwIfClosed()
       const replica = followed.find(text)
       if (replica === undefined) return undefined
-      const own = platform === OWN_PLATFORM
-      return replica.shown.content({ platform, identity: own ? replica.avatar : (identity ?? '') })
+      const isOwn = platform === OWN_PLATFORM
+      if (isOwn && linked) return linkedContent(replica, followed.held)
+      return replica.shown.content({ platform, identity: isOwn ? replica.avatar : (identity ?? '') })
     },
-    state: (text) => stateOf(replicaOf(text)),
+    state(text, { linked = true } = {}) {
+      const replica = replicaOf(text)
+      return stateOf(replica, linkedState(replica, followed.held), linked)
+    },
     info: (text) => infoOf(replicaOf(text)),
     put: (request) => writeAs(request.signer, (replica) => writing.put(replica, request)),
     change: (request) => writeAs(request.signer, (replica) => writing.change(replica, request)),

@@ -3,16 +3,21 @@ import type { PatchBody } from '../record/types.ts'
 import { writtenRecord } from '../client/sign-patch.ts'
 import { nameKey } from '../state/content.ts'
 import type { AvatarReplica } from './avatar-replica.ts'
+import type { linkedState } from './linked.ts'
 import type { QueuedWrite } from './rows.ts'
 import type { LocalInfo, LocalState, WaitingWrite } from './types.ts'
 
-export function stateOf(replica: AvatarReplica): LocalState {
+/** @param linked the linked view, and whether its contents are shown */
+export function stateOf(replica: AvatarReplica, linked: ReturnType<typeof linkedState>, isLinked: boolean): LocalState {
   const { waiting, shown, avatar } = replica
-  const { namespaces, ...state } = shown.snapshot()
+  const { namespaces: own, ...state } = shown.snapshot()
+  const namespaces = isLinked ? linked.namespaces : own
   const touched = new Set(waiting.map(({ record }) => nameKey(record.body as PatchBody)))
   return {
     avatar,
     ...state,
+    links: linked.links,
+    linkedDigest: linked.linkedDigest,
     namespaces: namespaces.map((each) => ({ ...each, local: touched.has(nameKey(each)) })),
     local: waiting.length > 0,
   }

@@ -1,7 +1,8 @@
 import type { SignatureEngine } from '../record/engine.ts'
 import type { Avatar, Citation, JsonObject, RecordId, StateEntry, VerifiedRecord } from '../record/types.ts'
 import type { ChangeRequest, PutRequest } from '../client/api.ts'
-import type { WrittenRecord } from '../client/types.ts'
+import type { LinkedOption, WrittenRecord } from '../client/types.ts'
+import type { LinkState } from '../state/links.ts'
 import type { Signer } from '../client/signers.ts'
 import type { ArchiveErrorCode } from '../archive/errors.ts'
 import type { LevelDatabase } from './level-disk.ts'
@@ -46,6 +47,10 @@ export interface LocalState {
   readonly base: Citation | null
   /** 64 hex digits: of all records, own writes included. */
   readonly digest: string
+  /** The links that count, in order of their keys. `namespaces` has what the linked avatars wrote, unless `linked` was false. */
+  readonly links: readonly LocalLink[]
+  /** 64 hex digits. Equal linked digests, equal linked views. */
+  readonly linkedDigest: string
   /** Patches that have no effect until records arrive that they cite. */
   readonly pending: number
   /** Ids of records that are cited or named, and missing here. */
@@ -55,6 +60,12 @@ export interface LocalState {
   readonly records: number
   /** Whether it has a write that no node has taken yet. */
   readonly local: boolean
+}
+
+/** A link of an avatar (docs/protocol.md, "Linked keys"). */
+export interface LocalLink extends LinkState {
+  /** Whether the linked avatar is followed here. Follow it to see what it wrote. */
+  readonly followed: boolean
 }
 
 /** How up to date an avatar is here, and what waits. */
@@ -206,10 +217,13 @@ export interface Replica {
    * @throws ReplicaError `unsent` if writes wait, unless `discard` is true
    */
   unfollow(avatar: string, options?: { readonly discard?: boolean }): Promise<void>
-  /** The content of a namespace, own writes that wait included; undefined if it does not exist. Frozen. */
-  get(avatar: string, platform?: string, identity?: string): JsonObject | undefined
+  /**
+   * The content of a namespace, own writes that wait included; undefined if it does not exist. Frozen. What linked apps wrote is shown as
+   * far as their avatars are followed here.
+   */
+  get(avatar: string, platform?: string, identity?: string, options?: LinkedOption): JsonObject | undefined
   /** @throws ReplicaError `not_followed` */
-  state(avatar: string): LocalState
+  state(avatar: string, options?: LinkedOption): LocalState
   /** @throws ReplicaError `not_followed` */
   info(avatar: string): LocalInfo
   /**

@@ -1,6 +1,7 @@
 /** Own writes: signed on the records that are known here, on disk before they are acknowledged, and shown at once. */
 import type { Avatar, JsonObject, VerifiedRecord } from '../record/types.ts'
 import { copyObject, mergePatchOf } from '../client/json.ts'
+import { refuseHidden } from '../client/linked-writes.ts'
 import type { LocalAvatar } from '../client/local-avatar.ts'
 import { writtenRecord } from '../client/sign-patch.ts'
 import type { Signer } from '../client/signers.ts'
@@ -45,6 +46,7 @@ export function createWriting({ sign, network, now, restorer, replicas }: Writin
       const patches = await plan(replica.shown, target)
       checkRoom(patches.length, 0)
       const pieces = patches.map((patch) => ({ platform, identity, patch }))
+      refuseHidden(replica.avatar, replica.shown.content(namespaceOf(replica.avatar, {})) ?? {}, [{ pieces }])
       const records = await sign(signer, tips, pieces)
       checkRoom(records.length, bytesOf(records))
       return records
