@@ -12,6 +12,7 @@ import type { Avatar } from '../../record/types.ts'
 import { toHex } from '../bytes.ts'
 import { toEvents } from '../feed.ts'
 import type { Listeners } from '../listeners.ts'
+import { Mutex } from '../mutex.ts'
 import type { AvatarSummary, ChangeEvent } from '../types.ts'
 import type { Counts } from '../counts.ts'
 import type { PostgresDatabase, Queries } from './database.ts'
@@ -67,8 +68,9 @@ export class ChangeFeed {
   #state: StateRow
   /** Everything up to here was told to listeners. */
   #position: number
-  #reading: Promise<void> | undefined
-  #isAsked = false
+  readonly #reading = new Mutex()
+  /** A read that has not begun. */
+  #next: Promise<void> | undefined
   #cancelPoll: (() => void) | undefined
   #cancelHint: (() => void) | undefined
   #isHintDue = false
@@ -106,12 +108,13 @@ export class ChangeFeed {
   }
 
   /** Tells listeners of everything that is committed now. @throws StoreError if the database does not answer */
-  async advance(): Promise<void> {
-    // A read under way may have begun before the caller's commit.
-    this.#isAsked = true
-    this.#reading ??= this.#read().finally(() => (this.#reading = undefined))
-    await this.#reading
-    if (this.#isAsked && !this.#isStopped) await this.advance()
+  advance(): Promise<void> {
+    // A read under way may have begun before the caller's commit, so all callers wait for the next one.
+    this.#next ??= this.#reading.run(() => {
+      this.#next = undefined
+      return this.#read()
+    })
+    return this.#next
   }
 
   /** Tells other processes soon that there is something to read. Never within the transaction that writes: that would serialise commits. */
@@ -125,7 +128,7 @@ export class ChangeFeed {
     this.#isStopped = true
     this.#cancelPoll?.()
     this.#cancelHint?.()
-    await this.#reading?.catch(() => undefined)
+    await this.#reading.run(() => Promise.resolve())
     await this.#stopListening?.()
   }
 
@@ -141,13 +144,6 @@ export class ChangeFeed {
   }
 
   async #read(): Promise<void> {
-    while (this.#isAsked) {
-      this.#isAsked = false
-      await this.#readOnce()
-    }
-  }
-
-  async #readOnce(): Promise<void> {
     const { database, listeners } = this.#parts
     const [state] = await database.rows<StateRow>('state')
     if (state === undefined || this.#isStopped) return
@@ -204,7 +200,11 @@ export class ChangeFeed {
   async #listen(): Promise<void> {
     const { database, environment, logger } = this.#parts
     if (this.#isStopped) return
+    let isEnded = false
     const again = (): void => {
+      // A connection that breaks during LISTEN both ends and fails the statement.
+      if (isEnded) return
+      isEnded = true
       this.#stopListening = undefined
       if (!this.#isStopped) environment.timers.after(RECONNECT_MS, () => void this.#listen())
     }

@@ -18,6 +18,8 @@ const LONG_POOL_SIZE = 6
 const CONNECT_MS = 5_000
 /** A statement that takes longer is cancelled: it waits for a lock that no one releases. */
 const STATEMENT_MS = 30_000
+/** Without an answer for longer, a connection counts as broken: the server's machine may be gone without a word. */
+const ANSWER_MS = 40_000
 /** PostgreSQL ends a transaction of a process that stopped in its middle, so that its locks are free again. */
 const IDLE_IN_TRANSACTION_MS = 60_000
 /** Object identifier of the type `bigint`. */
@@ -47,6 +49,7 @@ export class PostgresDatabase implements Queries {
       application_name: 'avatar-kv',
       connectionTimeoutMillis: CONNECT_MS,
       statement_timeout: STATEMENT_MS,
+      query_timeout: ANSWER_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       keepAlive: true,
       // Sequences and counters are below 2^53.
@@ -54,6 +57,15 @@ export class PostgresDatabase implements Queries {
         getTypeParser: ((oid: number, format?: 'text') =>
           oid === BIGINT_OID ? Number : pg.types.getTypeParser(oid, format)) as never,
       },
+    }
+    try {
+      // Parses the URL. The error of a malformed one would contain the password.
+      void new pg.Client(this.#config)
+    } catch {
+      throw new StoreError(
+        'unavailable',
+        'The URL of the database cannot be read. Correct it: postgres://user:password@host:5432/database.',
+      )
     }
     this.#short = new pg.Pool({ ...this.#config, max: POOL_SIZE })
     this.#long = new pg.Pool({
@@ -163,9 +175,9 @@ export class PostgresDatabase implements Queries {
     }
   }
 
-  /** A connection of its own, for notifications and for migrations. */
+  /** A connection of its own without time limits, for notifications and for migrations. */
   async client(): Promise<pg.Client> {
-    const client = new pg.Client(this.#config)
+    const client = new pg.Client({ ...this.#config, statement_timeout: 0, query_timeout: 0 })
     await client.connect()
     return client
   }
@@ -231,7 +243,7 @@ const LOST_SYSTEM: ReadonlySet<string> = new Set([
 ])
 /** Texts of `pg` for broken connections: these errors have no code. */
 const LOST_TEXT =
-  /connection terminated|connection error|connection ended|timeout exceeded when trying to connect|client was closed|not queryable/i
+  /connection terminated|connection error|connection ended|query read timeout|timeout exceeded when trying to connect|client was closed|not queryable/i
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
