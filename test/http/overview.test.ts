@@ -24,6 +24,7 @@ describe('GET /v2/activity', () => {
     expect((await node.json('/v2/activity')).body).toEqual({
       since: START_MS / 1000,
       hours: Array.from({ length: 24 }, () => 0),
+      minutes: Array.from({ length: 60 }, () => 0),
       changes: [],
     })
     const [first, second] = [newKey(), newKey()]
@@ -39,6 +40,7 @@ describe('GET /v2/activity', () => {
     const { body, headers } = await node.json('/v2/activity')
     expect(headers.get('cache-control')).toBe('no-store')
     expect(body.hours.slice(-3)).toEqual([0, 2, 1])
+    expect(body.minutes).toEqual([...Array.from({ length: 59 }, () => 0), 1])
     expect(body.changes).toEqual([
       {
         avatar: first.avatar,
@@ -110,6 +112,17 @@ describe('GET /v2/profiles', () => {
     } finally {
       await own.close()
     }
+  })
+
+  it('gives those that are named, and none that the node does not have', async () => {
+    const [first = '', , third = '']: string[] = (await node.json('/v2/avatars')).body.avatars
+    const ask = (all: readonly string[]) => node.json(`/v2/profiles?${all.map((each) => `avatar=${each}`).join('&')}`)
+    const { body } = await ask([third, newKey().avatar, first])
+    expect(body.avatars.map(({ avatar }: { avatar: string }) => avatar)).toEqual([third, first])
+    expect(body.cursor).toBe(null)
+    expect((await ask([first])).body.avatars).toHaveLength(1)
+    expect((await ask(Array.from({ length: 101 }, () => first))).status).toBe(400)
+    expect((await ask(['x'])).body.code).toBe('invalid_avatar')
   })
 
   it('refuses a limit and a cursor out of bounds', async () => {

@@ -6,7 +6,9 @@ import type { ChangeEvent, StoreReader } from '../../store/types.ts'
 /** Avatars whose latest change is listed. */
 const MAX_CHANGES = 30
 const HOURS = 24
+const MINUTES = 60
 const HOUR_MS = 3_600_000
+const MINUTE_MS = 60_000
 /** Events of the stored feed that fill the list after a start. */
 const SEED_EVENTS = 200
 /** A larger payload is not parsed for its keys: the whole list is parsed at most once, and takes a few milliseconds. */
@@ -35,6 +37,8 @@ export interface Activity {
   readonly since: number
   /** Records stored in each of the last 24 hours; the last number is that of the hour that is not over. */
   readonly hours: readonly number[]
+  /** Records stored in each of the last 60 minutes; the last number is that of the minute that is not over. */
+  readonly minutes: readonly number[]
   /** One for each avatar, the newest first. */
   readonly changes: readonly Change[]
 }
@@ -48,19 +52,33 @@ interface Entry {
 
 export type ActivityLog = ReturnType<typeof createActivityLog>
 
-/** Counts what the node stores by the hour, and remembers which avatars changed last. Memory: 30 entries and 24 numbers. */
+/** Counts events in each of the last `spans` spans of time. */
+function createCounter(clock: Clock, spanMs: number, spans: number) {
+  const counts = new Map<number, number>()
+  const now = (): number => Math.floor(clock.now() / spanMs)
+  return {
+    add(events: number): void {
+      const span = now()
+      counts.set(span, (counts.get(span) ?? 0) + events)
+      if (counts.size > spans) for (const each of counts.keys()) if (each <= span - spans) counts.delete(each)
+    },
+    /** The present span last. */
+    read: (): number[] => Array.from({ length: spans }, (_, at) => counts.get(now() - spans + 1 + at) ?? 0),
+  }
+}
+
+/** Counts what the node stores, and remembers which avatars changed last. Memory: 30 entries and 84 numbers. */
 export function createActivityLog(
   store: Pick<StoreReader, 'lastSequence' | 'events' | 'record' | 'onCommit'>,
   clock: Clock,
 ) {
   const startedMs = clock.now()
-  const hours = new Map<number, number>()
+  const hours = createCounter(clock, HOUR_MS, HOURS)
+  const minutes = createCounter(clock, MINUTE_MS, MINUTES)
   /** The latest change last. */
   const latest = new Map<string, Entry>()
   const before = store.lastSequence()
   let seeding: Promise<void> | undefined
-
-  const hourNow = (): number => Math.floor(clock.now() / HOUR_MS)
 
   function put(event: ChangeEvent, storedAt: number | null): void {
     latest.delete(event.avatar)
@@ -69,7 +87,6 @@ export function createActivityLog(
   }
 
   const unsubscribe = store.onCommit((events) => {
-    const hour = hourNow()
     let stored = 0
     const storedAt = Math.floor(clock.now() / 1_000)
     for (const event of events) {
@@ -78,8 +95,8 @@ export function createActivityLog(
       put(event, storedAt)
     }
     if (stored === 0) return
-    hours.set(hour, (hours.get(hour) ?? 0) + stored)
-    for (const each of hours.keys()) if (each <= hour - HOURS) hours.delete(each)
+    hours.add(stored)
+    minutes.add(stored)
   })
 
   /** Puts the changes of before the start below those that came since. */
@@ -122,12 +139,13 @@ export function createActivityLog(
         throw error
       })
       await seeding
-      const hour = hourNow()
+      const firstHour = Math.floor(clock.now() / HOUR_MS) - HOURS + 1
       const entries = [...latest.values()].toReversed()
       const changes = entries.map((entry) => (entry.change ??= describe(entry)))
       return {
-        since: Math.floor(Math.max(startedMs, (hour - HOURS + 1) * HOUR_MS) / 1_000),
-        hours: Array.from({ length: HOURS }, (_, at) => hours.get(hour - HOURS + 1 + at) ?? 0),
+        since: Math.floor(Math.max(startedMs, firstHour * HOUR_MS) / 1_000),
+        hours: hours.read(),
+        minutes: minutes.read(),
         changes: await Promise.all(changes),
       }
     },

@@ -22,6 +22,11 @@ const PROFILE_KEY = 'org.avatar-kv.profile'
 const ProfilesQuery = object({
   cursor: Type.Optional(AvatarText),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT })),
+  avatar: Type.Optional(
+    Type.Union([AvatarText, Type.Array(AvatarText, { maxItems: PAGE_MAX })], {
+      description: `These avatars alone, without those that the node does not host. May be repeated, up to ${PAGE_MAX} times.`,
+    }),
+  ),
 })
 
 const Listed = object({
@@ -50,6 +55,7 @@ const ActivityAnswer = object(
       description: 'Unix seconds since when `hours` counts: the start of the node, or 24 hours ago.',
     }),
     hours: Type.Array(Count, { description: 'Records stored in each of the last 24 hours, the present hour last.' }),
+    minutes: Type.Array(Count, { description: 'The same for each of the last 60 minutes.' }),
     changes: Type.Array(
       object({
         avatar: Type.String(),
@@ -83,9 +89,10 @@ export function addOverviewRoutes(app: HttpApp, { store, names, activity }: Rout
         response: responses({ 200: ProfilesAnswer }, [400]),
       },
     },
-    async ({ query: { cursor, limit = PAGE_DEFAULT } }) => {
+    async ({ query: { cursor, limit = PAGE_DEFAULT, avatar: named } }) => {
       const after = cursor === undefined ? {} : { after: names.parse(cursor) }
-      const page = await store.avatars({ ...after, limit })
+      const page =
+        named === undefined ? await store.avatars({ ...after, limit }) : [named].flat().map((each) => names.parse(each))
       const avatars: Static<typeof Listed>[] = []
       let last: Avatar | undefined
       let characters = 0
@@ -96,7 +103,8 @@ export function addOverviewRoutes(app: HttpApp, { store, names, activity }: Rout
         characters += listed?.characters ?? 0
         if (listed !== undefined) avatars.push(listed.answer)
       }
-      return { avatars, cursor: page.length < limit && last === page.at(-1) ? null : (last ?? null) }
+      const isEnd = named !== undefined || (page.length < limit && last === page.at(-1))
+      return { avatars, cursor: isEnd ? null : (last ?? null) }
     },
   )
 
@@ -111,9 +119,14 @@ export function addOverviewRoutes(app: HttpApp, { store, names, activity }: Rout
       },
     },
     async (_request, reply) => {
-      const { changes, hours, since } = await activity.read()
+      const { changes, hours, minutes, since } = await activity.read()
       reply.header('cache-control', 'no-store')
-      return { since, hours: [...hours], changes: changes.map((each) => ({ ...each, keys: [...each.keys] })) }
+      return {
+        since,
+        hours: [...hours],
+        minutes: [...minutes],
+        changes: changes.map((each) => ({ ...each, keys: [...each.keys] })),
+      }
     },
   )
 }
