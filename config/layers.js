@@ -32,7 +32,7 @@ const LAYERS = {
   links: { areas: [...PURE_PLATFORM, 'record', 'state', 'client'], types: ['replica'], packages: PURE_PACKAGES },
   explorer: {
     areas: [...PURE_PLATFORM, 'record', 'state', 'client', 'archive', 'replica/disk', 'replica/indexed-db'],
-    packages: ['@noble/hashes', 'preact'],
+    packages: ['@noble/hashes', 'preact', 'uqr'],
   },
   verify: { areas: ['platform', 'record'], types: ['observe'] },
   store: { areas: ['platform', 'record', 'state', 'negentropy'], types: ['observe'] },

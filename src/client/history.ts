@@ -148,7 +148,7 @@ function applyRecord(
  *
  * @param within a patch outside of which nothing has changed
  */
-function changesBetween(
+export function changesBetween(
   { platform, identity }: NamespaceName,
   before: JsonObject,
   after: JsonObject,

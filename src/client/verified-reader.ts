@@ -14,7 +14,7 @@ import { memoryRecordCache } from './record-cache.ts'
 import { problemOf, readNode, type NodeRead } from './read-node.ts'
 import { reportOn, type NodeView } from './standing.ts'
 import type { CacheUpdate, CachedAvatar, Problem, RecordCache, VerifiedAvatar, VerifyOptions } from './types.ts'
-import { decodeKept, nextTask, takeIn } from './verify-records.ts'
+import { createSlices, decodeKept, nextTask, takeIn } from './verify-records.ts'
 
 /** Once a node has answered, others get this much longer: one that is dead must not hold up those that live. */
 const PATIENCE_MS = 2_000
@@ -82,7 +82,12 @@ export function createVerifiedReader(components: ReaderComponents) {
     }
     const local = new LocalAvatar(avatar, network)
     if (kept === undefined) return local
-    const decoded = [...kept.records].map((record) => decodeKept(engine, network, record))
+    const slices = createSlices()
+    const decoded: ReturnType<typeof decodeKept>[] = []
+    for (const record of kept.records) {
+      decoded.push(decodeKept(engine, network, record))
+      if (slices.isOver()) await slices.pause([own, options.signal])
+    }
     const usable = decoded.filter((record) => record?.body.avatar === avatar).filter((record) => record !== undefined)
     const { faults } = await takeIn(local, engine, usable, async () => {
       throwIfAborted([own, options.signal])

@@ -8,8 +8,6 @@ export type Route =
   | {
       readonly page: 'search'
       readonly query: string
-      /** The avatar after which the list of the host's avatars goes on; empty for its first page. */
-      readonly after: string
     }
   | {
       readonly page: 'avatar'
@@ -28,7 +26,7 @@ export function parseRoute(hash: string): Route {
   const [path = '', query = ''] = text.split(/\?(.*)/s)
   const [first = '', second = '', third = ''] = path.split('/')
   const focus = new URLSearchParams(query)
-  if (first === '') return { page: 'search', query: focus.get('q') ?? '', after: focus.get('after') ?? '' }
+  if (first === '') return { page: 'search', query: focus.get('q') ?? '' }
   if (first === 'avatar' && second !== '') {
     const tab = third === '' ? 'data' : AVATAR_TABS.find((each) => each === third)
     return tab === undefined ? { page: 'unknown' } : { page: 'avatar', avatar: decoded(second), tab, focus }
@@ -50,11 +48,6 @@ export function avatarHref(
 
 export function searchHref(query: string): string {
   return `#/?${new URLSearchParams({ q: query }).toString()}`
-}
-
-/** The page of the host's avatars that follows one of them. */
-export function listHref(after: string): string {
-  return `#/?${new URLSearchParams({ after }).toString()}`
 }
 
 /** The text itself if it is not percent-encoded UTF-8. */

@@ -96,6 +96,9 @@ describe('an archive dropped on the page', () => {
   it.each(DAMAGES)('with $name is told apart', async ({ make, says }) => {
     const page = await browser.open(`${away.url}/#/archives`)
     await drop(page, 'x.avatar-kv.ndjson', make())
+    await page.locator('.notice').waitFor()
+    const lineByLine = page.getByText('What is wrong, line by line')
+    if ((await lineByLine.count()) > 0) await lineByLine.click()
     for (const each of says) await page.getByText(each).first().waitFor()
     expect(await page.getByText('sound and complete').count()).toBe(0)
   })

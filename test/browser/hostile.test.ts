@@ -146,10 +146,10 @@ describe('a host that lies is seen through', () => {
     await client.put({ signer, patch: { city: 'Paris' } })
     await through(async (proxy) => {
       const page = await browser.open(`${proxy.url}/?host=${encodeURIComponent(node.url)}#/avatar/${signer.avatar}`)
-      await page.getByText('All 2 hosts show exactly this state').waitFor()
+      await page.getByText('· 2 nodes').waitFor()
       await client.put({ signer, patch: { city: 'Rome' } })
       await page.getByText('Verified in your browser: 2 signatures').waitFor()
-      await page.getByText('All 2 hosts show exactly this state').waitFor()
+      await page.getByText('· 2 nodes').waitFor()
       proxy.replay()
       await client.put({ signer, patch: { city: 'Turin' } })
       await page.getByText('This host shows an older state').waitFor()

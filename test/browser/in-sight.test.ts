@@ -125,7 +125,7 @@ describe('long and deep values', () => {
     await article.getByRole('button', { name: 'many: 300 keys' }).click()
     await article.getByText('"m299"').waitFor({ state: 'detached' })
     await article.getByRole('button', { name: 'list: 40 items' }).click()
-    await article.getByRole('button', { name: 'three: 1 key' }).click()
+    await article.getByRole('button', { name: 'two: 1 key' }).click()
     await article.getByText('"the bottom"').waitFor()
     await article.getByRole('button', { name: '"five"' }).click()
     await page.getByText('/deep/one/two/three/four/five was set by this patch').waitFor()
@@ -146,7 +146,7 @@ describe('all that is to be said of an avatar', () => {
       writer.write(patch, { prev: cite(first) }),
     )
     await node.api.write([first, one!, two!, writer.write({ waits: 4 }, { prev: cite(lost!) })])
-    const page = await browser.open(`${node.url}/#/avatar/${writer.avatar}/edit`, options)
+    const page = await browser.open(`${node.url}/#/avatar/${writer.avatar}/edit?as=json`, options)
     await page.getByLabel('Secret key').fill(Buffer.from(writer.secretKey).toString('hex'))
     await page.getByRole('button', { name: 'Use it' }).click()
     await page.getByText('Signing as').waitFor()
@@ -191,7 +191,7 @@ describe('all that is to be said of an avatar', () => {
 
   async function write(page: Page, content: object): Promise<void> {
     await page.getByLabel('Content, as JSON').fill(JSON.stringify(content))
-    await page.getByRole('button', { name: 'See what will be signed' }).click()
+    await page.getByRole('button', { name: 'Review the change' }).click()
     await page.getByRole('button', { name: 'Sign and send' }).click()
   }
 })

@@ -26,28 +26,6 @@ afterAll(async () => {
   await cluster.close()
 })
 
-it('every avatar of the host is reached, page by page, and back', async () => {
-  const page = await browser.open(node.url)
-  const seen = new Set<string>()
-  const links = page.locator('.avatar-link a')
-  for (;;) {
-    await page.getByText(`${AVATARS} avatars in all`).waitFor()
-    const shown = await links.evaluateAll((all) => all.map((link) => (link as HTMLAnchorElement).href))
-    expect(shown.filter((each) => seen.has(each))).toEqual([])
-    for (const each of shown) seen.add(each)
-    const next = page.getByRole('link', { name: 'Next page' })
-    if ((await next.count()) === 0) break
-    const first = await links.first().getAttribute('href')
-    await next.click()
-    await page.waitForFunction((old) => document.querySelector('.avatar-link a')?.getAttribute('href') !== old, first)
-  }
-  expect(seen.size).toBe(AVATARS)
-  await page.goBack()
-  await page.getByRole('link', { name: 'Next page' }).waitFor()
-  await page.getByRole('link', { name: 'First page' }).click()
-  await page.getByRole('link', { name: 'First page' }).waitFor({ state: 'detached' })
-})
-
 /** Pages, with what they show once the host answers. */
 const PAGES: readonly { readonly hash: string; readonly shows: string }[] = [
   { hash: '#/', shows: `${AVATARS} avatars in all` },

@@ -37,8 +37,8 @@ describe.each(PROXIES)('a node below a path, behind $name', ({ start }) => {
     // Without a slash at the end, as people type it.
     const page = await browser.open(proxy.url)
     await page.getByRole('heading', { name: 'Avatars on this host' }).waitFor()
-    await page.getByLabel('Avatar, or platform/name').fill(signer.avatar)
-    await page.getByRole('button', { name: 'Find' }).click()
+    await page.getByLabel('Find an avatar').fill(signer.avatar)
+    await page.keyboard.press('Enter')
     await page.getByText('Verified in your browser: 2 signatures').waitFor()
     await page.getByText('live', { exact: true }).waitFor()
 
@@ -49,10 +49,11 @@ describe.each(PROXIES)('a node below a path, behind $name', ({ start }) => {
     expect(page.url()).toContain(`${proxy.url}/#/avatar/${signer.avatar}/history`)
 
     await page.getByRole('link', { name: 'Edit', exact: true }).click()
+    await page.getByRole('link', { name: 'Advanced' }).click()
     await page.getByLabel('Secret key').fill(Buffer.from(key).toString('hex'))
     await page.getByRole('button', { name: 'Use it' }).click()
     await page.getByLabel('Content, as JSON').fill('{"city": "Paris"}')
-    await page.getByRole('button', { name: 'See what will be signed' }).click()
+    await page.getByRole('button', { name: 'Review the change' }).click()
     await page.getByRole('button', { name: 'Sign and send' }).click()
     await page.getByText('Your change arrived').waitFor()
 
@@ -87,12 +88,14 @@ describe.each(PROXIES)('a node below a path, behind $name', ({ start }) => {
     const signer = privateKeySigner(newKey())
     await createClient({ nodes: [node.url] }).put({ signer, patch: { here: 1 } })
     const page = await browser.open(`${proxy.url}/#/avatar/${signer.avatar}`)
+    await page.getByText('Verified in your browser').click()
     await page.getByLabel('Compare with another host').fill(other.url)
     await page.getByRole('button', { name: 'Compare' }).click()
     await page.getByText('does not have this avatar').first().waitFor()
     expect(page.url()).toContain(`${proxy.url}/?host=`)
 
     await page.goto(`${other.url}/#/avatar/${signer.avatar}`)
+    await page.getByText('What this means, and which hosts were asked').click()
     await page.getByLabel('Compare with another host').fill(proxy.url)
     await page.getByRole('button', { name: 'Compare' }).click()
     await page.getByText('This host does not have this avatar').waitFor()

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { Wallet } from 'ethers'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -31,7 +32,8 @@ async function useKey(page: Page, key: Uint8Array): Promise<void> {
 
 async function write(page: Page, content: unknown): Promise<string> {
   await page.getByLabel('Content, as JSON').fill(JSON.stringify(content))
-  await page.getByRole('button', { name: 'See what will be signed' }).click()
+  await page.getByRole('button', { name: 'Review the change' }).click()
+  await page.getByText('The exact text to sign').click()
   const text = await page.getByLabel('Text to be signed').innerText()
   await page.getByRole('button', { name: 'Sign and send' }).click()
   return text
@@ -67,6 +69,7 @@ describe('writing', () => {
     const page = await browser.open(`${node.url}/#/write`, {}, injectWallet(wallet, declines))
     await page.getByRole('button', { name: 'Use my wallet' }).click()
     await page.getByRole('link', { name: 'Edit my avatar' }).click()
+    await page.getByRole('link', { name: 'Advanced' }).click()
     await page.getByRole('heading', { name: 'Edit', exact: true }).waitFor()
 
     const text = await write(page, { name: 'Ada', links: ['https://example.org'] })
@@ -79,9 +82,12 @@ describe('writing', () => {
 
     await page.getByRole('button', { name: 'Go on editing' }).click()
     await page.getByLabel('Content, as JSON').fill('{"links": ["https://example.org"], "city": "Turin"}')
-    expect(JSON.parse(await page.getByLabel('Patch').innerText())).toEqual({ name: null, city: 'Turin' })
     declines.now = DECLINED
-    await page.getByRole('button', { name: 'See what will be signed' }).click()
+    await page.getByRole('button', { name: 'Review the change' }).click()
+    expect(await page.locator('.changes').innerText()).toMatch(/\/name[\s\S]*"Ada"[\s\S]*\/city[\s\S]*"Turin"/)
+    await page.getByText('The exact text to sign').click()
+    const signed = JSON.parse(await page.getByLabel('Text to be signed').innerText()) as { patch: unknown }
+    expect(signed.patch).toEqual({ name: null, city: 'Turin' })
     await page.getByRole('button', { name: 'Sign and send' }).click()
     await page.getByText('You declined in the wallet. Nothing was written.').waitFor()
     expect(await page.locator('.error:not(:empty)').count()).toBe(0)
@@ -128,6 +134,7 @@ describe('writing', () => {
     await page.getByRole('button', { name: 'Use Rabbit' }).click()
     await page.getByText('with Rabbit').waitFor()
     await page.getByRole('link', { name: 'Edit my avatar' }).click()
+    await page.getByRole('link', { name: 'Advanced' }).click()
     await write(page, { name: 'Ada' })
     await page.getByText('Your change arrived').waitFor()
     expect((await node.api.avatar(second.publicKey as `0x${string}`))?.namespaces[0]?.content).toEqual({ name: 'Ada' })
@@ -139,7 +146,14 @@ describe('writing', () => {
     await page.getByRole('button', { name: 'Make a new key' }).click()
     const secret = await page.locator('.secret code').innerText()
     const { avatar } = privateKeySigner(secret)
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Download the key file' }).click(),
+    ])
+    expect((await readFile(await download.path(), 'utf8')).trim()).toBe(secret)
+    await page.getByRole('button', { name: 'I have saved it' }).click()
     await page.getByRole('link', { name: 'Edit my avatar' }).click()
+    await page.getByRole('link', { name: 'Advanced' }).click()
     await page.getByLabel('What to edit').selectOption({ label: 'A linked account…' })
     await page.getByLabel('Platform').fill('twitter')
     await page.getByLabel('Account', { exact: true }).fill('ada')
@@ -160,7 +174,7 @@ describe('writing', () => {
   it('with a new key: it stays to be seen wherever the person goes, until it is said to be kept', async () => {
     const other = privateKeySigner(newKey())
     await createClient({ nodes: [node.url] }).put({ signer: other, patch: { a: 1 } })
-    const page = await browser.open(`${node.url}/#/avatar/${other.avatar}/edit`)
+    const page = await browser.open(`${node.url}/#/avatar/${other.avatar}/edit?as=json`)
     await page.getByRole('button', { name: 'Make a new key' }).click()
     const shown = page.locator('.secret code')
     const secret = await shown.innerText()
@@ -172,7 +186,7 @@ describe('writing', () => {
     expect(await shown.innerText()).toBe(secret)
     const leaves = () => page.evaluate(() => dispatchEvent(new Event('beforeunload', { cancelable: true })))
     expect(await leaves()).toBe(false)
-    await page.getByRole('link', { name: 'Write', exact: true }).click()
+    await page.evaluate(() => (location.hash = '#/write'))
     await page.getByRole('heading', { name: 'Write as yourself' }).waitFor()
     expect(await shown.innerText()).toBe(secret)
 
@@ -181,6 +195,7 @@ describe('writing', () => {
     await page.getByText('with a key in this page’s memory').waitFor()
     expect(await leaves()).toBe(true)
     await page.getByRole('link', { name: 'Edit my avatar' }).click()
+    await page.getByRole('link', { name: 'Advanced' }).click()
     await page.getByRole('heading', { name: 'Edit', exact: true }).waitFor()
     expect(await shown.count()).toBe(0)
 
@@ -196,7 +211,7 @@ describe('writing', () => {
     const key = newKey()
     const signer = privateKeySigner(key)
     await createClient({ nodes: [node.url] }).put({ signer, patch: { a: 1 } })
-    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit?as=json`)
     await page.getByText('Verified in your browser: 1 signature').waitFor()
     const box = page.getByLabel('Content, as JSON')
     const leaves = () => page.evaluate(() => dispatchEvent(new Event('beforeunload', { cancelable: true })))
@@ -204,10 +219,10 @@ describe('writing', () => {
     await box.fill('{"a": 1, "mine": tru')
     expect(await leaves()).toBe(false)
     await page.getByRole('link', { name: 'History', exact: true }).click()
-    await page.getByRole('heading', { name: 'History' }).waitFor()
-    await page.getByRole('link', { name: 'Search', exact: true }).click()
-    await page.getByRole('heading', { name: 'Find an avatar' }).waitFor()
-    await page.goto(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    await page.getByText('the newest first').waitFor()
+    await page.getByRole('link', { name: 'Avatars', exact: true }).click()
+    await page.getByRole('heading', { name: 'Avatars on this host' }).waitFor()
+    await page.goto(`${node.url}/#/avatar/${signer.avatar}/edit?as=json`)
     expect(await box.inputValue()).toBe('{"a": 1, "mine": tru')
 
     await page.getByLabel('What to edit').selectOption('new')
@@ -219,9 +234,10 @@ describe('writing', () => {
     await createClient({ nodes: [node.url] }).put({ signer, patch: { b: 2 } })
     await page.getByText('Verified in your browser: 2 signatures').waitFor()
     await page.getByRole('link', { name: 'Edit', exact: true }).click()
+    await page.getByRole('link', { name: 'Advanced' }).click()
     expect(await box.inputValue()).toBe('{"bio": "hi"}')
     await useKey(page, key)
-    await page.getByRole('button', { name: 'See what will be signed' }).click()
+    await page.getByRole('button', { name: 'Review the change' }).click()
     await page.getByRole('button', { name: 'Sign and send' }).click()
     await page.getByText('Your change arrived').waitFor()
     await page.getByLabel('What to edit').selectOption('0')
@@ -235,7 +251,7 @@ describe('writing', () => {
   it('says what is wrong with a draft, and lets nobody sign for another', async () => {
     const signer = privateKeySigner(newKey())
     await createClient({ nodes: [node.url] }).put({ signer, patch: { a: 1 } })
-    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit?as=json`)
     const content = page.getByLabel('Content, as JSON')
     await content.fill('{"a": 1,}')
     await page.getByText('That is not JSON yet').waitFor()
@@ -248,10 +264,10 @@ describe('writing', () => {
     await content.fill('[]')
     await page.getByText('A content is an object').waitFor()
     await content.fill('{"a": 2}')
-    expect(await page.getByRole('button', { name: 'See what will be signed' }).isDisabled()).toBe(true)
+    expect(await page.getByRole('button', { name: 'Review the change' }).isDisabled()).toBe(true)
     await useKey(page, newKey())
     await page.getByText('This avatar is not yours').waitFor()
-    expect(await page.getByRole('button', { name: 'See what will be signed' }).isDisabled()).toBe(true)
+    expect(await page.getByRole('button', { name: 'Review the change' }).isDisabled()).toBe(true)
   })
 
   it('tells when the content changed meanwhile, and changes only what was meant', async () => {
@@ -259,14 +275,14 @@ describe('writing', () => {
     const signer = privateKeySigner(key)
     const client = createClient({ nodes: [node.url] })
     await client.put({ signer, patch: { a: 1, b: 1 } })
-    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit?as=json`)
     await useKey(page, key)
     await page.getByLabel('Content, as JSON').fill('{"a": 2, "b": 1}')
     await client.put({ signer, patch: { b: 5 } })
     await page.getByText('Other keys were changed from another device').waitFor()
     await client.put({ signer, patch: { a: 7 } })
     await page.getByText('Your patch would overwrite that change').waitFor()
-    await page.getByRole('button', { name: 'See what will be signed' }).click()
+    await page.getByRole('button', { name: 'Review the change' }).click()
     await page.getByRole('button', { name: 'Sign and send' }).click()
     await page.getByText('Your change arrived').waitFor()
     expect((await node.api.avatar(signer.avatar))?.namespaces[0]?.content).toEqual({ a: 2, b: 5 })
@@ -282,11 +298,14 @@ it('a snapshot whose history is gone is not said to have put values where there 
   await snapshot(key)
   await client.put({ signer, patch: { count: 2 } })
   const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/history`)
-  await page.getByText('What stood there before is not known').waitFor()
+  await page.getByText('the newest first').waitFor()
   const entries = page.locator('.entry')
-  expect(await entries.nth(0).locator('.changes').innerText()).toMatch(/1[\s\S]*→[\s\S]*2/)
+  await entries.nth(0).locator('summary').first().click()
+  await entries.nth(1).locator('summary').first().click()
+  await page.getByText('What stood there before is not known').waitFor()
+  expect(await entries.nth(0).locator('.changes').innerText()).toMatch(/before:\s*1\s*after:\s*2/)
   expect(await entries.nth(1).innerText()).toContain('Snapshot')
-  expect(await entries.nth(1).locator('.changes').innerText()).not.toMatch(/nothing|→/)
+  expect(await entries.nth(1).locator('.changes').innerText()).not.toMatch(/before/)
 })
 
 describe('offline', () => {
@@ -294,7 +313,7 @@ describe('offline', () => {
     const key = newKey()
     const signer = privateKeySigner(key)
     await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 0 } })
-    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit?as=json`)
     await page.getByText('Verified in your browser: 1 signature').waitFor()
     await useKey(page, key)
     await page.context().setOffline(true)
@@ -322,9 +341,9 @@ describe('offline', () => {
     const key = newKey()
     const signer = privateKeySigner(key)
     await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 0 } })
-    const one = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    const one = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit?as=json`)
     const two = await one.context().newPage()
-    await two.goto(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    await two.goto(`${node.url}/#/avatar/${signer.avatar}/edit?as=json`)
     for (const page of [one, two]) {
       await page.getByText('Verified in your browser: 1 signature').waitFor()
       await useKey(page, key)
@@ -347,7 +366,7 @@ describe('offline', () => {
     const signer = privateKeySigner(key)
     const client = createClient({ nodes: [node.url] })
     await client.put({ signer, patch: { n: 0 } })
-    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit?as=json`)
     await page.getByText('Verified in your browser: 1 signature').waitFor()
     await useKey(page, key)
     // Not offline: a page that is closed is online for a moment, and sends.
@@ -368,7 +387,7 @@ describe('offline', () => {
     await later.getByRole('link', { name: 'Make it again' }).click()
     await useKey(later, key)
     expect(JSON.parse(await later.getByLabel('Content, as JSON').inputValue())).toEqual({ n: 2, mine: 1 })
-    await later.getByRole('button', { name: 'See what will be signed' }).click()
+    await later.getByRole('button', { name: 'Review the change' }).click()
     await later.getByRole('button', { name: 'Sign and send' }).click()
     await later.getByText('Your change arrived').waitFor()
     await later.getByText('not taken by the host').waitFor({ state: 'detached' })
@@ -379,7 +398,7 @@ describe('offline', () => {
     const key = newKey()
     const signer = privateKeySigner(key)
     await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 0 } })
-    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit?as=json`)
     await page.getByText('Verified in your browser: 1 signature').waitFor()
     await useKey(page, key)
     let asked = 0
@@ -393,7 +412,7 @@ describe('offline', () => {
     await page.reload()
     await page.getByText('1 signed change not taken by the host').waitFor()
     await page.getByText('It says: Not on my list.').waitFor()
-    await page.getByRole('link', { name: 'Search', exact: true }).click()
+    await page.getByRole('link', { name: 'Avatars', exact: true }).click()
     await page.getByText('1 signed change not with this host yet').waitFor()
     await page.getByRole('link', { name: '1 change', exact: true }).click()
     expect(asked).toBe(1)
@@ -408,7 +427,7 @@ describe('offline', () => {
     const key = newKey()
     const signer = privateKeySigner(key)
     await createClient({ nodes: [node.url] }).put({ signer, patch: { n: 0 } })
-    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit`)
+    const page = await browser.open(`${node.url}/#/avatar/${signer.avatar}/edit?as=json`)
     await page.getByText('Verified in your browser: 1 signature').waitFor()
     await useKey(page, key)
     await page.evaluate(() => {

@@ -50,10 +50,6 @@ describe('what is typed into the search', () => {
   })
 
   it.each([
-    'alice',
-    'ada lovelace',
-    'hello big world',
-    'https alice',
     'https://news.example/today',
     'https://twitter.com/',
     'https://twitter.com/home',
@@ -70,11 +66,20 @@ describe('what is typed into the search', () => {
   ])('%j names neither, and is told what to type', (text) => {
     const query = parseQuery(text)
     expect(query.kind).toBe('wrong')
-    expect(query).toMatchObject({ message: expect.stringMatching(/twitter\/alice|Write/) })
+    expect(query).toMatchObject({ message: expect.stringMatching(/twitter\/alice|Connect/) })
   })
 
+  it.each(['alice', 'ada lovelace', 'שרה כהן', 'https alice', 'twitter'])(
+    '%s is a name, and never a platform',
+    (text) => {
+      expect(parseQuery(` ${text} `)).toMatchObject({ kind: 'name', name: text })
+    },
+  )
+
   it('a word alone is offered as an account of the platforms that most people mean', () => {
-    expect(parseQuery('@alice')).toMatchObject({
+    expect(parseQuery('@alice')).toEqual({
+      kind: 'name',
+      name: 'alice',
       guesses: [
         { platform: 'twitter', identity: 'alice' },
         { platform: 'github', identity: 'alice' },

@@ -2,10 +2,12 @@
 import { ClientError, mergePatchOf, type JsonObject } from '../../client/index.ts'
 import { JsonTextError } from '../../record/errors.ts'
 import { parseExactJson } from '../../record/exact-json.ts'
+import { faultOffset } from './json-fault.ts'
 import { formatPointer } from '../../record/json-pointer.ts'
 
 export type Draft =
-  | { readonly kind: 'wrong'; readonly message: string }
+  /** `line`: where to look, from 1, if it is known. */
+  | { readonly kind: 'wrong'; readonly message: string; readonly line?: number | undefined }
   | { readonly kind: 'same' }
   | { readonly kind: 'change'; readonly patch: JsonObject; readonly after: JsonObject }
 
@@ -16,7 +18,12 @@ export function judgeDraft(before: JsonObject, text: string): Draft {
   } catch (error) {
     if (error instanceof JsonTextError && error.code !== 'invalid_json')
       return { kind: 'wrong', message: error.message }
-    return { kind: 'wrong', message: `That is not JSON yet: ${reasonOf(error, text)}` }
+    const line = text.slice(0, faultOffset(text)).split('\n').length
+    return {
+      kind: 'wrong',
+      message: `That is not JSON yet: look at line ${line}, or the end of the one before it.`,
+      line,
+    }
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return { kind: 'wrong', message: 'A content is an object: it begins with { and ends with }.' }
@@ -28,15 +35,6 @@ export function judgeDraft(before: JsonObject, text: string): Draft {
     if (error instanceof ClientError) return { kind: 'wrong', message: error.message }
     throw error
   }
-}
-
-/** Browsers name the position in different ways. The line helps a person most. */
-function reasonOf(error: unknown, text: string): string {
-  const message = error instanceof Error ? error.message : ''
-  const position = /position (\d+)/.exec(message)?.[1]
-  if (position === undefined) return message === '' ? 'look for a missing comma or quote.' : `${message}.`
-  const line = text.slice(0, Number(position)).split('\n').length
-  return `look at line ${line}, or the end of the one before it.`
 }
 
 /** The paths that a patch writes to, as JSON Pointers, to find out whether two changes overlap. */

@@ -24,6 +24,32 @@ export function moment(unixSeconds: number): string {
   return date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 }
 
+const STEPS: readonly (readonly [seconds: number, unit: Intl.RelativeTimeFormatUnit])[] = [
+  [31_557_600, 'year'],
+  [2_629_800, 'month'],
+  [86_400, 'day'],
+  [3_600, 'hour'],
+  [60, 'minute'],
+]
+
+/** "3 hours ago". @param unixSeconds as the author claims: any number; a date where it is far from now */
+export function ago(unixSeconds: number, nowMs: number): string {
+  const seconds = unixSeconds - nowMs / 1_000
+  if (Math.abs(seconds) < 45) return 'just now'
+  const [size, unit] = STEPS.find(([size]) => Math.abs(seconds) >= size * 0.75) ?? [60, 'minute']
+  const n = Math.round(seconds / size)
+  if (!Number.isFinite(n) || Math.abs(n) > 100) return moment(unixSeconds)
+  return new Intl.RelativeTimeFormat('en', { numeric: 'always' }).format(n, unit)
+}
+
+/** The day of a time, where this device is. @param unixSeconds as the author claims: any number */
+export function dayOf(unixSeconds: number): string {
+  const date = new Date(unixSeconds * 1_000)
+  return Number.isNaN(date.getTime())
+    ? 'A time out of range'
+    : date.toLocaleDateString(undefined, { dateStyle: 'long' })
+}
+
 /** A time of day. @param atMs in ms since 1970, by the clock of this device */
 export function clock(atMs: number): string {
   return new Date(atMs).toLocaleTimeString(undefined, { timeStyle: 'medium' })

@@ -30,19 +30,6 @@ export const readNodeInfo = (signal?: AbortSignal): Promise<NodeInfo> =>
 export const readPeers = (signal?: AbortSignal): Promise<readonly PeerAnswer[]> =>
   askHost({ path: '/v2/peers', signal }, parsePeers)
 
-/** A page of the avatars that the host holds, in order of their keys. */
-export async function readAvatars(limit: number, after: string, signal?: AbortSignal) {
-  const query = new URLSearchParams({ limit: String(limit), ...(after === '' ? {} : { cursor: after }) }).toString()
-  const page = await askHost({ path: `/v2/avatars?${query}`, signal }, parseAvatars)
-  return { avatars: page.avatars.slice(0, limit), next: page.cursor }
-}
-
-const parseAvatars = fields({
-  avatars: list((value, name) => (typeof value === 'string' ? value : text(object(value, name)['avatar'], 'avatar'))),
-  /** Where the next page begins; null at the end. */
-  cursor: optional(text),
-})
-
 /** Avatars that claim an account as theirs. */
 export async function findByIdentity(platform: string, identity: string, signal?: AbortSignal) {
   const query = new URLSearchParams({ platform, identity }).toString()

@@ -9,6 +9,9 @@ import {
   type VerifiedAvatar,
 } from '../../client/index.ts'
 import { patchPayload, signPayload, writtenRecord } from '../../client/sign-patch.ts'
+import { splitPatch } from '../../client/split-patch.ts'
+import { MAX_PREV } from '../../record/limits.ts'
+import { recordId } from '../../record/id.ts'
 import { citationsOf, type SignedChange } from './outbox-entry.ts'
 
 export interface Prepared {
@@ -24,20 +27,28 @@ export interface Target {
 }
 
 /**
+ * Turns a patch into the texts that are signed, one after the other: several if it does not fit into one record.
+ *
  * @param known the state as it was verified here
  * @param waiting changes that were signed here and that the host has not taken yet: they come first
- * @throws ClientError `invalid_change` if the change breaks a rule of the protocol
+ * @throws ClientError `invalid_change` or `too_large` if the change breaks a rule of the protocol
  */
 export function prepare(
   known: VerifiedAvatar,
   waiting: readonly SignedChange[],
   { platform, identity }: Target,
   patch: JsonObject,
-): Prepared {
+): readonly Prepared[] {
   const { avatar, network } = known
-  const piece = { platform, identity, patch }
-  const payload = patchPayload({ network, now: Date.now }, avatar, openEnds(known, waiting), piece)
-  return { avatar, network, text: new TextDecoder().decode(payload) }
+  let open = openEnds(known, waiting)
+  return splitPatch({ avatar, network, platform, identity }, patch).map((piece) => {
+    const payload = patchPayload({ network, now: Date.now }, avatar, open, { platform, identity, patch: piece })
+    const text = new TextDecoder().decode(payload)
+    const { counter } = JSON.parse(text) as { counter: number }
+    // Each cites the one before it. The client does the same (`client/sign-patch.ts`).
+    open = [...open.slice(0, -MAX_PREV), { counter, id: recordId(payload) }]
+    return { avatar, network, text }
+  })
 }
 
 /** @throws ClientError if the signature is not good; then nothing was sent */

@@ -10,16 +10,19 @@ export type Query =
   | { readonly kind: 'none' }
   | { readonly kind: 'avatar'; readonly avatar: string }
   | ({ readonly kind: 'identity' } & Account)
-  /** `guesses`: accounts that may be meant. */
+  /** Words: part of a profile's name. `guesses`: accounts that may be meant. */
+  | { readonly kind: 'name'; readonly name: string; readonly guesses: readonly Account[] }
   | { readonly kind: 'wrong'; readonly message: string; readonly guesses: readonly Account[] }
 
 /** A platform and an account, with one sign between them. Words with a space between them are never an account. */
 const ACCOUNT = /^([a-z0-9._-]{1,64})(?:\s*\/\s*|:\s*)(\S.*)$/i
 /** A name on a server of the Fediverse: `@alice@example.social`. */
 const HANDLE = /^(?:acct:)?@?([\w.-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+)$/i
+/** Letters or digits of any script, and nothing that belongs to an address. */
+const NAME = /^(?!0x)[^/:]*[\p{L}\p{N}][^/:]*$/u
 const ETHEREUM_ADDRESS = /^0x[0-9a-f]{40}$/i
 const HELP =
-  'Type an avatar (a public key: 66 hex digits that begin with 02 or 03, or 130 that begin with 04, with or without 0x), or an account as platform/name, such as twitter/alice.'
+  'Type a name, an avatar (a public key: 66 hex digits that begin with 02 or 03, or 130 that begin with 04, with or without 0x), or an account as platform/name, such as twitter/alice.'
 
 export function parseQuery(text: string): Query {
   const query = text.trim()
@@ -28,7 +31,7 @@ export function parseQuery(text: string): Query {
   if (avatar !== undefined) return avatar
   if (ETHEREUM_ADDRESS.test(query)) {
     return wrong(
-      'That is an Ethereum address. An avatar is the public key behind it, and the address does not tell that key. The owner of the key finds the avatar under “Write”.',
+      'That is an Ethereum address. An avatar is the public key behind it, and the address does not tell that key. The owner of the key finds the avatar with “Connect”.',
       [{ platform: 'ethereum', identity: query }],
     )
   }
@@ -41,9 +44,11 @@ export function parseQuery(text: string): Query {
       return avatarOf(identity.trim()) ?? wrong(`${quoted(identity)} is no avatar. ${HELP}`)
     return { kind: 'identity', platform: platform.toLowerCase(), identity: identity.trim() }
   }
-  const name = /^@?[\w.-]{1,64}$/.test(query) && !/^(0x)?[0-9a-f]{20,}$/i.test(query) ? query.replace(/^@/, '') : ''
-  const guesses = name === '' ? [] : ['twitter', 'github'].map((each) => ({ platform: each, identity: name }))
-  return wrong(`${quoted(query)} is no avatar, and names no platform. ${HELP}`, guesses)
+  if (/^(0x)?[0-9a-f]{20,}$/i.test(query) || !NAME.test(query))
+    return wrong(`${quoted(query)} is no avatar, account or name. ${HELP}`)
+  const account = /^@?[\w.-]{1,64}$/.test(query) ? query.replace(/^@/, '') : ''
+  const guesses = account === '' ? [] : ['twitter', 'github'].map((each) => ({ platform: each, identity: account }))
+  return { kind: 'name', name: query.replace(/^@/, ''), guesses }
 }
 
 /** The address of an explorer's page, or of a profile. */

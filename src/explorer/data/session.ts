@@ -1,7 +1,8 @@
-import { createClient, memoryRecordCache, type Client } from '../../client/index.ts'
+import { createClient, type Client } from '../../client/index.ts'
 import { openIndexedDb } from '../../replica/indexed-db.ts'
 import { createPageEngine } from '../verify/page-engine.ts'
 import { startWorkers } from '../verify/start-workers.ts'
+import { storedRecords } from '../verify/stored-records.ts'
 import { rememberVerified } from '../verify/remember.ts'
 import { here, hostOf, pathHere } from './here.ts'
 import { readStatus, type HostStatus } from './node-facts.ts'
@@ -34,7 +35,7 @@ export async function openSession(signal: AbortSignal): Promise<Session> {
     find: false,
     nodes: [here(), ...others],
     network: status.network,
-    cache: memoryRecordCache(),
+    cache: storedRecords(() => openIndexedDb(`avatar-kv.records.${pathHere()}`), status.network),
     engine: rememberVerified(createPageEngine(startWorkers), () => openIndexedDb(`avatar-kv.verified.${pathHere()}`)),
     signal,
   })

@@ -20,11 +20,14 @@ const MAX_RETRY_MS = 16_000
 /**
  * Asks for something, and again when `inputs` change, after a failure, when the device is online again, and at an interval. The
  * last value stays until the next one.
+ *
+ * @param subscribe called once; calls back whenever the answer may have changed. @returns what ends it
  */
 export function useAnswer<T>(
   ask: (signal: AbortSignal) => Promise<T>,
   inputs: readonly unknown[],
   everyMs?: number,
+  subscribe?: (again: () => void) => () => void,
 ): Answer<T> {
   const [answer, setAnswer] = useState<Answer<T>>({ phase: 'loading' })
   useEffect(() => {
@@ -60,7 +63,9 @@ export function useAnswer<T>(
     }
     void run()
     addEventListener('online', () => void run(), { signal })
+    const unsubscribe = subscribe?.(() => void run())
     return () => {
+      unsubscribe?.()
       stop.abort()
       clearTimeout(timer)
     }

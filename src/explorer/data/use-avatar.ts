@@ -1,11 +1,17 @@
 import { useEffect, useState } from 'preact/hooks'
 import { messageOf } from '../../platform/errors.ts'
 import { pause } from '../../client/deadline.ts'
-import { ClientError, type VerifiedAvatar } from '../../client/index.ts'
+import { ClientError, type StateEntry, type VerifiedAvatar } from '../../client/index.ts'
 import type { Session } from './session.ts'
 
 export type AvatarView =
-  | { readonly phase: 'loading'; readonly done: number; readonly total: number }
+  | {
+      readonly phase: 'loading'
+      readonly done: number
+      readonly total: number
+      /** What the host says, not checked; undefined until it is here. */
+      readonly claimed?: readonly StateEntry[] | undefined
+    }
   | { readonly phase: 'failed'; readonly message: string; readonly isOffline: boolean }
   | {
       readonly phase: 'ready'
@@ -34,6 +40,7 @@ export function useAvatar({ client, others }: Session, avatar: string): AvatarVi
     let comparing: Promise<void> | undefined
     setView({ phase: 'loading', done: 0, total: 0 })
     void follow(stop.signal)
+    void claim(stop.signal)
     const timer = others.length === 0 ? undefined : setInterval(() => document.hidden || holdAgainstAll(), COMPARE_MS)
     return () => {
       clearInterval(timer)
@@ -58,13 +65,21 @@ export function useAvatar({ client, others }: Session, avatar: string): AvatarVi
       }
     }
 
+    /** Shows what the host says while the signatures are checked. */
+    async function claim(signal: AbortSignal): Promise<void> {
+      // What goes wrong is told by the read that verifies.
+      const said = await client.get(avatar, { signal }).catch(() => undefined)
+      if (said === undefined || signal.aborted) return
+      setView((view) => (view.phase === 'loading' ? { ...view, claimed: said.namespaces } : view))
+    }
+
     async function readOnce(signal: AbortSignal): Promise<void> {
       const known = await client.getVerified(avatar, {
         // The page edits what it shows.
         linked: false,
         signal,
         onProgress: ({ done, total }) =>
-          setView((view) => (view.phase === 'ready' ? view : { phase: 'loading', done, total })),
+          setView((view) => (view.phase === 'loading' ? { ...view, done, total } : view)),
       })
       setView((view) => (view.phase === 'ready' ? { ...view, known, verifiedAt: Date.now() } : ready(known)))
     }

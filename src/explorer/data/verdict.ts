@@ -39,8 +39,8 @@ export function statementsOf(view: Extract<AvatarView, { phase: 'ready' }>): rea
   if (known.tips.length > 1) {
     statements.push({
       tone: 'info',
-      title: `A fork: ${known.tips.length} devices wrote at once`,
-      text: 'They had not seen each other’s changes. All changes count, in the same order everywhere. The next change joins them.',
+      title: `A fork: ${known.tips.length} changes at the same time`,
+      text: 'None of them builds on another. All of them count, in the same order everywhere. The next change joins them.',
     })
   }
   return statements

@@ -1,12 +1,14 @@
 import { useEffect, useRef } from 'preact/hooks'
 import { messageOf } from '../../platform/errors.ts'
-import { parseAvatar } from '../../client/index.ts'
-import { Compare } from '../parts/compare.tsx'
-import { Hex } from '../parts/hex.tsx'
+import { parseAvatar, profileOf, type StateEntry } from '../../client/index.ts'
+import { AvatarHeader } from '../parts/avatar-header.tsx'
 import { Loading, Notice } from '../parts/notice.tsx'
-import { StatusArea } from '../parts/status-area.tsx'
+import { Checking, StatusArea } from '../parts/status-area.tsx'
 import { useApp } from '../data/app-context.ts'
-import { useAvatar } from '../data/use-avatar.ts'
+import { shortHex } from '../data/format.ts'
+import { visible } from '../data/format-visible.ts'
+import { useAvatar, type AvatarView } from '../data/use-avatar.ts'
+import { setTitle } from '../data/use-route.ts'
 import { avatarHref, AVATAR_TABS, type AvatarTab } from '../routes.ts'
 import { DataView } from './data-view.tsx'
 import { EditView } from './edit-view.tsx'
@@ -50,14 +52,22 @@ function KnownAvatar({ avatar, tab, focus }: Props) {
   const { session } = useApp()
   const view = useAvatar(session, avatar)
   const current = useRef<HTMLAnchorElement>(null)
+  const profile = profileOf(namespacesOf(view).find(({ platform }) => platform === 'nextid')?.content)
+  // Only what was checked names the page: titles stay in the history of the browser.
+  const title =
+    view.phase === 'ready' && profile.name !== null ? `${visible(profile.name)} (${shortHex(avatar)})` : 'Avatar'
+  useEffect(() => setTitle(title), [title])
   useEffect(() => {
     current.current?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
   }, [tab])
   return (
     <>
-      <h1 class="avatar-title">
-        Avatar <Hex value={avatar} label="avatar" />
-      </h1>
+      <AvatarHeader avatar={avatar} profile={profile} isCompact={tab === 'edit'} />
+      <div class="standing">
+        {view.phase === 'loading' && <Checking {...view} hasContent={view.claimed !== undefined} />}
+        <StatusArea avatar={avatar} view={view} isCompact={tab === 'edit'} />
+        {view.phase === 'ready' && <span class={`live ${view.connection}`}>{LIVE[view.connection]}</span>}
+      </div>
       <nav class="tabs" aria-label="Parts of this avatar">
         {AVATAR_TABS.map((each) => (
           <a
@@ -73,23 +83,45 @@ function KnownAvatar({ avatar, tab, focus }: Props) {
       <p class="visually-hidden" aria-live="polite">
         {view.phase === 'ready' ? view.news : ''}
       </p>
-      {view.phase === 'loading' && (
-        <Loading
-          what={view.total === 0 ? 'Fetching records' : 'Checking signatures:'}
-          done={view.done}
-          total={view.total}
+      {/* One place: what was not checked yet is replaced there, and what is open stays open. */}
+      {tab === 'data' && hasContent(view) && (
+        <DataView
+          avatar={avatar}
+          namespaces={namespacesOf(view)}
+          known={view.phase === 'ready' ? view.known : undefined}
         />
       )}
-      <StatusArea avatar={avatar} view={view} isCompact={tab === 'edit'} />
+      {view.phase === 'loading' && !(tab === 'data' && hasContent(view)) && <Loading what="Reading this avatar" />}
       {view.phase === 'ready' && (
         <>
-          {tab === 'data' && <DataView view={view} />}
-          {tab === 'history' && <HistoryView known={view.known} arrived={view.arrived} chosen={focus.get('record')} />}
+          {tab === 'history' && (
+            <HistoryView
+              known={view.known}
+              arrived={view.arrived}
+              chosen={focus.get('record')}
+              filter={focus.get('key') ?? ''}
+            />
+          )}
           {tab === 'edit' && <EditView key={focus.get('again') ?? ''} view={view} focus={focus} />}
           {tab === 'move' && <MoveView avatar={avatar} known={view.known} />}
-          <Compare />
         </>
       )}
     </>
   )
+}
+
+const LIVE: Readonly<Record<Extract<AvatarView, { phase: 'ready' }>['connection'], string>> = {
+  connecting: 'connecting…',
+  live: 'live',
+  lost: 'offline',
+}
+
+function hasContent(view: AvatarView): boolean {
+  return view.phase === 'ready' || (view.phase === 'loading' && view.claimed !== undefined)
+}
+
+/** What is shown: the content that was checked, or what the host says while it is being checked. */
+function namespacesOf(view: AvatarView): readonly StateEntry[] {
+  if (view.phase === 'ready') return view.known.namespaces
+  return view.phase === 'loading' ? (view.claimed ?? []) : []
 }

@@ -8,6 +8,7 @@ import { changeOf, type Target } from '../data/prepare.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
 import { avatarHref } from '../routes.ts'
 import { Editor } from './editor.tsx'
+import { ProfileForm } from './profile-form.tsx'
 
 const PLATFORM = /^[a-z0-9._-]{1,64}$/
 
@@ -27,9 +28,22 @@ export function EditView({ view, focus }: Props) {
   const again = outbox.find(againId)
   const change = again?.verdict === undefined ? undefined : changeOf(again)
   const isOwner = activeSigner?.signer.avatar === known.avatar
+  // A new key is in this page alone: what it signs would be lost with it.
+  const signer = isOwner && activeSigner.made === undefined ? activeSigner.signer : undefined
+  const isJson = focus.get('as') === 'json' || againId !== ''
   return (
     <section aria-labelledby="edit-title">
-      <h2 id="edit-title">Edit</h2>
+      <div class="section-head">
+        <h2 id="edit-title">Edit</h2>
+        <div class="choice">
+          <a href={avatarHref(known.avatar, 'edit')} aria-current={isJson ? undefined : 'true'}>
+            Profile
+          </a>
+          <a href={avatarHref(known.avatar, 'edit', { as: 'json' })} aria-current={isJson ? 'true' : undefined}>
+            Advanced
+          </a>
+        </div>
+      </div>
       <SignerPanel />
       {activeSigner !== undefined && !isOwner && (
         <Notice tone="warn" title="This avatar is not yours">
@@ -39,15 +53,21 @@ export function EditView({ view, focus }: Props) {
           </p>
         </Notice>
       )}
-      <NamespaceChoice known={known} target={target} onChoose={setTarget} />
-      <Editor
-        key={`${target.platform}\n${target.identity}`}
-        view={view}
-        waiting={waiting}
-        desired={{ avatar: known.avatar, target, again: againId }}
-        signer={isOwner ? activeSigner.signer : undefined}
-        again={again?.avatar === known.avatar && change !== undefined && same(change, target) ? again : undefined}
-      />
+      {isJson ? (
+        <>
+          <NamespaceChoice known={known} target={target} onChoose={setTarget} />
+          <Editor
+            key={`${target.platform}\n${target.identity}`}
+            view={view}
+            waiting={waiting}
+            desired={{ avatar: known.avatar, target, again: againId }}
+            signer={signer}
+            again={again?.avatar === known.avatar && change !== undefined && same(change, target) ? again : undefined}
+          />
+        </>
+      ) : (
+        <ProfileForm view={view} waiting={waiting} signer={signer} />
+      )}
     </section>
   )
 }

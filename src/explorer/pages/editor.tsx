@@ -1,16 +1,15 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { messageOf } from '../../platform/errors.ts'
 import type { JsonObject, Signer } from '../../client/index.ts'
-import { Copy } from '../parts/hex.tsx'
+import { CodeArea } from '../parts/code-area.tsx'
 import { Notice } from '../parts/notice.tsx'
 import { useApp } from '../data/app-context.ts'
 import { judgeDraft, pretty, touched } from '../data/draft.ts'
 import type { Desired } from '../data/drafts.ts'
-import { isDeclined } from '../data/format.ts'
-import { visible } from '../data/format-visible.ts'
-import { contentWith, prepare, signPrepared, withChange, type Prepared } from '../data/prepare.ts'
+import { contentWith, prepare, withChange, type Prepared } from '../data/prepare.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
 import type { OutboxEntry, SignedChange } from '../data/outbox-entry.ts'
+import { Review } from './review.tsx'
 import { Sent } from './sent.tsx'
 
 interface Props {
@@ -25,11 +24,10 @@ interface Props {
 
 type Stage =
   | { readonly at: 'writing' }
-  | { readonly at: 'review'; readonly prepared: Prepared }
-  | { readonly at: 'signing'; readonly prepared: Prepared }
+  | { readonly at: 'review'; readonly prepared: readonly Prepared[] }
   | { readonly at: 'sent'; readonly record: SignedChange }
 
-/** Edits one content: turns it into a patch, shows the text that will be signed, has it signed, and sends it. */
+/** Edits one content as JSON: turns it into a patch, which is reviewed, signed and sent. */
 export function Editor({ view, waiting, desired, signer, again }: Props) {
   const { known } = view
   const { target } = desired
@@ -41,11 +39,9 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
   )
   const [stage, setStage] = useState<Stage>({ at: 'writing' })
   const [error, setError] = useState('')
-  const [said, setSaid] = useState('')
-  const review = useRef<HTMLHeadingElement>(null)
   const draft = judgeDraft(before, text)
   const now = contentWith(known, waiting, target)
-  const meanwhile = stage.at === 'writing' || stage.at === 'review' ? judgeDraft(before, pretty(now)) : undefined
+  const meanwhile = stage.at === 'sent' ? undefined : judgeDraft(before, pretty(now))
 
   // Nothing was typed: new content replaces the old.
   useEffect(() => {
@@ -53,9 +49,6 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
     setBefore(now)
     setText(pretty(now))
   }, [known.digest, waiting])
-  useEffect(() => {
-    if (stage.at === 'review') review.current?.focus()
-  }, [stage.at])
 
   function typeIn(next: string): void {
     setText(next)
@@ -81,35 +74,10 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
     }
   }
 
-  function back(): void {
-    setSaid('')
-    setError('')
-    setStage({ at: 'writing' })
-  }
-
-  async function sign(prepared: Prepared, by: Signer): Promise<void> {
-    setError('')
-    setSaid('')
-    setStage({ at: 'signing', prepared })
-    let record: SignedChange
-    try {
-      record = await signPrepared(prepared, by)
-    } catch (failure) {
-      if (isDeclined(failure))
-        setSaid('You declined in the wallet. Nothing was written. You can sign again, or go back.')
-      else setError(messageOf(failure))
-      setStage({ at: 'review', prepared })
-      return
-    }
-    try {
-      await outbox.add(record)
-      drafts.drop(desired)
-      if (again !== undefined) outbox.discard(again.id)
-      setStage({ at: 'sent', record })
-    } catch (failure) {
-      setError(messageOf(failure))
-      setStage({ at: 'review', prepared })
-    }
+  function sent(record: SignedChange): void {
+    drafts.drop(desired)
+    if (again !== undefined) outbox.discard(again.id)
+    setStage({ at: 'sent', record })
   }
 
   if (stage.at === 'sent') return <Sent view={view} {...stage} onDone={startOver} />
@@ -117,16 +85,25 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
     draft.kind === 'change' && meanwhile?.kind === 'change' && doTouch(touched(draft.patch), touched(meanwhile.patch))
   return (
     <div class="editor">
-      <label for="content">Content, as JSON</label>
-      <textarea
+      <div class="section-head">
+        <label for="content">Content, as JSON</label>
+        <button
+          type="button"
+          class="small quiet"
+          disabled={stage.at !== 'writing' || draft.kind !== 'change'}
+          onClick={() => draft.kind === 'change' && typeIn(pretty(draft.after))}
+        >
+          Format
+        </button>
+      </div>
+      <CodeArea
         id="content"
-        rows={Math.min(24, Math.max(8, text.split('\n').length + 1))}
-        spellcheck={false}
         value={text}
-        readOnly={stage.at !== 'writing'}
-        aria-invalid={draft.kind === 'wrong'}
-        aria-describedby="draft-state"
-        onInput={(event) => typeIn(event.currentTarget.value)}
+        isReadOnly={stage.at !== 'writing'}
+        wrongLine={draft.kind === 'wrong' ? draft.line : undefined}
+        isWrong={draft.kind === 'wrong'}
+        describedBy="draft-state"
+        onInput={typeIn}
       />
       <p id="draft-state" aria-live="polite" class={draft.kind === 'wrong' ? 'error' : 'hint'}>
         {draft.kind === 'wrong' && draft.message}
@@ -137,68 +114,44 @@ export function Editor({ view, waiting, desired, signer, again }: Props) {
           <p>
             {isClash
               ? 'The same keys were changed from another device with this avatar’s key. Your patch would overwrite that change.'
-              : 'Other keys were changed from another device. Your patch does not touch them.'}{' '}
+              : 'Other keys were changed from another device. Your patch does not touch them.'}
+          </p>
+          <p>
             <button type="button" class="small" onClick={startOver}>
               Discard mine and start from the new content
             </button>
           </p>
         </Notice>
       )}
-      {draft.kind === 'change' && (
-        <>
-          <h3>The patch that results</h3>
-          <pre tabIndex={0} aria-label="Patch" class="patch">
-            {visible(JSON.stringify(draft.patch, null, 2))}
-          </pre>
-          <p class="hint">null removes a key. Keys that are not named here stay as they are.</p>
-        </>
-      )}
-      {stage.at === 'writing' ? (
-        <p>
+      {stage.at === 'writing' && (
+        <p class="actions">
           <button
             type="button"
             class="primary"
             disabled={draft.kind !== 'change' || signer === undefined}
             onClick={() => draft.kind === 'change' && toReview(draft.patch)}
           >
-            See what will be signed
-          </button>{' '}
+            Review the change
+          </button>
           {draft.kind !== 'same' && (
             <button type="button" onClick={startOver}>
               Discard what I typed
             </button>
-          )}{' '}
+          )}
           {signer === undefined && <span class="hint">Choose above who signs.</span>}
         </p>
-      ) : (
-        <div class="card review">
-          <h3 ref={review} tabIndex={-1}>
-            This exact text will be signed
-          </h3>
-          <p class="hint">
-            It names your avatar, the patch, and the records that you have seen (
-            {stage.prepared.text.length.toLocaleString('en')} characters).{' '}
-            <Copy text={stage.prepared.text} label="Copy the text that will be signed" />
-          </p>
-          <pre tabIndex={0} aria-label="Text to be signed" class="to-sign">
-            {visible(stage.prepared.text)}
-          </pre>
-          <p class="row">
-            <button
-              type="button"
-              class="primary"
-              disabled={stage.at === 'signing' || signer === undefined}
-              onClick={() => signer !== undefined && void sign(stage.prepared, signer)}
-            >
-              {stage.at === 'signing' ? 'Signing…' : 'Sign and send'}
-            </button>
-            <button type="button" disabled={stage.at === 'signing'} onClick={back}>
-              Back
-            </button>
-          </p>
-        </div>
       )}
-      <p role="status">{said}</p>
+      {stage.at === 'review' && draft.kind === 'change' && (
+        <Review
+          target={target}
+          before={before}
+          after={draft.after}
+          prepared={stage.prepared}
+          signer={signer}
+          onBack={() => setStage({ at: 'writing' })}
+          onSent={sent}
+        />
+      )}
       <p class="error" role="alert">
         {error}
       </p>

@@ -17,7 +17,7 @@ type Stage =
   | { readonly at: 'failed'; readonly message: string }
 
 /** Takes an archive that is dropped or chosen, checks it in the browser, and sends it to the host only on request. */
-export function ArchiveCheck() {
+export function ArchiveCheck({ title: heading }: { title: string }) {
   const [stage, setStage] = useState<Stage>({ at: 'waiting' })
   const [isOver, setIsOver] = useState(false)
   const running = useRef<AbortController>(undefined)
@@ -49,7 +49,7 @@ export function ArchiveCheck() {
 
   return (
     <section aria-labelledby="check-title">
-      <h2 id="check-title">Check an archive</h2>
+      <h2 id="check-title">{heading}</h2>
       <label
         class={`drop${isOver ? ' over' : ''}`}
         onDragOver={(event) => {
@@ -121,14 +121,17 @@ function Report({ file, report }: { file: File; report: CheckReport }) {
           <strong>{visible(file.name)}</strong>, {bytes(file.size)}: {text}
         </p>
         {report.faults.total > 0 && (
-          <ul>
-            {report.faults.first.map((fault) => (
-              <li key={`${fault.line} ${fault.code}`}>
-                Line {fault.line}: {visible(fault.message)}
-              </li>
-            ))}
-            {report.faults.total > report.faults.first.length && <li>…and more: {report.faults.total} in all.</li>}
-          </ul>
+          <details>
+            <summary>What is wrong, line by line</summary>
+            <ul>
+              {report.faults.first.map((fault) => (
+                <li key={`${fault.line} ${fault.code}`}>
+                  Line {fault.line}: {visible(fault.message)}
+                </li>
+              ))}
+              {report.faults.total > report.faults.first.length && <li>…and more: {report.faults.total} in all.</li>}
+            </ul>
+          </details>
         )}
       </Notice>
       <dl class="facts">
@@ -206,7 +209,7 @@ function judge(report: CheckReport): { tone: Tone; title: string; text: string }
     return {
       tone: 'bad',
       title: `This archive is damaged: ${count(report.faults.total, 'fault')}`,
-      text: `${good} Its good records can still be imported. For the others, get the archive again.`,
+      text: `${good} The file was changed or cut after it was made, by mistake or on purpose. Nobody can change a record without its key, so the changed parts are known, and left out. You can import the good records; get the others from a host that has the avatar.`,
     }
   }
   if (!report.complete) {

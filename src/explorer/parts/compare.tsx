@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { here, hostOf } from '../data/here.ts'
+import { hostFault, hostOf } from '../data/here.ts'
 import { useApp } from '../data/app-context.ts'
 
 /** Adds a host to compare this one with. The page loads again, because its policy names the hosts that it may ask. */
@@ -11,12 +11,8 @@ export function Compare() {
   function add(event: Event): void {
     event.preventDefault()
     const host = hostOf(text)
-    if (host === undefined)
-      return setError('That is not the address of a host. Type one such as https://kv.example.org')
-    if (host === here()) return setError('That is this host. Type the address of another one.')
-    if (location.protocol === 'https:' && /^http:\/\/(?!localhost\b|127\.|\[::1\])/.test(host)) {
-      return setError('This page came by https, so the browser asks no host by plain http. Type an https address.')
-    }
+    const fault = hostFault(host)
+    if (host === undefined || fault !== undefined) return setError(fault ?? '')
     go([...session.others, host])
   }
 

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import { shortHex } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
+import { Icon } from './icon.tsx'
 
 /** A long hex number, shortened, with a button that copies all of it. */
 export function Hex({ value, label, whole = false }: { value: string; label: string; whole?: boolean }) {
@@ -27,8 +28,8 @@ export function Copy({ text, label }: { text: string | (() => string); label: st
   }
   return (
     <span class="copy">
-      <button type="button" class="small quiet" aria-label={label} title={label} onClick={() => void copy()}>
-        Copy
+      <button type="button" class="quiet" aria-label={label} title={label} onClick={() => void copy()}>
+        <Icon name="copy" />
       </button>
       <span class="said" role="status">
         {said}

@@ -13,8 +13,7 @@ const STANDINGS: Readonly<Record<NodeReport['standing'], string>> = {
 /** How the content was checked, and what each host shows. */
 export function HowChecked({ known }: { known: VerifiedAvatar }) {
   return (
-    <details>
-      <summary>What this means, and which hosts were asked</summary>
+    <>
       <p>
         Every record carries its author’s signature. This page fetched {count(known.records, 'record')}, checked each
         signature in your browser, worked out the content from them, and compared it with what each host says. This
@@ -46,6 +45,6 @@ export function HowChecked({ known }: { known: VerifiedAvatar }) {
           </tbody>
         </table>
       </div>
-    </details>
+    </>
   )
 }

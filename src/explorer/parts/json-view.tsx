@@ -8,7 +8,7 @@ import { visible } from '../data/format-visible.ts'
 const SHOWN_MEMBERS = 100
 /** A value with more members is folded at first, and so is one that lies more levels below the root or the value opened last. */
 const UNFOLDED_MEMBERS = 20
-const UNFOLDED_LEVELS = 3
+const UNFOLDED_LEVELS = 2
 /** Longer texts are folded at first: about four lines on a wide screen. */
 const SHOWN_CHARACTERS = 400
 
@@ -81,9 +81,7 @@ function Members({ entries, path, unfoldedTo, detail, isObject }: MembersProps) 
   if (entries.length === 0) return <span class="j-mark">{`${open} ${close}`}</span>
   return (
     <>
-      {isRoot ? (
-        <span class="j-mark">{open}</span>
-      ) : (
+      {!isRoot && (
         <button
           type="button"
           class="j-mark fold"
@@ -112,7 +110,7 @@ function Members({ entries, path, unfoldedTo, detail, isObject }: MembersProps) 
               Show all {entries.length.toLocaleString('en')}
             </button>
           )}
-          <span class="j-mark">{close}</span>
+          {!isRoot && <span class="j-mark">{close}</span>}
         </>
       )}
     </>

@@ -1,11 +1,12 @@
 import type { ComponentChildren } from 'preact'
 import { clock } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
+import { Icon, type IconName } from './icon.tsx'
 import type { Answer } from '../data/use-answer.ts'
 
 export type Tone = 'good' | 'info' | 'warn' | 'bad'
 
-const SIGNS: Readonly<Record<Tone, string>> = { good: '✓', info: 'i', warn: '!', bad: '✕' }
+const SIGNS: Readonly<Record<Tone, IconName>> = { good: 'check', info: 'info', warn: 'alert', bad: 'cross' }
 
 /** A message in the page. It has a sign and a text, so that colour alone never tells anything. */
 export function Notice({
@@ -30,8 +31,8 @@ export function Notice({
 
 export function Sign({ tone }: { tone: Tone }) {
   return (
-    <span class={`sign ${tone}`} aria-hidden="true">
-      {SIGNS[tone]}
+    <span class={`sign ${tone}`}>
+      <Icon name={SIGNS[tone]} />
     </span>
   )
 }

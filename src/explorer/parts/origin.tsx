@@ -7,6 +7,7 @@ import { visible } from '../data/format-visible.ts'
 import { useAnswer } from '../data/use-answer.ts'
 import { avatarHref } from '../routes.ts'
 import { Hex } from './hex.tsx'
+import { Icon } from './icon.tsx'
 import { Loading, Trouble } from './notice.tsx'
 
 interface Props {
@@ -42,8 +43,8 @@ export function Origin({ known, entry, path, close }: Props) {
   useEffect(() => place.current?.scrollIntoView({ block: 'nearest' }), [answer.phase])
   return (
     <div class="origin" role="dialog" aria-label={`Which patch set ${visible(pointer)}`} tabIndex={-1} ref={place}>
-      <button type="button" class="small quiet close" aria-label="Close" onClick={close}>
-        ✕
+      <button type="button" class="icon-button quiet close" aria-label="Close" onClick={close}>
+        <Icon name="close" />
       </button>
       <div role="status">
         {answer.phase === 'loading' && <Loading what="Looking for the patch" />}

@@ -1,12 +1,16 @@
 import { bytesToHex } from '@noble/hashes/utils.js'
-import { useState } from 'preact/hooks'
+import { useId, useState } from 'preact/hooks'
 import { messageOf } from '../../platform/errors.ts'
 import { privateKeySigner, walletSigner } from '../../client/index.ts'
 import { useApp, type ActiveSigner } from '../data/app-context.ts'
 import { isDeclined } from '../data/format.ts'
 import { useWallets, type Wallet } from '../data/wallets.ts'
 import { Copy, Hex } from './hex.tsx'
+import { Icon } from './icon.tsx'
 import { Notice } from './notice.tsx'
+
+/** A key with what people write around it. */
+const MAX_KEY_FILE_BYTES = 4_096
 
 /** Chooses what signs: a wallet, a pasted key, or a new key. */
 export function SignerPanel() {
@@ -18,7 +22,7 @@ function Signing({ activeSigner }: { activeSigner: ActiveSigner }) {
   const { setActiveSigner } = useApp()
   const { signer, kind, made } = activeSigner
   return (
-    <div class="card signer">
+    <div class="signing">
       <p>
         Signing as <Hex value={signer.avatar} label="your avatar" />{' '}
         {kind === 'wallet' ? `with ${activeSigner.name ?? 'your wallet'}` : 'with a key in this page’s memory'}{' '}
@@ -35,11 +39,19 @@ function Signing({ activeSigner }: { activeSigner: ActiveSigner }) {
           <p class="secret">
             <code>{made}</code> <Copy text={made} label="Copy the secret key" />
           </p>
-          <p>
+          <p class="actions">
+            <a
+              class="button small primary"
+              href={`data:text/plain,${made}%0A`}
+              download={`avatar-${signer.avatar.slice(2, 10)}.key`}
+            >
+              <Icon name="download" /> Download the key file
+            </a>
             <button type="button" class="small" onClick={() => setActiveSigner({ signer, kind })}>
-              I have saved it: do not show it again
+              I have saved it
             </button>
           </p>
+          <p class="hint">The key can sign once you have saved it.</p>
         </Notice>
       )}
     </div>
@@ -53,8 +65,10 @@ function SignerChoice() {
   const [isBusy, setIsBusy] = useState(false)
   const [keyText, setKeyText] = useState('')
   const wallets = useWallets()
+  // The panel may stand in the header and in the page.
+  const id = useId()
 
-  async function useWallet({ provider, name, id }: Wallet): Promise<void> {
+  async function useWallet({ provider, name, id: walletId }: Wallet): Promise<void> {
     setError('')
     setIsBusy(true)
     setSaid(
@@ -62,7 +76,7 @@ function SignerChoice() {
     )
     try {
       const signer = await walletSigner(provider)
-      setActiveSigner({ signer, kind: 'wallet', ...(id === 'injected' ? {} : { name }) })
+      setActiveSigner({ signer, kind: 'wallet', ...(walletId === 'injected' ? {} : { name }) })
     } catch (failure) {
       setSaid(
         isDeclined(failure) ? 'You declined in the wallet. Nothing was signed. Choose again when you want to.' : '',
@@ -78,6 +92,18 @@ function SignerChoice() {
     try {
       setActiveSigner({ signer: privateKeySigner(keyText), kind: 'key' })
       setKeyText('')
+    } catch (failure) {
+      setError(messageOf(failure))
+    }
+  }
+
+  async function useFile(file: File | undefined): Promise<void> {
+    if (file === undefined) return
+    setError('')
+    try {
+      if (file.size > MAX_KEY_FILE_BYTES)
+        throw new Error('This is no key file. A key file has one line of 64 hex digits.')
+      setActiveSigner({ signer: privateKeySigner((await file.text()).trim()), kind: 'key' })
     } catch (failure) {
       setError(messageOf(failure))
     }
@@ -115,17 +141,17 @@ function SignerChoice() {
       </p>
       <p role="status">{said}</p>
       <details open={wallets.length === 0}>
-        <summary>Use a secret key</summary>
+        <summary>Use a key file or a secret key</summary>
         <form onSubmit={usePasted}>
-          <label for="secret-key">Secret key, 64 hex digits</label>
+          <label for={`${id}-key`}>Secret key, 64 hex digits</label>
           <div class="row">
             <input
-              id="secret-key"
+              id={`${id}-key`}
               type="password"
               autocomplete="off"
               spellcheck={false}
               value={keyText}
-              aria-describedby="secret-help"
+              aria-describedby={`${id}-help`}
               onInput={(event) => setKeyText(event.currentTarget.value)}
             />
             <button type="submit">Use it</button>
@@ -133,7 +159,9 @@ function SignerChoice() {
               Make a new key
             </button>
           </div>
-          <p id="secret-help" class="hint">
+          <label for={`${id}-file`}>Or a key file</label>
+          <input id={`${id}-file`} type="file" onChange={(event) => void useFile(event.currentTarget.files?.[0])} />
+          <p id={`${id}-help`} class="hint">
             The key stays in this page’s memory and is sent to nobody. Paste a key only if you trust the host that
             serves this page.
           </p>

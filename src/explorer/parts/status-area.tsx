@@ -4,6 +4,7 @@ import { shortHex } from '../data/format.ts'
 import { visible } from '../data/format-visible.ts'
 import type { AvatarView } from '../data/use-avatar.ts'
 import { statementsOf } from '../data/verdict.ts'
+import { Compare } from './compare.tsx'
 import { HowChecked } from './hosts-table.tsx'
 import { Sign, type Tone } from './notice.tsx'
 import { DeclinedChanges, declinedTitle, isSafe, WaitingChanges, waitingTitle } from './waiting-list.tsx'
@@ -40,13 +41,21 @@ export function StatusArea({ avatar, view, isCompact }: Props) {
   }
   const [first, ...rest] = items.sort((a, b) => SEVERITY.indexOf(a.tone) - SEVERITY.indexOf(b.tone))
   if (first === undefined) return null
+  if (first.tone === 'good' && rest.length === 0 && view.phase === 'ready')
+    return <TrustChip first={first} view={view} />
   const isShort = isCompact && rest.length > MAX_ROWS_COMPACT
   const details = (
     <>
       {rest.map((each) => (
         <Row key={each.title} item={each} isOpen={each.isTask === true && !isCompact} />
       ))}
-      {view.phase === 'ready' && <HowChecked known={view.known} />}
+      {view.phase === 'ready' && (
+        <details>
+          <summary>What this means, and which hosts were asked</summary>
+          <HowChecked known={view.known} />
+          <Compare />
+        </details>
+      )}
     </>
   )
   return (
@@ -68,6 +77,52 @@ export function StatusArea({ avatar, view, isCompact }: Props) {
         details
       )}
     </section>
+  )
+}
+
+/** All is well: one line, which opens to say what that means. */
+function TrustChip({ first, view }: { first: Item; view: Extract<AvatarView, { phase: 'ready' }> }) {
+  const { nodes } = view.known
+  const equal = nodes.filter(({ standing }) => standing === 'equal').length
+  const isUnanimous = equal === nodes.length
+  return (
+    <section class="status trust good" aria-label="Status">
+      {/* What another host lacks is why the person compared. */}
+      <details open={!isUnanimous}>
+        <summary>
+          <Sign tone="good" />
+          <span>
+            <span class="notice-title" role="status">
+              {first.title}
+            </span>{' '}
+            · {nodes.length === 1 ? 'this node' : isUnanimous ? `${equal} nodes` : `${equal} of ${nodes.length} nodes`}
+          </span>
+        </summary>
+        <div class="trust-body">
+          {first.body}
+          <h2 class="visually-hidden">What this means, and which hosts were asked</h2>
+          <HowChecked known={view.known} />
+          <Compare />
+        </div>
+      </details>
+    </section>
+  )
+}
+
+/** What is known of the content before its signatures have been checked. */
+export function Checking({ done, total, hasContent }: { done: number; total: number; hasContent: boolean }) {
+  const what =
+    total === 0
+      ? 'Fetching records'
+      : `Checking signatures: ${done.toLocaleString('en')} of ${total.toLocaleString('en')}`
+  return (
+    <div class="checking" role="status">
+      <p>
+        {hasContent && <strong>Not yet checked. </strong>}
+        {what}
+      </p>
+      {total > 0 ? <progress value={done} max={total} aria-label={what} /> : <progress aria-label={what} />}
+    </div>
   )
 }
 

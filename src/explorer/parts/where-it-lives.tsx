@@ -39,8 +39,8 @@ function Hosts({ known, found: { hosts, homes } }: { known: VerifiedAvatar; foun
         <>
           <p>
             {count(hosts.length, 'host')} signed that {hosts.length === 1 ? 'it stores' : 'they store'} this avatar.
-            Your browser checked each signature. An address is what a host claims. To see what is at a web address, type
-            the address below at “Compare with another host”.
+            Your browser checked each signature. An address is what a host claims. To see what is at a web address, open
+            the line above that says how the content was checked, and compare with it.
           </p>
           <ul class="hosts">
             {hosts.map((host) => (
