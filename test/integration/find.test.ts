@@ -38,6 +38,13 @@ test('a listed node that has nothing of an avatar finds its host over libp2p, an
   expect(found.out).toContain(`${host.url}: has it: head 1, signed by ${peerId}`)
   // A host that tells no URL can be used too.
   expect(found.out).toContain(`avatar-kv migrate ${owner.avatar} --from ${host.address} --to URL`)
+  // Without a URL that may be asked, the words name what can be given to --from.
+  const moved = await run(['migrate', owner.avatar, '--to', listed.url], {
+    ...options,
+    env: { AVATAR_KV_NODE: host.url },
+  })
+  expect(moved.code).toBe(1)
+  expect(moved.err).toContain(`--from ${host.address}`)
   const read = await run(['get', owner.avatar, '--node', listed.url, '--allow-private'], options)
   expect(read.out).toContain('"colour": "green"')
   expect(read.err).toContain(`This was read from ${host.url} and verified here.`)

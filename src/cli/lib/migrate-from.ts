@@ -46,7 +46,9 @@ export async function findOldHost(
   problems.push(...asked.flatMap(({ url, problem }) => (problem === null ? [] : [`${url}: ${problem}`])))
   if (best === undefined) {
     const asks = nodes.join(' and ')
-    const message = `No other host of ${avatar} was found by asking ${asks}. Name it with --from ADDRESS.`
+    const message = `No other host of ${avatar} with a URL that may be asked was found by asking ${asks}. Name it with --from ADDRESS.`
+    const addresses = found.hosts.flatMap(({ addresses: [first] }) => first ?? [])
+    problems.push(...[...new Set(addresses)].map((address) => `a host that signed that it has it: --from ${address}`))
     throw new CliError('refused', message + listText(problems.map(printable), MAX_LISTED))
   }
   context.note(
