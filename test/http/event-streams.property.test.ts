@@ -5,7 +5,9 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 
 import { MAX_PREV } from '../../src/record/limits.ts'
 import { recordId } from '../../src/record/id.ts'
+import { EventBlock } from '../../src/http/v2/event-frames.ts'
 import type { Citation, SignedRecord } from '../../src/record/types.ts'
+import type { ChangeEvent } from '../../src/store/types.ts'
 import { propertyRuns } from '../support/runs.ts'
 import { until } from '../support/until.ts'
 import { startHttpNode, type HttpNode } from './node.ts'
@@ -226,4 +228,23 @@ it('a replay leaves out an avatar that was blocked a moment ago', async () => {
   expect(later.ids).toEqual([record.id])
   before.close()
   later.close()
+})
+
+it('events of one avatar that wait for a slow reader do not hold the events of others in memory', () => {
+  const [one, other] = [newKey().avatar, newKey().avatar]
+  const events = Array.from({ length: 100 }, (_, n): ChangeEvent => ({
+    sequence: n + 1,
+    kind: 'record',
+    avatar: n === 50 ? one : other,
+    id: `0x${'1'.repeat(64)}`,
+    counter: 1,
+    head: 1,
+    digest: '2'.repeat(64),
+  }))
+  const block = EventBlock.of(0, 100, events, 'e'.repeat(16))
+  const whole = block.after(0)
+  const own = block.of(new Set([one]), 0)
+  expect(whole.includes(own)).toBe(true)
+  expect(own.toString('latin1').split('\n\n')).toHaveLength(2)
+  expect(own.buffer).not.toBe(whole.buffer)
 })

@@ -64,14 +64,14 @@ export class EventBlock {
     return found
   }
 
-  /** The frames of some avatars' events after a sequence. */
+  /** The frames of some avatars' events after a sequence, copied: a few bytes that wait for a slow reader do not hold a whole block. */
   of(avatars: ReadonlySet<Avatar>, sequence: number): Buffer {
     const frames: Buffer[] = []
     for (let at = this.#firstAfter(sequence); at < this.#avatars.length; at++) {
       if (avatars.has(this.#avatars[at] as Avatar))
         frames.push(this.#bytes.subarray(this.#offsetOf(at), this.#ends[at]))
     }
-    return frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
+    return Buffer.concat(frames)
   }
 
   #offsetOf(at: number): number {
