@@ -328,7 +328,6 @@ export const MUTATIONS: readonly Mutation[] = [
     'for (const followed of streams.values())\n                void sendList(followed).catch(() => undefined);',
     '',
   ),
-  mutation('follow-no-list-that-changed', 'node/following.js', 'hosting.onChange(follower.changed);', ''),
   mutation('believe-peers-that-send-nothing', 'follow/doubts.js', 'doubt(peer, avatar);\n            }', '}'),
   mutation('send-followers-nothing-after-the-first', 'follow/server.js', 'follower.isSending = false;', ''),
   mutation('refusals-outlive-a-change', 'sync/refusals.js', 'made?.clear();', ''),
