@@ -16,7 +16,11 @@ import type { CommandContext } from './lib/context.ts'
 import { CliError } from './lib/errors.ts'
 import { nodeAt } from './lib/node.ts'
 import { createProgress, sizeText } from './lib/progress.ts'
-import { countText, jsonText, printable } from './lib/text.ts'
+import { withLinked, withLinkedOfNode, type WithLinked } from './lib/export-links.ts'
+import { countText, jsonText, listText, printable } from './lib/text.ts'
+
+/** Linked avatars that are listed one by one. */
+const MAX_LISTED = 20
 
 interface ExportOptions extends PlaceOptions {
   readonly all?: true
@@ -24,6 +28,7 @@ interface ExportOptions extends PlaceOptions {
   readonly gzip?: true
   readonly history?: true
   readonly force?: true
+  readonly links: boolean
   readonly json?: true
 }
 
@@ -43,6 +48,8 @@ export interface ExportReport {
 /** The bytes of an archive, from a node or a data directory. */
 interface Source {
   readonly network: string
+  /** Undefined for all. */
+  readonly avatars: readonly Avatar[] | undefined
   readonly chunks: AsyncIterable<Uint8Array>
   /** Records so far; undefined for an archive from a node, which must be checked. */
   records(): number | undefined
@@ -58,13 +65,14 @@ export function addExport(program: Command, context: CommandContext): void {
     .description(
       'Writes the signed records of some avatars, or of all, to one file: an archive. Anyone can check it (verify), ' +
         'and any node can store it (import). An archive holds one moment, even if the node takes writes meanwhile. If ' +
-        'you interrupt an export, it leaves no file. Run it again.',
+        'you interrupt an export, it leaves no file. Run it again. The avatars to which the named ones link come along.',
     )
     .argument('[avatars...]', 'the avatars: public keys in hex', avatarsArgument)
     .option('--all', 'export all avatars')
     .option('--out <file>', 'the file, or - for standard output (default: a name made of network, avatar and time)')
     .option('--gzip', 'compress the archive with gzip')
     .option('--history', 'include superseded records that the node still has')
+    .option('--no-links', 'leave out the avatars to which the named ones link')
     .option('--force', 'replace an existing file')
     .addOption(nodeOption(context.env))
     .addOption(dataDirOption())
@@ -95,14 +103,15 @@ Examples:
 
 async function runExport(
   context: CommandContext,
-  avatars: readonly Avatar[] | undefined,
+  named: readonly Avatar[] | undefined,
   options: ExportOptions,
 ): Promise<void> {
   const limitAgain = limitHeapGrowth()
   const source =
     options.dataDir === undefined
-      ? await fromNode(avatars, options)
-      : await fromDataDir(context, avatars, options, await dataDirConfig(context, options))
+      ? await fromNode(context, named, options)
+      : await fromDataDir(context, named, options, await dataDirConfig(context, options))
+  const { avatars } = source
   const isGzip = options.gzip === true
   const progress = createProgress(context, {
     label: 'export',
@@ -160,9 +169,17 @@ async function runExport(
   else context.out(`exported  ${countText(report.records ?? 0, 'record')}, ${sizeText(bytes)}, to ${printable(file)}`)
 }
 
+/** Says which avatars come along. @returns all avatars to export */
+function told(context: CommandContext, { avatars, linked, absent }: WithLinked): readonly Avatar[] {
+  if (linked.length > 0)
+    context.note(`Linked avatars that come along (--no-links leaves them out):${listText(linked, MAX_LISTED)}`)
+  if (absent.length > 0) context.note(`Linked avatars of which nothing is held here:${listText(absent, MAX_LISTED)}`)
+  return avatars
+}
+
 async function fromDataDir(
   context: CommandContext,
-  avatars: readonly Avatar[] | undefined,
+  named: readonly Avatar[] | undefined,
   options: ExportOptions,
   config: Awaited<ReturnType<typeof dataDirConfig>>,
 ): Promise<Source> {
@@ -173,11 +190,15 @@ async function fromDataDir(
   const place = await openPlace(context, config, false)
   try {
     const readSnapshot = await place.store.exportSnapshot()
-    for (const avatar of avatars ?? []) {
+    for (const avatar of named ?? []) {
       if ((await readSnapshot.summary(avatar)) !== undefined) continue
       await readSnapshot.close()
       throw new CliError('refused', `There is nothing of ${avatar} in ${config.dataDir}.`)
     }
+    const isHeld = async (avatar: Avatar) => (await readSnapshot.summary(avatar)) !== undefined
+    const linksOf = async (avatar: Avatar) => (await place.store.links(avatar)).map((link) => link.avatar)
+    const avatars =
+      named === undefined || !options.links ? named : told(context, await withLinked(named, linksOf, isHeld))
     let records = 0
     const lines = writeArchive(nodePlatform, readSnapshot, {
       network: config.network,
@@ -191,6 +212,7 @@ async function fromDataDir(
     const isCounted = avatars === undefined && options.history !== true
     return {
       network: config.network,
+      avatars,
       chunks: options.gzip === true ? gzip(lines) : lines,
       records: () => records,
       totalRecords: isCounted ? place.store.totals().records : undefined,
@@ -205,16 +227,23 @@ async function fromDataDir(
   }
 }
 
-async function fromNode(avatars: readonly Avatar[] | undefined, options: ExportOptions): Promise<Source> {
+async function fromNode(
+  context: CommandContext,
+  named: readonly Avatar[] | undefined,
+  options: ExportOptions,
+): Promise<Source> {
+  const api = nodeAt(options.node)
+  const avatars = named === undefined || !options.links ? named : told(context, await withLinkedOfNode(api, named))
   if (avatars !== undefined && avatars.length > MAX_DOWNLOAD_AVATARS) {
     throw new CliError('usage', `A node exports at most ${MAX_DOWNLOAD_AVATARS} named avatars at once; say --all.`)
   }
-  const { transport } = nodeAt(options.node)
+  const { transport } = api
   const { network } = await readStatus(transport)
   const wanted = { avatars, history: options.history === true, gzip: options.gzip === true }
   const { chunks, close } = await download(transport, archivePath(wanted), 'The archive')
   return {
     network,
+    avatars,
     chunks,
     records: () => undefined,
     totalRecords: undefined,

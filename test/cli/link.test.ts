@@ -116,3 +116,18 @@ describe('what cannot be linked', () => {
     expect(await run(['key', 'create', '--app', 'org.avatar-kv.x'], { cwd })).toMatchObject({ code: 2 })
   })
 })
+
+describe('an export', () => {
+  it('takes linked avatars along and says so, except with --no-links', async () => {
+    await put({ [KEY]: 1 }, 'avatar.key')
+    await command('link', KEY, '--app-key', `${KEY}.key`)
+    const taken = await command('export', owner, '--out', 'all.ndjson', '--json')
+    expect(taken.err).toContain(`come along (--no-links leaves them out):\n  ${app}`)
+    expect(JSON.parse(taken.out)).toMatchObject({ avatars: [owner, app].sort(), records: 3 })
+    const alone = await command('export', owner, '--no-links', '--out', 'one.ndjson', '--json')
+    expect(alone.err).toBe('')
+    expect(JSON.parse(alone.out)).toMatchObject({ avatars: [owner], records: 2 })
+    const verified = await run(['verify', 'all.ndjson', '--json'], { cwd })
+    expect(verified.code).toBe(0)
+  })
+})
