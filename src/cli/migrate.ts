@@ -17,6 +17,7 @@ import { DEFAULT_KEY_FILE, readKeyOf } from './lib/key-file.ts'
 import { updateHomes } from './lib/migrate-homes.ts'
 import { agreeOnHost } from './lib/migrate-consent.ts'
 import type { MigrateOptions, MoveOptions } from './lib/migrate-options.ts'
+import { moveLinked } from './lib/migrate-linked.ts'
 import { createMoveProgress, reportText, type MigrateReport, type MoveProgress } from './lib/migrate-text.ts'
 import { guardedFetch } from './lib/guarded-fetch.ts'
 import { nodeAt, type NodeOptions } from './lib/node.ts'
@@ -52,6 +53,7 @@ export function addMigrate(program: Command, context: CommandContext): void {
     .option('--skip-invalid', 'with --from-v1: leave out values that records cannot hold')
     .option('--replace', 'with --from-v1: replace the content that the new host already shows')
     .option('--yes', 'do not ask whether to move to this host, and with --replace whether to replace its content')
+    .option('--no-links', 'leave the avatars to which this one links at the old host')
     .option('--watch', 'afterwards keep both hosts equal, until you stop it with Ctrl-C')
     .option(
       '--network <name>',
@@ -101,12 +103,14 @@ async function runMigrate(avatar: Avatar, options: MigrateOptions, context: Comm
   try {
     // Loaded here, so that other commands start without the database, libp2p and the native libraries.
     const { openMigration } = await import('../migrate/run.ts')
-    const migration = await openMigration(
-      { environment: context.environment, progress: progress.at, signal: stop.signal },
-      { ...subject, workDir: workDir === undefined ? undefined : resolve(context.cwd, workDir) },
-    )
+    const running = { environment: context.environment, progress: progress.at, signal: stop.signal }
+    const migration = await openMigration(running, {
+      ...subject,
+      workDir: workDir === undefined ? undefined : resolve(context.cwd, workDir),
+    })
+    const openLinked = (linked: Avatar) => openMigration(running, { ...subject, avatar: linked, workDir: undefined })
     try {
-      await runOpen(migration, { ...options, from, to }, context, secretKey, progress)
+      await runOpen(migration, { ...options, from, to }, context, secretKey, progress, openLinked)
     } finally {
       await migration.close()
     }
@@ -172,10 +176,12 @@ async function runOpen(
   context: CommandContext,
   secretKey: Uint8Array | undefined,
   progress: MoveProgress,
+  openLinked: (avatar: Avatar) => Promise<OpenMigration>,
 ): Promise<void> {
   const { staging, from } = migration
   const { migrate } = await import('../migrate/migrate.ts')
   const moved = await migrate(migration)
+  const linked = options.links !== false ? await moveLinked(migration, openLinked) : []
   progress.end()
   const homes = await updateHomes(migration, moved, options, context, secretKey)
   const { head, digest, gaps } = (await staging.avatarStatus()) ?? moved.status
@@ -194,10 +200,15 @@ async function runOpen(
     bad_records: from.faults.count,
     receipt: await receiptOf(options.to, staging.avatar, context),
     homes: homes ?? null,
+    linked,
   }
   context.out(options.json === true ? jsonText(report) : reportText(report))
   for (const example of from.faults.examples) {
     context.note(`Warning: ${options.from} sent a bad record, which was left out: ${printable(example)}`)
+  }
+  const failed = linked.filter(({ problem }) => problem !== null)
+  for (const { avatar, problem } of failed) {
+    context.note(`Warning: the linked avatar ${avatar} was not moved: ${printable(problem ?? '')}`)
   }
   if (options.watch === true) await keepEqual(migration, moved, options, context)
 }

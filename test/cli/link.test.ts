@@ -131,3 +131,38 @@ describe('an export', () => {
     expect(verified.code).toBe(0)
   })
 })
+
+describe('a move to another host', () => {
+  it('takes linked avatars along and says so, except with --no-links', async () => {
+    await put({ [KEY]: 'value' }, 'avatar.key')
+    await command('link', KEY, '--app-key', `${KEY}.key`)
+    const there = await startHttpNode()
+    try {
+      const move = (...more: string[]) =>
+        run(['migrate', owner, '--from', node.url(''), '--to', there.url(''), '--yes', '--json', ...more], { cwd })
+      expect(JSON.parse((await move('--no-links')).out)).toMatchObject({ outcome: 'equal', linked: [] })
+      const read = async () => (await there.json(`/v2/avatars/${owner}/nextid/${owner}?linked=true`)).body
+      expect(await read()).not.toHaveProperty(KEY)
+      const moved = await move()
+      expect(moved).toMatchObject({ code: 0 })
+      expect(JSON.parse(moved.out)).toMatchObject({ linked: [{ avatar: app, outcome: 'equal', problem: null }] })
+      expect(await read()).toMatchObject({ [KEY]: 'value' })
+    } finally {
+      await there.close()
+    }
+  })
+
+  it('goes on without a linked avatar that the old host does not have, and says so', async () => {
+    await command('link', KEY, app)
+    const there = await startHttpNode()
+    try {
+      const args = ['migrate', owner, '--from', node.url(''), '--to', there.url(''), '--yes', '--json']
+      const moved = await run(args, { cwd })
+      expect(moved).toMatchObject({ code: 0 })
+      expect(moved.err).toContain(`the linked avatar ${app} was not moved`)
+      expect(JSON.parse(moved.out)).toMatchObject({ outcome: 'equal', linked: [{ avatar: app, outcome: 'failed' }] })
+    } finally {
+      await there.close()
+    }
+  })
+})

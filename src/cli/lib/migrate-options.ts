@@ -11,6 +11,7 @@ export interface MigrateOptions {
   readonly skipInvalid?: true
   readonly yes?: true
   readonly watch?: true
+  readonly links?: boolean
   readonly network?: string
   readonly workDir?: string
   readonly key?: string

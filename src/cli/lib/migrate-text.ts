@@ -1,4 +1,5 @@
 import { HOMES_KEY } from '../../homes/homes.ts'
+import type { LinkedMove } from './migrate-linked.ts'
 import type { Moved } from '../../migrate/migrate.ts'
 import { SILENCE_TOLD_MS } from '../../migrate/limits.ts'
 import type { Progress } from '../../migrate/types.ts'
@@ -31,6 +32,8 @@ export interface MigrateReport {
   readonly receipt: Receipt | null
   /** The signed list of homes; null if none was signed. */
   readonly homes: readonly JsonValue[] | null
+  /** The avatars to which it links, which were moved too. */
+  readonly linked: readonly LinkedMove[]
 }
 
 export type MoveProgress = ReturnType<typeof createMoveProgress>
@@ -83,6 +86,8 @@ export function reportText(report: MigrateReport): string {
     lines.push(`         ${jsonText(receipt)}`)
   }
   if (homes !== null) lines.push(`homes    ${jsonText(homes)}`)
+  const moves = report.linked.filter(({ problem }) => problem === null)
+  for (const { avatar } of moves) lines.push(`linked   ${avatar} is there too`)
   return lines.join('\n')
 }
 
