@@ -208,7 +208,7 @@ describe('Ctrl-C', () => {
   it.each(['SIGINT', 'SIGTERM'] as const)(
     '(%s) ends an export by the signal, leaves no part, and says so',
     async (signal) => {
-      const args = [MAIN, 'export', AVATAR, '--node', `${other}/slow`, '--out', 'cut.ndjson']
+      const args = [MAIN, 'export', AVATAR, '--no-links', '--node', `${other}/slow`, '--out', 'cut.ndjson']
       const child = execFile(process.execPath, args, { cwd })
       let err = ''
       child.stderr?.on('data', (text: string) => void (err += text))
