@@ -98,11 +98,7 @@ export async function pruneStep(
     if (pruned === limit) next = key
   }
   const isLast = from === undefined && next === undefined
-  if (pruned > 0) {
-    const sink = new LevelSink(db)
-    entry.flush(sink)
-    for (const operation of sink.operations) operations.push(operation)
-  }
+  if (pruned > 0) entry.flush(new LevelSink(db, operations))
   if (isLast) operations.push(del(keys.taskKey('g', avatar)))
   return { operations, removed: [], isLast, next }
 }

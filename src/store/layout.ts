@@ -152,9 +152,9 @@ export async function recountMissing(db: Database): Promise<void> {
       const summary = readSummary(db, avatar)
       if (summary === undefined || summary.pending + summary.incomplete === 0) continue
       const entry = await loadEntry(db, avatar)
-      const sink = new LevelSink(db)
-      entry.flush(sink)
-      await writeSoon(db, sink.operations)
+      const operations: Operation[] = []
+      entry.flush(new LevelSink(db, operations))
+      await writeSoon(db, operations)
     } catch (error) {
       if (!(error instanceof CorruptRowError)) throw error
     }

@@ -1,4 +1,4 @@
-/** Collects the changes of a batch as operations of LevelDB (see `keys.ts`). */
+/** Turns the changes of a batch into operations of LevelDB (see `keys.ts`). */
 import type { Item } from '../negentropy/types.ts'
 import type { Avatar, Citation, VerifiedRecord } from '../record/types.ts'
 import type { Cell } from '../state/cell.ts'
@@ -9,18 +9,20 @@ import type { MemberPlace, RowSink } from './avatar-rows.ts'
 import type { Change } from './rows.ts'
 import { encodeMember } from './cell-codec.ts'
 import * as keys from './keys.ts'
-import { del, put, putSealed, type Database, type Operation } from './level.ts'
+import { del, put, putSealed, type Database, type Operations } from './level.ts'
 import { pushLinks } from './link-rows.ts'
 import { indexed, pushFeed, pushIndexes, pushRecord } from './record-rows.ts'
 import * as rows from './rows.ts'
 import { seal, sealOf } from './seal.ts'
 
 export class LevelSink implements RowSink {
-  readonly operations: Operation[] = []
+  readonly operations: Operations
   readonly #db: Database
 
-  constructor(db: Database) {
+  /** @param operations takes the operations */
+  constructor(db: Database, operations: Operations) {
     this.#db = db
+    this.operations = operations
   }
 
   get size(): number {

@@ -19,6 +19,13 @@ export type Operation =
   | { readonly type: 'put'; readonly key: Key; readonly value: Uint8Array }
   | { readonly type: 'del'; readonly key: Key }
 
+/** Takes the operations of a batch: a list, or a batch of LevelDB (`OpenBatch` in `database.ts`). */
+export interface Operations {
+  /** How many it has. */
+  readonly length: number
+  push(...operations: Operation[]): unknown
+}
+
 const NO_VALUE = new Uint8Array(0)
 
 /** Stores a row without a checksum. Default: a row whose key says everything. */

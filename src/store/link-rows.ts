@@ -8,7 +8,7 @@ import { bytesText } from './bytes.ts'
 import { memberFragment } from './cell-codec.ts'
 import { openRow, walk, type ReadSnapshot } from './database.ts'
 import * as keys from './keys.ts'
-import { del, put, putSealed, type Database, type Operation } from './level.ts'
+import { del, put, putSealed, type Database, type Operation, type Operations } from './level.ts'
 import * as rows from './rows.ts'
 
 export const ownNamespace = (avatar: Avatar): NamespaceName => ({ platform: OWN_PLATFORM, identity: avatar })
@@ -35,7 +35,7 @@ function linksInRow(avatar: Avatar, row: Uint8Array | undefined): Link[] {
 
 /** Adds the rows of links that are new, and the deletion of those that no longer count. */
 export function pushLinks(
-  operations: Operation[],
+  operations: Operations,
   avatar: Avatar,
   before: readonly Link[],
   after: readonly Link[],

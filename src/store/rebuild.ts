@@ -70,9 +70,7 @@ export async function rebuildAvatar(
     if (!isLive) operations.push(del(keys.orderKey(record.body.created_at, record.id)))
     entry.keep(record.id, bytes, isLive)
   }
-  const sink = new LevelSink(db)
-  entry.flush(sink)
-  for (const operation of sink.operations) operations.push(operation)
+  entry.flush(new LevelSink(db, operations))
   const { records, keptRecords } = entry.counts
   return { operations, records: keptRecords, quarantined, hasHistory: keptRecords > records }
 }

@@ -1,11 +1,11 @@
 /** Builds the rows that store a record or a change (see `keys.ts`). */
 import type { VerifiedRecord } from '../record/types.ts'
 import type { Change } from './rows.ts'
-import { put, putSealed, type Operation } from './level.ts'
+import { put, putSealed, type Operations } from './level.ts'
 import * as keys from './keys.ts'
 import * as rows from './rows.ts'
 
-export function pushRecord(operations: Operation[], record: VerifiedRecord, sequence: number): void {
+export function pushRecord(operations: Operations, record: VerifiedRecord, sequence: number): void {
   const { id, signature, payload, body } = record
   const { type, avatar, counter } = body
   const row = rows.encodeRecord({ type, avatar, counter, id, signature, payload })
@@ -21,7 +21,7 @@ export function indexed({ id, body }: VerifiedRecord): Indexed {
 
 /** Adds the index rows of a stored record to `operations`. */
 export function pushIndexes(
-  operations: Operation[],
+  operations: Operations,
   { avatar, counter, id, type, createdAt }: Indexed,
   sequence: number,
   bytes: number,
@@ -36,7 +36,7 @@ export function pushIndexes(
 }
 
 /** Adds the feed's entry of a change. A stored record is its own entry. */
-export function pushFeed(operations: Operation[], change: Change): void {
+export function pushFeed(operations: Operations, change: Change): void {
   const { avatar, sequence, kind } = change
   if (kind === 'record') return
   operations.push(

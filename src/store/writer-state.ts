@@ -5,7 +5,7 @@ import type { Item } from '../negentropy/types.ts'
 import type { Avatar } from '../record/types.ts'
 import type { SignatureEngine } from '../record/engine.ts'
 import type { AvatarEntry } from './avatar-entry.ts'
-import { writeDurably } from './database.ts'
+import { writeDurably, type OpenBatch } from './database.ts'
 import type { Meta } from './meta.ts'
 import { totalsOperation, type Totals } from './totals.ts'
 import type { Database, Operation } from './level.ts'
@@ -47,6 +47,12 @@ export function createEntryCache(db: Database, maxBytes: number, maxAvatars?: nu
   }
 }
 
+/** What a batch changes in the order index. */
+interface Changed {
+  readonly added: readonly Item[]
+  readonly removed: readonly Item[]
+}
+
 /** The state in memory that follows the database. Only one task at a time may change it. */
 export class WriterState {
   readonly db: Database
@@ -62,13 +68,19 @@ export class WriterState {
   }
 
   /** Writes a batch with the totals after it, and follows it in memory. */
-  async write(
-    operations: readonly Operation[],
-    totals: Totals,
-    { added, removed }: { readonly added: readonly Item[]; readonly removed: readonly Item[] },
-    write = writeDurably,
-  ): Promise<void> {
+  async write(operations: readonly Operation[], totals: Totals, changed: Changed, write = writeDurably): Promise<void> {
     await write(this.db, [...operations, totalsOperation(totals)])
+    await this.#follow(totals, changed)
+  }
+
+  /** Writes an open batch durably with the totals after it, and follows it in memory. */
+  async writeOpen(batch: OpenBatch, totals: Totals, changed: Changed): Promise<void> {
+    batch.push(totalsOperation(totals))
+    await batch.write(true)
+    await this.#follow(totals, changed)
+  }
+
+  async #follow(totals: Totals, { added, removed }: Changed): Promise<void> {
     this.totals = totals
     await this.order.apply(added, removed)
   }

@@ -6,6 +6,7 @@ import type { Batch, BatchContext } from './batch.ts'
 import { buildBatch } from './commit.ts'
 import { Compactor, readTasks, type Tasks } from './compactor.ts'
 import { plus } from './counts.ts'
+import { OpenBatch } from './database.ts'
 import { CorruptRowError } from './errors.ts'
 import { openFeedLimit, type FeedLimit } from './feed.ts'
 import { emptyLog, type Database } from './level.ts'
@@ -129,14 +130,20 @@ export class StoreWriter {
     const startedMs = environment.clock.now()
     const { db, entries, totals } = this.#state
     const entryOf = (avatar: Avatar): Promise<AvatarEntry> => entries.get(avatar)
-    const sink = new LevelSink(db)
+    const rows = new OpenBatch(db)
+    const sink = new LevelSink(db, rows)
     const context = { ...this.#rules, sink, lastSequence: totals.lastSequence, counts: totals, entryOf }
-    const batch = await buildBatch(context, records)
-    if (sink.size > 0) {
-      const { lastSequence, counts, newAvatars } = batch
-      this.compactor.note(batch.staleInSyncIndex)
-      const after = { lastSequence, avatars: totals.avatars + newAvatars, ...counts }
-      await this.#state.write(sink.operations, after, batch)
+    let batch: Batch
+    try {
+      batch = await buildBatch(context, records)
+      if (sink.size > 0) {
+        const { lastSequence, counts, newAvatars } = batch
+        this.compactor.note(batch.staleInSyncIndex)
+        const after = { lastSequence, avatars: totals.avatars + newAvatars, ...counts }
+        await this.#state.writeOpen(rows, after, batch)
+      }
+    } finally {
+      await rows.close()
     }
     // The batch is durable. No failure below may prevent listeners and the caller from learning that.
     this.#components.announce(batch)

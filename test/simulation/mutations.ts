@@ -119,17 +119,12 @@ export const MUTATIONS: readonly Mutation[] = [
     'tips.forEach((tip, index)',
     '[...tips].reverse().forEach((tip, index)',
   ),
-  mutation(
-    'skip-fsync',
-    'store/database.js',
-    'return write(db, operations, true);',
-    'return write(db, operations, false);',
-  ),
+  mutation('skip-fsync', 'store/writer-state.js', 'await batch.write(true);', 'await batch.write(false);'),
   mutation(
     'acknowledge-before-the-commit',
-    'store/writer-state.js',
-    'await write(this.db, [...operations, totalsOperation(totals)]);',
-    'void write(this.db, [...operations, totalsOperation(totals)]).catch(() => {});',
+    'store/writer.js',
+    'await this.#state.writeOpen(rows, after, batch);\n            }\n        }\n        finally {\n            await rows.close();',
+    'void this.#state.writeOpen(rows, after, batch).catch(() => {});\n            }\n        }\n        finally {',
   ),
   mutation(
     'keep-what-could-not-be-written',
@@ -169,8 +164,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     'forget-the-last-sequence',
     'store/writer-state.js',
-    '[...operations, totalsOperation(totals)]',
-    '[...operations, totalsOperation({ ...totals, lastSequence: this.totals.lastSequence })]',
+    'batch.push(totalsOperation(totals));',
+    'batch.push(totalsOperation({ ...totals, lastSequence: this.totals.lastSequence }));',
   ),
   mutation(
     'trust-what-the-disk-says',

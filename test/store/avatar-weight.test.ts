@@ -48,9 +48,9 @@ function written(db: Database, patches: readonly JsonObject[], after: (operation
     entry.hold(id, read)
     entry.keep(id, 600, true)
     entry.state.add({ id, body: read })
-    const sink = new LevelSink(db)
-    entry.flush(sink)
-    after(sink.operations)
+    const operations: Operation[] = []
+    entry.flush(new LevelSink(db, operations))
+    after(operations)
     prev = [{ counter: at + 1, id }]
   }
   return entry

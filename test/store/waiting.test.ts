@@ -7,6 +7,7 @@ import { cellValue } from '../../src/state/cell.ts'
 import type { AvatarEntry } from '../../src/store/avatar-entry.ts'
 import { buildBatch } from '../../src/store/commit.ts'
 import { writeDurably } from '../../src/store/database.ts'
+import type { Operation } from '../../src/store/level.ts'
 import { loadEntry, newEntry } from '../../src/store/level-rows.ts'
 import { LevelSink } from '../../src/store/level-sink.ts'
 import { NO_QUOTAS } from '../../src/store/quotas.ts'
@@ -42,7 +43,8 @@ afterEach(async () => {
 
 async function commit(records: readonly TestRecord[]): Promise<CommitResult['status'][]> {
   const batch: readonly VerifiedRecord[] = verified(records)
-  const sink = new LevelSink(db)
+  const operations: Operation[] = []
+  const sink = new LevelSink(db, operations)
   const context = {
     sink,
     lastSequence,
@@ -53,7 +55,7 @@ async function commit(records: readonly TestRecord[]): Promise<CommitResult['sta
     stepRecords: 500,
   }
   const made = await buildBatch({ ...context, entryOf: async () => entry }, batch)
-  await writeDurably(db, sink.operations)
+  await writeDurably(db, operations)
   lastSequence = made.lastSequence
   return made.results.map(({ status }) => status)
 }
