@@ -4,9 +4,10 @@ import { defineConfig } from 'vite'
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
 /**
- * Packages that are not bundled: native code, files that are served, and loggers that start a worker by the name of a file.
+ * Packages that are not bundled: native code, files that are served, loggers that start a worker by the name of a file, and what is CommonJS
+ * at heart and only nodes on PostgreSQL load.
  */
-const EXTERNAL = ['level', 'secp256k1', 'pino', 'pino-pretty']
+const EXTERNAL = ['level', 'secp256k1', 'pino', 'pino-pretty', 'pg', 'umzug']
 
 /**
  * Bundles the node into `dist/main.js` and `dist/bundle/`.

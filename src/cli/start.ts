@@ -31,6 +31,10 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
     '--announce <multiaddr...>',
     'further addresses of this node to tell others, such as /dns/kv.example.org/tcp/443/tls/ws (default: none)',
   ],
+  [
+    '--store <url>',
+    'a PostgreSQL database for the records, postgres://…; several nodes can share it (default: LevelDB)',
+  ],
   ['--peer <multiaddr...>', 'nodes to stay connected to (default: none)'],
   ['--seed <multiaddr...>', 'nodes to ask for peers, such as /dnsaddr/seed.example.org (default: none)'],
   ['--discovery <true|false>', 'find peers, and tell peers of others; false: connect to --peer alone (default: true)'],

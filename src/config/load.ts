@@ -11,7 +11,7 @@ import { multiaddrProblem, parseHostPort, type HostPort } from './addresses.ts'
 import { CONFIG_VARIABLE, variableOf, type EnvironmentVariables } from './environment-variables.ts'
 import { ConfigError } from './errors.ts'
 import { nearestName } from './nearest.ts'
-import { contactProblem, nameProblem, policyProblem, publicUrlProblem } from './node-texts.ts'
+import { contactProblem, databaseUrlProblem, nameProblem, policyProblem, publicUrlProblem } from './node-texts.ts'
 import { defaultConfigText } from './package-files.ts'
 import { CONFIG_KEYS, configSchema, type ConfigKey, type ConfigValues } from './schema.ts'
 
@@ -19,6 +19,8 @@ import { CONFIG_KEYS, configSchema, type ConfigKey, type ConfigValues } from './
 export interface Config {
   /** Absolute path. */
   readonly dataDir: string
+  /** URL of a PostgreSQL database, which may contain a password; empty for LevelDB in the data directory. */
+  readonly store: string
   readonly http: HostPort
   /** IP addresses, networks, `loopback`, or `none` alone. */
   readonly httpTrustedProxies: readonly string[]
@@ -92,6 +94,7 @@ interface Sourced {
 
 /** Checks of single texts that the schema cannot express. */
 const TEXT_PROBLEMS = {
+  store: databaseUrlProblem,
   http_public_url: publicUrlProblem,
   node_name: nameProblem,
   node_contact: contactProblem,
@@ -211,7 +214,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     const source = values.get(key)?.source ?? DEFAULTS_FILE
     throw new ConfigError(
       'bad_value',
-      `Configuration key "${key}": ${show(value)} from ${source} is invalid${why}; expected ${expected}.`,
+      `Configuration key "${key}": ${show(key === 'store' ? withoutPassword(value) : value)} from ${source} is invalid${why}; expected ${expected}.`,
     )
   }
 
@@ -241,6 +244,7 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
   }
   return {
     dataDir: resolve(cwd, checked.data_dir),
+    store: checked.store,
     http: parseHostPort(checked.http) ?? refuse('http', checked.http),
     httpTrustedProxies: checked.http_trusted_proxies,
     httpPublicUrl: checked.http_public_url,
@@ -275,6 +279,11 @@ function check(values: ReadonlyMap<string, Sourced>, cwd: string): Config {
     logFormat: checked.log_format,
     said: new Set(CONFIG_KEYS.filter((key) => values.get(key)?.source !== DEFAULTS_FILE)),
   }
+}
+
+/** The URL of a database for an error message. */
+function withoutPassword(value: unknown): unknown {
+  return typeof value === 'string' ? value.replace(/\/\/.*@/s, '//…@').replace(/(password=)[^&]*/gi, '$1…') : value
 }
 
 function show(value: unknown): string {

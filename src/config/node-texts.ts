@@ -31,6 +31,12 @@ export function contactProblem(text: string): string | undefined {
   return urlProblem(text, ['https:']) === undefined ? undefined : 'this is neither a mail address nor an https:// URL'
 }
 
+/** Why a text cannot be the URL of a database; undefined if it can. The text itself may contain a password. */
+export function databaseUrlProblem(text: string): string | undefined {
+  if (text === '' || /^postgres(ql)?:\/\/\S+$/.test(text)) return undefined
+  return 'the URL of a database begins with postgres:// and has no spaces'
+}
+
 /** Why a text cannot be the public URL of a node; undefined if it can. */
 export function publicUrlProblem(text: string): string | undefined {
   if (text === '') return undefined

@@ -56,6 +56,7 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
  *   client claim any address.
  * - `listen`: all interfaces, because other nodes must be able to dial this one. Every record that they send is verified.
  * - `announce`: none: the node finds its own addresses, and peers find the one of its router. Only the operator knows of a proxy.
+ * - `store`: none, so that a node needs no server besides itself.
  * - `discovery`: true, because a node that knows only one peer loses its network with that peer. Every peer that it finds is bounded as
  *   a stranger. Operators of a closed network, and tests, switch it off.
  * - `mdns`: true, so that nodes at home or in an office need no address. Only private addresses are announced, on the local link.
@@ -78,6 +79,10 @@ const text = { minLength: 1, maxLength: MAX_TEXT_LENGTH }
 export const configSchema = Type.Object(
   {
     data_dir: Type.String({ ...text, description: 'a directory for the store and the peer key' }),
+    store: Type.String({
+      maxLength: MAX_TEXT_LENGTH,
+      description: 'the postgres:// URL of a database, or nothing, for LevelDB in the data directory',
+    }),
     http: Type.String({
       ...text,
       description: 'HOST:PORT, such as 127.0.0.1:4381 or [::1]:4381; port 0 takes any free one',

@@ -27,7 +27,7 @@ import { loadPeerKey } from '../network/peer-key.ts'
 import type { Network } from '../network/types.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import type { Logger } from '../observe/types.ts'
-import { openStore } from '../store/store.ts'
+import { openNodeStore } from './store.ts'
 import { watchGaps } from '../sync/gap-watch.ts'
 import { payloadHead } from '../record/payload-head.ts'
 import { createSync } from '../sync/scheduler.ts'
@@ -130,19 +130,10 @@ export async function createNode(
       link.sync?.nudge()
     }
     const quotas = { ...config.quotas }
-    const store = await openStore(
-      { ...part('store'), engine, onLoss: policyChanged },
-      {
-        location: join(config.dataDir, 'store'),
-        network: config.network,
-        archive: config.archive,
-        keepsErased: config.archiveErased,
-        cacheBytes: config.caches.storeBytes,
-        quotas,
-      },
-    )
+    const store = await openNodeStore({ ...part('store'), engine, onLoss: policyChanged }, config, quotas)
     running.push({ name: 'store', stop: () => store.close(), limitMs: 800, holdsData: true })
-    if (config.isTotalQuotaAuto)
+    // Free space of the data directory says nothing about a database server.
+    if (config.isTotalQuotaAuto && config.store === '')
       quotas.totalBytes = await defaultTotalQuota(config.dataDir, store.totals().bytes, logger)
     metrics.gauge('store_avatars', 'Avatars stored.', () => store.totals().avatars)
     metrics.gauge('store_records', 'Live records stored.', () => store.totals().records)

@@ -7,6 +7,7 @@ import type { OperatorApi, HostingRules } from '../hosting/types.ts'
 import { ADMITS_ALL } from '../ingest/admission.ts'
 import type { Ingest } from '../ingest/types.ts'
 import { openHosting } from '../node/hosting.ts'
+import { StoreError } from '../store/errors.ts'
 import { hasStore } from '../store/mark.ts'
 import type { StoreOptions } from '../store/store.ts'
 import type { Quotas, StoreReader } from '../store/types.ts'
@@ -46,11 +47,17 @@ const QUOTA_KEYS = {
 export async function openDataDir(
   config: Pick<
     Config,
-    'dataDir' | 'network' | 'hostingMode' | 'hostingPolicy' | 'hostingLinks' | 'archive' | 'quotas' | 'said'
+    'dataDir' | 'store' | 'network' | 'hostingMode' | 'hostingPolicy' | 'hostingLinks' | 'archive' | 'quotas' | 'said'
   >,
   components: OfflineComponents,
   options: { readonly create: boolean },
 ): Promise<DataDir | undefined> {
+  if (config.store !== '') {
+    const message =
+      'The records of this node are in a PostgreSQL database, which this command cannot open. Start the node, and name it with ' +
+      '--node, without --data-dir.'
+    throw new StoreError('unreadable', message)
+  }
   const location = join(config.dataDir, 'store')
   const isNew = !(await hasStore(location))
   if (isNew && !options.create) return undefined

@@ -39,9 +39,22 @@ describe('defaults', () => {
     expect(Object.keys(JSON.parse(defaultConfigText()) as object).sort()).toEqual([...CONFIG_KEYS].sort())
   })
 
+  it('shows no password of a database in an error', () => {
+    for (const url of [
+      'mysql://kv:hunter2@db.example.org/kv',
+      'postgres://kv:hunter2@db/kv kv',
+      'postgres:kv?password=hunter2',
+    ]) {
+      expect(() => load({ flags: { store: url } })).toThrow(/"store".*postgres:\/\//)
+      expect(() => load({ flags: { store: url } })).not.toThrow(/hunter2/)
+    }
+    expect(load({ flags: { store: 'postgres://kv:hunter2@db.example.org:5432/kv' } }).store).toContain('hunter2')
+  })
+
   it('are used where nothing else says', () => {
     expect(load({})).toEqual({
       dataDir: join(directory, 'data'),
+      store: '',
       http: { host: '127.0.0.1', port: 4381 },
       httpTrustedProxies: ['loopback'],
       httpPublicUrl: '',
