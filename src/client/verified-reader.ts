@@ -93,7 +93,6 @@ export function createVerifiedReader(components: ReaderComponents) {
       throwIfAborted([own, options.signal])
       await nextTask()
     })
-    // They came from there.
     local.forgetUnsaved()
     // What is kept has been lost in part: the nodes are read from the beginning.
     if (faults.length === 0 && usable.length === decoded.length) {

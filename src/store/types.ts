@@ -197,9 +197,8 @@ export interface StoreReader {
   member(avatar: Avatar, namespace: NamespaceName, key: string): Promise<Cell | null | undefined>
   record(id: RecordId): Promise<StoredRecord | undefined>
   /**
-   * Records of one avatar in order of arrival, `after` exclusive, and the digest of the same moment.
-   *
-   * @param options.stepBytes the page ends when its payloads reach this many bytes; default: no bound
+   * Records of one avatar in order of arrival, `after` exclusive, and the digest of the same moment. With `stepBytes` the page ends
+   * when its payloads reach this many bytes.
    */
   records(
     avatar: Avatar,

@@ -7,7 +7,7 @@ import { JSON_TYPE } from '../lib/errors.ts'
 import type { HttpApp, RouteParts } from '../lib/parts.ts'
 import { responses, textOf } from '../lib/schemas.ts'
 import { MAX_PAYLOAD_BYTES } from '../../record/limits.ts'
-import { HealthAnswer, PeersAnswer, StatusAnswer } from './schemas.ts'
+import { HealthAnswer, PeersAnswer, StatusAnswer } from './status-schemas.ts'
 import { NodeAnswer } from './node-schema.ts'
 
 const TAGS = ['Node']
