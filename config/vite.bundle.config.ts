@@ -7,7 +7,7 @@ const path = (name: string): string => fileURLToPath(new URL(`../${name}`, impor
  * Packages that are not bundled: native code, files that are served, loggers that start a worker by the name of a file, and what is CommonJS
  * at heart and only nodes on PostgreSQL load.
  */
-const EXTERNAL = ['level', 'secp256k1', 'pino', 'pino-pretty', 'pg', 'umzug']
+const EXTERNAL = ['level', 'secp256k1', 'pino', 'pino-pretty', 'pg']
 
 /**
  * Bundles the node into `dist/main.js` and `dist/bundle/`.

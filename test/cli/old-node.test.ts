@@ -36,7 +36,8 @@ describe.each(PROGRAMS)('%s', (program) => {
   )
 
   it('has no syntax and no import that Node.js 12 does not know', () => {
-    const text = readFileSync(program, 'utf8')
+    // The hash in the name of a bundled file may look like a number with a separator.
+    const text = readFileSync(program, 'utf8').replace(/\.\/bundle\/[\w-]+\.js/g, '')
     expect(text).not.toMatch(/\?\.|\?\?|from 'node:|^\s*await import|if .*\) await |\d_\d|#!\[/m)
   })
 })

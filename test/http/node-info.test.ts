@@ -70,7 +70,7 @@ describe('the client and the commands', () => {
     expect(out).toMatch(/^name +Harbour$/m)
     expect(out).toMatch(/^contact +ops@harbour\.example$/m)
     expect(out).toMatch(/^hosts +only avatars on its list; owners with a code get on the list$/m)
-    expect(out).toMatch(/^quota +1000 bytes an avatar; 5000000 bytes in all$/m)
+    expect(out).toMatch(/^quota +1000 bytes \(1\.0 kB\) an avatar; 5000000 bytes \(5\.0 MB\) in all$/m)
     expect(out).toMatch(/^disk +has room \(42\.5 % free\)$/m)
     expect(out).toMatch(/^policy +We host members\.\n +Ask us first\.$/m)
     const json = JSON.parse((await run(['status', '--json', '--node', node.url('')], { cwd: '/' })).out)
