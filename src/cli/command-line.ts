@@ -3,9 +3,6 @@ import { basename } from 'node:path'
 import { runCommandLine } from './program.ts'
 import { environmentVariables } from '../config/environment-variables.ts'
 import { systemEnvironment } from '../platform/system.ts'
-import { optimizeLater } from '../platform/v8-flags.ts'
-
-optimizeLater()
 
 // A reader such as `head` may have seen enough and left.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -14,18 +14,6 @@ const GROWING_PERCENT = 30
 const NODE_GROWING_PERCENT = 100
 /** Size of each half of a thread's young generation. V8's default, 16 MiB, is no faster here. */
 const SEMI_SPACE_MIB = 4
-/**
- * Bytes of bytecode that a function executes, several times over, before V8 compiles it with its optimizing compiler: eight
- * times V8's default. Each thread compiles some 300 functions, a third of the CPU of a process that takes 5,000 records and
- * ends. Later, fewer functions qualify, and each is compiled once instead of again when its types were not yet known: 5,000
- * records into an empty node take 464 µs of CPU each instead of 571. A node that runs on is as fast.
- */
-const INTERRUPT_BUDGET_BYTES = 540_672
-
-/** Optimizes code later, in this process for good, its threads included: see `INTERRUPT_BUDGET_BYTES`. */
-export function optimizeLater(): void {
-  setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET_BYTES}`)
-}
 
 /**
  * Keeps the heap of this process close to the memory in use, permanently. For commands that stream gigabytes and retain little.

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { createLogger } from '../../../src/observe/logger.ts'
 import { openOfflineStore } from '../../../src/offline/open.ts'
 import { systemEnvironment } from '../../../src/platform/system.ts'
-import { optimizeLater } from '../../../src/platform/v8-flags.ts'
 import { buildPatch } from '../../../src/record/build.ts'
 import type { SignatureEngine } from '../../../src/record/engine.ts'
 import { idText, recordDigest } from '../../../src/record/id.ts'
@@ -16,8 +15,6 @@ import type { Entry, System } from './jobs.ts'
 /** The store and the door of this node, in process: each entry is a signed patch, verified and fsynced. */
 export const avatarKv: System = {
   async open({ folder }) {
-    // As every command does.
-    optimizeLater()
     const parts = { environment: systemEnvironment(), logger: createLogger({ level: 'silent', pretty: false }) }
     const { ingest, engine, close } = await openOfflineStore(parts, {
       location: join(folder, 'store'),
