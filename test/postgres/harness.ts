@@ -10,7 +10,7 @@ const UNDUMPED = ['migrations', 'migrations_lock', 'quarantine']
 let made = 0
 
 /** Runs a statement on the test server. */
-async function run(url: string, sql: string): Promise<Record<string, unknown>[]> {
+export async function run(url: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
@@ -34,7 +34,7 @@ async function databaseUrl(): Promise<string> {
 }
 
 /** The address of a schema of its own within this file's database: it is made faster than a database. */
-async function emptyUrl(): Promise<string> {
+export async function emptyUrl(): Promise<string> {
   const url = await databaseUrl()
   made += 1
   const schema = `s${made}`

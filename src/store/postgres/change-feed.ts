@@ -1,5 +1,5 @@
 /**
- * Follows the change feed of the database: tells listeners of every commit, by whatever process, once and in order, and keeps
+ * Follows the change feed of the database: tells listeners of every commit of any process, once and in order, and keeps
  * the totals current.
  *
  * The feed is read after the position that listeners know. `NOTIFY` only says when to look; a poll makes sure. Positions are

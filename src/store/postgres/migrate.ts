@@ -61,7 +61,11 @@ const poolOf = (client: pg.Client): PostgresPool => ({
 })
 
 async function executedOf(client: pg.Client): Promise<string[]> {
-  const { rows } = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [TABLE])
+  // Another application may have a table of this name in a schema that is searched later.
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass(format('%I.%I', current_schema(), $1::text)) IS NOT NULL AS there`,
+    [TABLE],
+  )
   if (rows[0]?.there !== true) return []
   return (await client.query<{ name: string }>(`SELECT name FROM ${TABLE} ORDER BY name`)).rows.map(({ name }) => name)
 }

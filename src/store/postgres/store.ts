@@ -7,6 +7,7 @@
  * - Listeners hear of every commit of every process, once and in the order of the feed.
  */
 import { verifyRecord } from '../../record/verify.ts'
+import { messageOf } from '../../platform/errors.ts'
 import { toHex } from '../bytes.ts'
 import { StoreError } from '../errors.ts'
 import { Listeners } from '../listeners.ts'
@@ -177,8 +178,17 @@ export async function openPostgresStore(
     }
   } catch (error) {
     await database.close()
-    throw storeError(error)
+    throw openingError(storeError(error))
   }
+}
+
+/** No later request tries again: the node does not start. */
+function openingError(error: unknown): unknown {
+  if (!(error instanceof StoreError) || error.code !== 'unavailable' || error.cause === undefined) return error
+  const message =
+    `Cannot use the database: ${messageOf(error.cause)}. Check that the server runs, and the URL of "store": host, port, ` +
+    'user, password, database. Then start the node again.'
+  return new StoreError('unavailable', message, { cause: error.cause })
 }
 
 /** Brings the tables up to date and returns the store's row. */

@@ -4,7 +4,7 @@
  *
  * Guarantees:
  * - A batch is committed whole or not at all, and durable when `commit` resolves (`synchronous_commit` is on).
- * - Sequences are committed in order and without gaps, whatever process writes.
+ * - Sequences are committed in order and without gaps, also when several processes write.
  * - After a broken connection the outcome of a commit is looked up, so a batch is neither lost nor applied twice.
  *
  * Not guaranteed: that the node's quotas hold exactly while several processes write. Each sees the totals before the others'
