@@ -1,4 +1,4 @@
-import type { Machine } from './lab.ts'
+import type { Lab, Machine } from './lab.ts'
 
 export const NODE_PORT = 4382
 
@@ -31,4 +31,24 @@ export async function masquerade(router: Machine): Promise<void> {
     'add rule ip guard input iifname "wan" ct state new drop',
   ]
   for (const rule of rules) await router.exec('nft', rule)
+}
+
+/** A public machine, and a home behind a router that masquerades. */
+export async function homeBehindRouter(lab: Lab): Promise<Record<'hub' | 'router' | 'home', Machine>> {
+  const [hub, router, home] = (await Promise.all(['hub', 'router', 'home'].map((name) => lab.machine(name)))) as [
+    Machine,
+    Machine,
+    Machine,
+  ]
+  await lab.link('internet', [
+    { machine: hub, device: 'wan', address: `${PUBLIC.hub}/8` },
+    { machine: router, device: 'wan', address: `${PUBLIC.router}/8` },
+  ])
+  await lab.link('lan', [
+    { machine: router, device: 'lan', address: '192.168.1.1/24' },
+    { machine: home, device: 'eth0', address: '192.168.1.20/24' },
+  ])
+  await addRoutes(home, '192.168.1.1')
+  await masquerade(router)
+  return { hub, router, home }
 }

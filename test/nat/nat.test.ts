@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 
 import { until } from '../support/until.ts'
-import { addRoutes, masquerade, NODE_PORT, PUBLIC } from './internet.ts'
+import { addRoutes, homeBehindRouter, masquerade, NODE_PORT, PUBLIC } from './internet.ts'
 import { createLab } from './lab.ts'
 import type { Lab, LabNode, Machine } from './lab.ts'
 
@@ -104,19 +104,7 @@ test('a public node, one behind a router, one behind a provider: equal data, the
 
 test('a home machine that gets another address from its router notices, and is found there within a minute', async () => {
   lab = await createLab()
-  const [hub, router, home] = (await Promise.all(
-    ['hub', 'router', 'home'].map((name) => (lab as Lab).machine(name)),
-  )) as [Machine, Machine, Machine]
-  await lab.link('internet', [
-    { machine: hub, device: 'wan', address: `${PUBLIC.hub}/8` },
-    { machine: router, device: 'wan', address: `${PUBLIC.router}/8` },
-  ])
-  await lab.link('lan', [
-    { machine: router, device: 'lan', address: '192.168.1.1/24' },
-    { machine: home, device: 'eth0', address: '192.168.1.20/24' },
-  ])
-  await addRoutes(home, '192.168.1.1')
-  await masquerade(router)
+  const { hub, home } = await homeBehindRouter(lab)
   const hubNode = await hub.startNode()
   const homeNode = await home.startNode('--seed', `/ip4/${PUBLIC.hub}/tcp/${NODE_PORT}`)
   const seenFrom = async (): Promise<string[]> => {

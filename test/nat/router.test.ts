@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 
 import { until } from '../support/until.ts'
-import { addRoutes, masquerade, NODE_PORT, PUBLIC } from './internet.ts'
+import { addRoutes, homeBehindRouter, NODE_PORT, PUBLIC } from './internet.ts'
 import { createLab } from './lab.ts'
 import type { Lab, LabNode, Machine } from './lab.ts'
 
@@ -50,19 +50,7 @@ test.each([
   ['NAT-PMP', 'NAT-PMP', ['enable_upnp=no', 'enable_natpmp=yes']],
 ])('a home node is reached at the port that its router forwards: %s (%s)', async (speaks, _, settings) => {
   lab = await createLab()
-  const [hub, router, home] = (await Promise.all(
-    ['hub', 'router', 'home'].map((name) => (lab as Lab).machine(name)),
-  )) as [Machine, Machine, Machine]
-  await lab.link('internet', [
-    { machine: hub, device: 'wan', address: `${PUBLIC.hub}/8` },
-    { machine: router, device: 'wan', address: `${PUBLIC.router}/8` },
-  ])
-  await lab.link('lan', [
-    { machine: router, device: 'lan', address: '192.168.1.1/24' },
-    { machine: home, device: 'eth0', address: '192.168.1.20/24' },
-  ])
-  await addRoutes(home, '192.168.1.1')
-  await masquerade(router)
+  const { hub, router, home } = await homeBehindRouter(lab)
   await forwardPorts(router, settings)
   const statusOf = async (node: LabNode): Promise<Status> => node.cli<Status>('status')
   await hub.startNode()
