@@ -11,6 +11,18 @@ import type { LinkedAvatar, VerifiedAvatar, VerifiedLink, VerifiedState } from '
 /** Linked avatars that are read at the same time. */
 const AT_A_TIME = 4
 
+/** Reads each of the linked avatars once, some at a time. The first failure of `read` rejects. */
+export async function readEachLinked(
+  links: readonly Link[],
+  read: (avatar: Avatar) => Promise<unknown>,
+): Promise<void> {
+  const left = [...new Set(links.map(({ avatar }) => avatar))]
+  const next = async (): Promise<void> => {
+    for (let each = left.pop(); each !== undefined; each = left.pop()) await read(each)
+  }
+  await Promise.all(Array.from({ length: AT_A_TIME }, next))
+}
+
 /** A linked avatar as it was read; `failure` where no node answered for it. */
 type LinkedRead =
   | { readonly verified: VerifiedAvatar; readonly failure?: undefined }
@@ -28,18 +40,14 @@ export async function readLinked(
   known?: Pick<VerifiedAvatar, 'namespaces'>,
 ): Promise<LinkedAvatar> {
   const reads = new Map<Avatar, Promise<LinkedRead>>()
-  const readAll = async (links: readonly Link[]): Promise<void> => {
-    const todo = [...new Set(links.map((link) => link.avatar))].filter((each) => !reads.has(each))
-    const next = async (): Promise<void> => {
-      for (let each = todo.pop(); each !== undefined; each = todo.pop()) {
-        const reading = read(each).then((verified): LinkedRead => ({ verified }), failureOf)
-        reads.set(each, reading)
-        // The call that needs this avatar gets the error.
-        await reading.catch(() => {})
-      }
-    }
-    await Promise.all(Array.from({ length: AT_A_TIME }, next))
-  }
+  const readAll = (links: readonly Link[]): Promise<void> =>
+    readEachLinked(links, async (each) => {
+      if (reads.has(each)) return
+      const reading = read(each).then((verified): LinkedRead => ({ verified }), failureOf)
+      reads.set(each, reading)
+      // The call that needs this avatar gets the error.
+      await reading.catch(() => {})
+    })
   const early = readAll(known === undefined ? [] : linksOf(avatar, known.namespaces))
   const [own] = await Promise.all([read(avatar), early])
   const links = linksOf(avatar, own.namespaces)

@@ -1,10 +1,8 @@
 import type { Avatar } from '../record/types.ts'
 import { linkedView, linksOf } from '../state/links.ts'
+import { readEachLinked } from './linked-reader.ts'
 import type { NodeApi } from './node-api.ts'
 import type { AvatarDocument } from './types.ts'
-
-/** Documents of linked avatars that are asked for at the same time. */
-const AT_A_TIME = 4
 
 /**
  * The document of an avatar, with what linked apps wrote. A node of an older version tells the avatar's own words: then the
@@ -21,15 +19,11 @@ export async function readDocument(
   const document = await api.document(avatar, signal, linked)
   if (!linked || document === undefined || document.linked_digest !== undefined) return document
   const links = linksOf(avatar, document.namespaces)
-  const todo = [...new Set(links.map((link) => link.avatar))]
   const found = new Map<Avatar, AvatarDocument>()
-  const next = async (): Promise<void> => {
-    for (let each = todo.pop(); each !== undefined; each = todo.pop()) {
-      const read = await api.document(each, signal)
-      if (read !== undefined) found.set(each, read)
-    }
-  }
-  await Promise.all(Array.from({ length: AT_A_TIME }, next))
+  await readEachLinked(links, async (each) => {
+    const read = await api.document(each, signal)
+    if (read !== undefined) found.set(each, read)
+  })
   const view = linkedView(avatar, document, (each) => found.get(each))
   return {
     ...document,
