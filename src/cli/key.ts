@@ -34,11 +34,11 @@ export function addKey(program: Command, context: CommandContext): void {
     .description(
       'Creates a secret key, writes it to FILE, which only you can read, and prints its avatar, the public key. The command ' +
         'never overwrites a file. Make a copy and keep it secret: without the key nobody can write as this avatar again, ' +
-        'and anyone who has the key can. With --app, the key is for an app that shall write one top-level key of yours: ' +
+        'and anyone who has the key can. With --app, the key is for an app that may write one top-level key of yours: ' +
         'the command says how to link it.',
     )
     .argument('[file]', `where to write the secret key (default: ${DEFAULT_KEY_FILE}; with --app: KEY.key)`)
-    .option('--app <key>', 'the top-level key that the app shall write, such as com.example.app')
+    .option('--app <key>', 'the top-level key that the app may write, such as com.example.app')
     .addOption(jsonOption())
     .addHelpText(
       'after',

@@ -43,7 +43,7 @@ export function addLink(program: Command, context: CommandContext): void {
         '--app-key, the value that you have under the key moves to the app first. Without it, your own value stays, hidden, ' +
         'until you unlink.',
     )
-    .argument('<key>', 'the top-level key that the app shall write, such as com.example.app')
+    .argument('<key>', 'the top-level key that the app may write, such as com.example.app')
     .argument('[avatar]', 'the avatar of the app (default: that of --app-key)', avatarArgument)
     .option('--label <text>', 'what the app is, for people')
     .option('--app-key <file>', "file with the app's secret key, to move your value to it")
@@ -66,7 +66,7 @@ Examples:
       if (avatar === undefined) {
         throw new CliError(
           'usage',
-          'Which avatar shall write this key? Give it as the second argument, or --app-key FILE.',
+          'Which avatar may write this key? Give it as the second argument, or --app-key FILE.',
         )
       }
       if (appKey !== undefined && avatarOf(appKey) !== avatar) {
@@ -85,8 +85,8 @@ Examples:
     .command('unlink')
     .summary('end what an app may write')
     .description(
-      'Removes the link of a top-level key, with one patch signed with your key. From then on nothing of the app is shown, ' +
-        'whatever it signs. With --keep, the same patch puts the value that was shown into your own data. Without it, the key ' +
+      'Removes the link of a top-level key, with one patch signed with your key. From then on nothing that the app signs ' +
+        'is shown, now or later. With --keep, the same patch puts the value that was shown into your own data. Without it, the key ' +
         'shows what you have under it yourself, if anything.',
     )
     .argument('<key>', 'the top-level key')

@@ -95,7 +95,7 @@ export function createFollower(components: FollowerComponents, { network }: { re
   const isSource = ({ peer, kept }: Followed, avatar: Avatar): boolean =>
     kept.has(avatar) && !doubts.isDoubted(peer, avatar)
 
-  /** How many streams an avatar comes by, of the avatar that has the fewest. Doubted peers do not count. */
+  /** Number of streams of the avatar that has the fewest. Doubted peers do not count. */
   function coverage(): number {
     const all = [...streams.values()]
     let fewest = Number.POSITIVE_INFINITY

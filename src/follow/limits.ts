@@ -32,7 +32,7 @@ export const NUDGE_MS = 2_000
 /** Changes of the list within this time are sent together. */
 export const SETTLE_MS = 200
 
-/** A record that came by sync must come by each stream of its avatar within this time, or the stream's peer is doubted. */
+/** A record that came by sync must arrive on each stream of its avatar within this time, or the stream's peer is doubted. */
 export const DEBT_MS = 10_000
 /** A doubted peer does not count as a source of the avatar for this long. A peer may be excused as often. */
 export const DOUBT_MS = 600_000

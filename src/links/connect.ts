@@ -145,7 +145,7 @@ function withValue(content: JsonObject, key: string, value: JsonValue | undefine
   return content
 }
 
-/** A name that every store can use, also as the name of a file, whatever the key is. */
+/** A name that every store can use, also as the name of a file, for any key. */
 function keyName(network: string, owner: Avatar, key: string): string {
   return `${network}-${owner.slice(2)}-${bytesToHex(sha256(new TextEncoder().encode(key))).slice(0, 32)}`
 }

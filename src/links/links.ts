@@ -49,7 +49,7 @@ export async function link(given: LinkClient | LinkReplica, request: LinkRequest
 }
 
 /**
- * Removes a link, for good, with one signature. Nothing that the app signs shows afterwards, whenever it signs.
+ * Removes a link, for good, with one signature. Nothing that the app signs shows afterwards, even if it signed before.
  *
  * @throws ClientError `not_linked` if the key is not linked; `unreachable` if `keep` is true and the linked avatar cannot be verified; those of
  *   `put`

@@ -1,6 +1,6 @@
 /**
  * Asks a router by UPnP (Internet Gateway Device 1 and 2) to forward a port. Our own code: @achingbrain/nat-port-mapper 4 knows version 2 alone, which few routers at
- * home speak, fetches whatever URL a device on the link names, and reads answers without a bound.
+ * home speak, fetches any URL that a device on the link names, and reads answers without a bound.
  */
 import { createSocket } from 'node:dgram'
 import { request } from 'node:http'

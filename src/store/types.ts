@@ -224,7 +224,7 @@ export interface StoreReader {
    */
   events(options: { after: number; avatar?: Avatar; limit: number }): Promise<ChangeEvent[] | 'reset'>
   /**
-   * Calls `listener` after every commit that changed something, by whatever process, in the order of the feed. A commit of this
+   * Calls `listener` after every commit that changed something, of any process, in the order of the feed. A commit of this
    * process resolves after its call. The returned function removes the listener.
    */
   onCommit(listener: CommitListener): () => void

@@ -100,7 +100,7 @@ describe('the linked view', () => {
     expect((await node.json(`/v2/avatars/${owner.avatar}?linked=maybe`)).status).toBe(400)
   })
 
-  it('shows nothing of the app once the removal of its link is visible, whatever the app signs', async () => {
+  it('shows nothing of the app once the removal of its link is visible, also of what the app signs later', async () => {
     const [owner, app] = [newKey(), newKey()]
     await send(write(owner, linkTo(app)), write(app, { [APP_KEY]: 'good' }))
     expect(contentOf((await node.json(linked(owner.avatar))).body)).toMatchObject({ [APP_KEY]: 'good' })

@@ -111,7 +111,7 @@ test('a disk that fills up: first no new avatars, then no records, from anybody;
   expect(await node.api.avatar(elsewhere.avatar)).toMatchObject({ head: 1 })
 })
 
-test('while the disk is low no avatar gets on the list, whoever asks; a code is not used up', async () => {
+test('while the disk is low no avatar gets on the list, by any way of asking; a code is not used up', async () => {
   const flags = ['--data-dir', join(mountPoint, 'listed'), '--hosting-mode', 'listed', '--hosting-policy', 'invite']
   const marks = ['--disk-new-avatars-percent', '10', '--disk-writes-percent', '0']
   const node = await cluster.start('listed', { flags: [...flags, ...marks] })

@@ -58,7 +58,7 @@ async function expectLinks(store: OpenStore, avatars: readonly Avatar[], records
 }
 
 /**
- * What a store must do with linked keys, whatever it keeps its rows in.
+ * What each kind of store must do with linked keys.
  *
  * @param isLevel whether its rows are those of LevelDB, which older versions wrote without links, and which are damaged here
  */

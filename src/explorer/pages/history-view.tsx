@@ -9,7 +9,7 @@ import { useAnswer } from '../data/use-answer.ts'
 import { HistoryRow } from './history-row.tsx'
 
 const PAGE = 50
-/** Bars of the activity, and the least that one stands for. */
+/** Number of activity bars, and the shortest time that one bar covers. */
 const BARS = 60
 const DAY_S = 86_400
 

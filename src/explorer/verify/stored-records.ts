@@ -29,7 +29,7 @@ interface About {
 
 /**
  * Stores verified records in the browser, so that a later visit fetches only what is new. What is loaded is verified again by the client
- * (`rememberVerified` makes that quick), so whatever else writes to this storage, no false record is shown.
+ * (`rememberVerified` makes that quick), so no false record is shown, even if something else writes to this storage.
  *
  * @param openDisk opens the storage; where that fails, or takes too long, the host is read from the beginning
  */
